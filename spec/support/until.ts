@@ -1,0 +1,35 @@
+/**
+ * Waiting for conditions, in place of sleeping.
+ */
+
+import { setTimeout as delay, setImmediate as turn } from 'node:timers/promises'
+
+/** How many turns are polled without a pause: what needs no network is there by then. */
+const eagerTurns = 100
+const pollMs = 2
+
+/** Resolves once `condition` holds; throws naming `what` when it does not in time. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  timeoutMs = 5000
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  for (let turns = 0; !(await condition()); turns += 1) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`)
+    if (turns < eagerTurns) await turn()
+    else await delay(pollMs)
+  }
+}
+
+/** Resolves with a number once it did not change for so many turns of the event loop. */
+export async function settled(read: () => number, quietTurns = 200): Promise<number> {
+  let last = read()
+  for (let quiet = 0; quiet < quietTurns; quiet += 1) {
+    await (quiet % 10 === 9 ? delay(1) : turn())
+    if (read() === last) continue
+    last = read()
+    quiet = 0
+  }
+  return last
+}
