@@ -1,0 +1,294 @@
+/**
+ * The exchange on a fresh conn that makes a peer of it: hello, challenge, proof, accept or reject.
+ *
+ * The proof comes first: until the dialer has proved itself, a refusal says only that it failed. Nothing here knows of
+ * streams, of who should dial, or of which hosts exist: `admit` decides that. docs/protocol.md, section "Handshake".
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { Auth, AuthContext, Identity } from './auth.ts'
+import type { Conn } from './conn.ts'
+import { errorText, HandshakeError, RejectedError, type RejectReason } from './errors.ts'
+import {
+  announcedLimits,
+  badLimit,
+  commonVersion,
+  encodeHello,
+  type Hello,
+  handshakeReasons,
+  helloKinds,
+  instanceBytes,
+  maxProofBytes,
+  maxRejectLength,
+  nonceBytes,
+  type Reject,
+  type RemoteLimits,
+  readAccept,
+  readChallenge,
+  readHello,
+  readProof,
+  readReject,
+  supportedVersions,
+  transcriptOf
+} from './hello.ts'
+import type { Limits } from './options.ts'
+
+export type { RemoteLimits } from './hello.ts'
+
+/** The conn, as far as a handshake needs it. */
+export interface HandshakeIO {
+  /** The next message, valid until the next call; `undefined` when the conn ended. */
+  read(): Promise<Uint8Array | undefined>
+  write(message: Uint8Array): void
+}
+
+export interface HandshakeInit {
+  io: HandshakeIO
+  conn: Conn
+  /** Canonical host name of this side. */
+  local: string
+  /** From `newInstance()`, one for the life of a manager. */
+  instance: Uint8Array
+  auth: Auth
+  limits: Readonly<Limits>
+  /** Whether this side wants a checksum with each batch; it is on when either side does. */
+  wantChecksum: boolean
+  /** The deadline, or shutdown: the handshake rejects with its reason at once. */
+  signal: AbortSignal
+}
+
+export interface HandshakeResult {
+  version: number
+  /** Canonical host name of the other side. */
+  host: string
+  /** Instance id of the other side, in hex. */
+  instance: string
+  identity: Identity
+  limits: RemoteLimits
+  checksum: boolean
+}
+
+export interface Refusal {
+  reason: RejectReason
+  message: string
+}
+
+/** 16 random bytes that tell this run of a server from the one before it. */
+export function newInstance(): Uint8Array {
+  return randomBytes(instanceBytes)
+}
+
+/**
+ * The dialer's part.
+ *
+ * @throws {RejectedError} when the listener refused; `authFailed` when it did so without proving itself
+ * @throws {HandshakeError} when the listener is not who was dialed, or broke the protocol
+ */
+export async function dialHandshake(init: HandshakeInit & { remote: string }): Promise<HandshakeResult> {
+  const { remote, auth } = init
+  try {
+    const hello = encodeHello(helloKinds.hello, { ...challengeOf(init), host: init.local, remote })
+    send(init, hello)
+    const answer = await receive(init)
+    if (answer[0] === helloKinds.reject) throw untrusted(remote, readReject(answer))
+    const challenge = readChallenge(answer)
+    const limit = badLimit(challenge.limits)
+    if (limit !== undefined) throw new HandshakeError(`malformed CHALLENGE: limits.${limit} is not a positive integer`)
+    const context = contextOf(init, remote, transcriptOf(hello, answer))
+    send(init, encodeHello(helloKinds.proof, { proof: await prove(init, { ...context, prover: 'dialer' }) }))
+
+    const verdict = await receive(init)
+    const verify = (proof: Uint8Array) =>
+      step(init.signal, () => auth.verify({ ...context, prover: 'listener' }, proof))
+    if (verdict[0] === helloKinds.reject) throw await refusalOf(init, remote, readReject(verdict), verify)
+    const accept = readAccept(verdict)
+    const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
+    // Recomputed from what the proofs cover: the ACCEPT itself is not covered by them.
+    const version = commonVersion(challenge.versions)
+    if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
+    if (accept.host !== remote) throw new HandshakeError(`the listener says it is ${accept.host}`)
+    return resultOf(init, remote, version, challenge, identity)
+  } catch (error) {
+    throw located(init, `with ${remote}`, error)
+  }
+}
+
+/**
+ * The listener's part. `admit` is asked after the proof, in the same turn as the answer is written, and gives the
+ * refusal if there is one. A refused dialer has been told when this throws; the caller closes the conn.
+ *
+ * @throws {RejectedError} when the dialer proved itself and was refused
+ * @throws {HandshakeError} when the dialer did not prove itself, or broke the protocol
+ */
+export async function listenHandshake(
+  init: HandshakeInit & { admit: (host: string, instance: string) => Refusal | undefined }
+): Promise<HandshakeResult> {
+  let claimed = 'a dialer'
+  try {
+    const opening = await receive(init)
+    const hello = readHello(opening)
+    claimed = `a dialer that claims to be ${hello.host}`
+    const challenge = encodeHello(helloKinds.challenge, challengeOf(init))
+    const context = contextOf(init, hello.host, transcriptOf(opening, challenge))
+    send(init, challenge)
+    const proof = readProof(await receive(init))
+    const identity = await guard(init, 'the proof of the dialer was refused', () =>
+      init.auth.verify({ ...context, prover: 'dialer' }, proof)
+    )
+    const ownProof = await prove(init, { ...context, prover: 'listener' })
+    const version = commonVersion(hello.versions)
+    const refusal = refusalFor(init, hello, version) ?? init.admit(hello.host, hexOf(hello.instance))
+    if (refusal !== undefined) {
+      const message = refusal.message.slice(0, maxRejectLength)
+      const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
+      throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
+    }
+    send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof }))
+    return resultOf(init, hello.host, version, hello, identity)
+  } catch (error) {
+    if (!(error instanceof RejectedError) && !init.signal.aborted) {
+      sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
+    }
+    throw located(init, `with ${claimed} at ${init.conn.remoteAddress}`, error)
+  }
+}
+
+function challengeOf(init: HandshakeInit) {
+  return {
+    versions: supportedVersions,
+    nonce: randomBytes(nonceBytes),
+    instance: init.instance,
+    checksum: init.wantChecksum,
+    limits: announcedLimits(init.limits)
+  }
+}
+
+function contextOf({ local, conn, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
+  return { local, remote, transcript, conn, signal }
+}
+
+function refusalFor(init: HandshakeInit, hello: Hello, version: number): Refusal | undefined {
+  if (version === 0) {
+    const theirs = hello.versions.join(', ')
+    const ours = supportedVersions.join(', ')
+    const message = `no common protocol version: ${hello.host} speaks ${theirs}, ${init.local} speaks ${ours}`
+    return { reason: 'unsupportedVersion', message }
+  }
+  const limit = badLimit(hello.limits)
+  if (limit !== undefined) {
+    return { reason: 'badLimits', message: `limits.${limit} of ${hello.host} is not a positive integer` }
+  }
+  if (hello.host === init.local) {
+    return { reason: 'ownName', message: `${init.local} is the name of this server: two servers have one name` }
+  }
+  if (hello.remote !== init.local) {
+    return { reason: 'wrongHost', message: `this server is ${init.local}, not ${hello.remote}` }
+  }
+  return undefined
+}
+
+/** What a REJECT means to the dialer: its reason counts only with a proof that it comes from the listener. */
+async function refusalOf(
+  init: HandshakeInit,
+  remote: string,
+  reject: Reject,
+  verify: (proof: Uint8Array) => Promise<unknown>
+): Promise<Error> {
+  const { proof, reason, message } = reject
+  if (proof === undefined) return untrusted(remote, reject)
+  try {
+    await verify(proof)
+  } catch (error) {
+    init.signal.throwIfAborted()
+    return untrusted(remote, reject, error)
+  }
+  const known = handshakeReasons.find((word) => word === reason)
+  if (known !== undefined) return new RejectedError(known, `${remote} refused: ${message}`)
+  return new HandshakeError(`it refused for a reason that this version does not know, ${reason}: ${message}`)
+}
+
+/** Nothing of what came is repeated: anyone on the way can have written it. */
+function untrusted(remote: string, reject: Reject, cause?: unknown): RejectedError {
+  const how = reject.proof === undefined ? 'without a proof' : 'with a proof that is not valid'
+  const text = `${remote} refused the handshake ${how} of who it is: the secrets may differ; its own log has the reason`
+  return new RejectedError('authFailed', text, cause === undefined ? {} : { cause })
+}
+
+function resultOf(
+  init: HandshakeInit,
+  host: string,
+  version: number,
+  theirs: { instance: Uint8Array; limits: RemoteLimits; checksum: boolean },
+  identity: Identity | undefined
+): HandshakeResult {
+  const checksum = init.wantChecksum || theirs.checksum
+  return { version, host, instance: hexOf(theirs.instance), identity: identity ?? {}, limits: theirs.limits, checksum }
+}
+
+async function prove(init: HandshakeInit, context: AuthContext): Promise<Uint8Array> {
+  const proof = await guard(init, 'this side could not make its proof', () => init.auth.prove(context))
+  if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
+    throw new HandshakeError(`auth.prove gave something else than a Uint8Array of at most ${maxProofBytes} bytes`)
+  }
+  return proof
+}
+
+/** Runs a part of `auth`; its own text goes into the local error, and nowhere else. */
+async function guard<T>(init: HandshakeInit, what: string, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await step(init.signal, work)
+  } catch (error) {
+    throw new HandshakeError(`${what}: ${errorText(error)}`, { cause: error })
+  }
+}
+
+async function receive(init: HandshakeInit): Promise<Uint8Array> {
+  const message = await step(init.signal, () => init.io.read())
+  if (message === undefined) throw new HandshakeError('the conn ended')
+  if (message.length > init.limits.maxHandshakeBytes) {
+    throw new HandshakeError(`a message of ${message.length} bytes, over maxHandshakeBytes`)
+  }
+  return message
+}
+
+function send(init: HandshakeInit, message: Uint8Array): void {
+  init.signal.throwIfAborted()
+  init.io.write(message)
+}
+
+/** Tells the dialer as far as that is possible. A conn that is gone is not what the caller must hear of first. */
+function sendReject(init: HandshakeInit, reject: Reject): { cause?: unknown } {
+  try {
+    init.io.write(encodeHello(helloKinds.reject, reject))
+    return {}
+  } catch (error) {
+    return { cause: error }
+  }
+}
+
+/** The error as the caller sees it: the signal's reason once it aborted, and a text that names the peer. */
+function located(init: HandshakeInit, peer: string, error: unknown): unknown {
+  if (error instanceof RejectedError) return error
+  if (init.signal.aborted) return init.signal.reason
+  if (!(error instanceof HandshakeError)) return error
+  return new HandshakeError(`the handshake ${peer} failed: ${error.message}`, { cause: error.cause })
+}
+
+/** Waits for one piece of work, but no longer than the handshake may take. */
+async function step<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([aborted, Promise.resolve().then(work)])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('hex')
+}
