@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import { errorText, HandshakeError, type RejectReason } from './errors.ts'
 import { canonicalHost } from './hosts.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { maxLimit } from './options.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */
 export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
@@ -100,7 +101,7 @@ export function announcedLimits(limits: RemoteLimits): RemoteLimits {
 
 /** The first limit that no peer can keep to, if there is one. */
 export function badLimit(limits: RemoteLimits): string | undefined {
-  return limitNames.find((name) => !(Number.isSafeInteger(limits[name]) && limits[name] >= 1))
+  return limitNames.find((name) => !(Number.isInteger(limits[name]) && limits[name] >= 1 && limits[name] <= maxLimit))
 }
 
 /** The highest version that both speak, 0 when there is none. */

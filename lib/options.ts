@@ -87,6 +87,9 @@ export const subprotocol = 'it-grid.v1'
 /** The longest timeout that travels, in ms: what a Node timer can count. */
 export const maxTimeoutMs = 2 ** 31 - 1
 
+/** The largest value of any option: what a Node timer can count, and what a window can hold. */
+export const maxLimit = 2 ** 31 - 1
+
 /** A target size: a batch that reached it is closed. Bounds what a small call waits for behind bulk, and one socket write. */
 export const batchBytes = 64 * 1024
 /** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */
@@ -99,7 +102,7 @@ export function maxConnMessageBytes(limits: Pick<Limits, 'maxMetadataBytes'>): n
 /**
  * Lays what the user gave over the defaults.
  *
- * @throws {InvalidOptionError} naming the option that is unknown or not a positive number
+ * @throws {InvalidOptionError} naming the option that is unknown or not a positive number below 2^31
  */
 export function withDefaults<T extends object>(
   group: string,
@@ -110,8 +113,11 @@ export function withDefaults<T extends object>(
     if (!Object.hasOwn(defaults, name)) {
       throw new InvalidOptionError(`${group} has no option "${name}"; it has ${Object.keys(defaults).join(', ')}`)
     }
-    if (value !== undefined && !(typeof value === 'number' && Number.isSafeInteger(value) && value > 0)) {
-      throw new InvalidOptionError(`${group}.${name} must be a positive whole number`)
+    if (
+      value !== undefined &&
+      !(typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxLimit)
+    ) {
+      throw new InvalidOptionError(`${group}.${name} must be a positive whole number of at most 2^31-1`)
     }
   }
   const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))

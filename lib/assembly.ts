@@ -1,0 +1,39 @@
+/** The fragments of one message on their way to being whole. Exists only while a message is in pieces. */
+
+import { MessageTooLargeError } from './errors.ts'
+import type { FrameReader } from './frame-reader.ts'
+
+export interface AssemblyLimits {
+  readonly maxMessageBytes: number
+  readonly maxFragments: number
+}
+
+export class Assembly {
+  readonly #limits: AssemblyLimits
+  #parts: Uint8Array[] = []
+  #bytes = 0
+
+  constructor(limits: AssemblyLimits) {
+    this.#limits = limits
+  }
+
+  /** @throws {MessageTooLargeError} when the message has grown over a limit */
+  add(reader: FrameReader): void {
+    this.#bytes += reader.payloadLength
+    checkMessageBytes(this.#bytes, this.#limits.maxMessageBytes)
+    this.#parts.push(reader.copyPayload())
+    if (this.#parts.length > this.#limits.maxFragments) {
+      throw new MessageTooLargeError(`a message of more than ${this.#limits.maxFragments} fragments`)
+    }
+  }
+
+  /** The whole message, in memory of its own. */
+  join(): Uint8Array {
+    return Buffer.concat(this.#parts, this.#bytes)
+  }
+}
+
+/** @throws {MessageTooLargeError} */
+export function checkMessageBytes(bytes: number, maxMessageBytes: number): void {
+  if (bytes > maxMessageBytes) throw new MessageTooLargeError(`a message of more than ${maxMessageBytes} bytes`)
+}

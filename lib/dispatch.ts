@@ -1,0 +1,146 @@
+/**
+ * What arrives on a live conn: each frame of each batch to the stream or the part of the session that it is for.
+ *
+ * Dispatch only; what a frame does is decided where it goes. A `ProtocolError` thrown from here ends the session.
+ */
+
+import type { DeadlineQueue } from './deadlines.ts'
+import { Flag, FrameType, ResetCode } from './frame.ts'
+import { FrameReader } from './frame-reader.ts'
+import type { LocalHandlers, RemoteHandlers } from './handlers.ts'
+import type { KeepAlive } from './keepalive.ts'
+import type { Limits } from './options.ts'
+import { Responder, type ResponderPort } from './responder.ts'
+import type { SessionControl } from './session-control.ts'
+import type { SessionCounts } from './stats.ts'
+import { Stream } from './stream.ts'
+import type { StreamPort } from './stream-port.ts'
+import type { StreamTable } from './stream-table.ts'
+
+export interface DispatchInit {
+  readonly checksum: boolean
+  readonly limits: Readonly<Limits>
+  readonly handlers: LocalHandlers
+  readonly remoteHandlers: RemoteHandlers
+  readonly streams: StreamTable
+  readonly deadlines: DeadlineQueue
+  readonly control: SessionControl
+  readonly keepAlive: KeepAlive
+  readonly counts: SessionCounts
+  readonly port: StreamPort & ResponderPort
+  /** Handlers whose code has not ended. */
+  readonly running: { count: number }
+  /** Whether the session takes new streams, refuses them, or is over. */
+  readonly state: () => 'starting' | 'ready' | 'draining' | 'ended'
+  /** The remote's whole first handler table, or a later addition, has arrived. */
+  readonly onTable: () => void
+  readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
+}
+
+export class Dispatch {
+  readonly #init: DispatchInit
+  readonly #reader = new FrameReader()
+
+  constructor(init: DispatchInit) {
+    this.#init = init
+  }
+
+  /** @throws {ProtocolError} naming what the peer did wrong */
+  onBatch(batch: Uint8Array): void {
+    const { counts, checksum, state } = this.#init
+    const reader = this.#reader
+    counts.batchesIn++
+    counts.bytesIn += batch.length
+    reader.load(batch, checksum)
+    while (reader.next()) {
+      counts.framesIn++
+      this.#onFrame(reader)
+      // A handler that was called from here may have ended the session.
+      if (state() === 'ended') return
+    }
+  }
+
+  #onFrame(reader: FrameReader): void {
+    const { control } = this.#init
+    switch (reader.type) {
+      case FrameType.data:
+        if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
+        this.#find(reader.streamId)?.onData(reader)
+        break
+      case FrameType.open:
+        this.#handleOpen(reader)
+        break
+      case FrameType.credit:
+        this.#find(reader.streamId)?.onCredit(reader.messages, reader.bytes)
+        break
+      case FrameType.reset:
+        control.countIdleFrame()
+        this.#find(reader.streamId)?.onReset(reader.code, reader.readText())
+        break
+      case FrameType.ping:
+        control.pong(reader.token)
+        break
+      case FrameType.pong:
+        control.countIdleFrame()
+        this.#init.keepAlive.onPong(reader.token)
+        break
+      case FrameType.handlers:
+        this.#handleTable(reader)
+        break
+      default:
+        this.#init.onGoAway(reader.code, reader.streamId, reader.readText())
+    }
+  }
+
+  #handleOpen(reader: FrameReader): void {
+    const { streams, port, handlers, running, counts, deadlines } = this.#init
+    const id = reader.streamId
+    streams.claimInbound(id)
+    const handler = handlers.at(reader.handler)
+    const metadata = reader.copyMetadata()
+    if (handler === undefined || this.#refuses(id, metadata?.length ?? 0)) {
+      if (handler === undefined) this.#init.control.refuse(id, ResetCode.unknownHandler, `no handler ${reader.handler}`)
+      return
+    }
+    if ((reader.flags & Flag.more) === 0) counts.messagesIn++
+    running.count++
+    const stream = new Stream(port, id, undefined)
+    streams.addInbound(stream)
+    if (reader.timeoutMs > 0) {
+      stream.deadlineMs = performance.now() + reader.timeoutMs
+      deadlines.add(stream)
+    }
+    stream.isSingle = handler.definition.kind === 'single'
+    stream.receiver = new Responder(stream, handler, port, metadata)
+    stream.onData(reader)
+  }
+
+  /** Refuses an open for reasons that have nothing to do with its handler. */
+  #refuses(id: number, metadataBytes: number): boolean {
+    const { control, limits, running, state } = this.#init
+    if (state() === 'draining') {
+      control.refuse(id, ResetCode.goingAway, 'going away')
+    } else if (running.count >= limits.maxInboundStreams) {
+      control.refuse(id, ResetCode.tooManyStreams, `more than ${limits.maxInboundStreams} calls at once`)
+    } else if (metadataBytes > limits.maxMetadataBytes) {
+      control.refuse(id, ResetCode.messageTooLarge, `metadata of more than ${limits.maxMetadataBytes} bytes`)
+    } else {
+      return false
+    }
+    return true
+  }
+
+  #handleTable(reader: FrameReader): void {
+    const { control, remoteHandlers, limits } = this.#init
+    control.countIdleFrame()
+    remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
+    if ((reader.flags & Flag.more) === 0) this.#init.onTable()
+  }
+
+  /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */
+  #find(id: number): Stream | undefined {
+    const stream = this.#init.streams.find(id)
+    if (stream === undefined) this.#init.port.ignoreFrame()
+    return stream
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Frames to bytes: encodes straight into the buffer of the batch that is being filled.
+ *
+ * Knows the layout of docs/protocol.md and nothing of what the frames mean. The buffer starts small and grows with
+ * what the conn carries, so that an idle conn costs little.
+ */
+
+import { crc32 } from 'node:zlib'
+import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
+
+const initialBytes = 4096
+/** The most that a frame needs beside payload, metadata and text: type, five varints of up to 8 bytes. */
+const headerBytes = 48
+const empty = new Uint8Array(0)
+
+export class FrameWriter {
+  /** Whether batches carry a checksum; settled by the handshake, before the first frame. */
+  checksum = false
+  /** Frames written since the start, for the stats. */
+  frames = 0
+  /** Messages among them that were written whole, for the stats. */
+  messages = 0
+  #buffer = Buffer.allocUnsafeSlow(initialBytes)
+  #length = checksumBytes
+
+  /** Bytes of frames in the batch that is being filled. */
+  get length(): number {
+    return this.#length - checksumBytes
+  }
+
+  open(
+    flags: number,
+    streamId: number,
+    handler: number,
+    timeoutMs: number,
+    metadata: Uint8Array | undefined,
+    payload: Uint8Array,
+    start: number,
+    end: number
+  ): void {
+    this.#begin(
+      FrameType.open | flags | (metadata === undefined ? 0 : Flag.metadata),
+      end - start + (metadata?.length ?? 0)
+    )
+    if ((flags & Flag.more) === 0) this.messages++
+    this.#varint(streamId)
+    this.#varint(handler)
+    this.#varint(timeoutMs)
+    if (metadata !== undefined) this.#bytes(metadata, 0, metadata.length)
+    this.#bytes(payload, start, end)
+  }
+
+  data(flags: number, streamId: number, payload: Uint8Array, start: number, end: number): void {
+    this.#begin(FrameType.data | flags, end - start)
+    if ((flags & Flag.more) === 0) this.messages++
+    this.#varint(streamId)
+    this.#bytes(payload, start, end)
+  }
+
+  /** The end of a half, without a message. */
+  end(streamId: number): void {
+    this.#begin(FrameType.data | Flag.end | Flag.bare, 0)
+    this.#varint(streamId)
+  }
+
+  credit(streamId: number, messages: number, bytes: number): void {
+    this.#begin(FrameType.credit, 0)
+    this.#varint(streamId)
+    this.#varint(messages)
+    this.#varint(bytes)
+  }
+
+  reset(streamId: number, code: number, text: string): void {
+    const bytes = textBytes(text)
+    this.#begin(FrameType.reset, bytes.length)
+    this.#varint(streamId)
+    this.#varint(code)
+    this.#bytes(bytes, 0, bytes.length)
+  }
+
+  ping(token: number): void {
+    this.#begin(FrameType.ping, 0)
+    this.#varint(token)
+  }
+
+  pong(token: number): void {
+    this.#begin(FrameType.pong, 0)
+    this.#varint(token)
+  }
+
+  handlers(flags: number, entries: readonly HandlerEntry[]): void {
+    this.#begin(FrameType.handlers | flags, 0)
+    this.#varint(entries.length)
+    for (const entry of entries) {
+      const subroute = Buffer.from(entry.subroute)
+      const id = Buffer.from(entry.id)
+      this.#reserve(headerBytes + subroute.length + id.length)
+      this.#buffer[this.#length++] = entry.kind
+      this.#varint(entry.inCapacity)
+      this.#varint(entry.outCapacity)
+      this.#bytes(subroute, 0, subroute.length)
+      this.#bytes(id, 0, id.length)
+    }
+  }
+
+  goAway(code: number, lastStreamId: number, text: string): void {
+    const bytes = textBytes(text)
+    this.#begin(FrameType.goAway, bytes.length)
+    this.#varint(code)
+    this.#varint(lastStreamId)
+    this.#bytes(bytes, 0, bytes.length)
+  }
+
+  /** The batch as one message of the conn, never changed afterwards; the writer is empty again. */
+  takeBatch(): Uint8Array {
+    const start = this.checksum ? 0 : checksumBytes
+    const end = this.#length
+    if (this.checksum) {
+      this.#buffer.writeUInt32LE(crc32(this.#buffer.subarray(checksumBytes, end)), 0)
+    }
+    this.#length = checksumBytes
+    // A small batch is copied out, a large one given away with its buffer: copying it would cost more than a new one.
+    if (end > this.#buffer.length >> 1 && end > initialBytes) {
+      const batch = this.#buffer.subarray(start, end)
+      this.#buffer = Buffer.allocUnsafeSlow(this.#buffer.length)
+      return batch
+    }
+    const batch = Buffer.allocUnsafe(end - start)
+    this.#buffer.copy(batch, 0, start, end)
+    return batch
+  }
+
+  /** Gives back the memory that a burst left behind. */
+  shrink(): void {
+    if (this.#length === checksumBytes && this.#buffer.length > initialBytes) {
+      this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
+    }
+  }
+
+  #begin(head: number, variableBytes: number): void {
+    this.#reserve(headerBytes + variableBytes)
+    this.frames++
+    this.#buffer[this.#length++] = head
+  }
+
+  #reserve(bytes: number): void {
+    const needed = this.#length + bytes
+    if (needed <= this.#buffer.length) return
+    let capacity = this.#buffer.length * 2
+    while (capacity < needed) capacity *= 2
+    const grown = Buffer.allocUnsafeSlow(capacity)
+    this.#buffer.copy(grown, 0, 0, this.#length)
+    this.#buffer = grown
+  }
+
+  /** Unsigned LEB128, docs/protocol.md, section "Varints". */
+  #varint(value: number): void {
+    const buffer = this.#buffer
+    while (value >= 0x80) {
+      // Beyond 31 bits the shift operators no longer serve; such values are rare.
+      buffer[this.#length++] = (value % 0x80) | 0x80
+      value = value > 0x7fffffff ? Math.floor(value / 0x80) : value >>> 7
+    }
+    buffer[this.#length++] = value
+  }
+
+  #bytes(bytes: Uint8Array, start: number, end: number): void {
+    this.#varint(end - start)
+    const whole = start === 0 && end === bytes.length
+    this.#buffer.set(whole ? bytes : bytes.subarray(start, end), this.#length)
+    this.#length += end - start
+  }
+}
+
+/** The text in UTF-8, cut to what a frame may carry without splitting a character. */
+function textBytes(text: string): Uint8Array {
+  if (text === '') return empty
+  const bytes = Buffer.from(text)
+  if (bytes.length <= maxTextBytes) return bytes
+  let end = maxTextBytes
+  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
+  return bytes.subarray(0, end)
+}

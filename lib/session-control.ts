@@ -1,0 +1,136 @@
+/**
+ * The frames of a session that belong to no stream of its own: handler tables, pings, refusals, go-away.
+ *
+ * What waits here is bounded: one pong, one ping, one go-away, the table, and refusals that the flood limit counts.
+ */
+
+import { ProtocolError } from './errors.ts'
+import { Flag, type HandlerEntry } from './frame.ts'
+import type { FrameWriter } from './frame-writer.ts'
+import type { LocalHandlers } from './handlers.ts'
+import type { Limits } from './options.ts'
+import type { Outbox, Sender } from './outbox.ts'
+
+/** Entries of the handler table that go into one frame: with names at their limit it still fits a batch. */
+const entriesPerFrame = 16
+
+interface Refusal {
+  readonly streamId: number
+  readonly code: number
+  readonly text: string
+}
+
+export class SessionControl implements Sender {
+  dataQueued = false
+  controlQueued = false
+  /** Opens of the remote end that were refused, for the stats. */
+  refusals = 0
+  readonly #outbox: Outbox
+  readonly #handlers: LocalHandlers
+  readonly #limits: Readonly<Limits>
+  readonly #stopListening: () => void
+  #advertised = 0
+  #tableDue = false
+  #pingDue: number | undefined
+  #pongDue: number | undefined
+  #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
+  #refusalsDue: Refusal[] = []
+  #idleFrames = 0
+  #idleSinceMs = 0
+
+  constructor(outbox: Outbox, handlers: LocalHandlers, limits: Readonly<Limits>) {
+    this.#outbox = outbox
+    this.#handlers = handlers
+    this.#limits = limits
+    this.#stopListening = handlers.onAdded(() => this.#advertise())
+  }
+
+  /** Advertises the handlers, none included: the remote end waits for the first table. */
+  start(): void {
+    this.#advertise()
+  }
+
+  stop(): void {
+    this.#stopListening()
+  }
+
+  ping(token: number): void {
+    this.#pingDue = token
+    this.#outbox.offerControl(this)
+  }
+
+  /** Answers a ping; of several that wait only the last. */
+  pong(token: number): void {
+    this.countIdleFrame()
+    this.#pongDue = token
+    this.#outbox.offerControl(this)
+  }
+
+  refuse(streamId: number, code: number, text: string): void {
+    this.refusals++
+    this.countIdleFrame()
+    this.#refusalsDue.push({ streamId, code, text })
+    if (this.#refusalsDue.length > this.#limits.maxIdleFramesPerSecond) throw this.#flood()
+    this.#outbox.offerControl(this)
+  }
+
+  goAway(code: number, lastStreamId: number, text: string): void {
+    this.#goAwayDue = { code, lastStreamId, text }
+    this.#outbox.offerControl(this)
+  }
+
+  /**
+   * A frame arrived that costs us work and moves no call on.
+   *
+   * @throws {ProtocolError} when there are more of them than `maxIdleFramesPerSecond`
+   */
+  countIdleFrame(): void {
+    if (++this.#idleFrames < this.#limits.maxIdleFramesPerSecond) return
+    const now = performance.now()
+    if (now - this.#idleSinceMs < 1000) throw this.#flood()
+    this.#idleSinceMs = now
+    this.#idleFrames = 0
+  }
+
+  writeData(): boolean {
+    return false
+  }
+
+  writeControl(writer: FrameWriter): void {
+    if (this.#tableDue) this.#writeTable(writer)
+    if (this.#pongDue !== undefined) writer.pong(this.#pongDue)
+    if (this.#pingDue !== undefined) writer.ping(this.#pingDue)
+    this.#pongDue = this.#pingDue = undefined
+    this.#writeRefusals(writer)
+    if (this.#goAwayDue !== undefined && this.#refusalsDue.length === 0 && !this.#tableDue) {
+      writer.goAway(this.#goAwayDue.code, this.#goAwayDue.lastStreamId, this.#goAwayDue.text)
+      this.#goAwayDue = undefined
+    }
+  }
+
+  #advertise(): void {
+    this.#tableDue = true
+    this.#outbox.offerControl(this)
+  }
+
+  #writeTable(writer: FrameWriter): void {
+    const entries: HandlerEntry[] = this.#handlers.entriesFrom(this.#advertised).slice(0, entriesPerFrame)
+    this.#advertised += entries.length
+    this.#tableDue = this.#advertised < this.#handlers.size
+    writer.handlers(this.#tableDue ? Flag.more : 0, entries)
+    if (this.#tableDue) this.#outbox.offerControl(this)
+  }
+
+  #writeRefusals(writer: FrameWriter): void {
+    const due = this.#refusalsDue.splice(0, entriesPerFrame)
+    for (const { streamId, code, text } of due) writer.reset(streamId, code, text)
+    if (this.#refusalsDue.length > 0) this.#outbox.offerControl(this)
+  }
+
+  #flood(): ProtocolError {
+    const { maxIdleFramesPerSecond } = this.#limits
+    return new ProtocolError(`a flood: more than ${maxIdleFramesPerSecond} frames a second that move no call on`, {
+      reason: 'flood'
+    })
+  }
+}

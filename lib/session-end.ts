@@ -1,0 +1,23 @@
+/** How a session ended, and what that means to a call that was running on it. */
+
+import { DisconnectedError, type DisconnectReason, ShutdownError } from './errors.ts'
+import { CloseCode } from './frame.ts'
+import type { Stream } from './stream.ts'
+
+export interface SessionEnd {
+  readonly reason: DisconnectReason
+  readonly text: string
+  readonly cause?: unknown
+}
+
+/** The close code that tells the remote end. */
+export function closeCodeOf(reason: DisconnectReason): number {
+  return CloseCode[reason as keyof typeof CloseCode] ?? CloseCode.internal
+}
+
+/** The error of a call whose session ended; `host` is the remote one. */
+export function lossErrorOf(end: SessionEnd, stream: Stream, host: string): Error {
+  if (!stream.initiator && end.reason === 'shutdown') return new ShutdownError()
+  const delivery = stream.initiator ? stream.delivery : undefined
+  return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
+}

@@ -1,0 +1,298 @@
+/**
+ * One live conn after its handshake: starts calls, keeps it alive, goes away, tears down. Dies with the conn.
+ *
+ * Knows streams and the parts that deal with frames (`dispatch.ts`, `session-control.ts`). Hosts, reconnecting and
+ * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
+ */
+
+import { DeadlineQueue } from './deadlines.ts'
+import type { Remote } from './definition.ts'
+import { Dispatch } from './dispatch.ts'
+import { type Delivery, DisconnectedError, errorText, ProtocolError } from './errors.ts'
+import { type LocalHandlers, RemoteHandlers } from './handlers.ts'
+import type { RemoteLimits } from './handshake.ts'
+import { KeepAlive } from './keepalive.ts'
+import type { OpenConn } from './open-conn.ts'
+import type { KeepAliveOptions, Limits } from './options.ts'
+import { decodeRemoteError } from './remote-error.ts'
+import { closeReasonOf, resetErrorOf } from './reset-error.ts'
+import type { ResponderPort } from './responder.ts'
+import { SessionControl } from './session-control.ts'
+import { closeCodeOf, lossErrorOf, type SessionEnd } from './session-end.ts'
+import { newSessionCounts, type SessionStats } from './stats.ts'
+import { Stream } from './stream.ts'
+import type { OpenRequest, StreamPort } from './stream-port.ts'
+import { StreamTable } from './stream-table.ts'
+
+export interface SessionInit {
+  readonly wire: OpenConn
+  readonly role: 'dialer' | 'listener'
+  readonly remote: Remote
+  readonly remoteLimits: RemoteLimits
+  readonly limits: Readonly<Limits>
+  readonly keepAlive: Readonly<KeepAliveOptions>
+  readonly handlers: LocalHandlers
+  readonly checksum: boolean
+  /** The remote's handler table has arrived: calls can start. Called once. */
+  readonly onReady: () => void
+  /** No new calls can start here any more: the remote, or this side, goes away. Called at most once. */
+  readonly onDraining: (end: SessionEnd) => void
+  /** The session has ended, and its calls are about to fail. Called once. */
+  readonly onEnd: (end: SessionEnd) => void
+}
+
+export class Session implements StreamPort, ResponderPort {
+  readonly remote: Remote
+  readonly remoteHandlers: RemoteHandlers
+  readonly maxMessageBytes: number
+  readonly maxFragments: number
+  readonly receiveWindowBytes: number
+  readonly sendWindowBytes: number
+  readonly maxSendBytes: number
+  readonly maxMetadataBytes: number
+  readonly #init: SessionInit
+  readonly #control: SessionControl
+  readonly #keepAlive: KeepAlive
+  readonly #dispatch: Dispatch
+  readonly #streams: StreamTable
+  readonly #deadlines = new DeadlineQueue()
+  readonly #counts = newSessionCounts()
+  readonly #running = { count: 0 }
+  #state: 'starting' | 'ready' | 'draining' | 'ended' = 'starting'
+  /** What the remote said in its go-away frame. */
+  #farewell: SessionEnd | undefined
+  #onIdle: (() => void) | undefined
+
+  constructor(init: SessionInit) {
+    const { limits, remoteLimits, wire } = init
+    this.#init = init
+    this.remote = init.remote
+    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
+    this.maxMessageBytes = limits.maxMessageBytes
+    this.maxFragments = limits.maxFragments
+    this.receiveWindowBytes = limits.streamWindowBytes
+    this.sendWindowBytes = remoteLimits.streamWindowBytes
+    this.maxSendBytes = remoteLimits.maxMessageBytes
+    this.maxMetadataBytes = remoteLimits.maxMetadataBytes
+    this.#streams = new StreamTable(init.role)
+    wire.outbox.writer.checksum = init.checksum
+    this.#control = new SessionControl(wire.outbox, init.handlers, limits)
+    this.#keepAlive = new KeepAlive({
+      intervalMs: init.keepAlive.intervalMs,
+      received: () => this.#counts.batchesIn,
+      sendPing: (token) => this.#control.ping(token),
+      onTick: () => this.#onTick(),
+      onDead: (silentMs) => this.#onDead(silentMs)
+    })
+    this.#dispatch = new Dispatch({
+      ...init,
+      remoteHandlers: this.remoteHandlers,
+      streams: this.#streams,
+      deadlines: this.#deadlines,
+      control: this.#control,
+      keepAlive: this.#keepAlive,
+      counts: this.#counts,
+      port: this,
+      running: this.#running,
+      state: () => this.#state,
+      onTable: () => this.#onTable(),
+      onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
+    })
+  }
+
+  /** New calls can start. */
+  get usable(): boolean {
+    return this.#state === 'ready'
+  }
+
+  /** Advertises the handlers and reads until the conn ends. */
+  start(): void {
+    this.#control.start()
+    this.#keepAlive.start()
+    this.#read().catch((error) => this.#breakOff(error))
+  }
+
+  /** A new stream of this side; it opens with the first message that it sends. */
+  newStream(open: OpenRequest): Stream {
+    const stream = new Stream(this, 0, open)
+    this.#streams.addOpening(stream)
+    return stream
+  }
+
+  setDeadline(stream: Stream, deadlineMs: number): void {
+    stream.deadlineMs = deadlineMs
+    this.#deadlines.add(stream)
+  }
+
+  /** The error of a call that cannot start here. */
+  unusableError(): DisconnectedError {
+    const { host } = this.remote
+    if (this.#state === 'ended') {
+      return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery: 'notSent' })
+    }
+    const why = this.#farewell?.text ?? 'this side is going away'
+    return new DisconnectedError('shutdown', `no new calls to ${host}: ${why}`, { delivery: 'notSent' })
+  }
+
+  /**
+   * Ends the session gracefully: new calls are refused at once, running ones may end within `graceMs`, then they are
+   * aborted. Resolves when it has ended.
+   */
+  async drain(end: SessionEnd, graceMs: number): Promise<void> {
+    if (this.#state === 'ended') return
+    this.#sendGoAway(end)
+    this.#startDraining(end)
+    if (!this.#isIdle()) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, graceMs)
+        const onIdleBefore = this.#onIdle
+        this.#onIdle = () => {
+          clearTimeout(timer)
+          resolve()
+          onIdleBefore?.()
+        }
+      })
+    }
+    this.end(end)
+  }
+
+  /** Ends the session now: tells the remote why, fails every call, closes the conn. */
+  end(end: SessionEnd): void {
+    if (this.#state === 'ended') return
+    this.#sendGoAway(end)
+    this.#teardown(end)
+  }
+
+  stats(): SessionStats {
+    const { outbox } = this.#init.wire
+    return {
+      ...this.#counts,
+      rttMs: this.#keepAlive.rttMs,
+      inboundStreams: this.#streams.inbound,
+      outboundStreams: this.#streams.size - this.#streams.inbound,
+      runningHandlers: this.#running.count,
+      batchesOut: outbox.batches,
+      bytesOut: outbox.bytes,
+      framesOut: outbox.writer.frames,
+      messagesOut: outbox.writer.messages,
+      sendQueueBytes: outbox.waiting.bytes,
+      sendQueueStreams: outbox.waiting.senders,
+      refusals: this.#control.refusals
+    }
+  }
+
+  // StreamPort and ResponderPort
+
+  register(stream: Stream): number {
+    return this.#streams.register(stream)
+  }
+
+  release(stream: Stream): void {
+    this.#deadlines.remove(stream)
+    this.#streams.delete(stream)
+    if (this.#onIdle !== undefined) this.#checkIdle()
+  }
+
+  offer(stream: Stream): void {
+    this.#init.wire.outbox.offer(stream)
+  }
+
+  offerControl(stream: Stream): void {
+    this.#init.wire.outbox.offerControl(stream)
+  }
+
+  readError(payload: Uint8Array): Error {
+    return decodeRemoteError(payload)
+  }
+
+  resetError(code: number, text: string, delivery: Delivery): Error {
+    return resetErrorOf(code, text, delivery, this.remote.host)
+  }
+
+  ignoreFrame(): void {
+    this.#counts.ignoredFrames++
+  }
+
+  handlerSettled(): void {
+    this.#running.count--
+    if (this.#onIdle !== undefined) this.#checkIdle()
+  }
+
+  // What arrives, beside what the dispatch deals with
+
+  async #read(): Promise<void> {
+    const { inbound } = this.#init.wire
+    for (;;) {
+      const { done, value } = await inbound.next()
+      if (this.#state === 'ended') return
+      if (done === true) break
+      this.#dispatch.onBatch(value)
+    }
+    this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
+  }
+
+  #onTable(): void {
+    if (this.#state !== 'starting') return
+    this.#state = 'ready'
+    this.#init.onReady()
+  }
+
+  #onGoAway(code: number, lastStreamId: number, text: string): void {
+    const reason = closeReasonOf(code)
+    this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}` }
+    this.#startDraining(this.#farewell)
+    for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
+  }
+
+  /** Once per keep-alive interval: is the peer taking what we send? */
+  #onTick(): void {
+    const { outbox } = this.#init.wire
+    const { slowPeerTimeoutMs } = this.#init.limits
+    if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs >= slowPeerTimeoutMs) {
+      this.end({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
+    } else if (this.#isIdle()) {
+      outbox.writer.shrink()
+    }
+  }
+
+  #onDead(silentMs: number): void {
+    this.end({ reason: 'keepAlive', text: `keep-alive: the peer sent nothing for ${Math.round(silentMs)} ms` })
+  }
+
+  // How it ends
+
+  #breakOff(error: unknown): void {
+    if (error instanceof ProtocolError) this.end({ reason: error.reason, text: error.message, cause: error })
+    else this.end({ ...(this.#farewell ?? { reason: 'lost', text: errorText(error) }), cause: error })
+  }
+
+  #sendGoAway({ reason, text }: SessionEnd): void {
+    this.#control.goAway(closeCodeOf(reason), this.#streams.lastInboundId, text)
+  }
+
+  #startDraining(end: SessionEnd): void {
+    if (this.#state === 'draining' || this.#state === 'ended') return
+    this.#state = 'draining'
+    this.#init.onDraining(end)
+  }
+
+  #teardown(end: SessionEnd): void {
+    if (this.#state === 'ended') return
+    this.#state = 'ended'
+    this.#keepAlive.stop()
+    this.#control.stop()
+    this.#init.onEnd(end)
+    for (const stream of this.#streams.all()) stream.fail(lossErrorOf(end, stream, this.remote.host))
+    this.#deadlines.clear()
+    this.#onIdle?.()
+    this.#init.wire.close(end.text)
+  }
+
+  #isIdle(): boolean {
+    return this.#streams.size === 0 && this.#running.count === 0
+  }
+
+  #checkIdle(): void {
+    if (this.#isIdle()) this.#onIdle?.()
+  }
+}

@@ -1,0 +1,87 @@
+/** The shapes of `stats()`: plain data, cheap to take. */
+
+/** What one session has counted so far. */
+export interface SessionCounts {
+  batchesIn: number
+  bytesIn: number
+  framesIn: number
+  messagesIn: number
+  /** Frames that came too late to matter, such as data of a stream that was reset. */
+  ignoredFrames: number
+}
+
+/** One live session. */
+export interface SessionStats extends Readonly<SessionCounts> {
+  readonly batchesOut: number
+  readonly bytesOut: number
+  readonly framesOut: number
+  readonly messagesOut: number
+  /** Round-trip time of the last ping in ms; undefined before the first pong. */
+  readonly rttMs: number | undefined
+  /** Open streams, single requests included, that the remote end opened. */
+  readonly inboundStreams: number
+  /** Open streams, single requests included, that this end opened. */
+  readonly outboundStreams: number
+  /** Handlers whose code has not ended, also of calls that are over. */
+  readonly runningHandlers: number
+  /** Bytes encoded and waiting for the conn. */
+  readonly sendQueueBytes: number
+  /** Streams waiting for their turn to write. */
+  readonly sendQueueStreams: number
+  /** Calls of the remote end that were refused before they ran. */
+  readonly refusals: number
+}
+
+export function newSessionCounts(): SessionCounts {
+  return { batchesIn: 0, bytesIn: 0, framesIn: 0, messagesIn: 0, ignoredFrames: 0 }
+}
+
+/** What all sessions of a connection, the live one included, have counted. */
+export interface SessionTotals extends SessionCounts {
+  batchesOut: number
+  bytesOut: number
+  framesOut: number
+  messagesOut: number
+  refusals: number
+}
+
+export function newTotals(): SessionTotals {
+  return { ...newSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
+}
+
+/** Adds `counted` to `totals`, which it returns. */
+export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals>): SessionTotals {
+  for (const name of Object.keys(totals) as (keyof SessionTotals)[]) totals[name] += counted[name]
+  return totals
+}
+
+/** One connection. */
+export interface ConnectionStats {
+  readonly host: string
+  readonly state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
+  /** Since when it is in this state, in ms since the epoch. */
+  readonly since: number
+  /** Whether this side dials. */
+  readonly dials: boolean
+  readonly instance: string | undefined
+  /** Sessions after the first one. */
+  readonly reconnects: number
+  /** The live session, if there is one. */
+  readonly session: SessionStats | undefined
+  readonly totals: Readonly<SessionTotals>
+}
+
+/** One manager. */
+export interface ManagerStats {
+  readonly local: string
+  readonly instance: string
+  /** Handlers registered here. */
+  readonly handlers: number
+  /** Inbound conns whose handshake is under way. */
+  readonly pendingHandshakes: number
+  /** Handshakes that this side refused or that failed. */
+  readonly refusedHandshakes: number
+  readonly connections: readonly ConnectionStats[]
+  /** The sum over all connections. */
+  readonly totals: Readonly<SessionTotals>
+}

@@ -1,0 +1,297 @@
+/**
+ * One stream of a session: its state, its one slot for an outgoing message, its fragments, its end.
+ *
+ * A single request and a two-way stream are the same thing here; they differ in what receives (`Receiver`) and in what
+ * feeds the slot (`Sink`). It writes its own frames when the outbox asks, and knows neither handlers nor values.
+ */
+
+import { Assembly, checkMessageBytes } from './assembly.ts'
+import type { Timed } from './deadlines.ts'
+import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
+import { Flag, ResetCode } from './frame.ts'
+import type { FrameReader } from './frame-reader.ts'
+import type { FrameWriter } from './frame-writer.ts'
+import { fragmentBytes } from './options.ts'
+import type { Sender } from './outbox.ts'
+import { resetCodeOf } from './reset-error.ts'
+import type { Sink, SinkPort } from './sink.ts'
+import type { SourcePort } from './source.ts'
+import type { OpenRequest, Receiver, StreamPort } from './stream-port.ts'
+import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './stream-state.ts'
+import type { ReceiveWindow, SendWindow } from './window.ts'
+
+/** `grant` of a window fills this in; it is read at once. */
+const credit = { messages: 0, bytes: 0 }
+
+function ignore(): void {}
+
+export class Stream implements Sender, Timed, SinkPort, SourcePort {
+  /** 0 until the open frame is written: ids rise in the order of the wire. */
+  id: number
+  readonly initiator: boolean
+  state: StreamState
+  /** Each half is one message with the end in the same frame. */
+  isSingle = false
+  receiver: Receiver | undefined
+  sink: Pick<Sink<unknown>, 'pump' | 'stop'> | undefined
+  sendWindow: SendWindow | undefined
+  receiveWindow: ReceiveWindow | undefined
+  /** Called once with how the stream ended: `undefined` when both halves ended by themselves. */
+  onClosed: ((reason: unknown) => void) | undefined
+  /** Ends the stream at its deadline. */
+  onDeadline: () => void = ignore
+  /** What a producer that threw means. */
+  sendFailed: (error: unknown) => void = ignore
+  /** What a consumer that broke off means. */
+  sourceStopped: (error: Error | undefined) => void = ignore
+  dataQueued = false
+  controlQueued = false
+  deadlineMs = 0
+  heapIndex = -1
+  readonly #port: StreamPort
+  #open: OpenRequest | undefined
+  #message: Uint8Array | undefined
+  #offset = 0
+  #messageFlags = 0
+  #endDue = false
+  #creditDue = false
+  #resetDue: { readonly code: number; readonly text: string } | undefined
+  #assembly: Assembly | undefined
+  /** The responder told the initiator to stop: requests that are still on their way are dropped. */
+  #stopped = false
+
+  /** @param id the stream id where the remote end opened it, 0 where this end is about to */
+  constructor(port: StreamPort, id: number, open: OpenRequest | undefined) {
+    this.#port = port
+    this.id = id
+    this.initiator = open !== undefined
+    this.#open = open
+    this.state = open === undefined ? 'open' : 'opening'
+  }
+
+  /** Whether the remote handler can have run by now. */
+  get delivery(): Delivery {
+    return this.#open === undefined ? 'maybeRan' : 'notSent'
+  }
+
+  get canTake(): boolean {
+    return this.#message === undefined && !this.#endDue && canSend(this.state)
+  }
+
+  /** The first message of the stream, or the only one of a half: goes without credit. */
+  sendPayload(payload: Uint8Array, flags: number): void {
+    this.#message = payload
+    this.#offset = 0
+    this.#messageFlags = flags
+    this.#port.offer(this)
+  }
+
+  sendMessage(payload: Uint8Array): void {
+    this.sendPayload(payload, 0)
+  }
+
+  sendEnd(): void {
+    if (!canSend(this.state) || this.#endDue) return
+    this.#endDue = true
+    if (this.#message === undefined) this.#port.offer(this)
+  }
+
+  messageTaken(bytes: number): void {
+    if (this.receiveWindow?.take(bytes) !== true || this.#creditDue || !canReceive(this.state)) return
+    this.#creditDue = true
+    this.#port.offerControl(this)
+  }
+
+  /** The responder takes no more requests; its responses go on. */
+  stopRequests(): void {
+    if (!canReceive(this.state)) return
+    this.#stopped = true
+    this.#assembly = undefined
+    this.receiver?.onAbort(new ClosedError('the handler has ended and takes no more requests'))
+    this.#sendReset(ResetCode.stop, '')
+    this.#afterReceiveEnd()
+  }
+
+  /** Ends the stream now. Tells the remote end, unless it never heard of the stream. */
+  abort(reason: unknown, code: number, text: string): void {
+    if (this.state === 'closed') return
+    if (this.#open === undefined) this.#sendReset(code, text)
+    this.fail(reason)
+  }
+
+  /** Ends the stream now without a frame: the conn is gone, or the remote end reset it. */
+  fail(reason: unknown): void {
+    if (this.state === 'closed') return
+    this.receiver?.onAbort(reason)
+    this.state = 'closed'
+    this.#closed(reason)
+  }
+
+  writeData(writer: FrameWriter): boolean {
+    const message = this.#message
+    if (message === undefined) {
+      if (!this.#endDue || !canSend(this.state)) return false
+      this.#endDue = false
+      writer.end(this.id)
+      this.#afterSendEnd()
+      return false
+    }
+    const start = this.#offset
+    const isLast = message.length - start <= fragmentBytes
+    const end = isLast ? message.length : start + fragmentBytes
+    this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
+    if (!isLast) {
+      this.#offset = end
+      return true
+    }
+    this.#message = undefined
+    if ((this.#messageFlags & Flag.end) !== 0) {
+      this.#afterSendEnd()
+      return false
+    }
+    if (this.#endDue) return true
+    this.sink?.pump()
+    return false
+  }
+
+  writeControl(writer: FrameWriter): void {
+    if (this.#creditDue) {
+      this.#creditDue = false
+      this.receiveWindow?.grant(credit)
+      if (credit.messages > 0 && canReceive(this.state)) writer.credit(this.id, credit.messages, credit.bytes)
+    }
+    if (this.#resetDue !== undefined) {
+      writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
+      this.#resetDue = undefined
+    }
+  }
+
+  /** A data frame arrived, or the open frame with its payload. */
+  onData(reader: FrameReader): void {
+    const { flags } = reader
+    try {
+      if (!canReceive(this.state)) this.#onLateData()
+      else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
+      else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
+      else this.#onPayload(reader, flags)
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error
+      this.abort(error, resetCodeOf(error), error.message)
+    }
+  }
+
+  /** A credit frame arrived. */
+  onCredit(messages: number, bytes: number): void {
+    if (this.sendWindow === undefined || !canSend(this.state)) {
+      this.#port.ignoreFrame()
+      return
+    }
+    this.sendWindow.add(messages, bytes)
+    this.sink?.pump()
+  }
+
+  /** A reset frame arrived. */
+  onReset(code: number, text: string): void {
+    if (code === ResetCode.stop && this.initiator) {
+      this.sink?.stop()
+      if (canSend(this.state)) {
+        this.#message = undefined
+        this.#endDue = false
+        this.#afterSendEnd()
+      }
+      return
+    }
+    this.fail(this.#port.resetError(code, text, this.delivery))
+  }
+
+  #onPayload(reader: FrameReader, flags: number): void {
+    if (this.#assembly === undefined) this.receiveWindow?.begin()
+    this.receiveWindow?.receive(reader.payloadLength)
+    if ((flags & Flag.more) !== 0) {
+      this.#assembly ??= new Assembly(this.#port)
+      this.#assembly.add(reader)
+      return
+    }
+    const payload = this.#wholePayload(reader)
+    const isEnd = (flags & Flag.end) !== 0
+    if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
+    // The state comes first: a handler that answers at once must find the half of its requests ended.
+    const closes = isEnd && this.state === 'half-closed-local'
+    if (isEnd) this.state = afterReceiveEnd(this.state)
+    this.receiver?.onMessage(payload)
+    if (isEnd) this.receiver?.onEnd()
+    if (closes) this.#closed(undefined)
+  }
+
+  #wholePayload(reader: FrameReader): Uint8Array {
+    const assembly = this.#assembly
+    if (assembly === undefined) {
+      checkMessageBytes(reader.payloadLength, this.#port.maxMessageBytes)
+      return this.receiver?.readsInPlace === true ? reader.viewPayload() : reader.copyPayload()
+    }
+    assembly.add(reader)
+    this.#assembly = undefined
+    return assembly.join()
+  }
+
+  #onErrorPayload(reader: FrameReader): void {
+    if (this.#assembly !== undefined) throw new ProtocolError('an error amid the fragments of a message')
+    const error = this.#port.readError(reader.viewPayload())
+    this.receiver?.onRemoteError(error)
+    // It has its end; what it holds from before the error is still its to deliver.
+    this.receiver = undefined
+    this.fail(error)
+  }
+
+  #onBareEnd(): void {
+    if (this.#assembly !== undefined) throw new ProtocolError('the end of a half amid the fragments of a message')
+    this.receiver?.onEnd()
+    this.#afterReceiveEnd()
+  }
+
+  /** Requests that were on their way when this side said stop are dropped; anything else breaks the protocol. */
+  #onLateData(): void {
+    if (!this.#stopped) throw new ProtocolError('data after the end of the half')
+    this.#port.ignoreFrame()
+  }
+
+  #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {
+    const open = this.#open
+    if (open === undefined) {
+      writer.data(flags, this.id, message, start, end)
+      return
+    }
+    this.id = this.#port.register(this)
+    this.#open = undefined
+    this.state = 'open'
+    const timeoutMs = this.deadlineMs === 0 ? 0 : Math.max(1, Math.ceil(this.deadlineMs - performance.now()))
+    writer.open(flags, this.id, open.handler, timeoutMs, open.metadata, message, start, end)
+  }
+
+  #afterSendEnd(): void {
+    this.state = afterSendEnd(this.state)
+    if (this.state === 'closed') this.#closed(undefined)
+    // A handler that has ended reads nothing more.
+    else if (!this.initiator) this.stopRequests()
+  }
+
+  #afterReceiveEnd(): void {
+    this.state = afterReceiveEnd(this.state)
+    if (this.state === 'closed') this.#closed(undefined)
+  }
+
+  #sendReset(code: number, text: string): void {
+    this.#resetDue = { code, text }
+    this.#port.offerControl(this)
+  }
+
+  #closed(reason: unknown): void {
+    this.#message = undefined
+    this.#assembly = undefined
+    this.#endDue = false
+    this.#open = undefined
+    this.#port.release(this)
+    this.sink?.stop()
+    this.onClosed?.(reason)
+  }
+}
