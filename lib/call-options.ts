@@ -1,0 +1,40 @@
+/** What a single call may ask for, and the checks of it. */
+
+import type { Metadata } from './definition.ts'
+import { InvalidOptionError } from './errors.ts'
+import { encodeMsgpack } from './msgpack.ts'
+import { maxTimeoutMs } from './options.ts'
+
+export interface CallOptions {
+  /**
+   * Time the whole call may take, in ms; it travels to the handler. `Infinity` for no limit. Default 60 000 for a single
+   * request, none for a stream.
+   */
+  readonly timeout?: number
+  /** Cancels the call; it then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal
+  /** Travels beside the payload, as `ctx.metadata`. */
+  readonly metadata?: Metadata
+  /** Waits for the connection instead of failing at once while it is down. The timeout covers the wait. Default false. */
+  readonly waitForReady?: boolean
+}
+
+export const noOptions: CallOptions = Object.freeze({})
+
+/** When the call ends, of `performance.now()`; 0 for never. */
+export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number): number {
+  const timeoutMs = timeout ?? defaultTimeoutMs
+  if (timeoutMs === Number.POSITIVE_INFINITY) return 0
+  if (!(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
+    throw new InvalidOptionError(`timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`)
+  }
+  return performance.now() + timeoutMs
+}
+
+/** Metadata as it travels; undefined for none. */
+export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
+  if (metadata === undefined) return undefined
+  const encoded = encodeMsgpack(metadata)
+  if (encoded.length <= maxBytes) return encoded
+  throw new InvalidOptionError(`metadata of ${encoded.length} bytes; the remote accepts ${maxBytes}`)
+}

@@ -1,0 +1,162 @@
+/**
+ * How calls are made: the methods that a connection and its subroutes share.
+ *
+ * Finds the handler in the remote's table, encodes the payload, and hands over to `request.ts` or `grid-stream.ts`.
+ */
+
+import { type CallOptions, deadlineOf, noOptions } from './call-options.ts'
+import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from './definition.ts'
+import { UnknownHandlerError } from './errors.ts'
+import { HandlerKind } from './frame.ts'
+import { GridStream } from './grid-stream.ts'
+import { joinSubroute, type RemoteHandler } from './handlers.ts'
+import { defaultRequestTimeoutMs } from './options.ts'
+import { sendRequest } from './request.ts'
+import type { Session } from './session.ts'
+
+/** A payload that may be left out where the definition takes none. */
+export type CallArguments<Payload> = undefined extends Payload
+  ? [payload?: Payload, options?: CallOptions]
+  : [payload: Payload, options?: CallOptions]
+
+/** What calls can be made on: a connection, or a subroute of it. */
+export interface Callable {
+  /**
+   * One request, one response. A raw payload may be reused once the promise has settled; a raw response is yours.
+   *
+   * @throws {UnknownHandlerError} the remote host has no such single handler
+   * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost under the call
+   * @throws {RemoteError} the handler threw
+   * @throws {DeadlineError} no answer in time
+   * @throws {RejectedError} refused at the door
+   * @throws {CodecError} a value cannot be encoded or decoded
+   * @throws {MessageTooLargeError} larger than the remote accepts
+   * @throws `signal.reason` when it was cancelled
+   */
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+
+  /** A two-way stream. Returns at once; whatever goes wrong surfaces at the first `next()`, with the errors of `request`. */
+  newStream<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    ...args: CallArguments<Payload>
+  ): GridStream<Req, Res>
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
+
+  /** The same host's handlers under a static subroute; subroutes of subroutes are joined with `/`. */
+  subroute(name: string): Callable
+}
+
+/** What calls need of their connection. */
+export interface CallPort {
+  /** The session that can take a call, if there is one. */
+  usableSession(): Session | undefined
+  /** The error of a call while there is none. */
+  notConnectedError(): Error
+  /** Resolves when there is one; rejects when the wait is given up. */
+  waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
+}
+
+const noPayload = new Uint8Array(0)
+
+export class Calls implements Callable {
+  readonly #port: CallPort
+  readonly #subroute: string
+
+  constructor(port: CallPort, subroute: string) {
+    this.#port = port
+    this.#subroute = subroute
+  }
+
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request(target: string | SingleDefinition<unknown, unknown>, value?: unknown, options = noOptions): Promise<unknown> {
+    try {
+      const definition = typeof target === 'string' ? rawSingle(target) : target
+      const payload = definition.request.encode(value === undefined && typeof target === 'string' ? noPayload : value)
+      const deadlineMs = deadlineOf(options.timeout, defaultRequestTimeoutMs)
+      const session = this.#port.usableSession()
+      if (session !== undefined) return this.#send(session, definition, payload, deadlineMs, options)
+      if (options.waitForReady !== true) return Promise.reject(this.#port.notConnectedError())
+      return this.#port
+        .waitForSession(deadlineMs, options.signal)
+        .then((ready) => this.#send(ready, definition, payload, deadlineMs, options))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  newStream<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    ...args: CallArguments<Payload>
+  ): GridStream<Req, Res>
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
+  newStream(
+    target: string | StreamingDefinition<unknown, unknown, unknown>,
+    value?: unknown,
+    options = noOptions
+  ): unknown {
+    const session = this.#port.usableSession()
+    const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
+    const stream = new GridStream<unknown, unknown>(definition, definition.inCapacity > 0)
+    try {
+      const payload = definition.payload.encode(value === undefined && typeof target === 'string' ? noPayload : value)
+      const deadlineMs = deadlineOf(options.timeout, Number.POSITIVE_INFINITY)
+      if (session !== undefined) this.#open(stream, session, definition, payload, deadlineMs, options)
+      else if (options.waitForReady === true) {
+        this.#port.waitForSession(deadlineMs, options.signal).then(
+          (ready) => this.#open(stream, ready, definition, payload, deadlineMs, options),
+          (error) => stream.fail(error)
+        )
+      } else stream.fail(this.#port.notConnectedError())
+    } catch (error) {
+      stream.fail(error)
+    }
+    return stream
+  }
+
+  subroute(name: string): Callable {
+    return new Calls(this.#port, joinSubroute(this.#subroute, name))
+  }
+
+  #send(
+    session: Session,
+    definition: SingleDefinition<unknown, unknown>,
+    payload: Uint8Array,
+    deadlineMs: number,
+    options: CallOptions
+  ): Promise<unknown> {
+    const handler = this.#find(session, definition.id, HandlerKind.single)
+    return sendRequest(session, handler, payload, definition.response, deadlineMs, options)
+  }
+
+  #open(
+    stream: GridStream<unknown, unknown>,
+    session: Session,
+    definition: StreamingDefinition<unknown, unknown, unknown>,
+    payload: Uint8Array,
+    deadlineMs: number,
+    options: CallOptions
+  ): void {
+    try {
+      const handler = this.#find(session, definition.id, HandlerKind.streaming)
+      stream.open(session, handler, payload, deadlineMs, options)
+    } catch (error) {
+      stream.fail(error)
+    }
+  }
+
+  #find(session: Session, id: string, kind: number): RemoteHandler {
+    const handler = session.remoteHandlers.find(this.#subroute, id)
+    if (handler?.kind === kind) return handler
+    const under = this.#subroute === '' ? '' : ` under "${this.#subroute}"`
+    const problem = handler === undefined ? 'has no handler' : 'has, but as another kind, the handler'
+    throw new UnknownHandlerError(`${session.remote.host} ${problem} "${id.slice(0, 256)}"${under}`)
+  }
+
+  /** A raw stream has the shape that the remote advertised. */
+  #rawStreaming(session: Session | undefined, id: string): StreamingDefinition<unknown, unknown, unknown> {
+    const { inCapacity = 1, outCapacity = 1 } = session?.remoteHandlers.find(this.#subroute, id) ?? {}
+    return rawStreaming(id, inCapacity, outCapacity)
+  }
+}

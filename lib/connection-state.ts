@@ -1,0 +1,23 @@
+/** The states of a connection and the events that tell of them. Types only. */
+
+/**
+ * - `idle`: made, not started.
+ * - `connecting`: a dial or a handshake is under way.
+ * - `connected`: calls can be made.
+ * - `waiting`: the dialing side waits out its backoff, the other side waits to be dialed.
+ * - `closed`: for good.
+ */
+export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
+
+export interface StateChange {
+  readonly state: ConnectionState
+  readonly previous: ConnectionState
+  /** Why, in words, where there is a reason to tell. */
+  readonly reason?: string
+}
+
+export interface ConnectionEvents {
+  state: [change: StateChange]
+  /** The remote server is another process than the one before. */
+  restart: [instances: { readonly instance: string; readonly previous: string }]
+}

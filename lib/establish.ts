@@ -1,0 +1,159 @@
+/**
+ * From a fresh conn to one that has shaken hands, on either end, within one deadline.
+ *
+ * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
+ */
+
+import type { Auth } from './auth.ts'
+import type { Conn, ConnDialer } from './conn.ts'
+import { ClosedError, HandshakeError, RejectedError } from './errors.ts'
+import type { LocalHandlers } from './handlers.ts'
+import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshake, type Refusal } from './handshake.ts'
+import type { Logger } from './logger.ts'
+import { OpenConn } from './open-conn.ts'
+import { type KeepAliveOptions, type Limits, maxConnMessageBytes } from './options.ts'
+import { RefusalLog } from './refusal-log.ts'
+import type { SessionInit } from './session.ts'
+
+/** A conn whose handshake is done. */
+export type Established = Omit<SessionInit, 'onReady' | 'onDraining' | 'onEnd'> & {
+  /** When the session must be ready, of `performance.now()`. */
+  readonly deadlineMs: number
+}
+
+export interface EstablisherInit {
+  readonly local: string
+  readonly instance: Uint8Array
+  readonly auth: Auth
+  readonly dialer: ConnDialer
+  readonly path: string
+  readonly limits: Readonly<Limits>
+  readonly keepAlive: Readonly<KeepAliveOptions>
+  readonly handlers: LocalHandlers
+  readonly checksum: boolean | undefined
+  readonly logger: Logger
+  /** Why a peer that has proved its name is not let in, if it is not. */
+  readonly admit: (host: string) => Refusal | undefined
+  /** A conn that arrived has shaken hands with a host that `admit` let in. */
+  readonly onAccepted: (host: string, established: Established) => void
+}
+
+export class Establisher {
+  /** Handshakes of conns that arrived and are under way. */
+  pending = 0
+  readonly #init: EstablisherInit
+  readonly #refusals: RefusalLog
+  readonly #closing = new AbortController()
+
+  constructor(init: EstablisherInit) {
+    this.#init = init
+    this.#refusals = new RefusalLog(init.logger)
+  }
+
+  /** Handshakes that were refused or failed here. */
+  get refused(): number {
+    return this.#refusals.count
+  }
+
+  /** Gives up all handshakes of conns that arrived. */
+  close(): void {
+    this.#closing.abort(new ClosedError('the manager is closed'))
+  }
+
+  /** Makes a conn to `host` and shakes hands. */
+  async dial(host: string, signal: AbortSignal): Promise<Established> {
+    const { dialer, path, limits } = this.#init
+    const deadline = new Deadline(performance.now() + limits.handshakeTimeoutMs, limits.handshakeTimeoutMs, signal)
+    try {
+      const dialing = dialer(host, { signal: deadline.signal, path, maxConnMessageBytes: maxConnMessageBytes(limits) })
+      const wire = new OpenConn(await orAbort(dialing, deadline.signal))
+      try {
+        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host })
+        return this.#established(wire, 'dialer', result, deadline.atMs)
+      } catch (error) {
+        wire.close('the handshake failed')
+        throw error
+      }
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  /** Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. */
+  accept(conn: Conn, acceptedAtMs: number): void {
+    const { limits, admit, onAccepted } = this.#init
+    if (this.pending >= limits.maxPendingHandshakes) {
+      conn.abort(new RejectedError('busy', 'too many handshakes are under way'))
+      return
+    }
+    this.pending++
+    const { handshakeTimeoutMs } = limits
+    const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
+    const wire = new OpenConn(conn)
+    listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
+      .then((result) => onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs)))
+      .catch((error) => {
+        this.#refusals.add(error, conn.remoteAddress)
+        wire.close('the handshake failed')
+      })
+      .finally(() => {
+        this.pending--
+        deadline.clear()
+      })
+  }
+
+  #handshake(wire: OpenConn, signal: AbortSignal): HandshakeInit {
+    const { local, instance, auth, limits, checksum } = this.#init
+    const wantChecksum = checksum ?? !wire.conn.secure
+    return { io: wire, conn: wire.conn, local, instance, auth, limits, wantChecksum, signal }
+  }
+
+  #established(wire: OpenConn, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
+    const { host, instance, identity, limits: remoteLimits, checksum } = result
+    const { limits, keepAlive, handlers } = this.#init
+    const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
+    return { wire, role, remote, remoteLimits, limits, keepAlive, handlers, checksum, deadlineMs }
+  }
+}
+
+/** A signal that aborts at a moment, or with another one. */
+class Deadline {
+  readonly atMs: number
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout
+  readonly #parent: AbortSignal
+  readonly #onAbort: () => void
+
+  constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
+    this.atMs = atMs
+    this.#parent = parent
+    this.#onAbort = () => this.#controller.abort(parent.reason)
+    const expire = () => this.#controller.abort(new HandshakeError(`no session within ${timeoutMs} ms`))
+    this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
+    if (parent.aborted) this.#onAbort()
+    else parent.addEventListener('abort', this.#onAbort)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#parent.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/** The conn, or the reason of the abort at once; a conn that a slow dialer brings after it is cut. */
+function orAbort(dialing: Promise<Conn>, signal: AbortSignal): Promise<Conn> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    dialing.then((conn) => {
+      signal.removeEventListener('abort', onAbort)
+      if (signal.aborted) conn.abort(new ClosedError('the dial was given up'))
+      else resolve(conn)
+    }, reject)
+  })
+}

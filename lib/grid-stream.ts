@@ -1,0 +1,259 @@
+/**
+ * A two-way stream as its initiator holds it: responses to iterate, requests to push, a duplex for it-pipe.
+ *
+ * It exists before its session does (the connection may have to be waited for); every failure surfaces at the first
+ * `next()`. The stream's frames are the business of `stream.ts`.
+ */
+
+import { type Pushable, pushable } from 'it-pushable'
+import { type CallOptions, encodeMetadata } from './call-options.ts'
+import type { StreamingDefinition } from './definition.ts'
+import { CancelledError, ClosedError, errorText } from './errors.ts'
+import { Fifo } from './fifo.ts'
+import { Flag, ResetCode } from './frame.ts'
+import type { RemoteHandler } from './handlers.ts'
+import { abortWith, checkSize, expireAt } from './request.ts'
+import type { Session } from './session.ts'
+import { type Producer, Sink } from './sink.ts'
+import { Source } from './source.ts'
+import type { Stream } from './stream.ts'
+import { ReceiveWindow, SendWindow } from './window.ts'
+
+/** How a stream ended. */
+export interface StreamEnd {
+  /** `ended`: both halves ended by themselves. `cancelled`: this side stopped it. `failed`: anything else. */
+  readonly how: 'ended' | 'cancelled' | 'failed'
+  /** The error, or the reason of the cancel. */
+  readonly error?: unknown
+}
+
+/** The requests of a stream: an it-pushable, or null where the handler takes none. */
+export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
+
+type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
+
+interface Waiter {
+  /** The value is taken once so many were. */
+  readonly count: number
+  resolve(): void
+  reject(reason: unknown): void
+}
+
+export class GridStream<Req, Res> implements AsyncIterable<Res> {
+  /** The responses; pulling grants credit, `break` cancels the remote handler. */
+  readonly responses: AsyncIterableIterator<Res, undefined>
+  /**
+   * Where requests are pushed: `push(value)`, then `end()`. What the window has not taken waits here without bound;
+   * `send` waits instead. Null where the handler takes no requests. A push after the end throws `ClosedError`.
+   */
+  readonly requests: RequestSink<Req>
+  /** Resolves with how the stream ended; never rejects. */
+  readonly closed: Promise<StreamEnd>
+  readonly #definition: StreamCodecs<Req, Res>
+  readonly #source: Source<Res>
+  readonly #pushable: Pushable<Req> | null
+  #endPushable: (() => void) | undefined
+  readonly #sends = new Fifo<Waiter>()
+  #pushed = 0
+  #requestsEnded = false
+  #producer: Producer<Req> | undefined
+  #sink: Sink<Req> | undefined
+  #sinkWaiter: Waiter | undefined
+  #stream: Stream | undefined
+  #end: StreamEnd | undefined
+  #resolveClosed!: (end: StreamEnd) => void
+  #cancelled = false
+
+  /** @internal made by `newStream` */
+  constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
+    this.#definition = definition
+    this.#source = new Source(definition.response)
+    this.#source.bind({
+      messageTaken: (bytes) => this.#stream?.messageTaken(bytes),
+      sourceStopped: (error) => this.cancel(error ?? new CancelledError('the consumer stopped reading'))
+    })
+    this.responses = this.#source
+    this.#pushable = takesRequests ? this.#makePushable() : null
+    this.requests = this.#pushable as RequestSink<Req>
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve
+    })
+  }
+
+  /** The same as `responses`, for it-pipe. */
+  get source(): AsyncIterableIterator<Res, undefined> {
+    return this.responses
+  }
+
+  [Symbol.asyncIterator](): AsyncIterableIterator<Res, undefined> {
+    return this.responses
+  }
+
+  /**
+   * Sends all of `source` as the requests and ends them; pulls it only against credit. For it-pipe.
+   *
+   * Resolves when the last request was taken by the window or the handler takes no more; rejects when the stream fails.
+   */
+  readonly sink = (source: Producer<Req>): Promise<void> => {
+    if (this.#pushable === null) return Promise.reject(new ClosedError('the handler takes no requests'))
+    if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests have a source already'))
+    const done = handled(
+      new Promise<void>((resolve, reject) => {
+        this.#sinkWaiter = { count: 0, resolve, reject }
+      })
+    )
+    this.#attach(source)
+    return done
+  }
+
+  /**
+   * Sends one request and resolves when the window has taken it; its bytes are the caller's again then.
+   *
+   * @throws {ClosedError} when the requests have ended, or the handler takes no more
+   */
+  send(value: Req): Promise<void> {
+    return handled(
+      new Promise((resolve, reject) => {
+        if (this.#pushable === null) throw new ClosedError('the handler takes no requests')
+        this.#pushable.push(value)
+        if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
+        else this.#sends.push({ count: this.#pushed, resolve, reject })
+      })
+    )
+  }
+
+  /** Stops the stream now: the remote handler is cancelled, `responses` throws `reason`. Does nothing after the end. */
+  cancel(reason: unknown = new CancelledError()): void {
+    if (this.#end !== undefined) return
+    this.#cancelled = true
+    if (this.#stream === undefined) this.fail(reason)
+    else this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.cancel()
+    await this.closed
+  }
+
+  /** @internal the session is there: opens the stream with its payload */
+  open(session: Session, handler: RemoteHandler, payload: Uint8Array, deadlineMs: number, options: CallOptions): void {
+    if (this.#end !== undefined) return
+    const { signal } = options
+    if (signal?.aborted === true) return this.#abandon(signal.reason)
+    checkSize(payload, session.maxSendBytes)
+    const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
+    const stream = session.newStream({ handler: handler.index, metadata })
+    this.#stream = stream
+    stream.receiver = this.#source
+    stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
+    const takesRequests = handler.inCapacity > 0
+    if (takesRequests) this.#openRequests(session, handler, stream)
+    const unlisten = signal === undefined ? undefined : this.#abortWith(stream, signal)
+    stream.onClosed = (reason) => {
+      unlisten?.()
+      this.#finish(reason)
+    }
+    if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
+    stream.sendPayload(payload, takesRequests ? 0 : Flag.end)
+  }
+
+  /** @internal the stream cannot be opened */
+  fail(reason: unknown): void {
+    this.#source.onAbort(reason)
+    this.#finish(reason)
+  }
+
+  #abandon(reason: unknown): void {
+    this.#cancelled = true
+    this.fail(reason)
+  }
+
+  #abortWith(stream: Stream, signal: AbortSignal): () => void {
+    const mark = () => {
+      this.#cancelled = true
+    }
+    signal.addEventListener('abort', mark)
+    const unlisten = abortWith(stream, signal)
+    return () => {
+      signal.removeEventListener('abort', mark)
+      unlisten()
+    }
+  }
+
+  #openRequests(session: Session, handler: RemoteHandler, stream: Stream): void {
+    const window = new SendWindow(handler.inCapacity, session.sendWindowBytes)
+    const sink = new Sink<Req>(stream, window, (value) => {
+      const payload = this.#definition.request.encode(value)
+      checkSize(payload, session.maxSendBytes)
+      return payload
+    })
+    sink.onTaken = () => this.#onTaken(sink.taken)
+    sink.onSettled = () => this.#endRequests(new ClosedError('the handler takes no more requests'))
+    stream.sendWindow = window
+    stream.sink = sink
+    stream.sendFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
+    this.#sink = sink
+    if (this.#producer !== undefined) sink.attach(this.#producer)
+  }
+
+  #attach(producer: Producer<Req>): void {
+    this.#producer = producer
+    this.#sink?.attach(producer)
+  }
+
+  #onTaken(taken: number): void {
+    for (let first = this.#sends.peek(); first !== undefined && first.count <= taken; first = this.#sends.peek()) {
+      this.#sends.shift()
+      first.resolve()
+    }
+  }
+
+  /** No request is taken any more; those that were not are told. */
+  #endRequests(reason: unknown): void {
+    this.#requestsEnded = true
+    for (let waiter = this.#sends.shift(); waiter !== undefined; waiter = this.#sends.shift()) waiter.reject(reason)
+    this.#sinkWaiter?.resolve()
+  }
+
+  #finish(reason: unknown): void {
+    if (this.#end !== undefined) return
+    const how = reason === undefined ? 'ended' : this.#cancelled ? 'cancelled' : 'failed'
+    this.#end = reason === undefined ? { how } : { how, error: reason }
+    if (reason !== undefined) this.#sinkWaiter?.reject(reason)
+    this.#endRequests(reason ?? new ClosedError('the handler takes no more requests'))
+    this.#endPushable?.()
+    this.#resolveClosed(this.#end)
+  }
+
+  /** An it-pushable that does not ignore a push after the end, and becomes the producer with its first use. */
+  #makePushable(): Pushable<Req> {
+    const requests = pushable<Req>({ objectMode: true })
+    const { push, end } = requests
+    this.#endPushable = end
+    const use = () => {
+      if (this.#producer === undefined) this.#attach(requests)
+      else if (this.#producer !== requests) throw new ClosedError('the requests have a source already')
+    }
+    requests.push = (value) => {
+      if (this.#requestsEnded) throw new ClosedError('the requests of the stream have ended')
+      use()
+      this.#pushed++
+      push(value)
+      return requests
+    }
+    requests.end = (error) => {
+      if (this.#requestsEnded) return requests
+      this.#requestsEnded = true
+      if (this.#end === undefined) use()
+      end(error)
+      return requests
+    }
+    return requests
+  }
+}
+
+/** A promise that nobody awaits must not end the process: `closed` and the responses tell the same. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}

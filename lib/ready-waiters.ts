@@ -1,0 +1,47 @@
+/** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
+
+import { DeadlineError } from './errors.ts'
+import type { Session } from './session.ts'
+
+type Outcome = { readonly session: Session } | { readonly reason: unknown }
+
+export class ReadyWaiters {
+  readonly #host: string
+  readonly #waiters = new Set<(outcome: Outcome) => void>()
+
+  constructor(host: string) {
+    this.#host = host
+  }
+
+  /**
+   * Resolves with the next usable session.
+   *
+   * @param deadlineMs of `performance.now()`, 0 for none
+   * @param cause told with the error when the deadline passes
+   */
+  wait(deadlineMs: number, signal: AbortSignal | undefined, cause: () => unknown): Promise<Session> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      const settle = (outcome: Outcome) => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+        this.#waiters.delete(settle)
+        if ('session' in outcome) resolve(outcome.session)
+        else reject(outcome.reason)
+      }
+      const onAbort = () => settle({ reason: signal?.reason })
+      signal?.addEventListener('abort', onAbort)
+      if (deadlineMs > 0) {
+        const text = `no connection to ${this.#host} before the deadline`
+        const expire = () => settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
+        timer = setTimeout(expire, Math.max(0, deadlineMs - performance.now()))
+      }
+      this.#waiters.add(settle)
+    })
+  }
+
+  settle(outcome: Outcome): void {
+    for (const settle of [...this.#waiters]) settle(outcome)
+  }
+}

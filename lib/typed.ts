@@ -1,0 +1,103 @@
+/**
+ * Definitions that both ends share: a handler registers under one, a call is made with it, and the types follow.
+ *
+ * msgpack is the default codec. Nothing here knows how a call travels.
+ */
+
+import type { Codec, SingleDefinition, StreamingDefinition } from './definition.ts'
+import { InvalidOptionError } from './errors.ts'
+import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { defaultCapacity } from './options.ts'
+
+/** Any plain value as msgpack; see `docs/protocol.md`, section "Values", for what it carries. */
+export function msgpack<T>(): Codec<T> {
+  return msgpackCodec as Codec<T>
+}
+
+const msgpackCodec: Codec<unknown> = Object.freeze({
+  encode: encodeMsgpack,
+  decode: decodeMsgpack,
+  readsInPlace: true
+})
+
+export interface SingleOptions<Req, Res> {
+  /** How requests travel. Default msgpack. */
+  readonly request?: Codec<Req>
+  /** How responses travel. Default msgpack. */
+  readonly response?: Codec<Res>
+}
+
+/**
+ * Defines a handler that answers each request with one response.
+ *
+ * @example
+ *
+ * ```ts
+ * const rlock = single<LockArgs, LockReply>('lock.rlock')
+ * ```
+ */
+export function single<Req = void, Res = void>(
+  id: string,
+  options: SingleOptions<Req, Res> = {}
+): SingleDefinition<Req, Res> {
+  return Object.freeze({
+    kind: 'single',
+    id,
+    request: options.request ?? msgpack<Req>(),
+    response: options.response ?? msgpack<Res>()
+  })
+}
+
+interface StreamingCodecs<Payload, Req, Res> {
+  /** How the payload travels. Default msgpack. */
+  readonly payload?: Codec<Payload>
+  /** How requests travel. Default msgpack. */
+  readonly request?: Codec<Req>
+  /** How responses travel. Default msgpack. */
+  readonly response?: Codec<Res>
+  /** Responses that may be sent ahead of the consumer. Default 64. */
+  readonly outCapacity?: number
+}
+
+/** A handler that takes no requests says so in its capacity, because types are gone when it runs. */
+export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, Res> &
+  ([Req] extends [never]
+    ? { readonly inCapacity: 0 }
+    : {
+        /** Requests that may be sent ahead of the handler; 0 where it takes none. Default 64. */
+        readonly inCapacity?: number
+      })
+
+/**
+ * Defines a handler that takes a payload and a stream of requests, and answers with a stream of responses.
+ *
+ * @example
+ *
+ * ```ts
+ * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
+ * ```
+ *
+ * @throws {InvalidOptionError} when a capacity is not a whole number of at least 0, and below 2^31
+ */
+export function streaming<Payload = void, Req = never, Res = never>(
+  id: string,
+  ...[options]: [Req] extends [never]
+    ? [options: StreamingOptions<Payload, Req, Res>]
+    : [options?: StreamingOptions<Payload, Req, Res>]
+): StreamingDefinition<Payload, Req, Res> {
+  const given: StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number } = options ?? {}
+  return Object.freeze({
+    kind: 'streaming',
+    id,
+    payload: given.payload ?? msgpack<Payload>(),
+    request: given.request ?? msgpack<Req>(),
+    response: given.response ?? msgpack<Res>(),
+    inCapacity: capacity('inCapacity', given.inCapacity),
+    outCapacity: capacity('outCapacity', given.outCapacity)
+  })
+}
+
+function capacity(name: string, value: number = defaultCapacity): number {
+  if (Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value
+  throw new InvalidOptionError(`${name} must be a whole number from 0 to 2^31-1`)
+}
