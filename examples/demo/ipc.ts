@@ -1,0 +1,63 @@
+/**
+ * What the demo and its server processes say to each other, over the IPC channel of `fork`.
+ *
+ * It stands beside the grid on purpose: what is told here about the grid was not carried by the grid.
+ */
+
+import type { Delivery } from '../../lib/index.ts'
+
+export interface ServerAddress {
+  readonly name: string
+  readonly host: string
+}
+
+/** Something that happened in a server, told when it happens. */
+export interface JournalEntry {
+  readonly what: 'job started' | 'job aborted' | 'generator ended' | 'restart noticed' | 'connection left'
+  /** The job, generator or server that it happened to. */
+  readonly about: string
+  readonly detail: string
+}
+
+/** How a call ended at its caller. */
+export interface Outcome {
+  readonly value?: unknown
+  readonly error?: { readonly name: string; readonly code: string; readonly delivery?: Delivery; readonly text: string }
+  readonly elapsedMs: number
+}
+
+/** One TCP socket. */
+export interface OpenSocket {
+  /** Port of its dialer and of its listener, which name a socket for as long as it lives. */
+  readonly ports: string
+  /** What this process has read from it and written to it. */
+  readonly bytes: number
+}
+
+/** The sockets that a process has open. */
+export interface OpenSockets {
+  readonly dialed: readonly OpenSocket[]
+  readonly accepted: readonly OpenSocket[]
+}
+
+export interface ToServer {
+  readonly id: number
+  readonly task: string
+  readonly args: readonly unknown[]
+}
+
+export type FromServer =
+  | { readonly type: 'listening'; readonly port: number }
+  | { readonly type: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly type: 'failure'; readonly id: number; readonly text: string }
+  | { readonly type: 'journal'; readonly entry: JournalEntry }
+  | { readonly type: 'log'; readonly line: string }
+
+/** Tells the demo; without a channel it is gone, and nobody is left to tell. */
+export function tell(message: FromServer): void {
+  if (process.connected) process.send?.(message)
+}
+
+export function journal(what: JournalEntry['what'], about: string, detail = ''): void {
+  tell({ type: 'journal', entry: { what, about, detail } })
+}

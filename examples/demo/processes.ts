@@ -1,0 +1,159 @@
+/**
+ * The server processes as the demo holds them: starting one, asking it for something, seeing it end.
+ *
+ * No child outlives this process, however that ends.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import { EventEmitter, once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import type { FromServer, JournalEntry, ToServer } from './ipc.ts'
+import type { TaskName, Tasks } from './tasks.ts'
+
+const program = fileURLToPath(new URL('./server.ts', import.meta.url))
+/** Everything here takes milliseconds; these are for a machine that is very busy. */
+const patienceMs = 15_000
+const newsPatienceMs = 6_000
+
+type Answer<Name extends TaskName> = Awaited<ReturnType<Tasks[Name]>>
+
+interface Question {
+  resolve(value: unknown): void
+  reject(error: Error): void
+}
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+const running = new Set<ChildProcess>()
+
+/** Ends all children at once, and does not wait for it. */
+export function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
+process.on('exit', killAll)
+
+export class ServerProcess {
+  readonly name: string
+  readonly pid: number
+  /** Lines of the library's own log, in that process. */
+  readonly log: string[] = []
+  readonly exited: Promise<Exit>
+  port = 0
+  readonly #child: ChildProcess
+  readonly #journal: JournalEntry[] = []
+  readonly #news = new EventEmitter()
+  readonly #questions = new Map<number, Question>()
+  #asked = 0
+
+  private constructor(name: string, port: number) {
+    this.name = name
+    this.#child = fork(program, [name, String(port)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.pid = this.#child.pid ?? 0
+    running.add(this.#child)
+    this.#child.on('message', (message: FromServer) => this.#onMessage(message))
+    this.#child.on('error', (error) => this.log.push(error.message))
+    this.exited = new Promise((resolve) => {
+      this.#child.once('exit', (code, signal) => {
+        running.delete(this.#child)
+        this.#rejectAll()
+        resolve({ code, signal })
+      })
+    })
+  }
+
+  /** Starts a server; resolves once its HTTP server listens, on `port` or, without one, on any. */
+  static async start(name: string, port = 0): Promise<ServerProcess> {
+    const started = new ServerProcess(name, port)
+    const ended = started.exited.then(() => Promise.reject(new Error(`${name} ended before it listened`)))
+    await within(Promise.race([once(started.#news, 'listening'), ended]), `${name} listens`)
+    return started
+  }
+
+  get host(): string {
+    return `http://127.0.0.1:${this.port}`
+  }
+
+  /** Has the server do one of its tasks. */
+  ask<Name extends TaskName>(task: Name, ...args: Parameters<Tasks[Name]>): Promise<Answer<Name>> {
+    const id = ++this.#asked
+    const answer = new Promise<unknown>((resolve, reject) => {
+      this.#questions.set(id, { resolve, reject })
+      const question: ToServer = { id, task, args }
+      this.#child.send(question, (error) => {
+        if (error !== null) reject(new Error(`${this.name} cannot be asked: ${error.message}`))
+      })
+    })
+    const answered = within(answer, `${this.name} answers to "${task}"`)
+    // An act that failed half-way no longer waits for the answers it asked for before.
+    answered.catch(() => undefined)
+    return answered as Promise<Answer<Name>>
+  }
+
+  /** Resolves with the first journal entry of this kind, as soon as there is one. */
+  async noted(what: JournalEntry['what'], about: string): Promise<JournalEntry> {
+    const find = () => this.#journal.find((entry) => entry.what === what && entry.about === about)
+    const wait = async (): Promise<JournalEntry> => {
+      for (;;) {
+        const entry = find()
+        if (entry !== undefined) return entry
+        await once(this.#news, 'journal')
+      }
+    }
+    return within(wait(), `${this.name} notes "${what}" of ${about}`, newsPatienceMs)
+  }
+
+  /** As `kill -9` does it: the process gets no chance to say goodbye. */
+  kill(): Promise<Exit> {
+    this.#child.kill('SIGKILL')
+    return this.exited
+  }
+
+  #onMessage(message: FromServer): void {
+    switch (message.type) {
+      case 'listening':
+        this.port = message.port
+        this.#news.emit('listening')
+        break
+      case 'journal':
+        this.#journal.push(message.entry)
+        this.#news.emit('journal')
+        break
+      case 'log':
+        this.log.push(message.line)
+        break
+      case 'answer':
+        this.#take(message.id)?.resolve(message.value)
+        break
+      default:
+        this.#take(message.id)?.reject(new Error(`${this.name} failed: ${message.text}`))
+    }
+  }
+
+  #take(id: number): Question | undefined {
+    const question = this.#questions.get(id)
+    this.#questions.delete(id)
+    return question
+  }
+
+  #rejectAll(): void {
+    for (const { reject } of this.#questions.values()) reject(new Error(`${this.name} has ended`))
+    this.#questions.clear()
+  }
+}
+
+/** The result of `promise`, or an error that says what did not come in time. */
+export async function within<T>(promise: Promise<T>, what: string, timeoutMs = patienceMs): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s: ${what}`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

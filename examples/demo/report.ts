@@ -1,0 +1,69 @@
+/**
+ * What the demo prints: numbered acts, what is about to happen, and each claim with a check mark or a cross.
+ *
+ * Keeps the claims that did not hold; they decide the exit code.
+ */
+
+const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined
+
+function paint(code: number, text: string): string {
+  return colours ? `\u001b[${code}m${text}\u001b[0m` : text
+}
+
+const bold = (text: string) => paint(1, text)
+const faint = (text: string) => paint(2, text)
+const red = (text: string) => paint(31, text)
+const green = (text: string) => paint(32, text)
+
+export class Report {
+  readonly failed: string[] = []
+  #acts = 0
+  #held = 0
+
+  title(...lines: string[]): void {
+    const [first = '', ...others] = lines
+    print(bold(first), ...others)
+  }
+
+  /** One act; whatever it throws is a claim that did not hold, and the show goes on. */
+  async act(title: string, intro: string[], play: () => Promise<void>): Promise<void> {
+    this.#acts += 1
+    print('', bold(`${this.#acts}. ${title}`), ...intro.map((line) => `   ${line}`))
+    try {
+      await play()
+    } catch (error) {
+      this.check('the act plays to its end', false, error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  say(...lines: string[]): void {
+    print(...lines.map((line) => faint(`     ${line}`)))
+  }
+
+  /** States `claim`, with what was seen of it; `holds` was found out by code. `remark` goes with a claim that holds. */
+  check(claim: string, holds: boolean, seen: string, remark = ''): void {
+    if (holds) {
+      this.#held += 1
+      print(`   ${green('✓')} ${claim}`, faint(`     ${seen}${remark}`))
+    } else {
+      this.failed.push(`act ${this.#acts}: ${claim} (${seen})`)
+      print(`   ${red('✗')} ${red(claim)}`, `     NOT SO, this is what was seen: ${seen}`)
+    }
+  }
+
+  /** The last lines; true when everything happened as told. */
+  end(elapsedMs: number): boolean {
+    const seconds = (elapsedMs / 1000).toFixed(1)
+    if (this.failed.length === 0) {
+      print('', bold(`${green('✓')} All ${this.#held} claims held, in ${seconds} s.`))
+      return true
+    }
+    print('', bold(red(`✗ Not everything happened as told (${this.#held} claims held, in ${seconds} s):`)))
+    print(...this.failed.map((failure) => red(`  ${failure}`)))
+    return false
+  }
+}
+
+function print(...lines: string[]): void {
+  for (const line of lines) process.stdout.write(`${line}\n`)
+}

@@ -1,0 +1,96 @@
+/**
+ * One server of the demo, in a process of its own: an HTTP server with a grid manager on it.
+ *
+ * What it offers to its peers is in `handlers.ts`, what it asks of them in `tasks.ts`. Started by `main.ts`, which
+ * tells it over IPC what to do next.
+ */
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { type Logger, Manager, sharedSecret } from '../../lib/index.ts'
+import { offerHandlers, Workshop } from './handlers.ts'
+import { journal, type ServerAddress, type ToServer, tell } from './ipc.ts'
+import { watchSockets } from './sockets.ts'
+import { Tasks } from './tasks.ts'
+
+const [name = 'nobody', port = '0'] = process.argv.slice(2)
+/** One server misbehaves for real when it is told to: so the demo shows that its checks can fail. */
+const sabotage = name === 'node-1' ? process.env.IT_GRID_DEMO_SABOTAGE : undefined
+
+const server = createServer((_request, response) => response.writeHead(404).end('only peers are served here\n'))
+const openSockets = watchSockets(server)
+const workshop = new Workshop()
+
+const logger: Logger = {
+  debug() {},
+  info() {},
+  warn: (line) => tell({ type: 'log', line }),
+  error: (line) => tell({ type: 'log', line })
+}
+
+/** All that it takes to become part of a grid. */
+function joinGrid(servers: readonly ServerAddress[], secret: string, disk: string): Manager {
+  const hosts = servers.map(({ host }) => host)
+  const local = servers.find((each) => each.name === name)?.host ?? ''
+  // A server will be killed here, and nobody wants to watch the dials to it being spaced out to the default of 10 s.
+  const reconnect = { maxDelayMs: 500 }
+  const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
+  offerHandlers(grid, { name, disk, workshop, eager: sabotage === 'eager' })
+  grid.attach(server)
+
+  for (const connection of grid.connections) {
+    const peer = servers.find(({ host }) => host === connection.host)?.name ?? connection.host
+    connection.on('restart', ({ instance }) => journal('restart noticed', peer, instance))
+    connection.on('state', ({ previous }) => {
+      if (previous === 'connected') journal('connection left', peer)
+    })
+  }
+  return grid
+}
+
+async function misbehave(servers: readonly ServerAddress[]): Promise<void> {
+  if (sabotage === 'lingering') setInterval(() => {}, 1000)
+  if (sabotage !== 'second-socket') return
+  const socket = connect(Number(new URL(servers[1]?.host ?? '').port), '127.0.0.1')
+  socket.on('error', (error) => tell({ type: 'log', line: error.message }))
+  await once(socket, 'connect')
+  socket.unref()
+}
+
+async function leave(grid: Manager): Promise<void> {
+  await grid.close()
+  server.close()
+}
+
+/** The demo itself has died: nothing of it may stay behind. */
+const onOrphaned = () => process.exit(1)
+
+const tasks = new Tasks({
+  name,
+  workshop,
+  openSockets,
+  async join(servers, secret, disk) {
+    await misbehave(servers)
+    return joinGrid(servers, secret, disk)
+  },
+  leave
+})
+
+process.on('disconnect', onOrphaned)
+if (!process.connected) onOrphaned()
+process.on('message', ({ id, task, args }: ToServer) => {
+  tasks.run(task, args).then(
+    (value) => {
+      if (task !== 'stop') return tell({ type: 'answer', id, value })
+      // From here on nothing of the demo holds this process: it ends by itself, or the library left something behind.
+      process.off('disconnect', onOrphaned)
+      process.send?.({ type: 'answer', id, value }, () => process.disconnect())
+    },
+    (error: unknown) => tell({ type: 'failure', id, text: error instanceof Error ? `${error.stack}` : String(error) })
+  )
+})
+
+server.listen(Number(port), '127.0.0.1', () => {
+  tell({ type: 'listening', port: (server.address() as AddressInfo).port })
+})

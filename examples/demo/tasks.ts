@@ -1,0 +1,196 @@
+/**
+ * What a server of the demo does as a caller, each thing when the demo asks for it: the other half of the library.
+ *
+ * Every task reports plain data, for the demo to check.
+ */
+
+import batch from 'it-batch'
+import map from 'it-map'
+import { pipe } from 'it-pipe'
+import { type Connection, GridError, type GridStream, type Manager } from '../../lib/index.ts'
+import { add, count, introduce, job, walk } from './definitions.ts'
+import type { Workshop } from './handlers.ts'
+import type { OpenSockets, Outcome, ServerAddress } from './ipc.ts'
+
+export interface TasksInit {
+  readonly name: string
+  readonly workshop: Workshop
+  readonly openSockets: () => OpenSockets
+  join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<Manager>
+  leave(grid: Manager): Promise<void>
+}
+
+/** The tasks by their names, as the demo asks for them. */
+export type TaskName = Exclude<keyof Tasks, 'run'>
+
+export class Tasks {
+  readonly #init: TasksInit
+  readonly #hosts = new Map<string, string>()
+  readonly #cancels = new Map<string, AbortController>()
+  #grid: Manager | undefined
+  #numbers: GridStream<never, number> | undefined
+
+  constructor(init: TasksInit) {
+    this.#init = init
+  }
+
+  /** Runs the task of this name, which came over IPC. */
+  async run(task: string, args: readonly unknown[]): Promise<unknown> {
+    const method: unknown = this[task as TaskName]
+    if (typeof method !== 'function') throw new Error(`there is no task ${task}`)
+    return await method.apply(this, args)
+  }
+
+  async join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<string> {
+    for (const { name, host } of servers) this.#hosts.set(name, host)
+    this.#grid = await this.#init.join(servers, secret, disk)
+    return this.#grid.instance
+  }
+
+  /** Waits for all peers. Returns how many there are. */
+  async waitForPeers(): Promise<number> {
+    const { connections } = this.#manager
+    await Promise.all(connections.map((connection) => connection.waitForConnect()))
+    return connections.length
+  }
+
+  /** The peers that the manager says it dials. */
+  dials(): string[] {
+    const dialed = this.#manager.stats().connections.filter(({ dials }) => dials)
+    return dialed.map(({ host }) => this.#nameOf(host))
+  }
+
+  sockets(): OpenSockets {
+    return this.#init.openSockets()
+  }
+
+  // Single requests
+
+  async introduce(peer: string, times = 1): Promise<string[]> {
+    const requests = Array.from({ length: times }, () =>
+      this.#peer(peer).request(introduce, { asker: this.#init.name })
+    )
+    const replies = await Promise.all(requests)
+    return [...new Set(replies.map(({ greeting, pid }) => `${greeting}, pid ${pid}`))]
+  }
+
+  /** Has a job done, and reports how the call ended. */
+  job(peer: string, id: string, options: { timeout?: number; waitForReady?: boolean } = {}): Promise<Outcome> {
+    const cancel = new AbortController()
+    this.#cancels.set(id, cancel)
+    return outcome(() => this.#peer(peer).request(job, { id }, { ...options, signal: cancel.signal }))
+  }
+
+  cancelJob(id: string, reason: string): void {
+    this.#cancels.get(id)?.abort(new Error(reason))
+  }
+
+  /** Lets a job end that runs in this process. */
+  releaseJob(id: string): boolean {
+    return this.#init.workshop.releases.emit(id)
+  }
+
+  // Streams
+
+  /** The remote walk is the source of a local pipeline. */
+  async walk(peer: string, folder: string): Promise<{ entries: number; bytes: number; batches: number[] }> {
+    const seen = { entries: 0, bytes: 0, batches: [] as number[] }
+    await pipe(
+      this.#peer(peer).newStream(walk, { folder }),
+      (entries) => map(entries, ({ bytes }) => bytes),
+      (sizes) => batch(sizes, 100),
+      async (batches) => {
+        for await (const sizes of batches) {
+          seen.batches.push(sizes.length)
+          seen.entries += sizes.length
+          seen.bytes += sizes.reduce((sum, size) => sum + size, 0)
+        }
+      }
+    )
+    return seen
+  }
+
+  startCounting(peer: string, upTo: number): void {
+    this.#numbers = this.#peer(peer).newStream(count, { upTo })
+  }
+
+  /** Takes so many numbers, and then takes no more until it is asked again. */
+  takeNumbers(howMany: number): Promise<Outcome> {
+    const numbers = this.#counting.responses
+    return outcome(async () => {
+      let last = 0
+      for (let taken = 0; taken < howMany; taken++) {
+        const { done, value } = await numbers.next()
+        if (done === true) break
+        last = value
+      }
+      return last
+    })
+  }
+
+  /** What `break` does in a `for await`. Returns how the stream ended. */
+  async stopCounting(): Promise<string> {
+    await this.#counting.responses.return?.()
+    return (await this.#counting.closed).how
+  }
+
+  /** How far the generator got that runs in this process for a remote consumer. */
+  numbersMade(): number {
+    return this.#init.workshop.numbersMade
+  }
+
+  /** A conversation: each number is sent after the answer to the one before; then the sending half is closed. */
+  async addUp(peer: string, numbers: readonly number[]): Promise<{ turns: string[]; last: string[]; end: string }> {
+    const stream = this.#peer(peer).newStream(add)
+    const turns: string[] = []
+    for (const number of numbers) {
+      await stream.send(number)
+      const { value } = await stream.responses.next()
+      turns.push(`${number} -> ${value}`)
+    }
+    stream.requests.end()
+    const last: string[] = []
+    for await (const line of stream) last.push(line)
+    return { turns, last, end: (await stream.closed).how }
+  }
+
+  async stop(): Promise<string[]> {
+    const { connections } = this.#manager
+    await this.#init.leave(this.#manager)
+    return connections.map(({ state }) => state)
+  }
+
+  get #manager(): Manager {
+    if (this.#grid === undefined) throw new Error('this server has not joined the grid')
+    return this.#grid
+  }
+
+  get #counting(): GridStream<never, number> {
+    if (this.#numbers === undefined) throw new Error('nobody counts')
+    return this.#numbers
+  }
+
+  #peer(name: string): Connection {
+    return this.#manager.connection(this.#hosts.get(name) ?? name)
+  }
+
+  #nameOf(host: string): string {
+    for (const [name, known] of this.#hosts) if (known === host) return name
+    return host
+  }
+}
+
+async function outcome(call: () => Promise<unknown>): Promise<Outcome> {
+  const startedAt = performance.now()
+  const elapsedMs = () => performance.now() - startedAt
+  try {
+    const value = await call()
+    return { value, elapsedMs: elapsedMs() }
+  } catch (thrown) {
+    const name = thrown instanceof Error ? thrown.name : typeof thrown
+    const text = thrown instanceof Error ? thrown.message : String(thrown)
+    if (!(thrown instanceof GridError)) return { error: { name, code: '', text }, elapsedMs: elapsedMs() }
+    const { code, delivery } = thrown
+    return { error: { name, code, delivery, text }, elapsedMs: elapsedMs() }
+  }
+}
