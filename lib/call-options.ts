@@ -1,7 +1,7 @@
 /** What a single call may ask for, and the checks of it. */
 
-import type { Metadata } from './definition.ts'
-import { InvalidOptionError } from './errors.ts'
+import type { Codec, Metadata } from './definition.ts'
+import { CodecError, type Delivery, errorText, InvalidOptionError } from './errors.ts'
 import { encodeMsgpack } from './msgpack.ts'
 import { maxTimeoutMs } from './options.ts'
 
@@ -29,6 +29,15 @@ export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number
     throw new InvalidOptionError(`timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`)
   }
   return performance.now() + timeoutMs
+}
+
+/** @throws {CodecError} with this delivery, whatever the codec throws */
+export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
+  try {
+    return codec.encode(value)
+  } catch (cause) {
+    throw new CodecError(errorText(cause), { delivery, cause })
+  }
 }
 
 /** Metadata as it travels; undefined for none. */

@@ -4,7 +4,7 @@
  * Finds the handler in the remote's table, encodes the payload, and hands over to `request.ts` or `grid-stream.ts`.
  */
 
-import { type CallOptions, deadlineOf, noOptions } from './call-options.ts'
+import { type CallOptions, deadlineOf, encodePayload, noOptions } from './call-options.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import { UnknownHandlerError } from './errors.ts'
 import { HandlerKind } from './frame.ts'
@@ -73,7 +73,8 @@ export class Calls implements Callable {
   request(target: string | SingleDefinition<unknown, unknown>, value?: unknown, options = noOptions): Promise<unknown> {
     try {
       const definition = typeof target === 'string' ? rawSingle(target) : target
-      const payload = definition.request.encode(value === undefined && typeof target === 'string' ? noPayload : value)
+      const given = value === undefined && typeof target === 'string' ? noPayload : value
+      const payload = encodePayload(definition.request, given, 'notSent')
       const deadlineMs = deadlineOf(options.timeout, defaultRequestTimeoutMs)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, deadlineMs, options)
@@ -100,15 +101,16 @@ export class Calls implements Callable {
     const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
     const stream = new GridStream<unknown, unknown>(definition, definition.inCapacity > 0)
     try {
-      const payload = definition.payload.encode(value === undefined && typeof target === 'string' ? noPayload : value)
+      const given = value === undefined && typeof target === 'string' ? noPayload : value
+      const payload = encodePayload(definition.payload, given, 'notSent')
       const deadlineMs = deadlineOf(options.timeout, Number.POSITIVE_INFINITY)
       if (session !== undefined) this.#open(stream, session, definition, payload, deadlineMs, options)
-      else if (options.waitForReady === true) {
-        this.#port.waitForSession(deadlineMs, options.signal).then(
-          (ready) => this.#open(stream, ready, definition, payload, deadlineMs, options),
-          (error) => stream.fail(error)
+      else if (options.waitForReady !== true) stream.fail(this.#port.notConnectedError())
+      else {
+        this.#whenReady(stream, deadlineMs, options.signal, (ready) =>
+          this.#open(stream, ready, definition, payload, deadlineMs, options)
         )
-      } else stream.fail(this.#port.notConnectedError())
+      }
     } catch (error) {
       stream.fail(error)
     }
@@ -128,6 +130,24 @@ export class Calls implements Callable {
   ): Promise<unknown> {
     const handler = this.#find(session, definition.id, HandlerKind.single)
     return sendRequest(session, handler, payload, definition.response, deadlineMs, options)
+  }
+
+  /** A stream that ends while it waits gives up the wait. */
+  #whenReady(
+    stream: GridStream<unknown, unknown>,
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+    open: (session: Session) => void
+  ): void {
+    const waiting = new AbortController()
+    const onAbort = () => stream.cancel(signal?.reason)
+    stream.closed.then(() => waiting.abort())
+    signal?.addEventListener('abort', onAbort)
+    if (signal?.aborted === true) onAbort()
+    this.#port
+      .waitForSession(deadlineMs, waiting.signal)
+      .then(open, (error) => stream.fail(error))
+      .finally(() => signal?.removeEventListener('abort', onAbort))
   }
 
   #open(

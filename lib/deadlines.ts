@@ -54,10 +54,9 @@ export class DeadlineQueue {
   #arm(atMs: number): void {
     clearTimeout(this.#timer)
     this.#timerAtMs = atMs
-    // The conn keeps the process alive, not a deadline of one of its calls.
     const delayMs = Math.max(1, Math.ceil(atMs - performance.now()))
     // A peer may name any deadline. Node fires a timer that is longer than it can count at once, and again and again.
-    this.#timer = setTimeout(() => this.#fire(), Math.min(delayMs, maxTimeoutMs)).unref()
+    this.#timer = setTimeout(() => this.#fire(), Math.min(delayMs, maxTimeoutMs))
   }
 
   #fire(): void {

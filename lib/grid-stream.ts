@@ -6,7 +6,7 @@
  */
 
 import { type Pushable, pushable } from 'it-pushable'
-import { type CallOptions, encodeMetadata } from './call-options.ts'
+import { type CallOptions, encodeMetadata, encodePayload } from './call-options.ts'
 import type { StreamingDefinition } from './definition.ts'
 import { CancelledError, ClosedError, errorText } from './errors.ts'
 import { Fifo } from './fifo.ts'
@@ -70,7 +70,10 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     this.#source = new Source(definition.response)
     this.#source.bind({
       messageTaken: (bytes) => this.#stream?.messageTaken(bytes),
-      sourceStopped: (error) => this.cancel(error ?? new CancelledError('the consumer stopped reading'))
+      sourceStopped: (error) => {
+        if (error === undefined) this.cancel(new CancelledError('the consumer stopped reading'))
+        else this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
+      }
     })
     this.responses = this.#source
     this.#pushable = takesRequests ? this.#makePushable() : null
@@ -146,7 +149,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     this.#stream = stream
     stream.receiver = this.#source
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
-    const takesRequests = handler.inCapacity > 0
+    const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
     if (takesRequests) this.#openRequests(session, handler, stream)
     const unlisten = signal === undefined ? undefined : this.#abortWith(stream, signal)
     stream.onClosed = (reason) => {
@@ -183,12 +186,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   #openRequests(session: Session, handler: RemoteHandler, stream: Stream): void {
     const window = new SendWindow(handler.inCapacity, session.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
-      const payload = this.#definition.request.encode(value)
+      const payload = encodePayload(this.#definition.request, value, 'maybeRan')
       checkSize(payload, session.maxSendBytes)
       return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)
-    sink.onSettled = () => this.#endRequests(new ClosedError('the handler takes no more requests'))
+    sink.onSettled = () => {
+      // When the whole stream has ended, `#finish` tells why.
+      if (stream.state !== 'closed') this.#endRequests(new ClosedError('the handler takes no more requests'))
+    }
     stream.sendWindow = window
     stream.sink = sink
     stream.sendFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')

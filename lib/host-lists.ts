@@ -6,7 +6,7 @@ import type { Logger } from './logger.ts'
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
 
 export interface HostLists {
-  /** Resolves with the first list. */
+  /** Resolves with the first list, or when it is stopped before. */
   readonly ready: Promise<void>
   stop(): void
 }
@@ -33,6 +33,10 @@ function followLists(
 ): HostLists {
   const iterator = lists[Symbol.asyncIterator]()
   let stopped = false
+  let onStop = () => {}
+  const whenStopped = new Promise<void>((resolve) => {
+    onStop = resolve
+  })
   const next = async (): Promise<boolean> => {
     const { done, value } = await iterator.next()
     if (done === true || stopped) return false
@@ -48,14 +52,15 @@ function followLists(
     let more = true
     while (more) more = await next()
   }
-  const ready = next().then((more) => {
+  const first = next().then((more) => {
     if (more) followRest().catch(failed)
   }, failed)
   const stop = () => {
     stopped = true
+    onStop()
     // Awaited, for it may give no promise (that of an it-pushable does not), and throw.
     const end = async () => await iterator.return?.()
     end().catch((error: unknown) => logger.warn(`the source of hosts failed to end: ${errorText(error)}`))
   }
-  return { ready, stop }
+  return { ready: Promise.race([first, whenStopped]), stop }
 }

@@ -69,7 +69,8 @@ export {
 export type { GridStream, RequestSink, StreamEnd } from './grid-stream.ts'
 export { canonicalHost, dialerOf } from './hosts.ts'
 export { type Logger, silentLogger } from './logger.ts'
-export { type CloseOptions, type HandleOptions, Manager, type ManagerOptions } from './manager.ts'
+export { Manager } from './manager.ts'
+export type { CloseOptions, HandleOptions, ManagerOptions } from './manager-options.ts'
 export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './memory.ts'
 export {
   defaultKeepAlive,

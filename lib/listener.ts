@@ -44,7 +44,7 @@ export class Listener {
   readonly #options: ListenerOptions
   readonly #webSockets: WebSocketServer
   readonly #detachers = new Set<() => void>()
-  #closed = false
+  #refusing = false
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -85,9 +85,14 @@ export class Listener {
     else refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
+  /** From now on every upgrade on our path gets a 503: better than the silence of a server that serves no upgrades. */
+  refuse(): void {
+    this.#refusing = true
+  }
+
   /** Detaches from all servers and refuses what still comes. Conns that were handed on are not touched. */
   close(): void {
-    this.#closed = true
+    this.refuse()
     for (const detach of this.#detachers) detach()
   }
 
@@ -110,7 +115,7 @@ export class Listener {
   #refusalOf(request: IncomingMessage): Refusal | undefined {
     const { limits, pending } = this.#options
     const { origin } = request.headers
-    if (this.#closed) return { status: 503, text: 'this server is shutting down' }
+    if (this.#refusing) return { status: 503, text: 'this server is shutting down' }
     if (origin !== undefined && !this.#originAllowed(origin)) {
       return { status: 403, text: 'requests with this Origin are not accepted: peers send none' }
     }

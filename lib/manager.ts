@@ -7,8 +7,7 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import type { Auth } from './auth.ts'
-import type { Conn, ConnDialer } from './conn.ts'
+import type { Conn } from './conn.ts'
 import { Connection } from './connection.ts'
 import {
   rawSingle,
@@ -17,66 +16,17 @@ import {
   type StreamingDefinition,
   type StreamingHandler
 } from './definition.ts'
-import { ClosedError, errorText, InvalidOptionError, UnknownHostError } from './errors.ts'
-import { Establisher } from './establish.ts'
+import { ClosedError, errorText, InvalidOptionError, RejectedError, UnknownHostError } from './errors.ts'
+import { type Established, Establisher } from './establish.ts'
 import { entryOf, joinSubroute, type LocalHandler, LocalHandlers } from './handlers.ts'
 import { newInstance, type Refusal } from './handshake.ts'
-import { followHosts, type HostLists, type Hosts } from './host-lists.ts'
+import { followHosts, type HostLists } from './host-lists.ts'
 import { canonicalHost, dialerOf } from './hosts.ts'
 import { Listener } from './listener.ts'
-import { defaultLogger, type Logger } from './logger.ts'
-import {
-  defaultCloseTimeoutMs,
-  defaultKeepAlive,
-  defaultLimits,
-  defaultPath,
-  defaultReconnect,
-  type KeepAliveOptions,
-  type Limits,
-  maxConnMessageBytes,
-  type ReconnectOptions,
-  withDefaults
-} from './options.ts'
+import type { Logger } from './logger.ts'
+import { type CloseOptions, graceMsOf, type HandleOptions, type ManagerOptions, settingsOf } from './manager-options.ts'
+import { defaultCloseTimeoutMs, maxConnMessageBytes, type ReconnectOptions } from './options.ts'
 import { addTotals, type ManagerStats, newTotals } from './stats.ts'
-import { connectWS } from './websocket.ts'
-
-export interface ManagerOptions {
-  /** The name of this server: an origin such as `https://node-1:9000`. */
-  readonly local: string
-  /**
-   * Every server of the grid, this one included. An async iterable gives the whole list anew each time it changes: a
-   * host that appears gets a connection, one that goes is drained and closed.
-   */
-  readonly hosts: Hosts
-  /** How servers prove who they are: `sharedSecret(...)`, `insecure()`, or an `Auth` of your own. */
-  readonly auth: Auth
-  /** The HTTP path of the upgrade, the same on every server. Default `/grid/v1`. */
-  readonly path?: string
-  /** Makes conns. Default `connectWS()`. */
-  readonly dialer?: ConnDialer
-  /** Default: warnings and errors to the console. */
-  readonly logger?: Logger
-  /** What one peer may cost; see `Limits`. */
-  readonly limits?: Partial<Limits>
-  /** See `KeepAliveOptions`. */
-  readonly keepAlive?: Partial<KeepAliveOptions>
-  /** See `ReconnectOptions`. */
-  readonly reconnect?: Partial<ReconnectOptions>
-  /** A checksum with each batch. Default: on conns that are not protected by TLS. Both ends have it as soon as one wants it. */
-  readonly checksum?: boolean
-  /** Which `Origin` headers may upgrade. Default none: browsers are not peers. */
-  readonly allowOrigin?: (origin: string) => boolean
-}
-
-export interface HandleOptions {
-  /** Registers under a static subroute, which the caller names with `connection.subroute(name)`. Default none. */
-  readonly subroute?: string
-}
-
-export interface CloseOptions {
-  /** Time for running calls to end, in ms; then they are aborted. Default 10 000. */
-  readonly timeout?: number
-}
 
 export class Manager {
   /** Canonical name of this server. */
@@ -91,35 +41,32 @@ export class Manager {
   readonly #listener: Listener
   readonly #establisher: Establisher
   readonly #connections = new Map<string, Connection>()
+  /** Connections to hosts that went, while they end their running calls. */
+  readonly #leaving = new Set<Connection>()
   readonly #hostLists: HostLists
   #closed: Promise<void> | undefined
 
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
-    const { auth, path = defaultPath, checksum, logger = defaultLogger } = options
-    if (typeof auth?.prove !== 'function' || typeof auth.verify !== 'function') {
-      throw new InvalidOptionError('auth is required: sharedSecret(...), insecure(), or an Auth of your own')
-    }
-    if (typeof path !== 'string' || !path.startsWith('/')) throw new InvalidOptionError('path must start with a slash')
-    const limits = withDefaults('limits', defaultLimits, options.limits)
-    const keepAlive = withDefaults('keepAlive', defaultKeepAlive, options.keepAlive)
+    const settings = settingsOf(options)
+    const { local, path, limits, allowOrigin, logger } = settings
     const instance = newInstance()
-    this.#reconnect = withDefaults('reconnect', defaultReconnect, options.reconnect)
-    this.#logger = logger
-    this.local = canonicalHost(options.local)
+    this.local = local
     this.instance = Buffer.from(instance).toString('hex')
+    this.#reconnect = settings.reconnect
+    this.#logger = logger
     this.#handlers = new LocalHandlers(limits.maxNameBytes)
     this.#establisher = new Establisher({
-      ...{ local: this.local, instance, auth, path, limits, keepAlive, checksum, logger },
-      dialer: options.dialer ?? connectWS(),
+      ...settings,
+      instance,
       handlers: this.#handlers,
       admit: (host) => this.#refusalFor(host),
-      onAccepted: (host, established) => this.#connections.get(host)?.adopt(established)
+      onAccepted: (host, established) => this.#onAccepted(host, established)
     })
     this.#listener = new Listener({
       path,
       limits: { ...limits, maxConnMessageBytes: maxConnMessageBytes(limits) },
-      allowOrigin: options.allowOrigin,
+      allowOrigin,
       onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
       pending: () => this.#establisher.pending,
       logger
@@ -218,7 +165,7 @@ export class Manager {
    * Resolves when all of that is done. The HTTP servers are yours to close.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#close(options.timeout ?? defaultCloseTimeoutMs)
+    this.#closed ??= this.#close(graceMsOf(options))
     return this.#closed
   }
 
@@ -228,10 +175,12 @@ export class Manager {
 
   async #close(graceMs: number): Promise<void> {
     this.#hostLists.stop()
-    this.#listener.close()
+    this.#listener.refuse()
     this.#establisher.close()
     const end = { reason: 'shutdown', text: `${this.local} is shutting down` } as const
-    await Promise.all(this.connections.map((connection) => connection.close(end, graceMs)))
+    const connections = [...this.connections, ...this.#leaving]
+    await Promise.all(connections.map((connection) => connection.close(end, graceMs)))
+    this.#listener.close()
   }
 
   #setHosts(hosts: Iterable<string>): void {
@@ -240,8 +189,12 @@ export class Manager {
     for (const [name, connection] of this.#connections) {
       if (names.has(name)) continue
       this.#connections.delete(name)
+      this.#leaving.add(connection)
       const end = { reason: 'hostRemoved', text: `${name} is no longer among the hosts of ${this.local}` } as const
-      connection.close(end, defaultCloseTimeoutMs).catch((error) => this.#logger.error(errorText(error)))
+      connection
+        .close(end, defaultCloseTimeoutMs)
+        .catch((error) => this.#logger.error(errorText(error)))
+        .finally(() => this.#leaving.delete(connection))
     }
     for (const name of names) {
       if (this.#connections.has(name)) continue
@@ -256,6 +209,13 @@ export class Manager {
       // A turn later, so that handlers registered in this one are in the first table.
       setImmediate(() => connection.start())
     }
+  }
+
+  /** @throws {RejectedError} when the host went since it was admitted */
+  #onAccepted(host: string, established: Established): void {
+    const connection = this.#connections.get(host)
+    if (connection === undefined) throw new RejectedError('unknownHost', `${host} is no longer among the hosts`)
+    connection.adopt(established)
   }
 
   /** Why a peer that has proved its name is not let in. */

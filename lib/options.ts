@@ -109,6 +109,7 @@ export function withDefaults<T extends object>(
   defaults: Readonly<T>,
   given: Partial<T> = {}
 ): Readonly<T> {
+  if (typeof given !== 'object' || given === null) throw new InvalidOptionError(`${group} must be an object`)
   for (const [name, value] of Object.entries(given)) {
     if (!Object.hasOwn(defaults, name)) {
       throw new InvalidOptionError(`${group} has no option "${name}"; it has ${Object.keys(defaults).join(', ')}`)

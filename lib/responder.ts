@@ -15,14 +15,7 @@ import type {
   StreamingDefinition,
   StreamingHandler
 } from './definition.ts'
-import {
-  CancelledError,
-  CodecError,
-  DeadlineError,
-  errorText,
-  FlowControlError,
-  MessageTooLargeError
-} from './errors.ts'
+import { CancelledError, CodecError, DeadlineError, errorText, MessageTooLargeError } from './errors.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { LocalHandler } from './handlers.ts'
 import { encodeRemoteError } from './remote-error.ts'
@@ -69,7 +62,6 @@ export class Responder implements Receiver {
   }
 
   onMessage(payload: Uint8Array): void {
-    if (this.#context !== undefined) throw new FlowControlError('more messages than the one of a single request')
     const { definition, entry, fn } = this.#handler
     this.#context = new CallContext(this.#port.remote, entry, this.#stream.deadlineMs, this.#metadata)
     if (definition.kind === 'single') {
@@ -81,10 +73,7 @@ export class Responder implements Receiver {
 
   onEnd(): void {}
 
-  onRemoteError(error: Error): void {
-    // Requests carry no errors: an initiator that fails resets the stream.
-    this.#stream.abort(error, ResetCode.streamProtocol, 'an error payload from the initiator')
-  }
+  onRemoteError(): void {}
 
   onAbort(): void {}
 
@@ -189,8 +178,7 @@ export class Responder implements Receiver {
   }
 
   #onExpired(): void {
-    const text = 'the deadline of the call has passed'
-    this.#stream.abort(new DeadlineError(text), ResetCode.deadline, text)
+    this.#stream.abort(new DeadlineError('the deadline of the call has passed'), ResetCode.deadline, '')
   }
 
   #onClosed(reason: unknown): void {

@@ -130,8 +130,8 @@ export class Session implements StreamPort, ResponderPort {
     if (this.#state === 'ended') {
       return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery: 'notSent' })
     }
-    const why = this.#farewell?.text ?? 'this side is going away'
-    return new DisconnectedError('shutdown', `no new calls to ${host}: ${why}`, { delivery: 'notSent' })
+    const { reason, text } = this.#farewell ?? { reason: 'shutdown', text: 'this side is going away' }
+    return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery: 'notSent' })
   }
 
   /**

@@ -53,6 +53,7 @@ export class Sink<T> {
     try {
       this.#iterator = iteratorOf(producer)
     } catch (error) {
+      if (this.#state === 'done') this.onSettled?.()
       return this.#onThrown(error)
     }
     if (this.#state === 'done') this.#unwind()

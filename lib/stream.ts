@@ -8,7 +8,7 @@
 import { Assembly, checkMessageBytes } from './assembly.ts'
 import type { Timed } from './deadlines.ts'
 import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
-import { Flag, ResetCode } from './frame.ts'
+import { Flag, FrameType, ResetCode } from './frame.ts'
 import type { FrameReader } from './frame-reader.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import { fragmentBytes } from './options.ts'
@@ -168,7 +168,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   /** A data frame arrived, or the open frame with its payload. */
   onData(reader: FrameReader): void {
-    const { flags } = reader
+    // On an open frame the bit of `bare` says that there is metadata.
+    const flags = reader.type === FrameType.open ? reader.flags & ~Flag.metadata : reader.flags
     try {
       if (!canReceive(this.state)) this.#onLateData()
       else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
@@ -235,6 +236,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   #onErrorPayload(reader: FrameReader): void {
+    // Requests carry no errors: an initiator that fails resets the stream.
+    if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
     if (this.#assembly !== undefined) throw new ProtocolError('an error amid the fragments of a message')
     const error = this.#port.readError(reader.viewPayload())
     this.receiver?.onRemoteError(error)
