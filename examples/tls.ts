@@ -1,27 +1,26 @@
 /**
  * The grid over TLS: hosts named `https://...` are dialed as `wss://`, and certificates are verified as Node does.
  *
- * The certificate is made by `openssl` when the example runs; without it the example says so and ends.
  * Run it: `node --import tsx examples/tls.ts`
  */
 
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { generate } from 'selfsigned'
 import { connectWS, DialError, Manager, sharedSecret, single } from '../lib/index.ts'
 
 const whoAmI = single<void, string>('who-am-i')
 
-const certificate = makeCertificate()
-if (certificate === undefined) console.log('skipped: this machine has no openssl to make a certificate with')
-else await overTls(certificate)
+// A real grid has its certificates on disk; this one is made here, and is its own authority.
+const { private: key, cert } = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
+  keyType: 'ec',
+  extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }]
+})
+await overTls()
 
-async function overTls({ key, cert }: { key: string; cert: string }): Promise<void> {
+async function overTls(): Promise<void> {
   const servers = [createServer({ key, cert }), createServer({ key, cert })]
   for (const server of servers) await once(server.listen(0, '127.0.0.1'), 'listening')
   const hosts = servers.map((server) => `https://127.0.0.1:${(server.address() as AddressInfo).port}`)
@@ -60,20 +59,4 @@ async function overTls({ key, cert }: { key: string; cert: string }): Promise<vo
 /** What the default dialer does, which knows the usual authorities only. */
 function dialWithoutAuthority(host: string): Promise<unknown> {
   return connectWS()(host, { signal: AbortSignal.timeout(2000), path: '/grid/v1', maxConnMessageBytes: 100_000 })
-}
-
-function makeCertificate(): { key: string; cert: string } | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'it-grid-tls-'))
-  const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const kind = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2']
-  const subject = ['-subj', '/CN=127.0.0.1', '-addext', 'subjectAltName=IP:127.0.0.1']
-  try {
-    execFileSync('openssl', [...kind, ...subject, '-keyout', keyFile, '-out', certFile], { stdio: 'pipe' })
-    return { key: readFileSync(keyFile, 'utf8'), cert: readFileSync(certFile, 'utf8') }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-    throw error
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
 }

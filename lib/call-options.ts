@@ -2,7 +2,7 @@
 
 import type { Codec, Metadata } from './definition.ts'
 import { CodecError, type Delivery, errorText, InvalidOptionError } from './errors.ts'
-import { encodeMsgpack } from './msgpack.ts'
+import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { maxTimeoutMs } from './options.ts'
 
 export interface CallOptions {
@@ -26,7 +26,8 @@ export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number
   const timeoutMs = timeout ?? defaultTimeoutMs
   if (timeoutMs === Number.POSITIVE_INFINITY) return 0
   if (!(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
-    throw new InvalidOptionError(`timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`)
+    const text = `timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`
+    throw new InvalidOptionError(text, { delivery: 'notSent' })
   }
   return performance.now() + timeoutMs
 }
@@ -43,7 +44,8 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery):
 /** Metadata as it travels; undefined for none. */
 export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
   if (metadata === undefined) return undefined
-  const encoded = encodeMsgpack(metadata)
+  const encoded = encodePayload<unknown>({ encode: encodeMsgpack, decode: decodeMsgpack }, metadata, 'notSent')
   if (encoded.length <= maxBytes) return encoded
-  throw new InvalidOptionError(`metadata of ${encoded.length} bytes; the remote accepts ${maxBytes}`)
+  const text = `metadata of ${encoded.length} bytes; the remote accepts ${maxBytes}`
+  throw new InvalidOptionError(text, { delivery: 'notSent' })
 }

@@ -121,6 +121,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** What goes over the live conn and has gone over all before. Plain data, cheap to take. */
   stats(): ConnectionStats {
     const live = this.#session?.stats()
+    const totals = { ...this.#totals }
+    for (const counted of [live, ...[...this.#draining].map((session) => session.stats())]) addTotals(totals, counted)
     return {
       host: this.host,
       state: this.#state,
@@ -129,7 +131,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       instance: this.#instance,
       reconnects: Math.max(0, this.#sessions - 1),
       session: live,
-      totals: live === undefined ? { ...this.#totals } : addTotals({ ...this.#totals }, live)
+      totals
     }
   }
 

@@ -31,6 +31,11 @@ export class GridError extends Error {
     this.code = code
     this.delivery = options.delivery
   }
+
+  /** @internal the same error, as that of a call; one that tells its delivery keeps it */
+  ofCall(delivery: Delivery): this {
+    return this.delivery === undefined ? Object.assign(this, { delivery }) : this
+  }
 }
 
 /** Why a conn ended, as a word for programs. `docs/protocol.md`, section "Close codes". */
@@ -91,7 +96,6 @@ export type RejectReason =
   | 'unsupportedVersion'
   | 'badLimits'
   | 'busy'
-  | 'upgradeRefused'
 
 /** The remote refused a call, or a handshake, before anything ran. Code `ERR_REJECTED`. */
 export class RejectedError extends GridError {
@@ -152,7 +156,7 @@ export class DeadlineError extends GridError {
   }
 }
 
-/** This manager is shutting down, and aborted the call. Code `ERR_SHUTDOWN`. */
+/** The manager of this handler is shutting down, and aborted the call. Code `ERR_SHUTDOWN`. */
 export class ShutdownError extends GridError {
   override name = 'ShutdownError'
 
@@ -237,15 +241,16 @@ export class DialError extends GridError {
 export class InvalidOptionError extends GridError {
   override name = 'InvalidOptionError'
 
-  constructor(message: string) {
-    super('ERR_INVALID_OPTION', message)
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_INVALID_OPTION', message, options)
   }
 }
 
 /** The text of anything thrown, shortened to `maxLength` characters; never throws itself, whatever a getter does. */
 export function errorText(thrown: unknown, maxLength = 1024): string {
   try {
-    const text = thrown instanceof Error ? thrown.message : String(thrown)
+    const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown
+    const text = String(hasMessage ? thrown.message : thrown)
     return text.length > maxLength ? `${text.slice(0, maxLength)}…` : text
   } catch {
     return 'an error without a readable message'

@@ -126,11 +126,13 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /** Stops the stream now: the remote handler is cancelled, `responses` throws `reason`. Does nothing after the end. */
-  cancel(reason: unknown = new CancelledError()): void {
+  cancel(reason?: unknown): void {
     if (this.#end !== undefined) return
     this.#cancelled = true
-    if (this.#stream === undefined) this.fail(reason)
-    else this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+    const delivery = this.#stream?.delivery ?? 'notSent'
+    const why = reason ?? new CancelledError('the stream was cancelled', { delivery })
+    if (this.#stream === undefined) this.fail(why)
+    else this.#stream.abort(why, ResetCode.cancelled, errorText(why, 256))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,7 +145,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.#abandon(signal.reason)
-    checkSize(payload, session.maxSendBytes)
+    checkSize(payload, session.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
     const stream = session.newStream({ handler: handler.index, metadata })
     this.#stream = stream
@@ -151,6 +153,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
     const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
     if (takesRequests) this.#openRequests(session, handler, stream)
+    else this.#endRequests(new ClosedError('the handler takes no requests'))
     const unlisten = signal === undefined ? undefined : this.#abortWith(stream, signal)
     stream.onClosed = (reason) => {
       unlisten?.()
@@ -187,7 +190,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const window = new SendWindow(handler.inCapacity, session.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
       const payload = encodePayload(this.#definition.request, value, 'maybeRan')
-      checkSize(payload, session.maxSendBytes)
+      checkSize(payload, session.maxSendBytes, 'maybeRan')
       return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)

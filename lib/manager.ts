@@ -104,6 +104,7 @@ export class Manager {
    * A raw payload that the handler gets is its to keep; one that it returns must not be changed before the call is over.
    *
    * @throws {HandlerExistsError} when the id is taken under this subroute
+   * @throws {ClosedError} when the manager is closed
    */
   handle<Req, Res>(definition: SingleDefinition<Req, Res>, fn: SingleHandler<Req, Res>, options?: HandleOptions): void
   handle<Payload, Req, Res>(
@@ -118,6 +119,7 @@ export class Manager {
     options: HandleOptions = {}
   ): void {
     if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
+    this.#throwIfClosed()
     const definition = typeof target === 'string' ? rawSingle(target) : target
     const entry = entryOf(definition, joinSubroute('', options.subroute ?? ''))
     this.#handlers.add({ entry, definition, fn } as LocalHandler)
@@ -128,7 +130,7 @@ export class Manager {
    * ends that. From now on a socket of the server has to deliver a whole request head within the handshake timeout.
    */
   attach(server: HttpServer | HttpsServer): () => void {
-    if (this.#closed !== undefined) throw new ClosedError('the manager is closed')
+    this.#throwIfClosed()
     return this.#listener.attach(server)
   }
 
@@ -181,6 +183,10 @@ export class Manager {
     const connections = [...this.connections, ...this.#leaving]
     await Promise.all(connections.map((connection) => connection.close(end, graceMs)))
     this.#listener.close()
+  }
+
+  #throwIfClosed(): void {
+    if (this.#closed !== undefined) throw new ClosedError('the manager is closed')
   }
 
   #setHosts(hosts: Iterable<string>): void {

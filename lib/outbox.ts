@@ -24,7 +24,7 @@ type Pull = (result: IteratorResult<Uint8Array>) => void
 
 export class Outbox implements AsyncIterableIterator<Uint8Array> {
   readonly writer = new FrameWriter()
-  /** Batches and bytes handed to the conn, for the stats. */
+  /** Batches and their bytes handed to the conn, for the stats; the handshake is not among them, as at the other end. */
   batches = 0
   bytes = 0
   readonly #data = new Fifo<Sender>()
@@ -154,19 +154,22 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     } finally {
       this.#filling = false
     }
-    if (this.writer.length > 0) return this.#give(this.writer.takeBatch())
+    if (this.writer.length > 0) {
+      const batch = this.writer.takeBatch()
+      this.batches++
+      this.bytes += batch.length
+      return this.#give(batch)
+    }
     if (this.#state !== 'open') {
       this.#state = 'ended'
       this.#finish()
     }
   }
 
-  #give(batch: Uint8Array): void {
+  #give(message: Uint8Array): void {
     const pull = this.#pull as Pull
     this.#pull = undefined
-    this.batches++
-    this.bytes += batch.length
-    pull({ done: false, value: batch })
+    pull({ done: false, value: message })
   }
 
   #finish(): void {

@@ -4,7 +4,7 @@
  * docs/protocol.md, section "Error payloads". Reads only own data of what was thrown, and survives hostile getters.
  */
 
-import { errorText, GridError, RemoteError } from './errors.ts'
+import { errorText, RemoteError } from './errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 
 /** An error payload never exceeds this, so that it is never split. */
@@ -18,7 +18,7 @@ export function encodeRemoteError(thrown: unknown): Uint8Array {
   const plain = {
     name: field(thrown, 'name', 'Error').slice(0, maxNameLength),
     message: errorText(thrown, maxMessageLength),
-    code: field(thrown, 'code', thrown instanceof GridError ? thrown.code : defaultCode).slice(0, maxNameLength)
+    code: field(thrown, 'code', defaultCode).slice(0, maxNameLength)
   }
   try {
     const details = typeof thrown === 'object' && thrown !== null && 'details' in thrown ? thrown.details : undefined

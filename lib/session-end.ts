@@ -7,6 +7,8 @@ import type { Stream } from './stream.ts'
 export interface SessionEnd {
   readonly reason: DisconnectReason
   readonly text: string
+  /** The remote end ended it, and said so. */
+  readonly byRemote?: boolean
   readonly cause?: unknown
 }
 
@@ -17,7 +19,7 @@ export function closeCodeOf(reason: DisconnectReason): number {
 
 /** The error of a call whose session ended; `host` is the remote one. */
 export function lossErrorOf(end: SessionEnd, stream: Stream, host: string): Error {
-  if (!stream.initiator && end.reason === 'shutdown') return new ShutdownError()
+  if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
   const delivery = stream.initiator ? stream.delivery : undefined
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
 }

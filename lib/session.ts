@@ -239,7 +239,7 @@ export class Session implements StreamPort, ResponderPort {
 
   #onGoAway(code: number, lastStreamId: number, text: string): void {
     const reason = closeReasonOf(code)
-    this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}` }
+    this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
     this.#startDraining(this.#farewell)
     for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
   }

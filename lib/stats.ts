@@ -49,8 +49,9 @@ export function newTotals(): SessionTotals {
   return { ...newSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
 }
 
-/** Adds `counted` to `totals`, which it returns. */
-export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals>): SessionTotals {
+/** Adds `counted`, if there is any, to `totals`, which it returns. */
+export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals> | undefined): SessionTotals {
+  if (counted === undefined) return totals
   for (const name of Object.keys(totals) as (keyof SessionTotals)[]) totals[name] += counted[name]
   return totals
 }

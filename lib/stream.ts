@@ -177,7 +177,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else this.#onPayload(reader, flags)
     } catch (error) {
       if (!(error instanceof GridError)) throw error
-      this.abort(error, resetCodeOf(error), error.message)
+      this.abort(this.initiator ? error.ofCall('maybeRan') : error, resetCodeOf(error), error.message)
     }
   }
 

@@ -18,7 +18,7 @@ import { selfSigned } from './support/certificates.ts'
 import { listening, rawSocket } from './support/raw-http.ts'
 import { settled, until } from './support/until.ts'
 
-const certificate = selfSigned(['127.0.0.1'])
+const certificate = await selfSigned(['127.0.0.1'])
 /** Long enough for a TLS handshake on a busy machine. */
 const timeoutMs = 250
 

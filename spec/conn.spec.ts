@@ -20,7 +20,7 @@ import { connectWS } from '../lib/websocket.ts'
 import { selfSigned } from './support/certificates.ts'
 import { type ConnPair, connSuite } from './support/conn-suite.ts'
 
-const certificate = selfSigned(['localhost', '127.0.0.1'])
+const certificate = await selfSigned(['localhost', '127.0.0.1'])
 const path = '/grid/v1'
 const maxConnMessageBytes = largestConnMessageBytes(defaultLimits)
 

@@ -168,7 +168,7 @@ describe('connectDuplex', () => {
   })
 
   it('waits for the handshake of TLS, and is secure', async () => {
-    const certificate = selfSigned(['127.0.0.1'])
+    const certificate = await selfSigned(['127.0.0.1'])
     const server = tls.createServer(certificate)
     await once(server.listen(0, '127.0.0.1'), 'listening')
     const { port } = server.address() as AddressInfo

@@ -89,7 +89,7 @@ describe('Listener', () => {
   })
 
   it('hands on a secure conn from an https server', async () => {
-    const certificate = selfSigned(['127.0.0.1'])
+    const certificate = await selfSigned(['127.0.0.1'])
     const secureServer = createSecureServer(certificate)
     const securePort = await listening(secureServer)
     const detach = listener().attach(secureServer)
