@@ -34,6 +34,7 @@ interface SocketLike {
   encrypted?: boolean
   connecting?: boolean
   secureConnecting?: boolean
+  setNoDelay?(noDelay: boolean): unknown
 }
 
 /** A stream that was given up may still report why it ended. */
@@ -42,6 +43,8 @@ function ignoreAfterGivingUp(): void {}
 /** A `Conn` over an open stream, which is used for nothing else from now on. */
 export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Conn {
   const socket = stream as Duplex & SocketLike
+  // The outbox has batched already: waiting for more would only hold up what is there.
+  socket.setNoDelay?.(true)
   const onFlushed = (): void => conn.drained()
   let saidGoodbye = false
   const carrierOptions = {

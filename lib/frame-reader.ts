@@ -8,6 +8,7 @@
 import { crc32 } from 'node:zlib'
 import { ProtocolError } from './errors.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
+import { maxCapacity } from './options.ts'
 
 const noBytes = Buffer.alloc(0)
 const moreWithOthers = 'a fragment with flags of a whole message'
@@ -188,7 +189,7 @@ export class FrameReader {
 
   #capacity(): number {
     const capacity = this.#varint()
-    if (capacity > 0x7fffffff) throw new ProtocolError('a handler capacity of more than 2^31-1')
+    if (capacity > maxCapacity) throw new ProtocolError(`a handler capacity of more than ${maxCapacity}`)
     return capacity
   }
 

@@ -160,7 +160,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
       this.#finish(reason)
     }
     if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
-    stream.sendPayload(payload, takesRequests ? 0 : Flag.end)
+    stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
   }
 
   /** @internal the stream cannot be opened */

@@ -106,10 +106,14 @@ export class Manager {
    * @throws {HandlerExistsError} when the id is taken under this subroute
    * @throws {ClosedError} when the manager is closed
    */
-  handle<Req, Res>(definition: SingleDefinition<Req, Res>, fn: SingleHandler<Req, Res>, options?: HandleOptions): void
+  handle<Req, Res>(
+    definition: SingleDefinition<Req, Res>,
+    fn: SingleHandler<NoInfer<Req>, NoInfer<Res>>,
+    options?: HandleOptions
+  ): void
   handle<Payload, Req, Res>(
     definition: StreamingDefinition<Payload, Req, Res>,
-    fn: StreamingHandler<Payload, Req, Res>,
+    fn: StreamingHandler<NoInfer<Payload>, NoInfer<Req>, NoInfer<Res>>,
     options?: HandleOptions
   ): void
   handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void

@@ -28,7 +28,7 @@ export interface Limits {
   maxPendingHandshakes: number
   /** Time over everything from TCP accept, or from the start of a dial, to a usable session, in ms. Default 10 000. */
   handshakeTimeoutMs: number
-  /** Frames per second that cost us work and gain nothing (pings, resets, refused opens, frames of ended streams). More closes the conn. Default 20 000. */
+  /** Frames per second that cost us work and gain nothing (pings, pongs, resets, refused opens, handler tables). More closes the conn. Default 20 000. */
   maxIdleFramesPerSecond: number
   /** Time a conn may take nothing of what waits to be sent before it is closed as slow, in ms. Default 30 000. */
   slowPeerTimeoutMs: number
@@ -90,6 +90,8 @@ export const maxTimeoutMs = 2 ** 31 - 1
 /** The largest value of any option: what a Node timer can count, and what a window can hold. */
 export const maxLimit = 2 ** 31 - 1
 
+/** The largest capacity of a handler: with what an empty message costs to keep, it bounds a window that holds no bytes. */
+export const maxCapacity = 65_535
 /** A target size: a batch that reached it is closed. Bounds what a small call waits for behind bulk, and one socket write. */
 export const batchBytes = 64 * 1024
 /** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */

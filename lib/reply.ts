@@ -1,6 +1,6 @@
 /** The receiving half of a single request: one message, one promise. */
 
-import { CodecError, errorText, FlowControlError, ProtocolError } from './errors.ts'
+import { CodecError, errorText, ProtocolError } from './errors.ts'
 import type { Decoder } from './source.ts'
 import type { Receiver } from './stream-port.ts'
 
@@ -24,7 +24,6 @@ export class Reply<T> implements Receiver {
   }
 
   onMessage(payload: Uint8Array): void {
-    if (this.#answered) throw new FlowControlError('more messages than the one of a single request')
     this.#answered = true
     try {
       this.#resolve(this.#decoder.decode(payload))

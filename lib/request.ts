@@ -38,7 +38,7 @@ export function sendRequest<Res>(
   stream.receiver = reply
   if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
   if (signal !== undefined) stream.onClosed = abortWith(stream, signal)
-  stream.sendPayload(payload, Flag.end)
+  stream.sendMessage(payload, Flag.end)
   return reply.promise
 }
 

@@ -107,7 +107,7 @@ export class Responder implements Receiver {
       return this.#fail(error)
     }
     this.#settle()
-    this.#stream.sendPayload(payload, Flag.end)
+    this.#stream.sendMessage(payload, Flag.end)
   }
 
   #runStreaming(
@@ -168,7 +168,7 @@ export class Responder implements Receiver {
     const stream = this.#stream
     if (stream.state === 'closed') return
     stream.sink?.stop()
-    stream.sendPayload(encodeRemoteError(error), Flag.end | Flag.error)
+    stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
   }
 
   #checked(payload: Uint8Array): Uint8Array {

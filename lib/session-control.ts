@@ -11,8 +11,8 @@ import type { LocalHandlers } from './handlers.ts'
 import type { Limits } from './options.ts'
 import type { Outbox, Sender } from './outbox.ts'
 
-/** Entries of the handler table that go into one frame: with names at their limit it still fits a batch. */
-const entriesPerFrame = 16
+/** Refusals, or entries of the handler table, that are written at a time; with names at their limit they fit a batch. */
+const itemsPerTurn = 16
 
 interface Refusal {
   readonly streamId: number
@@ -50,8 +50,11 @@ export class SessionControl implements Sender {
     this.#advertise()
   }
 
+  /** The session ends: what waits no longer matters, but for the go-away that may follow. */
   stop(): void {
     this.#stopListening()
+    this.#tableDue = false
+    this.#refusalsDue = []
   }
 
   ping(token: number): void {
@@ -114,7 +117,7 @@ export class SessionControl implements Sender {
   }
 
   #writeTable(writer: FrameWriter): void {
-    const entries: HandlerEntry[] = this.#handlers.entriesFrom(this.#advertised).slice(0, entriesPerFrame)
+    const entries: HandlerEntry[] = this.#handlers.entriesFrom(this.#advertised).slice(0, itemsPerTurn)
     this.#advertised += entries.length
     this.#tableDue = this.#advertised < this.#handlers.size
     writer.handlers(this.#tableDue ? Flag.more : 0, entries)
@@ -122,7 +125,7 @@ export class SessionControl implements Sender {
   }
 
   #writeRefusals(writer: FrameWriter): void {
-    const due = this.#refusalsDue.splice(0, entriesPerFrame)
+    const due = this.#refusalsDue.splice(0, itemsPerTurn)
     for (const { streamId, code, text } of due) writer.reset(streamId, code, text)
     if (this.#refusalsDue.length > 0) this.#outbox.offerControl(this)
   }

@@ -159,6 +159,7 @@ export class Session implements StreamPort, ResponderPort {
   /** Ends the session now: tells the remote why, fails every call, closes the conn. */
   end(end: SessionEnd): void {
     if (this.#state === 'ended') return
+    this.#control.stop()
     this.#sendGoAway(end)
     this.#teardown(end)
   }

@@ -78,16 +78,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     return this.#message === undefined && !this.#endDue && canSend(this.state)
   }
 
-  /** The first message of the stream, or the only one of a half: goes without credit. */
-  sendPayload(payload: Uint8Array, flags: number): void {
+  /** Puts a message into the slot. Whether there is credit for it the caller has asked. */
+  sendMessage(payload: Uint8Array, flags = 0): void {
     this.#message = payload
     this.#offset = 0
     this.#messageFlags = flags
     this.#port.offer(this)
-  }
-
-  sendMessage(payload: Uint8Array): void {
-    this.sendPayload(payload, 0)
   }
 
   sendEnd(): void {
@@ -238,7 +234,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #onErrorPayload(reader: FrameReader): void {
     // Requests carry no errors: an initiator that fails resets the stream.
     if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
-    if (this.#assembly !== undefined) throw new ProtocolError('an error amid the fragments of a message')
+    this.#assembly = undefined
     const error = this.#port.readError(reader.viewPayload())
     this.receiver?.onRemoteError(error)
     // It has its end; what it holds from before the error is still its to deliver.
@@ -252,7 +248,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#afterReceiveEnd()
   }
 
-  /** Requests that were on their way when this side said stop are dropped; anything else breaks the protocol. */
+  /** Requests that were on their way when this side said stop are dropped. */
   #onLateData(): void {
     if (!this.#stopped) throw new ProtocolError('data after the end of the half')
     this.#port.ignoreFrame()

@@ -7,7 +7,7 @@
 import type { Codec, SingleDefinition, StreamingDefinition } from './definition.ts'
 import { InvalidOptionError } from './errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
-import { defaultCapacity } from './options.ts'
+import { defaultCapacity, maxCapacity } from './options.ts'
 
 /** Any plain value as msgpack; see `docs/protocol.md`, section "Values", for what it carries. */
 export function msgpack<T>(): Codec<T> {
@@ -77,7 +77,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
  * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
  * ```
  *
- * @throws {InvalidOptionError} when a capacity is not a whole number of at least 0, and below 2^31
+ * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535
  */
 export function streaming<Payload = void, Req = never, Res = never>(
   id: string,
@@ -98,6 +98,6 @@ export function streaming<Payload = void, Req = never, Res = never>(
 }
 
 function capacity(name: string, value: number = defaultCapacity): number {
-  if (Number.isInteger(value) && value >= 0 && value < 2 ** 31) return value
-  throw new InvalidOptionError(`${name} must be a whole number from 0 to 2^31-1`)
+  if (Number.isInteger(value) && value >= 0 && value <= maxCapacity) return value
+  throw new InvalidOptionError(`${name} must be a whole number from 0 to ${maxCapacity}`)
 }

@@ -89,7 +89,7 @@ describe('docs/errors.md', () => {
   it('lists every reason of a rejection and of a disconnection', () => {
     const rejections: Record<RejectReason, true> = {
       ...{ unknownHandler: true, tooManyStreams: true, goingAway: true, authFailed: true, unknownHost: true },
-      ...{ wrongHost: true, wrongDirection: true, ownName: true, unsupportedVersion: true, badLimits: true }
+      ...{ wrongHost: true, wrongDirection: true, ownName: true, unsupportedVersion: true, badLimits: true, busy: true }
     }
     const disconnections: Record<DisconnectReason, true> = {
       ...{ notConnected: true, lost: true, shutdown: true, protocol: true, checksum: true, flood: true, slow: true },
