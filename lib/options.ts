@@ -50,7 +50,7 @@ export const defaultLimits: Readonly<Limits> = Object.freeze({
 })
 
 export interface KeepAliveOptions {
-  /** Time between two pings, in ms. A peer that sends nothing at all for two of them is dead. Default 5 000. */
+  /** Time between two pings, in ms. A peer of whom nothing arrives from one to the next is dead: at most two after its last sign. Default 5 000. */
   intervalMs: number
 }
 

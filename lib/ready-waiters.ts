@@ -30,14 +30,19 @@ export class ReadyWaiters {
         if ('session' in outcome) resolve(outcome.session)
         else reject(outcome.reason)
       }
+      this.#waiters.add(settle)
       const onAbort = () => settle({ reason: signal?.reason })
       signal?.addEventListener('abort', onAbort)
       if (deadlineMs > 0) {
         const text = `no connection to ${this.#host} before the deadline`
-        const expire = () => settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
-        timer = setTimeout(expire, Math.max(0, deadlineMs - performance.now()))
+        const expire = () => {
+          const leftMs = deadlineMs - performance.now()
+          // A timer counts from the start of its turn of the event loop: after a long turn it fires early.
+          if (leftMs > 0) timer = setTimeout(expire, Math.ceil(leftMs))
+          else settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
+        }
+        expire()
       }
-      this.#waiters.add(settle)
     })
   }
 

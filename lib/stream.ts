@@ -290,7 +290,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#endDue = false
     this.#open = undefined
     this.#port.release(this)
-    this.sink?.stop()
+    // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.
     this.onClosed?.(reason)
+    this.sink?.stop()
   }
 }

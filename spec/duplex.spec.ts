@@ -58,6 +58,14 @@ describe('duplexConn', () => {
     }
   })
 
+  it('sends at once what it has: Nagle would hold up every second message by a delayed acknowledgement', () => {
+    const { stream } = bare()
+    const asked: boolean[] = []
+    const conn = duplexConn(Object.assign(stream, { setNoDelay: (noDelay: boolean) => asked.push(noDelay) }))
+    assert.deepEqual(asked, [true])
+    conn.abort(new Error('the spec is over'))
+  })
+
   it('hands out a message inside one chunk as a view of it', async () => {
     const { stream, inbound } = bare()
     const conn = duplexConn(stream)

@@ -140,7 +140,7 @@ export const naiveHeads: ReadonlySet<number> = new Set([
 ])
 
 function capacity(value: number): number {
-  if (value > 2 ** 31 - 1) throw new NaiveError('a capacity too large')
+  if (value > 65_535) throw new NaiveError('a capacity too large')
   return value
 }
 

@@ -1,0 +1,174 @@
+/**
+ * One deadline over everything from TCP accept to a usable session, on both ends, and the cap on handshakes under way.
+ */
+
+import assert from 'node:assert/strict'
+import { createServer, type Socket } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { encodeHello, helloKinds } from '../../lib/hello.ts'
+import { subprotocol } from '../../lib/options.ts'
+import { RawDialer } from '../support/raw-dialer.ts'
+import { rawSocket, upgradeHead } from '../support/raw-http.ts'
+import { namesInOrder, Servers, TestServer } from '../support/servers.ts'
+import { until } from '../support/until.ts'
+
+const limits = { handshakeTimeoutMs: 150 }
+/** Where something has to be done in time first. */
+const ample = { handshakeTimeoutMs: 500 }
+
+/** A listener that expects `a`. */
+async function listener(test: TestContext, more: object = {}) {
+  const servers = new Servers(test)
+  const [a, b] = namesInOrder()
+  const node = await servers.node(b, [a, b], { limits: { ...limits, ...more } })
+  return { servers, a, b, ...node }
+}
+
+/** Resolves with the time it took until the other end closed. */
+async function timeToClose(socket: Socket): Promise<number> {
+  const started = performance.now()
+  socket.resume()
+  await until(() => socket.destroyed || socket.readableEnded, 'the socket is closed')
+  socket.destroy()
+  return performance.now() - started
+}
+
+describe('the listener closes, at the handshake deadline, a conn', () => {
+  it('that was accepted and stays silent', async (test) => {
+    const { server } = await listener(test)
+    assert.ok((await timeToClose(await rawSocket(server.port))) > 100)
+    await until(() => server.sockets.size === 0, 'its socket is gone')
+  })
+
+  it('that sends its request head byte by byte', async (test) => {
+    const { server } = await listener(test)
+    const socket = await rawSocket(server.port)
+    const head = upgradeHead('/grid/v1')
+    let sent = 0
+    const drip = setInterval(() => socket.write(head.charAt(sent++)), 10)
+    test.after(() => clearInterval(drip))
+    await timeToClose(socket)
+    assert.ok(sent < head.length, 'the whole head was taken')
+    await until(() => server.sockets.size === 0, 'its socket is gone')
+  })
+
+  it('that was upgraded and stays silent, and logs it once per remote', async (test) => {
+    const { server, manager, log } = await listener(test, ample)
+    const dialers = await Promise.all([1, 2, 3].map(() => RawDialer.open(server.url)))
+    assert.equal(manager.stats().pendingHandshakes, 3)
+    await until(() => dialers.every(({ closed }) => closed), 'they are closed')
+    await until(() => server.sockets.size === 0, 'all sockets are gone')
+    assert.deepEqual([manager.stats().pendingHandshakes, manager.stats().refusedHandshakes], [0, 3])
+    assert.equal(log.warnings(/no session within 500 ms/).length, 1)
+  })
+
+  it('that sends half a hello, and one that does not answer the close either', async (test) => {
+    const { server, manager } = await listener(test, ample)
+    const socket = await rawSocket(server.port)
+    socket.write(upgradeHead('/grid/v1'))
+    await until(() => manager.stats().pendingHandshakes === 1, 'it is under way')
+    // The head of a masked binary frame of 100 bytes, and 10 of them.
+    socket.write(Buffer.from([0x82, 0x80 | 100, 0, 0, 0, 0, ...Array(10).fill(1)]))
+    await timeToClose(socket)
+    await until(() => server.sockets.size === 0, 'its socket is gone')
+    assert.equal(manager.stats().pendingHandshakes, 0)
+  })
+
+  it('that shook hands and never sends its handler table', async (test) => {
+    const { server, manager, a, b } = await listener(test, ample)
+    const dialer = await RawDialer.open(server.url)
+    const answer = await dialer.shakeHands({ host: a, remote: b })
+    assert.equal(answer?.[0], helloKinds.accept)
+    assert.equal(manager.connection(a).state, 'connecting')
+    await until(() => dialer.closed, 'it is closed')
+    assert.match(manager.connection(a).lastError?.message ?? '', /no handler table before the handshake deadline/)
+    assert.equal(manager.connection(a).state, 'waiting')
+    await until(() => server.sockets.size === 0, 'its socket is gone')
+  })
+})
+
+describe('the dialer gives up, at the handshake deadline, a conn', () => {
+  /** A manager that dials a server of the spec. */
+  async function dialing(test: TestContext, onSocket: (socket: Socket) => void) {
+    const servers = new Servers(test)
+    const sockets = new Set<Socket>()
+    const server = createServer((socket) => {
+      sockets.add(socket)
+      socket.on('error', () => socket.destroy()).on('close', () => sockets.delete(socket))
+      onSocket(socket)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    servers.onEnd(() => {
+      for (const socket of sockets) socket.destroy()
+      server.close()
+    })
+    const address = server.address()
+    const [a, b] = namesInOrder()
+    servers.urls.set(b, `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`)
+    const connection = servers.manager({ local: a, hosts: [a, b], limits }).connection(b)
+    return { connection, sockets }
+  }
+
+  it('whose TCP accept is followed by silence', async (test) => {
+    let accepted = 0
+    const { connection, sockets } = await dialing(test, (socket) => {
+      accepted++
+      socket.resume()
+    })
+    await until(() => accepted >= 3, 'it tried three times')
+    assert.match(connection.lastError?.message ?? '', /no session within 150 ms/)
+    assert.ok(sockets.size <= 1, `${sockets.size} sockets`)
+  })
+
+  for (const [what, says] of [
+    ['whose upgrade is followed by silence', () => {}],
+    ['whose hello is answered with half a challenge', (ws: WebSocket) => sendHalf(ws)]
+  ] as const) {
+    it(what, async (test) => {
+      const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => subprotocol })
+      const http = new TestServer()
+      http.http.on('upgrade', (request, socket, head) => webSockets.handleUpgrade(request, socket, head, says))
+      let accepted = 0
+      const { connection, sockets } = await dialing(test, (socket) => {
+        accepted++
+        http.http.emit('connection', socket)
+      })
+      await until(() => accepted >= 3, 'it tried three times')
+      assert.match(connection.lastError?.message ?? '', /no session within 150 ms/)
+      await until(() => sockets.size <= 1, 'the sockets of the tries before are gone')
+    })
+  }
+
+  function sendHalf(ws: WebSocket): void {
+    ws.send(encodeHello(helloKinds.challenge, {}).subarray(0, 1), { fin: false })
+  }
+})
+
+it('one handshake over maxPendingHandshakes is answered with 503, and live peers do not notice', async (test) => {
+  const servers = new Servers(test)
+  const { there, listener: node } = await servers.pair(
+    {},
+    { limits: { maxPendingHandshakes: 3, handshakeTimeoutMs: 400 } }
+  )
+  node.manager.handle('echo', (payload) => payload)
+  await there.waitForConnect()
+  const { url } = node.server
+  await Promise.all([RawDialer.open(url), RawDialer.open(url), RawDialer.open(url)])
+  assert.equal(node.manager.stats().pendingHandshakes, 3)
+  await assert.rejects(RawDialer.open(url), /503/)
+  assert.equal(String(await there.request('echo', Buffer.from('hi'))), 'hi')
+  await until(() => node.manager.stats().pendingHandshakes === 0, 'the deadline makes room')
+  const { ws } = await RawDialer.open(url)
+  ws.terminate()
+  assert.equal(there.stats().reconnects, 0)
+})
+
+it('close() ends the handshakes that are under way', async (test) => {
+  const { server, manager } = await listener(test, { handshakeTimeoutMs: 60_000 })
+  const dialers = await Promise.all([RawDialer.open(server.url), RawDialer.open(server.url)])
+  await until(() => manager.stats().pendingHandshakes === 2, 'two are under way')
+  await manager.close()
+  await until(() => dialers.every(({ closed }) => closed), 'they are closed')
+  assert.equal(manager.stats().pendingHandshakes, 0)
+})
