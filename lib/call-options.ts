@@ -35,10 +35,16 @@ export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number
 /** @throws {CodecError} with this delivery, whatever the codec throws */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
   try {
-    return codec.encode(value)
+    return checkedPayload(codec.encode(value))
   } catch (cause) {
     throw new CodecError(errorText(cause), { delivery, cause })
   }
+}
+
+/** @throws {TypeError} when a codec gave something else than bytes */
+export function checkedPayload(payload: Uint8Array): Uint8Array {
+  if (payload instanceof Uint8Array) return payload
+  throw new TypeError('the codec encoded the value to something that is no Uint8Array')
 }
 
 /** Metadata as it travels; undefined for none. */

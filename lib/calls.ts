@@ -4,6 +4,7 @@
  * Finds the handler in the remote's table, encodes the payload, and hands over to `request.ts` or `grid-stream.ts`.
  */
 
+import { listenToAbort } from './abort-listener.ts'
 import { type CallOptions, deadlineOf, encodePayload, noOptions } from './call-options.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import { UnknownHandlerError } from './errors.ts'
@@ -79,9 +80,10 @@ export class Calls implements Callable {
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, deadlineMs, options)
       if (options.waitForReady !== true) return Promise.reject(this.#port.notConnectedError())
-      return this.#port
-        .waitForSession(deadlineMs, options.signal)
-        .then((ready) => this.#send(ready, definition, payload, deadlineMs, options))
+      const { signal } = options
+      return this.#whenUsable(deadlineMs, signal, (ready) =>
+        this.#send(ready, definition, payload, deadlineMs, options)
+      )
     } catch (error) {
       return Promise.reject(error)
     }
@@ -99,7 +101,9 @@ export class Calls implements Callable {
   ): unknown {
     const session = this.#port.usableSession()
     const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
-    const stream = new GridStream<unknown, unknown>(definition, definition.inCapacity > 0)
+    // A raw stream is typed as one that takes requests; where the handler takes none, a push throws.
+    const takesRequests = typeof target === 'string' || definition.inCapacity > 0
+    const stream = new GridStream<unknown, unknown>(definition, takesRequests)
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'notSent')
@@ -141,13 +145,27 @@ export class Calls implements Callable {
   ): void {
     const waiting = new AbortController()
     const onAbort = () => stream.cancel(signal?.reason)
-    stream.closed.then(() => waiting.abort())
-    signal?.addEventListener('abort', onAbort)
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
+    stream.closed.then(() => {
+      unlisten?.()
+      waiting.abort()
+    })
     if (signal?.aborted === true) onAbort()
-    this.#port
-      .waitForSession(deadlineMs, waiting.signal)
-      .then(open, (error) => stream.fail(error))
-      .finally(() => signal?.removeEventListener('abort', onAbort))
+    this.#whenUsable(deadlineMs, waiting.signal, open)
+      .catch((error) => stream.fail(error))
+      .finally(unlisten)
+  }
+
+  /** A session may have ended again by the time that those who waited for it are told. */
+  async #whenUsable<T>(
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+    use: (session: Session) => T
+  ): Promise<Awaited<T>> {
+    for (;;) {
+      const session = await this.#port.waitForSession(deadlineMs, signal)
+      if (session.usable) return await use(session)
+    }
   }
 
   #open(

@@ -10,11 +10,12 @@ import type { CallOptions } from './call-options.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from './calls.ts'
 import type { ConnectionEvents, ConnectionState } from './connection-state.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
+import { DialLog } from './dial-log.ts'
 import { ClosedError, DisconnectedError, errorText, RejectedError } from './errors.ts'
 import type { Established } from './establish.ts'
 import type { GridStream } from './grid-stream.ts'
 import type { Logger } from './logger.ts'
-import { defaultCloseTimeoutMs, type ReconnectOptions } from './options.ts'
+import { defaultCloseTimeoutMs, maxDraining, type ReconnectOptions } from './options.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Session } from './session.ts'
 import type { SessionEnd } from './session-end.ts'
@@ -35,6 +36,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   readonly #init: ConnectionInit
   readonly #calls: Calls
   readonly #backoff: Backoff
+  readonly #dialLog: DialLog
   readonly #closing = new AbortController()
   #state: ConnectionState = 'idle'
   #sinceMs = Date.now()
@@ -57,6 +59,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.host = init.host
     this.#init = init
     this.#backoff = new Backoff(init.reconnect)
+    this.#dialLog = new DialLog(init.host, init.logger)
     this.#waiters = new ReadyWaiters(init.host)
     const port: CallPort = {
       usableSession: () => this.#usableSession(),
@@ -155,8 +158,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#session = session
     if (previous !== undefined) this.#replace(previous, session)
     if (this.#state !== 'connecting') this.#setState('connecting')
-    clearTimeout(this.#redialTimer)
-    clearTimeout(this.#readyTimer)
+    for (const timer of [this.#redialTimer, this.#readyTimer, this.#expiryTimer]) clearTimeout(timer)
     this.#readyTimer = setTimeout(
       () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
       Math.max(0, established.deadlineMs - performance.now())
@@ -186,12 +188,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   #onDialFailed(error: Error): void {
     if (this.#state !== 'connecting') return
-    const { attempts } = this.#backoff
-    // Told once it is more than a blip, again when the reason changes, then ever more rarely.
-    const isNews = errorText(error) !== errorText(this.#lastError ?? '')
-    if (attempts > 0 && (isNews || attempts === 1 || Number.isInteger(Math.log2(attempts)))) {
-      this.#init.logger.warn(`cannot connect to ${this.host} (attempt ${attempts + 1}): ${errorText(error)}`)
-    }
+    this.#dialLog.failed(error, this.#backoff.attempts)
     this.#lastError = error
     this.#redialLater(errorText(error))
   }
@@ -211,15 +208,18 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const { instance, identity } = session.remote
     const previous = this.#instance
     this.#instance = instance
-    this.#endWhenExpired(session, identity.expiresAt)
     this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${session.remote.address})`)
     this.#setState('connected')
     if (previous !== undefined && previous !== instance) this.#tell('restart', { instance, previous })
     this.#waiters.settle({ session })
+    // Last, for it may be the end of the session; and a listener above may have ended it already.
+    if (session === this.#session) this.#endWhenExpired(session, identity.expiresAt)
   }
 
   #onDraining(session: Session, end: SessionEnd): void {
     this.#draining.add(session)
+    const [oldest] = this.#draining
+    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
     this.#leave(session, end)
   }
 

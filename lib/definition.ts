@@ -59,7 +59,10 @@ export interface Remote {
 
 /** What a handler knows of its call. */
 export interface HandlerContext {
-  /** Aborts when the answer is no longer wanted; its `reason` is a `CancelledError`, `DeadlineError`, `DisconnectedError` or `ShutdownError`. */
+  /**
+   * Aborts when the answer is no longer wanted. Its `reason` is a `GridError`, in most cases a `CancelledError`,
+   * `DeadlineError`, `DisconnectedError` or `ShutdownError`; docs/errors.md has them all.
+   */
   readonly signal: AbortSignal
   /** When the caller stops waiting, in ms since the epoch; undefined when it waits for ever. */
   readonly deadline: number | undefined

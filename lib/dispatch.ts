@@ -5,6 +5,7 @@
  */
 
 import type { DeadlineQueue } from './deadlines.ts'
+import { printable } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { LocalHandlers, RemoteHandlers } from './handlers.ts'
@@ -30,6 +31,8 @@ export interface DispatchInit {
   readonly port: StreamPort & ResponderPort
   /** Handlers whose code has not ended. */
   readonly running: { count: number }
+  /** Streams, over or not, that have control frames waiting for the conn. */
+  readonly waitingControl: () => number
   /** Whether the session takes new streams, refuses them, or is over. */
   readonly state: () => 'starting' | 'ready' | 'draining' | 'ended'
   /** The remote's whole first handler table, or a later addition, has arrived. */
@@ -74,8 +77,7 @@ export class Dispatch {
         this.#find(reader.streamId)?.onCredit(reader.messages, reader.bytes)
         break
       case FrameType.reset:
-        control.countIdleFrame()
-        this.#find(reader.streamId)?.onReset(reader.code, reader.readText())
+        this.#handleReset(reader)
         break
       case FrameType.ping:
         control.pong(reader.token)
@@ -88,7 +90,8 @@ export class Dispatch {
         this.#handleTable(reader)
         break
       default:
-        this.#init.onGoAway(reader.code, reader.streamId, reader.readText())
+        control.countIdleFrame()
+        this.#init.onGoAway(reader.code, reader.streamId, printable(reader.readText()))
     }
   }
 
@@ -115,12 +118,20 @@ export class Dispatch {
     stream.onData(reader)
   }
 
+  #handleReset(reader: FrameReader): void {
+    const stream = this.#find(reader.streamId)
+    // Many calls may well be cancelled at once, but not more than can be open.
+    if (stream === undefined) this.#init.control.countIdleFrame()
+    else this.#init.control.countCallEnd()
+    stream?.onReset(reader.code, printable(reader.readText()))
+  }
+
   /** Refuses an open for reasons that have nothing to do with its handler. */
   #refuses(id: number, metadataBytes: number): boolean {
-    const { control, limits, running, state } = this.#init
+    const { control, limits, running, streams, state, waitingControl } = this.#init
     if (state() === 'draining') {
       control.refuse(id, ResetCode.goingAway, 'going away')
-    } else if (running.count >= limits.maxInboundStreams) {
+    } else if (Math.max(running.count, streams.inbound + waitingControl()) >= limits.maxInboundStreams) {
       control.refuse(id, ResetCode.tooManyStreams, `more than ${limits.maxInboundStreams} calls at once`)
     } else if (metadataBytes > limits.maxMetadataBytes) {
       control.refuse(id, ResetCode.messageTooLarge, `metadata of more than ${limits.maxMetadataBytes} bytes`)

@@ -246,6 +246,11 @@ export class InvalidOptionError extends GridError {
   }
 }
 
+/** A text of the remote end without the control characters that would forge lines of a log. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, ' ')
+}
+
 /** The text of anything thrown, shortened to `maxLength` characters; never throws itself, whatever a getter does. */
 export function errorText(thrown: unknown, maxLength = 1024): string {
   try {

@@ -4,6 +4,7 @@
  * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
  */
 
+import { listenToAbort } from './abort-listener.ts'
 import type { Auth } from './auth.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { ClosedError, HandshakeError, RejectedError } from './errors.ts'
@@ -121,17 +122,15 @@ class Deadline {
   readonly atMs: number
   readonly #controller = new AbortController()
   readonly #timer: NodeJS.Timeout
-  readonly #parent: AbortSignal
-  readonly #onAbort: () => void
+  readonly #unlisten: () => void
 
   constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
     this.atMs = atMs
-    this.#parent = parent
-    this.#onAbort = () => this.#controller.abort(parent.reason)
+    const onAbort = () => this.#controller.abort(parent.reason)
     const expire = () => this.#controller.abort(new HandshakeError(`no session within ${timeoutMs} ms`))
     this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
-    if (parent.aborted) this.#onAbort()
-    else parent.addEventListener('abort', this.#onAbort)
+    this.#unlisten = listenToAbort(parent, onAbort)
+    if (parent.aborted) onAbort()
   }
 
   get signal(): AbortSignal {
@@ -140,7 +139,7 @@ class Deadline {
 
   clear(): void {
     clearTimeout(this.#timer)
-    this.#parent.removeEventListener('abort', this.#onAbort)
+    this.#unlisten()
   }
 }
 

@@ -145,6 +145,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.#abandon(signal.reason)
+    if (!session.usable) return this.fail(session.unusableError())
     checkSize(payload, session.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
     const stream = session.newStream({ handler: handler.index, metadata })
@@ -152,8 +153,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.receiver = this.#source
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
     const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
-    if (takesRequests) this.#openRequests(session, handler, stream)
-    else this.#endRequests(new ClosedError('the handler takes no requests'))
+    const sink = takesRequests ? this.#openRequests(session, handler, stream) : undefined
+    if (!takesRequests) this.#endRequests(new ClosedError('the handler takes no requests'))
     const unlisten = signal === undefined ? undefined : this.#abortWith(stream, signal)
     stream.onClosed = (reason) => {
       unlisten?.()
@@ -161,6 +162,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     }
     if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
+    // The payload goes first, whatever waits behind it.
+    if (sink !== undefined && this.#producer !== undefined) sink.attach(this.#producer)
   }
 
   /** @internal the stream cannot be opened */
@@ -186,7 +189,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     }
   }
 
-  #openRequests(session: Session, handler: RemoteHandler, stream: Stream): void {
+  #openRequests(session: Session, handler: RemoteHandler, stream: Stream): Sink<Req> {
     const window = new SendWindow(handler.inCapacity, session.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
       const payload = encodePayload(this.#definition.request, value, 'maybeRan')
@@ -202,7 +205,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.sink = sink
     stream.sendFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
     this.#sink = sink
-    if (this.#producer !== undefined) sink.attach(this.#producer)
+    return sink
   }
 
   #attach(producer: Producer<Req>): void {

@@ -22,7 +22,7 @@ export interface Limits {
   maxNameBytes: number
   /** Bytes of the metadata of one call, encoded. More rejects the call, or resets it at the receiver. Default 8 KiB. */
   maxMetadataBytes: number
-  /** Bytes of one handshake message. More closes the conn before anything larger is held. Default 16 KiB. */
+  /** Bytes of one handshake message. More closes the conn before it is looked at. Default 16 KiB. */
   maxHandshakeBytes: number
   /** Handshakes that may be under way at one manager. One more is answered with 503. Default 256. */
   maxPendingHandshakes: number
@@ -90,6 +90,8 @@ export const maxTimeoutMs = 2 ** 31 - 1
 /** The largest value of any option: what a Node timer can count, and what a window can hold. */
 export const maxLimit = 2 ** 31 - 1
 
+/** Sessions of one peer that may end their calls at the same time; each has the limits of a whole one. */
+export const maxDraining = 4
 /** The largest capacity of a handler: with what an empty message costs to keep, it bounds a window that holds no bytes. */
 export const maxCapacity = 65_535
 /** A target size: a batch that reached it is closed. Bounds what a small call waits for behind bulk, and one socket write. */

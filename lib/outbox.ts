@@ -47,6 +47,11 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this.#stalled
   }
 
+  /** Senders that wait with control frames. */
+  get waitingControl(): number {
+    return this.#control.length
+  }
+
   /** Senders and bytes that wait, for the stats. */
   get waiting(): { senders: number; bytes: number } {
     return { senders: this.#data.length + this.#control.length, bytes: this.writer.length }

@@ -1,5 +1,6 @@
 /** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
 
+import { listenToAbort } from './abort-listener.ts'
 import { DeadlineError } from './errors.ts'
 import type { Session } from './session.ts'
 
@@ -25,14 +26,14 @@ export class ReadyWaiters {
       let timer: NodeJS.Timeout | undefined
       const settle = (outcome: Outcome) => {
         clearTimeout(timer)
-        signal?.removeEventListener('abort', onAbort)
+        unlisten?.()
         this.#waiters.delete(settle)
         if ('session' in outcome) resolve(outcome.session)
         else reject(outcome.reason)
       }
       this.#waiters.add(settle)
       const onAbort = () => settle({ reason: signal?.reason })
-      signal?.addEventListener('abort', onAbort)
+      const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
       if (deadlineMs > 0) {
         const text = `no connection to ${this.#host} before the deadline`
         const expire = () => {

@@ -1,16 +1,19 @@
 /** Tells of refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
 
-import { errorText } from './errors.ts'
+import { errorText, RejectedError } from './errors.ts'
 import type { Logger } from './logger.ts'
 
-/** Pairs that are remembered; the oldest is forgotten, and may be told again. */
+/** Lines and addresses that are remembered; what is forgotten, the oldest first, may be told again. */
 const maxRemembered = 1000
+/** Lines about peers that did not prove themselves, per address: what they say is theirs to choose. */
+const maxUnproven = 10
 
 export class RefusalLog {
   /** All of them, for the stats. */
   count = 0
   readonly #logger: Logger
   readonly #told = new Set<string>()
+  readonly #unproven = new Map<string, number>()
 
   constructor(logger: Logger) {
     this.#logger = logger
@@ -18,16 +21,21 @@ export class RefusalLog {
 
   add(error: unknown, address: string): void {
     this.count++
-    const text = errorText(error)
     // The port of an address is new with each try.
-    const key = text.replaceAll(address, address.replace(/:\d+$/, ''))
+    const host = address.replace(/:\d+$/, '')
+    const text = errorText(error)
+    const key = text.replaceAll(address, host)
     if (this.#told.has(key)) return
-    if (this.#told.size >= maxRemembered)
-      for (const oldest of this.#told.values()) {
-        this.#told.delete(oldest)
-        break
-      }
+    if (!(error instanceof RejectedError) && this.#isTooMany(host)) return
+    if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
     this.#told.add(key)
     this.#logger.warn(`refused a conn from ${address}: ${text}`)
+  }
+
+  #isTooMany(host: string): boolean {
+    const lines = (this.#unproven.get(host) ?? 0) + 1
+    if (this.#unproven.size >= maxRemembered) this.#unproven.delete(this.#unproven.keys().next().value ?? '')
+    this.#unproven.set(host, lines)
+    return lines > maxUnproven
   }
 }

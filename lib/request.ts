@@ -4,7 +4,7 @@
  * This is the path of every small call; it makes one stream, one promise, and nothing per frame.
  */
 
-import { setMaxListeners } from 'node:events'
+import { listenToAbort } from './abort-listener.ts'
 import type { CallOptions } from './call-options.ts'
 import { encodeMetadata } from './call-options.ts'
 import type { Codec } from './definition.ts'
@@ -30,6 +30,7 @@ export function sendRequest<Res>(
 ): Promise<Res> {
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(signal.reason)
+  if (!session.usable) return Promise.reject(session.unusableError())
   checkSize(payload, session.maxSendBytes, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
   const stream = session.newStream({ handler: handler.index, metadata })
@@ -60,9 +61,7 @@ export function expireAt(session: Session, stream: Stream, deadlineMs: number): 
 
 /** Ends the stream when `signal` aborts; returns what takes the listener off again. */
 export function abortWith(stream: Stream, signal: AbortSignal): () => void {
-  const onAbort = () => stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
-  // Node takes the eleventh listener for a leak. One signal for many calls at once is none.
-  if (signal instanceof EventTarget) setMaxListeners(0, signal)
-  signal.addEventListener('abort', onAbort)
-  return () => signal.removeEventListener('abort', onAbort)
+  return listenToAbort(signal, () => {
+    stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
+  })
 }

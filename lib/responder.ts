@@ -5,6 +5,7 @@
  * nothing else. Knows streams, not sessions or hosts.
  */
 
+import { checkedPayload } from './call-options.ts'
 import { CallContext } from './context.ts'
 import type {
   Remote,
@@ -124,7 +125,7 @@ export class Responder implements Receiver {
       requests = new Source(definition.request)
       requests.bind(stream)
       stream.receiver = requests
-      stream.sourceStopped = (error) => (error === undefined ? stream.stopRequests() : this.#fail(error))
+      stream.sourceStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
     }
     // A handler without responses is still pulled once, for its end.
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.sendWindowBytes)
@@ -135,7 +136,7 @@ export class Responder implements Receiver {
     sink.onSettled = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
-    stream.sendFailed = (error) => this.#fail(error)
+    stream.sendFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     try {
       const result = fn(decodePayload(definition.payload, payload), requests as Requests<unknown>, context)
       if (isPromise<Responses<unknown>>(result)) {
@@ -162,18 +163,22 @@ export class Responder implements Receiver {
     }
   }
 
-  /** The call ends with an error of the handler. */
+  /** The handler's code has ended with an error. */
   #fail(error: unknown): void {
     this.#settle()
+    this.#sendError(error)
+  }
+
+  /** The call ends with an error; the handler may not know it yet. */
+  #sendError(error: unknown): void {
     const stream = this.#stream
     if (stream.state === 'closed') return
-    stream.sink?.stop()
     stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
   }
 
   #checked(payload: Uint8Array): Uint8Array {
     const { maxSendBytes } = this.#port
-    if (payload.length <= maxSendBytes) return payload
+    if (checkedPayload(payload).length <= maxSendBytes) return payload
     throw new MessageTooLargeError(`a response of ${payload.length} bytes; the caller accepts ${maxSendBytes}`)
   }
 

@@ -10,6 +10,7 @@ import type { FrameWriter } from './frame-writer.ts'
 import type { LocalHandlers } from './handlers.ts'
 import type { Limits } from './options.ts'
 import type { Outbox, Sender } from './outbox.ts'
+import { Rate } from './rate.ts'
 
 /** Refusals, or entries of the handler table, that are written at a time; with names at their limit they fit a batch. */
 const itemsPerTurn = 16
@@ -35,13 +36,15 @@ export class SessionControl implements Sender {
   #pongDue: number | undefined
   #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
   #refusalsDue: Refusal[] = []
-  #idleFrames = 0
-  #idleSinceMs = 0
+  readonly #idleFrames: Rate
+  readonly #callEnds: Rate
 
   constructor(outbox: Outbox, handlers: LocalHandlers, limits: Readonly<Limits>) {
     this.#outbox = outbox
     this.#handlers = handlers
     this.#limits = limits
+    this.#idleFrames = new Rate(limits.maxIdleFramesPerSecond)
+    this.#callEnds = new Rate(limits.maxInboundStreams + limits.maxIdleFramesPerSecond)
     this.#stopListening = handlers.onAdded(() => this.#advertise())
   }
 
@@ -71,7 +74,7 @@ export class SessionControl implements Sender {
 
   refuse(streamId: number, code: number, text: string): void {
     this.refusals++
-    this.countIdleFrame()
+    this.countCallEnd()
     this.#refusalsDue.push({ streamId, code, text })
     if (this.#refusalsDue.length > this.#limits.maxIdleFramesPerSecond) throw this.#flood()
     this.#outbox.offerControl(this)
@@ -88,11 +91,16 @@ export class SessionControl implements Sender {
    * @throws {ProtocolError} when there are more of them than `maxIdleFramesPerSecond`
    */
   countIdleFrame(): void {
-    if (++this.#idleFrames < this.#limits.maxIdleFramesPerSecond) return
-    const now = performance.now()
-    if (now - this.#idleSinceMs < 1000) throw this.#flood()
-    this.#idleSinceMs = now
-    this.#idleFrames = 0
+    if (!this.#idleFrames.count()) throw this.#flood()
+  }
+
+  /**
+   * The remote end cut a call short, or had one refused.
+   *
+   * @throws {ProtocolError} when it does that more often than all its calls at once, and some
+   */
+  countCallEnd(): void {
+    if (!this.#callEnds.count()) throw this.#flood()
   }
 
   writeData(): boolean {
@@ -132,8 +140,11 @@ export class SessionControl implements Sender {
 
   #flood(): ProtocolError {
     const { maxIdleFramesPerSecond } = this.#limits
-    return new ProtocolError(`a flood: more than ${maxIdleFramesPerSecond} frames a second that move no call on`, {
-      reason: 'flood'
-    })
+    return new ProtocolError(
+      `a flood: too many frames that move no call on; ${maxIdleFramesPerSecond} a second are allowed`,
+      {
+        reason: 'flood'
+      }
+    )
   }
 }

@@ -23,3 +23,11 @@ export function lossErrorOf(end: SessionEnd, stream: Stream, host: string): Erro
   const delivery = stream.initiator ? stream.delivery : undefined
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
 }
+
+/** The error of a call that cannot start on a session that goes away (`farewell` where the remote said so) or has ended. */
+export function unusableErrorOf(host: string, ended: boolean, farewell: SessionEnd | undefined): DisconnectedError {
+  const delivery = 'notSent'
+  if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery })
+  const { reason, text } = farewell ?? { reason: 'shutdown', text: 'this side is going away' }
+  return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery })
+}

@@ -8,7 +8,7 @@
 import { DeadlineQueue } from './deadlines.ts'
 import type { Remote } from './definition.ts'
 import { Dispatch } from './dispatch.ts'
-import { type Delivery, DisconnectedError, errorText, ProtocolError } from './errors.ts'
+import { type Delivery, type DisconnectedError, errorText, ProtocolError } from './errors.ts'
 import { type LocalHandlers, RemoteHandlers } from './handlers.ts'
 import type { RemoteLimits } from './handshake.ts'
 import { KeepAlive } from './keepalive.ts'
@@ -18,7 +18,7 @@ import { decodeRemoteError } from './remote-error.ts'
 import { closeReasonOf, resetErrorOf } from './reset-error.ts'
 import type { ResponderPort } from './responder.ts'
 import { SessionControl } from './session-control.ts'
-import { closeCodeOf, lossErrorOf, type SessionEnd } from './session-end.ts'
+import { closeCodeOf, lossErrorOf, type SessionEnd, unusableErrorOf } from './session-end.ts'
 import { newSessionCounts, type SessionStats } from './stats.ts'
 import { Stream } from './stream.ts'
 import type { OpenRequest, StreamPort } from './stream-port.ts'
@@ -50,6 +50,7 @@ export class Session implements StreamPort, ResponderPort {
   readonly sendWindowBytes: number
   readonly maxSendBytes: number
   readonly maxMetadataBytes: number
+  readonly readError = decodeRemoteError
   readonly #init: SessionInit
   readonly #control: SessionControl
   readonly #keepAlive: KeepAlive
@@ -94,6 +95,7 @@ export class Session implements StreamPort, ResponderPort {
       counts: this.#counts,
       port: this,
       running: this.#running,
+      waitingControl: () => wire.outbox.waitingControl,
       state: () => this.#state,
       onTable: () => this.#onTable(),
       onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
@@ -126,12 +128,7 @@ export class Session implements StreamPort, ResponderPort {
 
   /** The error of a call that cannot start here. */
   unusableError(): DisconnectedError {
-    const { host } = this.remote
-    if (this.#state === 'ended') {
-      return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery: 'notSent' })
-    }
-    const { reason, text } = this.#farewell ?? { reason: 'shutdown', text: 'this side is going away' }
-    return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery: 'notSent' })
+    return unusableErrorOf(this.remote.host, this.#state === 'ended', this.#farewell)
   }
 
   /**
@@ -202,12 +199,12 @@ export class Session implements StreamPort, ResponderPort {
     this.#init.wire.outbox.offerControl(stream)
   }
 
-  readError(payload: Uint8Array): Error {
-    return decodeRemoteError(payload)
-  }
-
   resetError(code: number, text: string, delivery: Delivery): Error {
     return resetErrorOf(code, text, delivery, this.remote.host)
+  }
+
+  streamBroken(): void {
+    this.#control.countIdleFrame()
   }
 
   ignoreFrame(): void {
@@ -241,8 +238,7 @@ export class Session implements StreamPort, ResponderPort {
   #onGoAway(code: number, lastStreamId: number, text: string): void {
     const reason = closeReasonOf(code)
     this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
-    this.#startDraining(this.#farewell)
-    for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
+    this.#startDraining(this.#farewell, lastStreamId)
   }
 
   /** Once per keep-alive interval: is the peer taking what we send? */
@@ -271,10 +267,12 @@ export class Session implements StreamPort, ResponderPort {
     this.#control.goAway(closeCodeOf(reason), this.#streams.lastInboundId, text)
   }
 
-  #startDraining(end: SessionEnd): void {
+  /** From now on no call starts here; of this side's calls only those up to `lastStreamId` may still end. */
+  #startDraining(end: SessionEnd, lastStreamId = Number.MAX_SAFE_INTEGER): void {
     if (this.#state === 'draining' || this.#state === 'ended') return
     this.#state = 'draining'
     this.#init.onDraining(end)
+    for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
   }
 
   #teardown(end: SessionEnd): void {

@@ -18,8 +18,8 @@ export interface SinkPort {
   sendMessage(payload: Uint8Array): void
   /** The producer ended. */
   sendEnd(): void
-  /** The producer threw, or a value could not be encoded or is too large. */
-  sendFailed(error: unknown): void
+  /** The producer threw (and `ended` by that), or a value of it could not be encoded or is too large. */
+  sendFailed(error: unknown, ended: boolean): void
 }
 
 type Result<T> = IteratorResult<T | PromiseLike<T>>
@@ -41,6 +41,7 @@ export class Sink<T> {
   readonly #onResult = (result: Result<T>) => this.#onPulled(result)
   readonly #onValue = (value: T) => this.#onPulled({ done: false, value })
   readonly #onError = (error: unknown) => this.#onThrown(error)
+  readonly #onValueError = (error: unknown) => this.#onBadValue(error)
 
   constructor(port: SinkPort, window: SendWindow, encode: (value: T) => Uint8Array) {
     this.#port = port
@@ -72,7 +73,8 @@ export class Sink<T> {
           result.then(this.#onResult, this.#onError)
           return
         }
-        if (!this.#take(result)) return
+        // What `next()` does may have stopped this half.
+        if (this.#state !== 'pulling' || !this.#take(result)) return
       } catch (error) {
         this.#onThrown(error)
       }
@@ -105,18 +107,17 @@ export class Sink<T> {
       return true
     }
     if (isPromise(result.value)) {
-      result.value.then(this.#onValue, this.#onError)
+      result.value.then(this.#onValue, this.#onValueError)
       return false
     }
     let payload: Uint8Array
     try {
       payload = this.#encode(result.value)
     } catch (error) {
-      this.#state = 'done'
-      this.#port.sendFailed(error)
-      this.#unwind()
+      this.#onBadValue(error)
       return true
     }
+    if (this.#state !== 'pulling') return false
     this.#window.take(payload.length)
     this.#port.sendMessage(payload)
     // Sending can have ended the stream, and with it this half.
@@ -133,11 +134,21 @@ export class Sink<T> {
     this.onTaken?.()
   }
 
+  /** The producer threw, and has ended by that. */
   #onThrown(error: unknown): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    this.#port.sendFailed(error)
+    // The failure first: settled requests would tell a caller of `sink` that all of them were taken.
+    this.#port.sendFailed(error, true)
     this.onSettled?.()
+  }
+
+  /** A value is none that can be sent; the producer does not know that and is unwound. */
+  #onBadValue(error: unknown): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    this.#port.sendFailed(error, false)
+    this.#unwind()
   }
 
   /** What the producer throws while it is unwound has no reader: its stream is already over. */

@@ -29,6 +29,12 @@ export interface StreamPort {
   readError(payload: Uint8Array): Error
   /** The error that a reset from the remote end means to this side. */
   resetError(code: number, text: string, delivery: Delivery): Error
+  /**
+   * The remote end broke a rule of one stream, which was reset.
+   *
+   * @throws {ProtocolError} when it does that all the time
+   */
+  streamBroken(): void
   /** A frame arrived that no longer matters. */
   ignoreFrame(): void
   readonly maxMessageBytes: number

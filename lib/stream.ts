@@ -22,6 +22,7 @@ import type { ReceiveWindow, SendWindow } from './window.ts'
 
 /** `grant` of a window fills this in; it is read at once. */
 const credit = { messages: 0, bytes: 0 }
+const noPayload = new Uint8Array(0)
 
 function ignore(): void {}
 
@@ -41,7 +42,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   /** Ends the stream at its deadline. */
   onDeadline: () => void = ignore
   /** What a producer that threw means. */
-  sendFailed: (error: unknown) => void = ignore
+  sendFailed: (error: unknown, ended: boolean) => void = ignore
   /** What a consumer that broke off means. */
   sourceStopped: (error: Error | undefined) => void = ignore
   dataQueued = false
@@ -53,7 +54,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #message: Uint8Array | undefined
   #offset = 0
   #messageFlags = 0
-  #endDue = false
+  /** What stands behind the message in the slot: the end of the half, or an error. */
+  #next: { readonly payload: Uint8Array; readonly flags: number } | undefined
   #creditDue = false
   #resetDue: { readonly code: number; readonly text: string } | undefined
   #assembly: Assembly | undefined
@@ -75,11 +77,16 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   get canTake(): boolean {
-    return this.#message === undefined && !this.#endDue && canSend(this.state)
+    return this.#message === undefined && canSend(this.state)
   }
 
-  /** Puts a message into the slot. Whether there is credit for it the caller has asked. */
+  /** Puts a message into the slot, or behind the one that is in it. Whether there is credit the caller has asked. */
   sendMessage(payload: Uint8Array, flags = 0): void {
+    if (!canSend(this.state)) return
+    if (this.#message !== undefined) {
+      this.#next = { payload, flags }
+      return
+    }
     this.#message = payload
     this.#offset = 0
     this.#messageFlags = flags
@@ -87,9 +94,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   sendEnd(): void {
-    if (!canSend(this.state) || this.#endDue) return
-    this.#endDue = true
-    if (this.#message === undefined) this.#port.offer(this)
+    this.sendMessage(noPayload, Flag.end | Flag.bare)
   }
 
   messageTaken(bytes: number): void {
@@ -125,13 +130,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   writeData(writer: FrameWriter): boolean {
     const message = this.#message
-    if (message === undefined) {
-      if (!this.#endDue || !canSend(this.state)) return false
-      this.#endDue = false
-      writer.end(this.id)
-      this.#afterSendEnd()
-      return false
-    }
+    if (message === undefined) return false
     const start = this.#offset
     const isLast = message.length - start <= fragmentBytes
     const end = isLast ? message.length : start + fragmentBytes
@@ -145,8 +144,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       this.#afterSendEnd()
       return false
     }
-    if (this.#endDue) return true
-    this.sink?.pump()
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined) this.sink?.pump()
+    else this.sendMessage(next.payload, next.flags)
     return false
   }
 
@@ -174,6 +175,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     } catch (error) {
       if (!(error instanceof GridError)) throw error
       this.abort(this.initiator ? error.ofCall('maybeRan') : error, resetCodeOf(error), error.message)
+      this.#port.streamBroken()
     }
   }
 
@@ -192,8 +194,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (code === ResetCode.stop && this.initiator) {
       this.sink?.stop()
       if (canSend(this.state)) {
-        this.#message = undefined
-        this.#endDue = false
+        this.#message = this.#next = undefined
         this.#afterSendEnd()
       }
       return
@@ -257,7 +258,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {
     const open = this.#open
     if (open === undefined) {
-      writer.data(flags, this.id, message, start, end)
+      if ((flags & Flag.bare) !== 0) writer.end(this.id)
+      else writer.data(flags, this.id, message, start, end)
       return
     }
     this.id = this.#port.register(this)
@@ -285,9 +287,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   #closed(reason: unknown): void {
-    this.#message = undefined
+    this.#message = this.#next = undefined
     this.#assembly = undefined
-    this.#endDue = false
     this.#open = undefined
     this.#port.release(this)
     // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.

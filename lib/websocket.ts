@@ -11,8 +11,9 @@ import type { ConnectionOptions } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import { CarrierConn, closeGraceMs, defaultHighWaterMarkBytes, remoteAddressOf, withReason } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
-import { DialError, DisconnectedError, errorText, ProtocolError } from './errors.ts'
+import { DialError, DisconnectedError, errorText, ProtocolError, printable } from './errors.ts'
 import { subprotocol } from './options.ts'
+import { Rate } from './rate.ts'
 
 export interface WebSocketOptions {
   /** Sent with the upgrade, for proxies on the way. They prove nothing to the peer. */
@@ -44,7 +45,12 @@ export interface WebSocketConnInit {
  * Common to both ends. `ws` has no type for `closeTimeout`: without it a peer that never closes costs 30 s. Pings are
  * answered here, as `ws` silently cuts off whoever sends 60 of them in one packet.
  */
-export const webSocketDefaults = { perMessageDeflate: false, autoPong: false, closeTimeout: closeGraceMs }
+export const webSocketDefaults = {
+  perMessageDeflate: false,
+  autoPong: false,
+  closeTimeout: closeGraceMs,
+  maxFragments: 16
+}
 
 /** How much of the body of a refusal is shown, and how long it may take to arrive. */
 const maxRefusalChars = 256
@@ -207,10 +213,10 @@ function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): v
     else if (message.length === 0) violated(1002, 'an empty message arrived')
     else conn.received(message)
   }
-  const pings = pingMeter()
+  const pings = new Rate(maxPingsPerSecond)
   const onPing = (data: Buffer): void => {
     if (ws.readyState !== WebSocket.OPEN) return
-    if (pings()) violated(1008, `more than ${maxPingsPerSecond} WebSocket pings in a second`, 'flood')
+    if (!pings.count()) violated(1008, `more than ${maxPingsPerSecond} WebSocket pings in a second`, 'flood')
     // A peer that does not read its pongs gets no more of them, RFC 6455 section 5.5.3 allows to leave some out.
     else if (ws.bufferedAmount <= highWaterMarkBytes) ws.pong(data)
   }
@@ -221,8 +227,8 @@ function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): v
   }
   const onClose = (code: number, reason: Buffer): void => {
     ws.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose)
-    if (orderlyCodes.has(code)) conn.remoteClosed(reason.toString())
-    else conn.lost(closeError(code, reason.toString()))
+    if (orderlyCodes.has(code)) conn.remoteClosed(printable(reason.toString()))
+    else conn.lost(closeError(code, printable(reason.toString())))
     conn.closed()
   }
   ws.on('message', onMessage).on('ping', onPing).on('error', onError).on('close', onClose)
@@ -237,21 +243,6 @@ function closeError(code: number, reason: string): DisconnectedError {
   if (code === 1006) return new DisconnectedError('lost', 'connection lost')
   const text = withReason(`the remote end closed the conn with code ${code}`, reason)
   return new DisconnectedError(blamingCodes.has(code) ? 'protocol' : 'lost', text)
-}
-
-/** True at the ping that is one too many in its second. */
-function pingMeter(): () => boolean {
-  let windowStart = 0
-  let count = 0
-  return () => {
-    const now = performance.now()
-    if (now - windowStart >= 1_000) {
-      windowStart = now
-      count = 0
-    }
-    count += 1
-    return count > maxPingsPerSecond
-  }
 }
 
 /** Cut to what a close frame holds, at a character. */

@@ -11,7 +11,7 @@ import { describe, it } from 'node:test'
 /** From those that know nothing to those that know all; `docs/` and the names of the files tell the rest. */
 const ranks: readonly (readonly string[])[] = [
   /** Errors and every number that can be set. */
-  ['errors', 'fifo', 'options', 'logger'],
+  ['errors', 'fifo', 'options', 'logger', 'rate', 'abort-listener'],
   /** The protocol's words, arithmetic of windows, the half-close machine, contracts. */
   [
     'frame',
@@ -46,7 +46,7 @@ const ranks: readonly (readonly string[])[] = [
   /** How conns arrive and become peers. */
   ['accept-watch', 'upgrade-hub', 'listener', 'refusal-log', 'establish'],
   /** The lasting link to one host. */
-  ['connection'],
+  ['dial-log', 'connection'],
   ['host-lists', 'manager-options', 'manager'],
   /** Definitions stand beside it all: they need values only. */
   ['typed'],

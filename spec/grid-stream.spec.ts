@@ -152,6 +152,33 @@ describe('the requests of a stream', () => {
     assert.ok(!peer.of(FrameType.data).some((frame) => (frame.flags & Flag.end) !== 0), 'no end after the stop')
   })
 
+  it('never overtake the payload, though a plain source was there before the stream was open', async () => {
+    peer = await new RawPeer({ role: 'dialer' }).start()
+    const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
+    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const done = stream.sink(['a', 'b'].map((text) => Buffer.from(text)))
+    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    const open = await peer.frame(FrameType.open)
+    assert.equal(Buffer.from(open.payload).toString(), 'payload')
+    await until(() => requests().length === 2, 'both requests')
+    assert.deepEqual(requests(), ['a', 'b'])
+    peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 })
+    await done
+    stream.cancel()
+  })
+
+  it('are not sent when pulling them cancelled the stream', async () => {
+    const stream = await openStream()
+    const source = (function* () {
+      stream.cancel()
+      yield Buffer.from('too late')
+    })()
+    await assert.rejects(stream.sink(source), { code: 'ERR_CANCELLED' })
+    await peer.frame(FrameType.reset)
+    assert.deepEqual(requests(), [])
+    assert.equal(peer.end, undefined)
+  })
+
   it('have one source: a second one, or a push beside it, is refused', async () => {
     const stream = await openStream()
     stream.sink(

@@ -129,7 +129,7 @@ describe('a session closes the conn, with the reason, on', () => {
   })
 
   it('a flood of opens that are reset at once', async () => {
-    await start({ limits: { maxIdleFramesPerSecond: 100 } })
+    await start({ limits: { maxIdleFramesPerSecond: 100, maxInboundStreams: 100 } })
     const reset = (streamId: number): Frame => ({ type: FrameType.reset, flags: 0, streamId, code: 1, text: '' })
     for (let i = 1; i < 600; i += 2) peer.send(open(i, 3, 0), reset(i))
     await closedWith(CloseCode.flood, /flood/)

@@ -7,7 +7,7 @@
 
 import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../lib/frame.ts'
 import { LocalHandlers } from '../../lib/handlers.ts'
-import { memoryPair } from '../../lib/memory.ts'
+import { type MemoryLink, memoryPair } from '../../lib/memory.ts'
 import { OpenConn } from '../../lib/open-conn.ts'
 import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../lib/options.ts'
 import { Session } from '../../lib/session.ts'
@@ -20,6 +20,8 @@ export interface RawPeerOptions {
   readonly role?: 'dialer' | 'listener'
   readonly limits?: Partial<Limits>
   readonly keepAlive?: Partial<KeepAliveOptions>
+  /** Messages that the conn holds. Default 1000. */
+  readonly capacity?: number
 }
 
 const noChecksum = false
@@ -48,11 +50,14 @@ export class RawPeer {
   end: SessionEnd | undefined
   ready = false
   draining = false
+  /** The direction from the session to the raw peer: held, it is a peer that reads nothing. */
+  readonly link: MemoryLink
   readonly #wire: OpenConn
 
   constructor(options: RawPeerOptions = {}) {
-    const [mine, theirs] = memoryPair({ capacity: 1000 })
+    const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
     this.#wire = new OpenConn(mine)
+    this.link = theirs.link
     const limits = { ...defaultLimits, ...options.limits }
     this.session = new Session({
       wire: new OpenConn(theirs),

@@ -1,0 +1,298 @@
+/**
+ * Streams among their kind: in it-pipe as source, as sink and in the middle; with Node streams and web streams at both
+ * ends. However it is plumbed, who does not read stops who writes, across the network.
+ */
+
+import assert from 'node:assert/strict'
+import { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { ReadableStream as WebReadable, WritableStream } from 'node:stream/web'
+import { after, before, describe, it } from 'node:test'
+import batch from 'it-batch'
+import map from 'it-map'
+import { pipe } from 'it-pipe'
+import { bytes, type Connection, type Manager, streaming } from '../../lib/index.ts'
+import { Gate } from '../support/gate.ts'
+import { type TestGrid, testGrid } from '../support/grid.ts'
+import { assertIdle } from '../support/nothing-left.ts'
+import { settled, until } from '../support/until.ts'
+
+const window = 4
+const feed = streaming<number, never, number>('feed', { inCapacity: 0, outCapacity: window })
+const blobs = streaming<number, never, Uint8Array>('blobs', { inCapacity: 0, outCapacity: window, response: bytes })
+const sum = streaming<void, number, number>('sum', { inCapacity: window })
+const square = streaming<void, number, number>('square', { inCapacity: window, outCapacity: window })
+const held = streaming<void, number, number>('held', { inCapacity: window, outCapacity: window })
+const readable = streaming<'node' | 'web', never, number>('readable', { inCapacity: 0, outCapacity: window })
+const collect = streaming<void, number, number[]>('collect', { inCapacity: window })
+const late = streaming<void, never, number>('late', { inCapacity: 0 })
+
+const numbers = (count: number) => Array.from({ length: count }, (_, at) => at)
+
+/** Numbers that count how far they were asked for, and whether they were unwound. */
+function counted(limit = Number.POSITIVE_INFINITY) {
+  const state = { pulls: 0, unwound: false, values: generate() }
+  async function* generate(): AsyncGenerator<number> {
+    try {
+      while (state.pulls < limit) yield state.pulls++
+    } finally {
+      state.unwound = true
+    }
+  }
+  return state
+}
+
+let grid: TestGrid
+let responder: Manager
+let peer: Connection
+/** What the handlers of the running spec yield, and what they wait for. */
+let source = counted()
+let gate = new Gate()
+
+before(async () => {
+  grid = await testGrid(2, { connect: false })
+  responder = grid.at(1)
+  peer = grid.at(0).connection(responder.local)
+  responder.handle(feed, (count) => {
+    source = counted(count)
+    return source.values
+  })
+  responder.handle(blobs, (count) => map(numbers(count), (at) => new Uint8Array(1000).fill(at)))
+  responder.handle(sum, async function* (_, requests) {
+    let total = 0
+    for await (const value of requests) total += value
+    yield total
+  })
+  responder.handle(square, (_, requests) => map(requests, (value) => value * value))
+  responder.handle(held, async function* (_, requests) {
+    await gate.opened
+    yield* requests
+  })
+  responder.handle(readable, (kind) => {
+    source = counted()
+    const stream = Readable.from(source.values, { highWaterMark: 1 })
+    return kind === 'node' ? stream : (Readable.toWeb(stream) as WebReadable<number>)
+  })
+  responder.handle(collect, async (_, requests) => {
+    const got: number[] = []
+    for await (const value of Readable.from(requests)) got.push(value)
+    return [got]
+  })
+  responder.handle(late, async function* () {
+    yield* [1, 2]
+    throw new Error('after two')
+  })
+  await grid.connected()
+})
+
+after(() => grid.dispose())
+
+/** After each spec both ends count nothing. */
+function fact(title: string, body: () => Promise<void>): void {
+  it(title, async () => {
+    gate = new Gate()
+    await body()
+    await assertIdle(grid.managers)
+  })
+}
+
+async function all<T>(values: AsyncIterable<T> | Iterable<T>): Promise<T[]> {
+  const got: T[] = []
+  for await (const value of values) got.push(value)
+  return got
+}
+
+describe('a stream in it-pipe', () => {
+  fact('is a source', async () => {
+    const got = await pipe(peer.newStream(feed, 10), (values) => map(values, (value) => value + 1), all)
+    assert.deepEqual(
+      got,
+      numbers(10).map((value) => value + 1)
+    )
+  })
+
+  fact('is a sink, whose promise tells when all was taken', async () => {
+    const stream = peer.newStream(sum)
+    await pipe(numbers(100), stream)
+    assert.deepEqual(await all(stream), [4950])
+    assert.deepEqual(await stream.closed, { how: 'ended' })
+  })
+
+  fact('stands in the middle', async () => {
+    const got = await pipe(numbers(100), peer.newStream(square), (values) => map(values, (value) => -value), all)
+    assert.deepEqual(
+      got,
+      numbers(100).map((value) => -(value * value))
+    )
+  })
+
+  fact('chains with it-map and it-batch on both sides of it', async () => {
+    const got = await pipe(
+      numbers(10),
+      (values) => map(values, (value) => value + 1),
+      peer.newStream(square),
+      (values) => batch(values, 4),
+      all
+    )
+    assert.deepEqual(got, [
+      [1, 4, 9, 16],
+      [25, 36, 49, 64],
+      [81, 100]
+    ])
+  })
+
+  fact('pipes one host into another stream of it', async () => {
+    assert.deepEqual(await pipe(peer.newStream(feed, 5), peer.newStream(square), all), [0, 1, 4, 9, 16])
+  })
+
+  fact('stops its source behind the window while the middle of the chain is stalled', async () => {
+    const own = counted(50)
+    const chain = pipe(own.values, peer.newStream(held), all)
+    await until(() => own.pulls >= window, 'the window is filled')
+    assert.equal(await settled(() => own.pulls), window)
+    gate.open()
+    assert.deepEqual(await chain, numbers(50))
+    assert.equal(own.unwound, true)
+  })
+
+  fact('that is left early stops the source before it and the handler behind it', async () => {
+    const own = counted()
+    for await (const value of pipe(own.values, peer.newStream(square), (values) => map(values, (each) => each))) {
+      if (value === 9) break
+    }
+    await until(() => own.unwound, 'the source is unwound')
+  })
+
+  fact('fails the chain with the error of the handler, and with that of the source', async () => {
+    await assert.rejects(pipe(peer.newStream(late), all), { name: 'RemoteError', message: 'after two' })
+    const failing = (async function* () {
+      yield 1
+      throw new Error('the source broke')
+    })()
+    await assert.rejects(pipe(failing, peer.newStream(square), all), /the source broke/)
+  })
+})
+
+describe('Node and web streams as the requests', () => {
+  fact('Readable.from is sent whole and ended', async () => {
+    const stream = peer.newStream(sum)
+    await pipe(Readable.from(numbers(50)), stream)
+    assert.deepEqual(await all(stream), [1225])
+  })
+
+  fact('a web ReadableStream is sent whole and ended', async () => {
+    const stream = peer.newStream(sum)
+    await stream.sink(Readable.toWeb(Readable.from(numbers(50))) as WebReadable<number>)
+    assert.deepEqual(await all(stream), [1225])
+  })
+
+  fact('a Readable is asked for little more than the window while the handler does not read', async () => {
+    const own = counted(100)
+    const stream = peer.newStream(held)
+    const sent = stream.sink(Readable.from(own.values, { highWaterMark: 1 }))
+    await until(() => own.pulls >= window, 'the window is filled')
+    const pulls = await settled(() => own.pulls)
+    assert.ok(pulls <= window + 2, `${pulls} were pulled`)
+    gate.open()
+    assert.deepEqual(await all(stream), numbers(100))
+    await sent
+  })
+
+  fact('a web ReadableStream is cancelled when the stream is', async () => {
+    let cancelled = false
+    const own = new WebReadable<number>({
+      pull: (controller) => controller.enqueue(1),
+      cancel: () => {
+        cancelled = true
+      }
+    })
+    const stream = peer.newStream(square)
+    const sent = assert.rejects(stream.sink(own), /enough/)
+    assert.equal((await stream.responses.next()).value, 1)
+    stream.cancel(new Error('enough'))
+    await sent
+    await until(() => cancelled, 'the web stream is cancelled')
+  })
+
+  fact('a handler may read its requests as a Readable', async () => {
+    const stream = peer.newStream(collect)
+    await stream.sink(numbers(30))
+    assert.deepEqual(await all(stream), [numbers(30)])
+  })
+})
+
+describe('Node and web streams as the responses', () => {
+  for (const kind of ['node', 'web'] as const) {
+    fact(`a handler may return a ${kind} stream; it is read behind the window and destroyed by a break`, async () => {
+      const stream = peer.newStream(readable, kind)
+      const got: number[] = []
+      for await (const value of stream) {
+        got.push(value)
+        if (value === 4) {
+          // What waits in the buffers of Node's own streams comes on top of the window.
+          const pulls = await settled(() => source.pulls)
+          assert.ok(pulls <= 5 + window + 4, `${pulls} were pulled`)
+          break
+        }
+      }
+      assert.deepEqual(got, numbers(5))
+      await until(() => source.unwound, 'what the handler returned is unwound')
+    })
+  }
+
+  fact('pipeline writes them into a Writable, which holds the handler back', async () => {
+    const got: number[] = []
+    const writable = new Writable({
+      objectMode: true,
+      highWaterMark: 1,
+      async write(value: number, _encoding, callback) {
+        if (value === 3) await gate.opened
+        got.push(value)
+        callback()
+      }
+    })
+    const done = pipeline(Readable.from(peer.newStream(feed, 60), { highWaterMark: 1 }), writable)
+    await until(() => got.length === 3, 'the first were written')
+    const pulls = await settled(() => source.pulls)
+    assert.ok(pulls <= 3 + window + 4, `${pulls} were pulled`)
+    gate.open()
+    await done
+    assert.deepEqual(got, numbers(60))
+  })
+
+  fact('pipeline takes the stream itself, and its error destroys the Writable', async () => {
+    const chunks: Buffer[] = []
+    const gather = new Writable({ write: (chunk: Buffer, _encoding, callback) => callback(void chunks.push(chunk)) })
+    await pipeline(peer.newStream(blobs, 20), gather)
+    assert.equal(Buffer.concat(chunks).length, 20_000)
+    const numbersOnly = new Writable({ objectMode: true, write: (_value, _encoding, callback) => callback() })
+    await assert.rejects(pipeline(peer.newStream(late), numbersOnly), { name: 'RemoteError', message: 'after two' })
+    assert.equal(numbersOnly.destroyed, true)
+  })
+
+  fact('a Writable that fails cancels the handler', async () => {
+    const writable = new Writable({
+      objectMode: true,
+      write: (value: number, _encoding, callback) => callback(value === 5 ? new Error('the disk is full') : null)
+    })
+    await assert.rejects(pipeline(peer.newStream(feed, Number.MAX_SAFE_INTEGER), writable), /the disk is full/)
+    await until(() => source.unwound, 'the handler is unwound')
+  })
+
+  fact('a web stream of them is read behind the window, and its cancel unwinds the handler', async () => {
+    const web = Readable.toWeb(Readable.from(peer.newStream(feed, Number.MAX_SAFE_INTEGER), { highWaterMark: 1 }))
+    const reader = web.getReader()
+    for (const expected of numbers(3)) assert.equal((await reader.read()).value, expected)
+    const pulls = await settled(() => source.pulls)
+    assert.ok(pulls < 3 + window + 12, `${pulls} were pulled`)
+    await reader.cancel()
+    await until(() => source.unwound, 'the handler is unwound')
+  })
+
+  fact('pipeTo writes them into a web WritableStream', async () => {
+    const got: number[] = []
+    const web = Readable.toWeb(Readable.from(peer.newStream(feed, 20)))
+    await web.pipeTo(new WritableStream({ write: (value: number) => void got.push(value) }))
+    assert.deepEqual(got, numbers(20))
+  })
+})

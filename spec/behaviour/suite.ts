@@ -1,0 +1,54 @@
+/**
+ * The behaviour of calls, which does not depend on what carries them: run for one kind of link, called from either end.
+ *
+ * Each fact gets a link of its own; after it both ends count nothing, and everything is closed.
+ */
+
+import { once } from 'node:events'
+import { describe, it } from 'node:test'
+import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/links.ts'
+import { errorFacts } from './suite/errors.ts'
+import { lossFacts } from './suite/loss.ts'
+import { requestFacts } from './suite/requests.ts'
+import { stopFacts } from './suite/stops.ts'
+import { streamFacts } from './suite/streams.ts'
+import { unwindFacts } from './suite/unwinding.ts'
+import { windowFacts } from './suite/windows.ts'
+
+/** Registers one fact; `title` says what is so, or what does not happen. */
+export type Fact = (title: string, body: (link: Link) => Promise<void>, options?: LinkOptions) => void
+
+const themes: Record<string, (fact: Fact) => void> = {
+  requests: requestFacts,
+  errors: errorFacts,
+  streams: streamFacts,
+  windows: windowFacts,
+  'cancels and deadlines': stopFacts,
+  unwinding: unwindFacts,
+  'a lost or silent peer': lossFacts
+}
+
+/** A call that never ends must end the fact at least; no fact is near this. */
+const timeout = 30_000
+
+export function behaviourSuite(kind: LinkKind): void {
+  for (const from of ['dialer', 'listener'] as const) {
+    const fact: Fact = (title, body, options) =>
+      it(title, { timeout }, async ({ signal }) => onLink(await openLink(kind, from, options), body, signal))
+    describe(`over ${kind}, called from the ${from}`, () => {
+      for (const [theme, facts] of Object.entries(themes)) describe(theme, () => facts(fact))
+    })
+  }
+}
+
+async function onLink(link: Link, body: (link: Link) => Promise<void>, signal: AbortSignal): Promise<void> {
+  const tooLate = once(signal, 'abort').then(() => Promise.reject(new Error('it did not end')))
+  try {
+    await Promise.race([body(link), tooLate])
+  } catch (error) {
+    // What is left after a failure would only hide it.
+    await link.abandon()
+    throw error
+  }
+  await link.dispose()
+}

@@ -1,0 +1,295 @@
+/**
+ * Errors: what a handler throws arrives as it was thrown; what cannot be sent is refused; nothing else breaks.
+ */
+
+import assert from 'node:assert/strict'
+import {
+  bytes,
+  CodecError,
+  GridError,
+  MessageTooLargeError,
+  RemoteError,
+  type SingleHandler,
+  single,
+  streaming
+} from '../../../lib/index.ts'
+import type { Link } from '../../support/links.ts'
+import type { Fact } from '../suite.ts'
+import { pattern } from './requests.ts'
+
+/** An error with all that an error can tell a caller. */
+class QuotaError extends Error {
+  override name = 'QuotaError'
+  readonly code = 'ERR_QUOTA'
+  readonly details = { limit: 10, used: [10, 1], hint: 'delete something' }
+}
+
+const blobs = streaming<void, never, Uint8Array>('blobs', { inCapacity: 0, response: bytes })
+
+export function errorFacts(fact: Fact): void {
+  fact('what a handler throws arrives with its text, code, name and details, and no payload', async (link) => {
+    const { peer, responder, known } = link
+    responder.handle('throws', () => {
+      throw new QuotaError('the disk is full')
+    })
+    responder.handle('rejects', async () => {
+      throw new QuotaError('the disk is full')
+    })
+    await known()
+    for (const id of ['throws', 'rejects']) {
+      let response: unknown
+      const error = await peer.request(id).then(
+        (value) => {
+          response = value
+        },
+        (thrown) => thrown
+      )
+      assert.equal(response, undefined)
+      assert.ok(error instanceof RemoteError && error instanceof GridError)
+      assert.equal(error.message, 'the disk is full')
+      assert.deepEqual(error.details, { limit: 10, used: [10, 1], hint: 'delete something' })
+      assert.deepEqual([error.code, error.remoteName, error.delivery], ['ERR_QUOTA', 'QuotaError', 'ran'])
+    }
+  })
+
+  fact('an error without a code has the code of a remote error, and no details', async ({ peer, responder, known }) => {
+    responder.handle('plain', () => {
+      throw new TypeError('not that')
+    })
+    await known()
+    const expected = { code: 'ERR_REMOTE', message: 'not that', remoteName: 'TypeError', details: undefined }
+    await assert.rejects(peer.request('plain'), expected)
+  })
+
+  fact('an error text of a KiB arrives whole', async ({ peer, responder, known }) => {
+    const text = 'Ünïcode '.repeat(128)
+    responder.handle('verbose', () => {
+      throw new Error(text)
+    })
+    await known()
+    await assert.rejects(peer.request('verbose'), { message: text })
+  })
+
+  fact('whatever a handler throws, the caller gets a remote error and the next call its answer', async (link) => {
+    const { peer, responder, known } = link
+    const hostile = {
+      get message() {
+        throw new Error('never read')
+      },
+      get code() {
+        throw new Error('never read')
+      }
+    }
+    const thrown = ['a text', null, undefined, 7, Symbol('sign'), { code: 'ERR_ODD', details: () => 1 }, hostile]
+    for (const [index, value] of thrown.entries()) {
+      responder.handle(`throws-${index}`, () => {
+        throw value
+      })
+      responder.handle(`rejects-${index}`, () => Promise.reject(value))
+    }
+    responder.handle('echo', (payload) => payload)
+    await known()
+    for (const index of thrown.keys()) {
+      await assert.rejects(peer.request(`throws-${index}`), RemoteError)
+      await assert.rejects(peer.request(`rejects-${index}`), RemoteError)
+      assert.deepEqual([...(await peer.request('echo', Uint8Array.of(index)))], [index])
+    }
+    await assert.rejects(peer.request('throws-0'), { message: 'a text' })
+    await assert.rejects(peer.request('throws-5'), { code: 'ERR_ODD', details: undefined })
+  })
+
+  fact('a handler that returns what cannot be sent gives a remote error', async ({ peer, responder, known }) => {
+    const cycle: Record<string, unknown> = {}
+    cycle.self = cycle
+    const wrong = [() => 1, cycle, new Map([[1, 2]]), 2n ** 70n]
+    for (const [index, value] of wrong.entries()) responder.handle(single<void, unknown>(`wrong-${index}`), () => value)
+    // What only a program without types can do.
+    responder.handle('text', (() => 'not bytes') as unknown as SingleHandler<Uint8Array, Uint8Array>)
+    responder.handle('echo', (payload) => payload)
+    await known()
+    for (const index of wrong.keys()) {
+      await assert.rejects(peer.request(single<void, unknown>(`wrong-${index}`)), {
+        code: 'ERR_CODEC',
+        delivery: 'ran'
+      })
+    }
+    await assert.rejects(peer.request('text'), { name: 'RemoteError', code: 'ERR_CODEC', message: /Uint8Array/ })
+    assert.equal((await peer.request('echo')).length, 0)
+  })
+
+  fact(
+    'a request that cannot be encoded is refused before a byte is sent',
+    async ({ peer, back, responder, known }) => {
+      const any = single<unknown, unknown>('any')
+      responder.handle(any, (value) => value)
+      await known()
+      const before = back.stats().totals.messagesIn
+      const refused = (error: unknown) => error instanceof CodecError && error.delivery === 'notSent'
+      await assert.rejects(
+        peer.request(any, () => 1),
+        refused
+      )
+      const stream = peer.newStream(streaming<unknown, never, never>('count', { inCapacity: 0 }), () => 1)
+      await assert.rejects(stream.responses.next(), refused)
+      await peer.request(any, 1)
+      assert.equal(back.stats().totals.messagesIn, before + 1)
+    }
+  )
+
+  fact('a response that cannot be decoded is an error of this call only', async ({ peer, responder, known }) => {
+    responder.handle('bytes', () => Uint8Array.of(0xc1))
+    responder.handle('echo', (payload) => payload)
+    await known()
+    const mismatched = single<undefined, number>('bytes')
+    await assert.rejects(peer.request(mismatched), { name: 'CodecError', delivery: 'ran' })
+    assert.equal((await peer.request('echo')).length, 0)
+  })
+
+  fact(
+    'messages over the limit are refused where they are made, as requests and as responses',
+    async ({ peer, responder, known }) => {
+      responder.handle('grow', (payload) => pattern(payload.length * 2))
+      responder.handle(blobs, function* () {
+        yield pattern(90_000)
+        yield pattern(100_001)
+      })
+      await known()
+      const tooLarge = (error: unknown) => error instanceof MessageTooLargeError && error.delivery === 'notSent'
+      await assert.rejects(peer.request('grow', pattern(100_001)), tooLarge)
+      await assert.rejects(peer.request('grow', pattern(60_000)), {
+        name: 'RemoteError',
+        code: 'ERR_MESSAGE_TOO_LARGE'
+      })
+      assert.equal((await peer.request('grow', pattern(50_000))).length, 100_000)
+      const stream = peer.newStream(blobs)
+      assert.equal((await stream.responses.next()).value?.length, 90_000)
+      await assert.rejects(stream.responses.next(), { name: 'RemoteError', code: 'ERR_MESSAGE_TOO_LARGE' })
+    },
+    { limits: { maxMessageBytes: 100_000 } }
+  )
+
+  streamErrorFacts(fact)
+}
+
+function failing(): number[] {
+  throw new QuotaError('before any')
+}
+
+/** What arrives on a stream that is expected to fail, and the failure. */
+async function drain(link: Link, id: string): Promise<{ got: unknown[]; error: unknown }> {
+  const got: unknown[] = []
+  const stream = link.peer.newStream(streaming<void, never, unknown>(id, { inCapacity: 0 }))
+  try {
+    for await (const value of stream) got.push(value)
+  } catch (error) {
+    const end = await stream.closed
+    assert.deepEqual(end, { how: 'failed', error })
+    assert.deepEqual(await stream.responses.next(), { done: true, value: undefined })
+    return { got, error }
+  }
+  throw new Error('the stream ended without an error')
+}
+
+function streamErrorFacts(fact: Fact): void {
+  fact('a stream fails with what its handler throws, behind all that it yielded before', async (link) => {
+    const feed = (id: string) => streaming<void, never, unknown>(id, { inCapacity: 0 })
+    link.responder.handle(feed('late'), function* () {
+      yield* [1, 2, 3]
+      throw new QuotaError('after three')
+    })
+    link.responder.handle(feed('first'), function* () {
+      yield* failing()
+    })
+    link.responder.handle(feed('rejects'), async () => {
+      throw new QuotaError('no generator at all')
+    })
+    await link.known()
+    const late = await drain(link, 'late')
+    assert.deepEqual(late.got, [1, 2, 3])
+    assert.ok(late.error instanceof RemoteError && late.error.code === 'ERR_QUOTA')
+    assert.deepEqual(late.error.details, new QuotaError().details)
+    for (const [id, message] of [
+      ['first', 'before any'],
+      ['rejects', 'no generator at all']
+    ] as const) {
+      const { got, error } = await drain(link, id)
+      assert.deepEqual(got, [])
+      assert.ok(error instanceof RemoteError)
+      assert.equal(error.message, message)
+    }
+  })
+
+  fact('a generator that yields what cannot be sent fails its stream, and its finally runs', async (link) => {
+    let unwound = false
+    link.responder.handle(streaming<void, never, unknown>('wrong', { inCapacity: 0 }), async function* () {
+      try {
+        yield 1
+        yield () => 1
+        yield 2
+      } finally {
+        unwound = true
+      }
+    })
+    await link.known()
+    const { got, error } = await drain(link, 'wrong')
+    assert.deepEqual(got, [1])
+    assert.ok(error instanceof RemoteError && error.code === 'ERR_CODEC')
+    assert.equal(unwound, true)
+  })
+
+  fact('a handler that returns no iterable fails its stream', async (link) => {
+    for (const [index, value] of [7, 'text', Uint8Array.of(1), {}].entries()) {
+      // What only a program without types can do.
+      link.responder.handle(
+        streaming<void, never, unknown>(`returns-${index}`, { inCapacity: 0 }),
+        (() => value) as unknown as () => undefined
+      )
+    }
+    await link.known()
+    for (const index of [0, 1, 2, 3]) {
+      const { got, error } = await drain(link, `returns-${index}`)
+      assert.deepEqual(got, [])
+      assert.ok(error instanceof RemoteError && /neither an iterable/.test(error.message))
+    }
+  })
+
+  fact('a response that cannot be decoded fails the stream and cancels its handler', async (link) => {
+    let unwound = false
+    const raw = streaming<void, never, Uint8Array>('raw', {
+      inCapacity: 0,
+      response: { encode: (value) => value, decode: (bytes) => bytes }
+    })
+    link.responder.handle(raw, async function* () {
+      try {
+        for (;;) yield Uint8Array.of(0xc1)
+      } finally {
+        unwound = true
+      }
+    })
+    await link.known()
+    const { got, error } = await drain(link, 'raw')
+    assert.deepEqual(got, [])
+    assert.ok(error instanceof CodecError)
+    await link.settled()
+    assert.equal(unwound, true)
+  })
+
+  fact('a request that cannot be decoded is thrown at the handler and fails the stream', async (link) => {
+    const upload = streaming<void, number, never>('upload')
+    let thrown: unknown
+    link.responder.handle(upload, async (_, requests) => {
+      try {
+        for await (const value of requests) assert.fail(`${value} is no number`)
+      } catch (error) {
+        thrown = error
+      }
+    })
+    await link.known()
+    const broken = { encode: () => Uint8Array.of(0xc1), decode: () => 0 }
+    const stream = link.peer.newStream(streaming<void, number, never>('upload', { request: broken }))
+    stream.requests.push(1)
+    await assert.rejects(stream.responses.next(), { name: 'RemoteError', code: 'ERR_CODEC' })
+    await link.settled()
+    assert.ok(thrown instanceof CodecError)
+  })
+}

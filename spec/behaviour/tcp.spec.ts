@@ -1,0 +1,5 @@
+/** The behaviour of calls over tcp; see `suite.ts`. */
+
+import { behaviourSuite } from './suite.ts'
+
+behaviourSuite('tcp')

@@ -1,0 +1,5 @@
+/** The behaviour of calls over unix; see `suite.ts`. */
+
+import { behaviourSuite } from './suite.ts'
+
+behaviourSuite('unix')
