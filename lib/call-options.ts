@@ -32,6 +32,12 @@ export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number
   return performance.now() + timeoutMs
 }
 
+/** @throws {InvalidOptionError} when the signal is none, such as a controller in its place */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined || typeof signal?.addEventListener === 'function') return
+  throw new InvalidOptionError('signal must be an AbortSignal', { delivery: 'notSent' })
+}
+
 /** @throws {CodecError} with this delivery, whatever the codec throws */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
   try {

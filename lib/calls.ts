@@ -5,7 +5,7 @@
  */
 
 import { listenToAbort } from './abort-listener.ts'
-import { type CallOptions, deadlineOf, encodePayload, noOptions } from './call-options.ts'
+import { type CallOptions, checkSignal, deadlineOf, encodePayload, noOptions } from './call-options.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import { UnknownHandlerError } from './errors.ts'
 import { HandlerKind } from './frame.ts'
@@ -34,15 +34,15 @@ export interface Callable {
    * @throws {MessageTooLargeError} larger than the remote accepts
    * @throws `signal.reason` when it was cancelled
    */
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
   request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
 
   /** A two-way stream. Returns at once; whatever goes wrong surfaces at the first `next()`, with the errors of `request`. */
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream<Payload, Req, Res>(
     definition: StreamingDefinition<Payload, Req, Res>,
     ...args: CallArguments<Payload>
   ): GridStream<Req, Res>
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
 
   /** The same host's handlers under a static subroute; subroutes of subroutes are joined with `/`. */
   subroute(name: string): Callable
@@ -69,14 +69,15 @@ export class Calls implements Callable {
     this.#subroute = subroute
   }
 
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
   request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
   request(target: string | SingleDefinition<unknown, unknown>, value?: unknown, options = noOptions): Promise<unknown> {
     try {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.request, given, 'notSent')
       const deadlineMs = deadlineOf(options.timeout, defaultRequestTimeoutMs)
+      checkSignal(options.signal)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, deadlineMs, options)
       if (options.waitForReady !== true) return Promise.reject(this.#port.notConnectedError())
@@ -89,11 +90,11 @@ export class Calls implements Callable {
     }
   }
 
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream<Payload, Req, Res>(
     definition: StreamingDefinition<Payload, Req, Res>,
     ...args: CallArguments<Payload>
   ): GridStream<Req, Res>
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream(
     target: string | StreamingDefinition<unknown, unknown, unknown>,
     value?: unknown,
@@ -108,6 +109,7 @@ export class Calls implements Callable {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'notSent')
       const deadlineMs = deadlineOf(options.timeout, Number.POSITIVE_INFINITY)
+      checkSignal(options.signal)
       if (session !== undefined) this.#open(stream, session, definition, payload, deadlineMs, options)
       else if (options.waitForReady !== true) stream.fail(this.#port.notConnectedError())
       else {

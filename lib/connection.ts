@@ -84,8 +84,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#lastError
   }
 
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
   request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
   request(
     target: string | SingleDefinition<unknown, unknown>,
     value?: unknown,
@@ -94,11 +94,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#calls.request(target as SingleDefinition<unknown, unknown>, value, options)
   }
 
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream<Payload, Req, Res>(
     definition: StreamingDefinition<Payload, Req, Res>,
     ...args: CallArguments<Payload>
   ): GridStream<Req, Res>
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream(
     target: string | StreamingDefinition<unknown, unknown, unknown>,
     value?: unknown,
@@ -234,8 +234,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #leave(session: Session, { reason, text, cause }: SessionEnd): void {
     if (session !== this.#session) return
     this.#session = undefined
-    clearTimeout(this.#readyTimer)
-    clearTimeout(this.#expiryTimer)
+    for (const timer of [this.#readyTimer, this.#expiryTimer]) clearTimeout(timer)
     this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
     this.#lastError = new DisconnectedError(reason, text, { cause })
@@ -265,12 +264,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   #notConnectedError(): Error {
-    if (this.#state === 'closed')
-      return new ClosedError(`the connection to ${this.host} is closed`, { delivery: 'notSent' })
+    const delivery = 'notSent'
+    if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
     const cause = this.#lastError
-    const why = cause === undefined ? '' : `: ${errorText(cause)}`
     if (cause instanceof RejectedError) return new RejectedError(cause.reason, cause.message, { cause })
-    return new DisconnectedError('notConnected', `not connected to ${this.host}${why}`, { delivery: 'notSent', cause })
+    const why =
+      cause?.message ?? (this.#init.dials ? 'the first dial is under way' : 'it has not dialed this server yet')
+    return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
   }
 
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {

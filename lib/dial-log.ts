@@ -19,7 +19,8 @@ export class DialLog {
     const isNews = text !== this.#lastText
     this.#lastText = text
     if (attempts > 0 && (isNews || Number.isInteger(Math.log2(attempts)))) {
-      this.#logger.warn(`cannot connect to ${this.#host} (attempt ${attempts + 1}): ${text}`)
+      const what = `cannot connect to ${this.#host}`
+      this.#logger.warn(`${what} (attempt ${attempts + 1}): ${text.replace(`${what}: `, '')}`)
     }
   }
 }

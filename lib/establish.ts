@@ -127,7 +127,10 @@ class Deadline {
   constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
     this.atMs = atMs
     const onAbort = () => this.#controller.abort(parent.reason)
-    const expire = () => this.#controller.abort(new HandshakeError(`no session within ${timeoutMs} ms`))
+    const expire = () =>
+      this.#controller.abort(
+        new HandshakeError(`no session within ${timeoutMs} ms: does the other end serve the grid, by attach()?`)
+      )
     this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
     this.#unlisten = listenToAbort(parent, onAbort)
     if (parent.aborted) onAbort()

@@ -119,8 +119,9 @@ export class FrameWriter {
       this.#buffer.writeUInt32LE(crc32(this.#buffer.subarray(checksumBytes, end)), 0)
     }
     this.#length = checksumBytes
-    // A small batch is copied out, a large one given away with its buffer: copying it would cost more than a new one.
-    if (end > this.#buffer.length >> 1 && end > initialBytes) {
+    // A batch that fills its buffer is given away with it, others are copied out: memory that is allocated per batch
+    // makes V8 collect garbage by its size, so none is allocated that the batch does not need.
+    if (end > this.#buffer.length * 0.75 && end > initialBytes) {
       const batch = this.#buffer.subarray(start, end)
       this.#buffer = Buffer.allocUnsafeSlow(this.#buffer.length)
       return batch

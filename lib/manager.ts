@@ -106,6 +106,7 @@ export class Manager {
    * @throws {HandlerExistsError} when the id is taken under this subroute
    * @throws {ClosedError} when the manager is closed
    */
+  handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void
   handle<Req, Res>(
     definition: SingleDefinition<Req, Res>,
     fn: SingleHandler<NoInfer<Req>, NoInfer<Res>>,
@@ -116,7 +117,6 @@ export class Manager {
     fn: StreamingHandler<NoInfer<Payload>, NoInfer<Req>, NoInfer<Res>>,
     options?: HandleOptions
   ): void
-  handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void
   handle(
     target: string | SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
     fn: unknown,

@@ -116,9 +116,7 @@ export class Session implements StreamPort, ResponderPort {
 
   /** A new stream of this side; it opens with the first message that it sends. */
   newStream(open: OpenRequest): Stream {
-    const stream = new Stream(this, 0, open)
-    this.#streams.addOpening(stream)
-    return stream
+    return new Stream(this, 0, open)
   }
 
   setDeadline(stream: Stream, deadlineMs: number): void {
@@ -193,6 +191,8 @@ export class Session implements StreamPort, ResponderPort {
 
   offer(stream: Stream): void {
     this.#init.wire.outbox.offer(stream)
+    // The usual call has written its open frame by now, and was never opening as far as anyone can see.
+    if (stream.state === 'opening') this.#streams.addOpening(stream)
   }
 
   offerControl(stream: Stream): void {

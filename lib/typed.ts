@@ -64,7 +64,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
   ([Req] extends [never]
     ? { readonly inCapacity: 0 }
     : {
-        /** Requests that may be sent ahead of the handler; 0 where it takes none. Default 64. */
+        /** Requests that may be sent ahead of the handler, at least 1. Default 64. */
         readonly inCapacity?: number
       })
 

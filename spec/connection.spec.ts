@@ -187,6 +187,24 @@ describe('a call while the connection is down', () => {
     }
   })
 
+  it('with a signal that is none is refused, and leaves nothing', async (test) => {
+    const { connection, appear } = await down(test)
+    await appear()
+    await connection.waitForConnect()
+    const signal = new AbortController() as unknown as AbortSignal
+    for (const call of [
+      connection.request('echo', Buffer.of(1), { signal }),
+      connection.newStream('echo', Buffer.of(1), { signal }).responses.next()
+    ]) {
+      const error = await rejection(call)
+      assert.deepEqual(
+        [(error as { code?: string }).code, (error as { delivery?: string }).delivery],
+        ['ERR_INVALID_OPTION', 'notSent']
+      )
+    }
+    assert.equal(connection.stats().session?.outboundStreams, 0)
+  })
+
   it('that cannot be encoded is told so, whatever the state', async (test) => {
     const { connection } = await down(test)
     const error = await rejection(connection.request('echo', 'text' as unknown as Uint8Array, { waitForReady: true }))

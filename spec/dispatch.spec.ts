@@ -81,14 +81,14 @@ describe('a peer', () => {
   })
 
   it('that says over and over that it goes away is closed for the flood', async () => {
-    await start({ limits: { maxIdleFramesPerSecond: 50 } })
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
     const goAway: Frame = { type: FrameType.goAway, flags: 0, code: CloseCode.shutdown, lastStreamId: 0, text: '' }
     for (let i = 0; i < 200; i++) peer.send(goAway)
     await until(() => peer.end?.reason === 'flood', 'the session has ended')
   })
 
   it('that breaks the rules of stream after stream is closed for the flood', async () => {
-    await start({ limits: { maxIdleFramesPerSecond: 50 } })
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
     for (let id = 1; id < 400; id += 2) peer.send(open(id, 1, 0))
     await until(() => peer.end?.reason === 'flood', 'the session has ended')
   })

@@ -123,13 +123,13 @@ describe('a session closes the conn, with the reason, on', () => {
   }
 
   it('a flood of pings', async () => {
-    await start({ limits: { maxIdleFramesPerSecond: 100 } })
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
     for (let i = 0; i < 300; i++) peer.send({ type: FrameType.ping, flags: 0, token: i })
     await closedWith(CloseCode.flood, /flood/)
   })
 
   it('a flood of opens that are reset at once', async () => {
-    await start({ limits: { maxIdleFramesPerSecond: 100, maxInboundStreams: 100 } })
+    await start({ limits: { maxIdleFramesPerSecond: 10, maxInboundStreams: 10 } })
     const reset = (streamId: number): Frame => ({ type: FrameType.reset, flags: 0, streamId, code: 1, text: '' })
     for (let i = 1; i < 600; i += 2) peer.send(open(i, 3, 0), reset(i))
     await closedWith(CloseCode.flood, /flood/)
