@@ -179,8 +179,8 @@ export class Session implements StreamPort, ResponderPort {
 
   // StreamPort and ResponderPort
 
-  register(stream: Stream): number {
-    return this.#streams.register(stream)
+  register(stream: Stream): void {
+    this.#streams.register(stream)
   }
 
   release(stream: Stream): void {

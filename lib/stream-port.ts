@@ -17,8 +17,8 @@ export interface Receiver {
 
 /** What a stream needs of its session. */
 export interface StreamPort {
-  /** Registers an opening stream, which is about to write its open frame, and returns its id. */
-  register(stream: Stream): number
+  /** Registers an opening stream, which is about to write its open frame, and sets its id. */
+  register(stream: Stream): void
   /** Forgets a stream that has closed. */
   release(stream: Stream): void
   /** The stream has a frame of data to write. */

@@ -6,6 +6,7 @@
  */
 
 import { ProtocolError } from './errors.ts'
+import { IdTable } from './id-table.ts'
 import type { Stream } from './stream.ts'
 
 export class StreamTable {
@@ -13,7 +14,7 @@ export class StreamTable {
   inbound = 0
   /** The highest id that the remote end has used. */
   lastInboundId = 0
-  readonly #streams = new Map<number, Stream>()
+  readonly #streams = new IdTable<Stream>()
   /** Streams of this side whose open frame is not written yet: they have no id. */
   readonly #opening = new Set<Stream>()
   readonly #inboundParity: number
@@ -33,13 +34,12 @@ export class StreamTable {
     this.#opening.add(stream)
   }
 
-  /** `stream` is about to write its open frame; returns its id. */
-  register(stream: Stream): number {
-    const id = this.#nextOutboundId
+  /** `stream` is about to write its open frame and gets its id. */
+  register(stream: Stream): void {
+    stream.id = this.#nextOutboundId
     this.#nextOutboundId += 2
-    this.#opening.delete(stream)
-    this.#streams.set(id, stream)
-    return id
+    if (this.#opening.size > 0) this.#opening.delete(stream)
+    this.#streams.add(stream)
   }
 
   /**
@@ -54,7 +54,7 @@ export class StreamTable {
   }
 
   addInbound(stream: Stream): void {
-    this.#streams.set(stream.id, stream)
+    this.#streams.add(stream)
     this.inbound++
   }
 

@@ -262,7 +262,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else writer.data(flags, this.id, message, start, end)
       return
     }
-    this.id = this.#port.register(this)
+    this.#port.register(this)
     this.#open = undefined
     this.state = 'open'
     const timeoutMs = this.deadlineMs === 0 ? 0 : Math.max(1, Math.ceil(this.deadlineMs - performance.now()))

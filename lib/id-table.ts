@@ -1,0 +1,66 @@
+/**
+ * Things by id, where ids rise, live shortly for the most part, and come and go all the time.
+ *
+ * A ring of slots indexed by the low bits of the id; one that lives so long that the ring comes round to it moves to a
+ * map. A map alone would do, but costs more than half the time of a small call: each time it reallocates itself, V8
+ * keeps what its old table pointed to alive until a full collection, so that every short-lived entry grows old.
+ */
+
+const initialSlots = 64
+/** 512 KiB of slots. What is open beyond them at once is in the map. */
+const maxSlots = 65_536
+
+export class IdTable<T extends { readonly id: number }> {
+  #slots: (T | undefined)[] = new Array(initialSlots).fill(undefined)
+  /** Entries in the ring. */
+  #inRing = 0
+  readonly #elders = new Map<number, T>()
+
+  get size(): number {
+    return this.#inRing + this.#elders.size
+  }
+
+  get(id: number): T | undefined {
+    const entry = this.#slots[id & (this.#slots.length - 1)]
+    return entry?.id === id ? entry : this.#elders.get(id)
+  }
+
+  /** Ids are never added twice. */
+  add(entry: T): void {
+    let slot = entry.id & (this.#slots.length - 1)
+    while (this.#slots[slot] !== undefined) {
+      this.#makeRoom(slot)
+      slot = entry.id & (this.#slots.length - 1)
+    }
+    this.#slots[slot] = entry
+    this.#inRing++
+  }
+
+  /** False when there is no such entry. */
+  delete(id: number): boolean {
+    const slot = id & (this.#slots.length - 1)
+    if (this.#slots[slot]?.id !== id) return this.#elders.delete(id)
+    this.#slots[slot] = undefined
+    this.#inRing--
+    return true
+  }
+
+  values(): T[] {
+    return [...this.#elders.values(), ...this.#slots.filter((entry) => entry !== undefined)]
+  }
+
+  /** A ring with many entries grows; in one with few the occupant is just old. */
+  #makeRoom(slot: number): void {
+    const slots = this.#slots
+    if (this.#inRing * 4 < slots.length || slots.length >= maxSlots) {
+      const elder = slots[slot] as T
+      this.#elders.set(elder.id, elder)
+      slots[slot] = undefined
+      this.#inRing--
+      return
+    }
+    this.#slots = new Array(slots.length * 2).fill(undefined)
+    this.#inRing = 0
+    for (const entry of slots) if (entry !== undefined) this.add(entry)
+  }
+}
