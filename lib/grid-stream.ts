@@ -6,13 +6,14 @@
  */
 
 import { type Pushable, pushable } from 'it-pushable'
+import { listenToAbort } from './abort-listener.ts'
 import { type CallOptions, encodeMetadata, encodePayload } from './call-options.ts'
 import type { StreamingDefinition } from './definition.ts'
 import { CancelledError, ClosedError, errorText } from './errors.ts'
 import { Fifo } from './fifo.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { RemoteHandler } from './handlers.ts'
-import { abortWith, checkSize, expireAt } from './request.ts'
+import { checkSize, expireAt } from './request.ts'
 import type { Session } from './session.ts'
 import { type Producer, Sink } from './sink.ts'
 import { Source } from './source.ts'
@@ -144,7 +145,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   open(session: Session, handler: RemoteHandler, payload: Uint8Array, deadlineMs: number, options: CallOptions): void {
     if (this.#end !== undefined) return
     const { signal } = options
-    if (signal?.aborted === true) return this.#abandon(signal.reason)
+    if (signal?.aborted === true) return this.cancel(signal.reason)
     if (!session.usable) return this.fail(session.unusableError())
     checkSize(payload, session.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
@@ -155,7 +156,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
     const sink = takesRequests ? this.#openRequests(session, handler, stream) : undefined
     if (!takesRequests) this.#endRequests(new ClosedError('the handler takes no requests'))
-    const unlisten = signal === undefined ? undefined : this.#abortWith(stream, signal)
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => this.cancel(signal.reason))
     stream.onClosed = (reason) => {
       unlisten?.()
       this.#finish(reason)
@@ -170,23 +171,6 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   fail(reason: unknown): void {
     this.#source.onAbort(reason)
     this.#finish(reason)
-  }
-
-  #abandon(reason: unknown): void {
-    this.#cancelled = true
-    this.fail(reason)
-  }
-
-  #abortWith(stream: Stream, signal: AbortSignal): () => void {
-    const mark = () => {
-      this.#cancelled = true
-    }
-    signal.addEventListener('abort', mark)
-    const unlisten = abortWith(stream, signal)
-    return () => {
-      signal.removeEventListener('abort', mark)
-      unlisten()
-    }
   }
 
   #openRequests(session: Session, handler: RemoteHandler, stream: Stream): Sink<Req> {

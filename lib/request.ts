@@ -38,7 +38,10 @@ export function sendRequest<Res>(
   stream.isSingle = true
   stream.receiver = reply
   if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
-  if (signal !== undefined) stream.onClosed = abortWith(stream, signal)
+  if (signal !== undefined) {
+    const onAbort = () => stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
+    stream.onClosed = listenToAbort(signal, onAbort)
+  }
   stream.sendMessage(payload, Flag.end)
   return reply.promise
 }
@@ -57,11 +60,4 @@ export function expireAt(session: Session, stream: Stream, deadlineMs: number): 
     stream.abort(error, ResetCode.deadline, '')
   }
   session.setDeadline(stream, deadlineMs)
-}
-
-/** Ends the stream when `signal` aborts; returns what takes the listener off again. */
-export function abortWith(stream: Stream, signal: AbortSignal): () => void {
-  return listenToAbort(signal, () => {
-    stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
-  })
 }
