@@ -7,7 +7,7 @@ import { ClosedError } from '../lib/errors.ts'
 import { Flag, FrameType, ResetCode } from '../lib/frame.ts'
 import { GridStream } from '../lib/grid-stream.ts'
 import type { RemoteHandler } from '../lib/handlers.ts'
-import { RawPeer } from './support/raw-peer.ts'
+import { RawPeer, rawStream } from './support/raw-peer.ts'
 import { until } from './support/until.ts'
 
 let peer: RawPeer
@@ -177,6 +177,17 @@ describe('the requests of a stream', () => {
     await peer.frame(FrameType.reset)
     assert.deepEqual(requests(), [])
     assert.equal(peer.end, undefined)
+  })
+
+  it('are refused at once when the remote handler takes none, whatever this side thought', async () => {
+    peer = await new RawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
+    const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
+    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    assert.equal((await peer.frame(FrameType.open)).flags, Flag.end)
+    assert.throws(() => (stream.requests as { push(value: unknown): void }).push(Buffer.from('a')), ClosedError)
+    await assert.rejects(stream.send(Buffer.from('a')), ClosedError)
+    stream.cancel()
   })
 
   it('have one source: a second one, or a push beside it, is refused', async () => {
