@@ -10,7 +10,7 @@ import { Flag, FrameType, ResetCode } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { LocalHandlers, RemoteHandlers } from './handlers.ts'
 import type { KeepAlive } from './keepalive.ts'
-import type { Limits } from './options.ts'
+import { type Limits, turnBytes } from './options.ts'
 import { Responder, type ResponderPort } from './responder.ts'
 import type { SessionControl } from './session-control.ts'
 import type { SessionCounts } from './stats.ts'
@@ -43,24 +43,45 @@ export interface DispatchInit {
 export class Dispatch {
   readonly #init: DispatchInit
   readonly #reader = new FrameReader()
+  /** Of `turnBytes`, over all batches of the turn. */
+  #turnLeftBytes = turnBytes
 
   constructor(init: DispatchInit) {
     this.#init = init
   }
 
-  /** @throws {ProtocolError} naming what the peer did wrong */
+  /**
+   * A batch has arrived; `dispatchTurn` deals with its frames.
+   *
+   * @throws {ProtocolError} when it is empty, or its checksum does not match
+   */
   onBatch(batch: Uint8Array): void {
-    const { counts, checksum, state } = this.#init
-    const reader = this.#reader
+    const { counts, checksum } = this.#init
     counts.batchesIn++
     counts.bytesIn += batch.length
-    reader.load(batch, checksum)
-    while (reader.next()) {
+    this.#reader.load(batch, checksum)
+  }
+
+  /**
+   * Deals with the frames of the batch until `turnBytes` have been dealt with in this turn. Returns whether the turn must
+   * end, before this is called again.
+   *
+   * @throws {ProtocolError} naming what the peer did wrong
+   */
+  dispatchTurn(): boolean {
+    const { counts, state } = this.#init
+    const reader = this.#reader
+    const start = reader.position
+    // A handler that was called from here may have ended the session.
+    while (state() !== 'ended' && reader.next()) {
       counts.framesIn++
       this.#onFrame(reader)
-      // A handler that was called from here may have ended the session.
-      if (state() === 'ended') return
+      if (reader.position - start < this.#turnLeftBytes) continue
+      this.#turnLeftBytes = turnBytes
+      return true
     }
+    this.#turnLeftBytes -= reader.position - start
+    return false
   }
 
   #onFrame(reader: FrameReader): void {

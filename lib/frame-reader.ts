@@ -106,6 +106,11 @@ export class FrameReader {
     return true
   }
 
+  /** Bytes of the batch that are read. */
+  get position(): number {
+    return this.#at
+  }
+
   /** Bytes of the payload of open, data, or the text of reset and go-away. */
   get payloadLength(): number {
     return this.#payloadEnd - this.#payloadStart

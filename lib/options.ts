@@ -96,6 +96,11 @@ export const maxDraining = 4
 export const maxCapacity = 65_535
 /** A target size: a batch that reached it is closed. Bounds what a small call waits for behind bulk, and one socket write. */
 export const batchBytes = 64 * 1024
+/**
+ * What arrives is dealt with in turns of this many bytes, and what a turn gives rise to (answers, credit) is sent before the
+ * next: so the remote end works on the first answers while this one makes the last. Smaller turns cost more than they gain.
+ */
+export const turnBytes = 16 * 1024
 /** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */
 export const fragmentBytes = 32 * 1024
 /** The largest message of a conn that peers may send here: a full batch that one more frame of any kind overshot. */

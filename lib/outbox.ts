@@ -33,6 +33,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   readonly #messages = new Fifo<Uint8Array>()
   #pull: Pull | undefined
   #flushScheduled = false
+  #onTurnEnded: (() => void) | undefined
   #filling = false
   #stalled = 0
   #batchesAtTick = 0
@@ -81,6 +82,14 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     if (this.#state !== 'open') return
     this.#messages.push(message)
     this.#wake()
+  }
+
+  /** Resolves when all that this turn's work has offered is on its way, as far as the conn takes it. For one waiter. */
+  turnEnd(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onTurnEnded = resolve
+      this.#schedule()
+    })
   }
 
   /** The next batch. Resolves as soon as the conn may have it; done after `end` once all is sent. */
@@ -147,6 +156,10 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #onTurnEnd(): void {
     this.#flushScheduled = false
     if (this.#pull !== undefined && !this.#isEmpty()) this.#deliver()
+    // The conn's sink has been called by its promise: it writes before the waiter goes on.
+    const onTurnEnded = this.#onTurnEnded
+    this.#onTurnEnded = undefined
+    onTurnEnded?.()
   }
 
   /** Gives the waiting sink its next batch, or the end. */

@@ -219,12 +219,13 @@ export class Session implements StreamPort, ResponderPort {
   // What arrives, beside what the dispatch deals with
 
   async #read(): Promise<void> {
-    const { inbound } = this.#init.wire
+    const { inbound, outbox } = this.#init.wire
     for (;;) {
       const { done, value } = await inbound.next()
       if (this.#state === 'ended') return
       if (done === true) break
       this.#dispatch.onBatch(value)
+      while (this.#dispatch.dispatchTurn()) await outbox.turnEnd()
     }
     this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
   }
