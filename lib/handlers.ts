@@ -93,7 +93,8 @@ export class LocalHandlers {
 
 /** What a remote server advertised so far. */
 export class RemoteHandlers {
-  readonly #handlers = new Map<string, RemoteHandler>()
+  /** By subroute, then by id: a joined key would be a new string for each call. */
+  readonly #subroutes = new Map<string, Map<string, RemoteHandler>>()
   readonly #maxHandlers: number
   #size = 0
 
@@ -109,14 +110,15 @@ export class RemoteHandlers {
   /** @throws {ProtocolError} when the remote advertises a handler twice */
   add(entries: readonly HandlerEntry[]): void {
     for (const entry of entries) {
-      const key = keyOf(entry.subroute, entry.id)
-      if (this.#handlers.has(key)) throw new ProtocolError('a handler that was advertised before')
-      this.#handlers.set(key, { ...entry, index: this.#size++ })
+      const handlers = this.#subroutes.get(entry.subroute) ?? new Map<string, RemoteHandler>()
+      if (handlers.has(entry.id)) throw new ProtocolError('a handler that was advertised before')
+      handlers.set(entry.id, { ...entry, index: this.#size++ })
+      this.#subroutes.set(entry.subroute, handlers)
     }
   }
 
   find(subroute: string, id: string): RemoteHandler | undefined {
-    return this.#handlers.get(keyOf(subroute, id))
+    return this.#subroutes.get(subroute)?.get(id)
   }
 }
 
