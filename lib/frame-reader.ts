@@ -11,6 +11,9 @@ import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTex
 import { maxCapacity } from './options.ts'
 
 const noBytes = Buffer.alloc(0)
+/** Payloads below this share a buffer of `sharedCopyBytes`: what Node's own pool for small buffers does. */
+const maxSharedBytes = 4096
+const sharedCopyBytes = 8192
 const moreWithOthers = 'a fragment with flags of a whole message'
 const frameNames = ['', 'open', 'data', 'credit', 'reset', 'ping', 'pong', 'handlers', 'goAway']
 
@@ -36,6 +39,10 @@ export class FrameReader {
   #payloadEnd = 0
   #metadataStart = 0
   #metadataEnd = 0
+  /** The copy of a part of the batch that small payloads are cut from, and where that part starts and ends. */
+  #copy: Buffer = noBytes
+  #copyStart = 0
+  #copyEnd = 0
 
   /**
    * Starts on a batch.
@@ -45,6 +52,7 @@ export class FrameReader {
   load(batch: Uint8Array, checksum: boolean): void {
     this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength)
     this.#at = 0
+    this.#copyStart = this.#copyEnd = 0
     if (checksum) {
       if (batch.length < checksumBytes) throw new ProtocolError('a batch without its checksum', { reason: 'checksum' })
       this.#at = checksumBytes
@@ -121,11 +129,18 @@ export class FrameReader {
     return this.#batch.subarray(this.#payloadStart, this.#payloadEnd)
   }
 
-  /** The payload in memory of its own: exactly its size, or, below 4 KiB, a piece of Node's small buffer pool. */
+  /** The payload in memory of its own: exactly its size, or, below 4 KiB, a piece of a buffer of at most 8 KiB. */
   copyPayload(): Uint8Array {
-    const copy = Buffer.allocUnsafe(this.#payloadEnd - this.#payloadStart)
-    this.#batch.copy(copy, 0, this.#payloadStart, this.#payloadEnd)
-    return copy
+    const start = this.#payloadStart
+    const end = this.#payloadEnd
+    if (end - start >= maxSharedBytes) return copyOf(this.#batch, start, end)
+    if (end > this.#copyEnd || start < this.#copyStart) {
+      // A buffer costs more than the copy, so that small payloads which stand together are copied together.
+      this.#copyStart = start
+      this.#copyEnd = Math.min(this.#batch.length, start + sharedCopyBytes)
+      this.#copy = copyOf(this.#batch, start, this.#copyEnd)
+    }
+    return this.#copy.subarray(start - this.#copyStart, end - this.#copyStart)
   }
 
   /** The metadata of an open frame in memory of its own. */
@@ -238,4 +253,10 @@ export class FrameReader {
     this.#at = this.#batch.length
     return new ProtocolError('a frame that is cut short')
   }
+}
+
+function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
+  const copy = Buffer.allocUnsafe(end - start)
+  copy.set(bytes.subarray(start, end))
+  return copy
 }
