@@ -21,15 +21,19 @@ export interface CallOptions {
 
 export const noOptions: CallOptions = Object.freeze({})
 
-/** When the call ends, of `performance.now()`; 0 for never. */
-export function deadlineOf(timeout: number | undefined, defaultTimeoutMs: number): number {
+/**
+ * Time the call may take, in ms; 0 for no limit.
+ *
+ * @throws {InvalidOptionError}
+ */
+export function timeoutOf(timeout: number | undefined, defaultTimeoutMs: number): number {
   const timeoutMs = timeout ?? defaultTimeoutMs
   if (timeoutMs === Number.POSITIVE_INFINITY) return 0
   if (!(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
     const text = `timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`
     throw new InvalidOptionError(text, { delivery: 'notSent' })
   }
-  return performance.now() + timeoutMs
+  return timeoutMs
 }
 
 /** @throws {InvalidOptionError} when the signal is none, such as a controller in its place */

@@ -5,7 +5,7 @@
  */
 
 import { listenToAbort } from './abort-listener.ts'
-import { type CallOptions, checkSignal, deadlineOf, encodePayload, noOptions } from './call-options.ts'
+import { type CallOptions, checkSignal, encodePayload, noOptions, timeoutOf } from './call-options.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import { UnknownHandlerError } from './errors.ts'
 import { HandlerKind } from './frame.ts'
@@ -76,14 +76,14 @@ export class Calls implements Callable {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.request, given, 'notSent')
-      const deadlineMs = deadlineOf(options.timeout, defaultRequestTimeoutMs)
+      const timeoutMs = timeoutOf(options.timeout, defaultRequestTimeoutMs)
       checkSignal(options.signal)
       const session = this.#port.usableSession()
-      if (session !== undefined) return this.#send(session, definition, payload, deadlineMs, options)
+      if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
       if (options.waitForReady !== true) return Promise.reject(this.#port.notConnectedError())
       const { signal } = options
-      return this.#whenUsable(deadlineMs, signal, (ready) =>
-        this.#send(ready, definition, payload, deadlineMs, options)
+      return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
+        this.#send(ready, definition, payload, leftMs, options)
       )
     } catch (error) {
       return Promise.reject(error)
@@ -108,13 +108,13 @@ export class Calls implements Callable {
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'notSent')
-      const deadlineMs = deadlineOf(options.timeout, Number.POSITIVE_INFINITY)
+      const timeoutMs = timeoutOf(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
-      if (session !== undefined) this.#open(stream, session, definition, payload, deadlineMs, options)
+      if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
       else if (options.waitForReady !== true) stream.fail(this.#port.notConnectedError())
       else {
-        this.#whenReady(stream, deadlineMs, options.signal, (ready) =>
-          this.#open(stream, ready, definition, payload, deadlineMs, options)
+        this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
+          this.#open(stream, ready, definition, payload, leftMs, options)
         )
       }
     } catch (error) {
@@ -131,19 +131,19 @@ export class Calls implements Callable {
     session: Session,
     definition: SingleDefinition<unknown, unknown>,
     payload: Uint8Array,
-    deadlineMs: number,
+    timeoutMs: number,
     options: CallOptions
   ): Promise<unknown> {
     const handler = this.#find(session, definition.id, HandlerKind.single)
-    return sendRequest(session, handler, payload, definition.response, deadlineMs, options)
+    return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
   }
 
   /** A stream that ends while it waits gives up the wait. */
   #whenReady(
     stream: GridStream<unknown, unknown>,
-    deadlineMs: number,
+    timeoutMs: number,
     signal: AbortSignal | undefined,
-    open: (session: Session) => void
+    open: (session: Session, leftMs: number) => void
   ): void {
     const waiting = new AbortController()
     const onAbort = () => stream.cancel(signal?.reason)
@@ -153,20 +153,22 @@ export class Calls implements Callable {
       waiting.abort()
     })
     if (signal?.aborted === true) onAbort()
-    this.#whenUsable(deadlineMs, waiting.signal, open)
+    this.#whenUsable(timeoutMs, waiting.signal, open)
       .catch((error) => stream.fail(error))
       .finally(unlisten)
   }
 
   /** A session may have ended again by the time that those who waited for it are told. */
   async #whenUsable<T>(
-    deadlineMs: number,
+    timeoutMs: number,
     signal: AbortSignal | undefined,
-    use: (session: Session) => T
+    use: (session: Session, leftMs: number) => T
   ): Promise<Awaited<T>> {
+    const deadlineMs = timeoutMs === 0 ? 0 : performance.now() + timeoutMs
     for (;;) {
       const session = await this.#port.waitForSession(deadlineMs, signal)
-      if (session.usable) return await use(session)
+      const leftMs = timeoutMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
+      if (session.usable) return await use(session, leftMs)
     }
   }
 
@@ -175,12 +177,12 @@ export class Calls implements Callable {
     session: Session,
     definition: StreamingDefinition<unknown, unknown, unknown>,
     payload: Uint8Array,
-    deadlineMs: number,
+    timeoutMs: number,
     options: CallOptions
   ): void {
     try {
       const handler = this.#find(session, definition.id, HandlerKind.streaming)
-      stream.open(session, handler, payload, deadlineMs, options)
+      stream.open(session, handler, payload, timeoutMs, options)
     } catch (error) {
       stream.fail(error)
     }

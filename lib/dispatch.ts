@@ -45,6 +45,8 @@ export class Dispatch {
   readonly #reader = new FrameReader()
   /** Of `turnBytes`, over all batches of the turn. */
   #turnLeftBytes = turnBytes
+  /** When this turn's opens arrived, of `performance.now()`; 0 until there is one. */
+  #turnMs = 0
 
   constructor(init: DispatchInit) {
     this.#init = init
@@ -72,6 +74,7 @@ export class Dispatch {
     const { counts, state } = this.#init
     const reader = this.#reader
     const start = reader.position
+    this.#turnMs = 0
     // A handler that was called from here may have ended the session.
     while (state() !== 'ended' && reader.next()) {
       counts.framesIn++
@@ -131,11 +134,13 @@ export class Dispatch {
     const stream = new Stream(port, id, undefined)
     streams.addInbound(stream)
     if (reader.timeoutMs > 0) {
-      stream.deadlineMs = performance.now() + reader.timeoutMs
+      // One look at the clock per turn: what one turn brings has arrived at once.
+      if (this.#turnMs === 0) this.#turnMs = performance.now()
+      stream.deadlineMs = this.#turnMs + reader.timeoutMs
       deadlines.add(stream)
     }
     stream.isSingle = handler.definition.kind === 'single'
-    stream.receiver = new Responder(stream, handler, port, metadata)
+    stream.receiver = stream.owner = new Responder(stream, handler, port, metadata)
     stream.onData(reader)
   }
 

@@ -13,7 +13,7 @@ import { CancelledError, ClosedError, errorText } from './errors.ts'
 import { Fifo } from './fifo.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { RemoteHandler } from './handlers.ts'
-import { checkSize, expireAt } from './request.ts'
+import { checkSize, expire } from './request.ts'
 import type { Session } from './session.ts'
 import { type Producer, Sink } from './sink.ts'
 import { Source } from './source.ts'
@@ -32,6 +32,9 @@ export interface StreamEnd {
 export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
 
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
+
+/** The responses are bound to the `GridStream`, which exists before its stream does. */
+function ignore(): void {}
 
 interface Waiter {
   /** The value is taken once so many were. */
@@ -142,14 +145,14 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /** @internal the session is there: opens the stream with its payload */
-  open(session: Session, handler: RemoteHandler, payload: Uint8Array, deadlineMs: number, options: CallOptions): void {
+  open(session: Session, handler: RemoteHandler, payload: Uint8Array, timeoutMs: number, options: CallOptions): void {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.cancel(signal.reason)
     if (!session.usable) return this.fail(session.unusableError())
     checkSize(payload, session.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
-    const stream = session.newStream({ handler: handler.index, metadata })
+    const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
@@ -157,11 +160,16 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const sink = takesRequests ? this.#openRequests(session, handler, stream) : undefined
     if (!takesRequests) this.#endRequests(new ClosedError('the handler takes no requests'))
     const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => this.cancel(signal.reason))
-    stream.onClosed = (reason) => {
-      unlisten?.()
-      this.#finish(reason)
+    stream.owner = {
+      onClosed: (reason) => {
+        unlisten?.()
+        this.#finish(reason)
+      },
+      onDeadline: () => expire(stream, session.remote.host),
+      sendFailed: (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed'),
+      sourceStopped: ignore
     }
-    if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
+    if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
     // The payload goes first, whatever waits behind it.
     if (sink !== undefined && this.#producer !== undefined) sink.attach(this.#producer)
@@ -187,7 +195,6 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     }
     stream.sendWindow = window
     stream.sink = sink
-    stream.sendFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
     this.#sink = sink
     return sink
   }

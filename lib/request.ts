@@ -8,24 +8,25 @@ import { listenToAbort } from './abort-listener.ts'
 import type { CallOptions } from './call-options.ts'
 import { encodeMetadata } from './call-options.ts'
 import type { Codec } from './definition.ts'
-import { DeadlineError, type Delivery, errorText, MessageTooLargeError } from './errors.ts'
+import { CodecError, DeadlineError, type Delivery, errorText, MessageTooLargeError, ProtocolError } from './errors.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { RemoteHandler } from './handlers.ts'
-import { Reply } from './reply.ts'
 import type { Session } from './session.ts'
+import type { Decoder } from './source.ts'
 import type { Stream } from './stream.ts'
+import type { Receiver, StreamOwner } from './stream-port.ts'
 
 /**
  * Sends `payload` and resolves with the response.
  *
- * @param deadlineMs of `performance.now()`, 0 for none
+ * @param timeoutMs what is left of the call's time, 0 for no limit
  */
 export function sendRequest<Res>(
   session: Session,
   handler: RemoteHandler,
   payload: Uint8Array,
   response: Codec<Res>,
-  deadlineMs: number,
+  timeoutMs: number,
   options: CallOptions
 ): Promise<Res> {
   const { signal } = options
@@ -33,17 +34,14 @@ export function sendRequest<Res>(
   if (!session.usable) return Promise.reject(session.unusableError())
   checkSize(payload, session.maxSendBytes, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
-  const stream = session.newStream({ handler: handler.index, metadata })
-  const reply = new Reply(response)
+  const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
+  const request = new PendingRequest(stream, response, session.remote.host)
   stream.isSingle = true
-  stream.receiver = reply
-  if (deadlineMs > 0) expireAt(session, stream, deadlineMs)
-  if (signal !== undefined) {
-    const onAbort = () => stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
-    stream.onClosed = listenToAbort(signal, onAbort)
-  }
+  stream.receiver = stream.owner = request
+  if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
+  if (signal !== undefined) request.cancelBy(signal)
   stream.sendMessage(payload, Flag.end)
-  return reply.promise
+  return request.promise
 }
 
 /** @throws {MessageTooLargeError} with this delivery, when the remote would not accept the payload */
@@ -52,12 +50,74 @@ export function checkSize(payload: Uint8Array, maxBytes: number, delivery: Deliv
   throw new MessageTooLargeError(`a message of ${payload.length} bytes; the remote accepts ${maxBytes}`, { delivery })
 }
 
-/** Ends the stream at its deadline with a `DeadlineError`. */
-export function expireAt(session: Session, stream: Stream, deadlineMs: number): void {
-  const host = session.remote.host
-  stream.onDeadline = () => {
-    const error = new DeadlineError(`no answer from ${host} before the deadline`, { delivery: stream.delivery })
-    stream.abort(error, ResetCode.deadline, '')
+/** Ends the stream of a call to `host` whose deadline has passed. */
+export function expire(stream: Stream, host: string): void {
+  const error = new DeadlineError(`no answer from ${host} before the deadline`, { delivery: stream.delivery })
+  stream.abort(error, ResetCode.deadline, '')
+}
+
+/** A single request under way: one message, one promise. */
+class PendingRequest<T> implements Receiver, StreamOwner {
+  readonly promise: Promise<T>
+  readonly #stream: Stream
+  readonly #decoder: Decoder<T>
+  readonly #host: string
+  #resolve!: (value: T) => void
+  #reject!: (reason: unknown) => void
+  #unlisten: (() => void) | undefined
+  #answered = false
+
+  constructor(stream: Stream, decoder: Decoder<T>, host: string) {
+    this.#stream = stream
+    this.#decoder = decoder
+    this.#host = host
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
   }
-  session.setDeadline(stream, deadlineMs)
+
+  get readsInPlace(): boolean {
+    return this.#decoder.readsInPlace === true
+  }
+
+  cancelBy(signal: AbortSignal): void {
+    const onAbort = () => this.#stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
+    this.#unlisten = listenToAbort(signal, onAbort)
+  }
+
+  onMessage(payload: Uint8Array): void {
+    this.#answered = true
+    try {
+      this.#resolve(this.#decoder.decode(payload))
+    } catch (cause) {
+      this.#reject(new CodecError(`the response cannot be decoded: ${errorText(cause)}`, { delivery: 'ran', cause }))
+    }
+  }
+
+  onEnd(): void {
+    if (!this.#answered)
+      this.#reject(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
+  }
+
+  onRemoteError(error: Error): void {
+    this.#reject(error)
+  }
+
+  onAbort(reason: unknown): void {
+    this.#reject(reason)
+  }
+
+  onClosed(): void {
+    this.#unlisten?.()
+  }
+
+  onDeadline(): void {
+    expire(this.#stream, this.#host)
+  }
+
+  /** A single request has no producer and no consumer that could fail. */
+  sendFailed(): void {}
+
+  sourceStopped(): void {}
 }

@@ -23,7 +23,7 @@ import { encodeRemoteError } from './remote-error.ts'
 import { isPromise, Sink } from './sink.ts'
 import { Source } from './source.ts'
 import type { Stream } from './stream.ts'
-import type { Receiver } from './stream-port.ts'
+import type { Receiver, StreamOwner } from './stream-port.ts'
 import { ReceiveWindow, SendWindow } from './window.ts'
 
 /** What the answering end needs of its session. */
@@ -39,7 +39,7 @@ export interface ResponderPort {
   handlerSettled(): void
 }
 
-export class Responder implements Receiver {
+export class Responder implements Receiver, StreamOwner {
   readonly #stream: Stream
   readonly #handler: LocalHandler
   readonly #port: ResponderPort
@@ -53,8 +53,6 @@ export class Responder implements Receiver {
     this.#handler = handler
     this.#port = port
     this.#metadata = metadata
-    stream.onDeadline = () => this.#onExpired()
-    stream.onClosed = (reason) => this.#onClosed(reason)
   }
 
   get readsInPlace(): boolean {
@@ -77,6 +75,25 @@ export class Responder implements Receiver {
   onRemoteError(): void {}
 
   onAbort(): void {}
+
+  onClosed(reason: unknown): void {
+    if (this.#context === undefined) this.#settle()
+    else if (!this.#settled) this.#context.abort(reason ?? new CancelledError('the call is over'))
+  }
+
+  onDeadline(): void {
+    this.#stream.abort(new DeadlineError('the deadline of the call has passed'), ResetCode.deadline, '')
+  }
+
+  sendFailed(error: unknown, ended: boolean): void {
+    if (ended) this.#fail(error)
+    else this.#sendError(error)
+  }
+
+  sourceStopped(error: Error | undefined): void {
+    if (error === undefined) this.#stream.stopRequests()
+    else this.#sendError(error)
+  }
 
   #runSingle(
     definition: SingleDefinition<unknown, unknown>,
@@ -125,7 +142,6 @@ export class Responder implements Receiver {
       requests = new Source(definition.request)
       requests.bind(stream)
       stream.receiver = requests
-      stream.sourceStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
     }
     // A handler without responses is still pulled once, for its end.
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.sendWindowBytes)
@@ -136,7 +152,6 @@ export class Responder implements Receiver {
     sink.onSettled = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
-    stream.sendFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     try {
       const result = fn(decodePayload(definition.payload, payload), requests as Requests<unknown>, context)
       if (isPromise<Responses<unknown>>(result)) {
@@ -180,15 +195,6 @@ export class Responder implements Receiver {
     const { maxSendBytes } = this.#port
     if (checkedPayload(payload).length <= maxSendBytes) return payload
     throw new MessageTooLargeError(`a response of ${payload.length} bytes; the caller accepts ${maxSendBytes}`)
-  }
-
-  #onExpired(): void {
-    this.#stream.abort(new DeadlineError('the deadline of the call has passed'), ResetCode.deadline, '')
-  }
-
-  #onClosed(reason: unknown): void {
-    if (this.#context === undefined) this.#settle()
-    else if (!this.#settled) this.#context.abort(reason ?? new CancelledError('the call is over'))
   }
 
   #settle(): void {

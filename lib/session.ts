@@ -119,8 +119,9 @@ export class Session implements StreamPort, ResponderPort {
     return new Stream(this, 0, open)
   }
 
-  setDeadline(stream: Stream, deadlineMs: number): void {
-    stream.deadlineMs = deadlineMs
+  /** `stream` may take so long, in ms. */
+  setDeadline(stream: Stream, timeoutMs: number): void {
+    stream.deadlineMs = performance.now() + timeoutMs
     this.#deadlines.add(stream)
   }
 
@@ -179,8 +180,8 @@ export class Session implements StreamPort, ResponderPort {
 
   // StreamPort and ResponderPort
 
-  register(stream: Stream): void {
-    this.#streams.register(stream)
+  register(stream: Stream): boolean {
+    return this.#streams.register(stream)
   }
 
   release(stream: Stream): void {

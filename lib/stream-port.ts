@@ -15,10 +15,22 @@ export interface Receiver {
   onAbort(reason: unknown): void
 }
 
+/** Whose stream it is, on either side of a call. One object with methods, not a closure per event and call. */
+export interface StreamOwner {
+  /** The stream ended, with this reason; `undefined` when both halves ended by themselves. Called once. */
+  onClosed(reason: unknown): void
+  /** The deadline has passed. */
+  onDeadline(): void
+  /** The producer threw (and `ended` by that), or a value of it cannot be sent. */
+  sendFailed(error: unknown, ended: boolean): void
+  /** The consumer broke off, or (with `error`) a message cannot be decoded. */
+  sourceStopped(error: Error | undefined): void
+}
+
 /** What a stream needs of its session. */
 export interface StreamPort {
-  /** Registers an opening stream, which is about to write its open frame, and sets its id. */
-  register(stream: Stream): void
+  /** Registers an opening stream, which is about to write its open frame, and sets its id. Returns whether it had to wait. */
+  register(stream: Stream): boolean
   /** Forgets a stream that has closed. */
   release(stream: Stream): void
   /** The stream has a frame of data to write. */
@@ -45,4 +57,6 @@ export interface StreamPort {
 export interface OpenRequest {
   readonly handler: number
   readonly metadata: Uint8Array | undefined
+  /** Time left for the call when it was made, in ms; 0 for no limit. */
+  readonly timeoutMs: number
 }

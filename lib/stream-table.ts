@@ -34,12 +34,12 @@ export class StreamTable {
     this.#opening.add(stream)
   }
 
-  /** `stream` is about to write its open frame and gets its id. */
-  register(stream: Stream): void {
+  /** `stream` is about to write its open frame and gets its id. Returns whether it was among the opening ones. */
+  register(stream: Stream): boolean {
     stream.id = this.#nextOutboundId
     this.#nextOutboundId += 2
-    if (this.#opening.size > 0) this.#opening.delete(stream)
     this.#streams.add(stream)
+    return this.#opening.size > 0 && this.#opening.delete(stream)
   }
 
   /**

@@ -16,15 +16,13 @@ import type { Sender } from './outbox.ts'
 import { resetCodeOf } from './reset-error.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
-import type { OpenRequest, Receiver, StreamPort } from './stream-port.ts'
+import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './stream-port.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './stream-state.ts'
 import type { ReceiveWindow, SendWindow } from './window.ts'
 
 /** `grant` of a window fills this in; it is read at once. */
 const credit = { messages: 0, bytes: 0 }
 const noPayload = new Uint8Array(0)
-
-function ignore(): void {}
 
 export class Stream implements Sender, Timed, SinkPort, SourcePort {
   /** 0 until the open frame is written: ids rise in the order of the wire. */
@@ -33,18 +31,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   state: StreamState
   /** Each half is one message with the end in the same frame. */
   isSingle = false
+  owner: StreamOwner | undefined
   receiver: Receiver | undefined
   sink: Pick<Sink<unknown>, 'pump' | 'stop'> | undefined
   sendWindow: SendWindow | undefined
   receiveWindow: ReceiveWindow | undefined
-  /** Called once with how the stream ended: `undefined` when both halves ended by themselves. */
-  onClosed: ((reason: unknown) => void) | undefined
-  /** Ends the stream at its deadline. */
-  onDeadline: () => void = ignore
-  /** What a producer that threw means. */
-  sendFailed: (error: unknown, ended: boolean) => void = ignore
-  /** What a consumer that broke off means. */
-  sourceStopped: (error: Error | undefined) => void = ignore
   dataQueued = false
   controlQueued = false
   deadlineMs = 0
@@ -97,6 +88,18 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.sendMessage(noPayload, Flag.end | Flag.bare)
   }
 
+  onDeadline(): void {
+    this.owner?.onDeadline()
+  }
+
+  sendFailed(error: unknown, ended: boolean): void {
+    this.owner?.sendFailed(error, ended)
+  }
+
+  sourceStopped(error: Error | undefined): void {
+    this.owner?.sourceStopped(error)
+  }
+
   messageTaken(bytes: number): void {
     if (this.receiveWindow?.take(bytes) !== true || this.#creditDue || !canReceive(this.state)) return
     this.#creditDue = true
@@ -110,7 +113,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#assembly = undefined
     this.receiver?.onAbort(new ClosedError('the handler has ended and takes no more requests'))
     this.#sendReset(ResetCode.stop, '')
-    this.#afterReceiveEnd()
+    this.#enter(afterReceiveEnd(this.state))
   }
 
   /** Ends the stream now. Tells the remote end, unless it never heard of the stream. */
@@ -165,11 +168,14 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   /** A data frame arrived, or the open frame with its payload. */
   onData(reader: FrameReader): void {
-    // On an open frame the bit of `bare` says that there is metadata.
+    // On an open frame the bit of `bare` means metadata.
     const flags = reader.type === FrameType.open ? reader.flags & ~Flag.metadata : reader.flags
     try {
-      if (!canReceive(this.state)) this.#onLateData()
-      else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
+      if (!canReceive(this.state)) {
+        // Requests that were on their way when this side said stop are dropped.
+        if (!this.#stopped) throw new ProtocolError('data after the end of the half')
+        this.#port.ignoreFrame()
+      } else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
       else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
       else this.#onPayload(reader, flags)
     } catch (error) {
@@ -246,13 +252,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #onBareEnd(): void {
     if (this.#assembly !== undefined) throw new ProtocolError('the end of a half amid the fragments of a message')
     this.receiver?.onEnd()
-    this.#afterReceiveEnd()
-  }
-
-  /** Requests that were on their way when this side said stop are dropped. */
-  #onLateData(): void {
-    if (!this.#stopped) throw new ProtocolError('data after the end of the half')
-    this.#port.ignoreFrame()
+    this.#enter(afterReceiveEnd(this.state))
   }
 
   #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {
@@ -262,23 +262,23 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else writer.data(flags, this.id, message, start, end)
       return
     }
-    this.#port.register(this)
+    const waited = this.#port.register(this)
     this.#open = undefined
     this.state = 'open'
-    const timeoutMs = this.deadlineMs === 0 ? 0 : Math.max(1, Math.ceil(this.deadlineMs - performance.now()))
-    writer.open(flags, this.id, open.handler, timeoutMs, open.metadata, message, start, end)
+    // Most calls are written as they are made: then no clock need be read for how much of the time is left.
+    const leftMs = waited && open.timeoutMs > 0 ? Math.max(1, this.deadlineMs - performance.now()) : open.timeoutMs
+    writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
   }
 
   #afterSendEnd(): void {
-    this.state = afterSendEnd(this.state)
-    if (this.state === 'closed') this.#closed(undefined)
+    this.#enter(afterSendEnd(this.state))
     // A handler that has ended reads nothing more.
-    else if (!this.initiator) this.stopRequests()
+    if (!this.initiator) this.stopRequests()
   }
 
-  #afterReceiveEnd(): void {
-    this.state = afterReceiveEnd(this.state)
-    if (this.state === 'closed') this.#closed(undefined)
+  #enter(state: StreamState): void {
+    this.state = state
+    if (state === 'closed') this.#closed(undefined)
   }
 
   #sendReset(code: number, text: string): void {
@@ -292,7 +292,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#open = undefined
     this.#port.release(this)
     // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.
-    this.onClosed?.(reason)
+    this.owner?.onClosed(reason)
     this.sink?.stop()
   }
 }

@@ -32,7 +32,7 @@ const ranks: readonly (readonly string[])[] = [
   ['inbox', 'pump', 'carrier', 'outbox', 'assembly'],
   ['websocket', 'duplex', 'memory', 'open-conn'],
   /** The two halves of a stream. */
-  ['source', 'sink', 'reply', 'call-options', 'context'],
+  ['source', 'sink', 'call-options', 'context'],
   ['stream'],
   /** Both ends of a call, and the tables of a session. */
   ['handlers', 'stream-table', 'session-end', 'session-control'],
