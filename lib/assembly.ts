@@ -21,7 +21,7 @@ export class Assembly {
   add(reader: FrameReader): void {
     this.#bytes += reader.payloadLength
     checkMessageBytes(this.#bytes, this.#limits.maxMessageBytes)
-    this.#parts.push(reader.copyPayload())
+    this.#parts.push(reader.takePayload())
     if (this.#parts.length > this.#limits.maxFragments) {
       throw new MessageTooLargeError(`a message of more than ${this.#limits.maxFragments} fragments`)
     }

@@ -10,8 +10,8 @@ export interface Conn {
   /**
    * The messages from the remote end, whole and in order. Ends when the remote end closed in an orderly way; throws
    * when the conn was lost, aborted, or a message broke a rule of the transport (`ProtocolError`). A message may be a
-   * view into a larger buffer: it is valid until the next one is asked for. Not asking stops reading from the network
-   * once a bounded amount has arrived. Iterated once.
+   * view into a larger buffer; the conn never writes to that memory again, for its reader may keep parts of it. Not
+   * asking stops reading from the network once a bounded amount has arrived. Iterated once.
    */
   readonly source: AsyncIterable<Uint8Array>
 

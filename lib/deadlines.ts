@@ -24,6 +24,12 @@ export class DeadlineQueue {
     return this.#heap.length
   }
 
+  /** Adds an entry whose deadline is so many ms from now. */
+  addAfter(entry: Timed, timeoutMs: number): void {
+    entry.deadlineMs = performance.now() + timeoutMs
+    this.add(entry)
+  }
+
   add(entry: Timed): void {
     this.#place(entry, this.#heap.length)
     this.#rise(entry)

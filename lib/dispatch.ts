@@ -4,6 +4,7 @@
  * Dispatch only; what a frame does is decided where it goes. A `ProtocolError` thrown from here ends the session.
  */
 
+import { performance } from 'node:perf_hooks'
 import type { DeadlineQueue } from './deadlines.ts'
 import { printable } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'

@@ -5,6 +5,7 @@
  * that a frame costs no object. Whether a frame makes sense is for the session to say.
  */
 
+import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { ProtocolError } from './errors.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
@@ -34,13 +35,15 @@ export class FrameReader {
   /** Of ping and pong. */
   token = 0
   #batch: Buffer = noBytes
+  #length = 0
   #at = 0
   #payloadStart = 0
   #payloadEnd = 0
   #metadataStart = 0
   #metadataEnd = 0
   /** The copy of a part of the batch that small payloads are cut from, and where that part starts and ends. */
-  #copy: Buffer = noBytes
+  #copy: ArrayBufferLike = noBytes.buffer
+  #copyOffset = 0
   #copyStart = 0
   #copyEnd = 0
 
@@ -51,6 +54,7 @@ export class FrameReader {
    */
   load(batch: Uint8Array, checksum: boolean): void {
     this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength)
+    this.#length = batch.length
     this.#at = 0
     this.#copyStart = this.#copyEnd = 0
     if (checksum) {
@@ -60,7 +64,7 @@ export class FrameReader {
         throw new ProtocolError('the checksum of a batch does not match', { reason: 'checksum' })
       }
     }
-    if (this.#at === batch.length) throw new ProtocolError('an empty batch')
+    if (this.#at === this.#length) throw new ProtocolError('an empty batch')
   }
 
   /**
@@ -69,7 +73,7 @@ export class FrameReader {
    * @throws {ProtocolError} naming what is wrong with the frame
    */
   next(): boolean {
-    if (this.#at === this.#batch.length) return false
+    if (this.#at === this.#length) return false
     const head = this.#batch[this.#at++] as number
     this.type = head & 0x0f
     this.flags = head & 0xf0
@@ -129,18 +133,27 @@ export class FrameReader {
     return this.#batch.subarray(this.#payloadStart, this.#payloadEnd)
   }
 
-  /** The payload in memory of its own: exactly its size, or, below 4 KiB, a piece of a buffer of at most 8 KiB. */
-  copyPayload(): Uint8Array {
+  /**
+   * The payload, to be kept and changed by whoever gets it. It pins at most twice its size, or, below 4 KiB, 8 KiB.
+   *
+   * The last payload of a batch can stay where it arrived, if not much else is there: nobody reads that memory again.
+   */
+  takePayload(): Uint8Array {
     const start = this.#payloadStart
     const end = this.#payloadEnd
-    if (end - start >= maxSharedBytes) return copyOf(this.#batch, start, end)
-    if (end > this.#copyEnd || start < this.#copyStart) {
-      // A buffer costs more than the copy, so that small payloads which stand together are copied together.
-      this.#copyStart = start
-      this.#copyEnd = Math.min(this.#batch.length, start + sharedCopyBytes)
-      this.#copy = copyOf(this.#batch, start, this.#copyEnd)
+    const length = end - start
+    const { buffer, byteOffset } = this.#batch
+    if (byteOffset + end === buffer.byteLength && length * 2 >= buffer.byteLength) {
+      return new Uint8Array(buffer, byteOffset + start, length)
     }
-    return this.#copy.subarray(start - this.#copyStart, end - this.#copyStart)
+    if (length >= maxSharedBytes) {
+      const copy = Buffer.allocUnsafeSlow(length)
+      this.#batch.copy(copy, 0, start, end)
+      return new Uint8Array(copy.buffer)
+    }
+    if (length === 0) return new Uint8Array(0)
+    if (end > this.#copyEnd || start < this.#copyStart) this.#copyFrom(start)
+    return new Uint8Array(this.#copy, this.#copyOffset + start - this.#copyStart, length)
   }
 
   /** The metadata of an open frame in memory of its own. */
@@ -172,6 +185,16 @@ export class FrameReader {
       entries.push({ kind, inCapacity, outCapacity, subroute: this.#name(maxNameBytes), id: this.#name(maxNameBytes) })
     }
     return entries
+  }
+
+  /** Copies small payloads that stand together in one go: a buffer of its own, and even a view, costs more than a copy. */
+  #copyFrom(start: number): void {
+    this.#copyStart = start
+    this.#copyEnd = Math.min(this.#length, start + sharedCopyBytes)
+    const copy = Buffer.allocUnsafe(this.#copyEnd - start)
+    this.#batch.copy(copy, 0, start, this.#copyEnd)
+    this.#copy = copy.buffer
+    this.#copyOffset = copy.byteOffset
   }
 
   #checkHead(): void {
@@ -223,7 +246,7 @@ export class FrameReader {
   #bytes(): number {
     const length = this.#varint()
     const start = this.#at
-    if (length > this.#batch.length - start) throw new ProtocolError('a length beyond the end of the batch')
+    if (length > this.#length - start) throw new ProtocolError('a length beyond the end of the batch')
     this.#at = start + length
     return start
   }
@@ -250,13 +273,7 @@ export class FrameReader {
   }
 
   #truncated(): ProtocolError {
-    this.#at = this.#batch.length
+    this.#at = this.#length
     return new ProtocolError('a frame that is cut short')
   }
-}
-
-function copyOf(bytes: Uint8Array, start: number, end: number): Buffer {
-  const copy = Buffer.allocUnsafe(end - start)
-  copy.set(bytes.subarray(start, end))
-  return copy
 }

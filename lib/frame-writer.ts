@@ -1,14 +1,18 @@
 /**
  * Frames to bytes: encodes straight into the buffer of the batch that is being filled.
  *
- * Knows the layout of docs/protocol.md and nothing of what the frames mean. The buffer starts small and grows with
- * what the conn carries, so that an idle conn costs little.
+ * Knows the layout of docs/protocol.md and nothing of what the frames mean. Batches stand one after the other in a buffer
+ * and are handed out as views of it, never copied and never written again; when it is full the next one is begun. Buffers
+ * start small and grow with what the conn carries, so that an idle conn costs little.
  */
 
+import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 
 const initialBytes = 4096
+/** A new buffer costs 2 us however large it is, so a busy conn fills large ones. */
+const maxBufferBytes = 256 * 1024
 /** The most that a frame needs beside payload, metadata and text: type, five varints of up to 8 bytes. */
 const headerBytes = 48
 const empty = new Uint8Array(0)
@@ -21,11 +25,13 @@ export class FrameWriter {
   /** Messages among them that were written whole, for the stats. */
   messages = 0
   #buffer = Buffer.allocUnsafeSlow(initialBytes)
-  #length = checksumBytes
+  /** Where the batch that is being filled starts, its checksum first. */
+  #start = 0
+  #at = checksumBytes
 
   /** Bytes of frames in the batch that is being filled. */
   get length(): number {
-    return this.#length - checksumBytes
+    return this.#at - this.#start - checksumBytes
   }
 
   open(
@@ -95,7 +101,7 @@ export class FrameWriter {
       const subroute = Buffer.from(entry.subroute)
       const id = Buffer.from(entry.id)
       this.#reserve(headerBytes + subroute.length + id.length)
-      this.#buffer[this.#length++] = entry.kind
+      this.#buffer[this.#at++] = entry.kind
       this.#varint(entry.inCapacity)
       this.#varint(entry.outCapacity)
       this.#bytes(subroute, 0, subroute.length)
@@ -113,45 +119,40 @@ export class FrameWriter {
 
   /** The batch as one message of the conn, never changed afterwards; the writer is empty again. */
   takeBatch(): Uint8Array {
-    const start = this.checksum ? 0 : checksumBytes
-    const end = this.#length
-    if (this.checksum) {
-      this.#buffer.writeUInt32LE(crc32(this.#buffer.subarray(checksumBytes, end)), 0)
-    }
-    this.#length = checksumBytes
-    // A batch that fills its buffer is given away with it, others are copied out: memory that is allocated per batch
-    // makes V8 collect garbage by its size, so none is allocated that the batch does not need.
-    if (end > this.#buffer.length * 0.75 && end > initialBytes) {
-      const batch = this.#buffer.subarray(start, end)
-      this.#buffer = Buffer.allocUnsafeSlow(this.#buffer.length)
-      return batch
-    }
-    const batch = Buffer.allocUnsafe(end - start)
-    this.#buffer.copy(batch, 0, start, end)
+    const frames = this.#buffer.subarray(this.#start + checksumBytes, this.#at)
+    const batch = this.checksum ? this.#buffer.subarray(this.#start, this.#at) : frames
+    if (this.checksum) this.#buffer.writeUInt32LE(crc32(frames), this.#start)
+    this.#start = this.#at
+    this.#at += checksumBytes
     return batch
   }
 
   /** Gives back the memory that a burst left behind. */
   shrink(): void {
-    if (this.#length === checksumBytes && this.#buffer.length > initialBytes) {
-      this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
-    }
+    if (this.length > 0 || this.#buffer.length === initialBytes) return
+    this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
+    this.#start = 0
+    this.#at = checksumBytes
   }
 
   #begin(head: number, variableBytes: number): void {
     this.#reserve(headerBytes + variableBytes)
     this.frames++
-    this.#buffer[this.#length++] = head
+    this.#buffer[this.#at++] = head
   }
 
+  /** Moves what there is of the batch to the next buffer when this one has no room for `bytes` more. */
   #reserve(bytes: number): void {
-    const needed = this.#length + bytes
-    if (needed <= this.#buffer.length) return
-    let capacity = this.#buffer.length * 2
-    while (capacity < needed) capacity *= 2
-    const grown = Buffer.allocUnsafeSlow(capacity)
-    this.#buffer.copy(grown, 0, 0, this.#length)
-    this.#buffer = grown
+    if (this.#at + bytes <= this.#buffer.length) return
+    const filled = this.#at - this.#start
+    let capacity = Math.min(this.#buffer.length * 2, maxBufferBytes)
+    while (capacity < filled + bytes) capacity *= 2
+    const next = Buffer.allocUnsafeSlow(capacity)
+    // The checksum has no place yet when the batch before it filled the buffer to the last byte.
+    if (this.length > 0) this.#buffer.copy(next, 0, this.#start, this.#at)
+    this.#buffer = next
+    this.#start = 0
+    this.#at = filled
   }
 
   /** Unsigned LEB128, docs/protocol.md, section "Varints". */
@@ -159,17 +160,17 @@ export class FrameWriter {
     const buffer = this.#buffer
     while (value >= 0x80) {
       // Beyond 31 bits the shift operators no longer serve; such values are rare.
-      buffer[this.#length++] = (value % 0x80) | 0x80
+      buffer[this.#at++] = (value % 0x80) | 0x80
       value = value > 0x7fffffff ? Math.floor(value / 0x80) : value >>> 7
     }
-    buffer[this.#length++] = value
+    buffer[this.#at++] = value
   }
 
   #bytes(bytes: Uint8Array, start: number, end: number): void {
     this.#varint(end - start)
     const whole = start === 0 && end === bytes.length
-    this.#buffer.set(whole ? bytes : bytes.subarray(start, end), this.#length)
-    this.#length += end - start
+    this.#buffer.set(whole ? bytes : bytes.subarray(start, end), this.#at)
+    this.#at += end - start
   }
 }
 

@@ -102,7 +102,7 @@ export const batchBytes = 64 * 1024
  */
 export const turnBytes = 16 * 1024
 /** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */
-export const fragmentBytes = 32 * 1024
+export const fragmentBytes = 64 * 1024
 /** The largest message of a conn that peers may send here: a full batch that one more frame of any kind overshot. */
 export function maxConnMessageBytes(limits: Pick<Limits, 'maxMetadataBytes'>): number {
   return batchBytes + fragmentBytes + 16 * 1024 + limits.maxMetadataBytes

@@ -6,6 +6,7 @@
  * queues here but the senders themselves. Knows nothing of what the frames mean.
  */
 
+import { nextTick } from 'node:process'
 import { Fifo } from './fifo.ts'
 import { FrameWriter } from './frame-writer.ts'
 import { batchBytes } from './options.ts'
@@ -150,7 +151,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     if (this.#flushScheduled) return
     this.#flushScheduled = true
     // Node runs ticks after all microtasks: every await chain of this turn has offered what it had, and nobody waited.
-    process.nextTick(this.#flush)
+    nextTick(this.#flush)
   }
 
   #onTurnEnd(): void {

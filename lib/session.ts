@@ -121,8 +121,7 @@ export class Session implements StreamPort, ResponderPort {
 
   /** `stream` may take so long, in ms. */
   setDeadline(stream: Stream, timeoutMs: number): void {
-    stream.deadlineMs = performance.now() + timeoutMs
-    this.#deadlines.add(stream)
+    this.#deadlines.addAfter(stream, timeoutMs)
   }
 
   /** The error of a call that cannot start here. */

@@ -5,6 +5,7 @@
  * feeds the slot (`Sink`). It writes its own frames when the outbox asks, and knows neither handlers nor values.
  */
 
+import { performance } from 'node:perf_hooks'
 import { Assembly, checkMessageBytes } from './assembly.ts'
 import type { Timed } from './deadlines.ts'
 import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
@@ -231,7 +232,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const assembly = this.#assembly
     if (assembly === undefined) {
       checkMessageBytes(reader.payloadLength, this.#port.maxMessageBytes)
-      return this.receiver?.readsInPlace === true ? reader.viewPayload() : reader.copyPayload()
+      return this.receiver?.readsInPlace === true ? reader.viewPayload() : reader.takePayload()
     }
     assembly.add(reader)
     this.#assembly = undefined

@@ -89,7 +89,7 @@ describe('waitForConnect()', () => {
     const waiting = [connection.waitForConnect(), connection.waitForConnect()]
     await appear()
     await Promise.all(waiting)
-    assert.deepEqual(await connection.request('echo', Buffer.from('hi')), Buffer.from('hi'))
+    assert.deepEqual(await connection.request('echo', Buffer.from('hi')), new Uint8Array(Buffer.from('hi')))
     await connection.waitForConnect()
   })
 
@@ -146,7 +146,10 @@ describe('a call while the connection is down', () => {
     )
     await until(() => connection.lastError !== undefined, 'a failed try')
     await appear()
-    assert.deepEqual((await Promise.all(calls)).map(String), ['one', 'two'])
+    assert.deepEqual(
+      (await Promise.all(calls)).map((bytes) => Buffer.from(bytes).toString()),
+      ['one', 'two']
+    )
   })
 
   it('waits with waitForReady until its timeout, with a DeadlineError that was not sent', async (test) => {

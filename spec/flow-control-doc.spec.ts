@@ -135,10 +135,10 @@ describe('docs/flow-control.md', () => {
 
   it('names the sizes and defaults that the code has', () => {
     assert.equal(batchBytes, 64 * 1024)
-    assert.equal(fragmentBytes, 32 * 1024)
+    assert.equal(fragmentBytes, 64 * 1024)
     assert.equal(defaultCapacity, 64)
     assert.equal(defaultLimits.streamWindowBytes, 256 * 1024)
-    assert.equal(maxConnMessageBytes({ maxMetadataBytes: 0 }), 112 * 1024)
+    assert.equal(maxConnMessageBytes({ maxMetadataBytes: 0 }), 144 * 1024)
     assert.equal(defaultLimits.maxMessageBytes, 16 * 1024 * 1024)
     assert.equal(defaultLimits.maxInboundStreams, 100_000)
   })

@@ -63,7 +63,7 @@ describe('FrameReader', () => {
     const reader = readerOf(data, bareEnd)
     reader.next()
     reader.next()
-    assert.deepEqual([reader.payloadLength, reader.copyPayload().length, reader.viewPayload().length], [0, 0, 0])
+    assert.deepEqual([reader.payloadLength, reader.takePayload().length, reader.viewPayload().length], [0, 0, 0])
   })
 
   it('copies the payload and the metadata into memory of their own', () => {
@@ -71,7 +71,7 @@ describe('FrameReader', () => {
     const reader = new FrameReader()
     reader.load(batch, false)
     reader.next()
-    const [copy, metadata, view] = [reader.copyPayload(), reader.copyMetadata(), reader.viewPayload()]
+    const [copy, metadata, view] = [reader.takePayload(), reader.copyMetadata(), reader.viewPayload()]
     batch.fill(0xff)
     assert.deepEqual(
       [[...copy], [...(metadata ?? [])], [...view]],
@@ -83,10 +83,46 @@ describe('FrameReader', () => {
     )
   })
 
-  it('pins no buffer larger than the payload with a copy of a large one', () => {
-    const reader = readerOf({ ...data, payload: new Uint8Array(5000) }, { ...data, payload: new Uint8Array(90_000) })
+  it('pins at most twice the payload from 4 KiB on, and 8 KiB below', () => {
+    for (const sizes of [
+      [5000, 90_000],
+      [90_000, 5000],
+      [5000, 5000, 10],
+      [10, 4095],
+      Array.from({ length: 50 }, () => 500)
+    ]) {
+      const reader = readerOf(...sizes.map((size): Frame => ({ ...data, payload: new Uint8Array(size) })))
+      for (const size of sizes) {
+        reader.next()
+        const { buffer } = reader.takePayload()
+        assert.ok(buffer.byteLength <= (size >= 4096 ? 2 * size : 8192), `${size} pins ${buffer.byteLength}`)
+      }
+    }
+  })
+
+  it('leaves the last payload where it arrived, if it is the better part of that memory', () => {
+    const batch = naiveBatch([data, { ...data, payload: new Uint8Array(5000).fill(3) }], false)
+    const alone = new Uint8Array(batch)
+    const reader = new FrameReader()
+    reader.load(alone, false)
     reader.next()
-    assert.equal(reader.copyPayload().buffer.byteLength, 5000)
+    assert.notEqual(reader.takePayload().buffer, alone.buffer)
+    reader.next()
+    const last = reader.takePayload()
+    assert.equal(last.buffer, alone.buffer)
+    // Its owner may even give the memory away.
+    structuredClone(last, { transfer: [alone.buffer] })
+    assert.equal(reader.next(), false)
+  })
+
+  it('cuts small payloads that stand together from one copy, each at its place', () => {
+    const payloads = Array.from({ length: 100 }, (_, i) => new Uint8Array(i * 5).fill(i))
+    const reader = readerOf(...payloads.map((payload): Frame => ({ ...data, payload })))
+    const taken = payloads.map(() => {
+      reader.next()
+      return reader.takePayload()
+    })
+    for (const [i, payload] of taken.entries()) assert.deepEqual(payload, payloads[i])
   })
 
   it('reads a batch that is a view into a larger buffer, Buffer or not', () => {

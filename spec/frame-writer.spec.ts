@@ -131,11 +131,28 @@ describe('FrameWriter', () => {
     assert.deepEqual(naiveDecode(writer.takeBatch()), [{ type: 5, flags: 0, token: 9 }])
   })
 
-  it('does not pin its buffer with a small batch', () => {
+  it('starts small, and gives back what a burst left behind', () => {
     const writer = new FrameWriter()
-    writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
-    writer.takeBatch()
     writer.ping(1)
-    assert.ok(writer.takeBatch().buffer.byteLength <= 8192)
+    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+    writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
+    writer.shrink()
+    assert.ok(writer.takeBatch().buffer.byteLength > 200_000)
+    writer.shrink()
+    writer.ping(1)
+    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+  })
+
+  it('puts batches one after the other into a buffer that doubles up to 256 KiB', () => {
+    const writer = new FrameWriter()
+    const sizes = new Map<ArrayBufferLike, number>()
+    for (let i = 0; i < 4000; i++) {
+      writer.data(0, 1, new Uint8Array(500), 0, 500)
+      const { buffer } = writer.takeBatch()
+      sizes.set(buffer, buffer.byteLength)
+    }
+    const kib = [...sizes.values()].map((bytes) => bytes / 1024)
+    assert.deepEqual(kib.slice(0, 8), [4, 8, 16, 32, 64, 128, 256, 256])
+    assert.ok(kib.slice(8).every((size) => size === 256))
   })
 })

@@ -50,7 +50,7 @@ describe('a single request', () => {
     const open = await peer.frame(FrameType.open)
     assert.deepEqual([open.flags, open.streamId, open.handler, open.timeoutMs], [Flag.end, 1, 0, 0])
     peer.send({ type: FrameType.data, flags: Flag.end, streamId: 1, payload })
-    assert.deepEqual(await answer, payload)
+    assert.deepEqual(await answer, new Uint8Array(payload))
     noCallLeft()
   })
 

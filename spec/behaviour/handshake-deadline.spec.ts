@@ -157,7 +157,7 @@ it('one handshake over maxPendingHandshakes is answered with 503, and live peers
   await Promise.all([RawDialer.open(url), RawDialer.open(url), RawDialer.open(url)])
   assert.equal(node.manager.stats().pendingHandshakes, 3)
   await assert.rejects(RawDialer.open(url), /503/)
-  assert.equal(String(await there.request('echo', Buffer.from('hi'))), 'hi')
+  assert.equal(Buffer.from(await there.request('echo', Buffer.from('hi'))).toString(), 'hi')
   await until(() => node.manager.stats().pendingHandshakes === 0, 'the deadline makes room')
   const { ws } = await RawDialer.open(url)
   ws.terminate()

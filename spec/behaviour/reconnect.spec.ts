@@ -53,7 +53,7 @@ describe('reconnecting', () => {
       const next = await servers.node(listener.name, [dialer.name, listener.name], {}, port)
       next.manager.handle('round', () => text(`round ${round}`))
       await there.waitForConnect()
-      assert.equal(String(await there.request('round')), `round ${round}`)
+      assert.equal(Buffer.from(await there.request('round')).toString(), `round ${round}`)
       assert.deepEqual(restarts.at(-1), { instance: next.manager.instance, previous: killed.manager.instance })
       assert.equal(there.instance, next.manager.instance)
       killed = next

@@ -60,11 +60,11 @@ export function readFrame(reader: FrameReader): Frame {
         handler,
         timeoutMs,
         metadata: metadata === undefined ? undefined : new Uint8Array(metadata),
-        payload: new Uint8Array(reader.copyPayload())
+        payload: new Uint8Array(reader.takePayload())
       }
     }
     case FrameType.data:
-      return { type, flags, streamId, payload: new Uint8Array(reader.copyPayload()) }
+      return { type, flags, streamId, payload: new Uint8Array(reader.takePayload()) }
     case FrameType.credit:
       return { type, flags: 0, streamId, messages: reader.messages, bytes: reader.bytes }
     case FrameType.reset:

@@ -3,11 +3,11 @@
 import assert from 'node:assert/strict'
 import { FrameType } from '../../lib/frame.ts'
 import type { FrameWriter } from '../../lib/frame-writer.ts'
-import { fragmentBytes } from '../../lib/options.ts'
+import { batchBytes } from '../../lib/options.ts'
 import type { Outbox, Sender } from '../../lib/outbox.ts'
 import { naiveDecode } from './naive-codec.ts'
 
-/** Writes `count` frames of data of `size` bytes on its stream, one for each turn. */
+/** Writes `count` frames of data of `size` bytes (two fill a batch) on its stream, one for each turn. */
 export class Bulk implements Sender {
   dataQueued = false
   controlQueued = false
@@ -16,7 +16,7 @@ export class Bulk implements Sender {
   readonly #payload: Uint8Array
   readonly #controls: number[] = []
 
-  constructor(id: number, count: number, size = fragmentBytes) {
+  constructor(id: number, count: number, size = batchBytes / 2) {
     this.#id = id
     this.left = count
     this.#payload = new Uint8Array(size)

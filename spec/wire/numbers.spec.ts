@@ -111,9 +111,9 @@ describe('the numbers of the wire', () => {
 
   it('sizes of frames and batches', () => {
     assert.deepEqual([frame.maxTextBytes, frame.checksumBytes, maxErrorBytes], [1024, 4, 16384])
-    assert.deepEqual([options.batchBytes, options.fragmentBytes, maxCredit], [65536, 32768, 2147483647])
-    assert.equal(options.maxConnMessageBytes({ maxMetadataBytes: 8192 }), 114688 + 8192)
-    assert.match(section('Conns'), /up to 114 688 bytes plus its own `maxMetadataBytes`/)
+    assert.deepEqual([options.batchBytes, options.fragmentBytes, maxCredit], [65536, 65536, 2147483647])
+    assert.equal(options.maxConnMessageBytes({ maxMetadataBytes: 8192 }), 147456 + 8192)
+    assert.match(section('Conns'), /up to 147 456 bytes plus its own `maxMetadataBytes`/)
   })
 
   it('limits that are announced, and their defaults, also on the page', () => {
