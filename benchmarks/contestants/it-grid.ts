@@ -1,21 +1,20 @@
-/** it-grid as its users have it: the built library, default options, a shared secret, the checksum on. */
+/**
+ * it-grid as its users have it: default options, a shared secret, keep-alive, deadlines, credits, limits, the checksum.
+ *
+ * Beside it the same without the checksum, and with windows of 1 and 16 messages from server to client in place of 64.
+ * Handlers and consumers are what a user writes first: async generators and `for await`.
+ */
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type * as Grid from '../../lib/index.ts'
-import type { ClientSide, Contestant, ServerSide } from '../contestant.ts'
+import type { ManagerOptions } from 'it-grid'
+import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { loadLibrary } from '../library.ts'
+import { ringOf } from '../messages.ts'
 
-const grid = (await import(new URL('../../dist/index.js', import.meta.url).href)) as typeof Grid
+const grid = await loadLibrary()
 const auth = grid.sharedSecret('a secret of the benchmarks')
-
-function streamDefinition(outCapacity: number) {
-  return grid.streaming<{ count: number; bytes: number }, never, Uint8Array>(`stream-${outCapacity}`, {
-    inCapacity: 0,
-    outCapacity,
-    response: grid.bytes
-  })
-}
 
 /** The manager that dials must be the client's, for it alone knows the address; try names until it is. */
 function clientName(server: string): string {
@@ -25,17 +24,35 @@ function clientName(server: string): string {
   }
 }
 
-function make(name: string, outCapacity: number, options: Partial<Grid.ManagerOptions>): Contestant {
-  const definition = streamDefinition(outCapacity)
+function* messagesOf({ bytes, count, first }: StreamPlan): Generator<Uint8Array> {
+  const ring = ringOf(bytes)
+  for (let i = 0; i < count; i++) yield ring.at(first + i)
+}
+
+function make(outCapacity: number | undefined, options: Partial<ManagerOptions>): Contestant {
+  const push = grid.streaming<StreamPlan, never, Uint8Array>('push', {
+    inCapacity: 0,
+    outCapacity,
+    response: grid.bytes
+  })
+  const echo = grid.streaming<void, Uint8Array, Uint8Array>('echo-stream', {
+    outCapacity,
+    request: grid.bytes,
+    response: grid.bytes
+  })
+
   async function listen(): Promise<ServerSide> {
     const http = createServer().listen(0, '127.0.0.1')
     await once(http, 'listening')
     const address = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
     const manager = new grid.Manager({ local: address, hosts: [clientName(address)], auth, ...options })
-    manager.handle('echo', async (payload) => payload)
-    manager.handle(definition, async function* ({ count, bytes }) {
-      const message = Buffer.alloc(bytes, 7)
-      for (let i = 0; i < count; i++) yield message
+    manager.handle('echo', (payload) => payload)
+    manager.handle(push, async function* ({ bytes, count, first }) {
+      const ring = ringOf(bytes)
+      for (let i = 0; i < count; i++) yield ring.at(first + i)
+    })
+    manager.handle(echo, async function* (_, requests) {
+      for await (const message of requests) yield message
     })
     manager.attach(http)
     return {
@@ -46,22 +63,38 @@ function make(name: string, outCapacity: number, options: Partial<Grid.ManagerOp
       }
     }
   }
+
   async function connect(address: string): Promise<ClientSide> {
     const manager = new grid.Manager({ local: clientName(address), hosts: [address], auth, ...options })
     const peer = manager.connection(address)
     await peer.waitForConnect()
     return {
       request: (payload) => peer.request('echo', payload),
-      stream: async (count, bytes, take) => {
-        for await (const message of peer.newStream(definition, { count, bytes })) take(message)
+      async serverStreams(plans, take) {
+        const consume = async (plan: StreamPlan, i: number) => {
+          for await (const message of peer.newStream(push, plan)) take(i, message)
+        }
+        await Promise.all(plans.map(consume))
+      },
+      async echoStreams(plans, take) {
+        const converse = async (plan: StreamPlan, i: number) => {
+          const stream = peer.newStream(echo)
+          const sent = stream.sink(messagesOf(plan))
+          for await (const message of stream) take(i, message)
+          await sent
+        }
+        await Promise.all(plans.map(converse))
       },
       close: () => manager.close({ timeout: 100 })
     }
   }
-  return { name, listen, connect }
+
+  return { listen, connect }
 }
 
-export const contestants: Contestant[] = [
-  make('it-grid', 64, {}),
-  make('it-grid, no checksum', 64, { checksum: false })
-]
+export const contestants: Record<string, Contestant> = {
+  'it-grid': make(undefined, {}),
+  'it-grid-no-checksum': make(undefined, { checksum: false }),
+  'it-grid-out-1': make(1, {}),
+  'it-grid-out-16': make(16, {})
+}

@@ -1,45 +1,73 @@
-/** The floor: a bare `ws` echo, one WebSocket message per payload, nothing else: no ids, no deadlines, no batching. */
+/**
+ * The floor: a bare `ws` echo, one WebSocket message per payload, nothing else: no ids, no deadlines, no batching.
+ *
+ * Answers come in the order of the requests, so nothing tells them apart. One stream has the conn to itself; where
+ * there are several, one byte in front of each message says which. What the client wants goes in a text message.
+ */
 
 import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { WebSocket, WebSocketServer } from 'ws'
-import type { ClientSide, Contestant, ServerSide } from '../contestant.ts'
+import { WebSocket } from 'ws'
+import type { ClientSide, Contestant, StreamPlan, TakeMessage } from '../contestant.ts'
+import { pushInTurn } from '../push.ts'
+import { highWaterMarkBytes, listenWebSocket } from './ws-server.ts'
 
-/** First byte of a message that asks for a stream; anything else is echoed. */
-const stream = 1
+/** So many answered requests stay in the queue until they are cut off at once. */
+const maxAnswered = 4096
 
-async function listen(): Promise<ServerSide> {
-  const http = createServer().listen(0, '127.0.0.1')
-  await once(http, 'listening')
-  const server = new WebSocketServer({ server: http, perMessageDeflate: false })
-  server.on('connection', (ws) => {
-    ws.on('message', (data: Buffer) => {
-      if (data[0] === stream) pushAll(ws, data.readUInt32LE(1), data.readUInt32LE(5))
-      else ws.send(data)
+const listen = () =>
+  listenWebSocket((ws) => {
+    ws.on('message', (data: Buffer, isBinary) => {
+      if (!isBinary) pushAll(ws, JSON.parse(data.toString()))
+      else if (!send(ws, data, () => ws.resume())) ws.pause()
     })
   })
-  return {
-    address: `ws://127.0.0.1:${(http.address() as AddressInfo).port}`,
-    close: async () => {
-      for (const ws of server.clients) ws.terminate()
-      http.close()
-    }
+
+/** Sends, and says whether the socket takes more; if not, `resume` is called once it does. */
+function send(ws: WebSocket, data: Buffer, resume: () => void): boolean {
+  if (ws.bufferedAmount + data.length < highWaterMarkBytes) {
+    ws.send(data)
+    return true
   }
+  ws.send(data, resume)
+  return false
 }
 
-/** Sends while the socket takes it, as a careful user of `ws` does. */
-function pushAll(ws: WebSocket, count: number, bytes: number): void {
-  const message = Buffer.alloc(bytes, 7)
-  let sent = 0
-  const push = () => {
-    while (sent < count) {
-      sent++
-      if (ws.bufferedAmount > 128 * 1024) return ws.send(message, push)
-      ws.send(message)
-    }
+function pushAll(ws: WebSocket, plans: readonly StreamPlan[]): void {
+  const isTagged = plans.length > 1
+  pushInTurn(plans, (stream, message, resume) => send(ws, isTagged ? tagged(stream, message) : message, resume))
+}
+
+function tagged(stream: number, message: Buffer): Buffer {
+  const whole = Buffer.allocUnsafe(1 + message.length)
+  whole[0] = stream
+  message.copy(whole, 1)
+  return whole
+}
+
+/** What streams bring, until as many messages arrived as are planned. */
+class Arrivals {
+  #left: number
+  readonly #plans: readonly StreamPlan[]
+  readonly #take: TakeMessage
+  readonly #onEnd: () => void
+
+  constructor(plans: readonly StreamPlan[], take: TakeMessage, onEnd: () => void) {
+    this.#left = plans.reduce((sum, { count }) => sum + count, 0)
+    this.#plans = plans
+    this.#take = take
+    this.#onEnd = onEnd
   }
-  push()
+
+  onMessage(data: Buffer): void {
+    if (this.#plans.length > 1) this.#take(data[0] as number, data.subarray(1))
+    else this.#take(0, data)
+    if (--this.#left === 0) this.#onEnd()
+  }
+
+  /** Beside a stream of large messages there may be small requests: the size tells their answers apart. */
+  isFor(data: Buffer): boolean {
+    return this.#plans.length > 1 || data.length === this.#plans[0]?.bytes
+  }
 }
 
 async function connect(address: string): Promise<ClientSide> {
@@ -47,39 +75,40 @@ async function connect(address: string): Promise<ClientSide> {
   await once(ws, 'open')
   const waiting: ((data: Buffer) => void)[] = []
   let head = 0
-  let onMessage: ((data: Buffer) => void) | undefined
+  let arrivals: Arrivals | undefined
   ws.on('message', (data: Buffer) => {
-    if (onMessage !== undefined) return onMessage(data)
+    if (arrivals?.isFor(data)) return arrivals.onMessage(data)
     const resolve = waiting[head++] as (data: Buffer) => void
-    if (head === waiting.length) {
-      waiting.length = 0
+    if (head === waiting.length || head === maxAnswered) {
+      waiting.splice(0, head)
       head = 0
     }
     resolve(data)
   })
+  const take = (plans: readonly StreamPlan[], onMessage: TakeMessage) =>
+    new Promise<void>((resolve) => {
+      arrivals = new Arrivals(plans, onMessage, () => {
+        arrivals = undefined
+        resolve()
+      })
+    })
   return {
     request: (payload) =>
       new Promise((resolve) => {
         waiting.push(resolve)
         ws.send(payload)
       }),
-    stream: (count, bytes, take) =>
-      new Promise((resolve) => {
-        let got = 0
-        onMessage = (data) => {
-          take(data)
-          if (++got < count) return
-          onMessage = undefined
-          resolve()
-        }
-        const ask = Buffer.alloc(9)
-        ask[0] = stream
-        ask.writeUInt32LE(count, 1)
-        ask.writeUInt32LE(bytes, 5)
-        ws.send(ask)
-      }),
-    close: async () => ws.terminate()
+    serverStreams(plans, onMessage) {
+      ws.send(JSON.stringify(plans))
+      return take(plans, onMessage)
+    },
+    echoStreams(plans, onMessage) {
+      const ended = take(plans, onMessage)
+      pushAll(ws, plans)
+      return ended
+    },
+    close: () => ws.terminate()
   }
 }
 
-export const contestant: Contestant = { name: 'ws', listen, connect }
+export const contestants: Record<string, Contestant> = { ws: { listen, connect } }

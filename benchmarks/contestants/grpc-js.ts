@@ -1,0 +1,106 @@
+/**
+ * `@grpc/grpc-js` without protobuf: payloads pass as the Buffers they are, which is the least it can cost. One channel.
+ *
+ * Streams respect `write()` and `drain` on both ends. Once with all defaults, once with a wide window for flow control:
+ * streams get faster, small requests beside them wait.
+ */
+
+import { createRequire } from 'node:module'
+import type { Writable } from 'node:stream'
+import { promisify } from 'node:util'
+import {
+  type ChannelOptions,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+  credentials,
+  makeGenericClientConstructor,
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceDefinition,
+  type sendUnaryData
+} from '@grpc/grpc-js'
+import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { writeAll } from '../push.ts'
+
+const asIs = (bytes: Buffer): Buffer => bytes
+const serializers = {
+  requestSerialize: asIs,
+  requestDeserialize: asIs,
+  responseSerialize: asIs,
+  responseDeserialize: asIs
+}
+const service: ServiceDefinition = {
+  echo: { path: '/bench/echo', requestStream: false, responseStream: false, ...serializers },
+  push: { path: '/bench/push', requestStream: false, responseStream: true, ...serializers },
+  echoStream: { path: '/bench/echoStream', requestStream: true, responseStream: true, ...serializers }
+}
+
+async function listen(options: ChannelOptions): Promise<ServerSide> {
+  const server = new Server(options)
+  server.addService(service, {
+    echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => callback(null, call.request),
+    push: (call: ServerWritableStream<Buffer, Buffer>) =>
+      writeAll(call as unknown as Writable, JSON.parse(call.request.toString())),
+    echoStream: (call: ServerDuplexStream<Buffer, Buffer>) => {
+      call.pipe(call as unknown as Writable)
+    }
+  })
+  const bind = promisify(server.bindAsync.bind(server))
+  const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure())
+  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() }
+}
+
+/** What the generic client makes of `service`; its own type knows no names. */
+interface EchoClient {
+  echo(payload: Uint8Array, done: (error: Error | null, answer?: Buffer) => void): void
+  push(plan: Buffer): ClientReadableStream<Buffer>
+  echoStream(): ClientDuplexStream<Buffer, Buffer>
+  waitForReady(deadline: number, done: (error?: Error) => void): void
+  close(): void
+}
+
+async function connect(address: string, options: ChannelOptions): Promise<ClientSide> {
+  const Client = makeGenericClientConstructor(service, 'bench')
+  const client = new Client(address, credentials.createInsecure(), options) as unknown as EchoClient
+  await promisify(client.waitForReady.bind(client))(Date.now() + 5_000)
+  return {
+    request: (payload) =>
+      new Promise((resolve, reject) => {
+        client.echo(payload, (error, answer) => (answer === undefined ? reject(error) : resolve(answer)))
+      }),
+    async serverStreams(plans, take) {
+      await Promise.all(
+        plans.map((plan, i) => ended(client.push(Buffer.from(JSON.stringify(plan))), (message) => take(i, message)))
+      )
+    },
+    async echoStreams(plans, take) {
+      const converse = (plan: StreamPlan, i: number) => {
+        const stream = client.echoStream()
+        writeAll(stream as unknown as Writable, plan)
+        return ended(stream, (message) => take(i, message))
+      }
+      await Promise.all(plans.map(converse))
+    },
+    close: () => client.close()
+  }
+}
+
+function ended(stream: ClientReadableStream<Buffer>, onMessage: (message: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.on('data', onMessage).once('end', resolve).once('error', reject)
+  })
+}
+
+const { version } = createRequire(import.meta.url)('@grpc/grpc-js/package.json') as { version: string }
+
+function make(options: ChannelOptions): Contestant {
+  return { version, listen: () => listen(options), connect: (address) => connect(address, options) }
+}
+
+export const contestants: Record<string, Contestant> = {
+  'grpc-js': make({}),
+  'grpc-js-wide': make({ 'grpc-node.flow_control_window': 4 * 1024 * 1024 })
+}

@@ -1,0 +1,105 @@
+/**
+ * `node:http2` without TLS (h2c), one session. A request is a POST; a stream is the body of one.
+ *
+ * Such streams carry bytes and forget where a message ends: what is counted is bytes divided by the size of a message,
+ * so the framing that all others do is spared here. Streams respect `write()` and `drain`. Once with the windows that
+ * HTTP/2 begins with, 64 KiB, and once with wide ones: many and large messages get faster, small requests beside them wait.
+ */
+
+import { once } from 'node:events'
+import { type ClientHttp2Stream, connect as connectHttp2, createServer, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { writeAll } from '../push.ts'
+import { whole } from './body.ts'
+
+/** Bytes that may be under way on a stream, and on the session. */
+interface Windows {
+  readonly stream: number
+  readonly session: number
+}
+
+async function listen(windows?: Windows): Promise<ServerSide> {
+  const server = createServer(settingsOf(windows))
+  if (windows !== undefined) server.on('session', (session) => session.setLocalWindowSize(windows.session))
+  server.on('stream', (stream, headers) => {
+    if (headers[':path'] === '/echo') answer(stream)
+    else if (headers[':path'] === '/push') push(stream)
+    else echo(stream)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => void server.close() }
+}
+
+async function answer(stream: ServerHttp2Stream): Promise<void> {
+  const body = await whole(stream)
+  stream.respond()
+  stream.end(body)
+}
+
+async function push(stream: ServerHttp2Stream): Promise<void> {
+  const plan = JSON.parse((await whole(stream)).toString()) as StreamPlan
+  stream.respond()
+  writeAll(stream, plan)
+}
+
+function echo(stream: ServerHttp2Stream): void {
+  stream.respond()
+  stream.pipe(stream)
+}
+
+async function connect(address: string, windows?: Windows): Promise<ClientSide> {
+  const session = connectHttp2(address, settingsOf(windows))
+  await once(session, 'connect')
+  if (windows !== undefined) session.setLocalWindowSize(windows.session)
+  const post = (path: string): ClientHttp2Stream => session.request({ ':method': 'POST', ':path': path })
+  return {
+    request(payload) {
+      const stream = post('/echo')
+      stream.end(payload)
+      return whole(stream)
+    },
+    async serverStreams(plans, take) {
+      const consume = (plan: StreamPlan, i: number) => {
+        const stream = post('/push')
+        stream.end(JSON.stringify(plan))
+        return ended(stream, (piece) => take(i, piece))
+      }
+      await Promise.all(plans.map(consume))
+    },
+    async echoStreams(plans, take) {
+      const converse = (plan: StreamPlan, i: number) => {
+        const stream = post('/echo-stream')
+        writeAll(stream, plan)
+        return ended(stream, (piece) => take(i, piece))
+      }
+      await Promise.all(plans.map(converse))
+    },
+    close: () => session.destroy()
+  }
+}
+
+function ended(stream: ClientHttp2Stream, onPiece: (piece: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.on('data', onPiece).once('end', resolve).once('error', reject)
+  })
+}
+
+function settingsOf(windows: Windows | undefined) {
+  return windows === undefined ? {} : { settings: { initialWindowSize: windows.stream } }
+}
+
+function make(windows?: Windows): Contestant {
+  return {
+    version: process.versions.node,
+    streamsBytes: true,
+    listen: () => listen(windows),
+    connect: (address) => connect(address, windows)
+  }
+}
+
+export const contestants: Record<string, Contestant> = {
+  http2: make(),
+  'http2-wide': make({ stream: 1024 * 1024, session: 4 * 1024 * 1024 })
+}

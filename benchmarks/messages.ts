@@ -1,0 +1,67 @@
+/**
+ * The payloads: rings of random messages that both processes make for themselves, and that are the same in both.
+ *
+ * They are made once and never written again, so that sending one costs nobody an allocation or a copy, and comparing
+ * what arrived costs every contestant the same. Each begins with its index, so a lost or swapped one is noticed.
+ */
+
+/** Enough that a stream repeats itself late; small sizes stay within the caches of any CPU. */
+const maxRingBytes = 4 * 1024 * 1024
+const maxRingLength = 1024
+const minRingLength = 4
+
+export class MessageRing {
+  readonly bytes: number
+  /** All messages in a row. */
+  readonly whole: Buffer
+  readonly #messages: readonly Buffer[]
+  readonly #mask: number
+
+  constructor(bytes: number) {
+    this.bytes = bytes
+    const length = ringLength(bytes)
+    this.#mask = length - 1
+    this.whole = randomBytes(bytes * length)
+    this.#messages = Array.from({ length }, (_, i) => {
+      const message = this.whole.subarray(i * bytes, (i + 1) * bytes)
+      if (bytes >= 4) message.writeUInt32LE(i)
+      return message
+    })
+  }
+
+  at(index: number): Buffer {
+    return this.#messages[index & this.#mask] as Buffer
+  }
+}
+
+const rings = new Map<number, MessageRing>()
+
+/** The ring of messages of that size. */
+export function ringOf(bytes: number): MessageRing {
+  let ring = rings.get(bytes)
+  if (ring === undefined) {
+    ring = new MessageRing(bytes)
+    rings.set(bytes, ring)
+  }
+  return ring
+}
+
+/** A power of two, so that an index finds its message by a mask. */
+function ringLength(bytes: number): number {
+  let length = maxRingLength
+  while (length > minRingLength && length * bytes > maxRingBytes) length /= 2
+  return length
+}
+
+/** Xorshift with a fixed seed: random enough for a comparison, and the same in both processes. */
+function randomBytes(count: number): Buffer {
+  const words = new Uint32Array(Math.ceil(count / 4))
+  let word = 0x9e3779b9
+  for (let i = 0; i < words.length; i++) {
+    word ^= word << 13
+    word ^= word >>> 17
+    word ^= word << 5
+    words[i] = word
+  }
+  return Buffer.from(words.buffer, 0, count)
+}

@@ -1,0 +1,113 @@
+/**
+ * What the rounds of a workload come to: medians, spread, ratios to the floor.
+ *
+ * A ratio is the median of the ratios of each round, a contestant against the floor of the same round: what disturbs
+ * a round disturbs both.
+ */
+
+import type { Round } from './pair.ts'
+import { type Entry, floorId } from './roster.ts'
+import type { Outcome, Result } from './rounds.ts'
+import type { LatencyWorkload, Workload } from './workloads.ts'
+
+export interface Spread {
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+export interface LatencySummary {
+  /** Of the requests of all rounds together. */
+  readonly p50Ms: number
+  readonly p99Ms: number
+  /** Of each round. */
+  readonly p99MsSpread: Spread
+  /** What the bulk got through meanwhile, in 10^6 bytes. */
+  readonly megabytesPerSecond: Spread
+}
+
+export interface Measured {
+  readonly perSecond: Spread
+  /** CPU time of both processes per request or message. */
+  readonly cpuUs: Spread
+  /** To the floor; undefined where the floor was not measured. */
+  readonly ratio: Spread | undefined
+  readonly cpuRatio: Spread | undefined
+  readonly latency: LatencySummary | undefined
+  readonly rounds: readonly Round[]
+}
+
+export interface Row {
+  readonly entry: Entry
+  readonly measured: Measured | undefined
+  /** Why there is no figure. */
+  readonly reason: string | undefined
+  readonly failed: boolean
+}
+
+export interface Summary {
+  readonly workload: Workload
+  readonly rows: readonly Row[]
+}
+
+export function summarise({ workload, outcomes }: Result): Summary {
+  const floor = [...outcomes].find(([{ id }]) => id === floorId)?.[1]
+  const floorRounds = floor?.state === 'measured' ? floor.rounds : undefined
+  return { workload, rows: [...outcomes].map(([entry, outcome]) => rowOf(entry, outcome, workload, floorRounds)) }
+}
+
+function rowOf(entry: Entry, outcome: Outcome, workload: Workload, floor: readonly Round[] | undefined): Row {
+  const failed = outcome.state === 'failed'
+  if (outcome.state !== 'measured') return { entry, measured: undefined, reason: outcome.reason, failed }
+  const { rounds } = outcome
+  const measured: Measured = {
+    perSecond: spread(rounds.map(perSecond)),
+    cpuUs: spread(rounds.map(cpuUs)),
+    ratio: ratios(rounds, floor, perSecond),
+    cpuRatio: ratios(rounds, floor, cpuUs),
+    latency: workload.kind === 'latency' ? latencyOf(rounds, workload) : undefined,
+    rounds
+  }
+  return { entry, measured, reason: undefined, failed }
+}
+
+function latencyOf(rounds: readonly Round[], { bytes }: LatencyWorkload): LatencySummary {
+  const all = rounds.flatMap(({ latenciesMs = [] }) => latenciesMs)
+  return {
+    p50Ms: percentile(all, 0.5),
+    p99Ms: percentile(all, 0.99),
+    p99MsSpread: spread(rounds.map(({ latenciesMs = [] }) => percentile(latenciesMs, 0.99))),
+    megabytesPerSecond: spread(rounds.map((round) => (perSecond(round) * bytes) / 1e6))
+  }
+}
+
+function perSecond({ operations, elapsedMs }: Round): number {
+  return (operations / elapsedMs) * 1000
+}
+
+function cpuUs(round: Round): number {
+  return round.cpuUs / round.operations
+}
+
+function ratios(
+  rounds: readonly Round[],
+  floor: readonly Round[] | undefined,
+  figure: (round: Round) => number
+): Spread | undefined {
+  if (floor === undefined) return undefined
+  return spread(rounds.map((round, i) => figure(round) / figure(floor[i] as Round)))
+}
+
+export function spread(values: readonly number[]): Spread {
+  return { median: percentile(values, 0.5), min: Math.min(...values), max: Math.max(...values) }
+}
+
+/** The smallest value that so large a part of all does not exceed; the mean of the middle two for an even median. */
+export function percentile(values: readonly number[], part: number): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  if (part === 0.5 && sorted.length % 2 === 0 && sorted.length > 0) {
+    const middle = sorted.length / 2
+    return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
+  }
+  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN
+}
