@@ -137,8 +137,7 @@ export class Dispatch {
     if (reader.timeoutMs > 0) {
       // One look at the clock per turn: what one turn brings has arrived at once.
       if (this.#turnMs === 0) this.#turnMs = performance.now()
-      stream.deadlineMs = this.#turnMs + reader.timeoutMs
-      deadlines.add(stream)
+      deadlines.add(stream, reader.timeoutMs, this.#turnMs)
     }
     stream.isSingle = handler.definition.kind === 'single'
     stream.receiver = stream.owner = new Responder(stream, handler, port, metadata)

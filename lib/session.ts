@@ -121,7 +121,7 @@ export class Session implements StreamPort, ResponderPort {
 
   /** `stream` may take so long, in ms. */
   setDeadline(stream: Stream, timeoutMs: number): void {
-    this.#deadlines.addAfter(stream, timeoutMs)
+    this.#deadlines.add(stream, timeoutMs)
   }
 
   /** The error of a call that cannot start here. */

@@ -7,7 +7,7 @@
 
 import { performance } from 'node:perf_hooks'
 import { Assembly, checkMessageBytes } from './assembly.ts'
-import type { Timed } from './deadlines.ts'
+import type { DeadlineList, Timed } from './deadlines.ts'
 import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'
 import type { FrameReader } from './frame-reader.ts'
@@ -40,7 +40,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   dataQueued = false
   controlQueued = false
   deadlineMs = 0
-  heapIndex = -1
+  deadlines: DeadlineList | undefined
+  timedBefore: Timed | undefined
+  timedAfter: Timed | undefined
   readonly #port: StreamPort
   #open: OpenRequest | undefined
   #message: Uint8Array | undefined

@@ -57,15 +57,22 @@ function withClock(work: (clock: Clock, queue: DeadlineQueue) => void): void {
   }
 }
 
-function entryAt(deadlineMs: number, onDeadline: () => void = () => undefined): Timed {
-  return { deadlineMs, heapIndex: -1, onDeadline }
+function entryOf(onDeadline: () => void = () => undefined): Timed {
+  return { deadlineMs: 0, deadlines: undefined, timedBefore: undefined, timedAfter: undefined, onDeadline }
+}
+
+/** Adds an entry that expires at a moment of `performance.now()`. */
+function addAt(queue: DeadlineQueue, atMs: number, onDeadline?: () => void): Timed {
+  const entry = entryOf(onDeadline)
+  queue.add(entry, atMs - performance.now())
+  return entry
 }
 
 describe('DeadlineQueue', () => {
   it('expires entries in the order of their deadlines, whatever the order of adding', () => {
     withClock((clock, queue) => {
       const expired: number[] = []
-      for (const at of [1050, 1010, 1040, 1020, 1030, 1010]) queue.add(entryAt(at, () => expired.push(at)))
+      for (const at of [1050, 1010, 1040, 1020, 1030, 1010]) addAt(queue, at, () => expired.push(at))
       clock.advance(100)
       assert.deepEqual(expired, [1010, 1010, 1020, 1030, 1040, 1050])
     })
@@ -74,7 +81,7 @@ describe('DeadlineQueue', () => {
   it('expires nothing early, and each no later than a tick', () => {
     withClock((clock, queue) => {
       const late: number[] = []
-      for (const at of [1010.2, 1010.7, 1011.9, 1300, 2999.5]) queue.add(entryAt(at, () => late.push(clock.now - at)))
+      for (const at of [1010.2, 1010.7, 1011.9, 1300, 2999.5]) addAt(queue, at, () => late.push(clock.now - at))
       clock.advance(5000)
       assert.equal(late.length, 5)
       for (const ms of late) assert.ok(ms >= 0 && ms <= 1, `${ms} ms late`)
@@ -83,17 +90,17 @@ describe('DeadlineQueue', () => {
 
   it('has one timer for any number of entries', () => {
     withClock((clock, queue) => {
-      for (let i = 0; i < 1000; i++) queue.add(entryAt(1100 + i))
+      for (let i = 0; i < 1000; i++) addAt(queue, 1100 + i)
       assert.deepEqual([queue.size, clock.timers, clock.armed], [1000, 1, [100]])
     })
   })
 
   it('arms its timer anew only for an entry that is earlier than all', () => {
     withClock((clock, queue) => {
-      queue.add(entryAt(1100))
-      queue.add(entryAt(1200))
+      addAt(queue, 1100)
+      addAt(queue, 1200)
       assert.deepEqual(clock.armed, [100])
-      queue.add(entryAt(1050))
+      addAt(queue, 1050)
       assert.deepEqual([clock.armed, clock.timers], [[100, 50], 1])
     })
   })
@@ -103,8 +110,7 @@ describe('DeadlineQueue', () => {
       withClock((clock, queue) => {
         const expired: Timed[] = []
         const entries = Array.from({ length: 60 }, () => {
-          const entry: Timed = entryAt(1001 + wholeBelow(random, 40), () => expired.push(entry))
-          queue.add(entry)
+          const entry: Timed = addAt(queue, 1001 + wholeBelow(random, 40), () => expired.push(entry))
           return entry
         })
         const removed = entries.filter(() => random() < 0.5)
@@ -116,16 +122,53 @@ describe('DeadlineQueue', () => {
           expired.map((entry) => entry.deadlineMs),
           kept.map((entry) => entry.deadlineMs).sort((a, b) => a - b)
         )
-        assert.ok(entries.every((entry) => entry.heapIndex === -1))
+        assert.ok(entries.every((entry) => entry.deadlines === undefined && entry.timedAfter === undefined))
         assert.deepEqual([queue.size, clock.timers], [0, 0])
       })
     )
   })
 
+  it('expires what has the same timeout in the order of adding, without a look at what left before', () => {
+    withClock((clock, queue) => {
+      const expired: number[] = []
+      const entries = Array.from({ length: 1000 }, (_, i) => {
+        const entry = entryOf(() => expired.push(i))
+        queue.add(entry, 50)
+        clock.now += 0.01
+        return entry
+      })
+      for (const [i, entry] of entries.entries()) if (i % 10 !== 0) queue.remove(entry)
+      clock.advance(60)
+      assert.deepEqual(
+        expired,
+        Array.from({ length: 100 }, (_, i) => i * 10)
+      )
+      assert.deepEqual([queue.size, clock.timers], [0, 0])
+    })
+  })
+
+  it('takes what a turn adds with an older look at the clock, not before what is in the list', () => {
+    withClock((clock, queue) => {
+      const expired: string[] = []
+      queue.add(
+        entryOf(() => expired.push('first')),
+        20
+      )
+      queue.add(
+        entryOf(() => expired.push('older')),
+        20,
+        clock.now - 5
+      )
+      clock.advance(19)
+      assert.deepEqual(expired, [])
+      clock.advance(1)
+      assert.deepEqual(expired, ['first', 'older'])
+    })
+  })
+
   it('does nothing when it removes what is not in it', () => {
     withClock((_clock, queue) => {
-      const [inside, outside] = [entryAt(2000), entryAt(2000)]
-      queue.add(inside)
+      const [inside, outside] = [addAt(queue, 2000), entryOf()]
       queue.remove(outside)
       queue.remove(inside)
       queue.remove(inside)
@@ -136,16 +179,13 @@ describe('DeadlineQueue', () => {
   it('takes entries that are added and removed while others expire', () => {
     withClock((clock, queue) => {
       const expired: string[] = []
-      const last = entryAt(1010, () => expired.push('removed'))
-      queue.add(
-        entryAt(1005, () => {
-          expired.push('first')
-          queue.remove(last)
-          queue.add(entryAt(1004, () => expired.push('already due')))
-          queue.add(entryAt(1020, () => expired.push('later')))
-        })
-      )
-      queue.add(last)
+      addAt(queue, 1005, () => {
+        expired.push('first')
+        queue.remove(last)
+        addAt(queue, 1004, () => expired.push('already due'))
+        addAt(queue, 1020, () => expired.push('later'))
+      })
+      const last = addAt(queue, 1010, () => expired.push('removed'))
       clock.advance(100)
       assert.deepEqual(expired, ['first', 'already due', 'later'])
       assert.equal(clock.timers, 0)
@@ -155,7 +195,7 @@ describe('DeadlineQueue', () => {
   it('keeps a deadline beyond what a timer can count, without firing meanwhile', () => {
     withClock((clock, queue) => {
       let expired = 0
-      queue.add(entryAt(1000 + 2 ** 33, () => expired++))
+      addAt(queue, 1000 + 2 ** 33, () => expired++)
       clock.advance(2 ** 32)
       assert.deepEqual([expired, clock.armed.length], [0, 3])
       assert.ok(clock.armed.every((delayMs) => delayMs <= 2 ** 31 - 1))
@@ -166,13 +206,13 @@ describe('DeadlineQueue', () => {
 
   it('leaves neither entries nor a timer behind after clear', () => {
     withClock((clock, queue) => {
-      const entry = entryAt(1010, () => assert.fail('it expired'))
-      queue.add(entry)
+      const entry = addAt(queue, 1010, () => assert.fail('it expired'))
+      for (let i = 0; i < 100; i++) addAt(queue, 2000 + i, () => assert.fail('it expired'))
       queue.clear()
-      assert.deepEqual([queue.size, clock.timers, entry.heapIndex], [0, 0, -1])
+      assert.deepEqual([queue.size, clock.timers, entry.deadlines], [0, 0, undefined])
       queue.remove(entry)
       clock.advance(100)
-      queue.add(entryAt(1200))
+      addAt(queue, 1200)
       assert.equal(clock.timers, 1)
     })
   })
@@ -181,7 +221,7 @@ describe('DeadlineQueue', () => {
     const queue = new DeadlineQueue()
     const set = mock.method(globalThis, 'setTimeout')
     const clear = mock.method(globalThis, 'clearTimeout')
-    queue.add(entryAt(performance.now() + 60_000))
+    addAt(queue, performance.now() + 60_000)
     const timer = set.mock.calls[0]?.result as NodeJS.Timeout
     const held = timer.hasRef()
     queue.clear()
