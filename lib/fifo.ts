@@ -2,30 +2,29 @@
 
 /** Taken items are dropped from the front of the array once there are this many of them and they are the larger half. */
 const compactAt = 64
+/** An array that grew beyond this is given back when it is empty. */
+const maxIdleSlots = 128
 
 export class Fifo<T> {
+  // The array keeps its length: setting `length` leaves optimised code, and costs more than all else here together.
   #items: (T | undefined)[] = []
   #head = 0
+  #tail = 0
 
   get length(): number {
-    return this.#items.length - this.#head
+    return this.#tail - this.#head
   }
 
   push(item: T): void {
-    this.#items.push(item)
+    this.#items[this.#tail++] = item
   }
 
   shift(): T | undefined {
+    if (this.#head === this.#tail) return undefined
     const item = this.#items[this.#head]
-    if (item === undefined) return undefined
     this.#items[this.#head++] = undefined
-    if (this.#head === this.#items.length) {
-      this.#items.length = 0
-      this.#head = 0
-    } else if (this.#head >= compactAt && this.#head * 2 >= this.#items.length) {
-      this.#items.splice(0, this.#head)
-      this.#head = 0
-    }
+    if (this.#head === this.#tail) this.#reset()
+    else if (this.#head >= compactAt && this.#head * 2 >= this.#tail) this.#compact()
     return item
   }
 
@@ -36,6 +35,18 @@ export class Fifo<T> {
 
   clear(): void {
     this.#items = []
+    this.#head = this.#tail = 0
+  }
+
+  #reset(): void {
+    if (this.#items.length > maxIdleSlots) this.#items = []
+    this.#head = this.#tail = 0
+  }
+
+  #compact(): void {
+    this.#items.copyWithin(0, this.#head, this.#tail)
+    this.#items.fill(undefined, this.#tail - this.#head, this.#tail)
+    this.#tail -= this.#head
     this.#head = 0
   }
 }
