@@ -2,6 +2,7 @@
 
 import { MessageTooLargeError } from './errors.ts'
 import type { FrameReader } from './frame-reader.ts'
+import { allocatePayload } from './payload-memory.ts'
 
 export interface AssemblyLimits {
   readonly maxMessageBytes: number
@@ -29,7 +30,13 @@ export class Assembly {
 
   /** The whole message, in memory of its own. */
   join(): Uint8Array {
-    return Buffer.concat(this.#parts, this.#bytes)
+    const whole = allocatePayload(this.#bytes)
+    let at = 0
+    for (const part of this.#parts) {
+      whole.set(part, at)
+      at += part.length
+    }
+    return whole
   }
 }
 

@@ -10,8 +10,8 @@ export interface Conn {
   /**
    * The messages from the remote end, whole and in order. Ends when the remote end closed in an orderly way; throws
    * when the conn was lost, aborted, or a message broke a rule of the transport (`ProtocolError`). A message may be a
-   * view into a larger buffer; the conn never writes to that memory again, for its reader may keep parts of it. Not
-   * asking stops reading from the network once a bounded amount has arrived. Iterated once.
+   * view into a larger buffer. It belongs to the reader from then on, who may keep, change and give away its memory: the
+   * conn must not read it or write to it again. Not asking stops reading from the network once a bounded amount arrived. Iterated once.
    */
   readonly source: AsyncIterable<Uint8Array>
 

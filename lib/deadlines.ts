@@ -23,7 +23,7 @@ export interface DeadlineList {
   readonly timeoutMs: number
   first: Timed | undefined
   last: Timed | undefined
-  /** No entry expires before this; entries that left in time may have raised it unnoticed. */
+  /** No entry expires before this; what left in time may have raised that unnoticed. */
   dueMs: number
   heapIndex: number
 }
@@ -47,8 +47,12 @@ export class DeadlineQueue {
   add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
     const list = this.#lists.get(timeoutMs) ?? this.#newList(timeoutMs, nowMs + timeoutMs)
     const { last } = list
-    // A turn looks at the clock once: what it adds late may be due a moment before what stands in the list already.
+    // What is added with an older look at the clock must wait for what stands in the list already.
     entry.deadlineMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
+    if (entry.deadlineMs < list.dueMs) {
+      list.dueMs = entry.deadlineMs
+      this.#rise(list)
+    }
     entry.deadlines = list
     entry.timedBefore = last
     if (last === undefined) list.first = entry
@@ -109,7 +113,15 @@ export class DeadlineQueue {
   #fire(): void {
     this.#timer = undefined
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    const now = performance.now()
+    try {
+      this.#expire(performance.now())
+    } finally {
+      const next = this.#heap[0]
+      if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
+    }
+  }
+
+  #expire(now: number): void {
     for (let list = this.#heap[0]; list !== undefined && list.dueMs <= now; list = this.#heap[0]) {
       const { first } = list
       if (first === undefined) {
@@ -122,8 +134,6 @@ export class DeadlineQueue {
         first.onDeadline()
       }
     }
-    const next = this.#heap[0]
-    if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
   }
 
   #place(list: DeadlineList, index: number): void {

@@ -10,11 +10,9 @@ import { crc32 } from 'node:zlib'
 import { ProtocolError } from './errors.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 import { maxCapacity } from './options.ts'
+import { allocatePayload } from './payload-memory.ts'
 
 const noBytes = Buffer.alloc(0)
-/** Payloads below this share a buffer of `sharedCopyBytes`: what Node's own pool for small buffers does. */
-const maxSharedBytes = 4096
-const sharedCopyBytes = 8192
 const moreWithOthers = 'a fragment with flags of a whole message'
 const frameNames = ['', 'open', 'data', 'credit', 'reset', 'ping', 'pong', 'handlers', 'goAway']
 
@@ -41,11 +39,6 @@ export class FrameReader {
   #payloadEnd = 0
   #metadataStart = 0
   #metadataEnd = 0
-  /** The copy of a part of the batch that small payloads are cut from, and where that part starts and ends. */
-  #copy: ArrayBufferLike = noBytes.buffer
-  #copyOffset = 0
-  #copyStart = 0
-  #copyEnd = 0
 
   /**
    * Starts on a batch.
@@ -56,7 +49,6 @@ export class FrameReader {
     this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength)
     this.#length = batch.length
     this.#at = 0
-    this.#copyStart = this.#copyEnd = 0
     if (checksum) {
       if (batch.length < checksumBytes) throw new ProtocolError('a batch without its checksum', { reason: 'checksum' })
       this.#at = checksumBytes
@@ -73,7 +65,11 @@ export class FrameReader {
    * @throws {ProtocolError} naming what is wrong with the frame
    */
   next(): boolean {
-    if (this.#at === this.#length) return false
+    if (this.#at === this.#length) {
+      // An idle conn must not keep the last batch alive.
+      this.#batch = noBytes
+      return false
+    }
     const head = this.#batch[this.#at++] as number
     this.type = head & 0x0f
     this.flags = head & 0xf0
@@ -134,7 +130,8 @@ export class FrameReader {
   }
 
   /**
-   * The payload, to be kept and changed by whoever gets it. It pins at most twice its size, or, below 4 KiB, 8 KiB.
+   * The payload, to be kept and changed by whoever gets it. It pins at most twice its size, or, below 4 KiB, 8 KiB that it
+   * shares with others.
    *
    * The last payload of a batch can stay where it arrived, if not much else is there: nobody reads that memory again.
    */
@@ -146,14 +143,9 @@ export class FrameReader {
     if (byteOffset + end === buffer.byteLength && length * 2 >= buffer.byteLength) {
       return new Uint8Array(buffer, byteOffset + start, length)
     }
-    if (length >= maxSharedBytes) {
-      const copy = Buffer.allocUnsafeSlow(length)
-      this.#batch.copy(copy, 0, start, end)
-      return new Uint8Array(copy.buffer)
-    }
-    if (length === 0) return new Uint8Array(0)
-    if (end > this.#copyEnd || start < this.#copyStart) this.#copyFrom(start)
-    return new Uint8Array(this.#copy, this.#copyOffset + start - this.#copyStart, length)
+    const payload = allocatePayload(length)
+    payload.set(new Uint8Array(buffer, byteOffset + start, length))
+    return payload
   }
 
   /** The metadata of an open frame in memory of its own. */
@@ -185,16 +177,6 @@ export class FrameReader {
       entries.push({ kind, inCapacity, outCapacity, subroute: this.#name(maxNameBytes), id: this.#name(maxNameBytes) })
     }
     return entries
-  }
-
-  /** Copies small payloads that stand together in one go: a buffer of its own, and even a view, costs more than a copy. */
-  #copyFrom(start: number): void {
-    this.#copyStart = start
-    this.#copyEnd = Math.min(this.#length, start + sharedCopyBytes)
-    const copy = Buffer.allocUnsafe(this.#copyEnd - start)
-    this.#batch.copy(copy, 0, start, this.#copyEnd)
-    this.#copy = copy.buffer
-    this.#copyOffset = copy.byteOffset
   }
 
   #checkHead(): void {

@@ -13,6 +13,8 @@ import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from 
 const initialBytes = 4096
 /** A new buffer costs 2 us however large it is, so a busy conn fills large ones. */
 const maxBufferBytes = 256 * 1024
+/** An idle conn has a ping and a pong per beat. */
+const idleFrames = 4
 /** The most that a frame needs beside payload, metadata and text: type, five varints of up to 8 bytes. */
 const headerBytes = 48
 const empty = new Uint8Array(0)
@@ -28,6 +30,7 @@ export class FrameWriter {
   /** Where the batch that is being filled starts, its checksum first. */
   #start = 0
   #at = checksumBytes
+  #framesAtBeat = 0
 
   /** Bytes of frames in the batch that is being filled. */
   get length(): number {
@@ -127,9 +130,11 @@ export class FrameWriter {
     return batch
   }
 
-  /** Gives back the memory that a burst left behind. */
+  /** Called at a steady beat: gives back the memory that a burst left behind, once there was hardly a frame between two. */
   shrink(): void {
-    if (this.length > 0 || this.#buffer.length === initialBytes) return
+    const isBusy = this.frames - this.#framesAtBeat > idleFrames
+    this.#framesAtBeat = this.frames
+    if (isBusy || this.length > 0 || this.#buffer.length === initialBytes) return
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
     this.#start = 0
     this.#at = checksumBytes

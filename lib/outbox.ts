@@ -150,7 +150,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #schedule(): void {
     if (this.#flushScheduled) return
     this.#flushScheduled = true
-    // Node runs ticks after all microtasks: every await chain of this turn has offered what it had, and nobody waited.
+    // From a microtask, where nearly all offers come from, Node runs ticks after all other microtasks: every await chain of
+    // this turn has offered what it had, and nobody waited.
     nextTick(this.#flush)
   }
 

@@ -248,7 +248,7 @@ export class Session implements StreamPort, ResponderPort {
     const { slowPeerTimeoutMs } = this.#init.limits
     if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs >= slowPeerTimeoutMs) {
       this.end({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
-    } else if (this.#isIdle()) {
+    } else {
       outbox.writer.shrink()
     }
   }

@@ -11,7 +11,7 @@ import { describe, it } from 'node:test'
 /** From those that know nothing to those that know all; `docs/` and the names of the files tell the rest. */
 const ranks: readonly (readonly string[])[] = [
   /** Errors and every number that can be set. */
-  ['errors', 'fifo', 'options', 'logger', 'rate', 'abort-listener', 'id-table'],
+  ['errors', 'fifo', 'options', 'logger', 'rate', 'abort-listener', 'id-table', 'payload-memory'],
   /** The protocol's words, arithmetic of windows, the half-close machine, contracts. */
   [
     'frame',

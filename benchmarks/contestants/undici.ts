@@ -17,9 +17,11 @@ import { writeAll } from '../push.ts'
 import { whole } from './body.ts'
 
 const connections = 64
+/** Between its turns a contestant idles for seconds; none of the others has to connect anew then. */
+const keepAliveTimeout = 600_000
 
 async function listen(): Promise<ServerSide> {
-  const server = createServer(respond).listen(0, '127.0.0.1')
+  const server = createServer({ keepAliveTimeout }, respond).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -37,7 +39,12 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
 }
 
 async function connect(address: string): Promise<ClientSide> {
-  const pool = new Pool(address, { connections, pipelining: 1 })
+  const pool = new Pool(address, {
+    connections,
+    pipelining: 1,
+    keepAliveTimeout,
+    keepAliveMaxTimeout: keepAliveTimeout
+  })
   return {
     async request(payload) {
       const { body } = await pool.request({ path: '/echo', method: 'POST', body: payload })
