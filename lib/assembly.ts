@@ -1,4 +1,4 @@
-/** The fragments of one message on their way to being whole. Exists only while a message is in pieces. */
+/** A message that arrives, in one frame or in fragments. An `Assembly` exists only while a message is in pieces. */
 
 import { MessageTooLargeError } from './errors.ts'
 import type { FrameReader } from './frame-reader.ts'
@@ -40,7 +40,26 @@ export class Assembly {
   }
 }
 
-/** @throws {MessageTooLargeError} */
-export function checkMessageBytes(bytes: number, maxMessageBytes: number): void {
+/**
+ * The message that the last frame of it makes whole: the only frame, or the last of `assembly`.
+ *
+ * @param inPlace a view that is valid only while the frame is dealt with will do
+ * @throws {MessageTooLargeError}
+ */
+export function wholeMessage(
+  reader: FrameReader,
+  assembly: Assembly | undefined,
+  limits: AssemblyLimits,
+  inPlace: boolean
+): Uint8Array {
+  if (assembly !== undefined) {
+    assembly.add(reader)
+    return assembly.join()
+  }
+  checkMessageBytes(reader.payloadLength, limits.maxMessageBytes)
+  return inPlace ? reader.viewPayload() : reader.takePayload()
+}
+
+function checkMessageBytes(bytes: number, maxMessageBytes: number): void {
   if (bytes > maxMessageBytes) throw new MessageTooLargeError(`a message of more than ${maxMessageBytes} bytes`)
 }

@@ -18,6 +18,11 @@ export interface Timed {
   onDeadline(): void
 }
 
+/** Time until an entry expires, at least 1 ms: 0 is for no deadline. */
+export function remainingMs({ deadlineMs }: Timed): number {
+  return Math.max(1, deadlineMs - performance.now())
+}
+
 /** The entries of one timeout, first to expire first. */
 export interface DeadlineList {
   readonly timeoutMs: number

@@ -155,7 +155,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
-    stream.receiveWindow = new ReceiveWindow(handler.outCapacity, session.receiveWindowBytes)
+    const { receiveWindowBytes, maxMessageBytes } = session
+    stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
     const sink = takesRequests ? this.#openRequests(session, handler, stream) : undefined
     if (!takesRequests) this.#endRequests(new ClosedError('the handler takes no requests'))

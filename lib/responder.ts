@@ -31,6 +31,8 @@ export interface ResponderPort {
   readonly remote: Remote
   /** Bytes of unread requests that this side holds for one stream. */
   readonly receiveWindowBytes: number
+  /** Bytes of one message that this side accepts. */
+  readonly maxMessageBytes: number
   /** Bytes of unread responses that the remote end holds for one stream. */
   readonly sendWindowBytes: number
   /** Bytes of one message that the remote end accepts. */
@@ -136,7 +138,8 @@ export class Responder implements Receiver, StreamOwner {
   ): void {
     const stream = this.#stream
     const { inCapacity, outCapacity } = definition
-    stream.receiveWindow = new ReceiveWindow(inCapacity, this.#port.receiveWindowBytes)
+    const { receiveWindowBytes, maxMessageBytes } = this.#port
+    stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
     let requests: Source<unknown> | null = null
     if (inCapacity > 0) {
       requests = new Source(definition.request)

@@ -5,9 +5,8 @@
  * feeds the slot (`Sink`). It writes its own frames when the outbox asks, and knows neither handlers nor values.
  */
 
-import { performance } from 'node:perf_hooks'
-import { Assembly, checkMessageBytes } from './assembly.ts'
-import type { DeadlineList, Timed } from './deadlines.ts'
+import { Assembly, wholeMessage } from './assembly.ts'
+import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
 import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'
 import type { FrameReader } from './frame-reader.ts'
@@ -50,7 +49,6 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #messageFlags = 0
   /** What stands behind the message in the slot: the end of the half, or an error. */
   #next: { readonly payload: Uint8Array; readonly flags: number } | undefined
-  #creditDue = false
   #resetDue: { readonly code: number; readonly text: string } | undefined
   #assembly: Assembly | undefined
   /** The responder told the initiator to stop: requests that are still on their way are dropped. */
@@ -77,7 +75,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   /** Puts a message into the slot, or behind the one that is in it. Whether there is credit the caller has asked. */
   sendMessage(payload: Uint8Array, flags = 0): void {
     if (!canSend(this.state)) return
-    if (this.#message !== undefined) {
+    // An error needs no credit: a message that waits for some amid its fragments gives way to it.
+    const passes = (flags & Flag.error) !== 0 && this.sendWindow?.isBlocked === true
+    if (this.#message !== undefined && !passes) {
       this.#next = { payload, flags }
       return
     }
@@ -104,9 +104,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   messageTaken(bytes: number): void {
-    if (this.receiveWindow?.take(bytes) !== true || this.#creditDue || !canReceive(this.state)) return
-    this.#creditDue = true
-    this.#port.offerControl(this)
+    if (this.receiveWindow?.take(bytes) === true && canReceive(this.state)) this.#port.offerControl(this)
   }
 
   /** The responder takes no more requests; its responses go on. */
@@ -141,9 +139,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const isLast = message.length - start <= fragmentBytes
     const end = isLast ? message.length : start + fragmentBytes
     this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
+    this.sendWindow?.write(end - start)
     if (!isLast) {
       this.#offset = end
-      return true
+      return this.sendWindow?.isBlocked !== true
     }
     this.#message = undefined
     if ((this.#messageFlags & Flag.end) !== 0) {
@@ -158,10 +157,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   writeControl(writer: FrameWriter): void {
-    if (this.#creditDue) {
-      this.#creditDue = false
-      this.receiveWindow?.grant(credit)
-      if (credit.messages > 0 && canReceive(this.state)) writer.credit(this.id, credit.messages, credit.bytes)
+    if (canReceive(this.state) && this.receiveWindow?.grant(credit) === true) {
+      writer.credit(this.id, credit.messages, credit.bytes)
     }
     if (this.#resetDue !== undefined) {
       writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
@@ -190,12 +187,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   /** A credit frame arrived. */
   onCredit(messages: number, bytes: number): void {
-    if (this.sendWindow === undefined || !canSend(this.state)) {
-      this.#port.ignoreFrame()
-      return
-    }
+    if (this.sendWindow === undefined || !canSend(this.state)) return this.#port.ignoreFrame()
     this.sendWindow.add(messages, bytes)
-    this.sink?.pump()
+    if (this.#message === undefined) this.sink?.pump()
+    // It may have waited for this amid its fragments. If it waits for its turn, it is not offered twice.
+    else if (!this.sendWindow.isBlocked) this.#port.offer(this)
   }
 
   /** A reset frame arrived. */
@@ -212,14 +208,17 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   #onPayload(reader: FrameReader, flags: number): void {
+    const more = (flags & Flag.more) !== 0
     if (this.#assembly === undefined) this.receiveWindow?.begin()
-    this.receiveWindow?.receive(reader.payloadLength)
-    if ((flags & Flag.more) !== 0) {
+    const isGrantDue = this.receiveWindow?.receive(reader.payloadLength, more) === true
+    if (more) {
       this.#assembly ??= new Assembly(this.#port)
       this.#assembly.add(reader)
+      if (isGrantDue) this.#port.offerControl(this)
       return
     }
-    const payload = this.#wholePayload(reader)
+    const payload = wholeMessage(reader, this.#assembly, this.#port, this.receiver?.readsInPlace === true)
+    this.#assembly = undefined
     const isEnd = (flags & Flag.end) !== 0
     if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
     // The state comes first: a handler that answers at once must find the half of its requests ended.
@@ -228,17 +227,6 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.receiver?.onMessage(payload)
     if (isEnd) this.receiver?.onEnd()
     if (closes) this.#closed(undefined)
-  }
-
-  #wholePayload(reader: FrameReader): Uint8Array {
-    const assembly = this.#assembly
-    if (assembly === undefined) {
-      checkMessageBytes(reader.payloadLength, this.#port.maxMessageBytes)
-      return this.receiver?.readsInPlace === true ? reader.viewPayload() : reader.takePayload()
-    }
-    assembly.add(reader)
-    this.#assembly = undefined
-    return assembly.join()
   }
 
   #onErrorPayload(reader: FrameReader): void {
@@ -269,7 +257,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#open = undefined
     this.state = 'open'
     // Most calls are written as they are made: then no clock need be read for how much of the time is left.
-    const leftMs = waited && open.timeoutMs > 0 ? Math.max(1, this.deadlineMs - performance.now()) : open.timeoutMs
+    const leftMs = waited && open.timeoutMs > 0 ? remainingMs(this) : open.timeoutMs
     writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
   }
 
@@ -290,9 +278,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   #closed(reason: unknown): void {
-    this.#message = this.#next = undefined
-    this.#assembly = undefined
-    this.#open = undefined
+    this.#message = this.#next = this.#assembly = this.#open = undefined
     this.#port.release(this)
     // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.
     this.owner?.onClosed(reason)

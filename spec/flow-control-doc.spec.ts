@@ -14,41 +14,43 @@ import { settled } from './support/until.ts'
 const page = markdownFile('docs/flow-control.md')
 const capacity = 4
 
+const kib = 1024
+
 /** Both ends of one direction of a stream, with the CREDIT frames between them. */
 class Direction {
   readonly messageBytes: number
   mayBegin = capacity
   bytesLeft = defaultLimits.streamWindowBytes
+  /** Of a message that is not whole. */
+  arrivedBytes = 0
   waiting = 0
   owed = 0
+  lentBytes = 0
   readonly onTheWay: { messages: number; bytes: number }[] = []
   readonly #send = new SendWindow(capacity, defaultLimits.streamWindowBytes)
-  readonly #receive = new ReceiveWindow(capacity, defaultLimits.streamWindowBytes)
+  readonly #receive = new ReceiveWindow(capacity, defaultLimits.streamWindowBytes, defaultLimits.maxMessageBytes)
 
   constructor(messageBytes: number) {
     this.messageBytes = messageBytes
   }
 
-  /** The window has no getters for its numbers: they are counted here, and `canSend` must agree. */
+  /** A message of one frame. */
   send(): void {
-    assert.equal(this.#send.canSend, true, 'a message without credit')
-    this.#send.take(this.messageBytes)
-    this.mayBegin--
-    this.bytesLeft -= this.messageBytes
-    this.#receive.begin()
-    this.#receive.receive(this.messageBytes)
-    this.waiting++
+    this.#frame(this.messageBytes)
+  }
+
+  fragments(): void {
+    this.#frame(fragmentBytes)
   }
 
   take(): void {
     this.waiting--
     this.owed++
+    const bytesOwed = this.owed * this.messageBytes - this.lentBytes
     if (!this.#receive.take(this.messageBytes)) return
-    const grant = { messages: 0, bytes: 0 }
-    this.#receive.grant(grant)
-    assert.deepEqual(grant, { messages: this.owed, bytes: this.owed * this.messageBytes })
+    this.lentBytes = 0
+    this.#grant(this.owed, bytesOwed)
     this.owed = 0
-    this.onTheWay.push(grant)
   }
 
   credit(): void {
@@ -59,31 +61,85 @@ class Direction {
     }
   }
 
-  /** The numbers as a row of the table has them. */
-  row(): number[] {
-    const onTheWay = this.onTheWay.reduce((sum, { messages }) => sum + messages, 0)
-    return [this.mayBegin, this.bytesLeft, this.waiting, this.owed, onTheWay]
+  /** The window has no getters for its numbers: what is counted here must be what it goes by. */
+  assertWindow(): void {
+    const mayGoOn = this.bytesLeft > 0
+    if (this.arrivedBytes > 0) assert.equal(this.#send.isBlocked, !mayGoOn)
+    else assert.equal(this.#send.canSend, this.mayBegin > 0 && mayGoOn)
   }
 
-  /** As far as the window allows: `mayBegin` and `bytesLeft` must be what it goes by. */
-  assertWindow(): void {
-    assert.equal(this.#send.canSend, this.mayBegin > 0 && this.bytesLeft > 0)
+  #frame(bytes: number): void {
+    if (this.arrivedBytes > 0) {
+      assert.equal(this.#send.isBlocked, false, 'a fragment without credit')
+    } else {
+      assert.equal(this.#send.canSend, true, 'a message without credit')
+      this.#send.take(this.messageBytes)
+      this.#receive.begin()
+      this.mayBegin--
+    }
+    this.#send.write(bytes)
+    this.bytesLeft -= bytes
+    this.arrivedBytes += bytes
+    const isWhole = this.arrivedBytes === this.messageBytes
+    if (this.#receive.receive(bytes, !isWhole)) this.#grant(0, 0)
+    if (!isWhole) return
+    this.arrivedBytes = 0
+    this.waiting++
   }
+
+  /** What is granted beyond what is owed is lent. */
+  #grant(messagesOwed: number, bytesOwed: number): void {
+    const grant = { messages: 0, bytes: 0 }
+    assert.equal(this.#receive.grant(grant), true)
+    assert.equal(grant.messages, messagesOwed)
+    this.lentBytes += grant.bytes - bytesOwed
+    assert.ok(this.lentBytes <= this.arrivedBytes)
+    this.onTheWay.push(grant)
+  }
+}
+
+function sum(direction: Direction, what: 'messages' | 'bytes'): number {
+  return direction.onTheWay.reduce((total, grant) => total + grant[what], 0)
+}
+
+/** What the columns of the tables say. */
+const columns: Readonly<Record<string, (direction: Direction) => number>> = {
+  'sender may send': ({ mayBegin }) => mayBegin,
+  "sender's bytes": ({ bytesLeft }) => bytesLeft,
+  "sender's KiB": ({ bytesLeft }) => bytesLeft / kib,
+  'KiB arrived in part': ({ arrivedBytes }) => arrivedBytes / kib,
+  'waiting at the consumer': ({ waiting }) => waiting,
+  owed: ({ owed }) => owed,
+  'KiB lent': ({ lentBytes }) => lentBytes / kib,
+  'on the way': (direction) => sum(direction, 'messages'),
+  'messages on the way': (direction) => sum(direction, 'messages'),
+  'KiB on the way': (direction) => sum(direction, 'bytes') / kib
+}
+
+/** Each message of the window is in one place, and so is each byte. */
+function assertAddsUp(direction: Direction, step: string): void {
+  const { mayBegin, bytesLeft, arrivedBytes, waiting, owed, lentBytes, messageBytes } = direction
+  const messages = mayBegin + (arrivedBytes > 0 ? 1 : 0) + waiting + owed + sum(direction, 'messages')
+  assert.equal(messages, capacity, `step ${step}: the messages do not add up`)
+  const held = arrivedBytes + (waiting + owed) * messageBytes - lentBytes
+  const bytes = bytesLeft + held + sum(direction, 'bytes')
+  assert.equal(bytes, defaultLimits.streamWindowBytes, `step ${step}: the bytes do not add up`)
 }
 
 function replay(heading: string, messageBytes: number): Direction {
   const direction = new Direction(messageBytes)
-  const [, , ...rows] = page.rows(heading)
+  const [header = [], , ...rows] = page.rows(heading)
+  const readings = header.slice(2).map((name) => columns[name] ?? assert.fail(`a column "${name}"`))
   for (const [step = '', event = '', ...numbers] of rows) {
     const [verb, times = '1'] = event.split(' ')
     for (let i = 0; i < Number(times); i++) {
-      if (verb === 'send' || verb === 'take' || verb === 'credit') direction[verb]()
+      if (verb === 'send' || verb === 'fragments' || verb === 'take' || verb === 'credit') direction[verb]()
       else assert.equal(verb, 'open')
     }
-    assert.deepEqual(numbers.map(Number), direction.row(), `step ${step}, ${event}`)
+    const expected = readings.map((reading) => reading(direction))
+    assert.deepEqual(numbers.map(Number), expected, `step ${step}, ${event}`)
     direction.assertWindow()
-    const total = direction.mayBegin + direction.waiting + direction.owed + (direction.row()[4] ?? 0)
-    assert.equal(total, capacity, `step ${step}: the window does not add up`)
+    assertAddsUp(direction, step)
   }
   assert.ok(rows.length > 4)
   return direction
@@ -95,9 +151,22 @@ describe('docs/flow-control.md', () => {
     assert.throws(() => direction.send(), /without credit/)
   })
 
-  it('has an example of overdraft whose every number the windows give', () => {
-    const direction = replay('Messages larger than the window', 1024 * 1024)
-    assert.throws(() => direction.send(), /without credit/)
+  it('has an example of large messages whose every number the windows give', () => {
+    const direction = replay('Messages larger than the window', 1024 * kib)
+    for (let i = 0; i < 4; i++) direction.fragments()
+    assert.throws(() => direction.fragments(), /without credit/)
+  })
+
+  it('tells how many CREDIT frames a large message costs on docs/protocol.md', () => {
+    const direction = new Direction(1024 * kib)
+    for (let i = 0; i < 16; i++) {
+      direction.fragments()
+      if (i < 15) direction.credit()
+    }
+    direction.take()
+    const lent = (direction.messageBytes - sum(direction, 'bytes')) / (128 * kib)
+    assert.deepEqual([lent, direction.onTheWay.length], [7, 1])
+    assert.match(markdownFile('docs/protocol.md').text, /costs seven that lend, 128 KiB each, and one when it is taken/)
   })
 
   it('says where the generator stands: at its fourth yield, and at its fifth once a value was taken', async () => {

@@ -155,9 +155,15 @@ describe('a session resets one stream and lives on', () => {
     await resetWith(1, ResetCode.flowControl, /window of 2/)
   })
 
-  it('one byte more than the window, once one message has overdrawn it', async () => {
+  it('one byte more than the window, once one frame has overdrawn it', async () => {
     await start({ limits: { streamWindowBytes: 10 } })
     peer.send(open(1, 3, 0), data(1, 0, Buffer.alloc(50)), data(1, 0, Buffer.alloc(1)))
+    await resetWith(1, ResetCode.flowControl, /window of 10/)
+  })
+
+  it('one fragment more than the window, of a message that began in it behind one that waits', async () => {
+    await start({ limits: { streamWindowBytes: 10 } })
+    peer.send(open(1, 3, 0), data(1), data(1, Flag.more), data(1, 0, Buffer.alloc(0)))
     await resetWith(1, ResetCode.flowControl, /window of 10/)
   })
 

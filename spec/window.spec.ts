@@ -1,25 +1,60 @@
-/** Credit arithmetic: two dimensions, one message of overdraft, and that batching grants never stalls anyone. */
+/** Credit arithmetic: two dimensions, one fragment of overdraft, what is lent, and that nobody waits for ever. */
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { maxCredit, ReceiveWindow, SendWindow } from '../lib/window.ts'
-import { oneOf, rounds, wholeBelow } from './support/random.ts'
+
+const overdrawn = { name: 'FlowControlError', message: 'more bytes than the window of 100 allows' }
 
 describe('SendWindow', () => {
-  it('lets a message pass only while both dimensions are above zero', () => {
+  it('lets a message begin only while both dimensions are above zero', () => {
     assert.equal(new SendWindow(1, 1).canSend, true)
     assert.equal(new SendWindow(0, 100).canSend, false)
     assert.equal(new SendWindow(1, 0).canSend, false)
   })
 
-  it('may be overdrawn in bytes by one message, which must be paid back', () => {
+  it('may be overdrawn in bytes by one frame, which must be paid back', () => {
     const window = new SendWindow(10, 100)
     window.take(1000)
-    assert.equal(window.canSend, false)
+    window.write(1000)
+    assert.deepEqual([window.canSend, window.isBlocked], [false, false])
     window.add(1, 900)
     assert.equal(window.canSend, false)
     window.add(0, 1)
     assert.equal(window.canSend, true)
+  })
+
+  it('blocks a message after the fragment that used up the bytes, however many messages are left', () => {
+    const window = new SendWindow(10, 100)
+    window.take(300)
+    const blocked: boolean[] = [window.isBlocked]
+    for (const bytes of [60, 60]) {
+      window.write(bytes)
+      blocked.push(window.isBlocked)
+    }
+    window.add(0, 20)
+    blocked.push(window.isBlocked)
+    window.add(0, 1)
+    blocked.push(window.isBlocked)
+    assert.deepEqual(blocked, [false, false, true, true, false])
+  })
+
+  it('lets a message that has begun go on without credit for messages', () => {
+    const window = new SendWindow(1, 100)
+    window.take(300)
+    window.write(99)
+    assert.deepEqual([window.canSend, window.isBlocked], [false, false])
+  })
+
+  it('lets what was not taken pass by: the payload of a call, an error', () => {
+    const window = new SendWindow(1, 100)
+    window.write(1000)
+    assert.deepEqual([window.canSend, window.isBlocked], [true, false])
+    window.take(0)
+    window.write(0)
+    window.write(1000)
+    window.add(1, 0)
+    assert.deepEqual([window.canSend, window.isBlocked], [true, false])
   })
 
   it('counts messages of no bytes', () => {
@@ -38,6 +73,11 @@ describe('SendWindow', () => {
     assert.throws(() => new SendWindow(1, 1).add(0, maxCredit), beyond)
     assert.throws(() => new SendWindow(1, 1).add(Number.MAX_SAFE_INTEGER, 1), beyond)
     new SendWindow(0, 0).add(maxCredit, maxCredit)
+    const amid = new SendWindow(1, maxCredit)
+    amid.take(1000)
+    amid.write(400)
+    amid.add(0, 400)
+    assert.throws(() => amid.add(0, 1), beyond)
   })
 })
 
@@ -54,19 +94,29 @@ describe('ReceiveWindow', () => {
 
   it('refuses the first message that begins with no bytes left, and not the one that overdraws', () => {
     const window = new ReceiveWindow(10, 100)
+    for (const bytes of [99, 5000]) {
+      window.begin()
+      window.receive(bytes)
+    }
     window.begin()
-    window.receive(99)
-    window.begin()
-    window.receive(5000)
-    const error = { name: 'FlowControlError', message: 'more bytes than the window of 100 allows' }
-    assert.throws(() => window.begin(), error)
+    assert.throws(() => window.receive(0), overdrawn)
   })
 
-  it('counts all fragments of a message as the one that began', () => {
-    const window = new ReceiveWindow(1, 100)
+  it('refuses the first fragment with no bytes left, also of a message that has begun', () => {
+    const window = new ReceiveWindow(10, 100)
     window.begin()
-    for (let i = 0; i < 10; i++) window.receive(50)
+    window.receive(99, true)
+    window.receive(50, true)
+    assert.throws(() => window.receive(1), overdrawn)
+  })
+
+  it('counts all fragments of a message as one', () => {
+    const window = new ReceiveWindow(1, 1000)
+    window.begin()
+    for (let i = 0; i < 9; i++) assert.equal(window.receive(50, true), false)
+    window.receive(50)
     assert.equal(window.take(500), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 500 })
   })
 
   it('takes nothing of a window of no messages', () => {
@@ -109,12 +159,122 @@ describe('ReceiveWindow', () => {
     assert.equal(bytes.take(1), true)
   })
 
-  it('grants what was taken, all of it, once', () => {
+  it('grants what was taken, all of it, once, and nothing before it is due', () => {
     const window = new ReceiveWindow(8, 1000)
-    arrive(window, 3)
-    arrive(window, 4)
-    assert.deepEqual(granted(window), { messages: 2, bytes: 7 })
-    assert.deepEqual(granted(window), { messages: 0, bytes: 0 })
+    for (const bytes of [3, 4, 5]) arrive(window, bytes)
+    assert.equal(granted(window), undefined)
+    assert.equal(arrive(window, 6), true)
+    assert.equal(arrive(window, 7), false, 'a grant is already due')
+    assert.deepEqual(granted(window), { messages: 5, bytes: 25 })
+    assert.equal(granted(window), undefined)
+  })
+})
+
+describe('a ReceiveWindow that lends', () => {
+  /** A message whose fragments of 100 bytes arrive in a window of 4 messages and 1000 bytes. */
+  function amid(fragments: number, window = new ReceiveWindow(4, 1000)): ReceiveWindow {
+    window.begin()
+    for (let i = 1; i < fragments; i++) assert.equal(window.receive(100, true), false, `fragment ${i}`)
+    return window
+  }
+
+  it('grants the bytes of a message that is still arriving, half a window at a time, and no message', () => {
+    const window = amid(5)
+    for (let i = 0; i < 3; i++) {
+      assert.equal(window.receive(100, true), true)
+      assert.deepEqual(granted(window), { messages: 0, bytes: 500 })
+      for (let fragment = 1; fragment < 5; fragment++) assert.equal(window.receive(100, true), false)
+    }
+  })
+
+  it('counts what was taken towards the half as well', () => {
+    const window = new ReceiveWindow(4, 1000)
+    arrive(window, 200)
+    amid(2, window)
+    assert.equal(window.receive(100, true), false)
+    assert.equal(window.receive(100, true), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 500 })
+  })
+
+  it('grants less at once when the sender has run dry', () => {
+    const window = new ReceiveWindow(4, 1000)
+    window.begin()
+    window.receive(300)
+    window.begin()
+    window.receive(600)
+    window.begin()
+    assert.equal(window.receive(99, true), false)
+    assert.equal(window.receive(1, true), false, 'two messages wait')
+    assert.equal(window.take(300), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 300 })
+    assert.equal(window.take(600), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 700 })
+    const tiny = new ReceiveWindow(4, 10)
+    tiny.begin()
+    assert.equal(tiny.receive(100, true), true)
+    assert.deepEqual(granted(tiny), { messages: 0, bytes: 100 })
+  })
+
+  it('grants what it lent only once: the rest when the message is taken', () => {
+    const window = amid(5)
+    window.receive(100, true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 500 })
+    window.receive(450, true)
+    window.receive(70)
+    assert.equal(window.take(1020), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 520 })
+  })
+
+  it('grants a message of no further bytes when all of them were lent', () => {
+    const window = new ReceiveWindow(1, 100)
+    window.begin()
+    assert.equal(window.receive(200, true), true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 200 })
+    window.receive(0)
+    assert.equal(window.take(200), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 0 })
+  })
+
+  it('lends nothing while a whole message waits, and all that arrived as soon as none does', () => {
+    const window = new ReceiveWindow(4, 1000)
+    window.begin()
+    window.receive(10)
+    amid(10, window)
+    assert.equal(window.receive(100, true), false)
+    assert.equal(window.take(10), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 1010 })
+    assert.equal(window.receive(500, true), true)
+  })
+
+  it('never lends the last fragment: a message that became whole before its grant was written waits to be taken', () => {
+    const window = amid(5)
+    assert.equal(window.receive(100, true), true)
+    window.receive(100)
+    assert.equal(granted(window), undefined)
+    assert.equal(window.take(600), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 600 })
+  })
+
+  it('lends no more of the largest message than the window does not carry', () => {
+    const window = new ReceiveWindow(4, 100, 150)
+    window.begin()
+    assert.equal(window.receive(60, true), true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 51 })
+    // 91 are left for the other 90, so that an empty last fragment may still come.
+    assert.equal(window.receive(90, true), false)
+    window.receive(0)
+    window.begin()
+    assert.equal(window.receive(1, true), false)
+    assert.throws(() => window.receive(1), overdrawn)
+  })
+
+  it('lends nothing where the window holds every message', () => {
+    const window = new ReceiveWindow(4, 100, 99)
+    window.begin()
+    assert.equal(window.receive(98, true), false)
+    window.receive(1)
+    window.take(99)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 99 })
   })
 })
 
@@ -125,138 +285,7 @@ function arrive(window: ReceiveWindow, bytes: number): boolean {
   return window.take(bytes)
 }
 
-function granted(window: ReceiveWindow): { messages: number; bytes: number } {
+function granted(window: ReceiveWindow): { messages: number; bytes: number } | undefined {
   const credit = { messages: -1, bytes: -1 }
-  window.grant(credit)
-  return credit
+  return window.grant(credit) ? credit : undefined
 }
-
-/** A sender and a receiver with a network between them that delivers in order, but whenever it likes. */
-class Pair {
-  readonly #send: SendWindow
-  readonly #receive: ReceiveWindow
-  readonly #capacityMessages: number
-  readonly #capacityBytes: number
-  readonly #fragments: { bytes: number; first: boolean; last: number }[] = []
-  readonly #credits: { messages: number; bytes: number }[] = []
-  readonly #queue: number[] = []
-  #grantDue = false
-  /** Sent and not granted back, as the sender's own account would have it. */
-  #outstanding = { messages: 0, bytes: 0 }
-  #lastSentBytes = 0
-  delivered = 0
-
-  constructor(messages: number, bytes: number) {
-    this.#capacityMessages = messages
-    this.#capacityBytes = bytes
-    this.#send = new SendWindow(messages, bytes)
-    this.#receive = new ReceiveWindow(messages, bytes)
-  }
-
-  send(bytes: number, fragments: number): void {
-    if (!this.#send.canSend) return
-    this.#send.take(bytes)
-    this.#outstanding.messages++
-    this.#outstanding.bytes += bytes
-    this.#lastSentBytes = bytes
-    for (let i = 0; i < fragments; i++) {
-      const size =
-        i < fragments - 1 ? Math.floor(bytes / fragments) : bytes - (fragments - 1) * Math.floor(bytes / fragments)
-      this.#fragments.push({ bytes: size, first: i === 0, last: i === fragments - 1 ? bytes : -1 })
-    }
-  }
-
-  /** One fragment arrives. */
-  deliver(): void {
-    const fragment = this.#fragments.shift()
-    if (fragment === undefined) return
-    // Throws when the receiver counts otherwise than the sender.
-    if (fragment.first) this.#receive.begin()
-    this.#receive.receive(fragment.bytes)
-    if (fragment.last >= 0) this.#queue.push(fragment.last)
-  }
-
-  take(): void {
-    const bytes = this.#queue.shift()
-    if (bytes === undefined) return
-    this.delivered++
-    if (this.#receive.take(bytes)) this.#grantDue = true
-  }
-
-  /** The receiver writes the grant that is due. */
-  writeCredit(): void {
-    if (!this.#grantDue) return
-    this.#grantDue = false
-    const credit = { messages: 0, bytes: 0 }
-    this.#receive.grant(credit)
-    this.#credits.push(credit)
-  }
-
-  readCredit(): void {
-    const credit = this.#credits.shift()
-    if (credit === undefined) return
-    this.#send.add(credit.messages, credit.bytes)
-    this.#outstanding.messages -= credit.messages
-    this.#outstanding.bytes -= credit.bytes
-  }
-
-  check(): void {
-    const { messages, bytes } = this.#outstanding
-    assert.ok(messages <= this.#capacityMessages, `${messages} messages of ${this.#capacityMessages} are outstanding`)
-    const overdraft = bytes - this.#capacityBytes
-    assert.ok(overdraft < Math.max(1, this.#lastSentBytes), `${overdraft} bytes over, by more than the last message`)
-    assert.ok(messages >= 0 && bytes >= 0, 'more was granted than sent')
-    // The consumer waits, nothing is on its way: then somebody can go on.
-    const nothingUnderWay = this.#queue.length + this.#fragments.length + this.#credits.length === 0
-    if (nothingUnderWay) assert.ok(this.#send.canSend || this.#grantDue, 'both sides wait for ever')
-  }
-}
-
-describe('a pair of windows', () => {
-  it('never exceeds its capacity, overdraws by one message at most, and never stalls', () => {
-    rounds(300, (random) => {
-      const capacity = oneOf(random, [1, 2, 3, 5, 64, 1000])
-      const bytes = oneOf(random, [1, 2, 100, 4096, 262144])
-      const pair = new Pair(capacity, bytes)
-      const largest = oneOf(random, [1, 10, 5000, 600_000])
-      const weights = Array.from({ length: 5 }, () => random())
-      for (let step = 0; step < 600; step++) {
-        const action = weights.map((weight) => weight * random())
-        switch (action.indexOf(Math.max(...action))) {
-          case 0:
-            pair.send(wholeBelow(random, largest), 1 + wholeBelow(random, 3))
-            break
-          case 1:
-            pair.deliver()
-            break
-          case 2:
-            pair.take()
-            break
-          case 3:
-            pair.writeCredit()
-            break
-          default:
-            pair.readCredit()
-        }
-        pair.check()
-      }
-    })
-  })
-
-  it('moves any number of messages while the consumer takes them, whatever the capacity', () => {
-    rounds(40, (random) => {
-      const pair = new Pair(oneOf(random, [1, 2, 7, 64]), oneOf(random, [1, 50, 4096]))
-      for (let message = 0; message < 300; message++) {
-        const before = pair.delivered
-        pair.send(wholeBelow(random, 200), 1 + wholeBelow(random, 2))
-        pair.deliver()
-        pair.deliver()
-        pair.take()
-        pair.writeCredit()
-        pair.readCredit()
-        assert.equal(pair.delivered, before + 1)
-        pair.check()
-      }
-    })
-  })
-})

@@ -13,6 +13,7 @@ const local = 'https://node-2:9000'
 const host = 'https://node-1:9000'
 const secret = 'correct horse battery staple'
 const noBytes = new Uint8Array()
+const large = new Uint8Array(150_000).fill(7)
 const openOf = (streamId: number, handler: number, text: string, flags = 0x10) =>
   ({
     type: 1,
@@ -43,6 +44,9 @@ describe('a peer written from docs/protocol.md', () => {
       for await (const request of requests as AsyncIterable<Uint8Array>) text += Buffer.from(request)
       yield Buffer.from(text)
     })
+    manager.handle(rawStreaming('large', 0, 2), function* () {
+      yield large
+    })
     server = createServer((socket) => manager.incomingConn(duplexConn(socket))).listen(0, '127.0.0.1')
     await once(server, 'listening')
   })
@@ -68,7 +72,7 @@ describe('a peer written from docs/protocol.md', () => {
     assert.ok(table.type === 7)
     assert.deepEqual(
       table.entries.map(({ id }) => id),
-      ['echo', 'fail', 'count', 'join']
+      ['echo', 'fail', 'count', 'join', 'large']
     )
     return peer
   }
@@ -126,6 +130,30 @@ describe('a peer written from docs/protocol.md', () => {
     assert.equal(await settled(() => pulls), 3)
     peer.send({ type: 4, flags: 0, streamId: 1, code: 1, text: '' })
     await until(() => manager.stats().connections[0]?.session?.runningHandlers === 0, 'the handler has ended')
+    await peer.close()
+  })
+
+  it('gets a message larger than its window a fragment at a time, as it lends bytes and no messages', async () => {
+    const peer = await session()
+    peer.send(openOf(1, 4, ''))
+    // Its window is 1000 bytes, and one frame may overdraw it.
+    let [arrived, left] = [0, 1000]
+    for (;;) {
+      const frame = await peer.next()
+      assert.ok(frame.type === 2 && frame.streamId === 1)
+      arrived += frame.payload.length
+      left -= frame.payload.length
+      if (frame.flags === 0) break
+      assert.deepEqual([frame.flags, frame.payload.length], [0x20, 65_536])
+      // What it was overdrawn by does not let it go on; one byte more does.
+      peer.send({ type: 3, flags: 0, streamId: 1, messages: 0, bytes: -left }, { type: 5, flags: 0, token: arrived })
+      assert.deepEqual(await peer.next(), { type: 6, flags: 0, token: arrived })
+      peer.send({ type: 3, flags: 0, streamId: 1, messages: 0, bytes: 1 })
+      left = 1
+    }
+    assert.equal(arrived, large.length)
+    peer.send({ type: 3, flags: 0, streamId: 1, messages: 1, bytes: 1000 - left })
+    assert.deepEqual(await peer.next(), { type: 2, flags: 0x90, streamId: 1, payload: noBytes })
     await peer.close()
   })
 

@@ -129,6 +129,7 @@ export function windowFacts(fact: Fact): void {
   }
 
   byteFacts(fact)
+  fragmentFacts(fact)
   bulkFacts(fact)
 }
 
@@ -153,7 +154,7 @@ function byteFacts(fact: Fact): void {
   )
 
   fact(
-    'a window of many messages is bounded by its bytes: one message may overdraw it, no second follows',
+    'a window of many messages is bounded by its bytes: one frame may overdraw it, no second follows',
     async (link) => {
       const source = new Counted(large)
       const feed = streaming<void, never, Uint8Array>('feed', { inCapacity: 0, outCapacity: 64 })
@@ -179,6 +180,55 @@ function byteFacts(fact: Fact): void {
       let count = 0
       for await (const value of down) assert.equal(value[0], count++)
       assert.equal(count, large.length)
+    },
+    { limits }
+  )
+}
+
+function fragmentFacts(fact: Fact): void {
+  const windowBytes = 64 * 1024
+  const limits = { streamWindowBytes: windowBytes }
+  const sizes = [0, 1, windowBytes, windowBytes + 1, 16 * windowBytes, 0, 2 * windowBytes, 300_000, 16 * windowBytes]
+
+  for (const capacity of [1, 65_535]) {
+    fact(
+      `messages of no bytes and of many windows pass, ${capacity} ahead, both ways at once, and requests between them`,
+      async (link) => {
+        const both = streaming<void, Uint8Array, Uint8Array>('both', { inCapacity: capacity, outCapacity: capacity })
+        link.responder.handle(both, (_, requests) => requests)
+        link.responder.handle('echo', (payload) => payload)
+        await link.known()
+        const stream = link.peer.newStream(both)
+        const sent = stream.sink(sizes.map((size) => pattern(size)))
+        const got: number[] = []
+        for await (const value of stream) {
+          assert.equal(Buffer.compare(value, pattern(value.length)), 0)
+          got.push(value.length)
+          await link.peer.request('echo', Uint8Array.of(1))
+        }
+        await sent
+        assert.deepEqual(got, sizes)
+      },
+      { limits }
+    )
+  }
+
+  fact(
+    'a large message that waits for credit holds up no request, and passes as soon as the one before it is taken',
+    async (link) => {
+      const feed = streaming<void, never, Uint8Array>('feed', { inCapacity: 0, outCapacity: 4 })
+      const source = new Counted([pattern(1000), pattern(16 * windowBytes), pattern(2000)])
+      link.responder.handle(feed, () => source)
+      link.responder.handle('echo', (payload) => payload)
+      await link.known()
+      const stream = link.peer.newStream(feed)
+      await until(() => source.pulls === 2, 'the large one has begun')
+      await link.peer.request('echo', Uint8Array.of(1))
+      assert.equal(await settled(() => source.pulls), 2)
+      for (const size of [1000, 16 * windowBytes, 2000]) {
+        assert.equal((await stream.responses.next()).value?.length, size)
+      }
+      assert.equal((await stream.responses.next()).done, true)
     },
     { limits }
   )
