@@ -5,13 +5,14 @@
  */
 
 import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
 import type { DeadlineQueue } from './deadlines.ts'
 import { printable } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'
 import { FrameReader } from './frame-reader.ts'
 import type { LocalHandlers, RemoteHandlers } from './handlers.ts'
 import type { KeepAlive } from './keepalive.ts'
-import { type Limits, turnBytes } from './options.ts'
+import { type Limits, loopBytes, turnBytes } from './options.ts'
 import { Responder, type ResponderPort } from './responder.ts'
 import type { SessionControl } from './session-control.ts'
 import type { SessionCounts } from './stats.ts'
@@ -36,6 +37,8 @@ export interface DispatchInit {
   readonly waitingControl: () => number
   /** Whether the session takes new streams, refuses them, or is over. */
   readonly state: () => 'starting' | 'ready' | 'draining' | 'ended'
+  /** Resolves when what a turn gave rise to is on its way. */
+  readonly turnEnd: () => Promise<void>
   /** The remote's whole first handler table, or a later addition, has arrived. */
   readonly onTable: () => void
   readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
@@ -44,6 +47,8 @@ export interface DispatchInit {
 export class Dispatch {
   readonly #init: DispatchInit
   readonly #reader = new FrameReader()
+  /** When to let the event loop go round, in bytes received. */
+  #yieldAtBytes = loopBytes
   /** Of `turnBytes`, over all batches of the turn. */
   #turnLeftBytes = turnBytes
   /** When this turn's opens arrived, of `performance.now()`; 0 until there is one. */
@@ -54,15 +59,27 @@ export class Dispatch {
   }
 
   /**
-   * A batch has arrived; `dispatchTurn` deals with its frames.
+   * Deals with a batch, in turns: at once if it is a small one, else the promise resolves when it is done.
    *
-   * @throws {ProtocolError} when it is empty, or its checksum does not match
+   * @throws {ProtocolError} naming what the peer did wrong; later it is what the promise rejects with
    */
-  onBatch(batch: Uint8Array): void {
+  onBatch(batch: Uint8Array): Promise<void> | undefined {
     const { counts, checksum } = this.#init
     counts.batchesIn++
     counts.bytesIn += batch.length
     this.#reader.load(batch, checksum)
+    const isTurnOver = this.#dispatchTurn()
+    if (isTurnOver || counts.bytesIn >= this.#yieldAtBytes) return this.#dispatchRest(isTurnOver)
+    return undefined
+  }
+
+  async #dispatchRest(isTurnOver: boolean): Promise<void> {
+    const { counts, turnEnd } = this.#init
+    for (let more = isTurnOver; more; more = this.#dispatchTurn()) await turnEnd()
+    if (counts.bytesIn < this.#yieldAtBytes) return
+    // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
+    await setImmediate()
+    this.#yieldAtBytes = counts.bytesIn + loopBytes
   }
 
   /**
@@ -71,7 +88,7 @@ export class Dispatch {
    *
    * @throws {ProtocolError} naming what the peer did wrong
    */
-  dispatchTurn(): boolean {
+  #dispatchTurn(): boolean {
     const { counts, state } = this.#init
     const reader = this.#reader
     const start = reader.position

@@ -12,7 +12,7 @@ export interface Limits {
   maxMessageBytes: number
   /** Fragments of one message. More resets the stream. Default 4096. */
   maxFragments: number
-  /** Bytes a stream may hold for a consumer that has not taken them; one message may overdraw it. Default 256 KiB. */
+  /** Bytes that may be on their way or wait for the consumer, in each direction of a stream. A larger message passes all the same, a window at a time. Default 256 KiB. */
   streamWindowBytes: number
   /** Calls of one peer that may run here at once, single requests and streams together. One more is refused. Default 100 000. */
   maxInboundStreams: number
@@ -101,6 +101,8 @@ export const batchBytes = 64 * 1024
  * next: so the remote end works on the first answers while this one makes the last. Smaller turns cost more than they gain.
  */
 export const turnBytes = 16 * 1024
+/** After so many bytes from one conn the event loop goes round, so that bulk holds up neither timers nor other conns. */
+export const loopBytes = 64 * 1024
 /** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */
 export const fragmentBytes = 64 * 1024
 /** The largest message of a conn that peers may send here: a full batch that one more frame of any kind overshot. */

@@ -97,6 +97,7 @@ export class Session implements StreamPort, ResponderPort {
       running: this.#running,
       waitingControl: () => wire.outbox.waitingControl,
       state: () => this.#state,
+      turnEnd: () => wire.outbox.turnEnd(),
       onTable: () => this.#onTable(),
       onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
     })
@@ -219,13 +220,13 @@ export class Session implements StreamPort, ResponderPort {
   // What arrives, beside what the dispatch deals with
 
   async #read(): Promise<void> {
-    const { inbound, outbox } = this.#init.wire
+    const { inbound } = this.#init.wire
     for (;;) {
       const { done, value } = await inbound.next()
       if (this.#state === 'ended') return
       if (done === true) break
-      this.#dispatch.onBatch(value)
-      while (this.#dispatch.dispatchTurn()) await outbox.turnEnd()
+      const rest = this.#dispatch.onBatch(value)
+      if (rest !== undefined) await rest
     }
     this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
   }

@@ -5,7 +5,7 @@ import { afterEach, describe, it } from 'node:test'
 import { rawSingle } from '../lib/definition.ts'
 import { Flag, type Frame, FrameType } from '../lib/frame.ts'
 import { entryOf } from '../lib/handlers.ts'
-import { turnBytes } from '../lib/options.ts'
+import { loopBytes, turnBytes } from '../lib/options.ts'
 import { RawPeer } from './support/raw-peer.ts'
 import { until } from './support/until.ts'
 
@@ -72,5 +72,27 @@ describe('a turn', () => {
     // One more turn of the event loop, in which the rest would be dealt with.
     await new Promise(setImmediate)
     assert.ok(batchesAtCall.length > 0 && batchesAtCall.length <= turnBytes / payload.length, `${batchesAtCall.length}`)
+  })
+})
+
+describe('bulk from one conn', () => {
+  afterEach(() => peer.stop())
+
+  it('lets the event loop go round after 64 KiB and what the batch overshot, so that timers and other conns have their turn', async () => {
+    await start()
+    let loops = 0
+    let isOver = false
+    const goRound = () => {
+      loops++
+      if (!isOver) setImmediate(goRound)
+    }
+    setImmediate(goRound)
+    // All of it is there at once: a conn in memory hands it out without going round.
+    for (let i = 0; i < 8; i++)
+      peer.send(...opens().map((open, at) => ({ ...open, streamId: 1 + 2 * (i * count + at) })))
+    await until(() => peer.of(FrameType.data).length === 8 * count, 'all are answered')
+    isOver = true
+    const batch = count * payload.length
+    assert.ok(loops >= Math.floor((8 * batch) / (loopBytes + batch)), `${loops} loops`)
   })
 })
