@@ -7,7 +7,7 @@
 
 import { Assembly, wholeMessage } from './assembly.ts'
 import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
-import { ClosedError, type Delivery, GridError, ProtocolError } from './errors.ts'
+import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from './errors.ts'
 import { Flag, FrameType, ResetCode } from './frame.ts'
 import type { FrameReader } from './frame-reader.ts'
 import type { FrameWriter } from './frame-writer.ts'
@@ -45,6 +45,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   readonly #port: StreamPort
   #open: OpenRequest | undefined
   #message: Uint8Array | undefined
+  #messageBytes = 0
   #offset = 0
   #messageFlags = 0
   /** What stands behind the message in the slot: the end of the half, or an error. */
@@ -82,6 +83,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       return
     }
     this.#message = payload
+    this.#messageBytes = payload.length
     this.#offset = 0
     this.#messageFlags = flags
     this.#port.offer(this)
@@ -135,6 +137,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   writeData(writer: FrameWriter): boolean {
     const message = this.#message
     if (message === undefined) return false
+    // Whose memory it is may have given it away since.
+    if (message.length !== this.#messageBytes) {
+      const error = new CodecError('the memory of a message was given away', { delivery: this.delivery })
+      this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
+      return false
+    }
     const start = this.#offset
     const isLast = message.length - start <= fragmentBytes
     const end = isLast ? message.length : start + fragmentBytes
