@@ -78,8 +78,8 @@ export const defaultReconnect: Readonly<ReconnectOptions> = Object.freeze({
 export const defaultRequestTimeoutMs = 60_000
 /** Time `close()` lets running calls end in when it names no `timeout`, in ms. */
 export const defaultCloseTimeoutMs = 10_000
-/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. 16 halves the rate of small messages, 512 gains little for one direction. */
-export const defaultCapacity = 64
+/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. Against 128, 64 costs 15 % of the rate of small messages, 16 two thirds; 512 gains in two-way streams only. */
+export const defaultCapacity = 128
 /** The HTTP path of the upgrade. It names the protocol version. */
 export const defaultPath = '/grid/v1'
 /** The WebSocket subprotocol, RFC 6455 section 1.9. */

@@ -55,7 +55,7 @@ interface StreamingCodecs<Payload, Req, Res> {
   readonly request?: Codec<Req>
   /** How responses travel. Default msgpack. */
   readonly response?: Codec<Res>
-  /** Responses that may be sent ahead of the consumer. Default 64. */
+  /** Responses that may be sent ahead of the consumer. Default 128. */
   readonly outCapacity?: number
 }
 
@@ -64,7 +64,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
   ([Req] extends [never]
     ? { readonly inCapacity: 0 }
     : {
-        /** Requests that may be sent ahead of the handler, at least 1. Default 64. */
+        /** Requests that may be sent ahead of the handler, at least 1. Default 128. */
         readonly inCapacity?: number
       })
 

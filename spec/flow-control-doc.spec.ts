@@ -196,16 +196,16 @@ describe('docs/flow-control.md', () => {
       if (!receive.take(100)) continue
       frames++
       receive.grant(grant)
-      assert.equal(grant.messages, 32)
+      assert.equal(grant.messages, 64)
     }
-    assert.equal(frames, 10)
-    assert.match(page.text, /one CREDIT frame for 32 messages/)
+    assert.equal(frames, 5)
+    assert.match(page.text, /one CREDIT frame for 64 messages/)
   })
 
   it('names the sizes and defaults that the code has', () => {
     assert.equal(batchBytes, 64 * 1024)
     assert.equal(fragmentBytes, 64 * 1024)
-    assert.equal(defaultCapacity, 64)
+    assert.equal(defaultCapacity, 128)
     assert.equal(defaultLimits.streamWindowBytes, 256 * 1024)
     assert.equal(maxConnMessageBytes({ maxMetadataBytes: 0 }), 144 * 1024)
     assert.equal(defaultLimits.maxMessageBytes, 16 * 1024 * 1024)
