@@ -1,0 +1,103 @@
+/** The two halves of a stream by themselves: a producer into its slot, a message to its consumer. */
+
+import type { Producer, SinkPort } from '../../../lib/sink.ts'
+import type { SendWindow } from '../../../lib/window.ts'
+import type { Library } from '../library.ts'
+import { keep, type Piece, type Run } from '../piece.ts'
+
+const payload = new Uint8Array(64)
+const capacity = 64
+const windowBytes = 256 * 1024
+
+function itself(value: Uint8Array): Uint8Array {
+  return value
+}
+
+/** A stream whose slot is always empty and whose consumer grants at once. */
+class OpenPort implements SinkPort {
+  readonly canTake = true
+  readonly ended: Promise<void>
+  readonly sendEnd: () => void
+  readonly #window: SendWindow
+
+  constructor(window: SendWindow) {
+    this.#window = window
+    let end = () => {}
+    this.ended = new Promise((resolve) => {
+      end = resolve
+    })
+    this.sendEnd = end
+  }
+
+  sendMessage(message: Uint8Array): void {
+    keep(message)
+    this.#window.add(1, message.length)
+  }
+
+  sendFailed(error: unknown): void {
+    throw error
+  }
+}
+
+async function sinkOf(library: Library, produce: (count: number) => Producer<Uint8Array>): Promise<Run> {
+  const [{ Sink }, { SendWindow }] = [await library('sink'), await library('window')]
+  return (count) => {
+    const window = new SendWindow(capacity, windowBytes)
+    const port = new OpenPort(window)
+    new Sink(port, window, itself).attach(produce(count))
+    return port.ended
+  }
+}
+
+function* plain(count: number): Generator<Uint8Array> {
+  for (let i = 0; i < count; i++) yield payload
+}
+
+async function* awaited(count: number): AsyncGenerator<Uint8Array> {
+  for (let i = 0; i < count; i++) yield payload
+}
+
+/** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
+async function sourceOf(library: Library, ahead: number): Promise<Run> {
+  const [{ Source }, { bytes }] = [await library('source'), await library('index')]
+  const source = new Source(bytes)
+  source.bind({ messageTaken: keep, sourceStopped: keep })
+  if (ahead === 0) {
+    return async (count) => {
+      for (let i = 0; i < count; i++) {
+        const next = source.next()
+        source.onMessage(payload)
+        keep(await next)
+      }
+    }
+  }
+  return async (count) => {
+    for (let done = 0; done < count; done += ahead) {
+      for (let i = 0; i < ahead; i++) source.onMessage(payload)
+      for (let i = 0; i < ahead; i++) keep(await source.next())
+    }
+  }
+}
+
+export const halves: readonly Piece[] = [
+  {
+    name: 'sink-plain',
+    operation: 'pull a value of a plain generator into the slot',
+    prepare: (library) => sinkOf(library, plain)
+  },
+  {
+    name: 'sink-async',
+    operation: 'pull a value of an async generator into the slot',
+    prepare: (library) => sinkOf(library, awaited)
+  },
+  {
+    name: 'source-waiting',
+    operation: 'hand a message to a consumer that waits for it',
+    prepare: (library) => sourceOf(library, 0)
+  },
+  {
+    name: 'source-ahead',
+    operation: 'queue a message and let the consumer take it, 32 at a time',
+    prepare: (library) => sourceOf(library, 32)
+  }
+]

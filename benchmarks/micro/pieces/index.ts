@@ -1,0 +1,22 @@
+/** All pieces, in the order of the table: from bytes up to whole calls. */
+
+import type { Piece } from '../piece.ts'
+import { calls } from './calls.ts'
+import { codecs } from './codecs.ts'
+import { frames } from './frames.ts'
+import { halves } from './halves.ts'
+import { outboxes } from './outboxes.ts'
+import { rulers } from './rulers.ts'
+import { tables } from './tables.ts'
+import { windows } from './windows.ts'
+
+export const pieces: readonly Piece[] = [
+  ...frames,
+  ...windows,
+  ...tables,
+  ...outboxes,
+  ...halves,
+  ...codecs,
+  ...calls,
+  ...rulers
+]

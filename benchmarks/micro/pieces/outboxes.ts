@@ -1,0 +1,40 @@
+/** From a sender that has a frame to a batch that the conn has pulled. */
+
+import type { FrameWriter } from '../../../lib/frame-writer.ts'
+import type { Sender } from '../../../lib/outbox.ts'
+import type { Library } from '../library.ts'
+import { keep, type Piece, type Run } from '../piece.ts'
+
+const payload = new Uint8Array(64)
+
+/** Has one data frame to write whenever it is asked. */
+class OneFrame implements Sender {
+  dataQueued = false
+  controlQueued = false
+
+  writeData(writer: FrameWriter): boolean {
+    writer.data(0, 100_001, payload, 0, payload.length)
+    return false
+  }
+
+  writeControl(): void {}
+}
+
+async function offerAndPull(library: Library, perBatch: number): Promise<Run> {
+  const { Outbox } = await library('outbox')
+  const outbox = new Outbox()
+  const senders = Array.from({ length: perBatch }, () => new OneFrame())
+  return async (count) => {
+    for (let done = 0; done < count; done += perBatch) {
+      const pulled = outbox.next()
+      for (const sender of senders) outbox.offer(sender)
+      keep(await pulled)
+    }
+  }
+}
+
+export const outboxes: readonly Piece[] = [1, 64].map((perBatch) => ({
+  name: `outbox-${perBatch}`,
+  operation: `offer a frame of 64 B, ${perBatch} to a batch, and pull the batch`,
+  prepare: (library) => offerAndPull(library, perBatch)
+}))

@@ -1,0 +1,97 @@
+/**
+ * One process of the flatness benchmark: requests over one connection, while so many other things are there.
+ *
+ * Both ends of everything are in this process, over WebSockets on loopback. Arguments: connections, open streams,
+ * handlers, and whether the requests go over one connection or are spread over all.
+ */
+
+import { createServer } from 'node:http'
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { ConnDialer, Connection, Manager } from '../../lib/index.ts'
+import { measureBytes } from '../micro/measure.ts'
+import { serveCommands } from './commands.ts'
+import { auth, dialedName, echoes, grid, listen, logger } from './grid.ts'
+
+export interface Round {
+  /** CPU per request, in microseconds. */
+  readonly us: number
+  readonly fullCollections: number
+}
+
+const [connectionCount = 1, streamCount = 0, handlerCount = 1, spread = 0] = process.argv.slice(2).map(Number)
+const callers = 64
+const payload = new Uint8Array(512).fill(7)
+const echo = 'echo'
+const open: unknown[] = []
+
+const urls = new Map<string, string>()
+const dialer: ConnDialer = (name, options) => grid.connectWS()(urls.get(name) ?? name, options)
+const hub = 'http://hub:1'
+const names = Array.from({ length: connectionCount }, (_, index) => dialedName(hub, index))
+for (const name of names) await startLeaf(name)
+const manager = new grid.Manager({ local: hub, hosts: names, auth, logger, dialer })
+await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
+const [first] = manager.connections as [Connection]
+for (let i = 0; i < streamCount; i++) await openStream()
+
+async function startLeaf(name: string): Promise<Manager> {
+  const server = createServer()
+  urls.set(name, await listen(server))
+  const leaf = new grid.Manager({ local: name, hosts: [hub], auth, logger })
+  // The one that is called is the last to be found.
+  for (let i = 1; i < handlerCount; i++) leaf.handle(`handler-${i}`, (bytes) => bytes)
+  leaf.handle(echo, async (bytes) => bytes)
+  leaf.handle(echoes, (_none, requests) => requests)
+  leaf.attach(server)
+  return leaf
+}
+
+async function openStream(): Promise<void> {
+  const stream = first.newStream(echoes)
+  open.push(stream)
+  await stream.send(payload)
+  await stream.responses.next()
+}
+
+async function request(count: number): Promise<void> {
+  const connections = spread === 1 ? manager.connections : [first]
+  let left = count
+  const caller = async (index: number) => {
+    const connection = connections[index % connections.length] as Connection
+    while (left-- > 0) {
+      const answer = await connection.request(echo, payload)
+      if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)))
+}
+
+/** Collections of all garbage so far: each costs as much as some thousand requests. */
+let fullCollections = 0
+const observer = new PerformanceObserver((list) => {
+  for (const { detail } of list.getEntries() as (PerformanceEntry & { detail: { kind: number } })[]) {
+    if (detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR) fullCollections++
+  }
+})
+observer.observe({ entryTypes: ['gc'] })
+
+const commands = {
+  /** What `count` requests cost, of both ends together. */
+  async round(count: number): Promise<Round> {
+    fullCollections = 0
+    const before = process.cpuUsage()
+    await request(count)
+    const { user, system } = process.cpuUsage(before)
+    // Observers are told of a collection a turn later.
+    await turn()
+    return { us: (user + system) / count, fullCollections }
+  },
+  /** Bytes that one request makes, of both ends together. */
+  async bytes(): Promise<number> {
+    const { heap, buffers } = await measureBytes(request, 10_000)
+    return heap + buffers
+  }
+}
+export type FlatCommands = typeof commands
+serveCommands(commands)

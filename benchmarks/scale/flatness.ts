@@ -1,0 +1,103 @@
+/**
+ * The cost of a request as the number of connections, of open idle streams and of registered handlers grows 10 and 100
+ * times: it should not change.
+ *
+ * Each case is a process of its own, both ends in it, 64 callers with 512 B. CPU is the median, and the least, of rounds
+ * that are interleaved between all cases, in three processes each; full GCs are collections of all garbage per round, and
+ * explain most of what differs. Bytes are exact, see `micro/measure.ts`.
+ */
+
+import { countOf, optionsOf } from '../micro/arguments.ts'
+import { allocationFlags } from '../micro/measure.ts'
+import { median, number, table } from '../micro/table.ts'
+import { CommandedProcess } from './commands.ts'
+import type { FlatCommands, Round } from './flat-load.ts'
+
+const given = optionsOf({ rounds: '4', requests: '20000' })
+const rounds = countOf('rounds', given.rounds)
+const requests = countOf('requests', given.requests)
+
+const warmUpRounds = 5
+const generations = 3
+
+interface Case {
+  readonly connections: number
+  readonly streams: number
+  readonly handlers: number
+  /** The callers use all connections, not one. */
+  readonly spread?: boolean
+}
+
+const base: Case = { connections: 1, streams: 100, handlers: 10 }
+const cases: readonly Case[] = [
+  base,
+  { ...base, connections: 10 },
+  { ...base, connections: 100 },
+  { ...base, streams: 1_000 },
+  { ...base, streams: 10_000 },
+  { ...base, handlers: 100 },
+  { ...base, handlers: 1_000 },
+  { ...base, connections: 10, spread: true },
+  { ...base, connections: 100, spread: true }
+]
+
+function start({ connections, streams, handlers, spread }: Case, flags: readonly string[]) {
+  const args = [connections, streams, handlers, spread === true ? 1 : 0].map(String)
+  return new CommandedProcess<FlatCommands>(new URL('./flat-load.ts', import.meta.url), args, flags)
+}
+
+/** One generation of processes: what V8 makes of the code differs from process to process. */
+async function addRounds(results: readonly Round[][], generation: number): Promise<void> {
+  const processes = cases.map((each) => start(each, []))
+  for (let round = 1 - warmUpRounds; round <= rounds; round++) {
+    console.error(`processes ${generation} of ${generations}, ${round < 1 ? 'warm-up' : `round ${round} of ${rounds}`}`)
+    for (const [index, process] of processes.entries()) {
+      const result = await process.ask('round', requests)
+      if (round > 0) results[index]?.push(result)
+    }
+  }
+  await Promise.all(processes.map((process) => process.stop()))
+}
+
+async function bytesOf(each: Case): Promise<number> {
+  console.error(`memory: ${JSON.stringify(each)}`)
+  const process = start(each, allocationFlags)
+  await process.ask('round', requests)
+  const bytes = await process.ask('bytes')
+  await process.stop()
+  return bytes
+}
+
+const results: Round[][] = cases.map(() => [])
+for (let generation = 1; generation <= generations; generation++) await addRounds(results, generation)
+const bytes: number[] = []
+for (const each of cases) bytes.push(await bytesOf(each))
+
+const least = (all: readonly number[]) => Math.min(...all)
+const cpu = results.map((all) => all.map(({ us }) => us))
+const [first = []] = cpu
+const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
+  const all = cpu[index] as number[]
+  const ratios = [median(all) / median(first), least(all) / least(first)].map((ratio) => ratio.toFixed(2))
+  const collections = (results[index] as Round[]).reduce((sum, { fullCollections }) => sum + fullCollections, 0)
+  return [
+    connections,
+    number(streams),
+    number(handlers),
+    spread === true ? 'all' : 'one',
+    median(all).toFixed(1),
+    least(all).toFixed(1),
+    ratios.join(', '),
+    (collections / all.length).toFixed(1),
+    number(bytes[index] as number)
+  ]
+})
+console.log(
+  `64 callers, 512 B echoed, ${rounds * generations} rounds of ${number(requests)} requests, both ends in one process`
+)
+console.log(
+  table(
+    ['connections', 'open streams', 'handlers', 'used', 'us of CPU', 'least', 'to the first', 'full GCs', 'B'],
+    rows
+  )
+)

@@ -1,0 +1,54 @@
+/** Many managers in one process, each with one connection to the same hub: the other ends of the hub's connections. */
+
+import { createServer } from 'node:http'
+import type { ConnDialer, Manager } from '../../lib/index.ts'
+import { serveCommands } from './commands.ts'
+import { auth, dialedName, dialingName, grid, listen, logger } from './grid.ts'
+import { memoryNow } from './memory.ts'
+
+const managers: Manager[] = []
+
+interface Growth {
+  /** The name of the hub. */
+  readonly hub: string
+  /** Where the hub listens; undefined where the hub dials. */
+  readonly hubUrl?: string
+  readonly count: number
+}
+
+interface Leaf {
+  readonly name: string
+  /** Where it listens; undefined where it dials. */
+  readonly url?: string
+}
+
+async function grow({ hub, hubUrl, count }: Growth): Promise<Leaf[]> {
+  const added: Leaf[] = []
+  for (let i = 0; i < count; i++) {
+    const index = managers.length
+    const name = hubUrl === undefined ? dialedName(hub, index) : dialingName(hub, index)
+    const dialer: ConnDialer = (_name, options) => grid.connectWS()(hubUrl ?? '', options)
+    const manager = new grid.Manager({ local: name, hosts: [hub], auth, logger, dialer })
+    manager.handle('echo', (payload) => payload)
+    managers.push(manager)
+    if (hubUrl !== undefined) {
+      added.push({ name })
+    } else {
+      const server = createServer()
+      manager.attach(server)
+      added.push({ name, url: await listen(server) })
+    }
+  }
+  return added
+}
+
+const commands = {
+  grow,
+  memory: memoryNow,
+  /** Resolves when each has its connection. */
+  async connected() {
+    await Promise.all(managers.map(({ connections }) => connections[0]?.waitForConnect()))
+  }
+}
+export type LeafCommands = typeof commands
+serveCommands(commands)

@@ -1,0 +1,89 @@
+/**
+ * A mesh of 32 managers in one process: each connected to each other one over loopback, 496 connections, one socket each.
+ *
+ * Every manager then calls every other one. Memory is that of both ends of each connection.
+ */
+
+import { createServer } from 'node:http'
+import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+import { countOf, optionsOf } from '../micro/arguments.ts'
+import { number, table } from '../micro/table.ts'
+import { auth, countsOf, grid, isIdle, listen, logger } from './grid.ts'
+import { held, memoryNow, mib, perThing } from './memory.ts'
+
+const size = countOf('managers', optionsOf({ managers: '32' }).managers)
+const pairs = (size * (size - 1)) / 2
+
+const sockets = { accepted: 0, open: new Set<Socket>() }
+const servers = Array.from({ length: size }, () => createServer())
+const hosts: string[] = []
+for (const server of servers) {
+  server.on('connection', (socket) => {
+    sockets.accepted++
+    sockets.open.add(socket)
+    socket.on('close', () => sockets.open.delete(socket))
+  })
+  hosts.push(await listen(server))
+}
+
+const before = await memoryNow()
+const cpuBefore = process.cpuUsage()
+const startMs = performance.now()
+const managers = hosts.map((local, index) => {
+  const manager = new grid.Manager({ local, hosts, auth, logger })
+  manager.handle('who', () => Buffer.from(manager.local))
+  const server = servers[index]
+  if (server !== undefined) manager.attach(server)
+  return manager
+})
+const connections = managers.flatMap((manager) => manager.connections)
+await Promise.all(connections.map((connection) => connection.waitForConnect()))
+const connectMs = performance.now() - startMs
+const { user, system } = process.cpuUsage(cpuBefore)
+const after = await memoryNow()
+
+const callMs = performance.now()
+for (const connection of connections) {
+  const answer = Buffer.from(await connection.request('who')).toString()
+  if (answer !== connection.host) throw new Error(`${connection.host} answered as ${answer}`)
+}
+const callsMs = performance.now() - callMs
+/** Both ends of each are in this process. */
+const socketEnds = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
+const accepted = { ever: sockets.accepted, open: sockets.open.size }
+const reconnects = managers
+  .flatMap((manager) => manager.stats().connections)
+  .filter((each) => each.reconnects > 0).length
+if (!managers.map(countsOf).every(isIdle)) throw new Error('streams or handlers are left')
+
+const closeMs = performance.now()
+await Promise.all(managers.map((manager) => manager.close()))
+const closedMs = performance.now() - closeMs
+await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+// A server counts a socket out a moment before the socket says that it is closed.
+await delay(100)
+
+console.log(`${size} managers in one process, connected each to each over WebSockets, with a shared secret`)
+console.log(
+  table(
+    ['what', 'figure'],
+    [
+      ['connections', `${connections.length / 2} of ${pairs}`],
+      ['sockets accepted ever, open now', `${accepted.ever}, ${accepted.open}`],
+      ['socket ends in this process', `${socketEnds}, two for each`],
+      ['connections that were made twice', reconnects],
+      ['time until all are connected', `${number(connectMs)} ms, ${number((user + system) / 1000)} ms of CPU`],
+      ['time per connection', `${number(connectMs / pairs)} ms`],
+      ['heap and external, all', mib(held(after) - held(before))],
+      ['heap and external, per connection (both ends)', `${number(held(perThing(before, after, pairs)))} B`],
+      ['resident memory, per connection (both ends)', `${number(perThing(before, after, pairs).resident)} B`],
+      [`${connections.length} calls, each to each, one after the other`, `${number(callsMs)} ms`],
+      ['time to close all', `${number(closedMs)} ms`],
+      ['sockets left', sockets.open.size]
+    ]
+  )
+)
+const exact = accepted.ever === pairs && accepted.open === pairs && socketEnds === 2 * pairs && sockets.open.size === 0
+if (!exact) throw new Error(`there must be exactly ${pairs} sockets, one for each pair, and none at the end`)
+process.exit()

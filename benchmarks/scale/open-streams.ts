@@ -1,0 +1,57 @@
+/**
+ * 10,000 two-way streams open at once on one connection: a message goes each way on each, all stay open, all end.
+ *
+ * The two ends are two processes. When all have ended nothing may be left at either.
+ */
+
+import { countOf, optionsOf } from '../micro/arguments.ts'
+import { number, table } from '../micro/table.ts'
+import { countsOf } from './grid.ts'
+import { held, memoryNow, mib, perThing } from './memory.ts'
+import { assertIdle, connectEnds, endEchoes, openEchoes } from './near.ts'
+
+const count = countOf('streams', optionsOf({ streams: '10000' }).streams)
+const ends = await connectEnds()
+
+// Once before, so that code and tables are there and only the streams are counted.
+await endEchoes(await openEchoes(ends, count))
+await assertIdle(ends)
+const before = { near: await memoryNow(), far: await ends.far.ask('memory') }
+
+const startMs = performance.now()
+const streams = await openEchoes(ends, count)
+const openMs = performance.now() - startMs
+const open = { near: await memoryNow(), far: await ends.far.ask('memory') }
+const counts = { near: countsOf(ends.manager), far: await ends.far.ask('counts') }
+if (
+  counts.near.outboundStreams !== count ||
+  counts.far.inboundStreams !== count ||
+  counts.far.runningHandlers !== count
+)
+  throw new Error(`not all are open: ${JSON.stringify(counts)}`)
+
+const endStartMs = performance.now()
+await endEchoes(streams)
+const endMs = performance.now() - endStartMs
+await assertIdle(ends)
+streams.length = 0
+const after = { near: await memoryNow(), far: await ends.far.ask('memory') }
+
+console.log(`${number(count)} two-way streams open at once on one connection, default limits`)
+console.log(
+  `opened, with a message each way on each: ${number(openMs)} ms (${number((openMs / count) * 1000)} us each)`
+)
+console.log(`ended, seen by both ends: ${number(endMs)} ms; streams, handlers and queues left: 0`)
+console.log(
+  table(
+    ['end', 'before', 'all open', 'after', 'per open stream'],
+    (['near', 'far'] as const).map((end) => [
+      end === 'near' ? 'initiator' : 'responder',
+      mib(held(before[end])),
+      mib(held(open[end])),
+      mib(held(after[end])),
+      `${number(held(perThing(before[end], open[end], count)))} B`
+    ])
+  )
+)
+await ends.close()
