@@ -86,7 +86,7 @@ describe('the package', () => {
     const kinds = new Set(packed.map((path) => path.split('/')[0]))
     assert.deepEqual([...kinds].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json'].sort())
     assert.ok(packed.filter((path) => path.startsWith('dist/')).every((path) => /\.(js|d\.ts)$/.test(path)))
-    assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => path.endsWith('.md')))
+    assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => /\.(md|svg)$/.test(path)))
     for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)
   })
 

@@ -18,7 +18,8 @@ import { markdownFile, root } from './support/markdown.ts'
 const run = promisify(execFile)
 const readme = markdownFile('README.md')
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
-const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(root, 'docs')).map((name) => `docs/${name}`)]
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
 const example = readme.code('ts').find((code) => code.includes("from 'it-grid'")) ?? ''
 
 async function freePort(): Promise<string> {

@@ -198,7 +198,7 @@ describe('types', () => {
   it('are checked by tsc; definitions are plain frozen data at run time', () => {
     assert.deepEqual(
       [walk.kind, walk.id, walk.inCapacity, walk.outCapacity, chat.inCapacity, chat.outCapacity, lock.kind],
-      ['streaming', 'walk', 0, 32, 64, 64, 'single']
+      ['streaming', 'walk', 0, 32, 128, 128, 'single']
     )
     for (const definition of [lock, ping, walk, chat]) assert.ok(Object.isFrozen(definition))
   })
