@@ -33,6 +33,9 @@ export class FrameReader {
   /** Of ping and pong. */
   token = 0
   #batch: Buffer = noBytes
+  /** What the batch is a view of, and where it begins there: to ask a view for it is a call of C++. */
+  #memory: ArrayBufferLike = noBytes.buffer
+  #offset = 0
   #length = 0
   #at = 0
   #payloadStart = 0
@@ -46,7 +49,9 @@ export class FrameReader {
    * @throws {ProtocolError} when the batch is empty, or its checksum does not match
    */
   load(batch: Uint8Array, checksum: boolean): void {
-    this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(batch.buffer, batch.byteOffset, batch.byteLength)
+    this.#memory = batch.buffer
+    this.#offset = batch.byteOffset
+    this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(this.#memory, this.#offset, batch.length)
     this.#length = batch.length
     this.#at = 0
     if (checksum) {
@@ -68,6 +73,7 @@ export class FrameReader {
     if (this.#at === this.#length) {
       // An idle conn must not keep the last batch alive.
       this.#batch = noBytes
+      this.#memory = noBytes.buffer
       return false
     }
     const head = this.#batch[this.#at++] as number
@@ -139,12 +145,11 @@ export class FrameReader {
     const start = this.#payloadStart
     const end = this.#payloadEnd
     const length = end - start
-    const { buffer, byteOffset } = this.#batch
-    if (byteOffset + end === buffer.byteLength && length * 2 >= buffer.byteLength) {
-      return new Uint8Array(buffer, byteOffset + start, length)
-    }
+    const memory = this.#memory
+    const arrived = new Uint8Array(memory, this.#offset + start, length)
+    if (this.#offset + end === memory.byteLength && length * 2 >= memory.byteLength) return arrived
     const payload = allocatePayload(length)
-    payload.set(new Uint8Array(buffer, byteOffset + start, length))
+    payload.set(arrived)
     return payload
   }
 
