@@ -15,17 +15,19 @@ import { ClosedError, DisconnectedError, errorText, RejectedError } from './erro
 import type { Established } from './establish.ts'
 import type { GridStream } from './grid-stream.ts'
 import type { Logger } from './logger.ts'
-import { defaultCloseTimeoutMs, maxDraining, type ReconnectOptions } from './options.ts'
+import type { ReconnectOptions } from './options.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
-import { Session } from './session.ts'
+import type { Session } from './session.ts'
 import type { SessionEnd } from './session-end.ts'
-import { addTotals, type ConnectionStats, newTotals } from './stats.ts'
+import { Sessions } from './sessions.ts'
+import type { ConnectionStats } from './stats.ts'
 
 export interface ConnectionInit {
   readonly host: string
   /** Whether this side dials. */
   readonly dials: boolean
-  readonly dial: (host: string, signal: AbortSignal) => Promise<Established>
+  /** Makes a conn to the host; it `renews` the session that there is, or starts from nothing. */
+  readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
 }
@@ -40,17 +42,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   readonly #closing = new AbortController()
   #state: ConnectionState = 'idle'
   #sinceMs = Date.now()
-  #session: Session | undefined
-  /** Sessions that take no new calls but still end their running ones. */
-  readonly #draining = new Set<Session>()
+  readonly #sessions: Sessions
   #redialTimer: NodeJS.Timeout | undefined
-  #readyTimer: NodeJS.Timeout | undefined
-  #expiryTimer: NodeJS.Timeout | undefined
   #readyAtMs = 0
   #instance: string | undefined
   #lastError: Error | undefined
-  #sessions = 0
-  readonly #totals = newTotals()
+  #readyCount = 0
   readonly #waiters: ReadyWaiters
 
   /** @internal made by the manager */
@@ -61,8 +58,16 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#backoff = new Backoff(init.reconnect)
     this.#dialLog = new DialLog(init.host, init.logger)
     this.#waiters = new ReadyWaiters(init.host)
+    const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
+    this.#sessions = new Sessions({
+      host: init.host,
+      logger: init.logger,
+      renew: init.dials ? renew : undefined,
+      onReady: (session) => this.#onReady(session),
+      onLost: (end, arriving) => this.#onLost(end, arriving)
+    })
     const port: CallPort = {
-      usableSession: () => this.#usableSession(),
+      usableSession: () => this.#sessions.usable,
       notConnectedError: () => this.#notConnectedError(),
       waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)
     }
@@ -123,18 +128,15 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   /** What goes over the live conn and has gone over all before. Plain data, cheap to take. */
   stats(): ConnectionStats {
-    const live = this.#session?.stats()
-    const totals = { ...this.#totals }
-    for (const counted of [live, ...[...this.#draining].map((session) => session.stats())]) addTotals(totals, counted)
     return {
       host: this.host,
       state: this.#state,
       since: this.#sinceMs,
       dials: this.#init.dials,
       instance: this.#instance,
-      reconnects: Math.max(0, this.#sessions - 1),
-      session: live,
-      totals
+      reconnects: Math.max(0, this.#readyCount - 1),
+      session: this.#sessions.stats(),
+      totals: this.#sessions.totals()
     }
   }
 
@@ -145,25 +147,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     else this.#setState('waiting')
   }
 
-  /** @internal a conn to the host has shaken hands: the newest one wins */
+  /** @internal a conn to the host has shaken hands */
   adopt(established: Established): void {
-    const session: Session = new Session({
-      ...established,
-      onReady: () => this.#onReady(session),
-      onDraining: (end) => this.#onDraining(session, end),
-      onEnd: (end) => this.#onEnd(session, end)
-    })
-    if (this.#state === 'closed') return session.end({ reason: 'shutdown', text: 'closed' })
-    const previous = this.#session
-    this.#session = session
-    if (previous !== undefined) this.#replace(previous, session)
-    if (this.#state !== 'connecting') this.#setState('connecting')
-    for (const timer of [this.#redialTimer, this.#readyTimer, this.#expiryTimer]) clearTimeout(timer)
-    this.#readyTimer = setTimeout(
-      () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
-      Math.max(0, established.deadlineMs - performance.now())
-    ).unref()
-    session.start()
+    clearTimeout(this.#redialTimer)
+    const renews = this.#sessions.adopt(established)
+    if (this.#state === 'closed') this.#sessions.drain({ reason: 'shutdown', text: 'closed' }, 0)
+    else if (!renews) this.#setState('connecting')
   }
 
   /** @internal no new calls; running ones may end within `graceMs` */
@@ -171,16 +160,15 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#state !== 'closed') {
       this.#setState('closed', end.text)
       this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${end.text}`))
-      for (const timer of [this.#redialTimer, this.#readyTimer, this.#expiryTimer]) clearTimeout(timer)
+      clearTimeout(this.#redialTimer)
       this.#waiters.settle({ reason: this.#notConnectedError() })
     }
-    const sessions = [this.#session, ...this.#draining].filter((session) => session !== undefined)
-    await Promise.all(sessions.map((session) => session.drain(end, graceMs)))
+    await this.#sessions.drain(end, graceMs)
   }
 
   #dial(): void {
     this.#setState('connecting')
-    this.#init.dial(this.host, this.#closing.signal).then(
+    this.#init.dial(this.host, this.#closing.signal, false).then(
       (established) => this.adopt(established),
       (error) => this.#onDialFailed(error)
     )
@@ -200,67 +188,25 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   #onReady(session: Session): void {
-    if (session !== this.#session) return
-    clearTimeout(this.#readyTimer)
     this.#readyAtMs = performance.now()
-    this.#sessions++
+    this.#readyCount++
     this.#lastError = undefined
-    const { instance, identity } = session.remote
+    const { instance, address } = session.remote
     const previous = this.#instance
     this.#instance = instance
-    this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${session.remote.address})`)
+    this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`)
     this.#setState('connected')
     if (previous !== undefined && previous !== instance) this.#tell('restart', { instance, previous })
     this.#waiters.settle({ session })
-    // Last, for it may be the end of the session; and a listener above may have ended it already.
-    if (session === this.#session) this.#endWhenExpired(session, identity.expiresAt)
   }
 
-  #onDraining(session: Session, end: SessionEnd): void {
-    this.#draining.add(session)
-    const [oldest] = this.#draining
-    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
-    this.#leave(session, end)
-  }
-
-  #onEnd(session: Session, end: SessionEnd): void {
-    this.#draining.delete(session)
-    addTotals(this.#totals, session.stats())
-    if (end.reason !== 'shutdown') this.#init.logger.info(`disconnected from ${this.host}: ${end.text}`)
-    this.#leave(session, end)
-  }
-
-  /** `session` takes no new calls; if it was the one that did, the next is made. */
-  #leave(session: Session, { reason, text, cause }: SessionEnd): void {
-    if (session !== this.#session) return
-    this.#session = undefined
-    for (const timer of [this.#readyTimer, this.#expiryTimer]) clearTimeout(timer)
+  /** No session takes calls any more; unless another one is arriving, the next is made. */
+  #onLost({ reason, text, cause }: SessionEnd, arriving: boolean): void {
     this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
     this.#lastError = new DisconnectedError(reason, text, { cause })
-    this.#redialLater(text)
-  }
-
-  #replace(previous: Session, session: Session): void {
-    const restarted = previous.remote.instance !== session.remote.instance
-    const text = restarted ? 'another instance of the host has connected' : 'the host has connected anew'
-    this.#init.logger.warn(`the conn to ${this.host} is replaced by a newer one: ${text}`)
-    previous.end({ reason: 'replaced', text })
-  }
-
-  #endWhenExpired(session: Session, expiresAt: number | undefined): void {
-    if (expiresAt === undefined) return
-    const expire = () => {
-      const leftMs = expiresAt - Date.now()
-      if (leftMs > 0) this.#expiryTimer = setTimeout(expire, Math.min(leftMs, 2 ** 31 - 1)).unref()
-      else session.drain({ reason: 'expired', text: 'the identity of the peer has expired' }, defaultCloseTimeoutMs)
-    }
-    expire()
-  }
-
-  #usableSession(): Session | undefined {
-    const session = this.#session
-    return session?.usable === true ? session : undefined
+    if (arriving) this.#setState('connecting', text)
+    else this.#redialLater(text)
   }
 
   #notConnectedError(): Error {
@@ -274,7 +220,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
-    const session = this.#usableSession()
+    const session = this.#sessions.usable
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.#notConnectedError())
     return this.#waiters.wait(deadlineMs, signal, () => this.#lastError)

@@ -20,6 +20,10 @@ import type { SessionInit } from './session.ts'
 export type Established = Omit<SessionInit, 'onReady' | 'onDraining' | 'onEnd'> & {
   /** When the session must be ready, of `performance.now()`. */
   readonly deadlineMs: number
+  /** It takes the place of a session that is to end its calls beside it. */
+  readonly renews: boolean
+  /** When the identity of either side ends, as far as this side knows; ms since the epoch. */
+  readonly renewBefore: number | undefined
 }
 
 export interface EstablisherInit {
@@ -61,15 +65,15 @@ export class Establisher {
     this.#closing.abort(new ClosedError('the manager is closed'))
   }
 
-  /** Makes a conn to `host` and shakes hands. */
-  async dial(host: string, signal: AbortSignal): Promise<Established> {
+  /** Makes a conn to `host` and shakes hands; it `renews` the session that there is. */
+  async dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
     const { dialer, path, limits } = this.#init
     const deadline = new Deadline(performance.now() + limits.handshakeTimeoutMs, limits.handshakeTimeoutMs, signal)
     try {
       const dialing = dialer(host, { signal: deadline.signal, path, maxConnMessageBytes: maxConnMessageBytes(limits) })
       const wire = new OpenConn(await orAbort(dialing, deadline.signal))
       try {
-        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host })
+        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
         return this.#established(wire, 'dialer', result, deadline.atMs)
       } catch (error) {
         wire.close('the handshake failed')
@@ -110,10 +114,11 @@ export class Establisher {
   }
 
   #established(wire: OpenConn, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
-    const { host, instance, identity, limits: remoteLimits, checksum } = result
+    const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
     const { limits, keepAlive, handlers } = this.#init
     const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
-    return { wire, role, remote, remoteLimits, limits, keepAlive, handlers, checksum, deadlineMs }
+    const session = { wire, role, remote, remoteLimits, limits, keepAlive, handlers, checksum }
+    return { ...session, deadlineMs, renews, renewBefore }
   }
 }
 

@@ -8,14 +8,13 @@
 import { randomBytes } from 'node:crypto'
 import type { Auth, AuthContext, Identity } from './auth.ts'
 import type { Conn } from './conn.ts'
-import { errorText, HandshakeError, RejectedError, type RejectReason } from './errors.ts'
+import { errorText, HandshakeError, RejectedError } from './errors.ts'
+import { type Refusal, refusalFor, refusalOf, untrusted } from './handshake-refusal.ts'
 import {
   announcedLimits,
   badLimit,
   commonVersion,
   encodeHello,
-  type Hello,
-  handshakeReasons,
   helloKinds,
   instanceBytes,
   maxProofBytes,
@@ -33,6 +32,7 @@ import {
 } from './hello.ts'
 import type { Limits } from './options.ts'
 
+export type { Refusal } from './handshake-refusal.ts'
 export type { RemoteLimits } from './hello.ts'
 
 /** The conn, as far as a handshake needs it. */
@@ -66,11 +66,10 @@ export interface HandshakeResult {
   identity: Identity
   limits: RemoteLimits
   checksum: boolean
-}
-
-export interface Refusal {
-  reason: RejectReason
-  message: string
+  /** The dialer has a session already, which is to end its calls beside this one. */
+  renews: boolean
+  /** When the identity of either side ends, as far as this side knows; ms since the epoch. */
+  renewBefore: number | undefined
 }
 
 /** 16 random bytes that tell this run of a server from the one before it. */
@@ -84,10 +83,13 @@ export function newInstance(): Uint8Array {
  * @throws {RejectedError} when the listener refused; `authFailed` when it did so without proving itself
  * @throws {HandshakeError} when the listener is not who was dialed, or broke the protocol
  */
-export async function dialHandshake(init: HandshakeInit & { remote: string }): Promise<HandshakeResult> {
-  const { remote, auth } = init
+export async function dialHandshake(
+  init: HandshakeInit & { remote: string; renews?: boolean }
+): Promise<HandshakeResult> {
+  const { remote, auth, renews = false } = init
   try {
-    const hello = encodeHello(helloKinds.hello, { ...challengeOf(init), host: init.local, remote })
+    const opening = { ...challengeOf(init), host: init.local, remote, ...(renews ? { renews } : {}) }
+    const hello = encodeHello(helloKinds.hello, opening)
     send(init, hello)
     const answer = await receive(init)
     if (answer[0] === helloKinds.reject) throw untrusted(remote, readReject(answer))
@@ -100,14 +102,15 @@ export async function dialHandshake(init: HandshakeInit & { remote: string }): P
     const verdict = await receive(init)
     const verify = (proof: Uint8Array) =>
       step(init.signal, () => auth.verify({ ...context, prover: 'listener' }, proof))
-    if (verdict[0] === helloKinds.reject) throw await refusalOf(init, remote, readReject(verdict), verify)
+    if (verdict[0] === helloKinds.reject) throw await refusalOf(init.signal, remote, readReject(verdict), verify)
     const accept = readAccept(verdict)
     const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
     // Recomputed from what the proofs cover: the ACCEPT itself is not covered by them.
     const version = commonVersion(challenge.versions)
     if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
     if (accept.host !== remote) throw new HandshakeError(`the listener says it is ${accept.host}`)
-    return resultOf(init, remote, version, challenge, identity)
+    const ownExpiry = accept.lifetimeMs === undefined ? undefined : Date.now() + accept.lifetimeMs
+    return resultOf(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
   } catch (error) {
     throw located(init, `with ${remote}`, error)
   }
@@ -137,13 +140,14 @@ export async function listenHandshake(
     )
     const ownProof = await prove(init, { ...context, prover: 'listener' })
     const version = commonVersion(hello.versions)
-    const refusal = refusalFor(init, hello, version) ?? init.admit(hello.host, hexOf(hello.instance))
+    const refusal = refusalFor(init.local, hello, version) ?? init.admit(hello.host, hexOf(hello.instance))
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
       throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
     }
-    send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof }))
+    const lifetime = lifetimeOf(identity)
+    send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
     return resultOf(init, hello.host, version, hello, identity)
   } catch (error) {
     if (!(error instanceof RejectedError) && !init.signal.aborted) {
@@ -167,62 +171,25 @@ function contextOf({ local, conn, signal }: HandshakeInit, remote: string, trans
   return { local, remote, transcript, conn, signal }
 }
 
-function refusalFor(init: HandshakeInit, hello: Hello, version: number): Refusal | undefined {
-  if (version === 0) {
-    const theirs = hello.versions.join(', ')
-    const ours = supportedVersions.join(', ')
-    const message = `no common protocol version: ${hello.host} speaks ${theirs}, ${init.local} speaks ${ours}`
-    return { reason: 'unsupportedVersion', message }
-  }
-  const limit = badLimit(hello.limits)
-  if (limit !== undefined) {
-    return { reason: 'badLimits', message: `limits.${limit} of ${hello.host} is not a positive integer` }
-  }
-  if (hello.host === init.local) {
-    return { reason: 'ownName', message: `${init.local} is the name of this server: two servers have one name` }
-  }
-  if (hello.remote !== init.local) {
-    return { reason: 'wrongHost', message: `this server is ${init.local}, not ${hello.remote}` }
-  }
-  return undefined
-}
-
-/** What a REJECT means to the dialer: its reason counts only with a proof that it comes from the listener. */
-async function refusalOf(
-  init: HandshakeInit,
-  remote: string,
-  reject: Reject,
-  verify: (proof: Uint8Array) => Promise<unknown>
-): Promise<Error> {
-  const { proof, reason, message } = reject
-  if (proof === undefined) return untrusted(remote, reject)
-  try {
-    await verify(proof)
-  } catch (error) {
-    init.signal.throwIfAborted()
-    return untrusted(remote, reject, error)
-  }
-  const known = handshakeReasons.find((word) => word === reason)
-  if (known !== undefined) return new RejectedError(known, `${remote} refused: ${message}`)
-  return new HandshakeError(`it refused for a reason that this version does not know, ${reason}: ${message}`)
-}
-
-/** Nothing of what came is repeated: anyone on the way can have written it. */
-function untrusted(remote: string, reject: Reject, cause?: unknown): RejectedError {
-  const how = reject.proof === undefined ? 'without a proof' : 'with a proof that is not valid'
-  const text = `${remote} refused the handshake ${how} of who it is: the secrets may differ; its own log has the reason`
-  return new RejectedError('authFailed', text, cause === undefined ? {} : { cause })
-}
-
 function resultOf(
   init: HandshakeInit,
   host: string,
   version: number,
-  theirs: { instance: Uint8Array; limits: RemoteLimits; checksum: boolean },
-  identity: Identity | undefined
+  theirs: { instance: Uint8Array; limits: RemoteLimits; checksum: boolean; renews?: boolean },
+  identity: Identity = {},
+  ownExpiry?: number
 ): HandshakeResult {
+  const { limits, renews = false } = theirs
   const checksum = init.wantChecksum || theirs.checksum
-  return { version, host, instance: hexOf(theirs.instance), identity: identity ?? {}, limits: theirs.limits, checksum }
+  const firstExpiry = Math.min(identity.expiresAt ?? Infinity, ownExpiry ?? Infinity)
+  const renewBefore = firstExpiry === Infinity ? undefined : firstExpiry
+  return { version, host, instance: hexOf(theirs.instance), identity, limits, checksum, renews, renewBefore }
+}
+
+/** What the dialer is told of its own identity, so that it can dial again in time. */
+function lifetimeOf(identity: Identity | undefined): { lifetimeMs?: number } {
+  const { expiresAt = Infinity } = identity ?? {}
+  return expiresAt === Infinity ? {} : { lifetimeMs: Math.max(0, Math.floor(expiresAt - Date.now())) }
 }
 
 async function prove(init: HandshakeInit, context: AuthContext): Promise<Uint8Array> {

@@ -70,6 +70,8 @@ export interface Challenge {
 export interface Hello extends Challenge {
   host: string
   remote: string
+  /** It has a session with us already, which is to end its calls beside this one. */
+  renews?: boolean
 }
 
 /** ACCEPT: the listener has verified the dialer, and proves itself. */
@@ -77,6 +79,8 @@ export interface Accept {
   version: number
   host: string
   proof: Uint8Array
+  /** How long the identity of the dialer lasts, in ms; undefined for ever. */
+  lifetimeMs?: number
 }
 
 /** REJECT: the listener refuses. Without a proof the text says nothing and is not to be trusted. */
@@ -123,7 +127,11 @@ export function transcriptOf(hello: Uint8Array, challenge: Uint8Array): Uint8Arr
 /** @throws {HandshakeError} as all readers here: naming the field that is wrong, quoting nothing of it */
 export function readHello(message: Uint8Array): Hello {
   const fields = fieldsOf(helloKinds.hello, message)
-  return { ...challengeIn(fields), host: hostIn(fields, 'host'), remote: hostIn(fields, 'remote') }
+  const hello = { ...challengeIn(fields), host: hostIn(fields, 'host'), remote: hostIn(fields, 'remote') }
+  const { renews } = fields.values
+  if (renews === undefined) return hello
+  if (typeof renews !== 'boolean') throw malformed(fields, 'renews is not a boolean')
+  return { ...hello, renews }
 }
 
 export function readChallenge(message: Uint8Array): Challenge {
@@ -138,7 +146,13 @@ export function readAccept(message: Uint8Array): Accept {
   const fields = fieldsOf(helloKinds.accept, message)
   const version = fields.values.version
   if (!isVersion(version)) throw malformed(fields, 'version is not a positive integer')
-  return { version, host: hostIn(fields, 'host'), proof: proofIn(fields) }
+  const accept = { version, host: hostIn(fields, 'host'), proof: proofIn(fields) }
+  const lifetimeMs = numberOf(fields.values.lifetimeMs)
+  if (lifetimeMs === undefined) return accept
+  if (!(typeof lifetimeMs === 'number' && lifetimeMs >= 0)) {
+    throw malformed(fields, 'lifetimeMs is not a number of at least 0')
+  }
+  return { ...accept, lifetimeMs }
 }
 
 export function readReject(message: Uint8Array): Reject {
@@ -214,12 +228,16 @@ function limitsIn(fields: Fields): RemoteLimits {
   const { limits } = fields.values
   if (!isMap(limits)) throw malformed(fields, 'limits is not a map')
   const read = limitNames.map((name) => {
-    // Another implementation may write a large number as a 64-bit integer, which decodes to a bigint.
-    const value = typeof limits[name] === 'bigint' ? Number(limits[name]) : limits[name]
+    const value = numberOf(limits[name])
     if (typeof value !== 'number') throw malformed(fields, `limits.${name} is not a number`)
     return [name, value]
   })
   return Object.fromEntries(read) as RemoteLimits
+}
+
+/** Another implementation may write a large number as a 64-bit integer, which decodes to a bigint. */
+function numberOf(value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value
 }
 
 function hostIn(fields: Fields, name: string): string {

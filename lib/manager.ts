@@ -211,7 +211,7 @@ export class Manager {
       const connection = new Connection({
         host: name,
         dials: dialerOf(this.local, name) === this.local,
-        dial: (host, signal) => this.#establisher.dial(host, signal),
+        dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
         reconnect: this.#reconnect,
         logger: this.#logger
       })

@@ -38,7 +38,7 @@ const ranks: readonly (readonly string[])[] = [
   ['handlers', 'stream-table', 'session-end', 'session-control'],
   ['responder', 'dispatch'],
   /** Who the other end is. */
-  ['auth', 'hello', 'handshake'],
+  ['auth', 'hello', 'handshake-refusal', 'handshake'],
   /** One live conn. */
   ['session'],
   /** How calls are made on it. */
@@ -46,7 +46,7 @@ const ranks: readonly (readonly string[])[] = [
   /** How conns arrive and become peers. */
   ['accept-watch', 'upgrade-hub', 'listener', 'refusal-log', 'establish'],
   /** The lasting link to one host. */
-  ['dial-log', 'connection'],
+  ['expiry', 'sessions', 'dial-log', 'connection'],
   ['host-lists', 'manager-options', 'manager'],
   /** Definitions stand beside it all: they need values only. */
   ['typed'],

@@ -43,7 +43,13 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
     new OpenConn(mine).write(naiveBatch(frames, false))
     connection.adopt({
       ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits, handlers },
-      ...{ keepAlive: defaultKeepAlive, checksum: false, deadlineMs: performance.now() + 5000 },
+      ...{
+        keepAlive: defaultKeepAlive,
+        checksum: false,
+        renews: false,
+        renewBefore: undefined,
+        deadlineMs: performance.now() + 5000
+      },
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
     })
     await until(() => ran === session + 1 && connection.state === 'waiting', 'its call runs, and the session goes away')

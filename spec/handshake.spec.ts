@@ -45,13 +45,16 @@ describe('a handshake', () => {
       maxNameBytes,
       maxMetadataBytes
     }
-    assert.deepEqual(resultOf(dialed), {
+    const { renewBefore, ...atDialer } = resultOf(dialed)
+    assert.ok(Math.abs((renewBefore ?? 0) - Date.now()) < 1000, 'the dialer is told that its identity has ended')
+    assert.deepEqual(atDialer, {
       version: 1,
       host: listener,
       instance: Buffer.from(instanceB).toString('hex'),
       identity: {},
       limits: { ...limits, maxHandlers: 7 },
-      checksum: false
+      checksum: false,
+      renews: false
     })
     assert.deepEqual(resultOf(listened), {
       version: 1,
@@ -59,7 +62,9 @@ describe('a handshake', () => {
       instance: Buffer.from(instanceA).toString('hex'),
       identity,
       limits: { ...limits, maxMessageBytes: 1000 },
-      checksum: false
+      checksum: false,
+      renews: false,
+      renewBefore: 5
     })
   })
 

@@ -45,6 +45,11 @@ const wrongValues: Record<string, { values: unknown[]; text: string }> = {
   reason: { values: [null, 1, '', 'two words', 'x'.repeat(33), 'a\nb'], text: 'is not a word' },
   message: { values: [null, 1, ['text']], text: 'is not a string' }
 }
+/** Fields that may be absent. */
+const wrongOptions = [
+  { name: 'HELLO', field: 'renews', values: [null, 1, 'true'], text: 'renews is not a boolean' },
+  { name: 'ACCEPT', field: 'lifetimeMs', values: [null, '1', -1, Number.NaN], text: 'is not a number of at least 0' }
+] as const
 
 describe('the messages of the handshake', () => {
   for (const { name, kind, fields, read } of messages) {
@@ -53,6 +58,17 @@ describe('the messages of the handshake', () => {
       assert.deepEqual(bytes, encode(kind, fields))
       assert.deepEqual(read(bytes), name === 'PROOF' ? proof : fields)
     })
+
+    for (const { field, values, text } of wrongOptions.filter((wrong) => wrong.name === name)) {
+      it(`${name} may leave ${field} out, but not give it a wrong value`, () => {
+        for (const value of values) {
+          assert.throws(
+            () => read(encode(kind, { ...fields, [field]: value })),
+            (error: Error) => error.message.includes(text)
+          )
+        }
+      })
+    }
 
     it(`${name} may have fields that this version does not know`, () => {
       assert.doesNotThrow(() => read(encode(kind, { ...fields, later: { more: [1] } })))

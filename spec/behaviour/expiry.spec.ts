@@ -1,17 +1,21 @@
-/** Identities that end: the session goes gracefully at that moment, and one that has passed already harms nobody. */
+/** Identities that end: the session is renewed before, or goes gracefully at that moment; one that has passed harms nobody. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
-import { type Auth, dialerOf, insecure, Manager, silentLogger } from '../../lib/index.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Auth, type Connection, dialerOf, insecure, Manager, silentLogger, streaming } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
 
 const reconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
 
-/** Two managers; what `expiresAt` gives is when an identity of the peer ends, at the dialing manager. */
-async function pair(test: TestContext, expiresAt: () => number): Promise<{ dialing: Manager; waiting: Manager }> {
+/** Two managers; `dialer` and `listener` give when the identity of that one ends, as the other one sees it. */
+async function pair(
+  test: TestContext,
+  expiresAt: { readonly dialer?: () => number; readonly listener?: () => number }
+): Promise<{ dialing: Manager; waiting: Manager; peer: Connection; back: Connection }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const listener = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -20,37 +24,77 @@ async function pair(test: TestContext, expiresAt: () => number): Promise<{ diali
     const name = `http://127.0.0.2:${port}`
     if (dialerOf(name, listener) === name) dialer = name
   }
-  const auth: Auth = { ...insecure(), verify: () => ({ expiresAt: expiresAt() }) }
+  const authOf = (peer: 'dialer' | 'listener'): Auth => ({
+    ...insecure(),
+    verify: () => ({ expiresAt: expiresAt[peer]?.() })
+  })
   const common = { hosts: [dialer, listener], logger: silentLogger, reconnect }
-  const waiting = new Manager({ ...common, local: listener, auth: insecure() })
-  const dialing = new Manager({ ...common, local: dialer, auth })
-  waiting.handle('echo', (payload) => payload)
+  const waiting = new Manager({ ...common, local: listener, auth: authOf('dialer') })
+  const dialing = new Manager({ ...common, local: dialer, auth: authOf('listener') })
+  for (const manager of [waiting, dialing]) {
+    manager.handle('echo', (payload) => payload)
+    manager.handle(ticks, async function* (_payload, _requests, { signal }) {
+      for (let tick = 0; !signal.aborted; tick++) {
+        yield tick
+        await delay(1)
+      }
+    })
+  }
   waiting.attach(server)
   test.after(async () => {
-    await Promise.all([dialing.close(), waiting.close()])
+    await Promise.all([dialing.close({ timeout: 10 }), waiting.close({ timeout: 10 })])
     server.close()
   })
-  return { dialing, waiting }
+  return { dialing, waiting, peer: dialing.connection(listener), back: waiting.connection(dialer) }
 }
 
+const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
+const soon = () => Date.now() + 800
+
 describe('an identity that expires', () => {
-  it('ends its session without a lost call, and the next session follows', async (test) => {
-    const { dialing } = await pair(test, () => Date.now() + 100)
-    const [peer] = dialing.connections
-    assert.ok(peer)
-    let answers = 0
-    while (peer.stats().reconnects < 3) {
-      const answer: Uint8Array = await peer.request('echo', Buffer.of(1), { waitForReady: true, timeout: 10_000 })
-      assert.deepEqual(Buffer.from(answer), Buffer.of(1))
-      answers++
-    }
-    assert.ok(answers > 3)
+  for (const side of ['listener', 'dialer'] as const) {
+    it(`is renewed before, beside running calls, when it is that of the ${side}`, async (test) => {
+      const { peer, back } = await pair(test, { [side]: soon })
+      await Promise.all([peer.waitForConnect(), back.waitForConnect()])
+      const states: string[] = []
+      for (const end of [peer, back]) end.on('state', ({ state }) => states.push(state))
+      const stream = peer.newStream(ticks)
+      let next = 0
+      const reading = (async () => {
+        for await (const tick of stream) assert.equal(tick, next++)
+      })()
+      reading.catch(() => undefined)
+      const ticksBefore = next
+      let answers = 0
+      while (peer.stats().reconnects < 2 || back.stats().reconnects < 2) {
+        assert.deepEqual(Buffer.from(await peer.request('echo', Buffer.of(1))), Buffer.of(1))
+        assert.deepEqual(Buffer.from(await back.request('echo', Buffer.of(2))), Buffer.of(2))
+        answers++
+      }
+      assert.ok(answers > 3)
+      assert.deepEqual(states, [])
+      assert.ok(next > ticksBefore, 'the stream goes on, on the session that it began on')
+      stream.cancel()
+    })
+  }
+
+  it('ends its session gracefully when it was not renewed in time, and the next session follows', async (test) => {
+    const endsAt = Date.now() + 200
+    // The same moment again and again: what is not renewed by the identity is not renewed by a dial.
+    const { peer } = await pair(test, { listener: () => (Date.now() < endsAt ? endsAt : Date.now() + 60_000) })
+    await peer.waitForConnect()
+    const lost = once(peer, 'state')
+    const running = peer.newStream(ticks)
+    const iterator = running[Symbol.asyncIterator]()
+    await iterator.next()
+    await Promise.race([lost, until(() => Date.now() > endsAt + 100, 'it has expired')])
+    assert.deepEqual(Buffer.from(await peer.request('echo', Buffer.of(1), { waitForReady: true })), Buffer.of(1))
+    assert.equal((await iterator.next()).done, false)
+    running.cancel()
   })
 
   it('and has done so already never leaves the connection connected without a session', async (test) => {
-    const { dialing } = await pair(test, () => Date.now() - 1000)
-    const [peer] = dialing.connections
-    assert.ok(peer)
+    const { peer } = await pair(test, { listener: () => Date.now() - 1000 })
     let seen = 0
     peer.on('state', ({ state }) => {
       if (state === 'connected') seen++

@@ -1,0 +1,176 @@
+/**
+ * The sessions of one connection: the one that takes the calls, the next one until it is ready, and those that end.
+ *
+ * The newest wins: at once, or if it renews the identity of the one before, when it is ready. Who dials when, and what
+ * state that makes, is for the connection.
+ */
+
+import { ClosedError, errorText } from './errors.ts'
+import type { Established } from './establish.ts'
+import { Expiry } from './expiry.ts'
+import type { Logger } from './logger.ts'
+import { defaultCloseTimeoutMs, maxDraining, maxTimeoutMs } from './options.ts'
+import { Session } from './session.ts'
+import type { SessionEnd } from './session-end.ts'
+import { addTotals, newTotals, type SessionStats, type SessionTotals } from './stats.ts'
+
+export interface SessionsInit {
+  readonly host: string
+  readonly logger: Logger
+  /** Makes a conn beside the session whose identity ends soon; rejects when it cannot. Undefined where the other side dials. */
+  readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
+  /** `session` takes the calls from now on. */
+  readonly onReady: (session: Session) => void
+  /** None takes calls any more; another one may be `arriving`. */
+  readonly onLost: (end: SessionEnd, arriving: boolean) => void
+}
+
+export class Sessions {
+  readonly #init: SessionsInit
+  #current: Session | undefined
+  /** Has shaken hands and waits for the handler table of the remote. */
+  #arriving: Session | undefined
+  readonly #draining = new Set<Session>()
+  readonly #expiries = new Map<Session, Expiry>()
+  readonly #totals = newTotals()
+  #readyTimer: NodeJS.Timeout | undefined
+  #renewal: AbortController | undefined
+
+  constructor(init: SessionsInit) {
+    this.#init = init
+  }
+
+  /** The session that can take a call, if there is one. */
+  get usable(): Session | undefined {
+    return this.#current?.usable === true ? this.#current : undefined
+  }
+
+  /** A conn has shaken hands. Returns whether it renews, so that calls go on meanwhile. */
+  adopt(established: Established): boolean {
+    const session: Session = new Session({
+      ...established,
+      onReady: () => this.#onReady(session, established.renewBefore),
+      onDraining: (end) => this.#onDraining(session, end),
+      onEnd: (end) => this.#onEnd(session, end)
+    })
+    const current = this.#current
+    const renews = established.renews && current?.usable === true && isSameInstance(current, session)
+    const replaced = renews ? [this.#arriving] : [this.#arriving, current]
+    this.#arriving = session
+    if (!renews) this.#current = undefined
+    for (const previous of replaced) if (previous !== undefined) this.#replace(previous, session)
+    clearTimeout(this.#readyTimer)
+    this.#readyTimer = setTimeout(
+      () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
+      Math.max(0, established.deadlineMs - performance.now())
+    ).unref()
+    session.start()
+    return renews
+  }
+
+  /** Ends all of them: running calls may end within `graceMs`. */
+  async drain(end: SessionEnd, graceMs: number): Promise<void> {
+    clearTimeout(this.#readyTimer)
+    this.#renewal?.abort(new ClosedError(end.text))
+    await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
+  }
+
+  /** Of the one that takes calls, or is about to. */
+  stats(): SessionStats | undefined {
+    return (this.#current ?? this.#arriving)?.stats()
+  }
+
+  /** What all sessions so far have counted. */
+  totals(): SessionTotals {
+    const totals = { ...this.#totals }
+    for (const session of this.#alive()) addTotals(totals, session.stats())
+    return totals
+  }
+
+  #alive(): Session[] {
+    return [this.#current, this.#arriving, ...this.#draining].filter((session) => session !== undefined)
+  }
+
+  #onReady(session: Session, renewBefore: number | undefined): void {
+    if (session !== this.#arriving) return
+    clearTimeout(this.#readyTimer)
+    const renewed = this.#current
+    this.#arriving = undefined
+    this.#current = session
+    this.#init.onReady(session)
+    // Only the end that was dialed: by the time it is ready, the other one is, or is about to be.
+    const end = { reason: 'replaced', text: 'the identity of the host was renewed' } as const
+    if (this.#init.renew === undefined) renewed?.drain(end, maxTimeoutMs)
+    // Last, for it may be the end of the session; and those who were told may have ended it already.
+    if (session === this.#current) this.#watchExpiry(session, renewBefore)
+  }
+
+  #onDraining(session: Session, end: SessionEnd): void {
+    this.#draining.add(session)
+    const [oldest] = this.#draining
+    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
+    this.#leave(session, end)
+  }
+
+  #onEnd(session: Session, end: SessionEnd): void {
+    this.#draining.delete(session)
+    this.#expiries.get(session)?.stop()
+    this.#expiries.delete(session)
+    addTotals(this.#totals, session.stats())
+    if (end.reason !== 'shutdown') this.#init.logger.info(`disconnected from ${this.#init.host}: ${end.text}`)
+    this.#leave(session, end)
+  }
+
+  /** `session` takes no new calls. */
+  #leave(session: Session, end: SessionEnd): void {
+    if (session === this.#arriving) {
+      this.#arriving = undefined
+      clearTimeout(this.#readyTimer)
+      if (this.#current === undefined) this.#init.onLost(end, false)
+      else this.#expiries.get(this.#current)?.renewLater()
+    } else if (session === this.#current) {
+      this.#current = undefined
+      this.#renewal?.abort(new ClosedError('the session that was to be renewed has ended'))
+      this.#init.onLost(end, this.#arriving !== undefined)
+    }
+  }
+
+  #replace(previous: Session, session: Session): void {
+    const { host, logger } = this.#init
+    const isSame = isSameInstance(previous, session)
+    const text = isSame ? 'the host has connected anew' : 'another instance of the host has connected'
+    logger.warn(`the conn to ${host} is replaced by a newer one: ${text}`)
+    previous.end({ reason: 'replaced', text })
+  }
+
+  #watchExpiry(session: Session, renewBefore: number | undefined): void {
+    const { expiresAt } = session.remote.identity
+    if (expiresAt === undefined && renewBefore === undefined) return
+    const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
+    const expiry = new Expiry({
+      expiresAt,
+      renewBefore,
+      onRenew: this.#init.renew && (() => this.#renew(session)),
+      onExpired: () => session.drain(expired, defaultCloseTimeoutMs)
+    })
+    // It may have ended the session at once.
+    if (session === this.#current) this.#expiries.set(session, expiry)
+    else expiry.stop()
+  }
+
+  /** Dials beside `session`. */
+  #renew(session: Session): void {
+    const { host, logger, renew } = this.#init
+    if (renew === undefined || session !== this.#current || this.#arriving !== undefined) return
+    this.#renewal = new AbortController()
+    renew(this.#renewal.signal).catch((error) => {
+      if (session !== this.#current) return
+      logger.warn(`the session with ${host} is not renewed yet: ${errorText(error)}`)
+      this.#expiries.get(session)?.renewLater()
+    })
+  }
+}
+
+function isSameInstance(a: Session, b: Session): boolean {
+  return a.remote.instance === b.remote.instance
+}
