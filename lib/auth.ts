@@ -22,7 +22,7 @@ export interface AuthContext {
    * A proof that covers it cannot be replayed on another conn, to another peer or in the other direction.
    */
   readonly transcript: Uint8Array
-  /** The conn, for identities that come with the transport (`conn.transport`). */
+  /** The conn, for identities that come with TLS (`conn.tls`). */
   readonly conn: Conn
   /** Aborts at the handshake deadline. */
   readonly signal: AbortSignal

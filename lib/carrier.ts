@@ -8,6 +8,7 @@
  *     \-------- lost, violated, abort() ------------------------^
  */
 
+import type { TLSSocket } from 'node:tls'
 import type { Conn } from './conn.ts'
 import { ClosedError, DisconnectedError, errorText } from './errors.ts'
 import { Inbox } from './inbox.ts'
@@ -33,6 +34,7 @@ export interface CarrierConnOptions {
   secure: boolean
   remoteAddress: string
   transport?: unknown
+  tls?: TLSSocket
   /** Unread bytes until the carrier is paused. */
   highWaterMarkBytes: number
   /** What the carrier may hold unsent until `sink` waits, in the unit of `unsent()`. Default `highWaterMarkBytes`. */
@@ -46,6 +48,7 @@ export class CarrierConn implements Conn {
   readonly secure: boolean
   readonly remoteAddress: string
   readonly transport: unknown
+  readonly tls: TLSSocket | undefined
   readonly #carrier: Carrier
   readonly #pump: Pump
   #phase: 'open' | 'closing' | 'over' = 'open'
@@ -56,6 +59,7 @@ export class CarrierConn implements Conn {
     this.secure = options.secure
     this.remoteAddress = options.remoteAddress
     this.transport = options.transport
+    this.tls = options.tls
     this.#carrier = carrier
     this.source = new Inbox({
       highWaterMarkBytes: options.highWaterMarkBytes,

@@ -5,6 +5,8 @@
  * it carries opaque messages, whole and in order, and says when it can take more.
  */
 
+import type { TLSSocket } from 'node:tls'
+
 /** A live carrier of messages, as an it-stream duplex of `Uint8Array`. It is used by one reader and one writer. */
 export interface Conn {
   /**
@@ -28,8 +30,11 @@ export interface Conn {
   /** The address of the remote end for logs, such as `10.0.0.7:41234`. */
   readonly remoteAddress: string
 
-  /** The underlying transport (a `WebSocket`, a Node `Duplex`), for an `Auth` that looks at TLS certificates. */
+  /** What carries the messages (a `WebSocket`, a Node `Duplex`), for whoever must look beneath. */
   readonly transport?: unknown
+
+  /** The TLS that it runs over, if it does, for an `Auth` that looks at certificates. */
+  readonly tls?: TLSSocket
 
   /**
    * Closes in an orderly way: what `sink` has pulled is still delivered, then the remote end's `source` ends. A remote

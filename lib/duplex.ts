@@ -7,6 +7,7 @@
  */
 
 import { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { CarrierConn, defaultHighWaterMarkBytes, remoteAddressOf } from './carrier.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { DialError, DisconnectedError, errorText, ProtocolError } from './errors.ts'
@@ -51,6 +52,7 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     secure: options.secure ?? socket.encrypted === true,
     remoteAddress: options.remoteAddress ?? remoteAddressOf(socket),
     transport: stream,
+    tls: stream instanceof TLSSocket ? stream : undefined,
     highWaterMarkBytes: options.highWaterMarkBytes ?? defaultHighWaterMarkBytes
   }
   const conn = new CarrierConn(carrierOptions, {

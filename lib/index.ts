@@ -72,6 +72,7 @@ export { type Logger, silentLogger } from './logger.ts'
 export { Manager } from './manager.ts'
 export type { CloseOptions, HandleOptions, ManagerOptions } from './manager-options.ts'
 export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './memory.ts'
+export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './mutual-tls.ts'
 export {
   defaultKeepAlive,
   defaultLimits,

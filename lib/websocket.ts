@@ -7,7 +7,7 @@
 
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import { CarrierConn, closeGraceMs, defaultHighWaterMarkBytes, remoteAddressOf, withReason } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
@@ -18,8 +18,11 @@ import { Rate } from './rate.ts'
 export interface WebSocketOptions {
   /** Sent with the upgrade, for proxies on the way. They prove nothing to the peer. */
   headers?: Record<string, string>
-  /** For `https` addresses: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... as of `tls.connect`. */
-  tls?: ConnectionOptions
+  /**
+   * For `https` addresses: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... as of `tls.connect`. A function is
+   * called at each dial, so that certificates can be replaced while the grid runs.
+   */
+  tls?: ConnectionOptions | (() => ConnectionOptions | Promise<ConnectionOptions>)
   /**
    * Mask what is sent with a random key, as RFC 6455 section 5.3 has it. Default false: the key is zero, which is valid
    * on the wire and spares both ends the XOR of every byte. Masking protects proxies that guess at the content of a
@@ -37,6 +40,8 @@ export interface WebSocketOptions {
 export interface WebSocketConnInit {
   secure: boolean
   remoteAddress: string
+  /** As of `Conn`; `ws` itself does not tell. */
+  tls?: TLSSocket
   /** As of `WebSocketOptions`. Default 128 KiB. */
   highWaterMarkBytes?: number
 }
@@ -87,7 +92,8 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
     const url = `${address.replace(/^http/, 'ws')}${dial.path}`
     let ws: WebSocket
     try {
-      ws = new WebSocket(url, subprotocol, clientOptions(options, dial))
+      const tls = typeof options.tls === 'function' ? await options.tls() : options.tls
+      ws = new WebSocket(url, subprotocol, { ...tls, ...clientOptions(options, dial) })
     } catch (error) {
       throw new DialError(`cannot dial ${address}: ${errorText(error)}`, { cause: error })
     }
@@ -97,7 +103,6 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
 
 function clientOptions(options: WebSocketOptions, dial: DialOptions) {
   return {
-    ...options.tls,
     ...webSocketDefaults,
     headers: options.headers,
     agent: options.agent,
@@ -111,6 +116,7 @@ function clientOptions(options: WebSocketOptions, dial: DialOptions) {
 function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
   return new Promise((resolve, reject) => {
     let remoteAddress = address
+    let tls: TLSSocket | undefined
     const leave = (): void => {
       signal.removeEventListener('abort', onAbort)
       ws.off('upgrade', onUpgrade).off('open', onOpen).off('error', onError).off('unexpected-response', onRefused)
@@ -124,6 +130,7 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
     const onAbort = (): void => giveUp(signal.reason)
     const onError = (error: Error): void => giveUp(dialError(address, error))
     const onUpgrade = (response: IncomingMessage): void => {
+      if (response.socket instanceof TLSSocket) tls = response.socket
       remoteAddress = remoteAddressOf(response.socket)
     }
     const onRefused = (_request: ClientRequest, response: IncomingMessage): void => {
@@ -131,7 +138,7 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
     }
     const onOpen = (): void => {
       leave()
-      resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, highWaterMarkBytes }))
+      resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, tls, highWaterMarkBytes }))
     }
     signal.addEventListener('abort', onAbort, { once: true })
     ws.on('upgrade', onUpgrade).on('open', onOpen).on('error', onError).on('unexpected-response', onRefused)
@@ -181,6 +188,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
     secure: init.secure,
     remoteAddress: init.remoteAddress,
     transport: ws,
+    tls: init.tls,
     highWaterMarkBytes: init.highWaterMarkBytes ?? defaultHighWaterMarkBytes
   }
   const conn = new CarrierConn(options, {

@@ -38,7 +38,7 @@ const ranks: readonly (readonly string[])[] = [
   ['handlers', 'stream-table', 'session-end', 'session-control'],
   ['responder', 'dispatch'],
   /** Who the other end is. */
-  ['auth', 'hello', 'handshake-refusal', 'handshake'],
+  ['auth', 'mutual-tls', 'hello', 'handshake-refusal', 'handshake'],
   /** One live conn. */
   ['session'],
   /** How calls are made on it. */

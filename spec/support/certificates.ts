@@ -6,18 +6,68 @@ import { generate } from 'selfsigned'
 export interface Certificate {
   key: string
   cert: string
-  /** What verifies `cert`: itself. */
+  /** What verifies `cert`: the authority, or itself. */
   ca: string
 }
 
-/** A self-signed certificate for host names and IP addresses; the first one is its common name. */
-export async function selfSigned(names: readonly string[]): Promise<Certificate> {
+export interface CertificateOptions {
+  /** Default a day or so. Below zero it has ended already. */
+  readonly validMs?: number
+  /** Default: the first of the names. */
+  readonly commonName?: string
+}
+
+/** A self-signed certificate for host names and IP addresses. */
+export async function selfSigned(names: readonly string[], options?: CertificateOptions): Promise<Certificate> {
+  return await make([alternatives(names)], names[0] ?? '', options)
+}
+
+/** Signs certificates. */
+export class Authority {
+  readonly #own: Certificate
+
+  private constructor(own: Certificate) {
+    this.#own = own
+  }
+
+  static async make(name: string): Promise<Authority> {
+    const extensions = [{ name: 'basicConstraints', cA: true, critical: true } as const]
+    return new Authority(await make(extensions, name))
+  }
+
+  /** What those who trust it must have. */
+  get cert(): string {
+    return this.#own.cert
+  }
+
+  async issue(names: readonly string[], options?: CertificateOptions): Promise<Certificate> {
+    return await make([alternatives(names)], names[0] ?? '', options, this.#own)
+  }
+}
+
+function alternatives(names: readonly string[]) {
   const altNames = names.map((name) =>
     isIP(name) === 0 ? ({ type: 2, value: name } as const) : ({ type: 7, ip: name } as const)
   )
-  const { private: key, cert } = await generate([{ name: 'commonName', value: names[0] ?? '' }], {
+  return { name: 'subjectAltName', altNames } as const
+}
+
+type Extensions = NonNullable<NonNullable<Parameters<typeof generate>[1]>['extensions']>
+
+async function make(
+  extensions: Extensions,
+  name: string,
+  { validMs = 86_400_000, commonName = name }: CertificateOptions = {},
+  issuer?: Certificate
+): Promise<Certificate> {
+  const notAfterDate = new Date(Date.now() + validMs)
+  const { private: key, cert } = await generate([{ name: 'commonName', value: commonName }], {
     keyType: 'ec',
-    extensions: [{ name: 'subjectAltName', altNames }]
+    algorithm: 'sha256',
+    notBeforeDate: new Date(Math.min(Date.now(), notAfterDate.getTime()) - 60_000),
+    notAfterDate,
+    extensions,
+    ...(issuer === undefined ? {} : { ca: issuer })
   })
-  return { key, cert, ca: cert }
+  return { key, cert, ca: issuer?.cert ?? cert }
 }

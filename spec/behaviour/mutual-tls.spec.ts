@@ -1,0 +1,275 @@
+/** Peers that are who their certificates say: which certificates are let in, which are not and why, and how they are replaced. */
+
+import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer as createPlainServer } from 'node:http'
+import { createServer, type ServerOptions } from 'node:https'
+import type net from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { describe, it, type TestContext } from 'node:test'
+import tls, { type ConnectionOptions } from 'node:tls'
+import {
+  type CertificateClaims,
+  type Connection,
+  connectDuplex,
+  connectWS,
+  dialerOf,
+  duplexConn,
+  type Logger,
+  Manager,
+  type MutualTLSOptions,
+  mutualTLS,
+  RejectedError,
+  silentLogger
+} from '../../lib/index.ts'
+import { Authority, type Certificate, type CertificateOptions } from '../support/certificates.ts'
+import { until } from '../support/until.ts'
+
+interface Side extends CertificateOptions {
+  /** Names of its certificate. Default: its own name. */
+  readonly names?: readonly string[]
+  /** Default: the one that all trust. */
+  readonly issuer?: Authority
+}
+
+interface PairOptions {
+  readonly dialer?: Side
+  readonly listener?: Side
+  readonly auth?: MutualTLSOptions
+  readonly server?: ServerOptions
+  readonly tls?: ConnectionOptions | (() => ConnectionOptions)
+}
+
+interface Pair {
+  readonly dialing: Manager
+  readonly waiting: Manager
+  /** The dialer's connection. */
+  readonly peer: Connection
+  readonly certificates: { dialer: Certificate; listener: Certificate }
+  readonly server: ReturnType<typeof createServer>
+  /** What the listener has logged. */
+  readonly log: string[]
+  /** Why the dialer is not connected. */
+  refused(): Promise<Error>
+}
+
+const authority = await Authority.make('authority of the specs')
+const stranger = await Authority.make('another authority')
+const reconnect = { firstDelayMs: 5, baseDelayMs: 20, maxDelayMs: 100 }
+
+async function pair(test: TestContext, options: PairOptions = {}): Promise<Pair> {
+  const { dialer = {}, listener = {} } = options
+  const server = createServer({ requestCert: true, ...options.server }).listen(0, 'localhost')
+  await once(server, 'listening')
+  const listenerName = `https://localhost:${(server.address() as AddressInfo).port}`
+  const dialerHost = hostThatDials(listenerName)
+  const issue = ({ names, issuer = authority, ...rest }: Side, host: string) =>
+    issuer.issue(names ?? [host], { commonName: host, ...rest })
+  const certificates = { dialer: await issue(dialer, dialerHost), listener: await issue(listener, 'localhost') }
+  const { key, cert } = certificates.listener
+  server.setSecureContext({ key, cert, ca: authority.cert })
+  const dialTls = { ...certificates.dialer, ca: authority.cert }
+  const more = options.tls
+  const tlsOptions = typeof more === 'function' ? () => ({ ...dialTls, ...more() }) : { ...dialTls, ...more }
+  const log: string[] = []
+  const logger: Logger = { ...silentLogger, warn: (text) => log.push(text), error: (text) => log.push(text) }
+  const dialerName = `https://${dialerHost}:9000`
+  const common = { hosts: [listenerName, dialerName], auth: mutualTLS(options.auth), reconnect }
+  const waiting = new Manager({ ...common, local: listenerName, logger })
+  const dialing = new Manager({
+    ...common,
+    local: dialerName,
+    logger: silentLogger,
+    dialer: connectWS({ tls: tlsOptions })
+  })
+  waiting.handle('echo', (payload) => payload)
+  waiting.attach(server)
+  const peer = dialing.connection(listenerName)
+  test.after(async () => {
+    await Promise.all([dialing.close({ timeout: 100 }), waiting.close({ timeout: 100 })])
+    server.close()
+  })
+  const refused = async () => {
+    await until(() => peer.lastError !== undefined, 'the dial has failed')
+    assert.notEqual(peer.state, 'connected')
+    return peer.lastError as Error
+  }
+  return { dialing, waiting, peer, certificates, server, log, refused }
+}
+
+function hostThatDials(listenerName: string): string {
+  for (let number = 0; ; number++) {
+    const name = `https://dialer-${number}.grid.test:9000`
+    if (dialerOf(name, listenerName) === name) return new URL(name).hostname
+  }
+}
+
+/** Refused by the listener's `mutualTLS`, after TLS itself let the peer pass. */
+async function assertRefused({ refused, log }: Pair, why: RegExp): Promise<void> {
+  const error = await refused()
+  assert.ok(error instanceof RejectedError)
+  assert.equal(error.reason, 'authFailed')
+  assert.doesNotMatch(error.message, why, 'the reason stays in the log of the listener')
+  await until(() => log.length > 0, 'the refusal is logged')
+  assert.match(log.join('\n'), why)
+}
+
+describe('mutualTLS', () => {
+  it('lets in a peer whose certificate is for its host name, and tells its handlers of it', async (test) => {
+    const { waiting, peer, dialing, certificates } = await pair(test)
+    waiting.handle('who', (_, { remote }) => Buffer.from(JSON.stringify(remote.identity)))
+    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    const { expiresAt, claims } = JSON.parse(Buffer.from(await peer.request('who')).toString())
+    assert.equal(expiresAt, Date.parse(new X509Certificate(certificates.dialer.cert).validTo))
+    assert.equal((claims as CertificateClaims).subjectAltName, `DNS:${new URL(dialing.local).hostname}`)
+    assert.match((claims as CertificateClaims).fingerprint256, /^([0-9A-F]{2}:){31}[0-9A-F]{2}$/)
+  })
+
+  it('refuses a peer whose certificate is for another name', async (test) => {
+    const got = await pair(test, { dialer: { names: ['other.test'] } })
+    await assertRefused(
+      got,
+      /the certificate is not for https:\/\/dialer-\d+\.grid\.test:9000, it is for DNS:other\.test/
+    )
+  })
+
+  it('does not take the common name of the subject for a name', async (test) => {
+    // It is that of the dialer in all of these specs, here it has another name besides.
+    const got = await pair(test, { dialer: { names: ['other.test'] } })
+    const { subject } = new X509Certificate(got.certificates.dialer.cert)
+    assert.equal(subject, `CN=${new URL(got.dialing.local).hostname}`)
+    await assertRefused(got, /is not for/)
+  })
+
+  it('refuses a wildcard, unless it is told to take them', async (test) => {
+    await assertRefused(await pair(test, { dialer: { names: ['*.grid.test'] } }), /it is for DNS:\*\.grid\.test/)
+    const { peer } = await pair(test, { dialer: { names: ['*.grid.test'] }, auth: { wildcards: true } })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+  })
+
+  it('asks a function of the user in place of the names', async (test) => {
+    const asked: string[] = []
+    const isFor: MutualTLSOptions['isFor'] = (certificate, host) => {
+      asked.push(`${certificate.subjectAltName} ${host}`)
+      return true
+    }
+    const { peer, dialing } = await pair(test, { dialer: { names: ['spiffe.test'] }, auth: { isFor } })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    assert.ok(asked.includes(`DNS:spiffe.test ${dialing.local}`))
+    assert.ok(asked.includes(`DNS:localhost ${peer.host}`))
+  })
+
+  it('refuses what TLS let pass without trust: an unknown authority, no certificate, an expired one', async (test) => {
+    const lax = { server: { rejectUnauthorized: false } }
+    await assertRefused(await pair(test, { ...lax, dialer: { issuer: stranger } }), /is not trusted: UNABLE_TO/)
+    const bare = { key: undefined, cert: undefined }
+    await assertRefused(await pair(test, { ...lax, tls: bare }), /showed no certificate/)
+    await assertRefused(await pair(test, { ...lax, dialer: { validMs: -1000 } }), /CERT_HAS_EXPIRED/)
+  })
+
+  it('is preceded by TLS, which refuses these by itself when it is strict', async (test) => {
+    for (const dialer of [{ issuer: stranger }, { validMs: -1000 }]) {
+      const { refused, waiting } = await pair(test, { dialer })
+      assert.doesNotMatch((await refused()).message, /handshake/)
+      assert.equal(waiting.stats().pendingHandshakes, 0)
+    }
+  })
+
+  it('refuses a server whose certificate is for another name, where TLS was told not to look', async (test) => {
+    const options = { listener: { names: ['other.test'] }, tls: { checkServerIdentity: () => undefined } }
+    const error = await (await pair(test, options)).refused()
+    assert.match(error.message, /the certificate is not for https:\/\/localhost:\d+, it is for DNS:other\.test/)
+  })
+
+  it('refuses a conn without TLS', async (test) => {
+    const server = createPlainServer().listen(0, 'localhost')
+    await once(server, 'listening')
+    const listenerName = `http://localhost:${(server.address() as AddressInfo).port}`
+    const local = hostThatDials(listenerName).replace(/^/, 'https://').concat(':9000')
+    const common = { hosts: [listenerName, local], auth: mutualTLS(), logger: silentLogger }
+    const waiting = new Manager({ ...common, local: listenerName })
+    const dialing = new Manager({ ...common, local })
+    waiting.attach(server)
+    test.after(async () => {
+      await Promise.all([dialing.close(), waiting.close()])
+      server.close()
+    })
+    const [peer] = dialing.connections
+    await until(() => peer?.lastError !== undefined, 'the dial has failed')
+    assert.match(String(peer?.lastError?.message), /mutualTLS needs a conn over TLS/)
+  })
+
+  it('refuses an end of TLS in the middle, even one whose certificate both ends would take', async (test) => {
+    // Each end sees a good certificate for the name that it expects; but these are two TLS conns, not one.
+    const names = ['listener.test', 'dialer.test']
+    const both = await authority.issue(names)
+    const options = { ...both, requestCert: true, rejectUnauthorized: true }
+    const [listenerName, local] = byWhoDials('https://listener.test', 'https://dialer.test')
+    const common = { hosts: [listenerName, local], auth: mutualTLS(), logger: silentLogger, reconnect }
+    const waiting = new Manager({ ...common, local: listenerName })
+    const server = tls.createServer(options, (socket) => waiting.incomingConn(duplexConn(socket)))
+    const connect = (port: number, host: string) => tls.connect({ ...both, host: '127.0.0.1', port, servername: host })
+    const sockets: net.Socket[] = []
+    const middle = tls.createServer(options, (socket) => {
+      const onward = connect(portOf(server), new URL(listenerName).hostname)
+      sockets.push(socket, onward)
+      for (const end of [socket, onward]) end.on('error', () => undefined)
+      socket.pipe(onward).pipe(socket)
+    })
+    for (const each of [server, middle]) await once(each.listen(0, '127.0.0.1'), 'listening')
+    let through = middle
+    const dialer = connectDuplex((address) => connect(portOf(through), new URL(address).hostname))
+    const dialing = new Manager({ ...common, local, dialer })
+    test.after(async () => {
+      await Promise.all([dialing.close(), waiting.close()])
+      for (const socket of sockets) socket.destroy()
+      for (const each of [server, middle]) each.close()
+    })
+    const [peer] = dialing.connections
+    await until(() => peer?.lastError !== undefined, 'the dial has failed')
+    assert.ok(peer?.lastError instanceof RejectedError)
+    through = server
+    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+  })
+})
+
+function portOf(server: net.Server): number {
+  return (server.address() as AddressInfo).port
+}
+
+/** The name that listens, then the one that dials, with ports that make it so. */
+function byWhoDials(listener: string, dialer: string): [string, string] {
+  for (let port = 1000; ; port++) {
+    if (dialerOf(`${listener}:9000`, `${dialer}:${port}`) !== `${listener}:9000`)
+      return [`${listener}:9000`, `${dialer}:${port}`]
+  }
+}
+
+describe('certificates that end', () => {
+  it('are replaced while calls go on: none fails, the connection stays connected', async (test) => {
+    const first = { validMs: 3000 }
+    let renewed = {}
+    const options = { dialer: first, listener: first, tls: () => renewed }
+    const { peer, waiting, server, dialing } = await pair(test, options)
+    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    const states: string[] = []
+    peer.on('state', ({ state }) => states.push(state))
+    const { key, cert } = await authority.issue(['localhost'])
+    server.setSecureContext({ key, cert, ca: authority.cert })
+    renewed = await authority.issue([new URL(dialing.local).hostname])
+    const back = waiting.connection(dialing.local)
+    dialing.handle('echo', (payload) => payload)
+    let calls = 0
+    const hasFresh = () => peer.stats().reconnects > 0 && back.stats().reconnects > 0
+    const start = Date.now()
+    while (!(hasFresh() && Date.now() - start > first.validMs + 500)) {
+      await peer.request('echo', Buffer.of(1))
+      calls++
+      assert.ok(Date.now() - start < 20_000, 'it was renewed')
+    }
+    assert.ok(calls > 10)
+    assert.deepEqual(states, [])
+    assert.equal(peer.stats().reconnects, 1)
+  })
+})
