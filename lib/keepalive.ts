@@ -2,15 +2,21 @@
  * Liveness of one session: pings, the round-trip time, and when a silent peer counts as dead.
  *
  * Clock and timer are injected. It looks only at whether anything arrived; what a stall of this very process held up
- * is forgiven, and what has already arrived is read before anyone is judged.
+ * is forgiven, and what has already arrived is read before anyone is judged. Until the first batch has arrived nobody
+ * is: that is for the handshake deadline.
  */
+
+/** It looks twice between two pings, so that a sign of life that comes a little late is not missed. */
+const checksPerPing = 2
+/** Silent for so many checks is dead: for one and a half intervals at least, for two at most. */
+const maxSilentChecks = 3
 
 export interface KeepAliveInit {
   readonly intervalMs: number
   /** Anything that grows with each batch that arrives. */
   readonly received: () => number
   readonly sendPing: (token: number) => void
-  /** Called after each check that found the peer alive. */
+  /** Called before each ping but the first. */
   readonly onTick: () => void
   /** Nothing at all arrived for so many ms. */
   readonly onDead: (silentMs: number) => void
@@ -31,9 +37,12 @@ export class KeepAlive {
   #stopped = false
   #token = 0
   #pingedAtMs = 0
-  #tickDueMs = 0
-  #receivedAtPing = 0
   #pingUnanswered = false
+  #checkDueMs = 0
+  #checksToPing = 0
+  #silentChecks = 0
+  #received = 0
+  #heardAtMs = 0
 
   constructor(init: KeepAliveInit) {
     this.#init = init
@@ -43,7 +52,9 @@ export class KeepAlive {
   }
 
   start(): void {
+    this.#heardAtMs = this.#now()
     this.#ping()
+    this.#checkLater()
   }
 
   stop(): void {
@@ -59,35 +70,53 @@ export class KeepAlive {
   }
 
   #ping(): void {
-    if (this.#stopped) return
-    this.#receivedAtPing = this.#init.received()
+    this.#checksToPing = checksPerPing
     this.#pingedAtMs = this.#now()
-    this.#tickDueMs = this.#pingedAtMs + this.#init.intervalMs
     this.#pingUnanswered = true
     this.#init.sendPing(++this.#token)
-    this.#cancelTimer = this.#setTimer(() => this.#check(), this.#init.intervalMs)
+  }
+
+  #checkLater(): void {
+    const delayMs = this.#init.intervalMs / checksPerPing
+    this.#checkDueMs = this.#now() + delayMs
+    this.#cancelTimer = this.#setTimer(() => this.#check(), delayMs)
   }
 
   #check(): void {
     if (this.#stopped) return
-    const stalledMs = this.#now() - this.#tickDueMs
+    const stalledMs = this.#now() - this.#checkDueMs
     // A timer this late means that this process did not run; the peer may have spoken all along.
     const forgiven = stalledMs > this.#init.intervalMs / 2
-    if (forgiven || this.#heard()) return this.#alive()
+    if (this.#hears() || forgiven || this.#received === 0) this.#silentChecks = 0
+    else this.#silentChecks++
+    if (this.#silentChecks < maxSilentChecks) return this.#goOn()
     this.#afterReading(() => {
       if (this.#stopped) return
-      if (this.#heard()) this.#alive()
-      else this.#init.onDead(this.#now() - this.#pingedAtMs)
+      if (this.#hears()) {
+        this.#silentChecks = 0
+        this.#goOn()
+      } else {
+        this.#init.onDead(this.#now() - this.#heardAtMs)
+      }
     })
   }
 
-  #alive(): void {
-    this.#init.onTick()
-    this.#ping()
+  #goOn(): void {
+    if (--this.#checksToPing === 0) {
+      this.#init.onTick()
+      if (this.#stopped) return
+      this.#ping()
+    }
+    this.#checkLater()
   }
 
-  #heard(): boolean {
-    return this.#init.received() !== this.#receivedAtPing
+  /** Whether anything has arrived since this was asked before. */
+  #hears(): boolean {
+    const received = this.#init.received()
+    if (received === this.#received) return false
+    this.#received = received
+    this.#heardAtMs = this.#now()
+    return true
   }
 }
 

@@ -9,7 +9,8 @@ const intervalMs = 1000
 /** A keep-alive with everything around it in the hands of the spec. */
 class Bench {
   nowMs = 5000
-  received = 0
+  /** The first batch has arrived. */
+  received = 1
   ticks = 0
   readonly pings: number[] = []
   readonly dead: number[] = []
@@ -45,7 +46,7 @@ class Bench {
     return this.#timer !== undefined
   }
 
-  /** Runs the timer `lateMs` after it was due. */
+  /** Runs the timer, a check, `lateMs` after it was due. */
   fire(lateMs = 0): void {
     const timer = this.#timer
     assert.ok(timer !== undefined, 'no timer')
@@ -59,7 +60,7 @@ describe('the keep-alive', () => {
   it('pings at once, and then once per interval, each time with a new token', () => {
     const bench = new Bench()
     assert.equal(bench.pings.length, 1)
-    for (let i = 0; i < 5; i++) {
+    for (let i = 0; i < 10; i++) {
       bench.received++
       bench.fire()
     }
@@ -87,6 +88,7 @@ describe('the keep-alive', () => {
     assert.equal(bench.keepAlive.rttMs, 3)
     bench.received++
     bench.fire()
+    bench.fire()
     bench.keepAlive.onPong(token)
     assert.equal(bench.keepAlive.rttMs, 3)
   })
@@ -102,49 +104,72 @@ describe('the keep-alive', () => {
 
   it('finds a silent peer dead within two intervals of its last word', () => {
     const bench = new Bench()
-    // Its last word comes right behind a ping: the worst moment.
+    bench.fire()
+    // Its last word comes right behind a check: the worst moment.
     bench.nowMs += 1
     bench.received++
     const lastWordMs = bench.nowMs
-    bench.fire()
-    bench.fire()
+    for (let check = 0; check < 4; check++) {
+      assert.equal(bench.judge, undefined)
+      bench.fire()
+    }
     bench.judge?.()
-    assert.deepEqual(bench.dead, [intervalMs])
+    assert.equal(bench.dead.length, 1)
     assert.ok(bench.nowMs - lastWordMs <= 2 * intervalMs)
     assert.equal(bench.hasTimer, false)
   })
 
+  it('does not miss a sign of life that comes up to one and a half intervals after the one before', () => {
+    const bench = new Bench()
+    for (let word = 0; word < 10; word++) {
+      // Right before a check, so that the silence counts from there on.
+      bench.received++
+      for (let check = 0; check < 3; check++) bench.fire()
+      bench.judge = undefined
+    }
+    assert.deepEqual([bench.dead, bench.ticks], [[], 15])
+  })
+
+  it('leaves a peer that has said nothing yet to the handshake deadline', () => {
+    const bench = new Bench()
+    bench.received = 0
+    for (let check = 0; check < 20; check++) bench.fire()
+    assert.deepEqual([bench.dead, bench.judge, bench.pings.length], [[], undefined, 11])
+  })
+
   it('reads what has arrived before it judges', () => {
     const bench = new Bench()
-    bench.fire()
+    for (let check = 0; check < 4; check++) bench.fire()
     assert.deepEqual(bench.dead, [])
     bench.received++
     bench.judge?.()
-    assert.deepEqual([bench.dead, bench.ticks, bench.pings.length], [[], 1, 2])
+    assert.deepEqual([bench.dead, bench.ticks, bench.pings.length], [[], 2, 3])
+    for (let check = 0; check < 2; check++) bench.fire()
+    assert.equal(bench.hasTimer, true, 'its silence counts anew')
   })
 
   it('forgives its own stall: a timer that is late condemns nobody', () => {
     const bench = new Bench()
-    for (const lateMs of [501, 1000, 60_000]) bench.fire(lateMs)
-    assert.deepEqual([bench.dead, bench.judge, bench.ticks], [[], undefined, 3])
+    for (const lateMs of [501, 1000, 60_000, 501]) bench.fire(lateMs)
+    assert.deepEqual([bench.dead, bench.judge, bench.ticks], [[], undefined, 2])
   })
 
   it('does not forgive twice what was no stall', () => {
     const bench = new Bench()
     bench.fire(60_000)
-    bench.fire(499)
+    for (let check = 0; check < 3; check++) bench.fire(499)
     bench.judge?.()
     assert.equal(bench.dead.length, 1)
   })
 
   it('does nothing once it is stopped: no timer, no ping, no verdict', () => {
     const bench = new Bench()
-    bench.fire()
+    for (let check = 0; check < 4; check++) bench.fire()
     bench.keepAlive.stop()
     bench.judge?.()
     const running = new Bench()
     running.keepAlive.stop()
-    assert.deepEqual([bench.dead, bench.ticks, bench.hasTimer, running.hasTimer], [[], 0, false, false])
+    assert.deepEqual([bench.dead, bench.ticks, bench.hasTimer, running.hasTimer], [[], 1, false, false])
   })
 
   it('stops when it is told so by the tick itself', () => {
@@ -166,6 +191,7 @@ describe('the keep-alive', () => {
     keepAlive.start()
     nowMs = 10_000
     fire()
+    fire()
     assert.equal(pings, 1)
   })
 
@@ -174,17 +200,17 @@ describe('the keep-alive', () => {
       [1, 'alive'],
       [2, 'dead']
     ] as const) {
-      let received = 0
-      let nowMs = 0
+      let received = 1
+      let isLastCheck = false
       let fire = () => {}
       const verdict = new Promise<string>((resolve) => {
         const keepAlive = new KeepAlive({
           intervalMs,
           received: () => received,
           sendPing: () => undefined,
-          onTick: () => resolve('alive'),
+          onTick: () => isLastCheck && resolve('alive'),
           onDead: () => resolve('dead'),
-          now: () => nowMs,
+          now: () => 0,
           setTimer: (callback) => {
             fire = callback
             return () => undefined
@@ -192,7 +218,8 @@ describe('the keep-alive', () => {
         })
         keepAlive.start()
       })
-      nowMs = intervalMs
+      for (let check = 0; check < 3; check++) fire()
+      isLastCheck = true
       fire()
       for (let poll = 0; poll < polls; poll++) await new Promise(setImmediate)
       received++
