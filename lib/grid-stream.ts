@@ -15,7 +15,7 @@ import { Flag, ResetCode } from './frame.ts'
 import type { RemoteHandler } from './handlers.ts'
 import { checkSize, expire } from './request.ts'
 import type { Session } from './session.ts'
-import { type Producer, Sink } from './sink.ts'
+import { type Producer, Sink, unwind } from './sink.ts'
 import { Source } from './source.ts'
 import type { Stream } from './stream.ts'
 import { ReceiveWindow, SendWindow } from './window.ts'
@@ -104,6 +104,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   readonly sink = (source: Producer<Req>): Promise<void> => {
     if (this.#pushable === null) return Promise.reject(new ClosedError('the handler takes no requests'))
     if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests have a source already'))
+    if (this.#requestsEnded) return this.#refuseSource(source)
     const done = handled(
       new Promise<void>((resolve, reject) => {
         this.#sinkWaiter = { count: 0, resolve, reject }
@@ -200,6 +201,13 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     return sink
   }
 
+  /** The stream failed, or takes no more requests, before it had a source. */
+  #refuseSource(source: Producer<Req>): Promise<void> {
+    unwind(source)
+    const end = this.#end
+    return end === undefined || end.how === 'ended' ? Promise.resolve() : handled(Promise.reject(end.error))
+  }
+
   #attach(producer: Producer<Req>): void {
     this.#producer = producer
     this.#sink?.attach(producer)
@@ -224,6 +232,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const how = reason === undefined ? 'ended' : this.#cancelled ? 'cancelled' : 'failed'
     this.#end = reason === undefined ? { how } : { how, error: reason }
     if (reason !== undefined) this.#sinkWaiter?.reject(reason)
+    // The sink unwinds its producer; without one, nobody has pulled it.
+    if (this.#sink === undefined && this.#producer !== undefined) unwind(this.#producer)
     this.#endRequests(reason ?? new ClosedError('the handler takes no more requests'))
     this.#endPushable?.()
     this.#resolveClosed(this.#end)

@@ -164,6 +164,17 @@ export class Sink<T> {
   }
 }
 
+/** Ends a producer that nobody will pull, so that what stands behind it ends too. */
+export function unwind<T>(producer: Producer<T>): void {
+  const ignore = () => undefined
+  try {
+    const returned = iteratorOf(producer).return?.()
+    if (isPromise(returned)) returned.then(ignore, ignore)
+  } catch {
+    // As in a `for await` that was left: its stream has failed already, and tells why.
+  }
+}
+
 export function isPromise<T>(value: unknown): value is PromiseLike<T> {
   return typeof value === 'object' && value !== null && typeof (value as PromiseLike<T>).then === 'function'
 }

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { rawStreaming } from '../lib/definition.ts'
-import { ClosedError } from '../lib/errors.ts'
+import { ClosedError, DisconnectedError } from '../lib/errors.ts'
 import { Flag, FrameType, ResetCode } from '../lib/frame.ts'
 import { GridStream } from '../lib/grid-stream.ts'
 import type { RemoteHandler } from '../lib/handlers.ts'
@@ -202,6 +202,30 @@ describe('the requests of a stream', () => {
     assert.throws(() => stream.requests?.push(Buffer.from('a')), ClosedError)
     stream.cancel()
     assert.equal((await stream.closed).how, 'cancelled')
+  })
+
+  for (const when of ['before', 'after'] as const) {
+    it(`whose source is given ${when} the stream fails unopened unwind it, and sink() rejects with why`, async () => {
+      const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+      const why = new DisconnectedError('notConnected', 'not connected')
+      if (when === 'after') stream.fail(why)
+      let unwound = 0
+      const iterator = { next: () => assert.fail('it is pulled'), return: () => Promise.reject(unwound++) }
+      const done = stream.sink({ [Symbol.asyncIterator]: () => iterator as unknown as AsyncIterator<unknown> })
+      if (when === 'before') stream.fail(why)
+      await assert.rejects(done, why)
+      assert.equal(unwound, 1)
+    })
+  }
+
+  it('whose source is given after the end unwind it; sink() tells how the stream ended', async () => {
+    const stream = await openStream()
+    reset(ResetCode.cancelled, 'enough')
+    const { error } = await stream.closed
+    let unwound = 0
+    const source = { [Symbol.iterator]: () => ({ next: () => assert.fail('it is pulled'), return: () => unwound++ }) }
+    await assert.rejects(stream.sink(source as unknown as Iterable<Uint8Array>), error as Error)
+    assert.equal(unwound, 1)
   })
 
   it('whose source throws reset the stream; the responses throw the same', async () => {
