@@ -24,6 +24,8 @@ export interface Carrier extends PumpTarget {
   /** Stop and go on reading from the network. */
   pause(): void
   resume(): void
+  /** As of `Conn`. */
+  limitInbound?(maxBytes: number): void
   /** Says goodbye behind everything written, unless it has. */
   finish(reason: string): void
   /** Cuts the transport now. `closed` is reported when it is gone. Idempotent. */
@@ -72,6 +74,10 @@ export class CarrierConn implements Conn {
       this.abort(thrown instanceof Error ? thrown : new Error(errorText(thrown), { cause: thrown }))
     })
     this.sink = (source) => this.#pump.run(source)
+  }
+
+  limitInbound(maxBytes: number): void {
+    this.#carrier.limitInbound?.(maxBytes)
   }
 
   close(reason = ''): void {

@@ -37,6 +37,12 @@ export interface Conn {
   readonly tls?: TLSSocket
 
   /**
+   * At most so many bytes may arrive from now on, whole messages or not; one more ends the conn. Infinity lifts it. For
+   * remote ends that nobody knows yet; a conn without it takes from them what it takes from peers.
+   */
+  limitInbound?(maxBytes: number): void
+
+  /**
    * Closes in an orderly way: what `sink` has pulled is still delivered, then the remote end's `source` ends. A remote
    * end that does not answer is cut off after a short grace. Idempotent, never throws.
    */

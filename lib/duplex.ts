@@ -67,6 +67,9 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     unsent: () => stream.writableLength,
     pause: () => stream.pause(),
     resume: () => stream.resume(),
+    limitInbound(maxBytes) {
+      reader.leftBytes = maxBytes
+    },
     finish() {
       if (saidGoodbye || !stream.writable) return
       saidGoodbye = true
@@ -74,7 +77,9 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     },
     destroy: () => stream.destroy()
   })
-  listen(stream, conn, options.maxConnMessageBytes ?? largestConnMessageBytes(defaultLimits))
+  const maxBytes = options.maxConnMessageBytes ?? largestConnMessageBytes(defaultLimits)
+  const reader = new MessageReader(maxBytes, (message) => conn.received(message))
+  listen(stream, conn, reader)
   return conn
 }
 
@@ -85,8 +90,7 @@ function lengthField(length: number): Buffer {
 }
 
 /** Tells `conn` what happens to `stream`, until it is closed. */
-function listen(stream: Duplex, conn: CarrierConn, maxConnMessageBytes: number): void {
-  const reader = new MessageReader(maxConnMessageBytes, (message) => conn.received(message))
+function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void {
   const onData = (chunk: Buffer): void => {
     try {
       if (!reader.push(chunk)) return
@@ -119,6 +123,8 @@ function listen(stream: Duplex, conn: CarrierConn, maxConnMessageBytes: number):
 
 /** Cuts a stream of bytes into messages. A message inside one chunk is a view of it, others are gathered once. */
 class MessageReader {
+  /** Bytes that may still arrive. */
+  leftBytes = Infinity
   readonly #maxBytes: number
   readonly #deliver: (message: Uint8Array) => void
   readonly #field = Buffer.alloc(headerBytes)
@@ -139,9 +145,10 @@ class MessageReader {
   /**
    * Takes the next chunk. True once the goodbye was read.
    *
-   * @throws {ProtocolError} on a length that no message has
+   * @throws {ProtocolError} on a length that no message has, and on more bytes than may arrive
    */
   push(chunk: Buffer): boolean {
+    this.leftBytes -= chunk.length
     let at = 0
     while (at < chunk.length && !this.#sawGoodbye) {
       at = this.#body === undefined ? this.#readMessage(chunk, at) : this.#fillBody(this.#body, chunk, at)
@@ -167,7 +174,7 @@ class MessageReader {
       this.#sawGoodbye = true
       return at
     }
-    this.#check(length)
+    this.#check(length, chunk.length - at)
     if (chunk.length - at >= length) {
       this.#deliver(chunk.subarray(at, at + length))
       return at + length
@@ -177,10 +184,13 @@ class MessageReader {
     return at
   }
 
-  #check(length: number): void {
+  #check(length: number, here: number): void {
     if (length === 0) throw new ProtocolError('an empty message arrived')
     if (length > this.#maxBytes) {
       throw new ProtocolError(`a message of ${length} bytes arrived, ${this.#maxBytes} are allowed`)
+    }
+    if (length - here > this.leftBytes || this.leftBytes < 0) {
+      throw new ProtocolError(`a message of ${length} bytes arrived, which is too much from whom nobody knows yet`)
     }
   }
 

@@ -13,7 +13,7 @@ import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshak
 import type { Logger } from './logger.ts'
 import { OpenConn } from './open-conn.ts'
 import { type KeepAliveOptions, type Limits, maxConnMessageBytes } from './options.ts'
-import { RefusalLog } from './refusal-log.ts'
+import { hostOf, RefusalLog } from './refusal-log.ts'
 import type { SessionInit } from './session.ts'
 
 /** A conn whose handshake is done. */
@@ -43,9 +43,12 @@ export interface EstablisherInit {
   readonly onAccepted: (host: string, established: Established) => void
 }
 
+/** What frames of the transport and pings of a proxy may add to the messages of a handshake. */
+const framingBytes = 1024
+
 export class Establisher {
-  /** Handshakes of conns that arrived and are under way. */
-  pending = 0
+  /** Handshakes of conns that arrived and are under way, the oldest first. */
+  readonly #pending = new Map<Conn, Deadline>()
   readonly #init: EstablisherInit
   readonly #refusals: RefusalLog
   readonly #closing = new AbortController()
@@ -53,6 +56,11 @@ export class Establisher {
   constructor(init: EstablisherInit) {
     this.#init = init
     this.#refusals = new RefusalLog(init.logger)
+  }
+
+  /** Handshakes of conns that arrived and are under way. */
+  get pending(): number {
+    return this.#pending.size
   }
 
   /** Handshakes that were refused or failed here. */
@@ -87,24 +95,42 @@ export class Establisher {
   /** Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. */
   accept(conn: Conn, acceptedAtMs: number): void {
     const { limits, admit, onAccepted } = this.#init
-    if (this.pending >= limits.maxPendingHandshakes) {
-      conn.abort(new RejectedError('busy', 'too many handshakes are under way'))
-      return
-    }
-    this.pending++
+    if (this.pending >= limits.maxPendingHandshakes) this.#cutOldest()
     const { handshakeTimeoutMs } = limits
     const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
+    this.#pending.set(conn, deadline)
+    // Until the dialer has proved itself it has two messages to send.
+    conn.limitInbound?.(2 * limits.maxHandshakeBytes + framingBytes)
     const wire = new OpenConn(conn)
     listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
-      .then((result) => onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs)))
+      .then((result) => {
+        conn.limitInbound?.(Infinity)
+        onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
+      })
       .catch((error) => {
         this.#refusals.add(error, conn.remoteAddress)
         wire.close('the handshake failed')
       })
       .finally(() => {
-        this.pending--
+        this.#pending.delete(conn)
         deadline.clear()
       })
+  }
+
+  /** Makes room: silent conns must not keep those out who have something to say, nor one address all others. */
+  #cutOldest(): void {
+    const byHost = new Map<string, Conn[]>()
+    for (const conn of this.#pending.keys()) {
+      const host = hostOf(conn.remoteAddress)
+      byHost.set(host, [...(byHost.get(host) ?? []), conn])
+    }
+    const [most] = [...byHost.values()].sort((a, b) => b.length - a.length)
+    const oldest = most?.[0]
+    if (oldest === undefined) return
+    const error = new RejectedError('busy', 'too many handshakes are under way: the oldest made room')
+    this.#pending.get(oldest)?.abort(error)
+    this.#pending.delete(oldest)
+    oldest.abort(error)
   }
 
   #handshake(wire: OpenConn, signal: AbortSignal): HandshakeInit {
@@ -143,6 +169,10 @@ class Deadline {
 
   get signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  abort(reason: Error): void {
+    this.#controller.abort(reason)
   }
 
   clear(): void {

@@ -1,7 +1,7 @@
 /**
  * Accepts conns: refuses or completes the WebSocket upgrades that arrive on one path.
  *
- * It refuses by what a request shows: path, `Origin`, subprotocol, load. Who the peer is, the handshake on the conn
+ * It refuses by what a request shows: path, `Origin`, subprotocol. Who the peer is, the handshake on the conn
  * finds out. The HTTP server is the user's: it is never closed here, nor are conns that were handed on.
  */
 
@@ -21,7 +21,7 @@ import { webSocketConn, webSocketDefaults } from './websocket.ts'
 export interface ListenerOptions {
   /** The path that is served, compared without the query. */
   path: string
-  limits: Pick<Limits, 'maxPendingHandshakes' | 'handshakeTimeoutMs'> & {
+  limits: Pick<Limits, 'handshakeTimeoutMs'> & {
     /** The largest message of a conn; a larger one ends it. */
     maxConnMessageBytes: number
   }
@@ -31,8 +31,6 @@ export interface ListenerOptions {
   highWaterMarkBytes?: number
   /** Takes each new conn; `acceptedAt` (of `performance.now()`) is when its TCP conn was accepted, where that is known. */
   onConn: (conn: Conn, acceptedAt: number) => void
-  /** How many conns that were handed to `onConn` are still in their handshake. */
-  pending: () => number
   logger: Logger
 }
 
@@ -110,12 +108,11 @@ export class Listener {
       const secure = 'encrypted' in request.socket && request.socket.encrypted === true
       const tls = socket instanceof TLSSocket ? socket : undefined
       const { highWaterMarkBytes } = this.#options
-      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, tls, highWaterMarkBytes }), acceptedAt)
+      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, tls, socket, highWaterMarkBytes }), acceptedAt)
     })
   }
 
   #refusalOf(request: IncomingMessage): Refusal | undefined {
-    const { limits, pending } = this.#options
     const { origin } = request.headers
     if (this.#refusing) return { status: 503, text: 'this server is shutting down' }
     if (origin !== undefined && !this.#originAllowed(origin)) {
@@ -123,9 +120,6 @@ export class Listener {
     }
     if (!offersSubprotocol(request)) {
       return { status: 400, text: `the subprotocol ${subprotocol} must be offered` }
-    }
-    if (pending() >= limits.maxPendingHandshakes) {
-      return { status: 503, text: 'too many handshakes are under way, try again later' }
     }
     return undefined
   }

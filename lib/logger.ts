@@ -18,3 +18,15 @@ export const defaultLogger: Logger = {
 
 /** Swallows everything. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+/** One that never throws: a logger that fails must not take with it whoever had something to say. */
+export function safeLogger(logger: Logger): Logger {
+  const safe = (level: keyof Logger) => (message: string) => {
+    try {
+      logger[level](message)
+    } catch {
+      // Where would one say so?
+    }
+  }
+  return { debug: safe('debug'), info: safe('info'), warn: safe('warn'), error: safe('error') }
+}

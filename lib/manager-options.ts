@@ -5,7 +5,7 @@ import type { ConnDialer } from './conn.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { Hosts } from './host-lists.ts'
 import { canonicalHost } from './hosts.ts'
-import { defaultLogger, type Logger } from './logger.ts'
+import { defaultLogger, type Logger, safeLogger } from './logger.ts'
 import {
   defaultCloseTimeoutMs,
   defaultKeepAlive,
@@ -28,7 +28,7 @@ export interface ManagerOptions {
    * host that appears gets a connection, one that goes is drained and closed.
    */
   readonly hosts: Hosts
-  /** How servers prove who they are: `sharedSecret(...)`, `insecure()`, or an `Auth` of your own. */
+  /** How servers prove who they are: `sharedSecret(...)`, `mutualTLS()`, `insecure()`, or an `Auth` of your own. */
   readonly auth: Auth
   /** The HTTP path of the upgrade, the same on every server. Default `/grid/v1`. */
   readonly path?: string
@@ -65,7 +65,7 @@ export type Settings = ReturnType<typeof settingsOf>
 export function settingsOf(options: ManagerOptions) {
   const { auth, path = defaultPath, dialer = connectWS(), logger = defaultLogger, checksum, allowOrigin } = options
   const isAuth = typeof auth?.prove === 'function' && typeof auth.verify === 'function'
-  check(isAuth, 'auth is required: sharedSecret(...), insecure(), or an Auth of your own')
+  check(isAuth, 'auth is required: sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own')
   check(isPath(path), 'path must be the path of a URL as it is sent, with a leading slash and without a query')
   check(typeof dialer === 'function', 'dialer must be a function that makes conns, such as connectWS()')
   check(isLogger(logger), 'logger must have the methods debug, info, warn and error')
@@ -76,7 +76,7 @@ export function settingsOf(options: ManagerOptions) {
     auth,
     path,
     dialer,
-    logger,
+    logger: safeLogger(logger),
     checksum,
     allowOrigin,
     limits: withDefaults('limits', defaultLimits, options.limits),

@@ -68,7 +68,6 @@ export class Manager {
       limits: { ...limits, maxConnMessageBytes: maxConnMessageBytes(limits) },
       allowOrigin,
       onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
-      pending: () => this.#establisher.pending,
       logger
     })
     this.#hostLists = followHosts(options.hosts, (hosts) => this.#setHosts(hosts), logger)

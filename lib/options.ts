@@ -24,7 +24,7 @@ export interface Limits {
   maxMetadataBytes: number
   /** Bytes of one handshake message. More closes the conn before it is looked at. Default 16 KiB. */
   maxHandshakeBytes: number
-  /** Handshakes that may be under way at one manager. One more is answered with 503. Default 256. */
+  /** Handshakes that may be under way at one manager. One more ends the oldest of them: it had its time. Default 256. */
   maxPendingHandshakes: number
   /** Time over everything from TCP accept, or from the start of a dial, to a usable session, in ms. Default 10 000. */
   handshakeTimeoutMs: number
@@ -50,7 +50,7 @@ export const defaultLimits: Readonly<Limits> = Object.freeze({
 })
 
 export interface KeepAliveOptions {
-  /** Time between two pings, in ms. A peer of whom nothing arrives from one to the next is dead: at most two after its last sign. Default 5 000. */
+  /** Time between two pings, in ms. A peer of whom nothing arrives for one and a half is dead, which is noticed two after its last sign at most. Default 5 000. */
   intervalMs: number
 }
 

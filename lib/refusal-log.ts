@@ -21,10 +21,9 @@ export class RefusalLog {
 
   add(error: unknown, address: string): void {
     this.count++
-    // The port of an address is new with each try.
-    const host = address.replace(/:\d+$/, '')
+    const host = hostOf(address)
     const text = errorText(error)
-    const key = text.replaceAll(address, host)
+    const key = `${host} ${text.replaceAll(address, host)}`
     if (this.#told.has(key)) return
     if (!(error instanceof RejectedError) && this.#isTooMany(host)) return
     if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
@@ -38,4 +37,9 @@ export class RefusalLog {
     this.#unproven.set(host, lines)
     return lines > maxUnproven
   }
+}
+
+/** The address of a conn without its port, which is new with each try. */
+export function hostOf(address: string): string {
+  return address.replace(/:\d+$/, '')
 }

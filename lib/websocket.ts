@@ -7,6 +7,7 @@
 
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
 import type { LookupFunction } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import { CarrierConn, closeGraceMs, defaultHighWaterMarkBytes, remoteAddressOf, withReason } from './carrier.ts'
@@ -42,6 +43,8 @@ export interface WebSocketConnInit {
   remoteAddress: string
   /** As of `Conn`; `ws` itself does not tell. */
   tls?: TLSSocket
+  /** What `ws` reads from, without which there is no `limitInbound`: `ws` knows whole messages only. */
+  socket?: Duplex
   /** As of `WebSocketOptions`. Default 128 KiB. */
   highWaterMarkBytes?: number
 }
@@ -54,7 +57,9 @@ export const webSocketDefaults = {
   perMessageDeflate: false,
   autoPong: false,
   closeTimeout: closeGraceMs,
-  maxFragments: 16
+  maxFragments: 16,
+  // Of a message that is not whole. Each keeps an object, so a message that comes byte by byte costs a hundred times its size.
+  maxBufferedChunks: 16 * 1024
 }
 
 /** How much of the body of a refusal is shown, and how long it may take to arrive. */
@@ -93,8 +98,10 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
     let ws: WebSocket
     try {
       const tls = typeof options.tls === 'function' ? await options.tls() : options.tls
+      dial.signal.throwIfAborted()
       ws = new WebSocket(url, subprotocol, { ...tls, ...clientOptions(options, dial) })
     } catch (error) {
+      dial.signal.throwIfAborted()
       throw new DialError(`cannot dial ${address}: ${errorText(error)}`, { cause: error })
     }
     return await opened(ws, address, dial.signal, options.highWaterMarkBytes)
@@ -184,6 +191,13 @@ function refusalText(response: IncomingMessage): Promise<string> {
 /** A `Conn` over an open WebSocket that was made with `webSocketDefaults`, and is used for nothing else from now on. */
 export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
   const onFlushed = (): void => conn.drained()
+  let leftBytes = Infinity
+  const onBytes = (chunk: Buffer): void => {
+    leftBytes -= chunk.length
+    if (leftBytes >= 0) return
+    conn.violated(new ProtocolError('too many bytes arrived from whom nobody knows yet'))
+    ws.terminate()
+  }
   const options = {
     secure: init.secure,
     remoteAddress: init.remoteAddress,
@@ -201,6 +215,11 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
     unsent: () => ws.bufferedAmount,
     pause: () => ws.pause(),
     resume: () => ws.resume(),
+    limitInbound(maxBytes) {
+      leftBytes = maxBytes
+      init.socket?.off('data', onBytes)
+      if (maxBytes < Infinity) init.socket?.on('data', onBytes)
+    },
     finish: (reason) => ws.close(1000, closeReason(reason)),
     destroy: () => ws.terminate()
   })

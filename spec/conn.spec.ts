@@ -34,9 +34,8 @@ async function webSocketPair(server: Server, scheme: string, dialer: ConnDialer)
   const accepted = new Promise<Conn>((resolve) => {
     listener = new Listener({
       path,
-      limits: { maxPendingHandshakes: 1, handshakeTimeoutMs: 10_000, maxConnMessageBytes },
+      limits: { handshakeTimeoutMs: 10_000, maxConnMessageBytes },
       onConn: resolve,
-      pending: () => 0,
       logger: silentLogger
     })
   })

@@ -123,6 +123,25 @@ describe('connectWS', () => {
     assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
   })
 
+  it('gives up with the reason of the signal also while it waits for the TLS options, and opens nothing', async () => {
+    const controller = new AbortController()
+    let upgrades = 0
+    server.on('connection', () => {
+      upgrades += 1
+    })
+    const tls = async () => {
+      controller.abort(new Error('too slow'))
+      return {}
+    }
+    await assert.rejects(connectWS({ tls })(address, dialOptions(controller.signal)), /^Error: too slow$/)
+    assert.equal(upgrades, 0)
+  })
+
+  it('rejects when the TLS options cannot be had', async () => {
+    const tls = () => Promise.reject(new Error('no such file'))
+    await assert.rejects(connectWS({ tls })(address, dialOptions()), { code: 'ERR_DIAL', message: /no such file/ })
+  })
+
   it('asks for the path and the subprotocol, sends the given headers, and no Origin or extension', async () => {
     const upgraded = once(server, 'upgrade')
     const dial = connectWS({ headers: { 'X-Proxy': 'yes' } })(address, dialOptions())

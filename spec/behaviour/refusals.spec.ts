@@ -175,7 +175,7 @@ it('a hello that is none costs its conn and nothing else', async (test) => {
   await there.waitForConnect()
   for (const junk of [Buffer.of(9), Buffer.from('GET / HTTP/1.1'), Buffer.alloc(20_000, 1)]) {
     const dialer = await RawDialer.open(listener.server.url)
-    dialer.ws.send(junk)
+    dialer.write(junk)
     while ((await dialer.read()) !== undefined) assert.ok(true, 'an answer that says nothing')
   }
   await until(() => listener.manager.stats().refusedHandshakes === 3, 'all are refused')

@@ -9,7 +9,7 @@ import type { Manager } from '../../lib/index.ts'
 import { until } from './until.ts'
 
 /** What a live session still holds, in words; empty when that is nothing. */
-function leftovers(manager: Manager): string[] {
+export function leftovers(manager: Manager): string[] {
   return manager.stats().connections.flatMap(({ host, session }) => {
     if (session === undefined) return []
     const { inboundStreams, outboundStreams, runningHandlers, sendQueueBytes, sendQueueStreams } = session

@@ -1,12 +1,14 @@
 /**
- * A dialer made by hand from a bare WebSocket and the handshake's messages, so that it can say what a manager never would.
+ * A dialer made by hand from the handshake's messages, so that it can say what a manager never would: over a bare
+ * WebSocket, or over the end of a conn. What it says behind the handshake, `RawFrames` says.
  */
 
 import { randomBytes } from 'node:crypto'
-import { WebSocket } from 'ws'
-import { announcedLimits, encodeHello, helloKinds, readReject, transcriptOf } from '../../lib/hello.ts'
+import type { Conn } from '../../lib/conn.ts'
+import { announcedLimits, encodeHello, helloKinds, readChallenge, readReject, transcriptOf } from '../../lib/hello.ts'
 import { type Auth, defaultLimits } from '../../lib/index.ts'
-import { subprotocol } from '../../lib/options.ts'
+import { RawFrames } from './raw-frames.ts'
+import { connWire, type RawWire, WebSocketWire } from './raw-wire.ts'
 import { secret } from './servers.ts'
 
 export interface RawHello {
@@ -17,44 +19,40 @@ export interface RawHello {
   readonly auth?: Auth
 }
 
-/** A WebSocket that reads message by message. */
 export class RawDialer {
-  readonly ws: WebSocket
-  readonly #inbox: Uint8Array[] = []
-  #wake = () => {}
-  closed = false
+  readonly wire: RawWire
+  #checksum = false
 
-  private constructor(ws: WebSocket) {
-    this.ws = ws
-    ws.on('message', (data: Buffer) => {
-      this.#inbox.push(data)
-      this.#wake()
-    })
-    ws.on('error', () => ws.terminate())
-    ws.on('close', () => {
-      this.closed = true
-      this.#wake()
-    })
+  constructor(wire: RawWire) {
+    this.wire = wire
   }
 
-  /** Resolves when the upgrade is done. */
+  /** Over a WebSocket; resolves when the upgrade is done. */
   static async open(url: string): Promise<RawDialer> {
-    const ws = new WebSocket(`${url.replace('http', 'ws')}/grid/v1`, subprotocol)
-    await new Promise<void>((resolve, reject) => {
-      ws.once('open', resolve)
-      ws.once('error', reject)
-    })
-    return new RawDialer(ws)
+    return new RawDialer(await WebSocketWire.open(url))
+  }
+
+  /** Over the dialing end of a conn. */
+  static over(conn: Conn): RawDialer {
+    return new RawDialer(connWire(conn))
+  }
+
+  get closed(): boolean {
+    return this.wire.closed
+  }
+
+  /** Sends bytes as one message. */
+  write(message: Uint8Array): void {
+    this.wire.write(message)
   }
 
   /** The next message; undefined when the conn was closed. */
-  async read(): Promise<Uint8Array | undefined> {
-    while (this.#inbox.length === 0 && !this.closed) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-    return this.#inbox.shift()
+  read(): Promise<Uint8Array | undefined> {
+    return this.wire.read()
+  }
+
+  cut(): void {
+    this.wire.cut()
   }
 
   /** Says hello and proves itself; returns the answer to that. */
@@ -63,14 +61,20 @@ export class RawDialer {
       ...{ host, remote, versions, checksum: false, nonce: randomBytes(32), instance: randomBytes(16) },
       limits: { ...announcedLimits(defaultLimits), ...limits }
     })
-    this.ws.send(hello)
+    this.write(hello)
     const challenge = await this.read()
     if (challenge?.[0] !== helloKinds.challenge) return challenge
+    this.#checksum = readChallenge(challenge).checksum
     const context = { prover: 'dialer' as const, local: host, remote, transcript: transcriptOf(hello, challenge) }
     const signal = new AbortController().signal
     const proof = await auth.prove({ ...context, signal, conn: undefined as never })
-    this.ws.send(encodeHello(helloKinds.proof, { proof }))
+    this.write(encodeHello(helloKinds.proof, { proof }))
     return this.read()
+  }
+
+  /** After the handshake: from now on whatever arrives is frames. */
+  frames(): RawFrames {
+    return new RawFrames(this.wire, this.#checksum)
   }
 }
 
@@ -83,6 +87,6 @@ export async function refusalOf(url: string, hello: RawHello): Promise<{ reason:
     const { reason, message } = readReject(answer)
     return { reason, message }
   } finally {
-    dialer.ws.terminate()
+    dialer.cut()
   }
 }

@@ -2,7 +2,7 @@
  * A peer that speaks exact frames, in any order, against a real session: for what a well-behaved peer never sends.
  *
  * The session under test is built directly on an in-memory conn, without a handshake; the raw peer holds the other end
- * and keeps every frame that it was sent.
+ * and keeps every frame that it was sent. For one that meets a whole manager, over memory or a WebSocket, see `siege.ts`.
  */
 
 import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../lib/frame.ts'
@@ -12,7 +12,8 @@ import { OpenConn } from '../../lib/open-conn.ts'
 import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../lib/options.ts'
 import { Session } from '../../lib/session.ts'
 import type { SessionEnd } from '../../lib/session-end.ts'
-import { naiveBatch, naiveDecode } from './naive-codec.ts'
+import { RawFrames } from './raw-frames.ts'
+import { connWire } from './raw-wire.ts'
 import { until } from './until.ts'
 
 export interface RawPeerOptions {
@@ -23,8 +24,6 @@ export interface RawPeerOptions {
   /** Messages that the conn holds. Default 1000. */
   readonly capacity?: number
 }
-
-const noChecksum = false
 
 export const rawSingle: HandlerEntry = {
   kind: HandlerKind.single,
@@ -44,19 +43,17 @@ export const rawStream: HandlerEntry = {
 export class RawPeer {
   readonly session: Session
   readonly handlers = new LocalHandlers(defaultLimits.maxNameBytes)
-  /** Every frame that the session sent, pings left out. */
-  readonly frames: Frame[] = []
   /** How the session ended. */
   end: SessionEnd | undefined
   ready = false
   draining = false
   /** The direction from the session to the raw peer: held, it is a peer that reads nothing. */
   readonly link: MemoryLink
-  readonly #wire: OpenConn
+  readonly #raw: RawFrames
 
   constructor(options: RawPeerOptions = {}) {
     const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
-    this.#wire = new OpenConn(mine)
+    this.#raw = new RawFrames(connWire(mine))
     this.link = theirs.link
     const limits = { ...defaultLimits, ...options.limits }
     this.session = new Session({
@@ -67,7 +64,7 @@ export class RawPeer {
       limits,
       keepAlive: { ...defaultKeepAlive, ...options.keepAlive },
       handlers: this.handlers,
-      checksum: noChecksum,
+      checksum: false,
       onReady: () => {
         this.ready = true
       },
@@ -77,10 +74,6 @@ export class RawPeer {
       onEnd: (end) => {
         this.end = end
       }
-    })
-    const done = this.#read()
-    done.catch((error) => {
-      this.end ??= { reason: 'lost', text: String(error) }
     })
   }
 
@@ -92,45 +85,32 @@ export class RawPeer {
     return this
   }
 
-  /** Sends the frames in one batch. */
+  /** Every frame that the session sent, pings left out. */
+  get frames(): Frame[] {
+    return this.#raw.frames
+  }
+
+  /** These four as of `RawFrames`. */
   send(...frames: Frame[]): void {
-    this.#wire.write(naiveBatch(frames, noChecksum))
+    this.#raw.send(...frames)
   }
 
-  /** Sends bytes as one message of the conn. */
   sendBytes(bytes: Uint8Array): void {
-    this.#wire.write(bytes)
+    this.#raw.sendBytes(bytes)
   }
 
-  /** The frames of one type that arrived so far. */
-  of<Type extends Frame['type']>(type: Type): Extract<Frame, { type: Type }>[] {
-    return this.frames.filter((frame): frame is Extract<Frame, { type: Type }> => frame.type === type)
-  }
-
-  /** Resolves with the first frame of `type` that satisfies `test`. */
-  async frame<Type extends Frame['type']>(
-    type: Type,
-    test: (frame: Extract<Frame, { type: Type }>) => boolean = () => true
-  ): Promise<Extract<Frame, { type: Type }>> {
-    await until(() => this.of(type).some(test), `a frame of type ${type}`)
-    return this.of(type).find(test) as Extract<Frame, { type: Type }>
-  }
+  of: RawFrames['of'] = (type) => this.#raw.of(type)
+  frame: RawFrames['frame'] = (type, test) => this.#raw.frame(type, test)
 
   /** Ends the session and waits for it. */
   async stop(): Promise<void> {
     this.session.end({ reason: 'shutdown', text: 'the spec is over' })
     await until(() => this.end !== undefined, 'the session has ended')
-    this.#wire.abort(new Error('the spec is over'))
+    this.cut()
   }
 
   /** Cuts the conn. */
   cut(): void {
-    this.#wire.abort(new Error('cut'))
-  }
-
-  async #read(): Promise<void> {
-    for (let batch = await this.#wire.read(); batch !== undefined; batch = await this.#wire.read()) {
-      for (const frame of naiveDecode(batch, noChecksum)) if (frame.type !== FrameType.ping) this.frames.push(frame)
-    }
+    this.#raw.wire.cut()
   }
 }
