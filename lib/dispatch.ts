@@ -143,10 +143,9 @@ export class Dispatch {
     streams.claimInbound(id)
     const handler = handlers.at(reader.handler)
     const metadata = reader.copyMetadata()
-    if (handler === undefined || this.#refuses(id, metadata?.length ?? 0)) {
-      if (handler === undefined) this.#init.control.refuse(id, ResetCode.unknownHandler, `no handler ${reader.handler}`)
-      return
-    }
+    if (handler === undefined) return this.#init.control.refuse(id, ResetCode.unknownHandler, reader.handler)
+    const refusal = this.#refusalOf(metadata?.length ?? 0)
+    if (refusal !== undefined) return this.#init.control.refuse(id, refusal, reader.handler)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
     running.count++
     const stream = new Stream(port, id, undefined)
@@ -169,19 +168,13 @@ export class Dispatch {
     stream?.onReset(reader.code, printable(reader.readText()))
   }
 
-  /** Refuses an open for reasons that have nothing to do with its handler. */
-  #refuses(id: number, metadataBytes: number): boolean {
-    const { control, limits, running, streams, state, waitingControl } = this.#init
-    if (state() === 'draining') {
-      control.refuse(id, ResetCode.goingAway, 'going away')
-    } else if (Math.max(running.count, streams.inbound + waitingControl()) >= limits.maxInboundStreams) {
-      control.refuse(id, ResetCode.tooManyStreams, `more than ${limits.maxInboundStreams} calls at once`)
-    } else if (metadataBytes > limits.maxMetadataBytes) {
-      control.refuse(id, ResetCode.messageTooLarge, `metadata of more than ${limits.maxMetadataBytes} bytes`)
-    } else {
-      return false
-    }
-    return true
+  /** Why an open is refused, for reasons that have nothing to do with its handler. */
+  #refusalOf(metadataBytes: number): number | undefined {
+    const { limits, running, streams, state, waitingControl } = this.#init
+    if (state() === 'draining') return ResetCode.goingAway
+    const calls = Math.max(running.count, streams.inbound + waitingControl())
+    if (calls >= limits.maxInboundStreams) return ResetCode.tooManyStreams
+    return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
   }
 
   #handleTable(reader: FrameReader): void {

@@ -11,7 +11,7 @@ export interface ExpiryInit {
   readonly expiresAt: number | undefined
   /** When either side will, as far as that is known. */
   readonly renewBefore: number | undefined
-  /** Called once, and again as often as a renewal fails; undefined where the other side renews. */
+  /** Called once, and again after each `renewLater`; undefined where the other side renews. */
   readonly onRenew: (() => void) | undefined
   readonly onExpired: () => void
 }
@@ -46,7 +46,7 @@ export class Expiry {
       else this.#renewTimer = later(renew, waitMs)
     }
     clearTimeout(this.#renewTimer)
-    renew()
+    this.#renewTimer = later(renew, renewAt - Date.now())
   }
 
   /** No more is called. */
@@ -59,12 +59,11 @@ export class Expiry {
     const { expiresAt, onExpired } = this.#init
     if (expiresAt === undefined) return
     const leftMs = expiresAt - Date.now()
-    if (leftMs <= 0) onExpired()
-    else this.#endTimer = later(this.#endWhenOver, leftMs)
+    this.#endTimer = leftMs <= 0 ? later(onExpired, 0) : later(this.#endWhenOver, leftMs)
   }
 }
 
-/** Calls `fn` after `ms`, or after as much of it as a timer can count. */
+/** Calls `fn` after `ms`, never at once, or after as much of it as a timer can count. */
 function later(fn: () => void, ms: number): NodeJS.Timeout {
   return setTimeout(fn, Math.min(Math.ceil(ms), maxTimeoutMs)).unref()
 }

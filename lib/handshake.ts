@@ -101,7 +101,7 @@ export async function dialHandshake(
 
     const verdict = await receive(init)
     const verify = (proof: Uint8Array) =>
-      step(init.signal, () => auth.verify({ ...context, prover: 'listener' }, proof))
+      step(init.signal, async () => inForce(await auth.verify({ ...context, prover: 'listener' }, proof)))
     if (verdict[0] === helloKinds.reject) throw await refusalOf(init.signal, remote, readReject(verdict), verify)
     const accept = readAccept(verdict)
     const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
@@ -135,8 +135,8 @@ export async function listenHandshake(
     const context = contextOf(init, hello.host, transcriptOf(opening, challenge))
     send(init, challenge)
     const proof = readProof(await receive(init))
-    const identity = await guard(init, 'the proof of the dialer was refused', () =>
-      init.auth.verify({ ...context, prover: 'dialer' }, proof)
+    const identity = await guard(init, 'the proof of the dialer was refused', async () =>
+      inForce(await init.auth.verify({ ...context, prover: 'dialer' }, proof))
     )
     const ownProof = await prove(init, { ...context, prover: 'listener' })
     const version = commonVersion(hello.versions)
@@ -176,7 +176,7 @@ function resultOf(
   host: string,
   version: number,
   theirs: { instance: Uint8Array; limits: RemoteLimits; checksum: boolean; renews?: boolean },
-  identity: Identity = {},
+  identity: Identity,
   ownExpiry?: number
 ): HandshakeResult {
   const { limits, renews = false } = theirs
@@ -186,9 +186,16 @@ function resultOf(
   return { version, host, instance: hexOf(theirs.instance), identity, limits, checksum, renews, renewBefore }
 }
 
-/** What the dialer is told of its own identity, so that it can dial again in time. */
-function lifetimeOf(identity: Identity | undefined): { lifetimeMs?: number } {
+/** What `auth.verify` said of the peer. */
+function inForce(identity: Identity | undefined): Identity {
   const { expiresAt = Infinity } = identity ?? {}
+  // Not by `<=`: a moment that is no number is none that one can trust in.
+  if (!(expiresAt > Date.now())) throw new HandshakeError('the identity of the peer has expired')
+  return identity ?? {}
+}
+
+/** What the dialer is told of its own identity, so that it can dial again in time. */
+function lifetimeOf({ expiresAt = Infinity }: Identity): { lifetimeMs?: number } {
   return expiresAt === Infinity ? {} : { lifetimeMs: Math.max(0, Math.floor(expiresAt - Date.now())) }
 }
 

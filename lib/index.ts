@@ -21,7 +21,15 @@
  * ```
  */
 
-export { type Auth, type AuthContext, type Identity, insecure, sharedSecret } from './auth.ts'
+export {
+  type Auth,
+  type AuthContext,
+  type Identity,
+  insecure,
+  type Secret,
+  type Secrets,
+  sharedSecret
+} from './auth.ts'
 export type { CallOptions } from './call-options.ts'
 export type { CallArguments, Callable } from './calls.ts'
 export type { Conn, ConnDialer, DialOptions } from './conn.ts'

@@ -10,6 +10,8 @@
 const checksPerPing = 2
 /** Silent for so many checks is dead: for one and a half intervals at least, for two at most. */
 const maxSilentChecks = 3
+/** A timer is never more exact than this. */
+const timerSlackMs = 5
 
 export interface KeepAliveInit {
   readonly intervalMs: number
@@ -38,6 +40,7 @@ export class KeepAlive {
   #token = 0
   #pingedAtMs = 0
   #pingUnanswered = false
+  #probes: { readonly token: number; readonly onAnswered: () => void }[] = []
   #checkDueMs = 0
   #checksToPing = 0
   #silentChecks = 0
@@ -64,13 +67,27 @@ export class KeepAlive {
   }
 
   onPong(token: number): void {
+    const answered = this.#probes.filter((probe) => probe.token <= token)
+    this.#probes = this.#probes.filter((probe) => probe.token > token)
+    for (const { onAnswered } of answered) onAnswered()
     if (token !== this.#token || !this.#pingUnanswered) return
     this.#pingUnanswered = false
     this.rttMs = this.#now() - this.#pingedAtMs
   }
 
+  /** Pings now, and calls `onAnswered` once the remote end has dealt with all that was sent before. */
+  probe(onAnswered: () => void): void {
+    if (this.#stopped) return
+    this.#probes.push({ token: this.#token + 1, onAnswered })
+    this.#sendPing()
+  }
+
   #ping(): void {
     this.#checksToPing = checksPerPing
+    this.#sendPing()
+  }
+
+  #sendPing(): void {
     this.#pingedAtMs = this.#now()
     this.#pingUnanswered = true
     this.#init.sendPing(++this.#token)
@@ -86,7 +103,7 @@ export class KeepAlive {
     if (this.#stopped) return
     const stalledMs = this.#now() - this.#checkDueMs
     // A timer this late means that this process did not run; the peer may have spoken all along.
-    const forgiven = stalledMs > this.#init.intervalMs / 2
+    const forgiven = stalledMs > Math.max(this.#init.intervalMs / 2, timerSlackMs)
     if (this.#hears() || forgiven || this.#received === 0) this.#silentChecks = 0
     else this.#silentChecks++
     if (this.#silentChecks < maxSilentChecks) return this.#goOn()

@@ -54,7 +54,8 @@ export function mutualTLS(options: MutualTLSOptions = {}): Auth {
     verify(context, proof) {
       const socket = tlsOf(context)
       const certificate = verifiedCertificate(socket)
-      if (!isFor(certificate, context.remote)) {
+      // Nothing but true: a promise would be as good as true otherwise.
+      if (isFor(certificate, context.remote) !== true) {
         const names = certificate.subjectAltName ?? 'nobody: it has no subject alternative name'
         throw new HandshakeError(`the certificate is not for ${context.remote}, it is for ${names}`)
       }
@@ -99,7 +100,9 @@ function isNamed(certificate: X509Certificate, host: string, wildcards: boolean)
   // An IPv6 address stands in brackets there.
   const name = new URL(host).hostname.replace(/^\[(.*)\]$/, '$1')
   if (isIP(name) !== 0) return certificate.checkIP(name) !== undefined
-  return certificate.checkHost(name, { subject: 'never', wildcards }) !== undefined
+  // To OpenSSL a leading dot means all names below.
+  if (name.startsWith('.')) return false
+  return certificate.checkHost(name, { subject: 'never', wildcards, partialWildcards: false }) !== undefined
 }
 
 function identityOf(certificate: X509Certificate): Identity {

@@ -5,7 +5,7 @@
  */
 
 import { ProtocolError } from './errors.ts'
-import { Flag, type HandlerEntry } from './frame.ts'
+import { Flag, type HandlerEntry, ResetCode } from './frame.ts'
 import type { FrameWriter } from './frame-writer.ts'
 import type { LocalHandlers } from './handlers.ts'
 import type { Limits } from './options.ts'
@@ -14,12 +14,6 @@ import { Rate } from './rate.ts'
 
 /** Refusals, or entries of the handler table, that are written at a time; with names at their limit they fit a batch. */
 const itemsPerTurn = 16
-
-interface Refusal {
-  readonly streamId: number
-  readonly code: number
-  readonly text: string
-}
 
 export class SessionControl implements Sender {
   dataQueued = false
@@ -35,7 +29,8 @@ export class SessionControl implements Sender {
   #pingDue: number | undefined
   #pongDue: number | undefined
   #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
-  #refusalsDue: Refusal[] = []
+  /** Stream id, code and handler of each: a peer may make a second's worth of them wait, so they must be small. */
+  #refusalsDue: number[] = []
   readonly #idleFrames: Rate
   readonly #callEnds: Rate
 
@@ -72,11 +67,12 @@ export class SessionControl implements Sender {
     this.#outbox.offerControl(this)
   }
 
-  refuse(streamId: number, code: number, text: string): void {
+  /** Refuses an open of the remote end at its `handler`, with a reset of this code. */
+  refuse(streamId: number, code: number, handler: number): void {
     this.refusals++
     this.countCallEnd()
-    this.#refusalsDue.push({ streamId, code, text })
-    if (this.#refusalsDue.length > this.#limits.maxIdleFramesPerSecond) throw this.#flood()
+    this.#refusalsDue.push(streamId, code, handler)
+    if (this.#refusalsDue.length > 3 * this.#limits.maxIdleFramesPerSecond) throw this.#flood()
     this.#outbox.offerControl(this)
   }
 
@@ -110,8 +106,12 @@ export class SessionControl implements Sender {
   writeControl(writer: FrameWriter): void {
     if (this.#tableDue) this.#writeTable(writer)
     if (this.#pongDue !== undefined) writer.pong(this.#pongDue)
-    if (this.#pingDue !== undefined) writer.ping(this.#pingDue)
-    this.#pongDue = this.#pingDue = undefined
+    this.#pongDue = undefined
+    // Behind the whole table, so that its answer says that the remote end has that.
+    if (this.#pingDue !== undefined && !this.#tableDue) {
+      writer.ping(this.#pingDue)
+      this.#pingDue = undefined
+    }
     this.#writeRefusals(writer)
     if (this.#goAwayDue !== undefined && this.#refusalsDue.length === 0 && !this.#tableDue) {
       writer.goAway(this.#goAwayDue.code, this.#goAwayDue.lastStreamId, this.#goAwayDue.text)
@@ -133,9 +133,19 @@ export class SessionControl implements Sender {
   }
 
   #writeRefusals(writer: FrameWriter): void {
-    const due = this.#refusalsDue.splice(0, itemsPerTurn)
-    for (const { streamId, code, text } of due) writer.reset(streamId, code, text)
+    const due = this.#refusalsDue.splice(0, 3 * itemsPerTurn)
+    for (let i = 0; i < due.length; i += 3) {
+      const [streamId = 0, code = 0, handler = 0] = due.slice(i, i + 3)
+      writer.reset(streamId, code, this.#refusalText(code, handler))
+    }
     if (this.#refusalsDue.length > 0) this.#outbox.offerControl(this)
+  }
+
+  #refusalText(code: number, handler: number): string {
+    const { maxInboundStreams, maxMetadataBytes } = this.#limits
+    if (code === ResetCode.unknownHandler) return `no handler ${handler}`
+    if (code === ResetCode.tooManyStreams) return `more than ${maxInboundStreams} calls at once`
+    return code === ResetCode.goingAway ? 'going away' : `metadata of more than ${maxMetadataBytes} bytes`
   }
 
   #flood(): ProtocolError {

@@ -1,6 +1,6 @@
 /** How a session ended, and what that means to a call that was running on it. */
 
-import { DisconnectedError, type DisconnectReason, ShutdownError } from './errors.ts'
+import { DisconnectedError, type DisconnectReason, errorText, ProtocolError, ShutdownError } from './errors.ts'
 import { CloseCode } from './frame.ts'
 import type { Stream } from './stream.ts'
 
@@ -10,6 +10,19 @@ export interface SessionEnd {
   /** The remote end ended it, and said so. */
   readonly byRemote?: boolean
   readonly cause?: unknown
+}
+
+/** How a session ends by an error: of the peer, of the conn, or of this side amid the peer's frames. */
+export function endByError(error: unknown, inDispatch: boolean, farewell: SessionEnd | undefined): SessionEnd {
+  if (error instanceof ProtocolError) return { reason: error.reason, text: error.message, cause: error }
+  // The peer is told the text, and that of an error that nobody expected may hold anything.
+  if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }
+  return { ...(farewell ?? { reason: 'lost', text: errorText(error) }), cause: error }
+}
+
+/** How a session ends with a peer of whom nothing has arrived for so long. */
+export function endBySilence(silentMs: number): SessionEnd {
+  return { reason: 'keepAlive', text: `keep-alive: the peer sent nothing for ${Math.round(silentMs)} ms` }
 }
 
 /** The close code that tells the remote end. */

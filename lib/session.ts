@@ -8,7 +8,7 @@
 import { DeadlineQueue } from './deadlines.ts'
 import type { Remote } from './definition.ts'
 import { Dispatch } from './dispatch.ts'
-import { type Delivery, type DisconnectedError, errorText, ProtocolError } from './errors.ts'
+import type { Delivery, DisconnectedError } from './errors.ts'
 import { type LocalHandlers, RemoteHandlers } from './handlers.ts'
 import type { RemoteLimits } from './handshake.ts'
 import { KeepAlive } from './keepalive.ts'
@@ -18,7 +18,7 @@ import { decodeRemoteError } from './remote-error.ts'
 import { closeReasonOf, resetErrorOf } from './reset-error.ts'
 import type { ResponderPort } from './responder.ts'
 import { SessionControl } from './session-control.ts'
-import { closeCodeOf, lossErrorOf, type SessionEnd, unusableErrorOf } from './session-end.ts'
+import { closeCodeOf, endByError, endBySilence, lossErrorOf, type SessionEnd, unusableErrorOf } from './session-end.ts'
 import { newSessionCounts, type SessionStats } from './stats.ts'
 import { Stream } from './stream.ts'
 import type { OpenRequest, StreamPort } from './stream-port.ts'
@@ -83,7 +83,7 @@ export class Session implements StreamPort, ResponderPort {
       received: () => this.#counts.batchesIn,
       sendPing: (token) => this.#control.ping(token),
       onTick: () => this.#onTick(),
-      onDead: (silentMs) => this.#onDead(silentMs)
+      onDead: (silentMs) => this.end(endBySilence(silentMs))
     })
     this.#dispatch = new Dispatch({
       ...init,
@@ -112,7 +112,12 @@ export class Session implements StreamPort, ResponderPort {
   start(): void {
     this.#control.start()
     this.#keepAlive.start()
-    this.#read().catch((error) => this.#breakOff(error))
+    this.#read()
+  }
+
+  /** Calls `onAnswered` once the remote has dealt with all control frames that were sent before, the handler table first. */
+  probe(onAnswered: () => void): void {
+    this.#keepAlive.probe(onAnswered)
   }
 
   /** A new stream of this side; it opens with the first message that it sends. */
@@ -179,7 +184,6 @@ export class Session implements StreamPort, ResponderPort {
   }
 
   // StreamPort and ResponderPort
-
   register(stream: Stream): boolean {
     return this.#streams.register(stream)
   }
@@ -220,15 +224,21 @@ export class Session implements StreamPort, ResponderPort {
   // What arrives, beside what the dispatch deals with
 
   async #read(): Promise<void> {
-    const { inbound } = this.#init.wire
-    for (;;) {
-      const { done, value } = await inbound.next()
-      if (this.#state === 'ended') return
-      if (done === true) break
-      const rest = this.#dispatch.onBatch(value)
-      if (rest !== undefined) await rest
+    let inDispatch = false
+    try {
+      for (;;) {
+        const { done, value } = await this.#init.wire.inbound.next()
+        if (this.#state === 'ended') return
+        if (done === true) break
+        inDispatch = true
+        const rest = this.#dispatch.onBatch(value)
+        if (rest !== undefined) await rest
+        inDispatch = false
+      }
+      this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
+    } catch (error) {
+      this.end(endByError(error, inDispatch, this.#farewell))
     }
-    this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
   }
 
   #onTable(): void {
@@ -239,31 +249,21 @@ export class Session implements StreamPort, ResponderPort {
 
   #onGoAway(code: number, lastStreamId: number, text: string): void {
     const reason = closeReasonOf(code)
+    // It may say so again, for another reason; but what it has seen once it cannot unsee.
+    const seenId = this.#farewell === undefined ? lastStreamId : undefined
     this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
-    this.#startDraining(this.#farewell, lastStreamId)
+    this.#startDraining(this.#farewell, seenId)
   }
 
   /** Once per keep-alive interval: is the peer taking what we send? */
   #onTick(): void {
     const { outbox } = this.#init.wire
     const { slowPeerTimeoutMs } = this.#init.limits
-    if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs >= slowPeerTimeoutMs) {
-      this.end({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
-    } else {
-      outbox.writer.shrink()
-    }
-  }
-
-  #onDead(silentMs: number): void {
-    this.end({ reason: 'keepAlive', text: `keep-alive: the peer sent nothing for ${Math.round(silentMs)} ms` })
+    if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs < slowPeerTimeoutMs) return outbox.writer.shrink()
+    this.end({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
   }
 
   // How it ends
-
-  #breakOff(error: unknown): void {
-    if (error instanceof ProtocolError) this.end({ reason: error.reason, text: error.message, cause: error })
-    else this.end({ ...(this.#farewell ?? { reason: 'lost', text: errorText(error) }), cause: error })
-  }
 
   #sendGoAway({ reason, text }: SessionEnd): void {
     this.#control.goAway(closeCodeOf(reason), this.#streams.lastInboundId, text)
@@ -271,9 +271,9 @@ export class Session implements StreamPort, ResponderPort {
 
   /** From now on no call starts here; of this side's calls only those up to `lastStreamId` may still end. */
   #startDraining(end: SessionEnd, lastStreamId = Number.MAX_SAFE_INTEGER): void {
-    if (this.#state === 'draining' || this.#state === 'ended') return
+    const before = this.#state
     this.#state = 'draining'
-    this.#init.onDraining(end)
+    if (before !== 'draining') this.#init.onDraining(end)
     for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
   }
 

@@ -9,10 +9,14 @@ import { ClosedError, errorText } from './errors.ts'
 import type { Established } from './establish.ts'
 import { Expiry } from './expiry.ts'
 import type { Logger } from './logger.ts'
+import type { OpenConn } from './open-conn.ts'
 import { defaultCloseTimeoutMs, maxDraining, maxTimeoutMs } from './options.ts'
 import { Session } from './session.ts'
 import type { SessionEnd } from './session-end.ts'
 import { addTotals, newTotals, type SessionStats, type SessionTotals } from './stats.ts'
+
+/** Conns of one peer that may take their time to close; one that connects again and again must not pile them up. */
+const maxClosing = 2
 
 export interface SessionsInit {
   readonly host: string
@@ -31,7 +35,12 @@ export class Sessions {
   /** Has shaken hands and waits for the handler table of the remote. */
   #arriving: Session | undefined
   readonly #draining = new Set<Session>()
+  /** Conns whose session has ended, the latest last; they are gone when they have closed. */
+  readonly #closing: WeakRef<OpenConn>[] = []
+  #isOver = false
   readonly #expiries = new Map<Session, Expiry>()
+  /** Those whose remote end has their handler table. */
+  readonly #answered = new WeakSet<Session>()
   readonly #totals = newTotals()
   #readyTimer: NodeJS.Timeout | undefined
   #renewal: AbortController | undefined
@@ -49,9 +58,9 @@ export class Sessions {
   adopt(established: Established): boolean {
     const session: Session = new Session({
       ...established,
-      onReady: () => this.#onReady(session, established.renewBefore),
+      onReady: () => this.#onReady(session),
       onDraining: (end) => this.#onDraining(session, end),
-      onEnd: (end) => this.#onEnd(session, end)
+      onEnd: (end) => this.#onEnd(session, end, established.wire)
     })
     const current = this.#current
     const renews = established.renews && current?.usable === true && isSameInstance(current, session)
@@ -64,7 +73,9 @@ export class Sessions {
       () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
       Math.max(0, established.deadlineMs - performance.now())
     ).unref()
+    this.#watchExpiry(session, established.renewBefore)
     session.start()
+    session.probe(() => this.#onAnswered(session))
     return renews
   }
 
@@ -72,6 +83,7 @@ export class Sessions {
   async drain(end: SessionEnd, graceMs: number): Promise<void> {
     clearTimeout(this.#readyTimer)
     this.#renewal?.abort(new ClosedError(end.text))
+    this.#isOver = true
     await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
   }
 
@@ -91,28 +103,48 @@ export class Sessions {
     return [this.#current, this.#arriving, ...this.#draining].filter((session) => session !== undefined)
   }
 
-  #onReady(session: Session, renewBefore: number | undefined): void {
+  #onReady(session: Session): void {
     if (session !== this.#arriving) return
     clearTimeout(this.#readyTimer)
     const renewed = this.#current
     this.#arriving = undefined
     this.#current = session
+    if (renewed !== undefined) this.#setAside(renewed)
     this.#init.onReady(session)
-    // Only the end that was dialed: by the time it is ready, the other one is, or is about to be.
-    const end = { reason: 'replaced', text: 'the identity of the host was renewed' } as const
-    if (this.#init.renew === undefined) renewed?.drain(end, maxTimeoutMs)
-    // Last, for it may be the end of the session; and those who were told may have ended it already.
-    if (session === this.#current) this.#watchExpiry(session, renewBefore)
+    if (this.#answered.has(session)) this.#endRenewed()
+  }
+
+  /** The remote has dealt with the handler table of `session`, so that it is ready there as well. */
+  #onAnswered(session: Session): void {
+    this.#answered.add(session)
+    if (session === this.#current) this.#endRenewed()
+  }
+
+  /** The remote begins no more calls on what was renewed; those that are on their way from it have arrived with the answer. */
+  #endRenewed(): void {
+    const end = { reason: 'replaced', text: 'the identity of a host was renewed' } as const
+    for (const session of this.#draining) {
+      if (session.usable) session.probe(() => session.drain(end, maxTimeoutMs))
+    }
   }
 
   #onDraining(session: Session, end: SessionEnd): void {
-    this.#draining.add(session)
-    const [oldest] = this.#draining
-    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
+    this.#setAside(session)
     this.#leave(session, end)
   }
 
-  #onEnd(session: Session, end: SessionEnd): void {
+  #setAside(session: Session): void {
+    this.#draining.add(session)
+    const [oldest] = this.#draining
+    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
+  }
+
+  #onEnd(session: Session, end: SessionEnd, wire: OpenConn): void {
+    this.#closing.push(new WeakRef(wire))
+    // In a shutdown all of them end at once, and nothing comes after.
+    if (this.#closing.length > maxClosing && !this.#isOver) {
+      this.#closing.shift()?.deref()?.abort(new ClosedError('another session has ended meanwhile'))
+    }
     this.#draining.delete(session)
     this.#expiries.get(session)?.stop()
     this.#expiries.delete(session)
@@ -129,7 +161,12 @@ export class Sessions {
       if (this.#current === undefined) this.#init.onLost(end, false)
       else this.#expiries.get(this.#current)?.renewLater()
     } else if (session === this.#current) {
-      this.#current = undefined
+      // If it had just taken the place of another one, that is still there.
+      this.#current = [...this.#draining].find(({ usable }) => usable)
+      if (this.#current !== undefined) {
+        this.#draining.delete(this.#current)
+        return this.#expiries.get(this.#current)?.renewLater()
+      }
       this.#renewal?.abort(new ClosedError('the session that was to be renewed has ended'))
       this.#init.onLost(end, this.#arriving !== undefined)
     }
@@ -147,21 +184,16 @@ export class Sessions {
     const { expiresAt } = session.remote.identity
     if (expiresAt === undefined && renewBefore === undefined) return
     const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
-    const expiry = new Expiry({
-      expiresAt,
-      renewBefore,
-      onRenew: this.#init.renew && (() => this.#renew(session)),
-      onExpired: () => session.drain(expired, defaultCloseTimeoutMs)
-    })
-    // It may have ended the session at once.
-    if (session === this.#current) this.#expiries.set(session, expiry)
-    else expiry.stop()
+    const onExpired = () => session.drain(expired, defaultCloseTimeoutMs)
+    const onRenew = this.#init.renew && (() => this.#renew(session))
+    this.#expiries.set(session, new Expiry({ expiresAt, renewBefore, onRenew, onExpired }))
   }
 
   /** Dials beside `session`. */
   #renew(session: Session): void {
     const { host, logger, renew } = this.#init
-    if (renew === undefined || session !== this.#current || this.#arriving !== undefined) return
+    if (renew === undefined || (session !== this.#current && session !== this.#arriving)) return
+    if (this.#arriving !== undefined) return this.#expiries.get(session)?.renewLater()
     this.#renewal = new AbortController()
     renew(this.#renewal.signal).catch((error) => {
       if (session !== this.#current) return

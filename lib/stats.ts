@@ -65,7 +65,7 @@ export interface ConnectionStats {
   /** Whether this side dials. */
   readonly dials: boolean
   readonly instance: string | undefined
-  /** Sessions after the first one. */
+  /** Sessions after the first one, those that renewed an identity included. */
   readonly reconnects: number
   /** The live session, if there is one. */
   readonly session: SessionStats | undefined

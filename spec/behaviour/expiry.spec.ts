@@ -49,7 +49,7 @@ async function pair(
 }
 
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
-const soon = () => Date.now() + 800
+const soon = () => Date.now() + 2000
 
 describe('an identity that expires', () => {
   for (const side of ['listener', 'dialer'] as const) {
@@ -93,15 +93,50 @@ describe('an identity that expires', () => {
     running.cancel()
   })
 
-  it('and has done so already never leaves the connection connected without a session', async (test) => {
-    const { peer } = await pair(test, { listener: () => Date.now() - 1000 })
-    let seen = 0
-    peer.on('state', ({ state }) => {
-      if (state === 'connected') seen++
-    })
-    await until(() => seen > 2, 'it was connected three times')
-    await assert.rejects(peer.request('echo', Buffer.of(1), { waitForReady: true, timeout: 200 }))
-    await until(() => peer.state !== 'connected', 'it is not connected')
-    await assert.rejects(peer.request('echo', Buffer.of(1)), { delivery: 'notSent' })
+  it('is refused when it has done so already, or at no moment at all, and no call of the peer runs', async (test) => {
+    for (const moment of [Date.now() - 1000, Number.NaN]) {
+      for (const side of ['listener', 'dialer'] as const) {
+        const { peer, back } = await pair(test, { [side]: () => moment })
+        await until(() => peer.lastError !== undefined, 'it is refused')
+        assert.match(String(peer.lastError), side === 'listener' ? /the identity of the peer has expired/ : /refused/)
+        await assert.rejects(peer.request('echo', Buffer.of(1)), { delivery: 'notSent' })
+        assert.equal(peer.stats().reconnects + back.stats().reconnects, 0)
+      }
+    }
+  })
+
+  it('is renewed without a gap also while the handler table takes long to arrive', async (test) => {
+    const { peer, back, dialing, waiting } = await pair(test, { listener: soon })
+    for (const manager of [dialing, waiting]) {
+      for (let i = 0; i < 3000; i++) manager.handle(`${i}${'x'.repeat(200)}`, (payload) => payload)
+    }
+    await Promise.all([peer.waitForConnect(), back.waitForConnect()])
+    const states: string[] = []
+    for (const end of [peer, back]) end.on('state', ({ state }) => states.push(state))
+    while (peer.stats().reconnects < 1 || back.stats().reconnects < 1) {
+      await Promise.all([peer.request('echo', Buffer.of(1)), back.request('echo', Buffer.of(2))])
+    }
+    assert.deepEqual(states, [])
+  })
+
+  it('leaves no session behind when a manager closes just after it was renewed', async (test) => {
+    const { peer, dialing } = await pair(test, { listener: soon })
+    await peer.waitForConnect()
+    const stream = peer.newStream(ticks)
+    const failed = assert.rejects(
+      async () => {
+        for await (const _ of stream);
+      },
+      { code: 'ERR_DISCONNECTED' }
+    )
+    const bytesIn = () => dialing.stats().totals.bytesIn
+    let before = 0
+    await until(() => {
+      assert.ok(bytesIn() >= before, 'totals never fall')
+      before = bytesIn()
+      return peer.stats().reconnects > 0
+    }, 'it is renewed')
+    await dialing.close({ timeout: 20 })
+    await failed
   })
 })

@@ -160,6 +160,11 @@ describe('mutualTLS', () => {
     assert.ok(asked.includes(`DNS:localhost ${peer.host}`))
   })
 
+  it('takes nothing but true from that function, not even a promise of it', async (test) => {
+    const isFor = (async () => true) as unknown as MutualTLSOptions['isFor']
+    await assertRefused(await pair(test, { auth: { isFor } }), /is not for/)
+  })
+
   it('refuses what TLS let pass without trust: an unknown authority, no certificate, an expired one', async (test) => {
     const lax = { server: { rejectUnauthorized: false } }
     await assertRefused(await pair(test, { ...lax, dialer: { issuer: stranger } }), /is not trusted: UNABLE_TO/)
