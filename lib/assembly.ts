@@ -9,10 +9,18 @@ export interface AssemblyLimits {
   readonly maxFragments: number
 }
 
+/** Smaller fragments are gathered: a peer may send thousands of them, and an object for each costs more than its bytes. */
+const minPartBytes = 4096
+const noBytes = new Uint8Array(0)
+
 export class Assembly {
   readonly #limits: AssemblyLimits
-  #parts: Uint8Array[] = []
+  readonly #parts: Uint8Array[] = []
+  #fragments = 0
   #bytes = 0
+  /** Small fragments, one behind the other: the first `gatheredBytes` of it. */
+  #gathered = noBytes
+  #gatheredBytes = 0
 
   constructor(limits: AssemblyLimits) {
     this.#limits = limits
@@ -22,14 +30,17 @@ export class Assembly {
   add(reader: FrameReader): void {
     this.#bytes += reader.payloadLength
     checkMessageBytes(this.#bytes, this.#limits.maxMessageBytes)
-    this.#parts.push(reader.takePayload())
-    if (this.#parts.length > this.#limits.maxFragments) {
+    if (++this.#fragments > this.#limits.maxFragments) {
       throw new MessageTooLargeError(`a message of more than ${this.#limits.maxFragments} fragments`)
     }
+    if (reader.payloadLength < minPartBytes) return this.#gather(reader.viewPayload())
+    this.#endGathered()
+    this.#parts.push(reader.takePayload())
   }
 
   /** The whole message, in memory of its own. */
   join(): Uint8Array {
+    this.#endGathered()
     const whole = allocatePayload(this.#bytes)
     let at = 0
     for (const part of this.#parts) {
@@ -37,6 +48,24 @@ export class Assembly {
       at += part.length
     }
     return whole
+  }
+
+  #gather(fragment: Uint8Array): void {
+    const bytes = this.#gatheredBytes + fragment.length
+    if (bytes > this.#gathered.length) {
+      const grown = new Uint8Array(Math.max(bytes, 2 * this.#gathered.length))
+      grown.set(this.#gathered.subarray(0, this.#gatheredBytes))
+      this.#gathered = grown
+    }
+    this.#gathered.set(fragment, this.#gatheredBytes)
+    this.#gatheredBytes = bytes
+  }
+
+  #endGathered(): void {
+    if (this.#gatheredBytes === 0) return
+    this.#parts.push(this.#gathered.subarray(0, this.#gatheredBytes))
+    this.#gathered = noBytes
+    this.#gatheredBytes = 0
   }
 }
 

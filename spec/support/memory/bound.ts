@@ -1,0 +1,104 @@
+/**
+ * One hostile peer, one way of attack after the other, and what the victim holds at the worst, beside what the page allows.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { defaultLimits, type Limits } from '../../../lib/index.ts'
+import { until } from '../until.ts'
+import type { Attack, Victim } from './attack.ts'
+import { pageBound } from './formula.ts'
+import { capacity, downloadBytes, type Held, type ShapeName } from './messages.ts'
+
+/** Small, so that the worst fits a spec. */
+export const smallLimits: Limits = {
+  ...defaultLimits,
+  maxMessageBytes: 128 * 1024,
+  streamWindowBytes: 64 * 1024,
+  maxInboundStreams: 30,
+  maxHandlers: 256,
+  maxMetadataBytes: 4096
+}
+
+/** Smaller still, for many peers at once. */
+export const tinyLimits: Limits = {
+  ...smallLimits,
+  maxMessageBytes: 64 * 1024,
+  streamWindowBytes: 32 * 1024,
+  maxInboundStreams: 10
+}
+
+/** What the process holds beside all peers comes and goes by that much: compiled code, caches. */
+export const slackBytes: number = 2 * 1024 * 1024
+/** An attack without an end is looked at so many times. */
+const looks = 5
+
+export interface Worst {
+  readonly shape: string
+  readonly heldBytes: number
+  /** What the page allows for that many peers and calls. */
+  readonly boundBytes: number
+  readonly inboundCalls: number
+  readonly outboundCalls: number
+}
+
+export function heldBytes({ heapBytes, externalBytes }: Held): number {
+  return heapBytes + externalBytes
+}
+
+/** What the page allows a victim to hold for so many peers, in this shape of attack. */
+export function boundOf(shape: ShapeName | 'mixed', limits: Limits, peers: number): number {
+  const calls = limits.maxInboundStreams
+  const outbound = shape === 'answers' ? calls : 0
+  const inbound = shape === 'answers' || shape === 'table' || shape === 'slowly' ? 0 : calls
+  const numbers = {
+    ...limits,
+    capacity,
+    'inbound calls': inbound,
+    'inbound streams': ['windows', 'beyond', 'fragments', 'crumbs', 'mixed'].includes(shape) ? inbound : 0,
+    'outbound streams': outbound,
+    'outbound requests': outbound,
+    'open calls': ['unread', 'flapping', 'floods', 'mixed'].includes(shape) ? inbound : 0,
+    'largest message': downloadBytes
+  }
+  return peers * pageBound('peer', numbers) + slackBytes
+}
+
+export async function worstOf(shape: ShapeName, victim: Victim, attack: Attack, limits: Limits): Promise<Worst> {
+  const { url, attackers } = victim
+  await attack.start({ url, hosts: attackers, limits, shape: 'none' })
+  const before = await victim.rested(0)
+  const started = attack.start({ url, hosts: attackers, limits, shape })
+  const failed = started.then(
+    () => undefined,
+    (error: Error) => error
+  )
+  if (shape === 'answers') {
+    await until(async () => (await victim.measure()).sessions > 0, 'the attacker is connected', 30_000)
+    await victim.call(limits.maxInboundStreams)
+  }
+  const error = await failed
+  if (error !== undefined) throw error
+  let worst = await victim.measure()
+  for (let i = 0; i < looks; i++) {
+    await delay(50)
+    const now = await victim.measure()
+    if (heldBytes(now) > heldBytes(worst)) worst = now
+  }
+  return {
+    shape,
+    heldBytes: heldBytes(worst) - heldBytes(before),
+    boundBytes: boundOf(shape, limits, 1),
+    inboundCalls: worst.runningHandlers,
+    outboundCalls: worst.outboundStreams
+  }
+}
+
+export function worstTable(rows: readonly Worst[]): string {
+  const line = (...cells: (string | number)[]) =>
+    cells.map((cell, i) => (i === 0 ? `${cell}`.padEnd(12) : `${cell}`.padStart(11))).join('')
+  const mib = (bytes: number) => (bytes / 1024 / 1024).toFixed(2)
+  return [
+    line('attack', 'held MiB', 'bound MiB', 'calls in', 'calls out'),
+    ...rows.map((row) => line(row.shape, mib(row.heldBytes), mib(row.boundBytes), row.inboundCalls, row.outboundCalls))
+  ].join('\n')
+}

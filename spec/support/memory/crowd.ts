@@ -1,0 +1,76 @@
+/**
+ * Many hostile peers, each in another way, against one manager, while two honest ones call it at a steady pace.
+ *
+ * Says what the honest ones got before and meanwhile, and what the victim held.
+ */
+
+import type { Limits } from '../../../lib/index.ts'
+import { Attack, Honest, Victim } from './attack.ts'
+import { boundOf, heldBytes } from './bound.ts'
+import type { HonestResult } from './messages.ts'
+
+export interface Crowd {
+  readonly alone: HonestResult
+  readonly attacked: HonestResult
+  readonly heldBytes: number
+  readonly boundBytes: number
+  /** Sessions that the victim had with hostile peers when they had sent all that they could. */
+  readonly sessions: number
+}
+
+export interface CrowdOptions {
+  readonly peers: number
+  /** Processes that the hostile peers are in. */
+  readonly processes: number
+  readonly limits: Limits
+  /** Each honest peer makes a call so often, for so long. */
+  readonly everyMs: number
+  readonly forMs: number
+}
+
+const honestPeers = 2
+
+export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdOptions): Promise<Crowd> {
+  const victim = await Victim.start(limits, peers, honestPeers)
+  const honest = new Honest()
+  const attacks = Array.from({ length: processes }, () => new Attack())
+  try {
+    const { url } = victim
+    const call = () => honest.run({ url, hosts: victim.honest, everyMs, forMs })
+    const alone = await call()
+    const before = await victim.rested(honestPeers)
+    const parts = attacks.map((_, n) => victim.attackers.filter((_, i) => i % processes === n))
+    const started = Promise.all(
+      attacks.map((attack, n) => attack.start({ url, hosts: parts[n] ?? [], shape: 'mixed', limits }))
+    )
+    // While they come, and when they are there.
+    const arriving = await call()
+    await started
+    const attacked = await call()
+    const held = await victim.measure()
+    return {
+      alone,
+      attacked: arriving.answered / arriving.calls < attacked.answered / attacked.calls ? arriving : attacked,
+      heldBytes: heldBytes(held) - heldBytes(before),
+      boundBytes: boundOf('mixed', limits, peers),
+      sessions: held.sessions - honestPeers
+    }
+  } finally {
+    await Promise.all([...attacks, honest, victim].map((process) => process.stop()))
+  }
+}
+
+export function crowdTable({ alone, attacked, heldBytes, boundBytes, sessions }: Crowd, peers: number): string {
+  const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
+  const line = (...cells: string[]) => cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(12))).join('')
+  const row = (name: string, { calls, answered, perSecond, p50Ms, p99Ms, maxMs }: HonestResult) => {
+    const times = [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(1))
+    return line(name, `${calls}`, `${answered}`, perSecond.toFixed(0), ...times)
+  }
+  return [
+    line('honest calls', 'made', 'answered', 'a second', 'p50 ms', 'p99 ms', 'max ms'),
+    row('alone', alone),
+    row(`beside ${peers}`, attacked),
+    `held for ${sessions} sessions of ${peers} hostile peers: ${mib(heldBytes)}, allowed ${mib(boundBytes)}`
+  ].join('\n')
+}
