@@ -1,11 +1,11 @@
 /**
- * A network that swallows everything, one way or both: noticed by keep-alive, settled, and healed. Over a TCP relay.
+ * A network that swallows everything, one way or both: noticed by keep-alive, settled, and healed. Over a TCP proxy.
  */
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { connectWS, DisconnectedError, type HandlerContext, single, streaming } from '../../lib/index.ts'
-import { Relay } from '../support/relay.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
 import { quickReconnect, rejection, Servers } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -16,7 +16,7 @@ const slackMs = 1500
 const hold = single<void, void>('hold')
 const count = streaming<void, never, number>('count', { inCapacity: 0, outCapacity: 8 })
 
-/** Two servers with a relay in between, connected; `there` is the dialing end. */
+/** Two servers with a proxy in between, connected; `there` is the dialing end. */
 async function relayed(test: TestContext, keepAliveOfListener = intervalMs) {
   const servers = new Servers(test)
   const options = { limits: { handshakeTimeoutMs: 300 }, reconnect: { ...quickReconnect, stableAfterMs: 50 } }
@@ -25,9 +25,9 @@ async function relayed(test: TestContext, keepAliveOfListener = intervalMs) {
     { ...options, keepAlive: { intervalMs: keepAliveOfListener } }
   )
   const place = { host: '127.0.0.1', port: 0 }
-  const relay = await Relay.start(place, { ...place, port: pair.listener.server.port })
-  servers.urls.set(pair.listener.name, `http://127.0.0.1:${relay.port}`)
-  servers.onEnd(() => relay.close())
+  const proxy = await FaultProxy.start(place, { ...place, port: pair.listener.server.port })
+  servers.urls.set(pair.listener.name, `http://127.0.0.1:${proxy.port}`)
+  servers.onEnd(() => proxy.close())
   const contexts: HandlerContext[] = []
   for (const { manager } of [pair.dialer, pair.listener]) {
     manager.handle(hold, (_, context) => {
@@ -40,7 +40,7 @@ async function relayed(test: TestContext, keepAliveOfListener = intervalMs) {
     })
   }
   await Promise.all([pair.there.waitForConnect(), pair.back.waitForConnect()])
-  return { ...pair, servers, relay, contexts }
+  return { ...pair, servers, proxy, contexts }
 }
 
 function assertKeepAlive(error: unknown): void {
@@ -54,7 +54,7 @@ describe('a network that swallows everything', () => {
   for (const busy of [false, true]) {
     const how = busy ? 'with busy streams' : 'with an idle conn'
     it(`is noticed on both ends in two intervals ${how}, fails all calls, and heals`, async (test) => {
-      const { there, back, relay, contexts } = await relayed(test)
+      const { there, back, proxy, contexts } = await relayed(test)
       const calls = [there.request(hold), back.request(hold)].map(rejection)
       const streams = busy ? [there.newStream(count), back.newStream(count)] : []
       const readers = streams.map(async (stream) => {
@@ -63,8 +63,7 @@ describe('a network that swallows everything', () => {
       const ends = readers.map(rejection)
       await until(() => contexts.length === calls.length + streams.length, 'the handlers run')
       const started = performance.now()
-      relay.block('toDialer')
-      relay.block('toListener')
+      proxy.impair({ blackhole: true })
       for (const error of await Promise.all([...calls, ...ends])) assertKeepAlive(error)
       const took = performance.now() - started
       assert.ok(took < 2 * intervalMs + slackMs, `it took ${took} ms`)
@@ -73,7 +72,7 @@ describe('a network that swallows everything', () => {
         assert.equal((signal.reason as DisconnectedError).reason, 'keepAlive')
       }
       assert.notEqual(there.state, 'connected')
-      relay.unblock()
+      proxy.heal()
       await Promise.all([there.waitForConnect(), back.waitForConnect()])
       assert.equal((await there.newStream(count).responses.next()).value, 0)
       const session = there.stats().session
@@ -83,14 +82,14 @@ describe('a network that swallows everything', () => {
 
   for (const direction of ['toDialer', 'toListener'] as const) {
     it(`one way, ${direction}, is noticed by the end that hears nothing, and heals`, async (test) => {
-      const { there, back, relay, contexts } = await relayed(test)
+      const { there, back, proxy, contexts } = await relayed(test)
       const calls = [there.request(hold), back.request(hold)].map(rejection)
       await until(() => contexts.length === 2, 'the handlers run')
       const deaf = direction === 'toDialer' ? there : back
       const states: string[] = []
       deaf.on('state', ({ state, reason }) => states.push(`${state} ${reason ?? ''}`))
       const started = performance.now()
-      relay.block(direction)
+      proxy.impair({ blackhole: true }, direction)
       for (const error of await Promise.all(calls)) {
         assert.ok(error instanceof DisconnectedError)
         assert.equal(error.reason, 'keepAlive')
@@ -99,16 +98,16 @@ describe('a network that swallows everything', () => {
       // The end that hears is told by the other one, or finds out by itself.
       assert.ok(took < 4 * intervalMs + slackMs, `it took ${took} ms`)
       assert.match(states[0] ?? '', /^waiting keep-alive: the peer sent nothing for \d+ ms$/)
-      relay.unblock()
+      proxy.heal()
       await Promise.all([there.waitForConnect(), back.waitForConnect()])
     })
   }
 
   it('is tried again and again until it heals, without a conn left over', async (test) => {
-    const { there, back, relay, listener } = await relayed(test)
-    relay.block('toDialer')
+    const { there, back, proxy, listener } = await relayed(test)
+    proxy.impair({ blackhole: true }, 'toDialer')
     await until(() => /no session within 300 ms/.test(there.lastError?.message ?? ''), 'a dial into the black hole')
-    relay.unblock()
+    proxy.heal()
     await Promise.all([there.waitForConnect(), back.waitForConnect()])
     await until(() => listener.server.sockets.size === 1, 'the sockets of the dials are gone')
     assert.equal(listener.manager.stats().pendingHandshakes, 0)
@@ -116,14 +115,13 @@ describe('a network that swallows everything', () => {
 })
 
 it('a redial while the old conn looks open wins at once, and fails what ran on the old one', async (test) => {
-  const { servers, there, back, relay, listener, contexts } = await relayed(test, 60_000)
+  const { servers, there, back, proxy, listener, contexts } = await relayed(test, 60_000)
   const call = rejection(back.request(hold))
   await until(() => contexts.length === 1, 'the handler runs')
   const stuck = rejection(there.request(hold))
   await until(() => contexts.length === 2, 'both run')
   servers.urls.set(listener.name, listener.server.url)
-  relay.block('toDialer')
-  relay.block('toListener')
+  proxy.impair({ blackhole: true })
   assertKeepAlive(await stuck)
   const error = await call
   assert.ok(error instanceof DisconnectedError)
@@ -144,18 +142,18 @@ it('a peer that answers pings is kept for many intervals, whatever else is silen
 })
 
 it('connectWS gives up a dial that gets no answer when its signal aborts', async (test) => {
-  const { relay } = await relayed(test)
-  relay.block('toDialer')
+  const { proxy } = await relayed(test)
+  proxy.impair({ blackhole: true }, 'toDialer')
   const controller = new AbortController()
-  const dial = connectWS()(`http://127.0.0.1:${relay.port}`, {
+  const dial = connectWS()(`http://127.0.0.1:${proxy.port}`, {
     signal: controller.signal,
     path: '/grid/v1',
     maxConnMessageBytes: 1000
   })
-  const before = relay.size
+  const before = proxy.size
   const reason = new Error('enough')
   const failed = rejection(dial)
-  await until(() => relay.size > before, 'it is under way')
+  await until(() => proxy.size > before, 'it is under way')
   controller.abort(reason)
   assert.equal(await failed, reason)
 })

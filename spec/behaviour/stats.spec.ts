@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { type ManagerOptions, type SessionStats, single, streaming } from '../../lib/index.ts'
+import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gate } from '../support/gate.ts'
-import { Relay } from '../support/relay.ts'
 import { rejection, Servers } from '../support/servers.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -19,9 +19,9 @@ async function connected(test: TestContext, ofListener: Partial<ManagerOptions> 
   const servers = new Servers(test)
   const pair = await servers.pair({ keepAlive }, { keepAlive, ...ofListener })
   const place = { host: '127.0.0.1', port: 0 }
-  const relay = await Relay.start(place, { ...place, port: pair.listener.server.port })
-  servers.urls.set(pair.listener.name, `http://127.0.0.1:${relay.port}`)
-  servers.onEnd(() => relay.close())
+  const proxy = await FaultProxy.start(place, { ...place, port: pair.listener.server.port })
+  servers.urls.set(pair.listener.name, `http://127.0.0.1:${proxy.port}`)
+  servers.onEnd(() => proxy.close())
   const gate = new Gate()
   let started = 0
   for (const { manager } of [pair.dialer, pair.listener]) {
@@ -43,7 +43,7 @@ async function connected(test: TestContext, ofListener: Partial<ManagerOptions> 
   // The tables and first pings are over.
   await until(() => near().rttMs !== undefined && far().rttMs !== undefined, 'the first pongs')
   await settled(quiet)
-  return { ...pair, near, far, relay, gate, started: () => started, quiet }
+  return { ...pair, near, far, proxy, gate, started: () => started, quiet }
 }
 
 function sessionOf(connection: { stats(): { session: SessionStats | undefined } }): SessionStats {
@@ -139,26 +139,26 @@ describe('the stats of a connection', () => {
   })
 
   it('count frames that came too late to matter', async (test) => {
-    const { there, relay, gate, started, near, far } = await connected(test)
+    const { there, proxy, gate, started, near, far } = await connected(test)
     const controller = new AbortController()
     const call = rejection(there.request(hold, undefined, { signal: controller.signal }))
     await until(() => started() === 1, 'it runs')
-    relay.block('toListener')
+    proxy.impair({ blackhole: true }, 'toListener')
     controller.abort(new Error('enough'))
     assert.equal((await call).message, 'enough')
     assert.equal(near().ignoredFrames, 0)
     gate.open()
     await until(() => near().ignoredFrames === 1, 'the late reply is ignored and counted')
-    relay.unblock()
+    proxy.heal()
     await until(() => far().ignoredFrames === 1, 'the late reset is ignored and counted')
   })
 
   it('show what waits to be sent while the network takes nothing', async (test) => {
-    const { there, relay, near } = await connected(test)
-    relay.block('toListener')
+    const { there, proxy, near } = await connected(test)
+    proxy.impair({ blackhole: true }, 'toListener')
     const call = there.request('echo', Buffer.alloc(12 * 1024 * 1024))
     await until(() => near().sendQueueStreams === 1, 'the call waits for its turn')
-    relay.unblock()
+    proxy.heal()
     await call
     assert.deepEqual([near().sendQueueStreams, near().sendQueueBytes], [0, 0])
   })

@@ -1,7 +1,7 @@
 /**
  * A network for two managers, one per kind of conn: how one dials, how the other accepts, and what lies between them.
  *
- * Used by `links.ts`; everything but memory goes over real sockets, through a relay.
+ * Used by `links.ts`; everything but memory goes over real sockets, through a proxy.
  */
 
 import { once } from 'node:events'
@@ -21,7 +21,7 @@ import {
   memoryPair
 } from '../../lib/index.ts'
 import { type Certificate, selfSigned } from './certificates.ts'
-import { type Direction, type Place, Relay } from './relay.ts'
+import { type Direction, FaultProxy, type Place } from './fault-proxy.ts'
 
 export interface Network {
   readonly listenerName: string
@@ -52,10 +52,10 @@ async function wss(): Promise<Network> {
 }
 
 async function webSockets(scheme: string, server: http.Server, dialer: ConnDialer): Promise<Network> {
-  const relay = await relayTo(server, anyPort, anyPort)
+  const proxy = await proxyTo(server, anyPort, anyPort)
   return {
-    ...relayed(relay, server),
-    listenerName: `${scheme}://127.0.0.1:${relay.port}`,
+    ...proxied(proxy, server),
+    listenerName: `${scheme}://127.0.0.1:${proxy.port}`,
     dialer,
     accept: (manager) => manager.attach(server)
   }
@@ -63,16 +63,16 @@ async function webSockets(scheme: string, server: http.Server, dialer: ConnDiale
 
 async function tcp(): Promise<Network> {
   const server = net.createServer()
-  const relay = await relayTo(server, anyPort, anyPort)
-  return { ...relayed(relay, server), ...duplexes(server, { host: '127.0.0.1', port: relay.port }) }
+  const proxy = await proxyTo(server, anyPort, anyPort)
+  return { ...proxied(proxy, server), ...duplexes(server, { host: '127.0.0.1', port: proxy.port }) }
 }
 
 async function unix(): Promise<Network> {
   const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
   const server = net.createServer()
-  const place = { path: join(folder, 'relay') }
-  const relay = await relayTo(server, { path: join(folder, 'server') }, place)
-  const { close, ...rest } = relayed(relay, server)
+  const place = { path: join(folder, 'proxy') }
+  const proxy = await proxyTo(server, { path: join(folder, 'server') }, place)
+  const { close, ...rest } = proxied(proxy, server)
   const closeAll = async () => {
     await close()
     rmSync(folder, { recursive: true })
@@ -88,21 +88,21 @@ function duplexes(server: net.Server, place: Place): Pick<Network, 'listenerName
   }
 }
 
-async function relayTo(server: net.Server, serverAt: Place, relayAt: Place): Promise<Relay> {
+async function proxyTo(server: net.Server, serverAt: Place, proxyAt: Place): Promise<FaultProxy> {
   server.listen(serverAt)
   await once(server, 'listening')
   const address = server.address()
   const target = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', port: address?.port ?? 0 }
-  return await Relay.start(relayAt, target)
+  return await FaultProxy.start(proxyAt, target)
 }
 
-function relayed(relay: Relay, server: net.Server): Pick<Network, 'block' | 'unblock' | 'cut' | 'close'> {
+function proxied(proxy: FaultProxy, server: net.Server): Pick<Network, 'block' | 'unblock' | 'cut' | 'close'> {
   return {
-    block: (direction) => relay.block(direction),
-    unblock: () => relay.unblock(),
-    cut: () => relay.cut(),
+    block: (direction) => proxy.impair({ blackhole: true }, direction),
+    unblock: () => proxy.heal(),
+    cut: () => proxy.cut(),
     async close() {
-      await relay.close()
+      await proxy.close()
       server.close()
       await once(server, 'close')
     }

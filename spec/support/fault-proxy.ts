@@ -1,0 +1,292 @@
+/**
+ * A proxy on loopback that does to bytes what networks do: delays, slices, throttles, swallows, resets, half-closes.
+ *
+ * It stands between whoever dials it and one target; each direction has faults of its own, which can change at any time
+ * and hold for all conns, those to come too. Works on TCP and Unix sockets, and knows nothing of what the bytes mean.
+ */
+
+import { once } from 'node:events'
+import net, { type AddressInfo } from 'node:net'
+
+export type Direction = 'toDialer' | 'toListener'
+
+const directions = ['toDialer', 'toListener'] as const
+
+/** Where to listen or connect. */
+export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** What happens to the bytes of one direction. */
+export interface Faults {
+  /** Nothing arrives and nobody is told, not even of an end. What was held back arrives when this is over. */
+  readonly blackhole?: boolean
+  /** Everything arrives so much later, in ms; an end and a reset too. */
+  readonly delayMs?: number
+  /** Each write has at most so many bytes, and a turn of the event loop for itself. */
+  readonly sliceBytes?: number
+  readonly bytesPerSecond?: number
+}
+
+/** Unsent bytes of one direction of a conn, beyond which its sender has to wait; what a long delay holds as well. */
+const maxHeldBytes = 256 * 1024
+/** A throttled direction sends what is due about so often. */
+const throttleMs = 20
+
+interface Reset {
+  leftBytes: number
+  readonly done: () => void
+}
+
+/** All that goes one way, over every conn. */
+interface Lane {
+  faults: Faults
+  reset: Reset | undefined
+  passed: number
+}
+
+export class FaultProxy {
+  readonly #server: net.Server
+  readonly #conns = new Set<ProxyConn>()
+  readonly #lanes: Record<Direction, Lane> = {
+    toDialer: { faults: {}, reset: undefined, passed: 0 },
+    toListener: { faults: {}, reset: undefined, passed: 0 }
+  }
+
+  private constructor(target: Place) {
+    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (fromDialer) => {
+      const fromListener = net.connect({ ...target, allowHalfOpen: true, noDelay: true })
+      const conn = new ProxyConn(fromDialer, fromListener, this.#lanes, () => this.#conns.delete(conn))
+      this.#conns.add(conn)
+    })
+  }
+
+  /** Listens at `at` and connects each conn on to `target`. */
+  static async start(at: Place, target: Place): Promise<FaultProxy> {
+    const proxy = new FaultProxy(target)
+    proxy.#server.listen(at)
+    await once(proxy.#server, 'listening')
+    return proxy
+  }
+
+  /** The port it listens on, where it has one. */
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port
+  }
+
+  /** Conns that go through it. */
+  get size(): number {
+    return this.#conns.size
+  }
+
+  /** Bytes that it has let through in a direction so far. */
+  passed(direction: Direction): number {
+    return this.#lanes[direction].passed
+  }
+
+  /** From now on these are the faults of a direction, or of both. */
+  impair(faults: Faults, ...which: Direction[]): void {
+    for (const direction of which.length > 0 ? which : directions) this.#lanes[direction].faults = faults
+    for (const conn of this.#conns) conn.pump()
+  }
+
+  /** Ends all faults: what was held back goes on. */
+  heal(): void {
+    for (const lane of Object.values(this.#lanes)) lane.reset = undefined
+    this.impair({})
+  }
+
+  /**
+   * Lets `bytes` more pass in a direction and resets, both ways, the conn that the next one arrives on; once. Resolves
+   * when it has.
+   */
+  resetAfter(bytes: number, direction: Direction): Promise<void> {
+    return new Promise((done) => {
+      this.#lanes[direction].reset = { leftBytes: bytes, done }
+    })
+  }
+
+  /** Ends one direction of all conns in order, as a middle box does; what its sender sends from now on is dropped. */
+  halfClose(direction: Direction): void {
+    for (const conn of this.#conns) conn.halfClose(direction)
+  }
+
+  /** Resets all conns. */
+  cut(): void {
+    for (const conn of this.#conns) conn.reset()
+  }
+
+  /** Resets all conns and stops to listen. */
+  async close(): Promise<void> {
+    this.#server.close()
+    this.cut()
+    await once(this.#server, 'close')
+  }
+}
+
+/** Two sockets, and what flows between them. */
+class ProxyConn {
+  readonly #sockets: readonly net.Socket[]
+  readonly #flows: Record<Direction, Flow>
+  readonly #onGone: () => void
+
+  constructor(fromDialer: net.Socket, fromListener: net.Socket, lanes: Record<Direction, Lane>, onGone: () => void) {
+    const onReset = () => this.reset()
+    this.#sockets = [fromDialer, fromListener]
+    this.#flows = {
+      toListener: new Flow(fromDialer, fromListener, lanes.toListener, onReset),
+      toDialer: new Flow(fromListener, fromDialer, lanes.toDialer, onReset)
+    }
+    this.#onGone = onGone
+    for (const socket of this.#sockets) {
+      socket.on('close', () => {
+        if (this.#sockets.every(({ destroyed }) => destroyed)) this.#leave()
+      })
+    }
+  }
+
+  pump(): void {
+    for (const direction of directions) this.#flows[direction].pump()
+  }
+
+  halfClose(direction: Direction): void {
+    this.#flows[direction].end()
+  }
+
+  reset(): void {
+    this.#leave()
+    for (const socket of this.#sockets) resetSocket(socket)
+  }
+
+  #leave(): void {
+    for (const direction of directions) this.#flows[direction].stop()
+    this.#onGone()
+  }
+}
+
+/** What is on its way: bytes, or how their sender ended. */
+interface Item {
+  readonly what: Buffer | 'end' | 'reset'
+  readonly arrivedAtMs: number
+}
+
+/** One direction of one conn. */
+class Flow {
+  readonly #from: net.Socket
+  readonly #to: net.Socket
+  readonly #lane: Lane
+  readonly #onReset: () => void
+  readonly #held: Item[] = []
+  #heldBytes = 0
+  #freeAtMs = 0
+  #waitsForDrain = false
+  #state: 'open' | 'ended' | 'stopped' = 'open'
+  #timer: NodeJS.Timeout | undefined
+  #nextTurn: NodeJS.Immediate | undefined
+
+  constructor(from: net.Socket, to: net.Socket, lane: Lane, onReset: () => void) {
+    this.#from = from
+    this.#to = to
+    this.#lane = lane
+    this.#onReset = onReset
+    let failed = false
+    from.on('data', (bytes: Buffer) => this.#hold(bytes))
+    from.on('end', () => this.#hold('end'))
+    from.on('error', () => {
+      failed = true
+    })
+    from.on('close', () => {
+      if (failed || !from.readableEnded) this.#hold('reset')
+    })
+    if (to.connecting) to.on('connect', () => this.pump())
+    to.on('drain', () => {
+      this.#waitsForDrain = false
+      this.pump()
+    })
+  }
+
+  /** Passes on all that may pass now. */
+  pump(): void {
+    this.#stopWaiting()
+    while (this.#state !== 'stopped' && !this.#waitsForDrain && !this.#to.connecting) {
+      const { faults, reset } = this.#lane
+      const [head] = this.#held
+      if (head === undefined || faults.blackhole === true) return
+      const freeAtMs = faults.bytesPerSecond === undefined ? 0 : this.#freeAtMs
+      const waitMs = Math.max(head.arrivedAtMs + (faults.delayMs ?? 0), freeAtMs) - performance.now()
+      if (waitMs > 0) {
+        this.#timer = setTimeout(() => this.pump(), waitMs)
+        return
+      }
+      this.#held.shift()
+      if (head.what === 'end') this.end()
+      else if (head.what === 'reset') resetSocket(this.#to)
+      else if (reset?.leftBytes === 0) return this.#reset(reset)
+      else this.#send(head.what, head.arrivedAtMs)
+      if (faults.sliceBytes !== undefined) {
+        this.#nextTurn = setImmediate(() => this.pump())
+        return
+      }
+    }
+  }
+
+  end(): void {
+    if (this.#state !== 'open') return
+    this.#state = 'ended'
+    this.#to.end()
+  }
+
+  stop(): void {
+    this.#state = 'stopped'
+    this.#stopWaiting()
+  }
+
+  #hold(what: Item['what']): void {
+    if (this.#state === 'stopped') return
+    this.#held.push({ what, arrivedAtMs: performance.now() })
+    if (what instanceof Buffer) this.#heldBytes += what.length
+    if (this.#heldBytes > maxHeldBytes) this.#from.pause()
+    if (this.#timer === undefined && this.#nextTurn === undefined) this.pump()
+  }
+
+  /** Writes as much of `bytes` as may go at a time, and puts the rest back. */
+  #send(bytes: Buffer, arrivedAtMs: number): void {
+    const { faults, reset } = this.#lane
+    const rate = faults.bytesPerSecond ?? Number.POSITIVE_INFINITY
+    const atOnce = Math.max(1, (rate * throttleMs) / 1000)
+    const length = Math.floor(
+      Math.min(bytes.length, faults.sliceBytes ?? bytes.length, atOnce, reset?.leftBytes ?? atOnce)
+    )
+    if (length < bytes.length) this.#held.unshift({ what: bytes.subarray(length), arrivedAtMs })
+    this.#heldBytes -= length
+    if (this.#heldBytes <= maxHeldBytes) this.#from.resume()
+    // What comes behind an end that a middle box made is lost.
+    if (this.#state !== 'open') return
+    this.#freeAtMs = Math.max(this.#freeAtMs, performance.now()) + (1000 * length) / rate
+    this.#lane.passed += length
+    if (reset !== undefined) reset.leftBytes -= length
+    this.#waitsForDrain = !this.#to.write(bytes.subarray(0, length))
+  }
+
+  #reset(reset: Reset): void {
+    this.#lane.reset = undefined
+    this.stop()
+    // Two turns later, by when an end in this process has read what has passed: a reset may drop what is unread.
+    setImmediate(() =>
+      setImmediate(() => {
+        this.#onReset()
+        reset.done()
+      })
+    )
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#nextTurn)
+    this.#timer = this.#nextTurn = undefined
+  }
+}
+
+function resetSocket(socket: net.Socket): void {
+  // Only TCP knows a reset.
+  if (socket.remotePort === undefined) socket.destroy()
+  else socket.resetAndDestroy()
+}
