@@ -1,0 +1,79 @@
+/**
+ * The restart loop: a server is killed with SIGKILL under load and restarted, many times, while this process calls it and
+ * is called by it. Half of the times this process dials, half of the times it is dialed.
+ *
+ *     node --import tsx spec/long/restarts.ts --restarts 1000 --seed 1
+ */
+
+import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
+import { number, table } from '../../benchmarks/micro/table.ts'
+import { compiled } from '../support/compiled.ts'
+import { type RestartLoopFacts, restartLoop, restartServer } from '../support/restart-loop.ts'
+import { handlesText, leaks, megabytes } from '../support/vitals.ts'
+
+const given = optionsOf({ restarts: '1000', seed: String(Date.now() % 2 ** 31), workers: '8' })
+const restarts = countOf('restarts', given.restarts)
+const seed = countOf('seed', given.seed)
+const workers = countOf('workers', given.workers)
+/** As many as are told in one line of progress. */
+const step = 50
+const header = [
+  'this process',
+  'restarts told',
+  'calls',
+  'slowest to settle',
+  'heap MB',
+  'external MB',
+  'handles',
+  'files',
+  'open streams'
+]
+let failures = 0
+
+function rowOf(role: string, { restarts, told, outcomes, slowestSettleMs, start, end }: RestartLoopFacts): string[] {
+  const calls = Object.values(outcomes).reduce((sum, count) => sum + count, 0)
+  return [
+    role,
+    `${told} of ${restarts}`,
+    `${number(calls, 0)}, ${number(outcomes.ok ?? 0, 0)} ok`,
+    `${Math.round(slowestSettleMs)} ms`,
+    `${megabytes(start.heapBytes)} > ${megabytes(end.heapBytes)}`,
+    `${megabytes(start.externalBytes)} > ${megabytes(end.externalBytes)}`,
+    `${handlesText(start)} > ${handlesText(end)}`,
+    `${start.files} > ${end.files}`,
+    `${start.streams} > ${end.streams}`
+  ]
+}
+
+console.log(`restarts: ${restarts}, --seed ${seed}`)
+const { script, remove } = await compiled(restartServer)
+process.on('exit', remove)
+for (const dials of [true, false]) {
+  const role = dials ? 'dials' : 'is dialed'
+  const half = Math.ceil(restarts / 2)
+  const startedMs = performance.now()
+  try {
+    const facts = await restartLoop({
+      restarts: half,
+      script,
+      warmUp: Math.min(20, half - 1),
+      dials,
+      seed,
+      workers,
+      onRestart(done) {
+        const seconds = Math.round((performance.now() - startedMs) / 1000)
+        if (done % step === 0) console.log(`this process ${role}: ${done} restarts in ${seconds} s`)
+      }
+    })
+    console.log(`${table(header, [rowOf(role, facts)])}\n\ncalls: ${JSON.stringify(facts.outcomes)}\n`)
+    const found = leaks(facts.start, facts.end)
+    if (facts.told !== half) found.push(`${facts.told} of ${half} restarts were told`)
+    for (const problem of found) console.log(`WRONG ${problem}`)
+    failures += found.length
+  } catch (error) {
+    failures++
+    console.log(`WRONG ${error instanceof Error ? error.stack : error}`)
+  }
+}
+console.log(failures === 0 ? 'each restart was seen, every call settled, nothing leaked' : `FAILED ${failures}`)
+process.exitCode = failures === 0 ? 0 : 1

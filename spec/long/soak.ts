@@ -1,0 +1,191 @@
+/**
+ * The soak: four servers, each a process, call each other in every way for a given time, while this process kills them,
+ * stops them, cuts their conns and swallows what they send.
+ *
+ * After each minute all faults are healed and all servers rest: every call must have settled, no stream be open. In the
+ * end memory, handles and files of each process are compared with its first rest, and each answer has been checked.
+ *
+ *     node --import tsx spec/long/soak.ts --minutes 30 --seed 1
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
+import { number, table } from '../../benchmarks/micro/table.ts'
+import { freePort } from '../support/free-port.ts'
+import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
+import { handlesText, leaks, megabytes } from '../support/vitals.ts'
+import { addOutcomes, directions, makeNet, type Quiet, Server } from './soak-servers.ts'
+
+const given = optionsOf({ minutes: '30', seed: String(Date.now() % 2 ** 31), servers: '4', workers: '3', pause: '140' })
+const minutes = countOf('minutes', given.minutes)
+const seed = countOf('seed', given.seed)
+const random = randomFrom(seed)
+const startedMs = performance.now()
+const failures: string[] = []
+const faults: Record<string, number> = {}
+let healing = false
+
+function log(text: string): void {
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  console.log(`${String(Math.floor(seconds / 60)).padStart(3)}:${String(seconds % 60).padStart(2, '0')} ${text}`)
+}
+
+function wrong(text: string): void {
+  failures.push(text)
+  log(`WRONG ${text}`)
+}
+
+const names = Array.from({ length: countOf('servers', given.servers) }, (_, n) => `http://node-${n}.test:9000`)
+const ports: number[] = []
+while (ports.length < names.length) {
+  const port = await freePort(random)
+  if (!ports.includes(port)) ports.push(port)
+}
+const net = await makeNet(names, ports)
+const servers = names.map(
+  (local, n) =>
+    new Server(
+      {
+        local,
+        hosts: names,
+        port: ports[n] ?? 0,
+        urls: net.urlsFor(local),
+        seed: seed + 1_000_000 * n,
+        workers: countOf('workers', given.workers),
+        pauseMs: countOf('pause', given.pause)
+      },
+      wrong
+    )
+)
+/** The first two live from the start to the end. */
+const mortal = servers.slice(2)
+const busy = new Set<Server>()
+
+/** Ends with everything as it was. */
+const faultKinds: Readonly<Record<string, () => Promise<void>>> = {
+  'kill -9 and restart': () => onServer(mortal, (server) => restart(server, () => server.kill())),
+  'graceful restart': () => onServer(mortal, (server) => restart(server, () => server.close())),
+  'stop and continue': () =>
+    onServer(servers, async (server) => {
+      server.signal('SIGSTOP')
+      await pause(6000)
+      server.signal('SIGCONT')
+    }),
+  async cut() {
+    oneOf(random, net.proxies).cut()
+  },
+  async 'cut all'() {
+    for (const proxy of net.proxies) proxy.cut()
+  },
+  async 'black hole'() {
+    const proxy = oneOf(random, net.proxies)
+    proxy.impair({ blackhole: true })
+    await pause(6000)
+    proxy.heal()
+  },
+  async 'one-way black hole'() {
+    const proxy = oneOf(random, net.proxies)
+    proxy.impair({ blackhole: true }, oneOf(random, directions))
+    await pause(6000)
+    proxy.heal()
+  }
+}
+
+async function onServer(choices: readonly Server[], fault: (server: Server) => Promise<void>): Promise<void> {
+  const idle = choices.filter((server) => !busy.has(server))
+  if (idle.length === 0) return
+  const server = oneOf(random, idle)
+  log(`  ${server.name}`)
+  busy.add(server)
+  await fault(server).finally(() => busy.delete(server))
+}
+
+async function restart(server: Server, end: () => Promise<void>): Promise<void> {
+  await end()
+  await pause(1500)
+  await server.start()
+  server.tell('go')
+}
+
+async function pause(maxMs: number): Promise<void> {
+  const untilMs = performance.now() + random() * maxMs
+  while (!healing && performance.now() < untilMs) await delay(50)
+}
+
+async function makeFaults(): Promise<void> {
+  while (!healing) {
+    await pause(5000)
+    if (healing) return
+    const kind = oneOf(random, Object.keys(faultKinds))
+    faults[kind] = (faults[kind] ?? 0) + 1
+    log(kind)
+    await faultKinds[kind]?.()
+  }
+}
+
+/** Load and faults for so long, then everything is healed and at rest. */
+async function round(loadMs: number): Promise<Quiet[]> {
+  healing = false
+  for (const server of servers) server.tell('go')
+  const making = makeFaults()
+  await delay(loadMs)
+  healing = true
+  await making
+  const rests = await Promise.all(servers.map((server) => server.rest()))
+  for (const [n, { vitals, outcomes, slowestMs }] of rests.entries()) {
+    const { heapBytes, externalBytes, files, streams } = vitals
+    log(
+      `${names[n]} start ${servers[n]?.starts}: heap ${megabytes(heapBytes)} MB, external ${megabytes(externalBytes)} MB, ` +
+        `${files} files, ${streams} streams open, ${handlesText(vitals)}; slowest call ${Math.round(slowestMs)} ms; ` +
+        `calls ${JSON.stringify(outcomes)}`
+    )
+    if (streams > 0) wrong(`${names[n]} rests with ${streams} streams open`)
+  }
+  return rests
+}
+
+function printEnd(ends: readonly Quiet[]): void {
+  const totals: Record<string, number> = {}
+  const rows = servers.map((server, n) => {
+    const { vitals: end, outcomes } = ends[n] as Quiet
+    const start = server.first ?? end
+    const found = start === end ? [] : leaks(start, end)
+    for (const leak of found) wrong(`${server.name}: ${leak}`)
+    addOutcomes(totals, server.past)
+    addOutcomes(totals, outcomes)
+    const fromTo = (of: (vitals: typeof end) => string | number) => `${of(start)} > ${of(end)}`
+    return [
+      server.name,
+      server.starts,
+      (end.ageMinutes - start.ageMinutes).toFixed(1),
+      fromTo(({ heapBytes }) => megabytes(heapBytes)),
+      fromTo(({ externalBytes }) => megabytes(externalBytes)),
+      fromTo(handlesText),
+      fromTo(({ files }) => files),
+      fromTo(({ streams }) => streams)
+    ]
+  })
+  const header = ['server', 'starts', 'minutes compared', 'heap MB', 'external MB', 'handles', 'files', 'open streams']
+  console.log(`\n${table(header, rows)}`)
+  const cells = Object.entries(totals).map(([outcome, calls]) => [outcome, number(calls, 0)])
+  console.log(
+    `\nCalls, but for those of a killed server since it last rested:\n\n${table(['outcome', 'calls'], cells)}`
+  )
+  console.log(`\n${table(['fault', 'times'], Object.entries(faults))}\n`)
+}
+
+process.on('exit', () => {
+  for (const server of servers) server.kill()
+})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
+
+console.log(`soak: ${names.length} servers, ${minutes} minutes, --seed ${seed}`)
+await Promise.all(servers.map((server) => server.start()))
+log('a round of 20 s to warm up')
+let ends = await round(20_000)
+for (let minute = 1; minute <= minutes; minute++) ends = await round(50_000 + wholeBelow(random, 5000))
+printEnd(ends)
+await Promise.all(servers.map((server) => server.close()))
+await net.close()
+console.log(failures.length === 0 ? 'nothing leaked, no wrong answer, every call settled' : `FAILED ${failures.length}`)
+process.exitCode = failures.length === 0 ? 0 : 1
