@@ -49,7 +49,8 @@ async function pair(
 }
 
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
-const soon = () => Date.now() + 2000
+/** Renewed after two to three seconds, which leaves one or two for it on a machine that has other things to do. */
+const soon = () => Date.now() + 4000
 
 describe('an identity that expires', () => {
   for (const side of ['listener', 'dialer'] as const) {
@@ -66,7 +67,7 @@ describe('an identity that expires', () => {
       reading.catch(() => undefined)
       const ticksBefore = next
       let answers = 0
-      while (peer.stats().reconnects < 2 || back.stats().reconnects < 2) {
+      while (peer.stats().reconnects < 1 || back.stats().reconnects < 1) {
         assert.deepEqual(Buffer.from(await peer.request('echo', Buffer.of(1))), Buffer.of(1))
         assert.deepEqual(Buffer.from(await back.request('echo', Buffer.of(2))), Buffer.of(2))
         answers++
@@ -105,11 +106,9 @@ describe('an identity that expires', () => {
     }
   })
 
-  it('is renewed without a gap also while the handler table takes long to arrive', async (test) => {
-    const { peer, back, dialing, waiting } = await pair(test, { listener: soon })
-    for (const manager of [dialing, waiting]) {
-      for (let i = 0; i < 3000; i++) manager.handle(`${i}${'x'.repeat(200)}`, (payload) => payload)
-    }
+  it('is renewed without a gap also while the handler table of one end takes long to arrive', async (test) => {
+    const { peer, back, waiting } = await pair(test, { listener: soon })
+    for (let i = 0; i < 4000; i++) waiting.handle(`${i}${'x'.repeat(200)}`, (payload) => payload)
     await Promise.all([peer.waitForConnect(), back.waitForConnect()])
     const states: string[] = []
     for (const end of [peer, back]) end.on('state', ({ state }) => states.push(state))
@@ -131,11 +130,15 @@ describe('an identity that expires', () => {
     )
     const bytesIn = () => dialing.stats().totals.bytesIn
     let before = 0
-    await until(() => {
-      assert.ok(bytesIn() >= before, 'totals never fall')
-      before = bytesIn()
-      return peer.stats().reconnects > 0
-    }, 'it is renewed')
+    await until(
+      () => {
+        assert.ok(bytesIn() >= before, 'totals never fall')
+        before = bytesIn()
+        return peer.stats().reconnects > 0
+      },
+      'it is renewed',
+      10_000
+    )
     await dialing.close({ timeout: 20 })
     await failed
   })
