@@ -215,7 +215,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const cause = this.#lastError
     if (cause instanceof RejectedError) return new RejectedError(cause.reason, cause.message, { cause })
     const why =
-      cause?.message ?? (this.#init.dials ? 'the first dial is under way' : 'it has not dialed this server yet')
+      cause?.message ??
+      (this.#init.dials
+        ? 'the first dial is under way'
+        : 'no conn of it has been accepted yet; it is the one that dials, so its log says more')
     return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
   }
 

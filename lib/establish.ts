@@ -63,9 +63,14 @@ export class Establisher {
     return this.#pending.size
   }
 
-  /** Handshakes that were refused or failed here. */
-  get refused(): number {
+  /** Handshakes, those of TLS included, that were refused or failed here. */
+  get refusals(): number {
     return this.#refusals.count
+  }
+
+  /** A conn from this address did not even get to a handshake. */
+  refusedByTls(code: string, address: string): void {
+    this.#refusals.add(new HandshakeError(`TLS does not accept its certificate: ${code}`), address)
   }
 
   /** Gives up all handshakes of conns that arrived. */

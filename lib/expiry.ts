@@ -30,6 +30,11 @@ export class Expiry {
     this.#endWhenOver()
   }
 
+  /** The first of the two moments, in ms since the epoch. */
+  get endsAt(): number | undefined {
+    return this.#init.renewBefore
+  }
+
   /**
    * Renews somewhere between half and three quarters of the time that is left: early enough to try again, and not at the same
    * moment as all who got their certificates together.

@@ -55,6 +55,6 @@ export async function refusalOf(
 /** Nothing of what came is repeated: anyone on the way can have written it. */
 export function untrusted(remote: string, reject: Reject, cause?: unknown): RejectedError {
   const how = reject.proof === undefined ? 'without a proof' : 'with a proof that is not valid'
-  const text = `${remote} refused the handshake ${how} of who it is: the secrets may differ; its own log has the reason`
+  const text = `${remote} refused the handshake ${how} of who it is: secrets, or certificates and names, may differ; its own log has the reason`
   return new RejectedError('authFailed', text, cause === undefined ? {} : { cause })
 }

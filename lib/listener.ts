@@ -31,8 +31,13 @@ export interface ListenerOptions {
   highWaterMarkBytes?: number
   /** Takes each new conn; `acceptedAt` (of `performance.now()`) is when its TCP conn was accepted, where that is known. */
   onConn: (conn: Conn, acceptedAt: number) => void
+  /** TLS has refused the certificate of a conn, or that it has none; nobody else says so. */
+  onTlsRefused: (code: string, remoteAddress: string) => void
   logger: Logger
 }
+
+/** Codes of OpenSSL and Node. Other errors of TLS are the noise of any open port. */
+const aboutCertificates = /CERT|ISSUER|SIGNED|SIGNATURE|PURPOSE/
 
 interface Refusal {
   status: number
@@ -70,8 +75,15 @@ export class Listener {
       onUpgrade: (request, socket, head, acceptedAt) => this.#onUpgrade(request, socket, head, acceptedAt)
     }
     const leave = serveUpgrades(server, this.#options.path, route)
+    const onTlsError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
+      // Node cuts a peer whose certificate is not trusted without an error of its own.
+      const code = String(socket.authorizationError ?? error.code)
+      if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, remoteAddressOf(socket))
+    }
+    server.on('tlsClientError', onTlsError)
     const detach = (): void => {
       leave()
+      server.off('tlsClientError', onTlsError)
       this.#detachers.delete(detach)
     }
     this.#detachers.add(detach)

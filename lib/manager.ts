@@ -68,6 +68,7 @@ export class Manager {
       limits: { ...limits, maxConnMessageBytes: maxConnMessageBytes(limits) },
       allowOrigin,
       onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
+      onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
       logger
     })
     this.#hostLists = followHosts(options.hosts, (hosts) => this.#setHosts(hosts), logger)
@@ -159,7 +160,7 @@ export class Manager {
       instance: this.instance,
       handlers: this.#handlers.size,
       pendingHandshakes: this.#establisher.pending,
-      refusedHandshakes: this.#establisher.refused,
+      refusedHandshakes: this.#establisher.refusals,
       connections,
       totals
     }

@@ -109,9 +109,21 @@ export class Sessions {
     const renewed = this.#current
     this.#arriving = undefined
     this.#current = session
-    if (renewed !== undefined) this.#setAside(renewed)
+    if (renewed !== undefined) {
+      this.#warnOfEnd(renewed, session)
+      this.#setAside(renewed)
+    }
     this.#init.onReady(session)
     if (this.#answered.has(session)) this.#endRenewed()
+  }
+
+  /** A certificate or token that nobody replaces would be noticed only when it has ended. */
+  #warnOfEnd(renewed: Session, session: Session): void {
+    const [before, after] = [renewed, session].map((each) => this.#expiries.get(each)?.endsAt)
+    // What is told as a time that is left is not exact.
+    if (before === undefined || after === undefined || after - before > 1000) return
+    const endsAt = new Date(after).toISOString()
+    this.#init.logger.warn(`renewed with ${this.#init.host}, but the identity of one end still ends at ${endsAt}`)
   }
 
   /** The remote has dealt with the handler table of `session`, so that it is ready there as well. */

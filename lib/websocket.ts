@@ -155,7 +155,10 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
 function dialError(address: string, error: Error): DialError {
   // When every address of a name refused, Node gives an AggregateError with a code and an empty message.
   const code = 'code' in error ? String(error.code) : error.name
-  return new DialError(`cannot connect to ${address}: ${errorText(error) || code}`, { cause: error })
+  // A server that refuses our certificate in TLS 1.3 does so when the handshake is over for us: it just hangs up.
+  const hint = code === 'ECONNRESET' && address.startsWith('https:') ? ' (has it refused our certificate?)' : ''
+  const text = printable(errorText(error) || code).trim()
+  return new DialError(`cannot connect to ${address}: ${text}${hint}`, { cause: error })
 }
 
 function refusal(address: string, response: IncomingMessage): string {

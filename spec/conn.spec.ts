@@ -36,6 +36,7 @@ async function webSocketPair(server: Server, scheme: string, dialer: ConnDialer)
       path,
       limits: { handshakeTimeoutMs: 10_000, maxConnMessageBytes },
       onConn: resolve,
+      onTlsRefused: () => undefined,
       logger: silentLogger
     })
   })

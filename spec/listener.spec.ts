@@ -38,6 +38,7 @@ describe('Listener', () => {
     const made = new Listener({
       path,
       limits,
+      onTlsRefused: () => undefined,
       onConn: (conn, acceptedAt) => {
         conns.push(conn)
         acceptedAts.push(acceptedAt)

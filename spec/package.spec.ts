@@ -82,9 +82,12 @@ console.log(manager.local, manager.stats().handlers, new RemoteError('E', 'text'
 `
 
 describe('the package', () => {
-  it('contains dist, docs, README, CHANGELOG, LICENSE and package.json, and nothing else', () => {
+  it('contains dist, docs, README, CHANGELOG, SECURITY, LICENSE and package.json, and nothing else', () => {
     const kinds = new Set(packed.map((path) => path.split('/')[0]))
-    assert.deepEqual([...kinds].sort(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'docs', 'package.json'].sort())
+    assert.deepEqual(
+      [...kinds].sort(),
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'].sort()
+    )
     assert.ok(packed.filter((path) => path.startsWith('dist/')).every((path) => /\.(js|d\.ts)$/.test(path)))
     assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => /\.(md|svg)$/.test(path)))
     for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)

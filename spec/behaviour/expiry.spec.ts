@@ -15,7 +15,7 @@ const reconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
 async function pair(
   test: TestContext,
   expiresAt: { readonly dialer?: () => number; readonly listener?: () => number }
-): Promise<{ dialing: Manager; waiting: Manager; peer: Connection; back: Connection }> {
+): Promise<{ dialing: Manager; waiting: Manager; peer: Connection; back: Connection; log: string[] }> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const listener = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -28,7 +28,9 @@ async function pair(
     ...insecure(),
     verify: () => ({ expiresAt: expiresAt[peer]?.() })
   })
-  const common = { hosts: [dialer, listener], logger: silentLogger, reconnect }
+  const log: string[] = []
+  const logger = { ...silentLogger, warn: (text: string) => log.push(text) }
+  const common = { hosts: [dialer, listener], logger, reconnect }
   const waiting = new Manager({ ...common, local: listener, auth: authOf('dialer') })
   const dialing = new Manager({ ...common, local: dialer, auth: authOf('listener') })
   for (const manager of [waiting, dialing]) {
@@ -45,7 +47,7 @@ async function pair(
     await Promise.all([dialing.close({ timeout: 10 }), waiting.close({ timeout: 10 })])
     server.close()
   })
-  return { dialing, waiting, peer: dialing.connection(listener), back: waiting.connection(dialer) }
+  return { dialing, waiting, peer: dialing.connection(listener), back: waiting.connection(dialer), log }
 }
 
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
@@ -80,9 +82,9 @@ describe('an identity that expires', () => {
   }
 
   it('ends its session gracefully when it was not renewed in time, and the next session follows', async (test) => {
-    const endsAt = Date.now() + 200
+    const endsAt = Date.now() + 1500
     // The same moment again and again: what is not renewed by the identity is not renewed by a dial.
-    const { peer } = await pair(test, { listener: () => (Date.now() < endsAt ? endsAt : Date.now() + 60_000) })
+    const { peer, log } = await pair(test, { listener: () => (Date.now() < endsAt ? endsAt : Date.now() + 60_000) })
     await peer.waitForConnect()
     const lost = once(peer, 'state')
     const running = peer.newStream(ticks)
@@ -91,6 +93,7 @@ describe('an identity that expires', () => {
     await Promise.race([lost, until(() => Date.now() > endsAt + 100, 'it has expired')])
     assert.deepEqual(Buffer.from(await peer.request('echo', Buffer.of(1), { waitForReady: true })), Buffer.of(1))
     assert.equal((await iterator.next()).done, false)
+    assert.match(log.join('\n'), /^renewed with .*, but the identity of one end still ends at \d{4}-/m)
     running.cancel()
   })
 
