@@ -21,7 +21,7 @@ export function leftovers(manager: Manager): string[] {
 }
 
 /** No stream is open, no handler runs and nothing waits to be sent, on any of `managers`. */
-export async function assertIdle(managers: readonly Manager[], timeoutMs = 5000): Promise<void> {
+export async function assertIdle(managers: readonly Manager[], timeoutMs = 15_000): Promise<void> {
   let left: string[] = []
   const idle = () => {
     left = managers.flatMap(leftovers)

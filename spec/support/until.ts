@@ -12,7 +12,7 @@ const pollMs = 2
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  timeoutMs = 5000
+  timeoutMs = 15_000
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs
   for (let turns = 0; !(await condition()); turns += 1) {
