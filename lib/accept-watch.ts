@@ -53,10 +53,18 @@ export class AcceptWatch {
     return accepted.acceptedAt
   }
 
+  /**
+   * Whoever has not said yet what he wants is cut, unless somebody else serves the server: nobody would answer him, and he would
+   * keep a process from its exit for as long as he waits.
+   */
   stop(): void {
     this.#server.off('connection', this.#onConnection)
     this.#server.off('secureConnection', this.#onSecureConnection)
-    for (const accepted of this.#waiting) this.#forget(accepted)
+    const isServed = [...otherHeadEvents, 'request', 'upgrade'].some((event) => this.#server.listenerCount(event) > 0)
+    for (const accepted of this.#waiting) {
+      this.#forget(accepted)
+      if (!isServed) this.#cut(accepted)
+    }
   }
 
   readonly #onConnection = (socket: Socket): void => {
@@ -97,8 +105,12 @@ export class AcceptWatch {
   #onDeadline(accepted: Accepted): void {
     this.#forget(accepted)
     if (otherHeadEvents.some((event) => this.#server.listenerCount(event) > 0)) return
-    accepted.tlsSocket?.destroy()
-    accepted.socket.destroy()
+    this.#cut(accepted)
+  }
+
+  #cut({ socket, tlsSocket }: Accepted): void {
+    tlsSocket?.destroy()
+    socket.destroy()
   }
 
   #forget(accepted: Accepted): void {

@@ -89,9 +89,9 @@ class UpgradeHub {
     if (this.#routes.get(path) !== route) return false
     this.#routes.delete(path)
     if (this.#routes.size > 0) return false
-    this.#watch?.stop()
     this.#server.off('upgrade', this.#onUpgrade)
     this.#server.off('request', this.#onRequest)
+    this.#watch?.stop()
     return true
   }
 

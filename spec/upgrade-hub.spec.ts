@@ -59,6 +59,28 @@ describe('serveUpgrades', () => {
     detach()
   })
 
+  for (const [who, isServed] of [
+    ['when nobody serves the server any more, so that none waits for an answer', false],
+    ['but not when somebody else does', true]
+  ] as const) {
+    it(`cuts who has not said yet what he wants when the last path is left, ${who}`, async () => {
+      const detach = serveUpgrades(server, '/one', route('first'))
+      if (isServed) server.on('request', (_, response) => response.end('served'))
+      const accepted = once(server, 'connection')
+      const socket = await rawSocket(port)
+      let closed = false
+      socket.resume().once('close', () => {
+        closed = true
+      })
+      await accepted
+      detach()
+      if (isServed) assert.match((await rawExchange(port, get('/'))).body, /served/)
+      else await until(() => closed, 'it is cut')
+      assert.equal(closed, !isServed)
+      socket.destroy()
+    })
+  }
+
   it('refuses to serve one path twice, and a late detach leaves the new owner alone', async () => {
     const detach = serveUpgrades(server, '/one', route('first'))
     assert.throws(() => serveUpgrades(server, '/one', route('second')), { code: 'ERR_INVALID_OPTION' })
