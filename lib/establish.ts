@@ -127,7 +127,9 @@ export class Establisher {
     const byHost = new Map<string, Conn[]>()
     for (const conn of this.#pending.keys()) {
       const host = hostOf(conn.remoteAddress)
-      byHost.set(host, [...(byHost.get(host) ?? []), conn])
+      const conns = byHost.get(host)
+      if (conns === undefined) byHost.set(host, [conn])
+      else conns.push(conn)
     }
     const [most] = [...byHost.values()].sort((a, b) => b.length - a.length)
     const oldest = most?.[0]

@@ -7,7 +7,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { HttpServer } from './accept-watch.ts'
 import { remoteAddressOf } from './carrier.ts'
@@ -118,9 +118,8 @@ export class Listener {
     // Method, key and version are checked by `ws`, which answers with a 4xx itself.
     this.#webSockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
       const secure = 'encrypted' in request.socket && request.socket.encrypted === true
-      const tls = socket instanceof TLSSocket ? socket : undefined
       const { highWaterMarkBytes } = this.#options
-      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, tls, socket, highWaterMarkBytes }), acceptedAt)
+      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, socket, highWaterMarkBytes }), acceptedAt)
     })
   }
 

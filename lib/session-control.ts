@@ -135,8 +135,8 @@ export class SessionControl implements Sender {
   #writeRefusals(writer: FrameWriter): void {
     const due = this.#refusalsDue.splice(0, 3 * itemsPerTurn)
     for (let i = 0; i < due.length; i += 3) {
-      const [streamId = 0, code = 0, handler = 0] = due.slice(i, i + 3)
-      writer.reset(streamId, code, this.#refusalText(code, handler))
+      const code = due[i + 1] as number
+      writer.reset(due[i] as number, code, this.#refusalText(code, due[i + 2] as number))
     }
     if (this.#refusalsDue.length > 0) this.#outbox.offerControl(this)
   }

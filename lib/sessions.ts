@@ -135,8 +135,12 @@ export class Sessions {
   /** The remote begins no more calls on what was renewed; those that are on their way from it have arrived with the answer. */
   #endRenewed(): void {
     const end = { reason: 'replaced', text: 'the identity of a host was renewed' } as const
-    for (const session of this.#draining) {
-      if (session.usable) session.probe(() => session.drain(end, maxTimeoutMs))
+    for (const renewed of this.#draining) {
+      if (!renewed.usable) continue
+      renewed.probe(() => {
+        // The session that took its place may have died meanwhile: then it takes the calls again.
+        if (this.#draining.has(renewed)) renewed.drain(end, maxTimeoutMs)
+      })
     }
   }
 

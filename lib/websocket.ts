@@ -41,9 +41,7 @@ export interface WebSocketOptions {
 export interface WebSocketConnInit {
   secure: boolean
   remoteAddress: string
-  /** As of `Conn`; `ws` itself does not tell. */
-  tls?: TLSSocket
-  /** What `ws` reads from, without which there is no `limitInbound`: `ws` knows whole messages only. */
+  /** What `ws` reads from; `ws` itself does not tell. Without it the conn has neither `tls` nor `limitInbound`. */
   socket?: Duplex
   /** As of `WebSocketOptions`. Default 128 KiB. */
   highWaterMarkBytes?: number
@@ -123,7 +121,7 @@ function clientOptions(options: WebSocketOptions, dial: DialOptions) {
 function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
   return new Promise((resolve, reject) => {
     let remoteAddress = address
-    let tls: TLSSocket | undefined
+    let socket: Duplex | undefined
     const leave = (): void => {
       signal.removeEventListener('abort', onAbort)
       ws.off('upgrade', onUpgrade).off('open', onOpen).off('error', onError).off('unexpected-response', onRefused)
@@ -137,7 +135,7 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
     const onAbort = (): void => giveUp(signal.reason)
     const onError = (error: Error): void => giveUp(dialError(address, error))
     const onUpgrade = (response: IncomingMessage): void => {
-      if (response.socket instanceof TLSSocket) tls = response.socket
+      socket = response.socket
       remoteAddress = remoteAddressOf(response.socket)
     }
     const onRefused = (_request: ClientRequest, response: IncomingMessage): void => {
@@ -145,7 +143,7 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
     }
     const onOpen = (): void => {
       leave()
-      resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, tls, highWaterMarkBytes }))
+      resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, socket, highWaterMarkBytes }))
     }
     signal.addEventListener('abort', onAbort, { once: true })
     ws.on('upgrade', onUpgrade).on('open', onOpen).on('error', onError).on('unexpected-response', onRefused)
@@ -205,7 +203,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
     secure: init.secure,
     remoteAddress: init.remoteAddress,
     transport: ws,
-    tls: init.tls,
+    tls: init.socket instanceof TLSSocket ? init.socket : undefined,
     highWaterMarkBytes: init.highWaterMarkBytes ?? defaultHighWaterMarkBytes
   }
   const conn = new CarrierConn(options, {

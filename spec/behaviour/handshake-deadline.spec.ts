@@ -7,6 +7,7 @@ import { createServer, type Socket } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { encodeHello, helloKinds } from '../../lib/hello.ts'
+import { insecure, Manager, memoryPair, silentLogger } from '../../lib/index.ts'
 import { subprotocol } from '../../lib/options.ts'
 import { RawDialer } from '../support/raw-dialer.ts'
 import { rawSocket, upgradeHead } from '../support/raw-http.ts'
@@ -165,6 +166,28 @@ it('one handshake over maxPendingHandshakes takes the place of the oldest, and l
   assert.equal(Buffer.from(await there.request('echo', Buffer.from('hi'))).toString(), 'hi')
   await until(() => node.manager.stats().pendingHandshakes === 0, 'the deadline makes room')
   assert.equal(there.stats().reconnects, 0)
+})
+
+it('whose turn it is to make room is of the address that has most handshakes under way', async () => {
+  const manager = new Manager({
+    ...{ local: 'http://a.test', hosts: ['http://b.test'], auth: insecure(), logger: silentLogger },
+    limits: { maxPendingHandshakes: 3 }
+  })
+  const cut: string[] = []
+  const arrive = (remoteAddress: string) => {
+    const [, conn] = memoryPair()
+    Object.defineProperty(conn, 'remoteAddress', { value: remoteAddress })
+    const abort = conn.abort.bind(conn)
+    conn.abort = (error) => {
+      cut.push(remoteAddress)
+      abort(error)
+    }
+    manager.incomingConn(conn)
+  }
+  for (const address of ['10.0.0.1:1', '10.0.0.2:1', '10.0.0.2:2', '10.0.0.2:3', '10.0.0.2:4']) arrive(address)
+  assert.deepEqual(cut, ['10.0.0.2:1', '10.0.0.2:2'])
+  assert.equal(manager.stats().pendingHandshakes, 3)
+  await manager.close({ timeout: 1 })
 })
 
 it('close() ends the handshakes that are under way', async (test) => {

@@ -19,8 +19,7 @@ import {
   open,
   ping,
   reset,
-  type Siege,
-  type SiegeOptions,
+  siegeItOver,
   siegeKinds,
   table
 } from '../support/siege.ts'
@@ -35,8 +34,7 @@ function many(count: number, frame: (n: number) => Frame[]): Frame[] {
 }
 
 for (const kind of siegeKinds) {
-  const siegeIt = (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>) =>
-    it(title, () => besieged(kind, options, body))
+  const siegeIt = siegeItOver(kind)
 
   describe(`over ${kind}, a peer is closed for the flood that`, () => {
     const floods: readonly (readonly [title: string, frames: readonly Frame[]])[] = [

@@ -22,7 +22,7 @@ import {
   ping,
   reset,
   type Siege,
-  type SiegeOptions,
+  siegeItOver,
   siegeKinds,
   table
 } from '../support/siege.ts'
@@ -73,8 +73,7 @@ const whole: readonly Frame[] = [
 ]
 
 for (const kind of siegeKinds) {
-  const siegeIt = (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>) =>
-    it(title, () => besieged(kind, options, body))
+  const siegeIt = siegeItOver(kind)
 
   describe(`over ${kind}, a peer is closed that sends`, () => {
     for (const [title, body, told] of closing) {

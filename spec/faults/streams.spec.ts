@@ -4,23 +4,12 @@
  */
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe } from 'node:test'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/frame.ts'
 import { bytes, streaming } from '../../lib/index.ts'
 import { encodeMsgpack } from '../../lib/msgpack.ts'
 import { rejection } from '../support/servers.ts'
-import {
-  at,
-  besieged,
-  credit,
-  data,
-  open,
-  ping,
-  reset,
-  type Siege,
-  type SiegeOptions,
-  siegeKinds
-} from '../support/siege.ts'
+import { at, credit, data, open, ping, reset, type Siege, siegeItOver, siegeKinds } from '../support/siege.ts'
 import { until } from '../support/until.ts'
 
 const nothing = new Uint8Array(0)
@@ -132,8 +121,7 @@ const atRaw = streaming<Uint8Array, Uint8Array, Uint8Array>('raw.stream', {
 })
 
 for (const kind of siegeKinds) {
-  const siegeIt = (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>) =>
-    it(title, () => besieged(kind, options, body))
+  const siegeIt = siegeItOver(kind)
 
   describe(`over ${kind}, a peer is closed that sends`, () => {
     for (const [title, script, told] of closing) {

@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { it } from 'node:test'
 import type { HandlerContext } from '../../lib/definition.ts'
 import { CloseCode, Flag, type Frame, FrameType, type HandlerEntry } from '../../lib/frame.ts'
 import {
@@ -253,6 +254,13 @@ export async function besieged(
     throw error
   }
   await siege.close()
+}
+
+/** A spec under siege. */
+export function siegeItOver(kind: SiegeKind) {
+  return (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>): void => {
+    it(title, () => besieged(kind, options, body))
+  }
 }
 
 const small: Uint8Array = Buffer.from('payload')
