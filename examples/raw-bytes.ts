@@ -14,7 +14,7 @@ const { one, two, close } = await startPair()
 
 two.handle('sha256', (payload) => createHash('sha256').update(payload).digest())
 // A raw stream is registered with the codec of bytes; the caller needs its name only.
-const raw = { payload: bytes, request: bytes, response: bytes, outCapacity: 4 }
+const raw = { payload: bytes(), request: bytes(), response: bytes(), outCapacity: 4 }
 const chunks = streaming<Uint8Array, Uint8Array, Uint8Array>('xor', { ...raw, inCapacity: 4 })
 two.handle(chunks, async function* ([key = 0], blocks) {
   for await (const block of blocks) yield block.map((byte) => byte ^ key)

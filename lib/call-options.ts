@@ -1,7 +1,7 @@
 /** What a single call may ask for, and the checks of it. */
 
 import type { Codec, Metadata } from './definition.ts'
-import { CodecError, type Delivery, errorText, InvalidOptionError } from './errors.ts'
+import { CodecError, type Delivery, errorText, type GridError, InvalidOptionError, ValidationError } from './errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { maxTimeoutMs } from './options.ts'
 
@@ -49,6 +49,12 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery):
   } catch (cause) {
     throw new CodecError(errorText(cause), { delivery, cause })
   }
+}
+
+/** What a codec threw over the bytes of `what`, as the error of a call or, at a handler, without a delivery. */
+export function decodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
+  if (thrown instanceof ValidationError) return delivery === undefined ? thrown : thrown.ofCall(delivery)
+  return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
 }
 
 /** @throws {TypeError} when a codec gave something else than bytes */

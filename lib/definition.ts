@@ -90,8 +90,8 @@ export type StreamingHandler<Payload, Req, Res> = (
   context: HandlerContext
 ) => Responses<Res> | PromiseLike<Responses<Res>>
 
-/** The codec of raw bytes: a payload is what it is. A message that is handed out is the receiver's to keep. */
-export const bytes: Codec<Uint8Array> = Object.freeze({
+/** The codec of raw bytes. */
+export const rawBytes: Codec<Uint8Array> = Object.freeze({
   encode(value: Uint8Array): Uint8Array {
     if (value instanceof Uint8Array) return value
     throw new CodecError(`a raw payload must be a Uint8Array, not ${value === null ? 'null' : typeof value}`)
@@ -101,7 +101,7 @@ export const bytes: Codec<Uint8Array> = Object.freeze({
 
 /** The definition that a string id stands for. */
 export function rawSingle(id: string): SingleDefinition<unknown, unknown> {
-  return { kind: 'single', id, request: rawBytes, response: rawBytes }
+  return { kind: 'single', id, request: anything, response: anything }
 }
 
 /** What a string id stands for as a stream, in the shape that the remote advertised. */
@@ -110,8 +110,8 @@ export function rawStreaming(
   inCapacity: number,
   outCapacity: number
 ): StreamingDefinition<unknown, unknown, unknown> {
-  return { kind: 'streaming', id, payload: rawBytes, request: rawBytes, response: rawBytes, inCapacity, outCapacity }
+  return { kind: 'streaming', id, payload: anything, request: anything, response: anything, inCapacity, outCapacity }
 }
 
 /** `encode` checks what it gets, so the codec of bytes may be handed anything. */
-const rawBytes = bytes as Codec<unknown>
+const anything = rawBytes as Codec<unknown>

@@ -210,6 +210,29 @@ export class CodecError extends GridError {
   }
 }
 
+/** Longer paths are cut: they are made of what the sender sent. */
+const maxPathKeys = 16
+const maxPathKeyLength = 64
+
+/**
+ * A value arrived whole, but is not what its codec or schema says: the text and `details.path` tell which field, and
+ * nothing of the value. Code `ERR_VALIDATION`.
+ */
+export class ValidationError extends GridError {
+  override name = 'ValidationError'
+  /** Also reaches the sender, as the `details` of its `RemoteError`. */
+  readonly details: { readonly path: readonly (string | number)[] }
+
+  /** `path` leads to the field that does not fit, from the outside in; empty for the value itself. */
+  constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions = {}) {
+    const keys = path.slice(0, maxPathKeys).map((key) => {
+      return typeof key === 'number' ? key : printable(String(key)).slice(0, maxPathKeyLength)
+    })
+    super('ERR_VALIDATION', `the value is not valid${keys.length === 0 ? '' : ` at "${keys.join('.')}"`}`, options)
+    this.details = { path: keys }
+  }
+}
+
 /** A message is larger than the receiver's `maxMessageBytes`. Code `ERR_MESSAGE_TOO_LARGE`. */
 export class MessageTooLargeError extends GridError {
   override name = 'MessageTooLargeError'

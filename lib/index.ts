@@ -32,22 +32,22 @@ export {
 } from './auth.ts'
 export type { CallOptions } from './call-options.ts'
 export type { CallArguments, Callable } from './calls.ts'
+export { bytes, msgpack, none } from './codecs.ts'
 export type { Conn, ConnDialer, DialOptions } from './conn.ts'
 export type { Connection } from './connection.ts'
 export type { ConnectionEvents, ConnectionState, StateChange } from './connection-state.ts'
-export {
-  bytes,
-  type Codec,
-  type HandlerContext,
-  type Metadata,
-  type MetadataValue,
-  type Remote,
-  type Requests,
-  type Responses,
-  type SingleDefinition,
-  type SingleHandler,
-  type StreamingDefinition,
-  type StreamingHandler
+export type {
+  Codec,
+  HandlerContext,
+  Metadata,
+  MetadataValue,
+  Remote,
+  Requests,
+  Responses,
+  SingleDefinition,
+  SingleHandler,
+  StreamingDefinition,
+  StreamingHandler
 } from './definition.ts'
 export { connectDuplex, type DuplexConnect, type DuplexConnOptions, duplexConn } from './duplex.ts'
 export {
@@ -72,10 +72,12 @@ export {
   ShutdownError,
   StreamResetError,
   UnknownHandlerError,
-  UnknownHostError
+  UnknownHostError,
+  ValidationError
 } from './errors.ts'
 export type { GridStream, RequestSink, StreamEnd } from './grid-stream.ts'
 export { canonicalHost, dialerOf } from './hosts.ts'
+export { json } from './json.ts'
 export { type Logger, silentLogger } from './logger.ts'
 export { Manager } from './manager.ts'
 export type { CloseOptions, HandleOptions, ManagerOptions } from './manager-options.ts'
@@ -89,7 +91,9 @@ export {
   type Limits,
   type ReconnectOptions
 } from './options.ts'
+export type { Schema } from './schema.ts'
 export type { Producer } from './sink.ts'
 export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './stats.ts'
-export { msgpack, type SingleOptions, type StreamingOptions, single, streaming } from './typed.ts'
+export { type Field, field, type Infer, type Struct, tuple } from './tuple.ts'
+export { type SingleOptions, type StreamingOptions, single, streaming } from './typed.ts'
 export { connectWS, type WebSocketConnInit, type WebSocketOptions, webSocketConn } from './websocket.ts'

@@ -6,9 +6,9 @@
 
 import { listenToAbort } from './abort-listener.ts'
 import type { CallOptions } from './call-options.ts'
-import { encodeMetadata } from './call-options.ts'
+import { decodeError, encodeMetadata } from './call-options.ts'
 import type { Codec } from './definition.ts'
-import { CodecError, DeadlineError, type Delivery, errorText, MessageTooLargeError, ProtocolError } from './errors.ts'
+import { DeadlineError, type Delivery, errorText, MessageTooLargeError, ProtocolError } from './errors.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { RemoteHandler } from './handlers.ts'
 import type { Session } from './session.ts'
@@ -90,8 +90,8 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     this.#answered = true
     try {
       this.#resolve(this.#decoder.decode(payload))
-    } catch (cause) {
-      this.#reject(new CodecError(`the response cannot be decoded: ${errorText(cause)}`, { delivery: 'ran', cause }))
+    } catch (thrown) {
+      this.#reject(decodeError('the response', thrown, 'ran'))
     }
   }
 

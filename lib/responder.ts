@@ -5,7 +5,7 @@
  * nothing else. Knows streams, not sessions or hosts.
  */
 
-import { checkedPayload } from './call-options.ts'
+import { checkedPayload, decodeError } from './call-options.ts'
 import { CallContext } from './context.ts'
 import type {
   Remote,
@@ -16,7 +16,7 @@ import type {
   StreamingDefinition,
   StreamingHandler
 } from './definition.ts'
-import { CancelledError, CodecError, DeadlineError, errorText, MessageTooLargeError } from './errors.ts'
+import { CancelledError, DeadlineError, MessageTooLargeError } from './errors.ts'
 import { Flag, ResetCode } from './frame.ts'
 import type { LocalHandler } from './handlers.ts'
 import { encodeRemoteError } from './remote-error.ts'
@@ -210,8 +210,8 @@ export class Responder implements Receiver, StreamOwner {
 function decodePayload(codec: { decode(bytes: Uint8Array): unknown }, payload: Uint8Array): unknown {
   try {
     return codec.decode(payload)
-  } catch (cause) {
-    throw new CodecError(`the payload cannot be decoded: ${errorText(cause)}`, { cause })
+  } catch (thrown) {
+    throw decodeError('the payload', thrown)
   }
 }
 

@@ -5,7 +5,7 @@
  * they are taken. It knows nothing of frames.
  */
 
-import { CodecError, errorText } from './errors.ts'
+import { decodeError } from './call-options.ts'
 import { Fifo } from './fifo.ts'
 import type { Receiver } from './stream-port.ts'
 
@@ -136,11 +136,8 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     let value: T
     try {
       value = this.#decoder.decode(payload)
-    } catch (cause) {
-      const error = new CodecError(`a message of the stream cannot be decoded: ${errorText(cause)}`, {
-        delivery: 'ran',
-        cause
-      })
+    } catch (thrown) {
+      const error = decodeError('a message of the stream', thrown, 'ran')
       this.#queue.clear()
       this.#finish()
       this.#port?.sourceStopped(error)

@@ -4,21 +4,10 @@
  * msgpack is the default codec. Nothing here knows how a call travels.
  */
 
+import { msgpack } from './codecs.ts'
 import type { Codec, SingleDefinition, StreamingDefinition } from './definition.ts'
 import { InvalidOptionError } from './errors.ts'
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { defaultCapacity, maxCapacity } from './options.ts'
-
-/** Any plain value as msgpack; see `docs/protocol.md`, section "Values", for what it carries. */
-export function msgpack<T>(): Codec<T> {
-  return msgpackCodec as Codec<T>
-}
-
-const msgpackCodec: Codec<unknown> = Object.freeze({
-  encode: encodeMsgpack,
-  decode: decodeMsgpack,
-  readsInPlace: true
-})
 
 export interface SingleOptions<Req, Res> {
   /** How requests travel. Default msgpack. */

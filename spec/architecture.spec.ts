@@ -48,7 +48,8 @@ const ranks: readonly (readonly string[])[] = [
   /** The lasting link to one host. */
   ['expiry', 'sessions', 'dial-log', 'connection'],
   ['host-lists', 'manager-options', 'manager'],
-  /** Definitions stand beside it all: they need values only. */
+  /** Codecs and definitions stand beside it all: they need values only. */
+  ['schema', 'codecs', 'json', 'tuple'],
   ['typed'],
   ['index']
 ]

@@ -22,6 +22,7 @@ const examples: grid.GridError[] = [
   new grid.UnknownHandlerError('text', { cause }),
   new grid.CancelledError('text', { delivery: 'maybeRan', cause }),
   new grid.CodecError('text', { delivery: 'ran', cause }),
+  new grid.ValidationError(['a', 1], { delivery: 'ran', cause }),
   new grid.MessageTooLargeError('text', { delivery: 'notSent', cause }),
   new grid.FlowControlError('text', { delivery: 'maybeRan', cause }),
   new grid.StreamResetError('text', { delivery: 'maybeRan', cause }),

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, it } from 'node:test'
 import type { CallOptions } from '../lib/call-options.ts'
-import { bytes } from '../lib/definition.ts'
+import { rawBytes } from '../lib/definition.ts'
 import { GridError } from '../lib/errors.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../lib/frame.ts'
 import type { RemoteHandler } from '../lib/handlers.ts'
@@ -23,7 +23,7 @@ async function start(): Promise<RawPeer> {
 
 function call(options: CallOptions = {}, timeoutMs = 0): Promise<Uint8Array> {
   const handler = peer.session.remoteHandlers.find('', 'raw.single') as RemoteHandler
-  return sendRequest(peer.session, handler, payload, bytes, timeoutMs, options)
+  return sendRequest(peer.session, handler, payload, rawBytes, timeoutMs, options)
 }
 
 /** The error of a call, as what a program looks at. */

@@ -37,11 +37,11 @@ const lock = single<LockArgs, LockReply>('lock')
 const ping = single('ping')
 const now = single<void, number>('now')
 const maybe = single<string | undefined, string>('maybe')
-const file = single<Uint8Array, Uint8Array>('file', { request: bytes, response: bytes })
+const file = single<Uint8Array, Uint8Array>('file', { request: bytes(), response: bytes() })
 const walk = streaming<{ path: string }, never, { name: string }>('walk', { inCapacity: 0, outCapacity: 32 })
 const chat = streaming<string, number, boolean>('chat')
 const tail = streaming<void, never, string>('tail', { inCapacity: 0 })
-const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes })
+const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes() })
 
 // Never called: `tsc` alone looks at it.
 export function calls(peer: Connection): void {

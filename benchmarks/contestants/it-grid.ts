@@ -33,12 +33,12 @@ function make(outCapacity: number | undefined, options: Partial<ManagerOptions>)
   const push = grid.streaming<StreamPlan, never, Uint8Array>('push', {
     inCapacity: 0,
     outCapacity,
-    response: grid.bytes
+    response: grid.bytes()
   })
   const echo = grid.streaming<void, Uint8Array, Uint8Array>('echo-stream', {
     outCapacity,
-    request: grid.bytes,
-    response: grid.bytes
+    request: grid.bytes(),
+    response: grid.bytes()
   })
 
   async function listen(): Promise<ServerSide> {

@@ -20,11 +20,11 @@ export const logger = grid.silentLogger
 
 const { bytes } = grid
 /** Two-way: what comes back is what was sent. */
-export const echoes = grid.streaming<void, Uint8Array, Uint8Array>('echoes', { request: bytes, response: bytes })
+export const echoes = grid.streaming<void, Uint8Array, Uint8Array>('echoes', { request: bytes(), response: bytes() })
 /** One way: one message, and then silence until the caller leaves. Its handler costs next to nothing. */
-export const news = grid.streaming<void, never, Uint8Array>('news', { inCapacity: 0, response: bytes })
+export const news = grid.streaming<void, never, Uint8Array>('news', { inCapacity: 0, response: bytes() })
 /** The same from an async generator that waits for the signal of its context, as handlers often do. */
-export const watch = grid.streaming<void, never, Uint8Array>('watch', { inCapacity: 0, response: bytes })
+export const watch = grid.streaming<void, never, Uint8Array>('watch', { inCapacity: 0, response: bytes() })
 
 /** A name that dials `remote`, number `index` of them. */
 export function dialingName(remote: string, index = 0): string {

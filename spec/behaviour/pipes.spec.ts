@@ -19,7 +19,7 @@ import { settled, until } from '../support/until.ts'
 
 const window = 4
 const feed = streaming<number, never, number>('feed', { inCapacity: 0, outCapacity: window })
-const blobs = streaming<number, never, Uint8Array>('blobs', { inCapacity: 0, outCapacity: window, response: bytes })
+const blobs = streaming<number, never, Uint8Array>('blobs', { inCapacity: 0, outCapacity: window, response: bytes() })
 const sum = streaming<void, number, number>('sum', { inCapacity: window })
 const square = streaming<void, number, number>('square', { inCapacity: window, outCapacity: window })
 const held = streaming<void, number, number>('held', { inCapacity: window, outCapacity: window })

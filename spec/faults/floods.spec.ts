@@ -94,8 +94,8 @@ for (const kind of siegeKinds) {
         const blob = Buffer.alloc(60_000)
         siege.manager.handle(
           streaming<Uint8Array, never, Uint8Array>('blobs', {
-            payload: bytes,
-            response: bytes,
+            payload: bytes(),
+            response: bytes(),
             inCapacity: 0,
             outCapacity: 1000
           }),
@@ -176,12 +176,12 @@ for (const kind of siegeKinds) {
     siegeIt('closes that conn, and the peer is not told its text', {}, async (siege) => {
       // A codec of the user that cannot even be asked.
       const broken = {
-        ...bytes,
+        ...bytes(),
         get readsInPlace(): boolean {
           throw new TypeError('the secret is 1234')
         }
       }
-      siege.manager.handle(single('broken', { request: broken, response: bytes }), (request) => request)
+      siege.manager.handle(single('broken', { request: broken, response: bytes() }), (request) => request)
       siege.raw.send(open(3, 5))
       await siege.assertClosed('internal', /^an internal error$/)
       assert.doesNotMatch(

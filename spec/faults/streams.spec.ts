@@ -116,7 +116,7 @@ function single(siege: Siege): Promise<Uint8Array> {
 }
 
 const atRaw = streaming<Uint8Array, Uint8Array, Uint8Array>('raw.stream', {
-  ...{ payload: bytes, request: bytes, response: bytes },
+  ...{ payload: bytes(), request: bytes(), response: bytes() },
   ...{ inCapacity: 2, outCapacity: 2 }
 })
 

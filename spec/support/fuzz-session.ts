@@ -7,7 +7,7 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Conn } from '../../lib/conn.ts'
-import { bytes, rawSingle, rawStreaming, type SingleHandler, type StreamingHandler } from '../../lib/definition.ts'
+import { rawBytes, rawSingle, rawStreaming, type SingleHandler, type StreamingHandler } from '../../lib/definition.ts'
 import { GridError } from '../../lib/errors.ts'
 import type { Frame } from '../../lib/frame.ts'
 import { GridStream } from '../../lib/grid-stream.ts'
@@ -184,7 +184,7 @@ export class FuzzSession {
     this.pendingCalls++
     const work = streaming
       ? this.#stream(handler, payload, timeoutMs)
-      : sendRequest(session, handler, payload, bytes, timeoutMs, {})
+      : sendRequest(session, handler, payload, rawBytes, timeoutMs, {})
     work.then(
       () => this.pendingCalls--,
       (error) => {

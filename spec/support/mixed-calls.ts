@@ -27,7 +27,7 @@ interface Chunk {
 }
 
 const small = single<{ n: number; text: string }, { n: number; text: string; by: string }>('small')
-const large = single<Uint8Array, Uint8Array>('large', { request: bytes, response: bytes })
+const large = single<Uint8Array, Uint8Array>('large', { request: bytes(), response: bytes() })
 const hold = single<void, void>('hold')
 const fail = single<{ code: string; text: string; n: number }, void>('fail')
 const count = streaming<{ from: number; count: number; fails: boolean }, never, number>('count', {

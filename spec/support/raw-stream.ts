@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { bytes, rawSingle, rawStreaming, type StreamingHandler } from '../../lib/definition.ts'
+import { rawBytes, rawSingle, rawStreaming, type StreamingHandler } from '../../lib/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/frame.ts'
 import { GridStream } from '../../lib/grid-stream.ts'
 import { entryOf, type RemoteHandler } from '../../lib/handlers.ts'
@@ -21,7 +21,7 @@ export const small: Uint8Array = Buffer.from('small')
 
 /** Requests that are empty cannot be decoded. */
 const fussy = {
-  ...bytes,
+  ...rawBytes,
   decode(payload: Uint8Array): Uint8Array {
     if (payload.length === 0) throw new TypeError('nothing to decode')
     return payload

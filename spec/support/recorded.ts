@@ -73,7 +73,7 @@ function addHandlers(manager: Manager): void {
     await new Promise((resolve) => signal.addEventListener('abort', resolve))
     return payload
   })
-  const raw = { payload: bytes, request: bytes, response: bytes }
+  const raw = { payload: bytes(), request: bytes(), response: bytes() }
   const chat = streaming<Uint8Array, Uint8Array, Uint8Array>('chat', { ...raw, inCapacity: 2, outCapacity: 2 })
   manager.handle(chat, async function* (payload, requests) {
     yield payload

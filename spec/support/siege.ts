@@ -39,7 +39,7 @@ export type SiegeOptions = Partial<Pick<ManagerOptions, 'limits' | 'keepAlive' |
 /** The handlers of the manager, by their index. */
 export const at = { echo: 0, wait: 1, each: 2, deaf: 3, feed: 4 } as const
 const each = streaming<Uint8Array, Uint8Array, Uint8Array>('each', {
-  ...{ payload: bytes, request: bytes, response: bytes },
+  ...{ payload: bytes(), request: bytes(), response: bytes() },
   ...{ inCapacity: 2, outCapacity: 2 }
 })
 const deaf = { ...each, id: 'deaf' }

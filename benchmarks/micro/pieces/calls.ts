@@ -74,7 +74,7 @@ async function downloads(
   respond: (count: number) => Iterable<Uint8Array> | AsyncIterable<Uint8Array>
 ) {
   const { bytes, streaming } = await library('index')
-  const download: Download = streaming('download', { inCapacity: 0, response: bytes })
+  const download: Download = streaming('download', { inCapacity: 0, response: bytes() })
   const { peer } = await pair(library, (responder) => responder.handle(download, respond))
   return async (count: number) => {
     let received = 0
@@ -97,7 +97,7 @@ function* plain(count: number): Generator<Uint8Array> {
 /** Sends ahead as far as the window lets it, and takes what comes back. */
 async function echoes(library: Library): Promise<Run> {
   const { bytes, streaming } = await library('index')
-  const echo = streaming<void, Uint8Array, Uint8Array>('echo', { request: bytes, response: bytes })
+  const echo = streaming<void, Uint8Array, Uint8Array>('echo', { request: bytes(), response: bytes() })
   const { peer } = await pair(library, (responder) => responder.handle(echo, (_none, requests) => requests))
   return async (count) => {
     const stream: GridStream<Uint8Array, Uint8Array> = peer.newStream(echo)
@@ -117,7 +117,7 @@ type Uploading = (stream: GridStream<Uint8Array, never>, count: number) => Promi
 
 async function uploads(library: Library, upload: Uploading): Promise<Run> {
   const { bytes, streaming } = await library('index')
-  const definition = streaming<number, Uint8Array, never>('upload', { request: bytes, outCapacity: 0 })
+  const definition = streaming<number, Uint8Array, never>('upload', { request: bytes(), outCapacity: 0 })
   const { peer } = await pair(library, (responder) =>
     responder.handle(definition, async (count, requests) => {
       let received = 0

@@ -60,7 +60,7 @@ async function* awaited(count: number): AsyncGenerator<Uint8Array> {
 /** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
   const [{ Source }, { bytes }] = [await library('source'), await library('index')]
-  const source = new Source(bytes)
+  const source = new Source(bytes())
   source.bind({ messageTaken: keep, sourceStopped: keep })
   if (ahead === 0) {
     return async (count) => {

@@ -3,11 +3,13 @@
  */
 
 import assert from 'node:assert/strict'
+import * as z from 'zod'
 import {
   bytes,
   CodecError,
   GridError,
   MessageTooLargeError,
+  msgpack,
   RemoteError,
   type SingleHandler,
   single,
@@ -24,7 +26,7 @@ class QuotaError extends Error {
   readonly details = { limit: 10, used: [10, 1], hint: 'delete something' }
 }
 
-const blobs = streaming<void, never, Uint8Array>('blobs', { inCapacity: 0, response: bytes })
+const blobs = streaming<void, never, Uint8Array>('blobs', { inCapacity: 0, response: bytes() })
 
 export function errorFacts(fact: Fact): void {
   fact('what a handler throws arrives with its text, code, name and details, and no payload', async (link) => {
@@ -115,6 +117,39 @@ export function errorFacts(fact: Fact): void {
     }
     await assert.rejects(peer.request('text'), { name: 'RemoteError', code: 'ERR_CODEC', message: /Uint8Array/ })
     assert.equal((await peer.request('echo')).length, 0)
+  })
+
+  fact('a value that its schema refuses gives its sender a code and a path, wherever it was going', async (link) => {
+    const { peer, responder, known } = link
+    const even = msgpack(z.object({ list: z.array(z.number().multipleOf(2)) }))
+    const both = single('both', { request: even, response: even })
+    const talk = streaming('talk', { payload: even, request: even, response: even })
+    responder.handle(both, ({ list }) => ({ list: list.map((n) => n / 2) }))
+    const seen: unknown[] = []
+    responder.handle(talk, async function* (payload, requests) {
+      yield payload
+      for await (const request of requests) seen.push(request)
+    })
+    await known()
+    assert.deepEqual(await peer.request(both, { list: [4] }), { list: [2] })
+    const at = (...path: (string | number)[]) => ({ code: 'ERR_VALIDATION', delivery: 'ran', details: { path } })
+    const refused = {
+      name: 'RemoteError',
+      remoteName: 'ValidationError',
+      message: 'the value is not valid at "list.1"'
+    }
+    await assert.rejects(peer.request(both, { list: [4, 7777] }), { ...at('list', 1), ...refused })
+    // The answer is 1, which is for the caller to refuse.
+    await assert.rejects(peer.request(both, { list: [2] }), { name: 'ValidationError', ...at('list', 0) })
+
+    const early = peer.newStream(talk, { list: [2, 7777] })
+    await assert.rejects(early.responses.next(), { ...at('list', 1), ...refused })
+    const late = peer.newStream(talk, { list: [2] })
+    assert.deepEqual((await late.responses.next()).value, { list: [2] })
+    await late.send({ list: [4] })
+    await late.send({ list: [4, 7777] })
+    await assert.rejects(late.responses.next(), { ...at('list', 1), ...refused })
+    assert.deepEqual(seen, [{ list: [4] }])
   })
 
   fact(

@@ -75,7 +75,7 @@ export function streamFacts(fact: Fact): void {
   })
 
   fact('raw streams carry bytes both ways, in the shape that the handler declares', async (link) => {
-    const codecs = { payload: bytes, request: bytes, response: bytes }
+    const codecs = { payload: bytes(), request: bytes(), response: bytes() }
     link.responder.handle(
       streaming<Uint8Array, Uint8Array, Uint8Array>('raw', { ...codecs, inCapacity: 2, outCapacity: 3 }),
       async function* (payload, requests) {

@@ -24,7 +24,7 @@ async function start(attackerCount: number, honestCount: number, limits: Partial
   const names = dialers(url, attackerCount + honestCount)
   const [attackers, honest] = [names.slice(0, attackerCount), names.slice(attackerCount)]
   manager = new Manager({ local: url, hosts: [url, ...names], auth: secret, logger: silentLogger, limits })
-  const raw = { payload: bytes, response: bytes, outCapacity: capacity }
+  const raw = { payload: bytes(), response: bytes(), outCapacity: capacity }
   // In the order of `victimHandlers`.
   manager.handle('echo', (payload) => payload)
   manager.handle('hold', async (payload, { signal, metadata }) => {
@@ -33,7 +33,7 @@ async function start(attackerCount: number, honestCount: number, limits: Partial
   })
   const upload = streaming<Uint8Array, Uint8Array, Uint8Array>('upload', {
     ...raw,
-    request: bytes,
+    request: bytes(),
     inCapacity: capacity
   })
   manager.handle(upload, async function* (payload, _requests, { signal }) {

@@ -19,24 +19,24 @@ export const maxMessageBytes = 220_000
 
 /** As `bytes`, but it is given a view and copies it itself. */
 const viewed: Codec<Uint8Array> = {
-  encode: (value) => bytes.encode(value),
+  encode: (value) => bytes().encode(value),
   decode: (view) => view.slice(),
   readsInPlace: true
 }
 
 export const singles: readonly Single[] = [
-  single('one', { request: bytes, response: bytes }),
+  single('one', { request: bytes(), response: bytes() }),
   single('view', { request: viewed, response: viewed })
 ]
 
 export const streamings: readonly Streaming[] = [
-  define(0, 1, bytes),
+  define(0, 1, bytes()),
   define(0, 8, viewed),
   define(1, 0, viewed),
-  define(1, 1, bytes),
+  define(1, 1, bytes()),
   define(2, 3, viewed),
-  define(5, 8, bytes),
-  define(40, 128, bytes)
+  define(5, 8, bytes()),
+  define(40, 128, bytes())
 ]
 
 function define(inCapacity: number, outCapacity: number, codec: Codec<Uint8Array>): Streaming {

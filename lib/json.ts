@@ -1,0 +1,53 @@
+/**
+ * Values as JSON, for those who want to read what goes over the wire, or have the JSON already.
+ *
+ * Refuses what JSON cannot carry at all and keys that would reach into prototypes; quotes no data in its errors.
+ */
+
+import { Buffer } from 'node:buffer'
+import type { Codec } from './definition.ts'
+import { CodecError } from './errors.ts'
+import { type Schema, validated } from './schema.ts'
+
+/**
+ * JSON in UTF-8. What `JSON.stringify` leaves out or changes arrives so; with a `schema` it is checked when it arrives.
+ *
+ * @throws {InvalidOptionError} when `schema` is none
+ */
+export function json<T>(schema?: Schema<T>): Codec<T> {
+  return validated(jsonCodec as Codec<T>, schema)
+}
+
+const jsonCodec: Codec<unknown> = Object.freeze({
+  encode(value: unknown): Uint8Array {
+    const text = stringify(value)
+    if (text === undefined) throw new CodecError('the value cannot be encoded: JSON has nothing for it')
+    return Buffer.from(text)
+  },
+
+  decode(bytes: Uint8Array): unknown {
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
+    try {
+      // Only a text that may name it, plainly or by an escape, is looked through.
+      return text.includes('__proto__') || text.includes('\\u') ? JSON.parse(text, refuseProto) : JSON.parse(text)
+    } catch (error) {
+      // The text of a SyntaxError quotes the data.
+      throw error instanceof CodecError ? error : new CodecError('invalid JSON')
+    }
+  },
+
+  readsInPlace: true
+})
+
+function stringify(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    throw new CodecError('the value cannot be encoded: a cycle, a bigint, or a property that threw when read')
+  }
+}
+
+function refuseProto(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw new CodecError('invalid JSON: a key named __proto__')
+  return value
+}

@@ -1,0 +1,66 @@
+/**
+ * Values checked against a schema when they arrive, before anybody sees them.
+ *
+ * Any schema library will do that speaks Standard Schema, version 1 (https://standardschema.dev): zod, valibot, arktype
+ * and others. Knows codecs and nothing of calls.
+ */
+
+import type { Codec } from './definition.ts'
+import { CodecError, InvalidOptionError, ValidationError } from './errors.ts'
+
+/** A schema, as far as it is used here. A value has one type on both ends, so a schema must not change that. */
+export interface Schema<T> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<T> | Promise<SchemaResult<T>>
+    readonly types?: { readonly input: T; readonly output: T } | undefined
+  }
+}
+
+type SchemaResult<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
+
+interface SchemaIssue {
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/**
+ * The same codec, and what it decodes fits `schema`; without one the codec itself. The text of an issue is left out of
+ * the error: many libraries quote the value in it.
+ *
+ * @throws {InvalidOptionError} when `schema` is none
+ */
+export function validated<T>(codec: Codec<T>, schema: Schema<T> | undefined): Codec<T> {
+  if (schema === undefined) return codec
+  const standard = schema?.['~standard']
+  if (standard?.version !== 1 || typeof standard.validate !== 'function') {
+    throw new InvalidOptionError('schema must be a Standard Schema of version 1')
+  }
+  return Object.freeze({
+    encode: (value: T) => codec.encode(value),
+    decode(bytes: Uint8Array): T {
+      const result = validate(standard, codec.decode(bytes))
+      if (result.issues === undefined) return result.value
+      throw new ValidationError(result.issues[0]?.path?.map(keyOf))
+    },
+    readsInPlace: codec.readsInPlace === true
+  })
+}
+
+function validate<T>(standard: Schema<T>['~standard'], value: unknown): SchemaResult<T> {
+  let result: SchemaResult<T> | Promise<SchemaResult<T>>
+  try {
+    result = standard.validate(value)
+  } catch {
+    // Not even kept as a cause: it may quote the value.
+    throw new CodecError('the schema threw instead of answering')
+  }
+  if (!(result instanceof Promise)) return result
+  // Nobody waits for what comes of it.
+  result.catch(() => undefined)
+  throw new CodecError('a schema that answers with a promise cannot be used: validate in the handler')
+}
+
+function keyOf(segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey {
+  return typeof segment === 'object' ? segment.key : segment
+}

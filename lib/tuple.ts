@@ -1,0 +1,187 @@
+/**
+ * Structs as arrays, in the order in which their fields are declared: no keys on the wire, and the types follow from the
+ * declaration.
+ *
+ * A struct grows at its end: a field that is added later is optional or nullable, for old senders leave it out, and old
+ * receivers ignore it. The array itself is msgpack: docs/protocol.md, section "Values".
+ */
+
+import type { Codec } from './definition.ts'
+import { CodecError, InvalidOptionError, ValidationError } from './errors.ts'
+import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { type Schema, validated } from './schema.ts'
+
+/** One place of a struct: what stands on the wire for a value, and back. Made by `field` and `tuple()`. */
+export interface Field<T> {
+  write(value: T): unknown
+  /** `item` is undefined where the sender knew no such field. */
+  read(item: unknown): T
+}
+
+/** What is known of a field of any type. */
+interface AnyField {
+  write(value: never): unknown
+  read(item: unknown): unknown
+}
+
+type Fields = Readonly<Record<string, AnyField>>
+type Value<F> = F extends { read(item: unknown): infer T } ? T : never
+type OptionalNames<F extends Fields> = { [N in keyof F]: undefined extends Value<F[N]> ? N : never }[keyof F]
+type Flat<T> = { [N in keyof T]: T[N] }
+
+/** The type of a struct with these fields; those that may be `undefined` may be left out. */
+export type Struct<F extends Fields> = Flat<
+  { -readonly [N in Exclude<keyof F, OptionalNames<F>>]: Value<F[N]> } & {
+    -readonly [N in OptionalNames<F>]?: Value<F[N]>
+  }
+>
+
+/** The type of the values of a codec, such as `Infer<typeof lockArgs>`. */
+export type Infer<C> = C extends Codec<infer T> ? T : never
+
+/** A value does not fit its place. The path grows on the way out, so that what fits costs nothing. */
+class Misfit {
+  readonly path: (string | number)[]
+
+  constructor(...path: (string | number)[]) {
+    this.path = path
+  }
+
+  /** What was thrown while `key` was read or written, as thrown by what holds it. */
+  static under(key: string | number, thrown: unknown): unknown {
+    return thrown instanceof Misfit ? new Misfit(key, ...thrown.path) : thrown
+  }
+}
+
+function scalar<T>(is: (value: unknown) => boolean): Field<T> {
+  const check = (value: unknown): T => {
+    if (is(value)) return value as T
+    throw new Misfit()
+  }
+  return Object.freeze({ write: check, read: check })
+}
+
+/** The places that a struct can have. A struct within a struct is a `tuple()`. */
+export const field = Object.freeze({
+  string: scalar<string>((value) => typeof value === 'string'),
+  number: scalar<number>((value) => typeof value === 'number'),
+  /** An integer of 64 bits. */
+  bigint: scalar<bigint>((value) => typeof value === 'bigint'),
+  boolean: scalar<boolean>((value) => typeof value === 'boolean'),
+  /** A `Uint8Array`. */
+  binary: scalar<Uint8Array>((value) => value instanceof Uint8Array),
+  date: scalar<Date>((value) => value instanceof Date),
+  /** Whatever msgpack carries; it is not checked. */
+  any: <T = unknown>(): Field<T> => scalar<T>(() => true),
+  array: <T>(of: Field<T>): Field<T[]> =>
+    Object.freeze({
+      write: (values: T[]) => convert(values, [], of.write),
+      // What has just been decoded is nobody else's: its own places will do.
+      read: (items: unknown) => convert(items, items as T[], of.read)
+    }),
+  /** `null` also where the sender did not know the field. */
+  nullable: <T>(of: Field<T>): Field<T | null> =>
+    Object.freeze({
+      write: (value: T | null) => (value === null ? null : of.write(value)),
+      read: (item: unknown) => (item === null || item === undefined ? null : of.read(item))
+    }),
+  optional
+})
+
+/** `undefined`, or `fallback`, where there is no value, also because the sender did not know the field. */
+function optional<T>(of: Field<T>): Field<T | undefined>
+function optional<T>(of: Field<T>, fallback: T): Field<T>
+function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
+  return Object.freeze({
+    write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
+    read: (item: unknown) => (item === undefined || item === null ? fallback : of.read(item))
+  })
+}
+
+/** Each of `values` in its place in `into`. */
+function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
+  if (!Array.isArray(values)) throw new Misfit()
+  let i = 0
+  try {
+    for (; i < values.length; i++) into[i] = one(values[i])
+  } catch (thrown) {
+    throw Misfit.under(i, thrown)
+  }
+  return into
+}
+
+/**
+ * The codec of a struct, which travels as an array of its values in the order of `fields`. Fields missing at the end of
+ * what arrives are those that an older sender did not know; what comes after the last one is ignored.
+ *
+ * The declared types are checked: a value that does not fit is a `CodecError` where it is encoded, a `ValidationError`
+ * with the path of the field where it is decoded. Without a `schema` it is itself a field, for a struct within a struct.
+ *
+ * @example
+ *
+ * ```ts
+ * const lockArgs = tuple({ uid: field.string, resources: field.array(field.string), quorum: field.nullable(field.number) })
+ * type LockArgs = Infer<typeof lockArgs>
+ * const lock = single('lock', { request: lockArgs, response: tuple({ granted: field.boolean }) })
+ * ```
+ *
+ * @throws {InvalidOptionError} when a field has a name whose place in the order is not its own: a whole number,
+ * `__proto__`; when `schema` is none
+ */
+export function tuple<const F extends Fields>(fields: F): Codec<Struct<F>> & Field<Struct<F>>
+export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>> | undefined): Codec<Struct<F>>
+export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<F>>): Codec<Struct<F>> {
+  const names = Object.keys(fields)
+  const places = Object.values<AnyField>(fields)
+  const wrong = names.find((name) => /^\d+$/.test(name) || name === '__proto__')
+  if (wrong !== undefined || Object.getPrototypeOf(fields) !== Object.prototype) {
+    throw new InvalidOptionError(`a field cannot be named ${wrong ?? '__proto__'}: objects do not keep its place`)
+  }
+
+  const name = (i: number) => names[i] as string
+  const place = (i: number) => places[i] as Field<unknown>
+  const write = (value: Struct<F>): unknown[] => {
+    if (typeof value !== 'object' || value === null) throw new Misfit()
+    const items: unknown[] = []
+    let i = 0
+    try {
+      for (; i < places.length; i++) items.push(place(i).write((value as Record<string, unknown>)[name(i)]))
+    } catch (thrown) {
+      throw Misfit.under(name(i), thrown)
+    }
+    return items
+  }
+
+  const read = (items: unknown): Struct<F> => {
+    if (!Array.isArray(items)) throw new Misfit()
+    const value: Record<string, unknown> = {}
+    let i = 0
+    try {
+      for (; i < places.length; i++) value[name(i)] = place(i).read(items[i])
+    } catch (thrown) {
+      throw Misfit.under(name(i), thrown)
+    }
+    return value as Struct<F>
+  }
+
+  const codec: Codec<Struct<F>> = {
+    encode(value) {
+      try {
+        return encodeMsgpack(write(value))
+      } catch (thrown) {
+        if (!(thrown instanceof Misfit)) throw thrown
+        throw new CodecError(`the value cannot be encoded: it does not fit at "${thrown.path.join('.')}"`)
+      }
+    },
+    decode(bytes) {
+      const items = decodeMsgpack(bytes)
+      try {
+        return read(items)
+      } catch (thrown) {
+        throw thrown instanceof Misfit ? new ValidationError(thrown.path) : thrown
+      }
+    },
+    readsInPlace: true
+  }
+  return Object.freeze({ ...validated(codec, schema), ...(schema === undefined && { write, read }) })
+}
