@@ -23,9 +23,16 @@ import { newInstance, type Refusal } from './handshake.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { canonicalHost, dialerOf } from './hosts.ts'
 import { Listener } from './listener.ts'
-import type { Logger } from './logger.ts'
-import { type CloseOptions, graceMsOf, type HandleOptions, type ManagerOptions, settingsOf } from './manager-options.ts'
-import { defaultCloseTimeoutMs, maxConnMessageBytes, type ReconnectOptions } from './options.ts'
+import { Loopback } from './loopback.ts'
+import {
+  type CloseOptions,
+  graceMsOf,
+  type HandleOptions,
+  type ManagerOptions,
+  type Settings,
+  settingsOf
+} from './manager-options.ts'
+import { defaultCloseTimeoutMs, maxConnMessageBytes } from './options.ts'
 import { addTotals, type ManagerStats, newTotals } from './stats.ts'
 
 export class Manager {
@@ -35,14 +42,15 @@ export class Manager {
   readonly instance: string
   /** Resolves with the first list of hosts: at once, unless `hosts` is an async iterable. */
   readonly ready: Promise<void>
-  readonly #reconnect: Readonly<ReconnectOptions>
-  readonly #logger: Logger
+  readonly #settings: Settings
   readonly #handlers: LocalHandlers
   readonly #listener: Listener
   readonly #establisher: Establisher
   readonly #connections = new Map<string, Connection>()
   /** Connections to hosts that went, while they end their running calls. */
   readonly #leaving = new Set<Connection>()
+  /** Made when it is first asked for. */
+  #loopback: Loopback | undefined
   readonly #hostLists: HostLists
   #closed: Promise<void> | undefined
 
@@ -53,8 +61,7 @@ export class Manager {
     const instance = newInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
-    this.#reconnect = settings.reconnect
-    this.#logger = logger
+    this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes)
     this.#establisher = new Establisher({
       ...settings,
@@ -86,16 +93,17 @@ export class Manager {
   }
 
   /**
-   * The connection to a host, in any spelling of its name.
+   * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory; it
+   * is not among `connections`, nor in `stats()`.
    *
-   * @throws {UnknownHostError} when it is not among `hosts`, or is this server
+   * @throws {UnknownHostError} when it is not among `hosts`
    */
   connection(host: string): Connection {
     const name = canonicalHost(host)
+    if (name === this.local) return this.#self()
     const connection = this.#connections.get(name)
     if (connection !== undefined) return connection
-    const problem = name === this.local ? 'is this server' : 'is not among the hosts of this grid'
-    throw new UnknownHostError(`${name} ${problem}`, { delivery: 'notSent' })
+    throw new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
   }
 
   /**
@@ -184,9 +192,19 @@ export class Manager {
     this.#listener.refuse()
     this.#establisher.close()
     const end = { reason: 'shutdown', text: `${this.local} is shutting down` } as const
-    const connections = [...this.connections, ...this.#leaving]
-    await Promise.all(connections.map((connection) => connection.close(end, graceMs)))
+    const closing = [...this.connections, ...this.#leaving, this.#loopback]
+    await Promise.all(closing.map((each) => each?.close(end, graceMs)))
     this.#listener.close()
+  }
+
+  #self(): Connection {
+    if (this.#loopback === undefined) {
+      const { local, instance } = this
+      this.#loopback = new Loopback({ ...this.#settings, local, instance, handlers: this.#handlers })
+      if (this.#closed === undefined) this.#loopback.connection.start()
+      else this.#loopback.close({ reason: 'shutdown', text: `${local} is shutting down` }, 0)
+    }
+    return this.#loopback.connection
   }
 
   #throwIfClosed(): void {
@@ -203,7 +221,7 @@ export class Manager {
       const end = { reason: 'hostRemoved', text: `${name} is no longer among the hosts of ${this.local}` } as const
       connection
         .close(end, defaultCloseTimeoutMs)
-        .catch((error) => this.#logger.error(errorText(error)))
+        .catch((error) => this.#settings.logger.error(errorText(error)))
         .finally(() => this.#leaving.delete(connection))
     }
     for (const name of names) {
@@ -212,8 +230,8 @@ export class Manager {
         host: name,
         dials: dialerOf(this.local, name) === this.local,
         dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
-        reconnect: this.#reconnect,
-        logger: this.#logger
+        reconnect: this.#settings.reconnect,
+        logger: this.#settings.logger
       })
       this.#connections.set(name, connection)
       // A turn later, so that handlers registered in this one are in the first table.

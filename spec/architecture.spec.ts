@@ -47,6 +47,7 @@ const ranks: readonly (readonly string[])[] = [
   ['accept-watch', 'upgrade-hub', 'listener', 'refusal-log', 'establish'],
   /** The lasting link to one host. */
   ['expiry', 'sessions', 'dial-log', 'connection'],
+  ['loopback'],
   ['host-lists', 'manager-options', 'manager'],
   /** Codecs and definitions stand beside it all: they need values only. */
   ['schema', 'codecs', 'json', 'tuple'],

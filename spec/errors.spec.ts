@@ -116,7 +116,7 @@ describe('errors', () => {
     it(`${error.name} is a GridError and an Error with its name, message, stack and cause`, () => {
       assert.ok(error instanceof grid.GridError && error instanceof Error)
       assert.equal(error.constructor.name, error.name)
-      assert.equal(error.message, 'text')
+      assert.equal(error.message, error instanceof grid.ValidationError ? 'the value is not valid at "a.1"' : 'text')
       assert.match(error.stack ?? '', /errors\.spec/)
       const takesCause = !(error instanceof grid.HandlerExistsError || error instanceof grid.InvalidOptionError)
       assert.equal(error.cause, takesCause ? cause : undefined)

@@ -1,0 +1,64 @@
+/**
+ * The connection of a server to itself, so that code which calls all servers of a grid needs no case of its own for this one.
+ *
+ * A session over memory like any other, both ends of which are here: calls have the same deadlines, windows and errors.
+ * It needs no handshake, for nobody else can be at the other end.
+ */
+
+import { Connection } from './connection.ts'
+import type { Established } from './establish.ts'
+import { LocalHandlers } from './handlers.ts'
+import type { Logger } from './logger.ts'
+import { memoryPair } from './memory.ts'
+import { OpenConn } from './open-conn.ts'
+import type { KeepAliveOptions, Limits, ReconnectOptions } from './options.ts'
+import { Session } from './session.ts'
+import type { SessionEnd } from './session-end.ts'
+
+export interface LoopbackInit {
+  readonly local: string
+  /** In hex. */
+  readonly instance: string
+  readonly limits: Readonly<Limits>
+  readonly keepAlive: Readonly<KeepAliveOptions>
+  readonly reconnect: Readonly<ReconnectOptions>
+  /** Of this server: what it can ask itself. */
+  readonly handlers: LocalHandlers
+  readonly logger: Logger
+}
+
+export class Loopback {
+  readonly connection: Connection
+  readonly #init: LoopbackInit
+  /** The end that answers. */
+  #responder: Session | undefined
+
+  constructor(init: LoopbackInit) {
+    const { local, reconnect, logger } = init
+    this.#init = init
+    this.connection = new Connection({ host: local, dials: true, dial: async () => this.#dial(), reconnect, logger })
+  }
+
+  /** Both ends take no new calls; running ones may end within `graceMs`. */
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
+    await Promise.all([this.connection.close(end, graceMs), this.#responder?.drain(end, graceMs)])
+  }
+
+  #dial(): Established {
+    const { local: host, instance, limits, keepAlive, handlers } = this.#init
+    const remote = Object.freeze({ host, instance, identity: Object.freeze({}), address: 'memory' })
+    const session = { remote, limits, remoteLimits: limits, keepAlive, checksum: false }
+    const [near, far] = memoryPair()
+    const unheard = () => {}
+    this.#responder = new Session({
+      ...{ ...session, wire: new OpenConn(far), role: 'listener', handlers },
+      ...{ onReady: unheard, onDraining: unheard, onEnd: unheard }
+    })
+    this.#responder.start()
+    const deadlineMs = performance.now() + limits.handshakeTimeoutMs
+    return {
+      ...{ ...session, wire: new OpenConn(near), role: 'dialer', handlers: new LocalHandlers(limits.maxNameBytes) },
+      ...{ deadlineMs, renews: false, renewBefore: undefined }
+    }
+  }
+}
