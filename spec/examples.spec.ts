@@ -53,7 +53,8 @@ const examples: Record<string, RegExp> = {
   'unix-socket.ts': /^over one Unix socket, dialed by (left|right): 19 \+ 23 = 42, and the other way 1 \+ 2 = 3$/m,
   'tls.ts': /^a dialer that does not trust the certificate gets no conn: /m,
   'discovery.ts': /^server one is taken off the list of server two: the connection is closed, because /m,
-  'middleware-server.ts': /^the other WebSocket service: "chat heard: good morning"$/m
+  'middleware-server.ts': /^the other WebSocket service: "chat heard: good morning"$/m,
+  'locks/main.ts': /^ten deposits that each read, wait and write: the balance is 10$/m
 }
 /** What they share. */
 const notExamples = ['start-pair.ts']
@@ -61,7 +62,7 @@ const notExamples = ['start-pair.ts']
 describe('examples', { concurrency: 2 }, () => {
   it('are all run here', () => {
     const files = readdirSync(`${root}/examples`).filter((file) => file.endsWith('.ts') && !notExamples.includes(file))
-    assert.deepEqual(files.sort(), Object.keys(examples).sort())
+    assert.deepEqual([...files, 'locks/main.ts'].sort(), Object.keys(examples).sort())
   })
 
   for (const [file, line] of Object.entries(examples)) {

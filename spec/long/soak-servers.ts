@@ -1,12 +1,7 @@
-/**
- * The servers of the soak as their driver holds them: processes that are started, killed, stopped and asked, and the
- * proxies between them.
- */
+/** The servers of the soak as their driver holds them: processes that are started, killed, stopped and asked. */
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { dialerOf } from '../../lib/index.ts'
-import { type Direction, FaultProxy } from '../support/fault-proxy.ts'
 import { until } from '../support/until.ts'
 import type { Vitals } from '../support/vitals.ts'
 import type { NodeInit, NodeReport, Outcomes } from './soak-node.ts'
@@ -106,37 +101,3 @@ export class Server {
 export function addOutcomes(totals: Record<string, number>, outcomes: Outcomes): void {
   for (const [outcome, calls] of Object.entries(outcomes)) totals[outcome] = (totals[outcome] ?? 0) + calls
 }
-
-/** The network between the servers: one proxy for each pair. */
-export interface Net {
-  readonly proxies: readonly FaultProxy[]
-  /** Where each of `names` finds the others. */
-  urlsFor(name: string): Record<string, string>
-  close(): Promise<void>
-}
-
-export async function makeNet(names: readonly string[], ports: readonly number[]): Promise<Net> {
-  const proxies = new Map<string, FaultProxy>()
-  for (const [number, name] of names.entries()) {
-    for (const dialer of names) {
-      if (dialer === name || dialerOf(dialer, name) !== dialer) continue
-      const target = { host: '127.0.0.1', port: ports[number] ?? 0 }
-      proxies.set(`${dialer} ${name}`, await FaultProxy.start({ host: '127.0.0.1', port: 0 }, target))
-    }
-  }
-  return {
-    proxies: [...proxies.values()],
-    urlsFor: (dialer) =>
-      Object.fromEntries(
-        names.flatMap((name) => {
-          const proxy = proxies.get(`${dialer} ${name}`)
-          return proxy === undefined ? [] : [[name, `http://127.0.0.1:${proxy.port}`]]
-        })
-      ),
-    async close() {
-      await Promise.all([...proxies.values()].map((proxy) => proxy.close()))
-    }
-  }
-}
-
-export const directions: readonly Direction[] = ['toDialer', 'toListener']

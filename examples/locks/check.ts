@@ -1,0 +1,41 @@
+/** What the arguments of a lock must be, to servers, and to clients before they ask any. */
+
+import type { LockArgs } from './definitions.ts'
+import { LockError } from './errors.ts'
+
+export const maxResources = 256
+export const maxResourceLength = 1024
+const maxTextLength = 256
+
+/** @throws {LockError} naming what is wrong */
+export function checkArgs(args: LockArgs): void {
+  for (const name of ['uid', 'owner', 'source'] as const) {
+    const { length } = args[name]
+    if (length > 0 && length <= maxTextLength) continue
+    throw new LockError('ERR_LOCK_ARGUMENT', `${name} must have 1 to ${maxTextLength} characters, not ${length}`)
+  }
+  checkResources(args.resources)
+}
+
+/** @throws {LockError} naming what is wrong */
+export function checkResources(resources: readonly string[]): void {
+  if (resources.length === 0) throw wrong('there must be a resource to lock', 0)
+  if (resources.length > maxResources)
+    throw wrong(`at most ${maxResources} resources, not ${resources.length}`, maxResources)
+  for (const [at, { length }] of resources.entries()) {
+    if (length === 0 || length > maxResourceLength) {
+      throw wrong(`the name of resource ${at} must have 1 to ${maxResourceLength} characters, not ${length}`, at)
+    }
+  }
+  // The one that almost all calls have is no work.
+  if (resources.length > 1 && new Set(resources).size < resources.length) {
+    throw wrong(
+      'a resource is named twice',
+      resources.findIndex((name, at) => resources.indexOf(name) < at)
+    )
+  }
+}
+
+function wrong(message: string, at: number): LockError {
+  return new LockError('ERR_LOCK_RESOURCES', message, { details: { at } })
+}

@@ -1,0 +1,109 @@
+/**
+ * Locks over several servers, as one uses them: `withLock` and `withRLock`.
+ *
+ * No client waits at a server, and none keeps some of what it wants while it waits for the rest: it asks for all at once,
+ * gives back what it got when that was not enough, and tries again a random while later. So there is no deadlock, for
+ * nobody holds and waits (Coffman, Elphick and Shoshani, "System deadlocks", 1971); the wait is the truncated
+ * exponential backoff of Ethernet (Metcalfe and Boggs, 1976), which lets one of several contenders through. It is not
+ * fair: who comes first need not be served first, and readers that overlap can keep a writer out.
+ */
+
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Connection, Manager } from '../../lib/index.ts'
+import { checkArgs } from './check.ts'
+import { LockError } from './errors.ts'
+import { Grants, quorumOf } from './grants.ts'
+import type { LockKind } from './table.ts'
+import { Watch } from './watch.ts'
+
+export interface LockClientOptions {
+  /** The names of all lock servers, this one included if it is one. The same list everywhere: quorums depend on it. */
+  readonly servers: readonly string[]
+  /** Time that one server has to answer, in ms. Default 1000. */
+  readonly requestTimeoutMs?: number
+}
+
+export interface LockOptions {
+  /** Time to get the lock, in ms. Default 30 000. */
+  readonly timeout?: number
+  /** Gives up getting the lock, and aborts the signal that the function got. */
+  readonly signal?: AbortSignal
+  /** What `list` tells of where in the program the lock was taken. */
+  readonly source?: string
+}
+
+/** What runs while the lock is held. Its signal aborts when the lock is lost, or `LockOptions.signal` does. */
+export type LockedFn<T> = (signal: AbortSignal) => T | PromiseLike<T>
+
+const firstBackoffMs = 5
+const maxBackoffMs = 250
+
+export class LockClient {
+  readonly #owner: string
+  readonly #servers: readonly Connection[]
+  readonly #requestTimeoutMs: number
+
+  /** @throws {UnknownHostError} when a server is not among the hosts of the grid */
+  constructor(grid: Manager, options: LockClientOptions) {
+    this.#owner = grid.local
+    this.#servers = options.servers.map((host) => grid.connection(host))
+    this.#requestTimeoutMs = options.requestTimeoutMs ?? 1000
+  }
+
+  /**
+   * Runs `fn` while nobody else has any of these resources. Returns what `fn` does; the lock is given back in any case.
+   *
+   * @throws {LockError} `ERR_LOCK_TIMEOUT` when it was not to be had in time; `ERR_LOCK_LOST` when it was lost under
+   * `fn`, whatever `fn` made of it; `ERR_LOCK_RESOURCES` or `ERR_LOCK_ARGUMENT` before anybody is asked
+   * @throws `signal.reason` when it is given up before `fn` began, and whatever `fn` throws
+   */
+  withLock<T>(resources: readonly string[], fn: LockedFn<T>, options: LockOptions = {}): Promise<T> {
+    return this.#with('write', resources, fn, options)
+  }
+
+  /** As `withLock`, beside others that read. */
+  withRLock<T>(resources: readonly string[], fn: LockedFn<T>, options: LockOptions = {}): Promise<T> {
+    return this.#with('read', resources, fn, options)
+  }
+
+  async #with<T>(kind: LockKind, resources: readonly string[], fn: LockedFn<T>, options: LockOptions): Promise<T> {
+    const grants = await this.#acquire(kind, resources, options)
+    const watch = new Watch(grants, options.signal)
+    try {
+      watch.signal.throwIfAborted()
+      const result = await fn(watch.signal)
+      if (watch.lost !== undefined) throw watch.lost
+      return result
+    } catch (error) {
+      // Work that was aborted for it fails in ways of its own.
+      throw watch.lost ?? error
+    } finally {
+      watch.stop()
+      await grants.release()
+    }
+  }
+
+  async #acquire(kind: LockKind, resources: readonly string[], options: LockOptions): Promise<Grants> {
+    const { timeout = 30_000, signal, source = 'unknown' } = options
+    const deadlineMs = performance.now() + timeout
+    const quorum = quorumOf(kind, this.#servers.length)
+    for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(2 * backoffMs, maxBackoffMs)) {
+      signal?.throwIfAborted()
+      const leftMs = deadlineMs - performance.now()
+      if (leftMs <= 0) {
+        const text = `no quorum of ${quorum} of ${this.#servers.length} servers within ${timeout} ms`
+        throw new LockError('ERR_LOCK_TIMEOUT', text)
+      }
+      // New each time: what an earlier attempt gives back late is not what this one gets.
+      const args = { uid: randomUUID(), resources: [...resources].sort(), owner: this.#owner, source, quorum }
+      checkArgs(args)
+      const grants = new Grants(kind, args, this.#servers, this.#requestTimeoutMs)
+      const granted = await grants.ask(Math.min(this.#requestTimeoutMs, leftMs), signal)
+      if (granted && grants.holdUntilMs > performance.now()) return grants
+      await grants.release()
+      const waitMs = Math.min(Math.random() * backoffMs, deadlineMs - performance.now())
+      await delay(waitMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The locks that one server has granted, in memory. Knows no network: `server.ts` offers it to the grid.
+ *
+ * A grant is a lease (Gray and Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache
+ * consistency", 1989): unless it is refreshed it ends by itself, so that a dead owner keeps nothing for ever. All
+ * resources of a request are granted at once or none is, so that nobody holds one while waiting for another.
+ */
+
+import { checkArgs, checkResources } from './check.ts'
+import type { LockArgs, LockInfo, LockReply } from './definitions.ts'
+import { LockError } from './errors.ts'
+
+export type LockKind = 'write' | 'read'
+
+interface Held extends LockArgs {
+  readonly kind: LockKind
+  readonly sinceMs: number
+  expiresAtMs: number
+}
+
+export interface LockTableOptions {
+  /** How long a grant lasts that is not refreshed, in ms. Default 30 000. The same on all servers. */
+  readonly ttlMs?: number
+  /** Locks that can be held at once. Default 100 000. */
+  readonly maxLocks?: number
+  /** Milliseconds that never go back. Default `performance.now`. */
+  readonly now?: () => number
+}
+
+export class LockTable {
+  readonly #ttlMs: number
+  readonly #maxLocks: number
+  readonly #now: () => number
+  /**
+   * A table that was just made may be that of a server which has forgotten what it granted. Until all of that has ended
+   * it must grant nothing, or two quorums could meet in a server that knows only one of them.
+   */
+  readonly #opensAtMs: number
+  /** In the order in which they expire, for all last equally long. */
+  readonly #byUid = new Map<string, Held>()
+  /** One writer, or any number of readers. */
+  readonly #byResource = new Map<string, Set<Held>>()
+
+  constructor(options: LockTableOptions = {}) {
+    this.#ttlMs = options.ttlMs ?? 30_000
+    this.#maxLocks = options.maxLocks ?? 100_000
+    this.#now = options.now ?? (() => performance.now())
+    this.#opensAtMs = this.#now() + this.#ttlMs
+  }
+
+  /** Locks that are held. */
+  get size(): number {
+    this.#expire()
+    return this.#byUid.size
+  }
+
+  /**
+   * Grants all of `args.resources`, or none. The same request once more, as after an answer that was lost, is granted
+   * again, and its time begins anew.
+   *
+   * @throws {LockError}
+   */
+  lock(kind: LockKind, args: LockArgs): LockReply {
+    checkArgs(args)
+    this.#expire()
+    if (this.#byUid.has(args.uid)) return this.#extended(this.#heldAs(args, kind, 'ERR_LOCK_UID_TAKEN'))
+    if (this.#now() < this.#opensAtMs) return this.#refused(null)
+    for (const resource of args.resources) {
+      for (const held of this.#byResource.get(resource) ?? []) {
+        // All of them are of one kind: readers agree with readers only.
+        if (kind === 'read' && held.kind === 'read') break
+        return this.#refused(held.owner)
+      }
+    }
+    if (this.#byUid.size >= this.#maxLocks) {
+      throw new LockError('ERR_LOCK_TABLE_FULL', `there are ${this.#maxLocks} locks already`)
+    }
+    this.#add({ ...args, kind, sinceMs: this.#now(), expiresAtMs: 0 })
+    return this.#granted()
+  }
+
+  /** @throws {LockError} when it is not held, by this owner, in this way, on these resources */
+  unlock(kind: LockKind, args: LockArgs): void {
+    checkArgs(args)
+    this.#expire()
+    this.#remove(this.#heldAs(args, kind, 'ERR_LOCK_NOT_HELD'))
+  }
+
+  /** @throws {LockError} when it is not held, by this owner, on these resources: its time may be over */
+  refresh(args: LockArgs): LockReply {
+    checkArgs(args)
+    this.#expire()
+    return this.#extended(this.#heldAs(args, this.#byUid.get(args.uid)?.kind, 'ERR_LOCK_NOT_HELD'))
+  }
+
+  /** Takes every lock away that has one of these resources. Returns how many. @throws {LockError} */
+  forceUnlock(resources: readonly string[]): number {
+    checkResources(resources)
+    const found = new Set(resources.flatMap((resource) => [...(this.#byResource.get(resource) ?? [])]))
+    for (const held of found) this.#remove(held)
+    return found.size
+  }
+
+  /** The locks that are held when it begins, without those that are over when it gets to them. */
+  *list(): Generator<LockInfo, undefined> {
+    this.#expire()
+    // Of its own, for a lock that is refreshed meanwhile moves to the end.
+    for (const held of [...this.#byUid.values()]) {
+      const { uid, kind, resources, owner, source, quorum, sinceMs, expiresAtMs } = held
+      const now = this.#now()
+      if (this.#byUid.get(uid) !== held || expiresAtMs <= now) continue
+      yield { uid, kind, resources, owner, source, quorum, heldMs: now - sinceMs, expiresInMs: expiresAtMs - now }
+    }
+  }
+
+  /** The lock that `args` mean. */
+  #heldAs(args: LockArgs, kind: LockKind | undefined, otherwise: 'ERR_LOCK_NOT_HELD' | 'ERR_LOCK_UID_TAKEN'): Held {
+    const held = this.#byUid.get(args.uid)
+    if (held === undefined) throw new LockError('ERR_LOCK_NOT_HELD', 'no such lock is held here')
+    if (held.owner !== args.owner) throw new LockError('ERR_LOCK_OTHER_OWNER', 'the lock is that of another owner')
+    if (held.kind !== kind)
+      throw new LockError(otherwise, `the lock is held for ${held.kind === 'read' ? 'reading' : 'writing'}`)
+    const { resources } = held
+    if (resources.length !== args.resources.length || !resources.every((name, at) => name === args.resources[at])) {
+      throw new LockError('ERR_LOCK_RESOURCES', 'the lock is held on other resources, or in another order')
+    }
+    return held
+  }
+
+  #add(held: Held): void {
+    for (const resource of held.resources) {
+      const holders = this.#byResource.get(resource)
+      if (holders === undefined) this.#byResource.set(resource, new Set([held]))
+      else holders.add(held)
+    }
+    this.#extended(held)
+  }
+
+  /** Puts it last among those that expire. */
+  #extended(held: Held): LockReply {
+    this.#byUid.delete(held.uid)
+    this.#byUid.set(held.uid, held)
+    held.expiresAtMs = this.#now() + this.#ttlMs
+    return this.#granted()
+  }
+
+  #remove(held: Held): void {
+    this.#byUid.delete(held.uid)
+    for (const resource of held.resources) {
+      const holders = this.#byResource.get(resource)
+      holders?.delete(held)
+      if (holders?.size === 0) this.#byResource.delete(resource)
+    }
+  }
+
+  #expire(): void {
+    for (const held of this.#byUid.values()) {
+      if (held.expiresAtMs > this.#now()) return
+      this.#remove(held)
+    }
+  }
+
+  #granted(): LockReply {
+    return { granted: true, ttlMs: this.#ttlMs, heldBy: null }
+  }
+
+  #refused(heldBy: string | null): LockReply {
+    return { granted: false, ttlMs: this.#ttlMs, heldBy }
+  }
+}

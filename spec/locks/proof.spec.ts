@@ -1,0 +1,102 @@
+/**
+ * The locks of `examples/locks` hold: five server processes with clients in each, while servers are killed, restarted, cut
+ * and cut off; and by the log that every holder wrote nobody was ever inside who must not have been.
+ *
+ * `spec/long/locks.ts` does the same for as many rounds as one has time for.
+ */
+
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Compiled, compiled } from '../support/compiled.ts'
+import { HolderLog, judge, type Line } from '../support/locks/holders.ts'
+import { lockNode, proveLocks } from '../support/locks/proof.ts'
+import { seed } from '../support/random.ts'
+
+/** For a machine that does much else. */
+const timeout = 300_000
+
+describe('locks on a grid of processes', () => {
+  let node: Compiled
+  before(async () => {
+    node = await compiled(lockNode)
+  })
+  after(() => node.remove())
+
+  it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, {
+    timeout
+  }, async (test) => {
+    const options = { script: node.script, servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, seed }
+    const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks(options)
+    const { violations, writes, reads, shared } = verdict
+    test.diagnostic(
+      `${writes} writes, ${reads} reads, ${shared} beside other readers; outcomes ${JSON.stringify(outcomes)}; ` +
+        `faults ${JSON.stringify(faults)}; violations ${violations.length}; ${Math.round(tookMs / 1000)} s`
+    )
+    assert.deepEqual(wrong, [])
+    assert.deepEqual(violations, [])
+    assert.ok((outcomes.ok ?? 0) >= 2000)
+    // It was no quiet day, and no plain mutex.
+    assert.ok(Object.values(faults).reduce((sum, count) => sum + count, 0) >= 4, JSON.stringify(faults))
+    assert.ok(writes > 400 && reads > 400 && shared > 20, `${writes}, ${reads}, ${shared}`)
+  })
+
+  it('do not where clients disagree about who the servers are, and the log tells', { timeout }, async () => {
+    const askedBy = (at: number, hosts: readonly string[]) => (at < 2 ? hosts.slice(0, 2) : hosts.slice(2))
+    const options = {
+      script: node.script,
+      servers: 5,
+      clients: 4,
+      ttlMs: 1000,
+      rounds: 200,
+      seed,
+      faults: false,
+      askedBy
+    }
+    const { verdict, wrong } = await proveLocks(options)
+    assert.deepEqual(wrong, [])
+    assert.ok(verdict.violations.length > 0)
+  })
+})
+
+describe('the judge of a log', () => {
+  const enter = (id: number, kind: string, names = ['a'], process = 'p'): Line => ({
+    what: 'enter',
+    process,
+    id,
+    kind,
+    names
+  })
+  const exit = (id: number, process = 'p'): Line => ({ what: 'exit', process, id })
+  const logs: [title: string, violations: number, lines: Line[]][] = [
+    ['finds a writer beside a writer', 1, [enter(1, 'write'), enter(2, 'write')]],
+    ['finds a reader beside a writer', 1, [enter(1, 'write'), enter(2, 'read')]],
+    ['finds a writer beside readers, each of them', 2, [enter(1, 'read'), enter(2, 'read'), enter(3, 'write')]],
+    ['finds them on any resource', 1, [enter(1, 'write', ['a', 'b']), enter(2, 'write', ['c', 'b'])]],
+    ['finds them in two processes that count alike', 1, [enter(1, 'write'), enter(1, 'write', ['a'], 'q')]],
+    ['lets readers be together', 0, [enter(1, 'read'), enter(2, 'read')]],
+    ['lets one in after the other', 0, [enter(1, 'write'), exit(1), enter(2, 'write')]],
+    [
+      'lets one in after one that died',
+      0,
+      [enter(1, 'write'), { what: 'gone', process: 'p' }, enter(2, 'write', ['a'], 'q')]
+    ],
+    ['does not take the end of another for its end', 1, [enter(1, 'write'), exit(1, 'q'), enter(2, 'write')]]
+  ]
+  for (const [title, violations, lines] of logs) {
+    it(title, () => {
+      const folder = mkdtempSync(join(tmpdir(), 'it-grid-judge-'))
+      try {
+        const path = join(folder, 'log')
+        const log = new HolderLog(path)
+        for (const line of lines) log.write(line)
+        log.close()
+        assert.equal(judge(path).violations.length, violations)
+      } finally {
+        rmSync(folder, { recursive: true })
+      }
+    })
+  }
+})

@@ -1,0 +1,58 @@
+/** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { directions, type Net } from '../proxied-net.ts'
+import { oneOf } from '../random.ts'
+import type { Server } from './server.ts'
+
+export interface Disturbance {
+  readonly servers: readonly Server[]
+  readonly net: Net
+  readonly random: () => number
+  readonly ttlMs: number
+  /** How many of each there were. */
+  readonly faults: Record<string, number>
+}
+
+/** One fault after the other, each of which may last longer than a grant; two at a time at most, so that work goes on. */
+export async function disturb({ servers, net, random, ttlMs, faults }: Disturbance, over: AbortSignal): Promise<void> {
+  const pause = (ms: number) => delay(ms, undefined, { signal: over }).catch(() => undefined)
+  const done: Record<string, (server: Server) => Promise<void>> = {
+    async kill(server) {
+      await server.kill()
+      await pause(random() * ttlMs)
+      await server.start()
+    },
+    async cut({ name }) {
+      for (const proxy of net.around(name)) proxy.cut()
+    },
+    async 'cut off'({ name }) {
+      for (const proxy of net.around(name)) proxy.impair({ blackhole: true })
+      await pause((0.2 + 1.3 * random()) * ttlMs)
+      for (const proxy of net.around(name)) proxy.heal()
+    },
+    async 'cut off one way'({ name }) {
+      const direction = oneOf(random, directions)
+      for (const proxy of net.around(name)) proxy.impair({ blackhole: true }, direction)
+      await pause((0.2 + 1.3 * random()) * ttlMs)
+      for (const proxy of net.around(name)) proxy.heal()
+    }
+  }
+  const busy = new Set<Server>()
+  const lane = async () => {
+    while (!over.aborted) {
+      await pause(random() * ttlMs)
+      const server = oneOf(
+        random,
+        servers.filter((each) => !busy.has(each))
+      )
+      const fault = oneOf(random, Object.keys(done))
+      if (over.aborted) return
+      busy.add(server)
+      faults[fault] = (faults[fault] ?? 0) + 1
+      await done[fault]?.(server)
+      busy.delete(server)
+    }
+  }
+  await Promise.all([lane(), lane()])
+}

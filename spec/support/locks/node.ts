@@ -1,0 +1,157 @@
+/**
+ * One server of the proof: a lock server, and clients in the same process that lock and write down that they are inside.
+ *
+ * Words from the driver: `go`, `quiet` (begin no more rounds, answer when all are over), `close`.
+ */
+
+import { createServer } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
+import { LockClient } from '../../../examples/locks/client.ts'
+import { list } from '../../../examples/locks/definitions.ts'
+import { LockError } from '../../../examples/locks/errors.ts'
+import { serveLocks } from '../../../examples/locks/server.ts'
+import { LockTable } from '../../../examples/locks/table.ts'
+import { connectWS, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
+import { oneOf, randomFrom, wholeBelow } from '../random.ts'
+import { until } from '../until.ts'
+import { HolderLog } from './holders.ts'
+
+/** What the driver starts it with. */
+export interface NodeInit {
+  readonly local: string
+  readonly hosts: readonly string[]
+  /** The lock servers that its clients ask. */
+  readonly servers: readonly string[]
+  readonly port: number
+  /** Where each name that this server dials is to be reached. */
+  readonly urls: Readonly<Record<string, string>>
+  readonly seed: number
+  readonly clients: number
+  readonly ttlMs: number
+  readonly log: string
+  /** Which start of this server it is. */
+  readonly start: number
+}
+
+export type NodeReport =
+  | { readonly kind: 'listening' }
+  /** Rounds that have ended since the last report, by how: `ok`, or a code. */
+  | { readonly kind: 'rounds'; readonly outcomes: Readonly<Record<string, number>> }
+  | { readonly kind: 'quiet' }
+  | { readonly kind: 'wrong'; readonly text: string }
+
+const names = ['a', 'b', 'c', 'd', 'e', 'f']
+const writeShare = 0.4
+/** Rounds that hold on for longer than a grant lasts, so that they must be refreshed, or are lost. */
+const longShare = 0.003
+const reportMs = 50
+
+const init: NodeInit = JSON.parse(process.argv[2] ?? '')
+const self = `${init.local}#${init.start}`
+const log = new HolderLog(init.log)
+const report = (message: NodeReport) => process.send?.(message)
+let outcomes: Record<string, number> = {}
+let going = false
+let closing = false
+let rounds = 0
+
+const server = createServer()
+const grid = new Manager({
+  local: init.local,
+  hosts: init.hosts,
+  auth: sharedSecret('a secret of the specs'),
+  logger: silentLogger,
+  keepAlive: { intervalMs: 1000 },
+  reconnect: { firstDelayMs: 20, baseDelayMs: 50, maxDelayMs: 500 },
+  limits: { handshakeTimeoutMs: 2000 },
+  dialer: (address, options) => connectWS()(init.urls[address] ?? address, options)
+})
+const table = new LockTable({ ttlMs: init.ttlMs })
+serveLocks(grid, table)
+grid.attach(server)
+server.listen(init.port, '127.0.0.1', () => report({ kind: 'listening' }))
+const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
+
+async function round(random: () => number): Promise<void> {
+  const id = ++rounds
+  const wanted = [...new Set([oneOf(random, names), ...(random() < 0.3 ? [oneOf(random, names)] : [])])]
+  const kind = random() < writeShare ? 'write' : 'read'
+  const holdMs = random() < longShare ? init.ttlMs * (0.5 + random()) : random() * 4
+  const options = { timeout: 4 * init.ttlMs, source: `round ${id}` }
+  const inside = async (signal: AbortSignal) => {
+    log.write({ what: 'enter', process: self, id, kind, names: wanted })
+    let isInside = true
+    const exit = () => {
+      if (isInside) log.write({ what: 'exit', process: self, id })
+      isInside = false
+    }
+    // At once, not when the work notices.
+    signal.addEventListener('abort', exit)
+    await delay(holdMs, undefined, { signal }).catch(() => undefined)
+    exit()
+  }
+  await (kind === 'write' ? client.withLock(wanted, inside, options) : client.withRLock(wanted, inside, options))
+}
+
+async function work(random: () => number): Promise<void> {
+  while (going) {
+    let outcome = 'ok'
+    try {
+      await round(random)
+    } catch (error) {
+      outcome = error instanceof LockError ? error.code : 'wrong'
+      const isExpected = outcome === 'ERR_LOCK_TIMEOUT' || outcome === 'ERR_LOCK_LOST'
+      if (!isExpected) report({ kind: 'wrong', text: error instanceof Error ? `${error.stack}` : String(error) })
+    }
+    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+    await delay(wholeBelow(random, 3))
+  }
+}
+
+function tell(): void {
+  if (Object.keys(outcomes).length > 0) report({ kind: 'rounds', outcomes })
+  outcomes = {}
+}
+const telling = setInterval(tell, reportMs)
+
+let workers: Promise<unknown> = Promise.resolve()
+function go(): void {
+  going = true
+  workers = Promise.all(Array.from({ length: init.clients }, (_, n) => work(randomFrom(init.seed + 7919 * n))))
+}
+
+/** Everybody is out, and no server holds a lock: those of the dead have ended too. */
+async function rest(): Promise<void> {
+  going = false
+  await workers
+  tell()
+  await until(async () => (await locksHeld()) === 0, 'no lock is held anywhere', 6 * init.ttlMs)
+  report({ kind: 'quiet' })
+}
+
+async function locksHeld(): Promise<number> {
+  let held = 0
+  for (const host of [grid.local, ...grid.hosts]) {
+    for await (const _lock of grid.connection(host).newStream(list, undefined, { waitForReady: true })) held++
+  }
+  return held
+}
+
+async function close(): Promise<void> {
+  closing = true
+  clearInterval(telling)
+  await grid.close({ timeout: 1000 })
+  server.close()
+  process.disconnect()
+}
+
+process.on('disconnect', () => {
+  // The driver is gone.
+  if (!closing) process.exit(1)
+})
+process.on('message', (word) => {
+  const wrong = (error: Error) => report({ kind: 'wrong', text: `${word}: ${error.stack}` })
+  if (word === 'go') go()
+  else if (word === 'quiet') rest().catch(wrong)
+  else close().catch(wrong)
+})
