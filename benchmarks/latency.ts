@@ -33,7 +33,8 @@ export function probe(request: Request, { requestBytes, everyMs }: LatencyWorklo
           asking.catch(reject)
           asked.push(asking)
         }
-        if (isOver) resolve()
+        // A round without a single one has no percentiles.
+        if (isOver && asked.length > 0) resolve()
         else setTimeout(tick, nextDueMs() - performance.now())
       }
       tick()
