@@ -80,14 +80,15 @@ describe('demo', { concurrency: 2 }, () => {
     const { exited, output } = run('demo/main.ts', demoMs)
     assert.equal(await exited, 0, output())
     assert.match(output(), /^ {2}.*accepts .* = 6$/m)
-    assert.match(output(), /^✓ All 29 claims held, in [\d.]+ s\.$/m)
+    assert.match(output(), /^✓ All 32 claims held, in [\d.]+ s\.$/m)
     assert.doesNotMatch(output(), /^ +✗/m)
   })
 
   const sabotages: [string, string][] = [
     ['eager', 'act 4: node-2 took 5 numbers and stalls: the generator in node-1 stops at the window'],
     ['second-socket', 'act 1: there is exactly one socket for each of the 6 pairs of servers'],
-    ['lingering', 'act 9: all four processes ended by themselves, with exit code 0']
+    ['lockless', 'act 7: all 4 processes count up in one file'],
+    ['lingering', 'act 10: all four processes ended by themselves, with exit code 0']
   ]
   for (const [sabotage, claim] of sabotages) {
     it(`exits with 1 and names the claim when a server misbehaves: ${sabotage}`, async () => {

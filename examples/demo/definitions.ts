@@ -12,6 +12,9 @@ export const introduce = single<{ asker: string }, { name: string; pid: number; 
 /** Work that lasts until the demo releases it: what a call in flight looks like, without guessing at times. */
 export const job = single<{ id: string }, { doneBy: string; pid: number }>('job')
 
+/** Told by a server that has a read lock to one that wants to know. */
+export const haveReadLock = single<{ reader: string }, void>('have-read-lock')
+
 export interface Entry {
   path: string
   bytes: number

@@ -8,7 +8,7 @@ import { EventEmitter, once } from 'node:events'
 import { readdir, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { GridError, type Manager } from '../../lib/index.ts'
-import { add, count, type Entry, introduce, job, walk } from './definitions.ts'
+import { add, count, type Entry, haveReadLock, introduce, job, walk } from './definitions.ts'
 import { journal } from './ipc.ts'
 
 /** What the handlers of this process noted, and what lets its jobs end. */
@@ -17,6 +17,8 @@ export class Workshop {
   numbersMade = 0
   /** Emits the id of each job that may end. */
   readonly releases = new EventEmitter()
+  /** Servers that have told that they have the read lock. */
+  readonly readers = new Set<string>()
 }
 
 export interface HandlerInit {
@@ -36,6 +38,10 @@ export function offerHandlers(grid: Manager, { name, disk, workshop, eager }: Ha
     journal('job started', id)
     await once(workshop.releases, id, { signal })
     return { doneBy: name, pid: process.pid }
+  })
+
+  grid.handle(haveReadLock, ({ reader }) => {
+    workshop.readers.add(reader)
   })
 
   grid.handle(walk, ({ folder }) => entriesUnder(disk, join(disk, folder)))

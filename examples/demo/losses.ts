@@ -7,6 +7,7 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { ms } from './calls.ts'
+import { lockOfTheDead } from './locks.ts'
 import { type ServerProcess, within } from './processes.ts'
 import { isOncePerPair, type World } from './world.ts'
 
@@ -22,7 +23,10 @@ export async function killed(world: World): Promise<void> {
   await caller.ask('startCounting', 'node-4', 1_000_000)
   await caller.ask('takeNumbers', 3)
   await victim.noted('job started', 'job in flight')
-  report.say(`node-1 has a request and a stream open to node-4. Now: kill -9 of process ${victim.pid}.`)
+  await victim.ask('holdLock', 'door')
+  report.say(
+    `node-1 has a request and a stream open to node-4, which has a lock. Now: kill -9 of process ${victim.pid}.`
+  )
 
   const { signal } = await victim.kill()
   report.check('node-4 is dead', signal === 'SIGKILL', `its process ended with ${signal}`)
@@ -40,6 +44,7 @@ export async function killed(world: World): Promise<void> {
     world.told(numbers)
   )
   await whileItIsDead(world, caller)
+  await lockOfTheDead(world)
 }
 
 async function whileItIsDead(world: World, caller: ServerProcess): Promise<void> {

@@ -2,13 +2,14 @@
  * The demo: four server processes form a grid, talk over it, lose one of them, heal, and shut down.
  *
  * `npm run demo`. It exits with 1 if anything did not happen as told: every line with a check mark was checked by code
- * against what happened in the processes concerned. This file is only the programme; the acts are in `calls.ts` and
- * `losses.ts`, the use of the library is in `server.ts`, `handlers.ts` and `tasks.ts`.
+ * against what happened in the processes concerned. This file is only the programme; the acts are in `calls.ts`,
+ * `locks.ts` and `losses.ts`, the use of the library is in `server.ts`, `handlers.ts` and `tasks.ts`.
  */
 
 import { randomBytes } from 'node:crypto'
 import { bothDirections, cancelAndDeadline, conversation, formGrid, remoteDisk, stalledConsumer } from './calls.ts'
 import { countWindow } from './definitions.ts'
+import { locks } from './locks.ts'
 import { healed, killed, shutDown } from './losses.ts'
 import { killAll } from './processes.ts'
 import { Report } from './report.ts'
@@ -61,6 +62,8 @@ async function play(): Promise<void> {
   await report.act('A stream in both directions', talk, () => conversation(world))
   const cancel = ['node-1 asks node-3 for jobs that would never end by themselves.']
   await report.act('A cancel and a deadline', cancel, () => cancelAndDeadline(world))
+  const lock = ['Each server grants locks; one is had by whom more than half of them grant it, or half to read.']
+  await report.act('Locks that all servers agree on', lock, () => locks(world))
   await report.act('A server is killed', ['As by a crash: node-4 gets no chance to say goodbye.'], () => killed(world))
   await report.act('The server comes back', ['node-4 is started again; the grid has to heal by itself.'], () =>
     healed(world)

@@ -9,8 +9,11 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { type Logger, Manager, sharedSecret } from '../../lib/index.ts'
+import { serveLocks } from '../locks/server.ts'
+import { LockTable } from '../locks/table.ts'
 import { offerHandlers, Workshop } from './handlers.ts'
 import { journal, type ServerAddress, type ToServer, tell } from './ipc.ts'
+import { lockTtlMs } from './locks.ts'
 import { watchSockets } from './sockets.ts'
 import { Tasks } from './tasks.ts'
 
@@ -37,6 +40,7 @@ function joinGrid(servers: readonly ServerAddress[], secret: string, disk: strin
   const reconnect = { maxDelayMs: 500 }
   const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
   offerHandlers(grid, { name, disk, workshop, eager: sabotage === 'eager' })
+  serveLocks(grid, new LockTable({ ttlMs: lockTtlMs }))
   grid.attach(server)
 
   for (const connection of grid.connections) {
@@ -74,7 +78,8 @@ const tasks = new Tasks({
     await misbehave(servers)
     return joinGrid(servers, secret, disk)
   },
-  leave
+  leave,
+  lockless: sabotage === 'lockless'
 })
 
 process.on('disconnect', onOrphaned)

@@ -4,11 +4,14 @@
  * Every task reports plain data, for the demo to check.
  */
 
+import { readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as delay } from 'node:timers/promises'
 import batch from 'it-batch'
 import map from 'it-map'
 import { pipe } from 'it-pipe'
 import { type Connection, GridError, type GridStream, type Manager } from '../../lib/index.ts'
-import { add, count, introduce, job, walk } from './definitions.ts'
+import { LockClient } from '../locks/client.ts'
+import { add, count, haveReadLock, introduce, job, walk } from './definitions.ts'
 import type { Workshop } from './handlers.ts'
 import type { OpenSockets, Outcome, ServerAddress } from './ipc.ts'
 
@@ -18,6 +21,8 @@ export interface TasksInit {
   readonly openSockets: () => OpenSockets
   join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<Manager>
   leave(grid: Manager): Promise<void>
+  /** Takes no lock, and says that it has. */
+  readonly lockless: boolean
 }
 
 /** The tasks by their names, as the demo asks for them. */
@@ -28,6 +33,7 @@ export class Tasks {
   readonly #hosts = new Map<string, string>()
   readonly #cancels = new Map<string, AbortController>()
   #grid: Manager | undefined
+  #locks: LockClient | undefined
   #numbers: GridStream<never, number> | undefined
 
   constructor(init: TasksInit) {
@@ -44,6 +50,7 @@ export class Tasks {
   async join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<string> {
     for (const { name, host } of servers) this.#hosts.set(name, host)
     this.#grid = await this.#init.join(servers, secret, disk)
+    this.#locks = new LockClient(this.#grid, { servers: servers.map(({ host }) => host) })
     return this.#grid.instance
   }
 
@@ -154,6 +161,42 @@ export class Tasks {
     return { turns, last, end: (await stream.closed).how }
   }
 
+  // Locks
+
+  /** Reads a number from a file, waits, and writes the next one: without a lock, counts get lost. */
+  async countUp(file: string, times: number): Promise<void> {
+    const increment = async () => {
+      const before = Number(readFileSync(file, 'utf8'))
+      await delay(2)
+      writeFileSync(file, String(before + 1))
+    }
+    if (this.#init.lockless) times -= await overwriteOne(file)
+    for (let time = 0; time < times; time++) {
+      await this.#lockClient.withLock(['counter'], increment, { source: 'countUp' })
+    }
+  }
+
+  /** Holds a read lock until `peer` has told that it holds it too. */
+  readBeside(peer: string): Promise<string> {
+    return this.#lockClient.withRLock(['book'], async (signal) => {
+      await this.#peer(peer).request(haveReadLock, { reader: this.#init.name })
+      while (!this.#init.workshop.readers.has(peer)) await delay(1, undefined, { signal })
+      return 'met'
+    })
+  }
+
+  /** Returns when it has the lock, and never gives it back. */
+  holdLock(resource: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const hold = () => new Promise<never>(() => resolve())
+      this.#lockClient.withLock([resource], hold, { source: 'holdLock' }).catch(reject)
+    })
+  }
+
+  lockOnce(resource: string): Promise<Outcome> {
+    return outcome(() => this.#lockClient.withLock([resource], () => 'had it', { source: 'lockOnce' }))
+  }
+
   async stop(): Promise<string[]> {
     const { connections } = this.#manager
     await this.#init.leave(this.#manager)
@@ -163,6 +206,11 @@ export class Tasks {
   get #manager(): Manager {
     if (this.#grid === undefined) throw new Error('this server has not joined the grid')
     return this.#grid
+  }
+
+  get #lockClient(): LockClient {
+    if (this.#locks === undefined) throw new Error('this server has not joined the grid')
+    return this.#locks
   }
 
   get #counting(): GridStream<never, number> {
@@ -178,6 +226,14 @@ export class Tasks {
     for (const [name, known] of this.#hosts) if (known === host) return name
     return host
   }
+}
+
+/** The sabotage: counts once without a lock, over the count of somebody else. */
+async function overwriteOne(file: string): Promise<number> {
+  const before = readFileSync(file, 'utf8')
+  while (readFileSync(file, 'utf8') === before) await delay(1)
+  writeFileSync(file, String(Number(before) + 1))
+  return 1
 }
 
 async function outcome(call: () => Promise<unknown>): Promise<Outcome> {
