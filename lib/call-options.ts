@@ -53,7 +53,12 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery):
 
 /** What a codec threw over the bytes of `what`, as the error of a call or, at a handler, without a delivery. */
 export function decodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
-  if (thrown instanceof ValidationError) return delivery === undefined ? thrown : thrown.ofCall(delivery)
+  try {
+    // An error of its own: one that a codec throws again and again must not be changed, nor may it be frozen.
+    if (thrown instanceof ValidationError) return new ValidationError(thrown.details.path, { delivery })
+  } catch {
+    // Whatever it is, it is no error of ours.
+  }
   return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
 }
 

@@ -50,6 +50,8 @@ export interface Callable {
 
 /** What calls need of their connection. */
 export interface CallPort {
+  /** What `waitForReady` is where a call does not say. */
+  readonly callsWait: boolean
   /** The session that can take a call, if there is one. */
   usableSession(): Session | undefined
   /** The error of a call while there is none. */
@@ -80,7 +82,7 @@ export class Calls implements Callable {
       checkSignal(options.signal)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
-      if (options.waitForReady !== true) return Promise.reject(this.#port.notConnectedError())
+      if (!this.#waits(options)) return Promise.reject(this.#port.notConnectedError())
       const { signal } = options
       return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
         this.#send(ready, definition, payload, leftMs, options)
@@ -111,7 +113,7 @@ export class Calls implements Callable {
       const timeoutMs = timeoutOf(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
       if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
-      else if (options.waitForReady !== true) stream.fail(this.#port.notConnectedError())
+      else if (!this.#waits(options)) stream.fail(this.#port.notConnectedError())
       else {
         this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
           this.#open(stream, ready, definition, payload, leftMs, options)
@@ -125,6 +127,10 @@ export class Calls implements Callable {
 
   subroute(name: string): Callable {
     return new Calls(this.#port, joinSubroute(this.#subroute, name))
+  }
+
+  #waits(options: CallOptions): boolean {
+    return options.waitForReady ?? this.#port.callsWait
   }
 
   #send(

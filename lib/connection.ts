@@ -30,6 +30,8 @@ export interface ConnectionInit {
   readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
+  /** Calls wait for a session unless they say otherwise, as it is sure to come at once. Default false. */
+  readonly callsWait?: boolean
 }
 
 export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
@@ -67,6 +69,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       onLost: (end, arriving) => this.#onLost(end, arriving)
     })
     const port: CallPort = {
+      callsWait: init.callsWait === true,
       usableSession: () => this.#sessions.usable,
       notConnectedError: () => this.#notConnectedError(),
       waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)

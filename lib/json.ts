@@ -18,6 +18,11 @@ export function json<T>(schema?: Schema<T>): Codec<T> {
   return validated(jsonCodec as Codec<T>, schema)
 }
 
+/** Arrays and objects inside each other. */
+const maxDepth = 512
+const [quote, backslash] = [0x22, 0x5c]
+const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
+
 const jsonCodec: Codec<unknown> = Object.freeze({
   encode(value: unknown): Uint8Array {
     const text = stringify(value)
@@ -26,6 +31,7 @@ const jsonCodec: Codec<unknown> = Object.freeze({
   },
 
   decode(bytes: Uint8Array): unknown {
+    if (bytes.length > maxDepth) checkDepth(bytes)
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
     try {
       // Only a text that may name it, plainly or by an escape, is looked through.
@@ -38,6 +44,21 @@ const jsonCodec: Codec<unknown> = Object.freeze({
 
   readsInPlace: true
 })
+
+/** Counts brackets outside of strings: what is deep takes `JSON.parse`, and whoever walks the value, far more than its size. */
+function checkDepth(bytes: Uint8Array): void {
+  let depth = 0
+  let isString = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (isString && byte === backslash) at++
+    else if (byte === quote) isString = !isString
+    else if (isString) continue
+    else if (byte === openArray || byte === openObject) depth++
+    else if (byte === closeArray || byte === closeObject) depth--
+    if (depth > maxDepth) throw new CodecError(`invalid JSON: nested deeper than ${maxDepth}`)
+  }
+}
 
 function stringify(value: unknown): string | undefined {
   try {

@@ -36,7 +36,8 @@ export class Loopback {
   constructor(init: LoopbackInit) {
     const { local, reconnect, logger } = init
     this.#init = init
-    this.connection = new Connection({ host: local, dials: true, dial: async () => this.#dial(), reconnect, logger })
+    const dial = async () => this.#dial()
+    this.connection = new Connection({ host: local, dials: true, dial, reconnect, logger, callsWait: true })
   }
 
   /** Both ends take no new calls; running ones may end within `graceMs`. */
@@ -48,7 +49,8 @@ export class Loopback {
     const { local: host, instance, limits, keepAlive, handlers } = this.#init
     const remote = Object.freeze({ host, instance, identity: Object.freeze({}), address: 'memory' })
     const session = { remote, limits, remoteLimits: limits, keepAlive, checksum: false }
-    const [near, far] = memoryPair()
+    // Or a server that calls itself without end would do nothing else.
+    const [near, far] = memoryPair({ yields: true })
     const unheard = () => {}
     this.#responder = new Session({
       ...{ ...session, wire: new OpenConn(far), role: 'listener', handlers },

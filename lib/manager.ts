@@ -53,6 +53,8 @@ export class Manager {
   #loopback: Loopback | undefined
   readonly #hostLists: HostLists
   #closed: Promise<void> | undefined
+  /** Set before anybody hears of the end: what they do then must find it closed. */
+  #isClosing = false
 
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
@@ -93,8 +95,8 @@ export class Manager {
   }
 
   /**
-   * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory; it
-   * is not among `connections`, nor in `stats()`.
+   * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory:
+   * its calls need not wait for anybody, and it is not among `connections`, nor in `stats()`.
    *
    * @throws {UnknownHostError} when it is not among `hosts`
    */
@@ -179,7 +181,9 @@ export class Manager {
    * Resolves when all of that is done. The HTTP servers are yours to close.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#close(graceMsOf(options))
+    const graceMs = graceMsOf(options)
+    this.#isClosing = true
+    this.#closed ??= this.#close(graceMs)
     return this.#closed
   }
 
@@ -201,14 +205,14 @@ export class Manager {
     if (this.#loopback === undefined) {
       const { local, instance } = this
       this.#loopback = new Loopback({ ...this.#settings, local, instance, handlers: this.#handlers })
-      if (this.#closed === undefined) this.#loopback.connection.start()
+      if (!this.#isClosing) this.#loopback.connection.start()
       else this.#loopback.close({ reason: 'shutdown', text: `${local} is shutting down` }, 0)
     }
     return this.#loopback.connection
   }
 
   #throwIfClosed(): void {
-    if (this.#closed !== undefined) throw new ClosedError('the manager is closed')
+    if (this.#isClosing) throw new ClosedError('the manager is closed')
   }
 
   #setHosts(hosts: Iterable<string>): void {
@@ -248,7 +252,7 @@ export class Manager {
 
   /** Why a peer that has proved its name is not let in. */
   #refusalFor(host: string): Refusal | undefined {
-    if (this.#closed !== undefined) return { reason: 'goingAway', message: `${this.local} is shutting down` }
+    if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
     if (!this.#connections.has(host)) {
       return { reason: 'unknownHost', message: `${host} is not among the hosts of ${this.local}` }
     }

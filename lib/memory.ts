@@ -16,6 +16,8 @@ export interface MemoryPairOptions {
   secure?: boolean
   /** Keep a copy of every message that was sent in `link.sent`. Default false. */
   log?: boolean
+  /** Timers and sockets get their turn before each delivery, as with a real network. Default false. */
+  yields?: boolean
 }
 
 /** The direction from the conn that has it to the other one. */
@@ -38,8 +40,8 @@ export interface MemoryConn extends Conn {
 
 /** Two conns, each of which is the remote end of the other. */
 export function memoryPair(options: MemoryPairOptions = {}): [MemoryConn, MemoryConn] {
-  const aToB = new Link(options.log === true)
-  const bToA = new Link(options.log === true)
+  const aToB = new Link(options)
+  const bToA = new Link(options)
   const a = memoryConn('memory:b', aToB, bToA, options)
   const b = memoryConn('memory:a', bToA, aToB, options)
   return [a, b]
@@ -98,6 +100,7 @@ class Link implements MemoryLink {
   onCut: (() => void) | undefined
   onDrained: (() => void) | undefined
   readonly #log: boolean
+  readonly #later: (run: () => void) => void
   #parcels: Parcel[] = []
   #over = false
   #cut = false
@@ -105,8 +108,9 @@ class Link implements MemoryLink {
   #paused = false
   #scheduled = false
 
-  constructor(log: boolean) {
+  constructor({ log = false, yields = false }: MemoryPairOptions) {
     this.#log = log
+    this.#later = yields ? setImmediate : queueMicrotask
   }
 
   get inFlight(): number {
@@ -159,7 +163,7 @@ class Link implements MemoryLink {
   #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    queueMicrotask(() => {
+    this.#later(() => {
       this.#scheduled = false
       this.#deliver()
     })

@@ -39,26 +39,31 @@ export function validated<T>(codec: Codec<T>, schema: Schema<T> | undefined): Co
   return Object.freeze({
     encode: (value: T) => codec.encode(value),
     decode(bytes: Uint8Array): T {
-      const result = validate(standard, codec.decode(bytes))
-      if (result.issues === undefined) return result.value
-      throw new ValidationError(result.issues[0]?.path?.map(keyOf))
+      const value = codec.decode(bytes)
+      const answer = answerOf(standard, value)
+      if ('value' in answer) return answer.value
+      throw new ValidationError(answer.path)
     },
     readsInPlace: codec.readsInPlace === true
   })
 }
 
-function validate<T>(standard: Schema<T>['~standard'], value: unknown): SchemaResult<T> {
-  let result: SchemaResult<T> | Promise<SchemaResult<T>>
+/** The value, or where it is wrong. What the schema throws is not even kept as a cause: it may quote the value. */
+function answerOf<T>(standard: Schema<T>['~standard'], value: unknown): { value: T } | { path: PropertyKey[] } {
   try {
-    result = standard.validate(value)
-  } catch {
-    // Not even kept as a cause: it may quote the value.
+    const result = standard.validate(value)
+    if ('then' in result) {
+      // Nobody waits for what comes of it.
+      result.then(undefined, () => undefined)
+      throw new CodecError('a schema that answers with a promise cannot be used: validate in the handler')
+    }
+    if (result.issues !== undefined) return { path: Array.from(result.issues[0]?.path ?? [], keyOf) }
+    if ('value' in result) return { value: result.value }
+  } catch (error) {
+    if (error instanceof CodecError) throw error
     throw new CodecError('the schema threw instead of answering')
   }
-  if (!(result instanceof Promise)) return result
-  // Nobody waits for what comes of it.
-  result.catch(() => undefined)
-  throw new CodecError('a schema that answers with a promise cannot be used: validate in the handler')
+  throw new CodecError('the schema gave neither a value nor issues')
 }
 
 function keyOf(segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey {

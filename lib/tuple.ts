@@ -70,7 +70,7 @@ export const field = Object.freeze({
   boolean: scalar<boolean>((value) => typeof value === 'boolean'),
   /** A `Uint8Array`. */
   binary: scalar<Uint8Array>((value) => value instanceof Uint8Array),
-  date: scalar<Date>((value) => value instanceof Date),
+  date: scalar<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime())),
   /** Whatever msgpack carries; it is not checked. */
   any: <T = unknown>(): Field<T> => scalar<T>(() => true),
   array: <T>(of: Field<T>): Field<T[]> =>
@@ -94,7 +94,8 @@ function optional<T>(of: Field<T>, fallback: T): Field<T>
 function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
   return Object.freeze({
     write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
-    read: (item: unknown) => (item === undefined || item === null ? fallback : of.read(item))
+    // Its own for each value: what a handler gets is its to change.
+    read: (item: unknown) => (item === undefined || item === null ? structuredClone(fallback) : of.read(item))
   })
 }
 
@@ -126,7 +127,7 @@ function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
  * ```
  *
  * @throws {InvalidOptionError} when a field has a name whose place in the order is not its own: a whole number,
- * `__proto__`; when `schema` is none
+ * `__proto__`; when something is no field, or `schema` is none
  */
 export function tuple<const F extends Fields>(fields: F): Codec<Struct<F>> & Field<Struct<F>>
 export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>> | undefined): Codec<Struct<F>>
@@ -134,18 +135,27 @@ export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<
   const names = Object.keys(fields)
   const places = Object.values<AnyField>(fields)
   const wrong = names.find((name) => /^\d+$/.test(name) || name === '__proto__')
-  if (wrong !== undefined || Object.getPrototypeOf(fields) !== Object.prototype) {
+  const isChained = ![Object.prototype, null].includes(Object.getPrototypeOf(fields))
+  if (wrong !== undefined || isChained) {
     throw new InvalidOptionError(`a field cannot be named ${wrong ?? '__proto__'}: objects do not keep its place`)
   }
+  for (const [each, place] of Object.entries<Partial<AnyField>>(fields)) {
+    if (typeof place?.read === 'function' && typeof place.write === 'function') continue
+    throw new InvalidOptionError(`${each} is no field: one of \`field\`, or a tuple() without a schema`)
+  }
+  // Every object seems to have those, such as `toString`.
+  const isInherited = names.map((each) => each in Object.prototype)
 
   const name = (i: number) => names[i] as string
   const place = (i: number) => places[i] as Field<unknown>
+  const propertyOf = (value: object, i: number): unknown =>
+    isInherited[i] === true && !Object.hasOwn(value, name(i)) ? undefined : (value as Record<string, unknown>)[name(i)]
   const write = (value: Struct<F>): unknown[] => {
     if (typeof value !== 'object' || value === null) throw new Misfit()
     const items: unknown[] = []
     let i = 0
     try {
-      for (; i < places.length; i++) items.push(place(i).write((value as Record<string, unknown>)[name(i)]))
+      for (; i < places.length; i++) items.push(place(i).write(propertyOf(value, i)))
     } catch (thrown) {
       throw Misfit.under(name(i), thrown)
     }
@@ -169,7 +179,9 @@ export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<
       try {
         return encodeMsgpack(write(value))
       } catch (thrown) {
-        if (!(thrown instanceof Misfit)) throw thrown
+        if (thrown instanceof CodecError) throw thrown
+        // The errors of getters can quote the value.
+        if (!(thrown instanceof Misfit)) throw new CodecError('the value cannot be encoded: a property threw when read')
         throw new CodecError(`the value cannot be encoded: it does not fit at "${thrown.path.join('.')}"`)
       }
     },

@@ -41,6 +41,17 @@ describe('json', () => {
     }
   })
 
+  it('refuses what is nested deeper than 512, and counts no brackets in strings', () => {
+    const deep = (depth: number) => `${'[{"a":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`
+    assert.equal(JSON.stringify(read(deep(512))), deep(512))
+    assert.throws(() => read(deep(514)), { name: 'CodecError', message: 'invalid JSON: nested deeper than 512' })
+    assert.throws(() => read('['.repeat(1_000_000)), { name: 'CodecError' })
+    const brackets = JSON.stringify(['[{'.repeat(600), '\\"[{'.repeat(600)])
+    assert.equal(JSON.stringify(read(brackets)), brackets)
+    const flat = JSON.stringify(Array.from({ length: 1000 }, () => [{}]))
+    assert.equal(JSON.stringify(read(flat)), flat)
+  })
+
   it('refuses a key that would reach into prototypes, however it is spelled', () => {
     for (const text of ['{"__proto__":{"a":1}}', '[{"x":{"__proto__":1}}]', '{"\\u005f_proto__":1}']) {
       assert.throws(() => read(text), { name: 'CodecError', message: 'invalid JSON: a key named __proto__' })

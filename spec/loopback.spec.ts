@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
   ClosedError,
+  DisconnectedError,
   insecure,
   Manager,
   RemoteError,
@@ -31,7 +32,6 @@ describe('the connection of a server to itself', () => {
     await using grid = alone()
     const self = grid.connection('HTTP://alone.test')
     assert.equal(self, grid.connection(grid.local))
-    await self.waitForConnect()
     assert.ok((await rejection(self.request(double, 1))) instanceof UnknownHandlerError)
     const seen: unknown[] = []
     grid.handle(double, (n, { remote, deadline }) => {
@@ -44,6 +44,21 @@ describe('the connection of a server to itself', () => {
     assert.deepEqual(seen, [remote, true])
     assert.deepEqual(await self.subroute('disk-1').request('raw', Uint8Array.of(1)), Uint8Array.of(1))
     assert.equal(self.instance, grid.instance)
+  })
+
+  it('can be used at once', async () => {
+    await using grid = alone()
+    grid.handle(double, (n) => 2 * n)
+    grid.handle(count, (to) => Array.from({ length: to }, (_, n) => n))
+    assert.equal(await grid.connection(grid.local).request(double, 21), 42)
+    await using other = alone()
+    other.handle(count, (to) => Array.from({ length: to }, (_, n) => n))
+    const numbers: number[] = []
+    for await (const n of other.connection(other.local).newStream(count, 3)) numbers.push(n)
+    assert.deepEqual(numbers, [0, 1, 2])
+    await using third = alone()
+    const refused = rejection(third.connection(third.local).request(double, 1, { waitForReady: false }))
+    assert.ok((await refused) instanceof DisconnectedError)
   })
 
   it('has streams whose consumer stops their generator', async () => {
@@ -59,7 +74,6 @@ describe('the connection of a server to itself', () => {
     })
     grid.handle(echo, (_payload, requests) => requests)
     const self = grid.connection(grid.local)
-    await self.waitForConnect()
     const stream = self.newStream(count, 1000)
     assert.equal((await stream.responses.next()).value, 0)
     await until(() => made === 3, 'the window is full')
@@ -68,9 +82,10 @@ describe('the connection of a server to itself', () => {
     assert.equal(made, 3)
 
     const talk = self.newStream(echo)
-    await talk.sink(['a', 'b', 'c', 'd', 'e'])
+    const said = talk.sink(['a', 'b', 'c', 'd', 'e'])
     const heard: string[] = []
     for await (const text of talk) heard.push(text)
+    await said
     assert.deepEqual(heard, ['a', 'b', 'c', 'd', 'e'])
   })
 
@@ -89,7 +104,7 @@ describe('the connection of a server to itself', () => {
       })
     })
     const self = grid.connection(grid.local)
-    const failed = await rejection(self.request(double, 1, { waitForReady: true }))
+    const failed = await rejection(self.request(double, 1))
     assert.ok(failed instanceof RemoteError && failed.code === 'ERR_NO')
     await assert.rejects(self.request(wait, undefined, { timeout: 5 }), { code: 'ERR_DEADLINE' })
     const reason = new Error('enough')
@@ -99,6 +114,49 @@ describe('the connection of a server to itself', () => {
     assert.equal(await cancelled, reason)
     await until(() => aborted.length === 2, 'the handler hears of both')
     assert.deepEqual(aborted, ['ERR_DEADLINE', 'ERR_CANCELLED'])
+  })
+
+  it('leaves timers and sockets their turns, however busy it is', async () => {
+    await using grid = alone()
+    grid.handle(double, (n) => 2 * n)
+    grid.handle(count, (to) => Array.from({ length: to }, (_, n) => n))
+    const self = grid.connection(grid.local)
+    let over = false
+    let turns = 0
+    const ask = async () => {
+      while (!over) await self.request(double, 1)
+    }
+    const callers = Array.from({ length: 8 }, ask)
+    // Each one is set when the one before has had its turn: a busy loop of microtasks would let none of them.
+    while (turns < 20) {
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      turns++
+      assert.ok(self.stats().totals.messagesIn < 20_000 * turns, 'thousands of calls for one turn of the timers')
+    }
+    over = true
+    await Promise.all(callers)
+  })
+
+  it('closes before anybody who hears of it can call it', async () => {
+    const grid = alone()
+    let calls = 0
+    grid.handle(double, (n) => {
+      calls++
+      return 2 * n
+    })
+    const answers: Promise<unknown>[] = []
+    grid.connection('http://other.test').on('state', () => {
+      answers.push(
+        grid
+          .connection(grid.local)
+          .request(double, 1)
+          .catch((error) => error)
+      )
+    })
+    await grid.close()
+    assert.ok(answers.length > 0)
+    for (const answer of answers) assert.ok((await answer) instanceof ClosedError)
+    assert.equal(calls, 0)
   })
 
   it('is not among the hosts, the connections and the stats', async () => {
@@ -129,7 +187,7 @@ describe('the connection of a server to itself', () => {
         })
       })
       const self = grid.connection(grid.local)
-      const answer = self.request(wait, undefined, { waitForReady: true }).catch((error) => error)
+      const answer = self.request(wait).catch((error) => error)
       await until(() => handler.started, 'the call runs')
       const closed = grid.close({ timeout: grace })
       assert.ok((await rejection(self.request(wait))) instanceof ClosedError)

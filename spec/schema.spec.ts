@@ -104,6 +104,15 @@ describe('a schema', () => {
     assert.doesNotMatch(`${error.message} ${error.cause}`, /hunter2/)
   })
 
+  it('that gives something else than an answer is refused, and lets nothing through', () => {
+    const thenable = Object.fromEntries([['then', () => undefined]])
+    for (const answer of [undefined, null, true, 7, {}, thenable, { issues: null }]) {
+      const error = thrown(() => json(answering(() => answer)).decode(Buffer.from('1')))
+      assert.ok(error instanceof CodecError, `${JSON.stringify(answer)}: ${error}`)
+    }
+    assert.ok(thrown(() => json(answering(() => ({ issues: [] }))).decode(Buffer.from('1'))) instanceof ValidationError)
+  })
+
   it('that says nothing of where has an empty path; keys of all kinds have a name, and long ones are cut', () => {
     const paths: [unknown, (string | number)[]][] = [
       [[], []],

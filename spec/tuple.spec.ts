@@ -117,6 +117,43 @@ describe('tuple', () => {
     assert.deepEqual(old.decode(grown.encode({ uid: 'a', more: { x: 1 }, still: [1] })), { uid: 'a' })
   })
 
+  it('gives each value a fallback of its own', () => {
+    const tagged = tuple({ uid: field.string, tags: field.optional(field.array(field.string), []) })
+    const decode = () => tagged.decode(encodeMsgpack(['a']))
+    decode().tags.push('a secret')
+    assert.deepEqual(decode(), { uid: 'a', tags: [] })
+  })
+
+  it('has fields that are called as what every object has', () => {
+    const odd = tuple({ uid: field.string, toString: field.optional(field.string), constructor: field.any<string>() })
+    const given = { uid: 'a', constructor: 'b' }
+    assert.deepEqual(Object.entries(odd.decode(odd.encode(given as never))), [
+      ['uid', 'a'],
+      ['toString', undefined],
+      ['constructor', 'b']
+    ])
+  })
+
+  it('hides what a property says that throws when it is read', () => {
+    const throws = {
+      get uid(): string {
+        throw new Error('hunter2')
+      }
+    }
+    const message = 'the value cannot be encoded: a property threw when read'
+    assert.throws(() => tuple({ uid: field.string }).encode(throws), { name: 'CodecError', message })
+  })
+
+  it('refuses a date that is none', () => {
+    const endOfTime = Uint8Array.from([
+      0x91, 0xc7, 12, 0xff, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff
+    ])
+    assert.deepEqual(
+      pathOf(() => tuple({ at: field.date }).decode(endOfTime)),
+      ['at']
+    )
+  })
+
   it('leaves out optional values', () => {
     const some = tuple({ a: field.optional(field.string), b: field.number })
     assert.deepEqual(decodeMsgpack(some.encode({ b: 1 })), [null, 1])
@@ -208,7 +245,7 @@ describe('tuple', () => {
       ['n']
     )
     // @ts-expect-error its checks would be lost
-    assert.throws(() => tuple({ positive }).encode({ positive: { n: 1 } }), TypeError)
+    assert.throws(() => tuple({ positive }), { name: 'InvalidOptionError', message: /^positive is no field/ })
     // @ts-expect-error a schema of something else
     tuple({ n: field.number }, z.object({ n: z.string() }))
   })

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import * as z from 'zod'
 import {
   bytes,
+  type Codec,
   CodecError,
   GridError,
   MessageTooLargeError,
@@ -13,7 +14,8 @@ import {
   RemoteError,
   type SingleHandler,
   single,
-  streaming
+  streaming,
+  ValidationError
 } from '../../../lib/index.ts'
 import type { Link } from '../../support/links.ts'
 import type { Fact } from '../suite.ts'
@@ -150,6 +152,26 @@ export function errorFacts(fact: Fact): void {
     await late.send({ list: [4, 7777] })
     await assert.rejects(late.responses.next(), { ...at('list', 1), ...refused })
     assert.deepEqual(seen, [{ list: [4] }])
+  })
+
+  fact('an error that a codec throws again and again is not changed, and may be frozen', async (link) => {
+    const { peer, responder, known } = link
+    const constant = Object.freeze(new ValidationError(['a']))
+    const refuses: Codec<number> = {
+      encode: () => Uint8Array.of(1),
+      decode() {
+        throw constant
+      }
+    }
+    const bad = single('bad', { request: msgpack<number>(), response: refuses })
+    const badStream = streaming<void, never, number>('bad-stream', { response: refuses, inCapacity: 0 })
+    responder.handle(bad, (n) => n)
+    responder.handle(badStream, () => [1, 2])
+    await known()
+    const refused = { name: 'ValidationError', delivery: 'ran', details: { path: ['a'] } }
+    await assert.rejects(peer.request(bad, 1), refused)
+    await assert.rejects(peer.newStream(badStream).responses.next(), refused)
+    assert.equal(constant.delivery, undefined)
   })
 
   fact(
