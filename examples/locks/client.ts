@@ -9,11 +9,11 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Connection, Manager } from '../../lib/index.ts'
+import { ClosedError, type Manager } from '../../lib/index.ts'
 import { checkArgs } from './check.ts'
 import { LockError } from './errors.ts'
 import { Grants, quorumOf } from './grants.ts'
+import { pause } from './pause.ts'
 import type { LockKind } from './table.ts'
 import { Watch } from './watch.ts'
 
@@ -38,25 +38,35 @@ export type LockedFn<T> = (signal: AbortSignal) => T | PromiseLike<T>
 
 const firstBackoffMs = 5
 const maxBackoffMs = 250
+/** What a timer can count. */
+const maxRequestTimeoutMs = 2 ** 31 - 1
 
 export class LockClient {
-  readonly #owner: string
-  readonly #servers: readonly Connection[]
+  readonly #grid: Manager
+  readonly #servers: readonly string[]
   readonly #requestTimeoutMs: number
 
-  /** @throws {UnknownHostError} when a server is not among the hosts of the grid */
-  constructor(grid: Manager, options: LockClientOptions) {
-    this.#owner = grid.local
-    this.#servers = options.servers.map((host) => grid.connection(host))
-    this.#requestTimeoutMs = options.requestTimeoutMs ?? 1000
+  /**
+   * @throws {UnknownHostError} when a server is not among the hosts of the grid
+   * @throws {TypeError} when there is none, or one is named twice: it would count twice in a quorum
+   */
+  constructor(grid: Manager, { servers, requestTimeoutMs = 1000 }: LockClientOptions) {
+    this.#grid = grid
+    this.#servers = servers.map((host) => grid.connection(host).host)
+    this.#requestTimeoutMs = Math.min(checkedMs('requestTimeoutMs', requestTimeoutMs), maxRequestTimeoutMs)
+    if (servers.length === 0 || new Set(this.#servers).size < servers.length) {
+      throw new TypeError('servers must name at least one lock server, and none twice')
+    }
   }
 
   /**
    * Runs `fn` while nobody else has any of these resources. Returns what `fn` does; the lock is given back in any case.
    *
-   * @throws {LockError} `ERR_LOCK_TIMEOUT` when it was not to be had in time; `ERR_LOCK_LOST` when it was lost under
-   * `fn`, whatever `fn` made of it; `ERR_LOCK_RESOURCES` or `ERR_LOCK_ARGUMENT` before anybody is asked
+   * @throws {LockError} `ERR_LOCK_TIMEOUT` when it was not to be had in time, with a failed request, if there was one, as
+   * cause; `ERR_LOCK_LOST` when it was lost under `fn`, whatever `fn` made of it (what it threw is the cause);
+   * `ERR_LOCK_RESOURCES` or `ERR_LOCK_ARGUMENT` before anybody is asked
    * @throws `signal.reason` when it is given up before `fn` began, and whatever `fn` throws
+   * @throws {ClosedError} when the grid is closed; {RangeError} when the timeout is none
    */
   withLock<T>(resources: readonly string[], fn: LockedFn<T>, options: LockOptions = {}): Promise<T> {
     return this.#with('write', resources, fn, options)
@@ -76,8 +86,9 @@ export class LockClient {
       if (watch.lost !== undefined) throw watch.lost
       return result
     } catch (error) {
+      const { lost } = watch
       // Work that was aborted for it fails in ways of its own.
-      throw watch.lost ?? error
+      throw lost === undefined || lost === error ? error : new LockError(lost.code, lost.message, { cause: error })
     } finally {
       watch.stop()
       await grants.release()
@@ -86,24 +97,33 @@ export class LockClient {
 
   async #acquire(kind: LockKind, resources: readonly string[], options: LockOptions): Promise<Grants> {
     const { timeout = 30_000, signal, source = 'unknown' } = options
-    const deadlineMs = performance.now() + timeout
+    const deadlineMs = performance.now() + checkedMs('timeout', timeout)
     const quorum = quorumOf(kind, this.#servers.length)
+    let cause: unknown
     for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(2 * backoffMs, maxBackoffMs)) {
       signal?.throwIfAborted()
       const leftMs = deadlineMs - performance.now()
       if (leftMs <= 0) {
         const text = `no quorum of ${quorum} of ${this.#servers.length} servers within ${timeout} ms`
-        throw new LockError('ERR_LOCK_TIMEOUT', text)
+        throw new LockError('ERR_LOCK_TIMEOUT', text, { cause })
       }
       // New each time: what an earlier attempt gives back late is not what this one gets.
-      const args = { uid: randomUUID(), resources: [...resources].sort(), owner: this.#owner, source, quorum }
+      const args = { uid: randomUUID(), resources: [...resources].sort(), owner: this.#grid.local, source, quorum }
       checkArgs(args)
-      const grants = new Grants(kind, args, this.#servers, this.#requestTimeoutMs)
-      const granted = await grants.ask(Math.min(this.#requestTimeoutMs, leftMs), signal)
-      if (granted && grants.holdUntilMs > performance.now()) return grants
-      await grants.release()
-      const waitMs = Math.min(Math.random() * backoffMs, deadlineMs - performance.now())
-      await delay(waitMs, undefined, { signal }).catch(() => undefined)
+      // Anew too: a host that went from the list and came back has another connection.
+      const servers = this.#servers.map((host) => this.#grid.connection(host))
+      const grants = new Grants(kind, args, servers, this.#requestTimeoutMs)
+      if (await grants.ask(Math.min(this.#requestTimeoutMs, leftMs), signal)) return grants
+      // Not waited for: what it sends arrives before what the next attempt sends.
+      grants.release()
+      cause = grants.failure
+      if (cause instanceof ClosedError) throw cause
+      await pause(Math.min(Math.random() * backoffMs, deadlineMs - performance.now()), signal)
     }
   }
+}
+
+function checkedMs(name: string, ms: number): number {
+  if (ms > 0) return ms
+  throw new RangeError(`${name} must be a number of milliseconds above 0`)
 }

@@ -19,13 +19,23 @@ interface Held extends LockArgs {
 }
 
 export interface LockTableOptions {
-  /** How long a grant lasts that is not refreshed, in ms. Default 30 000. The same on all servers. */
+  /**
+   * How long a grant lasts that is not refreshed, in ms. Default 30 000. The same on all servers.
+   */
   readonly ttlMs?: number
+  /**
+   * Time after the start in which nothing is granted, in ms. Default `ttlMs`. No less than the longest `ttlMs` that this
+   * server had before, which matters when that is lowered; and the process before must have ended.
+   */
+  readonly quietMs?: number
   /** Locks that can be held at once. Default 100 000. */
   readonly maxLocks?: number
   /** Milliseconds that never go back. Default `performance.now`. */
   readonly now?: () => number
 }
+
+/** An hour: what a dead owner keeps from others, and what a timer can count. */
+const maxTtlMs = 3_600_000
 
 export class LockTable {
   readonly #ttlMs: number
@@ -36,16 +46,23 @@ export class LockTable {
    * it must grant nothing, or two quorums could meet in a server that knows only one of them.
    */
   readonly #opensAtMs: number
+  /** No lock ends before this, so that nobody has to look. */
+  #quietUntilMs = 0
   /** In the order in which they expire, for all last equally long. */
   readonly #byUid = new Map<string, Held>()
   /** One writer, or any number of readers. */
   readonly #byResource = new Map<string, Set<Held>>()
 
+  /** @throws {RangeError} naming the option that is wrong */
   constructor(options: LockTableOptions = {}) {
-    this.#ttlMs = options.ttlMs ?? 30_000
-    this.#maxLocks = options.maxLocks ?? 100_000
-    this.#now = options.now ?? (() => performance.now())
-    this.#opensAtMs = this.#now() + this.#ttlMs
+    const { ttlMs = 30_000, quietMs = ttlMs, maxLocks = 100_000, now = () => performance.now() } = options
+    if (!(ttlMs > 0 && ttlMs <= maxTtlMs)) throw new RangeError(`ttlMs must be above 0 and at most ${maxTtlMs}`)
+    if (!(quietMs >= 0)) throw new RangeError('quietMs must be 0 or more')
+    if (!(maxLocks >= 1)) throw new RangeError('maxLocks must be at least 1')
+    this.#ttlMs = ttlMs
+    this.#maxLocks = maxLocks
+    this.#now = now
+    this.#opensAtMs = now() + quietMs
   }
 
   /** Locks that are held. */
@@ -75,8 +92,8 @@ export class LockTable {
     if (this.#byUid.size >= this.#maxLocks) {
       throw new LockError('ERR_LOCK_TABLE_FULL', `there are ${this.#maxLocks} locks already`)
     }
-    this.#add({ ...args, kind, sinceMs: this.#now(), expiresAtMs: 0 })
-    return this.#granted()
+    const { uid, resources, owner, source, quorum } = args
+    return this.#add({ uid, resources, owner, source, quorum, kind, sinceMs: this.#now(), expiresAtMs: 0 })
   }
 
   /** @throws {LockError} when it is not held, by this owner, in this way, on these resources */
@@ -93,7 +110,11 @@ export class LockTable {
     return this.#extended(this.#heldAs(args, this.#byUid.get(args.uid)?.kind, 'ERR_LOCK_NOT_HELD'))
   }
 
-  /** Takes every lock away that has one of these resources. Returns how many. @throws {LockError} */
+  /**
+   * Takes every lock away that has one of these resources; its owner works on until it learns of it. Returns how many.
+   *
+   * @throws {LockError}
+   */
   forceUnlock(resources: readonly string[]): number {
     checkResources(resources)
     const found = new Set(resources.flatMap((resource) => [...(this.#byResource.get(resource) ?? [])]))
@@ -127,13 +148,13 @@ export class LockTable {
     return held
   }
 
-  #add(held: Held): void {
+  #add(held: Held): LockReply {
     for (const resource of held.resources) {
       const holders = this.#byResource.get(resource)
       if (holders === undefined) this.#byResource.set(resource, new Set([held]))
       else holders.add(held)
     }
-    this.#extended(held)
+    return this.#extended(held)
   }
 
   /** Puts it last among those that expire. */
@@ -154,8 +175,14 @@ export class LockTable {
   }
 
   #expire(): void {
+    const now = this.#now()
+    if (now < this.#quietUntilMs) return
+    this.#quietUntilMs = now + this.#ttlMs
     for (const held of this.#byUid.values()) {
-      if (held.expiresAtMs > this.#now()) return
+      if (held.expiresAtMs > now) {
+        this.#quietUntilMs = held.expiresAtMs
+        return
+      }
       this.#remove(held)
     }
   }

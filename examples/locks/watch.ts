@@ -7,9 +7,10 @@ export class Watch {
   readonly #grants: Grants
   readonly #ending = new AbortController()
   readonly #given: AbortSignal | undefined
-  #lost: LockError | undefined
-  #refreshTimer: NodeJS.Timeout | undefined
+  readonly #refreshTimer: NodeJS.Timeout
   #endTimer: NodeJS.Timeout | undefined
+  #lost: LockError | undefined
+  #isStopped = false
 
   /** `given` aborts the work as well. */
   constructor(grants: Grants, given?: AbortSignal) {
@@ -17,8 +18,8 @@ export class Watch {
     this.#given = given
     if (given?.aborted === true) this.#onGiven()
     given?.addEventListener('abort', this.#onGiven)
-    this.#waitForEnd()
-    this.#refreshLater()
+    this.#refreshTimer = setInterval(() => grants.refresh().then(() => this.#look()), grants.refreshEveryMs)
+    this.#look()
   }
 
   /** Aborts when the lock is lost, or the work is given up. */
@@ -28,45 +29,29 @@ export class Watch {
 
   /** Why the lock was lost, if it was; also when the timer that tells of it has had no turn yet. */
   get lost(): LockError | undefined {
-    if (this.#lost === undefined && this.#grants.holdUntilMs <= performance.now()) this.#lose()
+    this.#look()
     return this.#lost
   }
 
   stop(): void {
-    clearTimeout(this.#refreshTimer)
+    this.#isStopped = true
+    clearInterval(this.#refreshTimer)
     clearTimeout(this.#endTimer)
-    this.#refreshTimer = undefined
     this.#given?.removeEventListener('abort', this.#onGiven)
   }
 
   readonly #onGiven = (): void => this.#ending.abort(this.#given?.reason)
 
-  #waitForEnd(): void {
+  #look(): void {
+    if (this.#isStopped || this.#lost !== undefined) return
+    clearTimeout(this.#endTimer)
     const leftMs = this.#grants.holdUntilMs - performance.now()
-    clearTimeout(this.#endTimer)
-    if (leftMs <= 0) this.#lose()
-    else this.#endTimer = setTimeout(() => this.#waitForEnd(), leftMs)
-  }
-
-  /** Thrice in the time of a grant: one refresh may fail, and there is time for another. */
-  #refreshLater(): void {
-    const timer = setTimeout(async () => {
-      await this.#grants.refresh()
-      // Stopped meanwhile, or lost.
-      if (this.#refreshTimer !== timer || this.#lost !== undefined) return
-      this.#waitForEnd()
-      this.#refreshLater()
-    }, this.#grants.ttlMs / 3)
-    this.#refreshTimer = timer
-  }
-
-  #lose(): void {
-    const { resources } = this.#grants.args
-    this.#lost = new LockError(
-      'ERR_LOCK_LOST',
-      `no quorum is sure to keep the lock on ${resources.join(', ')} any longer`
-    )
+    if (leftMs > 0) {
+      this.#endTimer = setTimeout(() => this.#look(), leftMs)
+      return
+    }
+    clearInterval(this.#refreshTimer)
+    this.#lost = new LockError('ERR_LOCK_LOST', 'no quorum is sure to keep the lock any longer')
     this.#ending.abort(this.#lost)
-    clearTimeout(this.#endTimer)
   }
 }

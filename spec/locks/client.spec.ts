@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type LockArgs, list, lock, refresh, rlock, runlock, unlock } from '../../examples/locks/definitions.ts'
 import { LockError } from '../../examples/locks/errors.ts'
 import { quorumOf } from '../../examples/locks/grants.ts'
-import { RemoteError, UnknownHostError } from '../../lib/index.ts'
+import { DisconnectedError, RemoteError, UnknownHostError } from '../../lib/index.ts'
 import { type LockCluster, lockCluster } from '../support/locks/cluster.ts'
 import { rejection } from '../support/servers.ts'
 import { until } from '../support/until.ts'
@@ -157,6 +157,22 @@ describe('a lock over several servers', () => {
     await nothingHeld(cluster)
   })
 
+  it('is given back when the network is there again, not only when its time is over', async () => {
+    await using cluster = await lockCluster(3, ttlMs)
+    await cluster.client(0).withLock(['a'], async () => {
+      await until(() => cluster.held() === 3, 'all servers have granted it')
+      cluster.cut()
+    })
+    await nothingHeld(cluster)
+    const failure = new Error('enough')
+    const cancel = new AbortController()
+    const asking = rejection(cluster.client(0).withLock(['a'], () => 'in', { signal: cancel.signal }))
+    cluster.cut()
+    cancel.abort(failure)
+    assert.equal(await asking, failure)
+    await nothingHeld(cluster)
+  })
+
   it('needs no more servers than a quorum', async () => {
     await using cluster = await lockCluster(5, ttlMs)
     await cluster.stop(3)
@@ -165,6 +181,7 @@ describe('a lock over several servers', () => {
     await cluster.stop(2)
     const error = await rejection(cluster.client(0).withLock(['a'], () => 'in', { timeout: 50 }))
     assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT')
+    assert.ok(error.cause instanceof DisconnectedError, 'it says what failed')
   })
 
   it('is kept for as long as the work takes', async () => {
@@ -218,9 +235,11 @@ describe('a lock over several servers', () => {
         for (const at of [0, 1, 2]) assert.equal(cluster.table(at).forceUnlock(['a']), 1)
         await aborted(signal)
         assert.equal(cluster.held(), 0)
+        throw new Error('what the work made of it')
       })
     )
     assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_LOST', String(error))
+    assert.ok(error.cause instanceof Error && error.cause.message === 'what the work made of it')
   })
 
   it('of an owner that died ends with its time', async () => {
@@ -246,7 +265,20 @@ describe('a lock over several servers', () => {
       assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_RESOURCES')
     }
     assert.equal(cluster.manager(0).stats().totals.framesOut, framesOut)
+  })
+
+  it('needs servers that can be counted', async () => {
+    await using cluster = await lockCluster(2, ttlMs)
+    const [first = ''] = cluster.hosts
     assert.throws(() => cluster.client(0, { servers: ['http://nobody.test'] }), UnknownHostError)
+    assert.throws(() => cluster.client(0, { servers: [first, first.toUpperCase()] }), /none twice/)
+    assert.throws(() => cluster.client(0, { servers: [] }), /at least one/)
+    for (const wrong of [0, -1, Number.NaN]) {
+      assert.throws(() => cluster.client(0, { requestTimeoutMs: wrong }), RangeError)
+      assert.ok(
+        (await rejection(cluster.client(0).withLock(['a'], () => 'in', { timeout: wrong }))) instanceof RangeError
+      )
+    }
   })
 })
 

@@ -101,6 +101,18 @@ describe('the lock table', () => {
     assert.equal(table.lock('read', args('1')).granted, true)
   })
 
+  it('can wait longer, for grants of a time before that lasted longer', () => {
+    const clock = { ms: 0 }
+    const table = new LockTable({ ttlMs, quietMs: 3 * ttlMs, now: () => clock.ms })
+    clock.ms += 3 * ttlMs - 1
+    assert.equal(table.lock('read', args('1')).granted, false)
+    clock.ms += 1
+    assert.equal(table.lock('read', args('1')).granted, true)
+    for (const wrong of [{ ttlMs: 0 }, { ttlMs: Infinity }, { ttlMs: Number.NaN }, { quietMs: -1 }, { maxLocks: 0 }]) {
+      assert.throws(() => new LockTable(wrong), RangeError)
+    }
+  })
+
   it('lists what it has, with who and where, and goes on when that changes meanwhile', () => {
     const { table, clock } = open()
     for (const uid of ['1', '2', '3']) table.lock('read', { ...args(uid), quorum: 2 })

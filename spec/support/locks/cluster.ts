@@ -2,7 +2,7 @@
 
 import { once } from 'node:events'
 import http from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { LockClient, type LockClientOptions } from '../../../examples/locks/client.ts'
 import { serveLocks } from '../../../examples/locks/server.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
@@ -17,6 +17,8 @@ export interface LockCluster extends AsyncDisposable {
   stop(at: number): Promise<void>
   /** A new process, as far as others can tell: another instance, and a table that knows nothing and waits its time. */
   restart(at: number): Promise<void>
+  /** Cuts all conns between them. */
+  cut(): void
   /** Locks at all servers that run. */
   held(): number
 }
@@ -29,6 +31,13 @@ interface Node {
 
 export async function lockCluster(size: number, ttlMs: number): Promise<LockCluster> {
   const servers = await Promise.all(Array.from({ length: size }, listen))
+  const sockets = new Set<Socket>()
+  for (const server of servers) {
+    server.on('connection', (socket) => {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+    })
+  }
   const hosts = servers.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
   const start = (at: number, table: LockTable): Node => {
     const manager = new Manager({
@@ -64,6 +73,9 @@ export async function lockCluster(size: number, ttlMs: number): Promise<LockClus
       nodes[at] = start(at, new LockTable({ ttlMs }))
       running.add(node(at))
       await connected()
+    },
+    cut() {
+      for (const socket of sockets) socket.destroy()
     },
     held: () => [...running].reduce((sum, { table }) => sum + table.size, 0),
     async [Symbol.asyncDispose]() {
