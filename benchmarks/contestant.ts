@@ -32,6 +32,8 @@ export interface ClientSide {
   serverStreams?(plans: readonly StreamPlan[], take: TakeMessage): Promise<void>
   /** The client sends what is planned while the conn takes it, and the server sends it back in order. */
   echoStreams?(plans: readonly StreamPlan[], take: TakeMessage): Promise<void>
+  /** Something of its own, which it checks itself. Rejects with `WrongAnswer`. */
+  operate?(): Promise<void>
   close(): Promise<void> | void
 }
 

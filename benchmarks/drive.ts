@@ -9,7 +9,7 @@ import { checkAnswer, checkStreams } from './checks.ts'
 import type { ClientSide, Contestant, StreamPlan } from './contestant.ts'
 import { probe } from './latency.ts'
 import { ringOf } from './messages.ts'
-import type { LatencyWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
+import type { LatencyWorkload, OperationWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
 
 export interface Driven {
   readonly operations: number
@@ -32,6 +32,7 @@ export async function drive(
 ): Promise<Driven> {
   if (workload.kind === 'request') return await driveRequests(client, workload, ms)
   if (workload.kind === 'latency') return await driveLatency(contestant, client, workload, ms)
+  if (workload.kind === 'operation') return await driveOperations(client, workload, ms)
   return { operations: await driveStreams(contestant, client, workload, ms) }
 }
 
@@ -54,6 +55,25 @@ async function driveRequests(client: ClientSide, workload: RequestWorkload, ms: 
   }, ms)
   await Promise.all(Array.from({ length: workload.callers }, call))
   return { operations }
+}
+
+async function driveOperations(client: ClientSide, { callers }: OperationWorkload, ms: number): Promise<Driven> {
+  if (client.operate === undefined) throw new Error('it has no operation')
+  const operate = client.operate.bind(client)
+  const latenciesMs: number[] = []
+  let isOver = false
+  const call = async (): Promise<void> => {
+    while (!isOver) {
+      const startMs = performance.now()
+      await operate()
+      latenciesMs.push(performance.now() - startMs)
+    }
+  }
+  setTimeout(() => {
+    isOver = true
+  }, ms)
+  await Promise.all(Array.from({ length: callers }, call))
+  return { operations: latenciesMs.length, latenciesMs }
 }
 
 async function driveLatency(

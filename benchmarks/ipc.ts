@@ -11,7 +11,7 @@ export interface ClientRound {
   readonly operations: number
   readonly elapsedMs: number
   readonly cpuUs: number
-  /** Of each request, from the moment it was due. Only with `latency`. */
+  /** With `latency`: of each request, from the moment it was due. With `operation`: of each, from when it began. */
   readonly latenciesMs?: readonly number[]
 }
 

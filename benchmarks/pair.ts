@@ -13,12 +13,16 @@ const roundGraceMs = 15_000
 
 const warmUps: readonly Workload[] = [
   { id: 'warm-up', title: '', kind: 'request', callers: 64, bytes: 512 },
-  { id: 'warm-up', title: '', kind: 'server-stream', streams: 64, bytes: 512 }
+  { id: 'warm-up', title: '', kind: 'server-stream', streams: 64, bytes: 512 },
+  { id: 'warm-up', title: '', kind: 'operation', callers: 64, bytes: 0 }
 ]
 const warmUpRounds = 3
 
 /** One round of a workload; the CPU time is that of both processes. */
-export type Round = ClientRound
+export interface Round extends ClientRound {
+  /** The part of it that is the server's. */
+  readonly serverCpuUs: number
+}
 
 export class Pair {
   readonly #server: Child
@@ -56,7 +60,8 @@ export class Pair {
   async measure(workload: Workload, ms: number): Promise<Round> {
     const before = await this.#serverCpuUs()
     const { round } = reply(await this.#client.ask({ workload, ms }, ms * 10 + roundGraceMs), 'round')
-    return { ...round, cpuUs: round.cpuUs + (await this.#serverCpuUs()) - before }
+    const serverCpuUs = (await this.#serverCpuUs()) - before
+    return { ...round, cpuUs: round.cpuUs + serverCpuUs, serverCpuUs }
   }
 
   async close(): Promise<void> {

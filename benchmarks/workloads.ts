@@ -1,11 +1,11 @@
 /** What is measured: the workloads by id, as plain data that goes to the client process. */
 
-export type Kind = 'request' | 'server-stream' | 'echo-stream' | 'latency'
+export type Kind = 'request' | 'server-stream' | 'echo-stream' | 'latency' | 'operation'
 
 interface Base {
   readonly id: string
   readonly title: string
-  /** Bytes of each payload or message. */
+  /** Bytes of each payload or message; 0 for operations, which make their own. */
   readonly bytes: number
   /** Belongs to the group `sizes`: how the cost of a request grows with its payload. */
   readonly isSize?: boolean
@@ -30,7 +30,14 @@ export interface LatencyWorkload extends Base {
   readonly everyMs: number
 }
 
-export type Workload = RequestWorkload | StreamWorkload | LatencyWorkload
+/** What the contestants do is their own; each time is taken. Not in the list below: `locks/` has such contestants. */
+export interface OperationWorkload extends Base {
+  readonly kind: 'operation'
+  /** Operations under way at any time. */
+  readonly callers: number
+}
+
+export type Workload = RequestWorkload | StreamWorkload | LatencyWorkload | OperationWorkload
 
 const kib = 1024
 const mib = 1024 * kib

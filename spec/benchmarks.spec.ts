@@ -241,7 +241,8 @@ describe('benchmarks: figures', () => {
   const round = (perMs: number, cpuUs = 1): Round => ({
     operations: perMs * 100,
     elapsedMs: 100,
-    cpuUs: perMs * 100 * cpuUs
+    cpuUs: perMs * 100 * cpuUs,
+    serverCpuUs: 0
   })
 
   it('are ratios to the floor of the same round, and their median', () => {

@@ -10,19 +10,12 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ManagerOptions } from 'it-grid'
 import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { dialingName } from '../dialing-name.ts'
 import { loadLibrary } from '../library.ts'
 import { ringOf } from '../messages.ts'
 
 const grid = await loadLibrary()
 const auth = grid.sharedSecret('a secret of the benchmarks')
-
-/** The manager that dials must be the client's, for it alone knows the address; try names until it is. */
-function clientName(server: string): string {
-  for (let port = 1; ; port++) {
-    const name = `http://client:${port}`
-    if (grid.dialerOf(name, server) === name) return name
-  }
-}
 
 function* messagesOf({ bytes, count, first }: StreamPlan): Generator<Uint8Array> {
   const ring = ringOf(bytes)
@@ -45,7 +38,7 @@ function make(outCapacity: number | undefined, options: Partial<ManagerOptions>)
     const http = createServer().listen(0, '127.0.0.1')
     await once(http, 'listening')
     const address = `http://127.0.0.1:${(http.address() as AddressInfo).port}`
-    const manager = new grid.Manager({ local: address, hosts: [clientName(address)], auth, ...options })
+    const manager = new grid.Manager({ local: address, hosts: [dialingName(address, grid.dialerOf)], auth, ...options })
     manager.handle('echo', (payload) => payload)
     manager.handle(push, async function* ({ bytes, count, first }) {
       const ring = ringOf(bytes)
@@ -65,7 +58,7 @@ function make(outCapacity: number | undefined, options: Partial<ManagerOptions>)
   }
 
   async function connect(address: string): Promise<ClientSide> {
-    const manager = new grid.Manager({ local: clientName(address), hosts: [address], auth, ...options })
+    const manager = new grid.Manager({ local: dialingName(address, grid.dialerOf), hosts: [address], auth, ...options })
     const peer = manager.connection(address)
     await peer.waitForConnect()
     return {

@@ -2,11 +2,11 @@
 
 import { libraryIn } from './library.ts'
 import { countPromises, measureBytes, measureTime, warmUp } from './measure.ts'
-import type { Run } from './piece.ts'
-import { pieces } from './pieces/index.ts'
+import type { Piece, Run } from './piece.ts'
 import type { Cost, Task } from './processes.ts'
 
 const task = JSON.parse(process.argv[2] ?? '') as Task
+const { pieces } = (await import(task.module)) as { readonly pieces: readonly Piece[] }
 
 async function prepared(name: string): Promise<Run> {
   const piece = pieces.find((candidate) => candidate.name === name)

@@ -35,6 +35,7 @@ export function libraryIn(folder: URL): Library {
 
 /** @throws {Error} when there is no built library */
 export function checkLibrary(folder: URL): void {
-  if (existsSync(new URL('index.js', folder))) return
+  // `tsx` runs the sources under the names of what is built of them.
+  if (['index.js', 'index.ts'].some((name) => existsSync(new URL(name, folder)))) return
   throw new Error(`no built library in ${folder.pathname}: npm run build makes the one of this repository`)
 }

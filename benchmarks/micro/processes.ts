@@ -13,6 +13,8 @@ export interface Cost extends Allocation {
 export interface Task {
   /** The URL of the folder of the library. */
   readonly library: string
+  /** The URL of the module that exports them as `pieces`. */
+  readonly module: string
   readonly pieces: readonly string[]
   readonly ruler: 'time' | 'cost'
   /** Operations before anything is measured; memory is measured over as many at most. */
@@ -26,18 +28,30 @@ const untilOptimised = 50_000
 /** Where nothing is optimised, a few show it all. */
 const unoptimised = 1_000
 
+/** Where pieces are, and how warm they are before they are measured. */
+export interface Suite {
+  /** Exports them as `pieces`. */
+  readonly module: URL
+  readonly warmUpOperations: number
+}
+
+const micro: Suite = { module: new URL('./pieces/index.ts', import.meta.url), warmUpOperations: untilOptimised }
+
 /** Nanoseconds of CPU per operation, measured for `ms`. */
 export async function timeOf(library: URL, piece: string, ms: number): Promise<number> {
-  const task: Task = { library: library.href, pieces: [piece], ruler: 'time', warmUpOperations: untilOptimised, ms }
-  const [time] = await run(task, [])
+  const [time] = await run({ ...taskOf(library, [piece], micro), ruler: 'time', ms }, [])
   return time as number
 }
 
 /** Bytes and promises per operation. */
 export async function costOf(library: URL, piece: string): Promise<Cost> {
-  const task: Task = { library: library.href, pieces: [piece], ruler: 'cost', warmUpOperations: untilOptimised, ms: 0 }
-  const [cost] = await run(task, allocationFlags)
+  const [cost] = await costsOf(library, [piece])
   return cost as Cost
+}
+
+/** The same of several, one after the other in one process. */
+export async function costsOf(library: URL, pieces: readonly string[], suite = micro): Promise<Cost[]> {
+  return (await run({ ...taskOf(library, pieces, suite), ruler: 'cost', ms: 0 }, allocationFlags)) as Cost[]
 }
 
 /**
@@ -45,8 +59,12 @@ export async function costOf(library: URL, piece: string): Promise<Cost> {
  * whatever the optimiser would spare of them, so that the same code gives the same numbers everywhere.
  */
 export async function plainCostsOf(library: URL, pieces: readonly string[]): Promise<Cost[]> {
-  const task: Task = { library: library.href, pieces, ruler: 'cost', warmUpOperations: unoptimised, ms: 0 }
-  return (await run(task, [...allocationFlags, '--no-opt'])) as Cost[]
+  const task = taskOf(library, pieces, { ...micro, warmUpOperations: unoptimised })
+  return (await run({ ...task, ruler: 'cost', ms: 0 }, [...allocationFlags, '--no-opt'])) as Cost[]
+}
+
+function taskOf(library: URL, pieces: readonly string[], { module, warmUpOperations }: Suite) {
+  return { library: library.href, module: module.href, pieces, warmUpOperations }
 }
 
 async function run(task: Task, flags: readonly string[]): Promise<unknown[]> {

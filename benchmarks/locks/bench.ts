@@ -1,0 +1,52 @@
+/** One whole run of the locks: compares, prints, writes its file, and says by which code the process should exit. */
+
+import { writeFileSync } from 'node:fs'
+import type { Output } from '../bench.ts'
+import { WrongAnswer } from '../checks.ts'
+import { describeMachine } from '../machine.ts'
+import { machine } from '../micro/machine.ts'
+import type { Entry } from '../roster.ts'
+import { compare, type Result, type Versions } from '../rounds.ts'
+import { lockWorkload } from './roster.ts'
+import { type LockRow, lockRows, lockTable } from './summary.ts'
+
+export interface LockBench {
+  readonly entries: readonly Entry[]
+  readonly rounds: number
+  readonly ms: number
+  readonly callers: number
+  /** File of the figures; none where it is empty. */
+  readonly out: string
+}
+
+export async function benchLocks(plan: LockBench, { print, progress }: Output): Promise<number> {
+  const { entries, rounds, ms, callers, out } = plan
+  const workload = lockWorkload(callers)
+  let result: Result | undefined
+  let versions: Versions
+  try {
+    versions = await compare({
+      ...{ workloads: [workload], entriesOf: () => entries, rounds, ms },
+      onProgress: ({ entry, round, turn, turns }) =>
+        progress(`${turn}/${turns}: ${round === 0 ? 'warm-up' : `round ${round}/${rounds}`}, ${entry.id}`),
+      onResult: (given) => {
+        result = given
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof WrongAnswer)) throw error
+    print(`A wrong answer, so nothing here counts: ${error.message}`)
+    return 1
+  }
+  const rows = lockRows((result as Result).outcomes)
+  print(`${workload.title}: ${rounds} interleaved rounds of ${ms} ms, medians\n\n${lockTable(rows)}\n\n${machine()}`)
+  if (out !== '') write(plan, versions, rows)
+  return rows.some(({ entry, figures }) => !entry.isRival && figures === undefined) ? 1 : 0
+}
+
+function write({ rounds, ms, callers, out }: LockBench, versions: Versions, rows: readonly LockRow[]): void {
+  const contestants = rows.map(({ entry: { id, label }, figures, reason }) =>
+    figures === undefined ? { id, label, cannotRun: reason } : { id, label, version: versions.get(id), ...figures }
+  )
+  writeFileSync(out, `${JSON.stringify({ machine: describeMachine(), rounds, ms, callers, contestants }, null, 2)}\n`)
+}

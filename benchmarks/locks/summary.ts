@@ -1,0 +1,85 @@
+/** What the rounds of a contestant come to, and all of them as a table. */
+
+import { type Cell, number, table } from '../micro/table.ts'
+import type { Round } from '../pair.ts'
+import type { Entry } from '../roster.ts'
+import type { Outcome } from '../rounds.ts'
+import { percentile, type Spread, spread } from '../summary.ts'
+
+export interface LockFigures {
+  readonly pairsPerSecond: Spread
+  /** Of a pair, rlock and runlock, in each round. */
+  readonly p50Us: Spread
+  readonly p99Us: Spread
+  /** CPU time per pair. */
+  readonly callerCpuUs: Spread
+  readonly serverCpuUs: Spread
+  /** By id of the rival: how many times as many pairs, in each round. */
+  readonly ratios: Readonly<Record<string, Spread>>
+}
+
+export interface LockRow {
+  readonly entry: Entry
+  readonly figures: LockFigures | undefined
+  /** Why there is no figure. */
+  readonly reason: string | undefined
+}
+
+type Outcomes = ReadonlyMap<Entry, Outcome>
+
+export function lockRows(outcomes: Outcomes): readonly LockRow[] {
+  return [...outcomes].map(([entry, outcome]) => {
+    if (outcome.state !== 'measured') return { entry, figures: undefined, reason: outcome.reason }
+    return { entry, figures: figuresOf(outcome.rounds, outcomes), reason: undefined }
+  })
+}
+
+function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
+  const of = (figure: (round: Round) => number): Spread => spread(rounds.map(figure))
+  const latencyUs = (part: number) => of(({ latenciesMs = [] }) => percentile(latenciesMs, part) * 1000)
+  const ratios = [...outcomes].flatMap(([rival, outcome]) => {
+    if (!rival.isRival || outcome.state !== 'measured') return []
+    const others = outcome.rounds
+    return [[rival.id, spread(rounds.map((round, i) => perSecond(round) / perSecond(others[i] as Round)))] as const]
+  })
+  return {
+    pairsPerSecond: of(perSecond),
+    p50Us: latencyUs(0.5),
+    p99Us: latencyUs(0.99),
+    callerCpuUs: of(({ cpuUs, serverCpuUs, operations }) => (cpuUs - serverCpuUs) / operations),
+    serverCpuUs: of(({ serverCpuUs, operations }) => serverCpuUs / operations),
+    ratios: Object.fromEntries(ratios)
+  }
+}
+
+function perSecond({ operations, elapsedMs }: Round): number {
+  return (operations / elapsedMs) * 1000
+}
+
+/** Medians of the rounds. A contestant that could not run says why. */
+export function lockTable(rows: readonly LockRow[]): string {
+  const rivals = rows.filter(({ entry, figures }) => entry.isRival && figures !== undefined).map(({ entry }) => entry)
+  const header = [
+    ...['locks', 'pairs/s', 'from - to', 'p50 us', 'p99 us', 'us of CPU: caller', 'server', 'both'],
+    ...rivals.map(({ id }) => `x ${id} (from - to)`)
+  ]
+  const cells = rows.map(({ entry, figures, reason }): Cell[] => {
+    if (figures === undefined) return [entry.label, `cannot run: ${reason}`, ...header.slice(2).map(() => '-')]
+    const { pairsPerSecond, p50Us, p99Us, callerCpuUs, serverCpuUs, ratios } = figures
+    return [
+      entry.label,
+      number(pairsPerSecond.median, 0),
+      `${number(pairsPerSecond.min, 0)} - ${number(pairsPerSecond.max, 0)}`,
+      ...[p50Us, p99Us].map(({ median }) => number(median, 0)),
+      ...[callerCpuUs.median, serverCpuUs.median, callerCpuUs.median + serverCpuUs.median].map((us) => number(us, 1)),
+      ...rivals.map(({ id }) => (id === entry.id ? '1' : ratioText(ratios[id])))
+    ]
+  })
+  return table(header, cells)
+}
+
+function ratioText(ratio: Spread | undefined): string {
+  if (ratio === undefined) return '-'
+  const { median, min, max } = ratio
+  return `${median.toFixed(2)} (${min.toFixed(2)} - ${max.toFixed(2)})`
+}
