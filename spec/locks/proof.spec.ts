@@ -17,6 +17,7 @@ import { seed } from '../support/random.ts'
 
 /** For a machine that does much else. */
 const timeout = 300_000
+const maxMs = 240_000
 
 describe('locks on a grid of processes', () => {
   let node: Compiled
@@ -28,7 +29,7 @@ describe('locks on a grid of processes', () => {
   it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, {
     timeout
   }, async (test) => {
-    const options = { script: node.script, servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, seed }
+    const options = { script: node.script, servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, maxMs, seed }
     const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks(options)
     const { violations, writes, reads, shared } = verdict
     test.diagnostic(
@@ -38,7 +39,7 @@ describe('locks on a grid of processes', () => {
     assert.deepEqual(wrong, [])
     assert.deepEqual(violations, [])
     assert.ok((outcomes.ok ?? 0) >= 2000)
-    // It was no quiet day, and no plain mutex.
+    // It was no quiet day, and no plain mutex. What rarer schedules do, `simulation.spec.ts` shows.
     assert.ok(Object.values(faults).reduce((sum, count) => sum + count, 0) >= 4, JSON.stringify(faults))
     assert.ok(writes > 400 && reads > 400 && shared > 20, `${writes}, ${reads}, ${shared}`)
   })
@@ -51,6 +52,7 @@ describe('locks on a grid of processes', () => {
       clients: 4,
       ttlMs: 1000,
       rounds: 200,
+      maxMs,
       seed,
       faults: false,
       askedBy

@@ -41,9 +41,9 @@ export type NodeReport =
   | { readonly kind: 'wrong'; readonly text: string }
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f']
+/** Of those who hold on for about as long as a grant lasts, so that it must be refreshed, or is lost. */
+const longNames = ['x', 'y']
 const writeShare = 0.4
-/** Rounds that hold on for longer than a grant lasts, so that they must be refreshed, or are lost. */
-const longShare = 0.003
 const reportMs = 50
 
 const init: NodeInit = JSON.parse(process.argv[2] ?? '')
@@ -72,11 +72,12 @@ grid.attach(server)
 server.listen(init.port, '127.0.0.1', () => report({ kind: 'listening' }))
 const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
 
-async function round(random: () => number): Promise<void> {
+async function round(random: () => number, isLong: boolean): Promise<void> {
   const id = ++rounds
-  const wanted = [...new Set([oneOf(random, names), ...(random() < 0.3 ? [oneOf(random, names)] : [])])]
+  const from = isLong ? longNames : names
+  const wanted = [...new Set([oneOf(random, from), ...(random() < 0.3 ? [oneOf(random, from)] : [])])]
   const kind = random() < writeShare ? 'write' : 'read'
-  const holdMs = random() < longShare ? init.ttlMs * (0.5 + random()) : random() * 4
+  const holdMs = isLong ? init.ttlMs * (0.5 + random()) : random() * 4
   const options = { timeout: 4 * init.ttlMs, source: `round ${id}` }
   const inside = async (signal: AbortSignal) => {
     log.write({ what: 'enter', process: self, id, kind, names: wanted })
@@ -93,11 +94,11 @@ async function round(random: () => number): Promise<void> {
   await (kind === 'write' ? client.withLock(wanted, inside, options) : client.withRLock(wanted, inside, options))
 }
 
-async function work(random: () => number): Promise<void> {
+async function work(random: () => number, isLong: boolean): Promise<void> {
   while (going) {
     let outcome = 'ok'
     try {
-      await round(random)
+      await round(random, isLong)
     } catch (error) {
       outcome = error instanceof LockError ? error.code : 'wrong'
       const isExpected = outcome === 'ERR_LOCK_TIMEOUT' || outcome === 'ERR_LOCK_LOST'
@@ -117,7 +118,7 @@ const telling = setInterval(tell, reportMs)
 let workers: Promise<unknown> = Promise.resolve()
 function go(): void {
   going = true
-  workers = Promise.all(Array.from({ length: init.clients }, (_, n) => work(randomFrom(init.seed + 7919 * n))))
+  workers = Promise.all(Array.from({ length: init.clients }, (_, n) => work(randomFrom(init.seed + 7919 * n), n === 0)))
 }
 
 /** Everybody is out, and no server holds a lock: those of the dead have ended too. */

@@ -28,6 +28,8 @@ export interface ProofOptions {
   /** Rounds that must have ended well. */
   readonly rounds: number
   readonly seed: number
+  /** Time for them, in ms. Default none. */
+  readonly maxMs?: number
   /** Default true. */
   readonly faults?: boolean
   /** Which servers the clients of server number `at` ask. Default all. */
@@ -75,13 +77,16 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
   try {
     await Promise.all(servers.map((server) => server.start()))
     const enough = new AbortController()
-    const disturbed =
-      options.faults === false
-        ? undefined
-        : disturb({ servers, net, random, faults, ttlMs: options.ttlMs }, enough.signal)
+    const disturbance = { servers, net, random, faults, ttlMs: options.ttlMs }
+    const disturbed = (options.faults === false ? Promise.resolve() : disturb(disturbance, enough.signal)).catch(
+      (error) => wrong.push(`the faults failed: ${error.stack}`)
+    )
     for (let told = 0; (outcomes.ok ?? 0) < options.rounds && wrong.length === 0; told++) {
       await delay(roundsMs)
       if (told % 100 === 99) options.progress?.(`${outcomes.ok ?? 0} rounds, ${JSON.stringify(faults)}`)
+      const tookMs = performance.now() - startedMs
+      if (tookMs > (options.maxMs ?? Infinity))
+        wrong.push(`only ${outcomes.ok ?? 0} rounds in ${Math.round(tookMs)} ms`)
     }
     enough.abort()
     await disturbed
