@@ -105,6 +105,17 @@ describe('the fault proxy', () => {
     assert.ok(listener.bytes.equals(sent))
   })
 
+  it('leaves no socket behind when it cuts what it is just ending', async (test) => {
+    const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
+    const before = sockets()
+    const { proxy, dialer, listener } = await proxied(test)
+    proxy.halfClose('toListener')
+    proxy.cut()
+    await until(() => dialer.closed && listener.ended, 'both are told')
+    listener.socket.destroy()
+    await until(() => sockets() === before, 'no socket is left')
+  })
+
   it('passes on a reset as a reset, and an end that nobody can be told of as a reset too', async (test) => {
     const { proxy, dialer, listener, dial } = await proxied(test)
     dialer.socket.resetAndDestroy()

@@ -286,7 +286,9 @@ class Flow {
 }
 
 function resetSocket(socket: net.Socket): void {
+  // libuv cannot reset what is being shut down (EINVAL); Node then leaks the socket, and spins when the process ends.
+  const isEnding = socket.writableEnded && !socket.writableFinished
   // Only TCP knows a reset.
-  if (socket.remotePort === undefined) socket.destroy()
+  if (socket.remotePort === undefined || isEnding) socket.destroy()
   else socket.resetAndDestroy()
 }
