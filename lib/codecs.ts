@@ -7,7 +7,7 @@
 import { type Codec, rawBytes } from './definition.ts'
 import { CodecError } from './errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
-import { type Schema, validated } from './schema.ts'
+import { type GivenSchema, validated } from './schema.ts'
 
 /**
  * Any plain value as msgpack; see `docs/protocol.md`, section "Values", for what it carries. With a `schema` it is
@@ -15,7 +15,7 @@ import { type Schema, validated } from './schema.ts'
  *
  * @throws {InvalidOptionError} when `schema` is none
  */
-export function msgpack<T>(schema?: Schema<T>): Codec<T> {
+export function msgpack<T>(...schema: GivenSchema<T>): Codec<T> {
   return validated(msgpackCodec as Codec<T>, schema)
 }
 
@@ -25,7 +25,7 @@ export function msgpack<T>(schema?: Schema<T>): Codec<T> {
  *
  * @throws {InvalidOptionError} when `schema` is none
  */
-export function bytes(schema?: Schema<Uint8Array>): Codec<Uint8Array> {
+export function bytes(...schema: GivenSchema<Uint8Array>): Codec<Uint8Array> {
   return validated(rawBytes, schema)
 }
 

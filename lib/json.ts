@@ -7,14 +7,14 @@
 import { Buffer } from 'node:buffer'
 import type { Codec } from './definition.ts'
 import { CodecError } from './errors.ts'
-import { type Schema, validated } from './schema.ts'
+import { type GivenSchema, validated } from './schema.ts'
 
 /**
  * JSON in UTF-8. What `JSON.stringify` leaves out or changes arrives so; with a `schema` it is checked when it arrives.
  *
  * @throws {InvalidOptionError} when `schema` is none
  */
-export function json<T>(schema?: Schema<T>): Codec<T> {
+export function json<T>(...schema: GivenSchema<T>): Codec<T> {
   return validated(jsonCodec as Codec<T>, schema)
 }
 

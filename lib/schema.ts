@@ -18,6 +18,9 @@ export interface Schema<T> {
   }
 }
 
+/** The last parameter of a codec, or nothing at all. */
+export type GivenSchema<T> = [] | [schema: Schema<T>]
+
 type SchemaResult<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
 
 interface SchemaIssue {
@@ -25,13 +28,14 @@ interface SchemaIssue {
 }
 
 /**
- * The same codec, and what it decodes fits `schema`; without one the codec itself. The text of an issue is left out of
- * the error: many libraries quote the value in it.
+ * The same codec, and what it decodes fits the schema; when none was given, the codec itself. The text of an issue is left
+ * out of the error: many libraries quote the value in it.
  *
- * @throws {InvalidOptionError} when `schema` is none
+ * @throws {InvalidOptionError} when something was given that is no schema, `undefined` too: nothing must go unchecked by mistake
  */
-export function validated<T>(codec: Codec<T>, schema: Schema<T> | undefined): Codec<T> {
-  if (schema === undefined) return codec
+export function validated<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> {
+  if (given.length === 0) return codec
+  const [schema] = given
   const standard = schema?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function') {
     throw new InvalidOptionError('schema must be a Standard Schema of version 1')

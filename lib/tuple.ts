@@ -9,7 +9,7 @@
 import type { Codec } from './definition.ts'
 import { CodecError, InvalidOptionError, ValidationError } from './errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
-import { type Schema, validated } from './schema.ts'
+import { type GivenSchema, type Schema, validated } from './schema.ts'
 
 /** One place of a struct: what stands on the wire for a value, and back. Made by `field` and `tuple()`. */
 export interface Field<T> {
@@ -130,8 +130,8 @@ function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
  * `__proto__`; when something is no field, or `schema` is none
  */
 export function tuple<const F extends Fields>(fields: F): Codec<Struct<F>> & Field<Struct<F>>
-export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>> | undefined): Codec<Struct<F>>
-export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<F>>): Codec<Struct<F>> {
+export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>>): Codec<Struct<F>>
+export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<Struct<F>>): Codec<Struct<F>> {
   const names = Object.keys(fields)
   const places = Object.values<AnyField>(fields)
   const wrong = names.find((name) => /^\d+$/.test(name) || name === '__proto__')
@@ -182,7 +182,8 @@ export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<
         if (thrown instanceof CodecError) throw thrown
         // The errors of getters can quote the value.
         if (!(thrown instanceof Misfit)) throw new CodecError('the value cannot be encoded: a property threw when read')
-        throw new CodecError(`the value cannot be encoded: it does not fit at "${thrown.path.join('.')}"`)
+        const where = thrown.path.length === 0 ? '' : ` at "${thrown.path.join('.')}"`
+        throw new CodecError(`the value cannot be encoded: it does not fit${where}`)
       }
     },
     decode(bytes) {
@@ -195,5 +196,5 @@ export function tuple<const F extends Fields>(fields: F, schema?: Schema<Struct<
     },
     readsInPlace: true
   }
-  return Object.freeze({ ...validated(codec, schema), ...(schema === undefined && { write, read }) })
+  return Object.freeze({ ...validated(codec, schema), ...(schema.length === 0 && { write, read }) })
 }

@@ -24,6 +24,8 @@ export interface SingleOptions<Req, Res> {
  * ```ts
  * const rlock = single<LockArgs, LockReply>('lock.rlock')
  * ```
+ *
+ * @throws {InvalidOptionError} when a codec is none
  */
 export function single<Req = void, Res = void>(
   id: string,
@@ -32,8 +34,8 @@ export function single<Req = void, Res = void>(
   return Object.freeze({
     kind: 'single',
     id,
-    request: options.request ?? msgpack<Req>(),
-    response: options.response ?? msgpack<Res>()
+    request: codecOf('request', options.request),
+    response: codecOf('response', options.response)
   })
 }
 
@@ -66,7 +68,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
  * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
  * ```
  *
- * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535
+ * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535, or a codec is none
  */
 export function streaming<Payload = void, Req = never, Res = never>(
   id: string,
@@ -78,12 +80,19 @@ export function streaming<Payload = void, Req = never, Res = never>(
   return Object.freeze({
     kind: 'streaming',
     id,
-    payload: given.payload ?? msgpack<Payload>(),
-    request: given.request ?? msgpack<Req>(),
-    response: given.response ?? msgpack<Res>(),
+    payload: codecOf('payload', given.payload),
+    request: codecOf('request', given.request),
+    response: codecOf('response', given.response),
     inCapacity: capacity('inCapacity', given.inCapacity),
     outCapacity: capacity('outCapacity', given.outCapacity)
   })
+}
+
+function codecOf<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
+  const isCodec = typeof codec?.encode === 'function' && typeof codec.decode === 'function'
+  // A schema may look like one, and makes no bytes.
+  if (isCodec && !('~standard' in codec)) return codec
+  throw new InvalidOptionError(`${name} must be a codec, such as bytes() or json(schema)`)
 }
 
 function capacity(name: string, value: number = defaultCapacity): number {

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { bytes, CodecError, msgpack, none } from '../lib/index.ts'
+import * as z from 'zod'
+import { bytes, CodecError, msgpack, none, single, streaming } from '../lib/index.ts'
 
 describe('the codecs', () => {
   it('none() is nothing in no bytes, and refuses anything in its place', () => {
@@ -18,6 +19,18 @@ describe('the codecs', () => {
     assert.equal(bytes().decode(payload), payload)
     for (const wrong of [null, 'text', [1], new ArrayBuffer(1)]) {
       assert.throws(() => bytes().encode(wrong as never), CodecError)
+    }
+  })
+
+  it('are checked when a definition is made', () => {
+    for (const wrong of [bytes, z.string(), null, 7, { encode: () => new Uint8Array(0) }]) {
+      const refused = (name: string) => ({
+        name: 'InvalidOptionError',
+        message: new RegExp(`^${name} must be a codec`)
+      })
+      assert.throws(() => single('a', { request: wrong as never }), refused('request'))
+      assert.throws(() => single('a', { response: wrong as never }), refused('response'))
+      assert.throws(() => streaming('a', { payload: wrong as never, inCapacity: 0 }), refused('payload'))
     }
   })
 

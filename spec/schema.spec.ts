@@ -16,7 +16,7 @@ const schemas: readonly (readonly [string, Schema<Account>])[] = [
   ['zod', z.object({ name: z.string().min(3), tags: z.array(z.string().max(5)) })],
   ['valibot', v.object({ name: v.pipe(v.string(), v.minLength(3)), tags: v.array(v.pipe(v.string(), v.maxLength(5))) })]
 ]
-const codecs: readonly (readonly [string, (schema?: Schema<Account>) => Codec<Account>])[] = [
+const codecs: readonly (readonly [string, (...schema: [] | [schema: Schema<Account>]) => Codec<Account>])[] = [
   ['msgpack', msgpack],
   ['json', json]
 ]
@@ -71,6 +71,8 @@ describe('a schema', () => {
     expectTypeOf<Infer<typeof fromValibot>>().toEqualTypeOf<{ n: number }>()
     const fromZod = json(z.object({ n: z.number() }))
     const fromValibot = msgpack(v.object({ n: v.number() }))
+    // @ts-expect-error a schema that may be missing would let everything through
+    assert.throws(() => json<{ n: number }>(undefined as Schema<{ n: number }> | undefined), /Standard Schema/)
     // @ts-expect-error it would make a string of what the sender knows as a number
     json<number>(z.number().transform(String))
   })
@@ -130,7 +132,7 @@ describe('a schema', () => {
   })
 
   it('that is none is refused when the codec is made', () => {
-    for (const wrong of [null, {}, { '~standard': { version: 2, validate: () => ({ value: 1 }) } }, 'zod']) {
+    for (const wrong of [undefined, null, {}, { '~standard': { version: 2, validate: () => ({ value: 1 }) } }, 'zod']) {
       assert.throws(() => json(wrong as never), { name: 'InvalidOptionError', message: /Standard Schema/ })
     }
   })

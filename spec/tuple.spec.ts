@@ -223,7 +223,8 @@ describe('tuple', () => {
   it('refuses what is no msgpack, or nothing at all, as every codec does', () => {
     assert.throws(() => lockArgs.decode(Uint8Array.of(0x94)), CodecError)
     assert.throws(() => lockArgs.decode(new Uint8Array(0)), CodecError)
-    assert.throws(() => lockArgs.encode(null as never), CodecError)
+    assert.throws(() => lockArgs.encode(null as never), { message: 'the value cannot be encoded: it does not fit' })
+    assert.throws(() => tuple({ x: field.any() }, undefined as never), { name: 'InvalidOptionError' })
     assert.throws(() => tuple({ x: field.any() }).encode({ x: () => 1 }), CodecError)
   })
 

@@ -60,7 +60,8 @@ export class LockClient {
   }
 
   /**
-   * Runs `fn` while nobody else has any of these resources. Returns what `fn` does; the lock is given back in any case.
+   * Runs `fn` while nobody else has any of these resources. Returns what `fn` does; the lock is given back in any case. Not
+   * re-entrant: `fn` that asks for one of them again waits for itself.
    *
    * @throws {LockError} `ERR_LOCK_TIMEOUT` when it was not to be had in time, with a failed request, if there was one, as
    * cause; `ERR_LOCK_LOST` when it was lost under `fn`, whatever `fn` made of it (what it threw is the cause);
