@@ -8,29 +8,17 @@
  */
 
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
 import { Pool } from 'undici'
 import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { keepAliveTimeout, listenHttp } from '../http-side.ts'
 import { writeAll } from '../push.ts'
 import { whole } from './body.ts'
 
 const connections = 64
-/** Between its turns a contestant idles for seconds; none of the others has to connect anew then. */
-const keepAliveTimeout = 600_000
 
-async function listen(): Promise<ServerSide> {
-  const server = createServer({ keepAliveTimeout }, respond).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    }
-  }
-}
+const listen = (): Promise<ServerSide> => listenHttp(respond)
 
 async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await whole(request)

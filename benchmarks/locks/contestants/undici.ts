@@ -6,19 +6,16 @@
  * and without pipelining, nothing was faster; few connections matter more on a busy machine, `dispatch` on a quiet one.
  */
 
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createRequire } from 'node:module'
-import type { AddressInfo } from 'node:net'
 import { type Dispatcher, Pool } from 'undici'
 import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
 import type { ClientSide, Contestant, ServerSide } from '../../contestant.ts'
 import { whole } from '../../contestants/body.ts'
+import { keepAliveTimeout, listenHttp } from '../../http-side.ts'
 import { lockClient } from '../lock-client.ts'
 import { openTable } from '../open-table.ts'
 
-/** Between its turns a contestant idles for seconds; none of the others has to connect anew then. */
-const keepAliveTimeout = 600_000
 const headers = { 'content-type': 'application/json' }
 
 async function listen(): Promise<ServerSide> {
@@ -37,15 +34,7 @@ async function listen(): Promise<ServerSide> {
       response.writeHead(409).end((error as Error).message)
     }
   }
-  const server = createServer({ keepAliveTimeout }, respond).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    }
-  }
+  return await listenHttp(respond)
 }
 
 /** Makes a call. Resolves with the body of a success, rejects with that of anything else. */
