@@ -92,10 +92,11 @@ export const field = Object.freeze({
 function optional<T>(of: Field<T>): Field<T | undefined>
 function optional<T>(of: Field<T>, fallback: T): Field<T>
 function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
+  // Its own for each value: what a handler gets is its to change. A clone of what cannot be changed is dear for nothing.
+  const absent = typeof fallback === 'object' ? () => structuredClone(fallback) : () => fallback
   return Object.freeze({
     write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
-    // Its own for each value: what a handler gets is its to change.
-    read: (item: unknown) => (item === undefined || item === null ? structuredClone(fallback) : of.read(item))
+    read: (item: unknown) => (item === undefined || item === null ? absent() : of.read(item))
   })
 }
 
