@@ -8,6 +8,7 @@ import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosedError, type Connection, connectWS, Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { excusedCode, mixedCalls, serveMixedCalls } from '../support/mixed-calls.ts'
+import { obey } from '../support/obey.ts'
 import { oneOf, randomFrom } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { openStreams, takeVitals, type Vitals } from '../support/vitals.ts'
@@ -127,21 +128,10 @@ async function rest(): Promise<void> {
   report({ kind: 'quiet', vitals: await takeVitals(manager), outcomes, slowestMs })
 }
 
-async function close(): Promise<void> {
+function onClose(): void {
   going = false
   closing = true
   clearInterval(ticks)
-  await manager.close({ timeout: 1000 })
-  server.close()
-  process.disconnect()
 }
 
-process.on('disconnect', () => {
-  // The driver is gone.
-  if (!closing) process.exit(1)
-})
-process.on('message', (word) => {
-  if (word === 'go') go()
-  else if (word === 'quiet') rest().catch((error) => wrong(`it does not come to rest: ${error.stack}`))
-  else close().catch((error) => wrong(`it does not close: ${error.stack}`))
-})
+obey({ manager, server, words: { go, quiet: rest }, onClose, onFailed: wrong })

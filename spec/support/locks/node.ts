@@ -12,6 +12,7 @@ import { LockError } from '../../../examples/locks/errors.ts'
 import { serveLocks } from '../../../examples/locks/server.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
 import { connectWS, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
+import { obey } from '../obey.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
 import { HolderLog } from './holders.ts'
@@ -52,7 +53,6 @@ const log = new HolderLog(init.log)
 const report = (message: NodeReport) => process.send?.(message)
 let outcomes: Record<string, number> = {}
 let going = false
-let closing = false
 let rounds = 0
 
 const server = createServer()
@@ -138,21 +138,8 @@ async function locksHeld(): Promise<number> {
   return held
 }
 
-async function close(): Promise<void> {
-  closing = true
-  clearInterval(telling)
-  await grid.close({ timeout: 1000 })
-  server.close()
-  process.disconnect()
-}
-
-process.on('disconnect', () => {
-  // The driver is gone.
-  if (!closing) process.exit(1)
-})
-process.on('message', (word) => {
-  const wrong = (error: Error) => report({ kind: 'wrong', text: `${word}: ${error.stack}` })
-  if (word === 'go') go()
-  else if (word === 'quiet') rest().catch(wrong)
-  else close().catch(wrong)
+obey({
+  ...{ manager: grid, server, words: { go, quiet: rest } },
+  onClose: () => clearInterval(telling),
+  onFailed: (text) => report({ kind: 'wrong', text })
 })
