@@ -22,35 +22,6 @@
  */
 
 export {
-  type Auth,
-  type AuthContext,
-  type Identity,
-  insecure,
-  type Secret,
-  type Secrets,
-  sharedSecret
-} from './auth.ts'
-export type { CallOptions } from './call-options.ts'
-export type { CallArguments, Callable } from './calls.ts'
-export { bytes, msgpack, none } from './codecs.ts'
-export type { Conn, ConnDialer, DialOptions } from './conn.ts'
-export type { Connection } from './connection.ts'
-export type { ConnectionEvents, ConnectionState, StateChange } from './connection-state.ts'
-export type {
-  Codec,
-  HandlerContext,
-  Metadata,
-  MetadataValue,
-  Remote,
-  Requests,
-  Responses,
-  SingleDefinition,
-  SingleHandler,
-  StreamingDefinition,
-  StreamingHandler
-} from './definition.ts'
-export { connectDuplex, type DuplexConnect, type DuplexConnOptions, duplexConn } from './duplex.ts'
-export {
   CancelledError,
   ClosedError,
   CodecError,
@@ -74,15 +45,8 @@ export {
   UnknownHandlerError,
   UnknownHostError,
   ValidationError
-} from './errors.ts'
-export type { GridStream, RequestSink, StreamEnd } from './grid-stream.ts'
-export { canonicalHost, dialerOf } from './hosts.ts'
-export { json } from './json.ts'
-export { type Logger, silentLogger } from './logger.ts'
-export { Manager } from './manager.ts'
-export type { CloseOptions, HandleOptions, ManagerOptions } from './manager-options.ts'
-export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './memory.ts'
-export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './mutual-tls.ts'
+} from './base/errors.ts'
+export { type Logger, silentLogger } from './base/logger.ts'
 export {
   defaultKeepAlive,
   defaultLimits,
@@ -90,10 +54,30 @@ export {
   type KeepAliveOptions,
   type Limits,
   type ReconnectOptions
-} from './options.ts'
-export type { Schema } from './schema.ts'
-export type { Producer } from './sink.ts'
-export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './stats.ts'
-export { type Field, field, type Infer, type Struct, tuple } from './tuple.ts'
-export { type SingleOptions, type StreamingOptions, single, streaming } from './typed.ts'
-export { connectWS, type WebSocketConnInit, type WebSocketOptions, webSocketConn } from './websocket.ts'
+} from './base/options.ts'
+export type { Identity, Remote } from './base/remote.ts'
+export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './base/stats.ts'
+export type { CallArguments, Callable } from './call/calls.ts'
+export type { GridStream, RequestSink, StreamEnd } from './call/grid-stream.ts'
+export type { CallOptions } from './call/options.ts'
+export { bytes, msgpack, none } from './codec/builtin.ts'
+export type { Codec } from './codec/codec.ts'
+export { json } from './codec/json.ts'
+export type { Metadata, MetadataValue } from './codec/metadata.ts'
+export type { Schema } from './codec/schema.ts'
+export { type Field, field, type Infer, type Struct, tuple } from './codec/tuple.ts'
+export type { Conn, ConnDialer, DialOptions } from './conn/conn.ts'
+export { connectDuplex, type DuplexConnect, type DuplexConnOptions, duplexConn } from './conn/duplex.ts'
+export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './conn/memory.ts'
+export { connectWS, type WebSocketConnInit, type WebSocketOptions, webSocketConn } from './conn/websocket.ts'
+export type { Connection } from './connection/connection.ts'
+export type { ConnectionEvents, ConnectionState, StateChange } from './connection/state.ts'
+export type { SingleDefinition, StreamingDefinition } from './handler/definition.ts'
+export { type SingleOptions, type StreamingOptions, single, streaming } from './handler/definition.ts'
+export type { HandlerContext, Requests, Responses, SingleHandler, StreamingHandler } from './handler/handler.ts'
+export { Manager } from './manager/manager.ts'
+export type { CloseOptions, HandleOptions, ManagerOptions } from './manager/options.ts'
+export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
+export { canonicalHost, dialerOf } from './peer/hosts.ts'
+export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'
+export type { Producer } from './stream/producer.ts'

@@ -5,10 +5,10 @@
  * pieces. With several, what V8 makes of one is not what it makes of it alone.
  */
 
-import { libraryIn } from '../micro/library.ts'
-import { measureTime, warmUp } from '../micro/measure.ts'
-import type { Run } from '../micro/piece.ts'
-import { serveCommands } from '../scale/commands.ts'
+import { serveCommands } from '../harness/commands.ts'
+import { libraryIn } from '../harness/library.ts'
+import { measureTime, warmUp } from '../harness/measure.ts'
+import type { Run } from '../harness/piece.ts'
 import { pieces } from './forms.ts'
 
 const [folder = '', warmUpOperations = '', ...names] = process.argv.slice(2)

@@ -1,7 +1,7 @@
 /** One way to write and read the arguments of a lock: that it brings them through, and what is measured of it. */
 
 import assert from 'node:assert/strict'
-import { keep, type Run } from '../micro/piece.ts'
+import { keep, type Run } from '../harness/piece.ts'
 import { type Grid, type LockArgs, measuredArgs, unusualArgs } from './args.ts'
 
 export interface Coding<Encoded extends string | Uint8Array> {

@@ -1,6 +1,6 @@
-/** All forms in the order of the tables, and as the pieces that `micro/processes.ts` measures. */
+/** All forms in the order of the tables, and as the pieces that `harness/processes.ts` measures. */
 
-import type { Piece } from '../micro/piece.ts'
+import type { Piece } from '../harness/piece.ts'
 import { type LockArgs, lockArgsOf } from './args.ts'
 import { type Coding, type Form, form } from './form.ts'
 import { decodeByEvents, decodeByForAwait, sharedDecoder } from './readline.ts'

@@ -1,7 +1,7 @@
 /** What was measured, as tables; and what the aims are, as facts of this run. Measures nothing. */
 
-import type { Allocation } from '../micro/measure.ts'
-import { type Cell, median, number, table } from '../micro/table.ts'
+import type { Allocation } from '../harness/measure.ts'
+import { type Cell, median, number, table } from '../harness/table.ts'
 import { callerCounts, type RoundTrip } from './round-trips.ts'
 
 /** One form read, or written. */

@@ -1,6 +1,6 @@
 /** What it costs to take a read lock at another server and to give it back: two calls, two processes. */
 
-import { CommandedProcess } from '../scale/commands.ts'
+import { CommandedProcess } from '../harness/commands.ts'
 import type { LockServerCommands } from './server.ts'
 
 /** Of one round trip, which is both calls. */

@@ -6,7 +6,7 @@
  * are replaced: what V8 makes of the code differs from process to process.
  */
 
-import { CommandedProcess } from '../scale/commands.ts'
+import { CommandedProcess } from '../harness/commands.ts'
 import type { CoderCommands } from './coder.ts'
 import { type RoundTrip, startServers } from './round-trips.ts'
 

@@ -9,8 +9,8 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Connection, Manager } from '../../lib/index.ts'
-import { libraryIn } from '../micro/library.ts'
-import { serveCommands } from '../scale/commands.ts'
+import { serveCommands } from '../harness/commands.ts'
+import { libraryIn } from '../harness/library.ts'
 import { type LockArgs, lockArgsOf, measuredArgs } from './args.ts'
 
 /** What round trips cost at one end. */

@@ -1,12 +1,11 @@
 /** One whole run of the locks: compares, prints, writes its file, and says by which code the process should exit. */
 
 import { writeFileSync } from 'node:fs'
-import type { Output } from '../bench.ts'
-import { WrongAnswer } from '../checks.ts'
-import { describeMachine } from '../machine.ts'
-import { machine } from '../micro/machine.ts'
-import type { Entry } from '../roster.ts'
-import { compare, type Result, type Versions } from '../rounds.ts'
+import type { Output } from '../compare/bench.ts'
+import { WrongAnswer } from '../compare/checks.ts'
+import type { Entry } from '../compare/roster.ts'
+import { compare, type Result, type Versions } from '../compare/rounds.ts'
+import { describeMachine, machine } from '../harness/machine.ts'
 import { lockWorkload } from './roster.ts'
 import { type LockRow, lockRows, lockTable } from './summary.ts'
 

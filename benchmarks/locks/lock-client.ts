@@ -6,8 +6,8 @@
 
 import { randomUUID } from 'node:crypto'
 import type { LockArgs, LockReply } from '../../examples/locks/definitions.ts'
-import { WrongAnswer } from '../checks.ts'
-import type { ClientSide } from '../contestant.ts'
+import { WrongAnswer } from '../compare/checks.ts'
+import type { ClientSide } from '../compare/contestant.ts'
 import { ttlMs } from './open-table.ts'
 
 /** The lock service as a client has it. */

@@ -1,7 +1,7 @@
 /** `npm run bench:locks`: one lock service over it-grid, gRPC and HTTP, taken from by many callers, in the same run. */
 
-import { countOf, optionsOf, selectionOf } from '../micro/arguments.ts'
-import { killAllAtEnd, output } from '../terminal.ts'
+import { killAllAtEnd, output } from '../compare/terminal.ts'
+import { countOf, optionsOf, selectionOf } from '../harness/arguments.ts'
 import { benchLocks } from './bench.ts'
 import { lockRoster } from './roster.ts'
 

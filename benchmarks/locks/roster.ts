@@ -1,8 +1,8 @@
 /** Who carries the locks, and what they all do: one workload of operations. */
 
 import { extname } from 'node:path'
-import { type Entry, roster } from '../roster.ts'
-import type { OperationWorkload } from '../workloads.ts'
+import { type Entry, roster } from '../compare/roster.ts'
+import type { OperationWorkload } from '../compare/workloads.ts'
 
 const lacking = 'here it carries locks only'
 /** What those who carry locks have no means for. */

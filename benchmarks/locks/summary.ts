@@ -1,10 +1,10 @@
 /** What the rounds of a contestant come to, and all of them as a table. */
 
-import { type Cell, number, table } from '../micro/table.ts'
-import type { Round } from '../pair.ts'
-import type { Entry } from '../roster.ts'
-import type { Outcome } from '../rounds.ts'
-import { percentile, type Spread, spread } from '../summary.ts'
+import type { Round } from '../compare/pair.ts'
+import type { Entry } from '../compare/roster.ts'
+import type { Outcome } from '../compare/rounds.ts'
+import { percentile, type Spread, spread } from '../compare/summary.ts'
+import { type Cell, number, table } from '../harness/table.ts'
 
 export interface LockFigures {
   readonly pairsPerSecond: Spread

@@ -7,12 +7,12 @@
  */
 
 import { pathToFileURL } from 'node:url'
-import { countOf, optionsOf, refuse, selectionOf } from './arguments.ts'
-import { builtLibrary, checkLibrary } from './library.ts'
-import { machine } from './machine.ts'
+import { countOf, optionsOf, refuse, selectionOf } from '../harness/arguments.ts'
+import { builtLibrary, checkLibrary } from '../harness/library.ts'
+import { machine } from '../harness/machine.ts'
+import { type Cost, costOf, timeOf } from '../harness/processes.ts'
+import { median, number, table } from '../harness/table.ts'
 import { pieces } from './pieces/index.ts'
-import { type Cost, costOf, timeOf } from './processes.ts'
-import { median, number, table } from './table.ts'
 
 const given = optionsOf({ only: '', rounds: '5', ms: '200', against: '' })
 const rounds = countOf('rounds', given.rounds)

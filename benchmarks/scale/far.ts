@@ -1,9 +1,9 @@
 /** The far end, a process of its own: listens on loopback, holds requests and streams, and tells what it holds. */
 
 import { createServer } from 'node:http'
-import { serveCommands } from './commands.ts'
+import { serveCommands } from '../harness/commands.ts'
+import { memoryNow } from '../harness/memory.ts'
 import { auth, countsOf, dialingName, echoes, grid, listen, logger, news, watch } from './grid.ts'
-import { memoryNow } from './memory.ts'
 
 const server = createServer()
 const address = await listen(server)

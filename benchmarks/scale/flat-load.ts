@@ -9,8 +9,8 @@ import { createServer } from 'node:http'
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { ConnDialer, Connection, Manager } from '../../lib/index.ts'
-import { measureBytes } from '../micro/measure.ts'
-import { serveCommands } from './commands.ts'
+import { serveCommands } from '../harness/commands.ts'
+import { measureBytes } from '../harness/measure.ts'
 import { auth, dialedName, echoes, grid, listen, logger } from './grid.ts'
 
 export interface Round {

@@ -4,13 +4,13 @@
  *
  * Each case is a process of its own, both ends in it, 64 callers with 512 B. CPU is the median, and the least, of rounds
  * that are interleaved between all cases, in three processes each; full GCs are collections of all garbage per round, and
- * explain most of what differs. Bytes are exact, see `micro/measure.ts`.
+ * explain most of what differs. Bytes are exact, see `harness/measure.ts`.
  */
 
-import { countOf, optionsOf } from '../micro/arguments.ts'
-import { allocationFlags } from '../micro/measure.ts'
-import { median, number, table } from '../micro/table.ts'
-import { CommandedProcess } from './commands.ts'
+import { countOf, optionsOf } from '../harness/arguments.ts'
+import { CommandedProcess } from '../harness/commands.ts'
+import { allocationFlags } from '../harness/measure.ts'
+import { median, number, table } from '../harness/table.ts'
 import type { FlatCommands, Round } from './flat-load.ts'
 
 const given = optionsOf({ rounds: '4', requests: '20000' })

@@ -6,11 +6,11 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../micro/arguments.ts'
-import { type Cell, number, table } from '../micro/table.ts'
+import { countOf, optionsOf } from '../harness/arguments.ts'
+import { held, type Memory, memoryNow, perThing } from '../harness/memory.ts'
+import { type Cell, number, table } from '../harness/table.ts'
 import { news, watch } from './grid.ts'
 import { Hub, type Role } from './hub.ts'
-import { held, type Memory, memoryNow, perThing } from './memory.ts'
 import {
   assertIdle,
   connectEnds,

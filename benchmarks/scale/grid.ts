@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Manager } from '../../lib/index.ts'
-import { refuse } from '../micro/arguments.ts'
-import { builtLibrary, checkLibrary, libraryIn } from '../micro/library.ts'
+import { refuse } from '../harness/arguments.ts'
+import { builtLibrary, checkLibrary, libraryIn } from '../harness/library.ts'
 
 try {
   checkLibrary(builtLibrary)

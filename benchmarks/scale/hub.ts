@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http'
 import type { ConnDialer, Manager } from '../../lib/index.ts'
-import { CommandedProcess } from './commands.ts'
+import { CommandedProcess } from '../harness/commands.ts'
 import { auth, grid, listen, logger } from './grid.ts'
 import type { LeafCommands } from './leaves.ts'
 

@@ -2,9 +2,9 @@
 
 import { createServer } from 'node:http'
 import type { ConnDialer, Manager } from '../../lib/index.ts'
-import { serveCommands } from './commands.ts'
+import { serveCommands } from '../harness/commands.ts'
+import { memoryNow } from '../harness/memory.ts'
 import { auth, dialedName, dialingName, grid, listen, logger } from './grid.ts'
-import { memoryNow } from './memory.ts'
 
 const managers: Manager[] = []
 

@@ -2,8 +2,8 @@
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { optionsOf, selectionOf } from '../micro/arguments.ts'
-import { machine } from '../micro/machine.ts'
+import { optionsOf, selectionOf } from '../harness/arguments.ts'
+import { machine } from '../harness/machine.ts'
 
 const scripts = ['open-streams', 'pending-requests', 'footprint', 'mesh', 'flatness']
 

@@ -7,10 +7,10 @@
 import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../micro/arguments.ts'
-import { number, table } from '../micro/table.ts'
+import { countOf, optionsOf } from '../harness/arguments.ts'
+import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
+import { number, table } from '../harness/table.ts'
 import { auth, countsOf, grid, isIdle, listen, logger } from './grid.ts'
-import { held, memoryNow, mib, perThing } from './memory.ts'
 
 const size = countOf('managers', optionsOf({ managers: '32' }).managers)
 const pairs = (size * (size - 1)) / 2

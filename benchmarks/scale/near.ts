@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, GridStream, Manager } from '../../lib/index.ts'
-import { CommandedProcess } from './commands.ts'
+import { CommandedProcess } from '../harness/commands.ts'
 import type { FarCommands } from './far.ts'
 import { auth, countsOf, dialingName, echoes, grid, isIdle, logger, type news } from './grid.ts'
 

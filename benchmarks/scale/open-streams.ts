@@ -4,10 +4,10 @@
  * The two ends are two processes. When all have ended nothing may be left at either.
  */
 
-import { countOf, optionsOf } from '../micro/arguments.ts'
-import { number, table } from '../micro/table.ts'
+import { countOf, optionsOf } from '../harness/arguments.ts'
+import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
+import { number, table } from '../harness/table.ts'
 import { countsOf } from './grid.ts'
-import { held, memoryNow, mib, perThing } from './memory.ts'
 import { assertIdle, connectEnds, endEchoes, openEchoes } from './near.ts'
 
 const count = countOf('streams', optionsOf({ streams: '10000' }).streams)

@@ -4,9 +4,9 @@
  * That is as many as the default limits of the far end allow. The two ends are two processes.
  */
 
-import { countOf, optionsOf } from '../micro/arguments.ts'
-import { number, table } from '../micro/table.ts'
-import { held, memoryNow, mib, perThing } from './memory.ts'
+import { countOf, optionsOf } from '../harness/arguments.ts'
+import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
+import { number, table } from '../harness/table.ts'
 import { assertIdle, connectEnds, holdRequests, releaseRequests } from './near.ts'
 
 const count = countOf('requests', optionsOf({ requests: '100000' }).requests)

@@ -3,7 +3,7 @@
  */
 
 import { describe, it } from 'node:test'
-import { FrameType } from '../../lib/frame.ts'
+import { FrameType } from '../../lib/wire/frame.ts'
 import { RawDialer } from '../support/raw-dialer.ts'
 import { namesInOrder, Servers } from '../support/servers.ts'
 import { until } from '../support/until.ts'

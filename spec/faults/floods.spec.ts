@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/frame.ts'
 import { bytes, single, streaming } from '../../lib/index.ts'
+import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rawSingle, rawStream } from '../support/raw-peer.ts'
 import type { WebSocketWire } from '../support/raw-wire.ts'
 import { rejection } from '../support/servers.ts'

@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CloseCode, Flag, type Frame, FrameType, HandlerKind } from '../../lib/frame.ts'
+import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { single } from '../../lib/index.ts'
-import { encodeMsgpack } from '../../lib/msgpack.ts'
+import { CloseCode, Flag, type Frame, FrameType, HandlerKind } from '../../lib/wire/frame.ts'
 import { naiveBatch, naiveCrc32, naiveEncode } from '../support/naive-codec.ts'
 import { randomFrom, seed, wholeBelow } from '../support/random.ts'
 import { rawSingle } from '../support/raw-peer.ts'

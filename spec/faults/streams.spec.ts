@@ -5,9 +5,9 @@
 
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { Flag, type Frame, FrameType, ResetCode } from '../../lib/frame.ts'
+import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, streaming } from '../../lib/index.ts'
-import { encodeMsgpack } from '../../lib/msgpack.ts'
+import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rejection } from '../support/servers.ts'
 import { at, credit, data, open, ping, reset, type Siege, siegeItOver, siegeKinds } from '../support/siege.ts'
 import { until } from '../support/until.ts'

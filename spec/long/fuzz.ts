@@ -1,5 +1,5 @@
 /**
- * The fuzzers of `spec/fuzz.spec.ts`, with as many inputs as one has time for.
+ * The fuzzers of `spec/random/fuzz.spec.ts`, with as many inputs as one has time for.
  *
  *     node --import tsx spec/long/fuzz.ts --inputs 10000000 --seed 1 --only frames,msgpack,hello
  *
@@ -7,7 +7,7 @@
  */
 
 import { Worker } from 'node:worker_threads'
-import { countOf, optionsOf, selectionOf } from '../../benchmarks/micro/arguments.ts'
+import { countOf, optionsOf, selectionOf } from '../../benchmarks/harness/arguments.ts'
 import { type FuzzReport, fuzz, outcomeTable } from '../support/fuzz.ts'
 import { type FuzzerName, fuzzers, shares } from '../support/fuzzers.ts'
 

@@ -5,7 +5,7 @@
  *     node --import tsx spec/long/locks.ts --rounds 100000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
+import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { compiled } from '../support/compiled.ts'
 import { lockNode, proveLocks } from '../support/locks/proof.ts'
 

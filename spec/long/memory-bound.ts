@@ -4,7 +4,7 @@
  *     node --import tsx spec/long/memory-bound.ts --peers 200 --processes 4 --seconds 10
  */
 
-import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
+import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { tinyLimits } from '../support/memory/bound.ts'
 import { crowd, crowdTable } from '../support/memory/crowd.ts'
 

@@ -5,7 +5,7 @@
  *     node --import tsx spec/long/model.ts --schedules 100000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
+import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { runSchedule } from '../support/model/driver.ts'
 import { newSum } from '../support/model/sum.ts'
 

@@ -5,8 +5,8 @@
  *     node --import tsx spec/long/restarts.ts --restarts 1000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
-import { number, table } from '../../benchmarks/micro/table.ts'
+import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { number, table } from '../../benchmarks/harness/table.ts'
 import { compiled } from '../support/compiled.ts'
 import { type RestartLoopFacts, restartLoop, restartServer } from '../support/restart-loop.ts'
 import { handlesText, leaks, megabytes } from '../support/vitals.ts'

@@ -9,8 +9,8 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../../benchmarks/micro/arguments.ts'
-import { number, table } from '../../benchmarks/micro/table.ts'
+import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { number, table } from '../../benchmarks/harness/table.ts'
 import { freePort } from '../support/free-port.ts'
 import { directions, makeNet } from '../support/proxied-net.ts'
 import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'

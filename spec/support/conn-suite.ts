@@ -1,10 +1,10 @@
 /**
- * What every conn must do, whatever carries it: the contract of `lib/conn.ts`, run per implementation.
+ * What every conn must do, whatever carries it: the contract of `lib/conn/conn.ts`, run per implementation.
  */
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { Conn } from '../../lib/conn.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
 import { settled, until } from './until.ts'
 
 export interface ConnPair {

@@ -6,6 +6,7 @@
  */
 
 import { once } from 'node:events'
+import { fragmentBytes } from '../../lib/base/options.ts'
 import {
   ClosedError,
   type Connection,
@@ -18,7 +19,6 @@ import {
   single,
   streaming
 } from '../../lib/index.ts'
-import { fragmentBytes } from '../../lib/options.ts'
 import { Gate } from './gate.ts'
 import { until } from './until.ts'
 

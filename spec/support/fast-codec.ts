@@ -4,9 +4,9 @@
  * For specs only; lib/ itself never makes an object per frame.
  */
 
-import { type Frame, FrameType } from '../../lib/frame.ts'
-import { FrameReader } from '../../lib/frame-reader.ts'
-import { FrameWriter } from '../../lib/frame-writer.ts'
+import { type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { FrameReader } from '../../lib/wire/frame-reader.ts'
+import { FrameWriter } from '../../lib/wire/frame-writer.ts'
 
 export function writeFrame(writer: FrameWriter, frame: Frame): void {
   switch (frame.type) {

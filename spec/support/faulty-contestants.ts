@@ -1,7 +1,7 @@
 /** Contestants for the spec of the benchmarks that do something wrong. They answer within their client, over no conn. */
 
-import type { Contestant, StreamPlan, TakeMessage } from '../../benchmarks/contestant.ts'
-import { ringOf } from '../../benchmarks/messages.ts'
+import type { Contestant, StreamPlan, TakeMessage } from '../../benchmarks/compare/contestant.ts'
+import { ringOf } from '../../benchmarks/compare/messages.ts'
 
 const listen = async () => ({ address: 'nowhere', close() {} })
 

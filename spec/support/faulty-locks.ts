@@ -1,6 +1,6 @@
 /** Contestants for the spec of the benchmark of locks: servers over a real grid whose tables do something wrong. */
 
-import type { Contestant } from '../../benchmarks/contestant.ts'
+import type { Contestant } from '../../benchmarks/compare/contestant.ts'
 import { lockGrid } from '../../benchmarks/locks/contestants/it-grid.ts'
 import { openTable, ttlMs } from '../../benchmarks/locks/open-table.ts'
 import { LockTable } from '../../examples/locks/table.ts'

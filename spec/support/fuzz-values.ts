@@ -6,11 +6,11 @@
  */
 
 import assert from 'node:assert/strict'
-import { CallContext } from '../../lib/context.ts'
-import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../lib/errors.ts'
-import { readAccept, readChallenge, readHello, readProof, readReject } from '../../lib/hello.ts'
-import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../lib/msgpack.ts'
-import { decodeRemoteError, encodeRemoteError } from '../../lib/remote-error.ts'
+import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../lib/base/errors.ts'
+import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../lib/codec/msgpack.ts'
+import { decodeRemoteError, encodeRemoteError } from '../../lib/codec/remote-error.ts'
+import { CallContext } from '../../lib/handler/context.ts'
+import { readAccept, readChallenge, readHello, readProof, readReject } from '../../lib/peer/hello.ts'
 import type { Fuzzer, Round } from './fuzz.ts'
 import { exchange } from './handshake-pair.ts'
 import { mutateBytes, randomBytes } from './mutate.ts'

@@ -4,7 +4,7 @@
  * Counts what became of the inputs, and measures what the process holds after the first tenth and at the end.
  */
 
-import { memoryNow } from '../../benchmarks/scale/memory.ts'
+import { memoryNow } from '../../benchmarks/harness/memory.ts'
 import { randomFrom } from './random.ts'
 
 /** What one round may do, and where it says what it does. */

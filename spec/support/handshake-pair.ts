@@ -5,19 +5,19 @@
  */
 
 import assert from 'node:assert/strict'
-import { sharedSecret } from '../../lib/auth.ts'
-import type { Conn } from '../../lib/conn.ts'
+import { defaultLimits } from '../../lib/base/options.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
+import { sharedSecret } from '../../lib/peer/auth.ts'
 import {
   dialHandshake,
   type HandshakeInit,
-  type HandshakeIO,
   type HandshakeResult,
   listenHandshake,
   newInstance,
   type Refusal
-} from '../../lib/handshake.ts'
-import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack.ts'
-import { defaultLimits } from '../../lib/options.ts'
+} from '../../lib/peer/handshake.ts'
+import type { HandshakeIO } from '../../lib/wire/open-conn.ts'
 
 export const dialer = 'https://a:9000'
 export const listener = 'https://b:9000'

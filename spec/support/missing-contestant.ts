@@ -1,6 +1,6 @@
 /** A contestant whose package is not installed. */
 
-import type { Contestant } from '../../benchmarks/contestant.ts'
+import type { Contestant } from '../../benchmarks/compare/contestant.ts'
 
 const packageName: string = 'a-package-that-is-not-installed'
 await import(packageName)

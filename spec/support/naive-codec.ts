@@ -5,7 +5,7 @@
  * plain objects and does not name what is wrong with bad bytes: it only refuses them.
  */
 
-import type { Frame, HandlerEntry } from '../../lib/frame.ts'
+import type { Frame, HandlerEntry } from '../../lib/wire/frame.ts'
 
 export class NaiveError extends Error {}
 

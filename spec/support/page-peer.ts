@@ -10,7 +10,7 @@ import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { pack, unpack } from 'msgpackr'
-import type { Frame } from '../../lib/frame.ts'
+import type { Frame } from '../../lib/wire/frame.ts'
 import { naiveBatch, naiveDecode } from './naive-codec.ts'
 
 const limits = {

@@ -1,6 +1,6 @@
 /** Random frames that the page allows, with numbers that like the edges. */
 
-import type { Frame, HandlerEntry } from '../../lib/frame.ts'
+import type { Frame, HandlerEntry } from '../../lib/wire/frame.ts'
 import { oneOf, wholeBelow } from './random.ts'
 
 type Random = () => number

@@ -4,9 +4,16 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import type { Conn } from '../../lib/conn.ts'
-import { announcedLimits, encodeHello, helloKinds, readChallenge, readReject, transcriptOf } from '../../lib/hello.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
 import { type Auth, defaultLimits } from '../../lib/index.ts'
+import {
+  announcedLimits,
+  encodeHello,
+  helloKinds,
+  readChallenge,
+  readReject,
+  transcriptOf
+} from '../../lib/peer/hello.ts'
 import { RawFrames } from './raw-frames.ts'
 import { connWire, type RawWire, WebSocketWire } from './raw-wire.ts'
 import { secret } from './servers.ts'

@@ -4,7 +4,7 @@
  * Made by the naive codec, so that nothing of `lib/` decides what can be said. It answers nothing by itself.
  */
 
-import { type Frame, FrameType } from '../../lib/frame.ts'
+import { type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { naiveBatch, naiveDecode } from './naive-codec.ts'
 import type { RawWire } from './raw-wire.ts'
 import { until } from './until.ts'

@@ -5,13 +5,13 @@
  * and keeps every frame that it was sent. For one that meets a whole manager, over memory or a WebSocket, see `siege.ts`.
  */
 
-import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../lib/frame.ts'
-import { LocalHandlers } from '../../lib/handlers.ts'
-import { type MemoryLink, memoryPair } from '../../lib/memory.ts'
-import { OpenConn } from '../../lib/open-conn.ts'
-import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../lib/options.ts'
-import { Session } from '../../lib/session.ts'
-import type { SessionEnd } from '../../lib/session-end.ts'
+import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../lib/base/options.ts'
+import { type MemoryLink, memoryPair } from '../../lib/conn/memory.ts'
+import { LocalHandlers } from '../../lib/handler/table.ts'
+import type { SessionEnd } from '../../lib/session/end.ts'
+import { Session } from '../../lib/session/session.ts'
+import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../lib/wire/frame.ts'
+import { OpenConn } from '../../lib/wire/open-conn.ts'
 import { RawFrames } from './raw-frames.ts'
 import { connWire } from './raw-wire.ts'
 import { until } from './until.ts'

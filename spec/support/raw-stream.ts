@@ -4,11 +4,13 @@
  */
 
 import assert from 'node:assert/strict'
-import { rawBytes, rawSingle, rawStreaming, type StreamingHandler } from '../../lib/definition.ts'
-import { Flag, type Frame, FrameType } from '../../lib/frame.ts'
-import { GridStream } from '../../lib/grid-stream.ts'
-import { entryOf, type RemoteHandler } from '../../lib/handlers.ts'
-import { fragmentBytes, type Limits } from '../../lib/options.ts'
+import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
+import { GridStream } from '../../lib/call/grid-stream.ts'
+import { rawBytes } from '../../lib/codec/codec.ts'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import type { StreamingHandler } from '../../lib/handler/handler.ts'
+import { entryOf, type RemoteHandler } from '../../lib/handler/table.ts'
+import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { RawPeer, type RawPeerOptions } from './raw-peer.ts'
 import { settled } from './until.ts'
 

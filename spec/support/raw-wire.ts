@@ -5,9 +5,9 @@
  */
 
 import { WebSocket } from 'ws'
-import type { Conn } from '../../lib/conn.ts'
-import { OpenConn } from '../../lib/open-conn.ts'
-import { subprotocol } from '../../lib/options.ts'
+import { subprotocol } from '../../lib/base/options.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
+import { OpenConn } from '../../lib/wire/open-conn.ts'
 
 export interface RawWire {
   /** The other end has closed, or the conn is lost. */

@@ -5,7 +5,6 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { encodeHello, helloKinds } from '../../lib/hello.ts'
 import {
   bytes,
   type Connection,
@@ -16,6 +15,7 @@ import {
   silentLogger,
   streaming
 } from '../../lib/index.ts'
+import { encodeHello, helloKinds } from '../../lib/peer/hello.ts'
 import { namesInOrder, rejection } from './servers.ts'
 import { until } from './until.ts'
 

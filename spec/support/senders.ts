@@ -1,10 +1,10 @@
 /** Senders for an outbox, and what of them is in a batch. */
 
 import assert from 'node:assert/strict'
-import { FrameType } from '../../lib/frame.ts'
-import type { FrameWriter } from '../../lib/frame-writer.ts'
-import { batchBytes } from '../../lib/options.ts'
-import type { Outbox, Sender } from '../../lib/outbox.ts'
+import { batchBytes } from '../../lib/base/options.ts'
+import { FrameType } from '../../lib/wire/frame.ts'
+import type { FrameWriter } from '../../lib/wire/frame-writer.ts'
+import type { Outbox, Sender } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from './naive-codec.ts'
 
 /** Writes `count` frames of data of `size` bytes (two fill a batch) on its stream, one for each turn. */

@@ -8,8 +8,8 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { it } from 'node:test'
-import type { HandlerContext } from '../../lib/definition.ts'
-import { CloseCode, Flag, type Frame, FrameType, type HandlerEntry } from '../../lib/frame.ts'
+import { connectWS } from '../../lib/conn/websocket.ts'
+import type { HandlerContext } from '../../lib/handler/handler.ts'
 import {
   bytes,
   type Connection,
@@ -20,7 +20,7 @@ import {
   memoryPair,
   streaming
 } from '../../lib/index.ts'
-import { connectWS } from '../../lib/websocket.ts'
+import { CloseCode, Flag, type Frame, FrameType, type HandlerEntry } from '../../lib/wire/frame.ts'
 import { assertIdle, closeManagers } from './nothing-left.ts'
 import { RawDialer } from './raw-dialer.ts'
 import type { RawFrames } from './raw-frames.ts'

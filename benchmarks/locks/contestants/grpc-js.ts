@@ -19,7 +19,7 @@ import {
 } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
-import type { ClientSide, Contestant, ServerSide } from '../../contestant.ts'
+import type { ClientSide, Contestant, ServerSide } from '../../compare/contestant.ts'
 import { lockClient } from '../lock-client.ts'
 import { openTable } from '../open-table.ts'
 

@@ -7,8 +7,8 @@ import { type LockArgs, rlock, runlock } from '../../../examples/locks/definitio
 import { serveLocks } from '../../../examples/locks/server.ts'
 import type { LockTable } from '../../../examples/locks/table.ts'
 import { dialerOf, Manager, sharedSecret } from '../../../lib/index.ts'
-import type { ClientSide, Contestant, ServerSide } from '../../contestant.ts'
-import { dialingName } from '../../dialing-name.ts'
+import type { ClientSide, Contestant, ServerSide } from '../../compare/contestant.ts'
+import { dialingName } from '../../compare/dialing-name.ts'
 import { lockClient } from '../lock-client.ts'
 import { openTable } from '../open-table.ts'
 

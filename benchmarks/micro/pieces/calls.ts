@@ -1,8 +1,8 @@
 /** Whole calls between two managers over an in-memory conn: both ends, everything but the socket. */
 
 import type { Connection, GridStream, Manager, ManagerOptions, StreamingDefinition } from '../../../lib/index.ts'
-import type { Library } from '../library.ts'
-import type { Piece, Run } from '../piece.ts'
+import type { Library } from '../../harness/library.ts'
+import type { Piece, Run } from '../../harness/piece.ts'
 import { struct } from './codecs.ts'
 
 const payload = new Uint8Array(512).fill(7)

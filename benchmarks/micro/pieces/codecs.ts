@@ -1,7 +1,7 @@
 /** Values to bytes and back: msgpack with our checks, beside msgpackr without them. */
 
 import { Packr, Unpackr } from 'msgpackr'
-import { keep, type Piece } from '../piece.ts'
+import { keep, type Piece } from '../../harness/piece.ts'
 
 /** Such as a small call carries: 74 bytes in msgpack. */
 export const struct = {
@@ -19,7 +19,7 @@ export const codecs: readonly Piece[] = [
     name: 'msgpack-encode',
     operation: 'encode a struct of five properties',
     async prepare(library) {
-      const { encodeMsgpack } = await library('msgpack')
+      const { encodeMsgpack } = await library('codec/msgpack')
       return (count) => {
         for (let i = 0; i < count; i++) keep(encodeMsgpack(struct))
       }
@@ -39,7 +39,7 @@ export const codecs: readonly Piece[] = [
     name: 'msgpack-decode',
     operation: 'decode it',
     async prepare(library) {
-      const { decodeMsgpack, encodeMsgpack } = await library('msgpack')
+      const { decodeMsgpack, encodeMsgpack } = await library('codec/msgpack')
       const encoded = encodeMsgpack(struct)
       return (count) => {
         for (let i = 0; i < count; i++) keep(decodeMsgpack(encoded))

@@ -1,8 +1,8 @@
 /** Frames to bytes and back. A batch of 64 KiB is filled and taken, or walked through, over and over. */
 
-import type { FrameWriter } from '../../../lib/frame-writer.ts'
-import type { Library } from '../library.ts'
-import { keep, type Piece } from '../piece.ts'
+import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
+import type { Library } from '../../harness/library.ts'
+import { keep, type Piece } from '../../harness/piece.ts'
 
 const batchBytes = 64 * 1024
 /** Ids of a session that has lived for a while take three bytes. */
@@ -29,7 +29,7 @@ const kinds: readonly { readonly name: string; readonly frame: string; readonly 
 ]
 
 async function encoder(library: Library, write: Write): Promise<(count: number) => void> {
-  const { FrameWriter } = await library('frame-writer')
+  const { FrameWriter } = await library('wire/frame-writer')
   const writer = new FrameWriter()
   return (count) => {
     for (let i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ async function encoder(library: Library, write: Write): Promise<(count: number) 
 type Taking = 'viewPayload' | 'takePayload' | 'none'
 
 async function decoder(library: Library, write: Write, taking: Taking): Promise<(count: number) => void> {
-  const [{ FrameWriter }, { FrameReader }] = [await library('frame-writer'), await library('frame-reader')]
+  const [{ FrameWriter }, { FrameReader }] = [await library('wire/frame-writer'), await library('wire/frame-reader')]
   const writer = new FrameWriter()
   for (let id = firstId; writer.length < batchBytes; id += 2) write(writer, id)
   const batch = writer.takeBatch()

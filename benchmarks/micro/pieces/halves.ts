@@ -1,9 +1,10 @@
 /** The two halves of a stream by themselves: a producer into its slot, a message to its consumer. */
 
-import type { Producer, SinkPort } from '../../../lib/sink.ts'
-import type { SendWindow } from '../../../lib/window.ts'
-import type { Library } from '../library.ts'
-import { keep, type Piece, type Run } from '../piece.ts'
+import type { Producer } from '../../../lib/stream/producer.ts'
+import type { SinkPort } from '../../../lib/stream/sink.ts'
+import type { SendWindow } from '../../../lib/stream/window.ts'
+import type { Library } from '../../harness/library.ts'
+import { keep, type Piece, type Run } from '../../harness/piece.ts'
 
 const payload = new Uint8Array(64)
 const capacity = 64
@@ -40,7 +41,7 @@ class OpenPort implements SinkPort {
 }
 
 async function sinkOf(library: Library, produce: (count: number) => Producer<Uint8Array>): Promise<Run> {
-  const [{ Sink }, { SendWindow }] = [await library('sink'), await library('window')]
+  const [{ Sink }, { SendWindow }] = [await library('stream/sink'), await library('stream/window')]
   return (count) => {
     const window = new SendWindow(capacity, windowBytes)
     const port = new OpenPort(window)
@@ -59,7 +60,7 @@ async function* awaited(count: number): AsyncGenerator<Uint8Array> {
 
 /** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
-  const [{ Source }, { bytes }] = [await library('source'), await library('index')]
+  const [{ Source }, { bytes }] = [await library('stream/source'), await library('index')]
   const source = new Source(bytes())
   source.bind({ messageTaken: keep, sourceStopped: keep })
   if (ahead === 0) {

@@ -1,6 +1,6 @@
 /** All pieces, in the order of the table: from bytes up to whole calls. */
 
-import type { Piece } from '../piece.ts'
+import type { Piece } from '../../harness/piece.ts'
 import { calls } from './calls.ts'
 import { codecs } from './codecs.ts'
 import { frames } from './frames.ts'

@@ -1,9 +1,9 @@
 /** From a sender that has a frame to a batch that the conn has pulled. */
 
-import type { FrameWriter } from '../../../lib/frame-writer.ts'
-import type { Sender } from '../../../lib/outbox.ts'
-import type { Library } from '../library.ts'
-import { keep, type Piece, type Run } from '../piece.ts'
+import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
+import type { Sender } from '../../../lib/wire/outbox.ts'
+import type { Library } from '../../harness/library.ts'
+import { keep, type Piece, type Run } from '../../harness/piece.ts'
 
 const payload = new Uint8Array(64)
 
@@ -21,7 +21,7 @@ class OneFrame implements Sender {
 }
 
 async function offerAndPull(library: Library, perBatch: number): Promise<Run> {
-  const { Outbox } = await library('outbox')
+  const { Outbox } = await library('wire/outbox')
   const outbox = new Outbox()
   const senders = Array.from({ length: perBatch }, () => new OneFrame())
   return async (count) => {

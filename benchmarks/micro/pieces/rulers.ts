@@ -1,6 +1,6 @@
 /** Things of known cost, which show that the rulers are right: a spec compares them with what they must be. */
 
-import { keep, type Piece } from '../piece.ts'
+import { keep, type Piece } from '../../harness/piece.ts'
 
 function ignore(): void {}
 

@@ -1,7 +1,7 @@
 /** What a session looks up per call: streams by id, and deadlines. With 64 calls in flight. */
 
-import type { DeadlineList, Timed } from '../../../lib/deadlines.ts'
-import type { Piece } from '../piece.ts'
+import type { DeadlineList, Timed } from '../../../lib/stream/deadlines.ts'
+import type { Piece } from '../../harness/piece.ts'
 
 const inFlight = 64
 const timeoutMs = 60_000
@@ -25,7 +25,7 @@ export const tables: readonly Piece[] = [
     name: 'id-table',
     operation: 'add a stream, find it twice, delete it',
     async prepare(library) {
-      const { IdTable } = await library('id-table')
+      const { IdTable } = await library('session/id-table')
       const table = new IdTable<Entry>()
       const ring = entries()
       let id = 1
@@ -45,7 +45,7 @@ export const tables: readonly Piece[] = [
     name: 'deadlines',
     operation: 'add a deadline and remove it',
     async prepare(library) {
-      const { DeadlineQueue } = await library('deadlines')
+      const { DeadlineQueue } = await library('stream/deadlines')
       const queue = new DeadlineQueue()
       const ring = entries()
       const startMs = performance.now()

@@ -1,6 +1,6 @@
 /** Credit arithmetic: what one message costs the windows of both ends, with the grants it takes. */
 
-import type { Piece } from '../piece.ts'
+import type { Piece } from '../../harness/piece.ts'
 
 const messages = 64
 const windowBytes = 256 * 1024
@@ -11,7 +11,7 @@ export const windows: readonly Piece[] = [
     name: 'window',
     operation: 'send, receive and take one message of 512 B in a window of 64, with the grants back',
     async prepare(library) {
-      const { ReceiveWindow, SendWindow } = await library('window')
+      const { ReceiveWindow, SendWindow } = await library('stream/window')
       const send = new SendWindow(messages, windowBytes)
       const receive = new ReceiveWindow(messages, windowBytes)
       const credit = { messages: 0, bytes: 0 }

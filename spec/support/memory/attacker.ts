@@ -7,8 +7,8 @@
 
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Flag, type Frame, FrameType } from '../../../lib/frame.ts'
 import type { Limits } from '../../../lib/index.ts'
+import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { until } from '../until.ts'
 import { HostilePeer, maxUnsentBytes } from './hostile-peer.ts'
 import { capacity, type FromAttacker, type ShapeName, shapeNames, type ToAttacker, victimHandlers } from './messages.ts'

@@ -1,9 +1,9 @@
 /** One hostile peer: shakes hands honestly, then sends what it is told to, and keeps no more than it needs of what comes. */
 
 import type { WebSocket } from 'ws'
-import { type Frame, FrameType } from '../../../lib/frame.ts'
-import { helloKinds } from '../../../lib/hello.ts'
 import type { Limits } from '../../../lib/index.ts'
+import { helloKinds } from '../../../lib/peer/hello.ts'
+import { type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { fastBatch, fastDecode } from '../fast-codec.ts'
 import { RawDialer } from '../raw-dialer.ts'
 import type { WebSocketWire } from '../raw-wire.ts'

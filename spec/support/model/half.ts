@@ -5,7 +5,7 @@
  * sides exactly: a sender that was let go beyond the window is seen even if its message is still on its way.
  */
 
-import { fragmentBytes } from '../../../lib/options.ts'
+import { fragmentBytes } from '../../../lib/base/options.ts'
 import { isSame, messageOf } from './messages.ts'
 
 export interface HalfInit {

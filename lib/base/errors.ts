@@ -1,0 +1,271 @@
+/**
+ * Every error this library throws: one base class, one list of codes.
+ *
+ * `code` is stable and meant for programs, the message is meant for people. `docs/errors.md` lists each class with
+ * when it is thrown, whose fault it is and what to do. No error carries payload bytes or secrets.
+ */
+
+import { printable } from './text.ts'
+/** Whether the remote handler can have run, so that a caller knows whether a retry is safe. */
+export type Delivery =
+  /** The handler has certainly not run: a retry is always safe. */
+  | 'notSent'
+  /** The handler may have run, wholly or in part: retry only what is idempotent. */
+  | 'maybeRan'
+  /** The handler ran and ended: this is its answer. */
+  | 'ran'
+
+export interface GridErrorOptions {
+  delivery?: Delivery
+  cause?: unknown
+}
+
+/** The base class of all errors thrown by this library. */
+export class GridError extends Error {
+  override name = 'GridError'
+  readonly code: string
+  /** Set on every error of a call; `undefined` on errors that belong to no call. */
+  readonly delivery: Delivery | undefined
+
+  constructor(code: string, message: string, options: GridErrorOptions = {}) {
+    super(message, 'cause' in options ? { cause: options.cause } : undefined)
+    this.code = code
+    this.delivery = options.delivery
+  }
+
+  /** @internal the same error, as that of a call; one that tells its delivery keeps it */
+  ofCall(delivery: Delivery): this {
+    return this.delivery === undefined ? Object.assign(this, { delivery }) : this
+  }
+}
+
+/** Why a conn ended, as a word for programs. `docs/protocol.md`, section "Close codes". */
+export type DisconnectReason =
+  | 'notConnected'
+  | 'lost'
+  | 'shutdown'
+  | 'protocol'
+  | 'checksum'
+  | 'flood'
+  | 'slow'
+  | 'keepAlive'
+  | 'replaced'
+  | 'expired'
+  | 'hostRemoved'
+  | 'internal'
+
+/** There is no conn to the host, or it was lost under the call. Code `ERR_DISCONNECTED`. */
+export class DisconnectedError extends GridError {
+  override name = 'DisconnectedError'
+  readonly reason: DisconnectReason
+
+  constructor(reason: DisconnectReason, message: string, options: GridErrorOptions = {}) {
+    super('ERR_DISCONNECTED', message, options)
+    this.reason = reason
+  }
+}
+
+/** The remote handler threw. `code` is the handler's own, or `ERR_REMOTE` where it had none. */
+export class RemoteError extends GridError {
+  override name = 'RemoteError'
+  /** What the handler attached as `details`, if anything. */
+  readonly details: unknown
+  /** The `name` of the error that the handler threw. */
+  readonly remoteName: string
+
+  constructor(
+    code: string,
+    message: string,
+    options: GridErrorOptions & { details?: unknown; remoteName?: string } = {}
+  ) {
+    super(code, message, { delivery: 'ran', ...options })
+    this.details = options.details
+    this.remoteName = options.remoteName ?? 'Error'
+  }
+}
+
+/** Why something was refused at the door, as a word for programs. */
+export type RejectReason =
+  | 'unknownHandler'
+  | 'tooManyStreams'
+  | 'goingAway'
+  | 'authFailed'
+  | 'unknownHost'
+  | 'wrongHost'
+  | 'wrongDirection'
+  | 'ownName'
+  | 'unsupportedVersion'
+  | 'badLimits'
+  | 'busy'
+
+/** The remote refused a call, or a handshake, before anything ran. Code `ERR_REJECTED`. */
+export class RejectedError extends GridError {
+  override name = 'RejectedError'
+  readonly reason: RejectReason
+
+  constructor(reason: RejectReason, message: string, options: GridErrorOptions = {}) {
+    super('ERR_REJECTED', message, { delivery: 'notSent', ...options })
+    this.reason = reason
+  }
+}
+
+/** The peer broke the protocol; its conn is closed. Code `ERR_PROTOCOL`. */
+export class ProtocolError extends GridError {
+  override name = 'ProtocolError'
+  /** The close code that tells the peer, see `docs/protocol.md`. */
+  readonly reason: 'protocol' | 'checksum' | 'flood'
+
+  constructor(message: string, options: GridErrorOptions & { reason?: 'protocol' | 'checksum' | 'flood' } = {}) {
+    super('ERR_PROTOCOL', message, options)
+    this.reason = options.reason ?? 'protocol'
+  }
+}
+
+/** A peer sent more on one stream than its window allows; only that stream is reset. Code `ERR_FLOW_CONTROL`. */
+export class FlowControlError extends GridError {
+  override name = 'FlowControlError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_FLOW_CONTROL', message, options)
+  }
+}
+
+/** One stream was reset by the peer for a reason that has no class of its own. Code `ERR_STREAM_RESET`. */
+export class StreamResetError extends GridError {
+  override name = 'StreamResetError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_STREAM_RESET', message, options)
+  }
+}
+
+/** The call was cancelled: at a handler, by its caller; at a caller, by `cancel()` without a reason. Code `ERR_CANCELLED`. */
+export class CancelledError extends GridError {
+  override name = 'CancelledError'
+
+  constructor(message = 'the call was cancelled', options: GridErrorOptions = {}) {
+    super('ERR_CANCELLED', message, options)
+  }
+}
+
+/** The deadline of the call has passed. Code `ERR_DEADLINE`. */
+export class DeadlineError extends GridError {
+  override name = 'DeadlineError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_DEADLINE', message, options)
+  }
+}
+
+/** The manager of this handler is shutting down, and aborted the call. Code `ERR_SHUTDOWN`. */
+export class ShutdownError extends GridError {
+  override name = 'ShutdownError'
+
+  constructor(message = 'the manager is shutting down', options: GridErrorOptions = {}) {
+    super('ERR_SHUTDOWN', message, options)
+  }
+}
+
+/** Use of something that was closed or ended on this side: a manager, a connection, a request sink. Code `ERR_CLOSED`. */
+export class ClosedError extends GridError {
+  override name = 'ClosedError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_CLOSED', message, options)
+  }
+}
+
+/** The remote host does not have this handler, or has it as another kind. Code `ERR_UNKNOWN_HANDLER`. */
+export class UnknownHandlerError extends GridError {
+  override name = 'UnknownHandlerError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_UNKNOWN_HANDLER', message, { delivery: 'notSent', ...options })
+  }
+}
+
+/** No connection leads to this host: it is not among the manager's `hosts`. Code `ERR_UNKNOWN_HOST`. */
+export class UnknownHostError extends GridError {
+  override name = 'UnknownHostError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_UNKNOWN_HOST', message, options)
+  }
+}
+
+/** The same handler was registered twice under one subroute. Code `ERR_HANDLER_EXISTS`. */
+export class HandlerExistsError extends GridError {
+  override name = 'HandlerExistsError'
+
+  constructor(message: string) {
+    super('ERR_HANDLER_EXISTS', message)
+  }
+}
+
+/** A value could not be encoded, or bytes could not be decoded. Code `ERR_CODEC`. */
+export class CodecError extends GridError {
+  override name = 'CodecError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_CODEC', message, options)
+  }
+}
+
+/** Longer paths are cut: they are made of what the sender sent. */
+const maxPathKeys = 16
+const maxPathKeyLength = 64
+
+/**
+ * A value arrived whole, but is not what its codec or schema says: the text and `details.path` tell which field, and
+ * nothing of the value. Code `ERR_VALIDATION`.
+ */
+export class ValidationError extends GridError {
+  override name = 'ValidationError'
+  /** Also reaches the sender, as the `details` of its `RemoteError`. */
+  readonly details: { readonly path: readonly (string | number)[] }
+
+  /** `path` leads to the field that does not fit, from the outside in; empty for the value itself. */
+  constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions = {}) {
+    const keys = path.slice(0, maxPathKeys).map((key) => {
+      return typeof key === 'number' ? key : printable(String(key)).slice(0, maxPathKeyLength)
+    })
+    super('ERR_VALIDATION', `the value is not valid${keys.length === 0 ? '' : ` at "${keys.join('.')}"`}`, options)
+    this.details = { path: keys }
+  }
+}
+
+/** A message is larger than the receiver's `maxMessageBytes`. Code `ERR_MESSAGE_TOO_LARGE`. */
+export class MessageTooLargeError extends GridError {
+  override name = 'MessageTooLargeError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_MESSAGE_TOO_LARGE', message, options)
+  }
+}
+
+/** The handshake failed on this side: a wrong proof, a malformed or missing message, its deadline. Code `ERR_HANDSHAKE`. */
+export class HandshakeError extends GridError {
+  override name = 'HandshakeError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_HANDSHAKE', message, options)
+  }
+}
+
+/** A conn could not be made: refused, unreachable, or the upgrade was answered with something else. Code `ERR_DIAL`. */
+export class DialError extends GridError {
+  override name = 'DialError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_DIAL', message, options)
+  }
+}
+
+/** An option or argument is wrong; the message names it. Code `ERR_INVALID_OPTION`. */
+export class InvalidOptionError extends GridError {
+  override name = 'InvalidOptionError'
+
+  constructor(message: string, options: GridErrorOptions = {}) {
+    super('ERR_INVALID_OPTION', message, options)
+  }
+}

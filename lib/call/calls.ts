@@ -1,0 +1,211 @@
+/**
+ * How calls are made: the methods that a connection and its subroutes share.
+ *
+ * Finds the handler in the remote's table, encodes the payload, and hands over to `request.ts` or `grid-stream.ts`.
+ */
+
+import { listenToAbort } from '../base/abort.ts'
+import { UnknownHandlerError } from '../base/errors.ts'
+import { defaultRequestTimeoutMs } from '../base/options.ts'
+import { encodePayload } from '../codec/payload.ts'
+import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
+import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
+import type { Session } from '../session/session.ts'
+import { HandlerKind } from '../wire/frame.ts'
+import { GridStream } from './grid-stream.ts'
+import { type CallOptions, checkSignal, noOptions, timeoutOf } from './options.ts'
+import { sendRequest } from './request.ts'
+
+/** A payload that may be left out where the definition takes none. */
+export type CallArguments<Payload> = undefined extends Payload
+  ? [payload?: Payload, options?: CallOptions]
+  : [payload: Payload, options?: CallOptions]
+
+/** What calls can be made on: a connection, or a subroute of it. */
+export interface Callable {
+  /**
+   * One request, one response. A raw payload may be reused once the promise has settled; a raw response is yours.
+   *
+   * @throws {UnknownHandlerError} the remote host has no such single handler
+   * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost under the call
+   * @throws {RemoteError} the handler threw
+   * @throws {DeadlineError} no answer in time
+   * @throws {RejectedError} refused at the door
+   * @throws {CodecError} a value cannot be encoded or decoded
+   * @throws {MessageTooLargeError} larger than the remote accepts
+   * @throws `signal.reason` when it was cancelled
+   */
+  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+
+  /** A two-way stream. Returns at once; whatever goes wrong surfaces at the first `next()`, with the errors of `request`. */
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
+  newStream<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    ...args: CallArguments<Payload>
+  ): GridStream<Req, Res>
+
+  /** The same host's handlers under a static subroute; subroutes of subroutes are joined with `/`. */
+  subroute(name: string): Callable
+}
+
+/** What calls need of their connection. */
+export interface CallPort {
+  /** What `waitForReady` is where a call does not say. */
+  readonly callsWait: boolean
+  /** The session that can take a call, if there is one. */
+  usableSession(): Session | undefined
+  /** The error of a call while there is none. */
+  notConnectedError(): Error
+  /** Resolves when there is one; rejects when the wait is given up. */
+  waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
+}
+
+const noPayload = new Uint8Array(0)
+
+export class Calls implements Callable {
+  readonly #port: CallPort
+  readonly #subroute: string
+
+  constructor(port: CallPort, subroute: string) {
+    this.#port = port
+    this.#subroute = subroute
+  }
+
+  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+  request(target: string | SingleDefinition<unknown, unknown>, value?: unknown, options = noOptions): Promise<unknown> {
+    try {
+      const definition = typeof target === 'string' ? rawSingle(target) : target
+      const given = value === undefined && typeof target === 'string' ? noPayload : value
+      const payload = encodePayload(definition.request, given, 'notSent')
+      const timeoutMs = timeoutOf(options.timeout, defaultRequestTimeoutMs)
+      checkSignal(options.signal)
+      const session = this.#port.usableSession()
+      if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
+      if (!this.#waits(options)) return Promise.reject(this.#port.notConnectedError())
+      const { signal } = options
+      return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
+        this.#send(ready, definition, payload, leftMs, options)
+      )
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
+  newStream<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    ...args: CallArguments<Payload>
+  ): GridStream<Req, Res>
+  newStream(
+    target: string | StreamingDefinition<unknown, unknown, unknown>,
+    value?: unknown,
+    options = noOptions
+  ): unknown {
+    const session = this.#port.usableSession()
+    const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
+    // A raw stream is typed as one that takes requests; where the handler takes none, a push throws.
+    const takesRequests = typeof target === 'string' || definition.inCapacity > 0
+    const stream = new GridStream<unknown, unknown>(definition, takesRequests)
+    try {
+      const given = value === undefined && typeof target === 'string' ? noPayload : value
+      const payload = encodePayload(definition.payload, given, 'notSent')
+      const timeoutMs = timeoutOf(options.timeout, Number.POSITIVE_INFINITY)
+      checkSignal(options.signal)
+      if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
+      else if (!this.#waits(options)) stream.fail(this.#port.notConnectedError())
+      else {
+        this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
+          this.#open(stream, ready, definition, payload, leftMs, options)
+        )
+      }
+    } catch (error) {
+      stream.fail(error)
+    }
+    return stream
+  }
+
+  subroute(name: string): Callable {
+    return new Calls(this.#port, joinSubroute(this.#subroute, name))
+  }
+
+  #waits(options: CallOptions): boolean {
+    return options.waitForReady ?? this.#port.callsWait
+  }
+
+  #send(
+    session: Session,
+    definition: SingleDefinition<unknown, unknown>,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: CallOptions
+  ): Promise<unknown> {
+    const handler = this.#find(session, definition.id, HandlerKind.single)
+    return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
+  }
+
+  /** A stream that ends while it waits gives up the wait. */
+  #whenReady(
+    stream: GridStream<unknown, unknown>,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    open: (session: Session, leftMs: number) => void
+  ): void {
+    const waiting = new AbortController()
+    const onAbort = () => stream.cancel(signal?.reason)
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
+    stream.closed.then(() => {
+      unlisten?.()
+      waiting.abort()
+    })
+    if (signal?.aborted === true) onAbort()
+    this.#whenUsable(timeoutMs, waiting.signal, open)
+      .catch((error) => stream.fail(error))
+      .finally(unlisten)
+  }
+
+  /** A session may have ended again by the time that those who waited for it are told. */
+  async #whenUsable<T>(
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    use: (session: Session, leftMs: number) => T
+  ): Promise<Awaited<T>> {
+    const deadlineMs = timeoutMs === 0 ? 0 : performance.now() + timeoutMs
+    for (;;) {
+      const session = await this.#port.waitForSession(deadlineMs, signal)
+      const leftMs = timeoutMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
+      if (session.usable) return await use(session, leftMs)
+    }
+  }
+
+  #open(
+    stream: GridStream<unknown, unknown>,
+    session: Session,
+    definition: StreamingDefinition<unknown, unknown, unknown>,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: CallOptions
+  ): void {
+    try {
+      const handler = this.#find(session, definition.id, HandlerKind.streaming)
+      stream.open(session, handler, payload, timeoutMs, options)
+    } catch (error) {
+      stream.fail(error)
+    }
+  }
+
+  #find(session: Session, id: string, kind: number): RemoteHandler {
+    const handler = session.remoteHandlers.find(this.#subroute, id)
+    if (handler?.kind === kind) return handler
+    const under = this.#subroute === '' ? '' : ` under "${this.#subroute}"`
+    const problem = handler === undefined ? 'has no handler' : 'has, but as another kind, the handler'
+    throw new UnknownHandlerError(`${session.remote.host} ${problem} "${id.slice(0, 256)}"${under}`)
+  }
+
+  /** A raw stream has the shape that the remote advertised. */
+  #rawStreaming(session: Session | undefined, id: string): StreamingDefinition<unknown, unknown, unknown> {
+    const { inCapacity = 1, outCapacity = 1 } = session?.remoteHandlers.find(this.#subroute, id) ?? {}
+    return rawStreaming(id, inCapacity, outCapacity)
+  }
+}

@@ -1,0 +1,118 @@
+/**
+ * The asking end of a single request: one open frame out, one message back.
+ *
+ * This is the path of every small call; it makes one stream, one promise, and nothing per frame.
+ */
+
+import { listenToAbort } from '../base/abort.ts'
+import { DeadlineError, ProtocolError } from '../base/errors.ts'
+import { errorText } from '../base/text.ts'
+import type { Codec, Decoder } from '../codec/codec.ts'
+import { encodeMetadata } from '../codec/metadata.ts'
+import { checkSize, decodeError } from '../codec/payload.ts'
+import type { RemoteHandler } from '../handler/table.ts'
+import type { Session } from '../session/session.ts'
+import type { Receiver, StreamOwner } from '../stream/port.ts'
+import type { Stream } from '../stream/stream.ts'
+import { Flag, ResetCode } from '../wire/frame.ts'
+import type { CallOptions } from './options.ts'
+
+/**
+ * Sends `payload` and resolves with the response.
+ *
+ * @param timeoutMs what is left of the call's time, 0 for no limit
+ */
+export function sendRequest<Res>(
+  session: Session,
+  handler: RemoteHandler,
+  payload: Uint8Array,
+  response: Codec<Res>,
+  timeoutMs: number,
+  options: CallOptions
+): Promise<Res> {
+  const { signal } = options
+  if (signal?.aborted === true) return Promise.reject(signal.reason)
+  if (!session.usable) return Promise.reject(session.unusableError())
+  checkSize(payload, session.maxSendBytes, 'notSent')
+  const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
+  const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
+  const request = new PendingRequest(stream, response, session.remote.host)
+  stream.isSingle = true
+  stream.receiver = stream.owner = request
+  if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
+  if (signal !== undefined) request.cancelBy(signal)
+  stream.sendMessage(payload, Flag.end)
+  return request.promise
+}
+
+/** Ends the stream of a call to `host` whose deadline has passed. */
+export function expire(stream: Stream, host: string): void {
+  const error = new DeadlineError(`no answer from ${host} before the deadline`, { delivery: stream.delivery })
+  stream.abort(error, ResetCode.deadline, '')
+}
+
+/** A single request under way: one message, one promise. */
+class PendingRequest<T> implements Receiver, StreamOwner {
+  readonly promise: Promise<T>
+  readonly #stream: Stream
+  readonly #decoder: Decoder<T>
+  readonly #host: string
+  #resolve!: (value: T) => void
+  #reject!: (reason: unknown) => void
+  #unlisten: (() => void) | undefined
+  #answered = false
+
+  constructor(stream: Stream, decoder: Decoder<T>, host: string) {
+    this.#stream = stream
+    this.#decoder = decoder
+    this.#host = host
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+  }
+
+  get readsInPlace(): boolean {
+    return this.#decoder.readsInPlace === true
+  }
+
+  cancelBy(signal: AbortSignal): void {
+    const onAbort = () => this.#stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
+    this.#unlisten = listenToAbort(signal, onAbort)
+  }
+
+  onMessage(payload: Uint8Array): void {
+    this.#answered = true
+    try {
+      this.#resolve(this.#decoder.decode(payload))
+    } catch (thrown) {
+      this.#reject(decodeError('the response', thrown, 'ran'))
+    }
+  }
+
+  onEnd(): void {
+    if (!this.#answered)
+      this.#reject(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
+  }
+
+  onRemoteError(error: Error): void {
+    this.#reject(error)
+  }
+
+  onAbort(reason: unknown): void {
+    this.#reject(reason)
+  }
+
+  onClosed(): void {
+    this.#unlisten?.()
+  }
+
+  onDeadline(): void {
+    expire(this.#stream, this.#host)
+  }
+
+  /** A single request has no producer and no consumer that could fail. */
+  sendFailed(): void {}
+
+  sourceStopped(): void {}
+}

@@ -1,0 +1,31 @@
+/** What a codec is, and the one that does nothing. */
+
+import { CodecError } from '../base/errors.ts'
+
+/** Turns values into the bytes of a message and back. */
+export interface Codec<T> {
+  /** Throws when the value cannot be encoded. */
+  encode(value: T): Uint8Array
+  /** Throws when the bytes are not a value. */
+  decode(bytes: Uint8Array): T
+  /**
+   * True when `decode` keeps no reference to its input. It is then given a view that is overwritten soon after, which
+   * spares a copy of each message. Default false: the input is the codec's to keep.
+   */
+  readonly readsInPlace?: boolean
+}
+
+export interface Decoder<T> {
+  decode(payload: Uint8Array): T
+  /** True when `decode` keeps no reference to its input, which may then be a view that is soon overwritten. */
+  readonly readsInPlace?: boolean
+}
+
+/** The codec of raw bytes. */
+export const rawBytes: Codec<Uint8Array> = Object.freeze({
+  encode(value: Uint8Array): Uint8Array {
+    if (value instanceof Uint8Array) return value
+    throw new CodecError(`a raw payload must be a Uint8Array, not ${value === null ? 'null' : typeof value}`)
+  },
+  decode: (payload: Uint8Array): Uint8Array => payload
+})

@@ -1,0 +1,74 @@
+/**
+ * Values as JSON, for those who want to read what goes over the wire, or have the JSON already.
+ *
+ * Refuses what JSON cannot carry at all and keys that would reach into prototypes; quotes no data in its errors.
+ */
+
+import { Buffer } from 'node:buffer'
+import { CodecError } from '../base/errors.ts'
+import type { Codec } from './codec.ts'
+import { type GivenSchema, validated } from './schema.ts'
+
+/**
+ * JSON in UTF-8. What `JSON.stringify` leaves out or changes arrives so; with a `schema` it is checked when it arrives.
+ *
+ * @throws {InvalidOptionError} when `schema` is none
+ */
+export function json<T>(...schema: GivenSchema<T>): Codec<T> {
+  return validated(jsonCodec as Codec<T>, schema)
+}
+
+/** Arrays and objects inside each other. */
+const maxDepth = 512
+const [quote, backslash] = [0x22, 0x5c]
+const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
+
+const jsonCodec: Codec<unknown> = Object.freeze({
+  encode(value: unknown): Uint8Array {
+    const text = stringify(value)
+    if (text === undefined) throw new CodecError('the value cannot be encoded: JSON has nothing for it')
+    return Buffer.from(text)
+  },
+
+  decode(bytes: Uint8Array): unknown {
+    if (bytes.length > maxDepth) checkDepth(bytes)
+    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
+    try {
+      // Only a text that may name it, plainly or by an escape, is looked through.
+      return text.includes('__proto__') || text.includes('\\u') ? JSON.parse(text, refuseProto) : JSON.parse(text)
+    } catch (error) {
+      // The text of a SyntaxError quotes the data.
+      throw error instanceof CodecError ? error : new CodecError('invalid JSON')
+    }
+  },
+
+  readsInPlace: true
+})
+
+/** Counts brackets outside of strings: what is deep takes `JSON.parse`, and whoever walks the value, far more than its size. */
+function checkDepth(bytes: Uint8Array): void {
+  let depth = 0
+  let isString = false
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at]
+    if (isString && byte === backslash) at++
+    else if (byte === quote) isString = !isString
+    else if (isString) continue
+    else if (byte === openArray || byte === openObject) depth++
+    else if (byte === closeArray || byte === closeObject) depth--
+    if (depth > maxDepth) throw new CodecError(`invalid JSON: nested deeper than ${maxDepth}`)
+  }
+}
+
+function stringify(value: unknown): string | undefined {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    throw new CodecError('the value cannot be encoded: a cycle, a bigint, or a property that threw when read')
+  }
+}
+
+function refuseProto(key: string, value: unknown): unknown {
+  if (key === '__proto__') throw new CodecError('invalid JSON: a key named __proto__')
+  return value
+}

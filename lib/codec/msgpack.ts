@@ -1,0 +1,237 @@
+/**
+ * MessagePack, narrowed to plain data: what two servers can exchange without a surprise on either side.
+ *
+ * Encoding refuses what MessagePack would change on the way; decoding checks the bytes before `msgpackr` sees them,
+ * because `msgpackr` knows many extensions that cannot be switched off. Nothing here knows of frames or of types.
+ */
+
+import { Packr, Unpackr } from 'msgpackr'
+import { CodecError } from '../base/errors.ts'
+
+/** Arrays and maps inside each other, the outermost counted. Deeper data is refused on both sides. */
+export const maxMsgpackDepth = 64
+
+/** A view out of a larger buffer than this is copied, so that a small message does not pin a large buffer. */
+const maxPinnedBytes = 256 * 1024
+
+const packOptions = { useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true, useToJSON: false }
+const packr = new Packr({ ...packOptions })
+// Leaving properties out costs a second list of the keys of every object, so only values that need it come here.
+// `skipValues` is in the README of msgpackr, but not in its types: a fresh literal would not compile.
+const sparseOptions = { ...packOptions, skipValues: [undefined] }
+const sparsePackr = new Packr(sparseOptions)
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, structuredClone: false })
+/** Small messages are decoded out of this copy: cheaper than the view and the `DataView` that each would need otherwise. */
+const scratch = new Uint8Array(4096)
+
+/**
+ * The bytes of a plain value: `null`, booleans, numbers, bigints of 64 bits, strings, `Uint8Array`, valid `Date`, arrays
+ * and objects. Properties that are `undefined` are left out; `undefined` and holes in arrays, and `undefined` itself, are
+ * nil and come back as `null`. An instance of a class goes as its own enumerable properties. Minus zero becomes zero, a
+ * lone surrogate U+FFFD; without the native part of msgpackr a string of over 64 bytes loses a leading byte order mark.
+ *
+ * The bytes may be a view into a larger buffer that is not written again: they stay as they are for as long as they are kept.
+ *
+ * @throws {CodecError} for anything else: functions, symbols, cycles, depth over 64, `Map`, `Set`, `Error`, `RegExp`,
+ * `Promise`, other typed arrays, objects with `toJSON`, a property named `__proto__`. Its text quotes no data.
+ */
+export function encodeMsgpack(value: unknown): Uint8Array {
+  try {
+    const packed = hasUndefined(value, 0) ? sparsePackr.pack(value) : packr.pack(value)
+    // The buffer of msgpackr never shrinks: after one large message every small one would be a view of it.
+    return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
+      ? new Uint8Array(packed)
+      : packed
+  } catch (error) {
+    if (error instanceof CodecError) throw error
+    // Errors of msgpackr, and of getters, can quote the value: not even kept as a cause.
+    throw new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
+  }
+}
+
+/**
+ * The value of exactly one MessagePack item. Binary is copied out of `bytes`, which may be reused. 64-bit integers come
+ * back as bigint, timestamps as `Date`, nil as `null`; of two equal keys the last wins; invalid UTF-8 becomes U+FFFD.
+ *
+ * @throws {CodecError} naming the violation and its offset, quoting no data
+ */
+export function decodeMsgpack(bytes: Uint8Array): unknown {
+  checkItem(bytes)
+  try {
+    // Never `bytes` itself: msgpackr hangs a `dataView` property on what it is given, and copies binary with its species.
+    if (bytes.length > scratch.length) {
+      return unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length))
+    }
+    scratch.set(bytes)
+    return unpackr.unpack(scratch, bytes.length)
+  } catch {
+    throw new CodecError('invalid msgpack: the value is too large for this process')
+  }
+}
+
+/** Refuses what cannot be encoded faithfully; says whether any object has a property that is `undefined`. */
+function hasUndefined(value: unknown, depth: number): boolean {
+  if (typeof value === 'object') return value !== null && objectHasUndefined(value, depth)
+  if (typeof value === 'bigint') {
+    if (BigInt.asIntN(64, value) !== value && BigInt.asUintN(64, value) !== value) {
+      throw cannotEncode('a bigint of more than 64 bits')
+    }
+  } else if (typeof value === 'function' || typeof value === 'symbol') {
+    throw cannotEncode(`a ${typeof value}`)
+  }
+  return false
+}
+
+function objectHasUndefined(value: object, depth: number): boolean {
+  if (value instanceof Uint8Array) return false
+  if (depth === maxMsgpackDepth) throw cannotEncode(`a value nested deeper than ${maxMsgpackDepth}, or a cycle`)
+  let found = false
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) {
+      if (hasUndefined(value[i], depth + 1)) found = true
+    }
+    return found
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null && isTimestamp(value)) return false
+  for (const key of Object.keys(value)) {
+    if (key === '__proto__') throw cannotEncode('a property named __proto__')
+    const property = (value as Record<string, unknown>)[key]
+    if (property === undefined || hasUndefined(property, depth + 1)) found = true
+  }
+  return found
+}
+
+/** True for a date, false for an instance of a class that is only data; everything else is refused. */
+function isTimestamp(value: object): boolean {
+  if (value instanceof Date) {
+    if (Number.isNaN(value.getTime())) throw cannotEncode('an invalid Date')
+    return true
+  }
+  const tag = Object.prototype.toString.call(value)
+  // Every built-in class has a tag of its own, and none survives as its enumerable properties.
+  if (tag !== '[object Object]') throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
+  if ('toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')
+  return false
+}
+
+function cannotEncode(what: string): CodecError {
+  return new CodecError(`the value cannot be encoded: it holds ${what}`)
+}
+
+// What a first byte means: how the item is checked, the bytes of its length field, and its length where it has no field.
+const refused = 0
+const scalar = 1
+const text = 2
+const array = 3
+const map = 4
+const extension = 5
+const shapes = new Uint8Array(256)
+const lengthBytes = new Uint8Array(256)
+const lengths = new Uint8Array(256)
+
+function define(first: number, shape: number, fieldBytes: number, length: number): void {
+  shapes[first] = shape
+  lengthBytes[first] = fieldBytes
+  lengths[first] = length
+}
+
+for (let i = 0; i < 0x80; i++) define(i, scalar, 0, 0) // positive fixint
+for (let i = 0; i < 0x10; i++) define(0x80 + i, map, 0, i)
+for (let i = 0; i < 0x10; i++) define(0x90 + i, array, 0, i)
+for (let i = 0; i < 0x20; i++) define(0xa0 + i, text, 0, i)
+for (let i = 0xe0; i < 0x100; i++) define(i, scalar, 0, 0) // negative fixint
+for (const first of [0xc0, 0xc2, 0xc3]) define(first, scalar, 0, 0) // nil, false, true
+for (let i = 0; i < 3; i++) {
+  define(0xc4 + i, scalar, 1 << i, 0) // bin
+  define(0xd9 + i, text, 1 << i, 0)
+}
+for (let i = 0; i < 4; i++) {
+  define(0xcc + i, scalar, 0, 1 << i) // uint
+  define(0xd0 + i, scalar, 0, 1 << i) // int
+}
+define(0xca, scalar, 0, 4)
+define(0xcb, scalar, 0, 8)
+for (let i = 0; i < 2; i++) {
+  define(0xdc + i, array, 2 << i, 0)
+  define(0xde + i, map, 2 << i, 0)
+}
+define(0xd6, extension, 0, 4)
+define(0xd7, extension, 0, 8)
+define(0xc7, extension, 1, 0)
+
+/** How much is left of each container around the current one. One is enough: the check is synchronous. */
+const outer = new Int32Array(maxMsgpackDepth)
+
+/**
+ * Walks over one item without making anything, so that what follows can trust every length.
+ *
+ * `left` is what is left of the container the walk is in: above zero the items of an array, below zero minus the keys
+ * and values of a map, so that an even number stands before a key. Both fit 31 bits: each item takes a byte.
+ */
+function checkItem(bytes: Uint8Array): void {
+  const end = bytes.length
+  let at = 0
+  let depth = 0
+  let left = 1
+  while (left !== 0) {
+    const start = at
+    if (at >= end) throw invalid('truncated', start)
+    const first = bytes[at++] as number
+    const shape = shapes[first] as number
+    const field = lengthBytes[first] as number
+    let length = lengths[first] as number
+    if (field !== 0) {
+      length = readLength(bytes, at, field)
+      at += field
+    }
+    if (left > 0) left--
+    else if ((left++ & 1) === 0) checkKey(bytes, start, shape, at, length)
+    if (shape === scalar || shape === text) {
+      at += length
+    } else if (shape === array || shape === map) {
+      const items = shape === array ? length : length * 2
+      if (items > end - at) throw invalid('truncated', start)
+      if (depth === maxMsgpackDepth) throw invalid(`nested deeper than ${maxMsgpackDepth}`, start)
+      outer[depth++] = left
+      left = shape === array ? items : -items
+    } else {
+      at += timestampLength(bytes, start, at, shape, length)
+    }
+    if (at > end) throw invalid('truncated', start)
+    while (left === 0 && depth > 0) left = outer[--depth] as number
+  }
+  if (at !== end) throw invalid('trailing bytes', at)
+}
+
+function readLength(bytes: Uint8Array, at: number, field: number): number {
+  if (field > bytes.length - at) throw invalid('truncated', at - 1)
+  let length = 0
+  // Not by shifting: four bytes would turn negative.
+  for (let i = at; i < at + field; i++) length = length * 256 + (bytes[i] as number)
+  return length
+}
+
+/** The bytes of a timestamp after its length, the one extension there is; everything else is refused. */
+function timestampLength(bytes: Uint8Array, start: number, at: number, shape: number, length: number): number {
+  if (shape === refused) {
+    throw invalid(bytes[start] === 0xc1 ? 'the reserved byte 0xc1' : 'an extension that is not a timestamp', start)
+  }
+  if (at >= bytes.length) throw invalid('truncated', start)
+  if (bytes[at] !== 0xff || (bytes[start] === 0xc7 && length !== 12)) {
+    throw invalid('an extension that is not a timestamp', start)
+  }
+  return 1 + length
+}
+
+const forbiddenKey = new TextEncoder().encode('__proto__')
+
+function checkKey(bytes: Uint8Array, start: number, shape: number, at: number, length: number): void {
+  if (shape !== text) throw invalid('a key that is not a string', start)
+  if (length !== forbiddenKey.length || bytes[at] !== forbiddenKey[0]) return
+  if (forbiddenKey.every((byte, i) => bytes[at + i] === byte)) throw invalid('a key named __proto__', start)
+}
+
+function invalid(what: string, offset: number): CodecError {
+  return new CodecError(`invalid msgpack: ${what} at byte ${offset}`)
+}

@@ -1,0 +1,279 @@
+/**
+ * Conns over any ordered stream of bytes: TCP, TLS, Unix sockets, the stdio of a child.
+ *
+ * A message is its length as 4 bytes, little-endian, and that many bytes. The length 0x80000000 is the goodbye of an
+ * orderly end: without it an end of the stream is a lost conn, for a killed process ends its sockets in the same way.
+ * Nobody is authenticated and nothing encrypted here.
+ */
+
+import { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
+import { DialError, DisconnectedError, ProtocolError } from '../base/errors.ts'
+import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../base/options.ts'
+import { errorText } from '../base/text.ts'
+import { CarrierConn, defaultHighWaterMarkBytes, remoteAddressOf } from './carrier.ts'
+import type { Conn, ConnDialer } from './conn.ts'
+
+const headerBytes = 4
+/** No length of a message: those are below 2 ** 31. */
+const goodbye = 0x80000000
+
+export interface DuplexConnOptions {
+  /** The largest message that is accepted. Default: the largest that a session sends. */
+  maxConnMessageBytes?: number
+  /** The stream itself protects integrity. Default: true for a `TLSSocket`, else false. */
+  secure?: boolean
+  /** For logs. Default: the stream's own, else `local`. */
+  remoteAddress?: string
+  /** Bytes the stream may hold unsent until `sink` waits, and bytes that may wait unread. Default 128 KiB. */
+  highWaterMarkBytes?: number
+}
+
+/** What a `net.Socket` or `TLSSocket` has beyond a `Duplex`. */
+interface SocketLike {
+  remoteAddress?: string
+  remotePort?: number
+  encrypted?: boolean
+  connecting?: boolean
+  secureConnecting?: boolean
+  setNoDelay?(noDelay: boolean): unknown
+}
+
+/** A stream that was given up may still report why it ended. */
+function ignoreAfterGivingUp(): void {}
+
+/** A `Conn` over an open stream, which is used for nothing else from now on. */
+export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Conn {
+  const socket = stream as Duplex & SocketLike
+  // The outbox has batched already: waiting for more would only hold up what is there.
+  socket.setNoDelay?.(true)
+  const onFlushed = (): void => conn.drained()
+  let saidGoodbye = false
+  const carrierOptions = {
+    secure: options.secure ?? socket.encrypted === true,
+    remoteAddress: options.remoteAddress ?? remoteAddressOf(socket),
+    transport: stream,
+    tls: stream instanceof TLSSocket ? stream : undefined,
+    highWaterMarkBytes: options.highWaterMarkBytes ?? defaultHighWaterMarkBytes
+  }
+  const conn = new CarrierConn(carrierOptions, {
+    write(message) {
+      if (!stream.writable) return false
+      stream.cork()
+      stream.write(lengthField(message.byteLength))
+      stream.write(message, onFlushed)
+      stream.uncork()
+      return true
+    },
+    unsent: () => stream.writableLength,
+    pause: () => stream.pause(),
+    resume: () => stream.resume(),
+    limitInbound(maxBytes) {
+      reader.leftBytes = maxBytes
+    },
+    finish() {
+      if (saidGoodbye || !stream.writable) return
+      saidGoodbye = true
+      stream.end(lengthField(goodbye))
+    },
+    destroy: () => stream.destroy()
+  })
+  const maxBytes = options.maxConnMessageBytes ?? largestConnMessageBytes(defaultLimits)
+  const reader = new MessageReader(maxBytes, (message) => conn.received(message))
+  listen(stream, conn, reader)
+  return conn
+}
+
+function lengthField(length: number): Buffer {
+  const field = Buffer.allocUnsafe(headerBytes)
+  field.writeUInt32LE(length)
+  return field
+}
+
+/** Tells `conn` what happens to `stream`, until it is closed. */
+function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void {
+  const onData = (chunk: Buffer): void => {
+    try {
+      if (!reader.push(chunk)) return
+      stream.off('data', onData)
+      conn.remoteClosed()
+      // Only the end of the stream is left to read, and that must be seen however full the inbox is.
+      stream.resume()
+    } catch (error) {
+      conn.lost(error as ProtocolError)
+      stream.destroy()
+    }
+  }
+  const onEnd = (): void => {
+    if (reader.sawGoodbye) return
+    conn.lost(new DisconnectedError('lost', 'connection lost: the stream ended without a goodbye'))
+    stream.destroy()
+  }
+  const onError = (error: Error): void => {
+    conn.lost(new DisconnectedError('lost', `connection lost: ${errorText(error)}`, { cause: error }))
+  }
+  const onClose = (): void => {
+    stream.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)
+    conn.closed()
+  }
+  stream.on('error', onError).on('close', onClose).on('end', onEnd).on('data', onData)
+  if (stream.readableEnded) stream.destroy()
+  // A stream that is destroyed but not closed may still report an error.
+  if (stream.closed) onClose()
+}
+
+/** Cuts a stream of bytes into messages. A message inside one chunk is a view of it, others are gathered once. */
+class MessageReader {
+  /** Bytes that may still arrive. */
+  leftBytes = Infinity
+  readonly #maxBytes: number
+  readonly #deliver: (message: Uint8Array) => void
+  readonly #field = Buffer.alloc(headerBytes)
+  #fieldFilled = 0
+  #body: Buffer | undefined
+  #bodyFilled = 0
+  #sawGoodbye = false
+
+  constructor(maxBytes: number, deliver: (message: Uint8Array) => void) {
+    this.#maxBytes = maxBytes
+    this.#deliver = deliver
+  }
+
+  get sawGoodbye(): boolean {
+    return this.#sawGoodbye
+  }
+
+  /**
+   * Takes the next chunk. True once the goodbye was read.
+   *
+   * @throws {ProtocolError} on a length that no message has, and on more bytes than may arrive
+   */
+  push(chunk: Buffer): boolean {
+    this.leftBytes -= chunk.length
+    let at = 0
+    while (at < chunk.length && !this.#sawGoodbye) {
+      at = this.#body === undefined ? this.#readMessage(chunk, at) : this.#fillBody(this.#body, chunk, at)
+    }
+    return this.#sawGoodbye
+  }
+
+  #readMessage(chunk: Buffer, start: number): number {
+    let at = start
+    let length: number
+    if (this.#fieldFilled === 0 && chunk.length - at >= headerBytes) {
+      length = chunk.readUInt32LE(at)
+      at += headerBytes
+    } else {
+      this.#field[this.#fieldFilled] = chunk[at] as number
+      this.#fieldFilled += 1
+      at += 1
+      if (this.#fieldFilled < headerBytes) return at
+      this.#fieldFilled = 0
+      length = this.#field.readUInt32LE(0)
+    }
+    if (length === goodbye) {
+      this.#sawGoodbye = true
+      return at
+    }
+    this.#check(length, chunk.length - at)
+    if (chunk.length - at >= length) {
+      this.#deliver(chunk.subarray(at, at + length))
+      return at + length
+    }
+    this.#body = Buffer.allocUnsafe(length)
+    this.#bodyFilled = 0
+    return at
+  }
+
+  #check(length: number, here: number): void {
+    if (length === 0) throw new ProtocolError('an empty message arrived')
+    if (length > this.#maxBytes) {
+      throw new ProtocolError(`a message of ${length} bytes arrived, ${this.#maxBytes} are allowed`)
+    }
+    if (length - here > this.leftBytes || this.leftBytes < 0) {
+      throw new ProtocolError(`a message of ${length} bytes arrived, which is too much from whom nobody knows yet`)
+    }
+  }
+
+  #fillBody(body: Buffer, chunk: Buffer, at: number): number {
+    const count = Math.min(body.length - this.#bodyFilled, chunk.length - at)
+    chunk.copy(body, this.#bodyFilled, at, at + count)
+    this.#bodyFilled += count
+    if (this.#bodyFilled === body.length) {
+      this.#body = undefined
+      this.#deliver(body)
+    }
+    return at + count
+  }
+}
+
+/** Opens a stream to a host. It may still be connecting when it is returned. */
+export type DuplexConnect = (address: string, options: { signal: AbortSignal }) => Duplex | Promise<Duplex>
+
+/** A dialer of your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
+export function connectDuplex(
+  connect: DuplexConnect,
+  options: Omit<DuplexConnOptions, 'maxConnMessageBytes'> = {}
+): ConnDialer {
+  return async (address, { signal, maxConnMessageBytes }) => {
+    signal.throwIfAborted()
+    try {
+      const made = connect(address, { signal })
+      // A stream that came at once is listened to at once, for its error may be the next thing to happen.
+      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal)
+      return await connected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
+    }
+  }
+}
+
+/** The stream, unless the signal is first: then a stream that comes later is destroyed. */
+function unlessAborted(connecting: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    const leave = (): void => signal.removeEventListener('abort', onAbort)
+    connecting.then(
+      (stream) => {
+        leave()
+        if (signal.aborted) destroyQuietly(stream)
+        resolve(stream)
+      },
+      (error: unknown) => {
+        leave()
+        reject(error)
+      }
+    )
+  })
+}
+
+/** Calls `make` in the very turn in which the stream is open, so that none of its events is missed. */
+function connected(stream: Duplex & SocketLike, signal: AbortSignal, make: () => Conn): Promise<Conn> {
+  if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
+  const event = stream.encrypted === true ? 'secureConnect' : 'connect'
+  return new Promise((resolve, reject) => {
+    const leave = (): void => {
+      signal.removeEventListener('abort', onAbort)
+      stream.off(event, onConnected).off('error', onFailed).off('close', onFailed)
+    }
+    const onConnected = (): void => {
+      leave()
+      resolve(make())
+    }
+    const onFailed = (error?: unknown): void => {
+      leave()
+      destroyQuietly(stream)
+      reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
+    }
+    const onAbort = (): void => onFailed(signal.reason)
+    signal.addEventListener('abort', onAbort, { once: true })
+    stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)
+  })
+}
+
+function destroyQuietly(stream: Duplex): void {
+  stream.on('error', ignoreAfterGivingUp)
+  stream.destroy()
+}

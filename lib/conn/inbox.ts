@@ -1,0 +1,131 @@
+/**
+ * The receiving end of a conn: messages that arrived and were not yet asked for, as an async iterator.
+ *
+ * It bounds what waits by asking its carrier to pause. It knows nothing of sockets, and does not copy: a message is
+ * handed out as it came. A hand-written iterator, for an async generator costs three promises per message.
+ */
+
+import { ClosedError } from '../base/errors.ts'
+import { Fifo } from '../base/fifo.ts'
+
+/** What a waiting message counts beyond its bytes, so that a flood of tiny ones is bounded as well. */
+const messageOverheadBytes = 64
+export interface InboxOptions {
+  /** More than this waiting pauses the carrier; half of it resumes it. */
+  highWaterMarkBytes: number
+  pause(): void
+  resume(): void
+  /** The reader stopped before the end. */
+  onReturn(): void
+}
+
+/** A queue with one reader. Used by `CarrierConn` as its `source`. */
+export class Inbox implements AsyncIterableIterator<Uint8Array> {
+  readonly #options: InboxOptions
+  readonly #queue = new Fifo<Uint8Array>()
+  #waitingBytes = 0
+  #paused = false
+  #over = false
+  #error: Error | undefined
+  #resolve: ((result: IteratorResult<Uint8Array>) => void) | undefined
+  #reject: ((error: Error) => void) | undefined
+
+  constructor(options: InboxOptions) {
+    this.#options = options
+  }
+
+  /** A message arrived. After the end it is dropped: the conn is over and its reader knows. */
+  push(message: Uint8Array): void {
+    if (this.#over) return
+    if (this.#resolve !== undefined) {
+      this.#answer({ done: false, value: message })
+      return
+    }
+    this.#queue.push(message)
+    this.#waitingBytes += message.byteLength + messageOverheadBytes
+    if (!this.#paused && this.#waitingBytes > this.#options.highWaterMarkBytes) {
+      this.#paused = true
+      this.#options.pause()
+    }
+  }
+
+  /** Nothing more will arrive. What waits is still handed out, then the iteration ends, or throws `error`. */
+  end(error?: Error): void {
+    if (this.#over) return
+    this.#over = true
+    this.#error = error
+    if (error === undefined) this.#answer({ done: true, value: undefined })
+    else this.#fail(error)
+  }
+
+  /** Drops what waits: the next thing the reader sees is `error`. */
+  discard(error: Error): void {
+    this.#clear()
+    this.#over = false
+    this.end(error)
+  }
+
+  next(): Promise<IteratorResult<Uint8Array>> {
+    const message = this.#queue.shift()
+    if (message !== undefined) {
+      this.#onTaken(message)
+      return Promise.resolve({ done: false, value: message })
+    }
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    if (this.#over) return Promise.resolve({ done: true, value: undefined })
+    if (this.#resolve !== undefined) {
+      return Promise.reject(new ClosedError('a conn has one reader: next() was called before the last one settled'))
+    }
+    return new Promise(this.#wait)
+  }
+
+  return(): Promise<IteratorResult<Uint8Array>> {
+    this.#options.onReturn()
+    this.#clear()
+    this.#error = undefined
+    this.end()
+    // The carrier must go on reading, or it would never see how the conn ends.
+    this.#resume()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  // One function per inbox, not one closure per message.
+  readonly #wait = (resolve: (result: IteratorResult<Uint8Array>) => void, reject: (error: Error) => void): void => {
+    this.#resolve = resolve
+    this.#reject = reject
+  }
+
+  #onTaken(message: Uint8Array): void {
+    this.#waitingBytes -= message.byteLength + messageOverheadBytes
+    if (this.#waitingBytes <= this.#options.highWaterMarkBytes / 2) this.#resume()
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#options.resume()
+  }
+
+  #clear(): void {
+    this.#queue.clear()
+    this.#waitingBytes = 0
+  }
+
+  #answer(result: IteratorResult<Uint8Array>): void {
+    const resolve = this.#resolve
+    this.#resolve = undefined
+    this.#reject = undefined
+    resolve?.(result)
+  }
+
+  #fail(error: Error): void {
+    const reject = this.#reject
+    this.#resolve = undefined
+    this.#reject = undefined
+    reject?.(error)
+  }
+}

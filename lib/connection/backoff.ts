@@ -1,0 +1,31 @@
+/** How long to wait before the next dial: exponential with full jitter, quick at first. */
+
+import type { ReconnectOptions } from '../base/options.ts'
+
+export class Backoff {
+  /** Dials since the last good session. */
+  attempts = 0
+  readonly #options: Readonly<ReconnectOptions>
+  readonly #random: () => number
+
+  constructor(options: Readonly<ReconnectOptions>, random: () => number = Math.random) {
+    this.#options = options
+    this.#random = random
+  }
+
+  /**
+   * The next wait in ms: a random time below a bound that doubles with each attempt. "Full jitter" of M. Brooker,
+   * "Exponential Backoff And Jitter" (2015): it spreads the redials of many peers of one restarted server best.
+   */
+  nextMs(): number {
+    const { firstDelayMs, baseDelayMs, maxDelayMs } = this.#options
+    const bound = this.attempts === 0 ? firstDelayMs : baseDelayMs * 2 ** Math.min(this.attempts - 1, 30)
+    this.attempts++
+    return this.#random() * Math.min(bound, maxDelayMs)
+  }
+
+  /** A session ended that had lived for so many ms. */
+  onSessionEnd(livedMs: number): void {
+    if (livedMs >= this.#options.stableAfterMs) this.attempts = 0
+  }
+}

@@ -1,0 +1,252 @@
+/**
+ * The lasting link to one host across reconnects: its state, its dial loop, the session that takes the calls.
+ *
+ * How a conn is made and shaken hands with is injected; who dials was decided by the manager. Knows no bytes.
+ */
+
+import { EventEmitter } from 'node:events'
+import { ClosedError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { ReconnectOptions } from '../base/options.ts'
+import type { ConnectionStats } from '../base/stats.ts'
+import { errorText } from '../base/text.ts'
+import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
+import type { GridStream } from '../call/grid-stream.ts'
+import type { CallOptions } from '../call/options.ts'
+import type { SingleDefinition, StreamingDefinition } from '../handler/definition.ts'
+import type { Established } from '../peer/establish.ts'
+import type { SessionEnd } from '../session/end.ts'
+import type { Session } from '../session/session.ts'
+import { Backoff } from './backoff.ts'
+import { DialLog } from './dial-log.ts'
+import { ReadyWaiters } from './ready-waiters.ts'
+import { Sessions } from './sessions.ts'
+import type { ConnectionEvents, ConnectionState } from './state.ts'
+
+export interface ConnectionInit {
+  readonly host: string
+  /** Whether this side dials. */
+  readonly dials: boolean
+  /** Makes a conn to the host; it `renews` the session that there is, or starts from nothing. */
+  readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
+  readonly reconnect: Readonly<ReconnectOptions>
+  readonly logger: Logger
+  /** Calls wait for a session unless they say otherwise, as it is sure to come at once. Default false. */
+  readonly callsWait?: boolean
+}
+
+export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
+  /** Canonical name of the remote host. */
+  readonly host: string
+  readonly #init: ConnectionInit
+  readonly #calls: Calls
+  readonly #backoff: Backoff
+  readonly #dialLog: DialLog
+  readonly #closing = new AbortController()
+  #state: ConnectionState = 'idle'
+  #sinceMs = Date.now()
+  readonly #sessions: Sessions
+  #redialTimer: NodeJS.Timeout | undefined
+  #readyAtMs = 0
+  #instance: string | undefined
+  #lastError: Error | undefined
+  #readyCount = 0
+  readonly #waiters: ReadyWaiters
+
+  /** @internal made by the manager */
+  constructor(init: ConnectionInit) {
+    super()
+    this.host = init.host
+    this.#init = init
+    this.#backoff = new Backoff(init.reconnect)
+    this.#dialLog = new DialLog(init.host, init.logger)
+    this.#waiters = new ReadyWaiters(init.host)
+    const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
+    this.#sessions = new Sessions({
+      host: init.host,
+      logger: init.logger,
+      renew: init.dials ? renew : undefined,
+      onReady: (session) => this.#onReady(session),
+      onLost: (end, arriving) => this.#onLost(end, arriving)
+    })
+    const port: CallPort = {
+      callsWait: init.callsWait === true,
+      usableSession: () => this.#sessions.usable,
+      notConnectedError: () => this.#notConnectedError(),
+      waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)
+    }
+    this.#calls = new Calls(port, '')
+  }
+
+  /** See `ConnectionState`. */
+  get state(): ConnectionState {
+    return this.#state
+  }
+
+  /** The instance id of the remote server, new at each of its starts; undefined before the first session. */
+  get instance(): string | undefined {
+    return this.#instance
+  }
+
+  /** Why the last dial or session failed, if one did. */
+  get lastError(): Error | undefined {
+    return this.#lastError
+  }
+
+  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
+  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+  request(
+    target: string | SingleDefinition<unknown, unknown>,
+    value?: unknown,
+    options?: CallOptions
+  ): Promise<unknown> {
+    return this.#calls.request(target as SingleDefinition<unknown, unknown>, value, options)
+  }
+
+  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
+  newStream<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    ...args: CallArguments<Payload>
+  ): GridStream<Req, Res>
+  newStream(
+    target: string | StreamingDefinition<unknown, unknown, unknown>,
+    value?: unknown,
+    options?: CallOptions
+  ): unknown {
+    return this.#calls.newStream(target as StreamingDefinition<unknown, unknown, unknown>, value, options)
+  }
+
+  subroute(name: string): Callable {
+    return this.#calls.subroute(name)
+  }
+
+  /**
+   * Resolves when calls can be made.
+   *
+   * @throws {ClosedError} when the connection is or gets closed
+   * @throws `signal.reason` when the wait is given up
+   */
+  async waitForConnect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    await this.#waitForSession(0, options.signal)
+  }
+
+  /** What goes over the live conn and has gone over all before. Plain data, cheap to take. */
+  stats(): ConnectionStats {
+    return {
+      host: this.host,
+      state: this.#state,
+      since: this.#sinceMs,
+      dials: this.#init.dials,
+      instance: this.#instance,
+      reconnects: Math.max(0, this.#readyCount - 1),
+      session: this.#sessions.stats(),
+      totals: this.#sessions.totals()
+    }
+  }
+
+  /** @internal the manager is ready to dial or to be dialed */
+  start(): void {
+    if (this.#state !== 'idle') return
+    if (this.#init.dials) this.#dial()
+    else this.#setState('waiting')
+  }
+
+  /** @internal a conn to the host has shaken hands */
+  adopt(established: Established): void {
+    clearTimeout(this.#redialTimer)
+    const renews = this.#sessions.adopt(established)
+    if (this.#state === 'closed') this.#sessions.drain({ reason: 'shutdown', text: 'closed' }, 0)
+    else if (!renews) this.#setState('connecting')
+  }
+
+  /** @internal no new calls; running ones may end within `graceMs` */
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
+    if (this.#state !== 'closed') {
+      this.#setState('closed', end.text)
+      this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${end.text}`))
+      clearTimeout(this.#redialTimer)
+      this.#waiters.settle({ reason: this.#notConnectedError() })
+    }
+    await this.#sessions.drain(end, graceMs)
+  }
+
+  #dial(): void {
+    this.#setState('connecting')
+    this.#init.dial(this.host, this.#closing.signal, false).then(
+      (established) => this.adopt(established),
+      (error) => this.#onDialFailed(error)
+    )
+  }
+
+  #onDialFailed(error: Error): void {
+    if (this.#state !== 'connecting') return
+    this.#dialLog.failed(error, this.#backoff.attempts)
+    this.#lastError = error
+    this.#redialLater(errorText(error))
+  }
+
+  #redialLater(reason: string): void {
+    this.#setState('waiting', reason)
+    if (!this.#init.dials || this.#state !== 'waiting') return
+    this.#redialTimer = setTimeout(() => this.#dial(), this.#backoff.nextMs())
+  }
+
+  #onReady(session: Session): void {
+    this.#readyAtMs = performance.now()
+    this.#readyCount++
+    this.#lastError = undefined
+    const { instance, address } = session.remote
+    const previous = this.#instance
+    this.#instance = instance
+    this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`)
+    this.#setState('connected')
+    if (previous !== undefined && previous !== instance) this.#tell('restart', { instance, previous })
+    this.#waiters.settle({ session })
+  }
+
+  /** No session takes calls any more; unless another one is arriving, the next is made. */
+  #onLost({ reason, text, cause }: SessionEnd, arriving: boolean): void {
+    this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
+    if (this.#state === 'closed') return
+    this.#lastError = new DisconnectedError(reason, text, { cause })
+    if (arriving) this.#setState('connecting', text)
+    else this.#redialLater(text)
+  }
+
+  #notConnectedError(): Error {
+    const delivery = 'notSent'
+    if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
+    const cause = this.#lastError
+    if (cause instanceof RejectedError) return new RejectedError(cause.reason, cause.message, { cause })
+    const why =
+      cause?.message ??
+      (this.#init.dials
+        ? 'the first dial is under way'
+        : 'no conn of it has been accepted yet; it is the one that dials, so its log says more')
+    return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
+  }
+
+  #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
+    const session = this.#sessions.usable
+    if (session !== undefined) return Promise.resolve(session)
+    if (this.#state === 'closed') return Promise.reject(this.#notConnectedError())
+    return this.#waiters.wait(deadlineMs, signal, () => this.#lastError)
+  }
+
+  #setState(state: ConnectionState, reason?: string): void {
+    if (this.#state === state || this.#state === 'closed') return
+    const previous = this.#state
+    this.#state = state
+    this.#sinceMs = Date.now()
+    this.#tell('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
+  }
+
+  /** A listener that throws must not keep the connection from what it is doing. */
+  #tell<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
+    try {
+      EventEmitter.prototype.emit.call(this, name, ...args)
+    } catch (error) {
+      this.#init.logger.error(`a listener of "${name}" of the connection to ${this.host} threw: ${errorText(error)}`)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/**
+ * The end of an identity: the session that rests on it ends gracefully at that moment, and is renewed some time before.
+ *
+ * Timers only; what renewing and ending mean is the connection's business.
+ */
+
+import { maxTimeoutMs } from '../base/options.ts'
+
+export interface ExpiryInit {
+  /** When this side ends the session, in ms since the epoch; undefined for never. */
+  readonly expiresAt: number | undefined
+  /** When either side will, as far as that is known. */
+  readonly renewBefore: number | undefined
+  /** Called once, and again after each `renewLater`; undefined where the other side renews. */
+  readonly onRenew: (() => void) | undefined
+  readonly onExpired: () => void
+}
+
+/** Less than this is left: a dial would not be through in time. */
+const minLeftMs = 10
+
+export class Expiry {
+  readonly #init: ExpiryInit
+  #renewTimer: NodeJS.Timeout | undefined
+  #endTimer: NodeJS.Timeout | undefined
+
+  constructor(init: ExpiryInit) {
+    this.#init = init
+    this.renewLater()
+    this.#endWhenOver()
+  }
+
+  /** The first of the two moments, in ms since the epoch. */
+  get endsAt(): number | undefined {
+    return this.#init.renewBefore
+  }
+
+  /**
+   * Renews somewhere between half and three quarters of the time that is left: early enough to try again, and not at the same
+   * moment as all who got their certificates together.
+   */
+  renewLater(): void {
+    const { onRenew, renewBefore } = this.#init
+    if (onRenew === undefined || renewBefore === undefined) return
+    const leftMs = renewBefore - Date.now()
+    if (leftMs < minLeftMs) return
+    const renewAt = Date.now() + leftMs * (0.5 + 0.25 * Math.random())
+    const renew = () => {
+      const waitMs = renewAt - Date.now()
+      if (waitMs <= 0) onRenew()
+      else this.#renewTimer = later(renew, waitMs)
+    }
+    clearTimeout(this.#renewTimer)
+    this.#renewTimer = later(renew, renewAt - Date.now())
+  }
+
+  /** No more is called. */
+  stop(): void {
+    clearTimeout(this.#renewTimer)
+    clearTimeout(this.#endTimer)
+  }
+
+  readonly #endWhenOver = (): void => {
+    const { expiresAt, onExpired } = this.#init
+    if (expiresAt === undefined) return
+    const leftMs = expiresAt - Date.now()
+    this.#endTimer = leftMs <= 0 ? later(onExpired, 0) : later(this.#endWhenOver, leftMs)
+  }
+}
+
+/** Calls `fn` after `ms`, never at once, or after as much of it as a timer can count. */
+function later(fn: () => void, ms: number): NodeJS.Timeout {
+  return setTimeout(fn, Math.min(Math.ceil(ms), maxTimeoutMs)).unref()
+}

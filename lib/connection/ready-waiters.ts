@@ -1,0 +1,53 @@
+/** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
+
+import { listenToAbort } from '../base/abort.ts'
+import { DeadlineError } from '../base/errors.ts'
+import type { Session } from '../session/session.ts'
+
+type Outcome = { readonly session: Session } | { readonly reason: unknown }
+
+export class ReadyWaiters {
+  readonly #host: string
+  readonly #waiters = new Set<(outcome: Outcome) => void>()
+
+  constructor(host: string) {
+    this.#host = host
+  }
+
+  /**
+   * Resolves with the next usable session.
+   *
+   * @param deadlineMs of `performance.now()`, 0 for none
+   * @param cause told with the error when the deadline passes
+   */
+  wait(deadlineMs: number, signal: AbortSignal | undefined, cause: () => unknown): Promise<Session> {
+    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      let timer: NodeJS.Timeout | undefined
+      const settle = (outcome: Outcome) => {
+        clearTimeout(timer)
+        unlisten?.()
+        this.#waiters.delete(settle)
+        if ('session' in outcome) resolve(outcome.session)
+        else reject(outcome.reason)
+      }
+      this.#waiters.add(settle)
+      const onAbort = () => settle({ reason: signal?.reason })
+      const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
+      if (deadlineMs > 0) {
+        const text = `no connection to ${this.#host} before the deadline`
+        const expire = () => {
+          const leftMs = deadlineMs - performance.now()
+          // A timer counts from the start of its turn of the event loop: after a long turn it fires early.
+          if (leftMs > 0) timer = setTimeout(expire, Math.ceil(leftMs))
+          else settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
+        }
+        expire()
+      }
+    })
+  }
+
+  settle(outcome: Outcome): void {
+    for (const settle of [...this.#waiters]) settle(outcome)
+  }
+}

@@ -1,0 +1,225 @@
+/**
+ * The sessions of one connection: the one that takes the calls, the next one until it is ready, and those that end.
+ *
+ * The newest wins: at once, or if it renews the identity of the one before, when it is ready. Who dials when, and what
+ * state that makes, is for the connection.
+ */
+
+import { ClosedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { defaultCloseTimeoutMs, maxDraining, maxTimeoutMs } from '../base/options.ts'
+import { addTotals, newTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
+import { errorText } from '../base/text.ts'
+import type { Established } from '../peer/establish.ts'
+import type { SessionEnd } from '../session/end.ts'
+import { Session } from '../session/session.ts'
+import type { OpenConn } from '../wire/open-conn.ts'
+import { Expiry } from './expiry.ts'
+
+/** Conns of one peer that may take their time to close; one that connects again and again must not pile them up. */
+const maxClosing = 2
+
+export interface SessionsInit {
+  readonly host: string
+  readonly logger: Logger
+  /** Makes a conn beside the session whose identity ends soon; rejects when it cannot. Undefined where the other side dials. */
+  readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
+  /** `session` takes the calls from now on. */
+  readonly onReady: (session: Session) => void
+  /** None takes calls any more; another one may be `arriving`. */
+  readonly onLost: (end: SessionEnd, arriving: boolean) => void
+}
+
+export class Sessions {
+  readonly #init: SessionsInit
+  #current: Session | undefined
+  /** Has shaken hands and waits for the handler table of the remote. */
+  #arriving: Session | undefined
+  readonly #draining = new Set<Session>()
+  /** Conns whose session has ended, the latest last; they are gone when they have closed. */
+  readonly #closing: WeakRef<OpenConn>[] = []
+  #isOver = false
+  readonly #expiries = new Map<Session, Expiry>()
+  /** Those whose remote end has their handler table. */
+  readonly #answered = new WeakSet<Session>()
+  readonly #totals = newTotals()
+  #readyTimer: NodeJS.Timeout | undefined
+  #renewal: AbortController | undefined
+
+  constructor(init: SessionsInit) {
+    this.#init = init
+  }
+
+  /** The session that can take a call, if there is one. */
+  get usable(): Session | undefined {
+    return this.#current?.usable === true ? this.#current : undefined
+  }
+
+  /** A conn has shaken hands. Returns whether it renews, so that calls go on meanwhile. */
+  adopt(established: Established): boolean {
+    const session: Session = new Session({
+      ...established,
+      onReady: () => this.#onReady(session),
+      onDraining: (end) => this.#onDraining(session, end),
+      onEnd: (end) => this.#onEnd(session, end, established.wire)
+    })
+    const current = this.#current
+    const renews = established.renews && current?.usable === true && isSameInstance(current, session)
+    const replaced = renews ? [this.#arriving] : [this.#arriving, current]
+    this.#arriving = session
+    if (!renews) this.#current = undefined
+    for (const previous of replaced) if (previous !== undefined) this.#replace(previous, session)
+    clearTimeout(this.#readyTimer)
+    this.#readyTimer = setTimeout(
+      () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
+      Math.max(0, established.deadlineMs - performance.now())
+    ).unref()
+    this.#watchExpiry(session, established.renewBefore)
+    session.start()
+    session.probe(() => this.#onAnswered(session))
+    return renews
+  }
+
+  /** Ends all of them: running calls may end within `graceMs`. */
+  async drain(end: SessionEnd, graceMs: number): Promise<void> {
+    clearTimeout(this.#readyTimer)
+    this.#renewal?.abort(new ClosedError(end.text))
+    this.#isOver = true
+    await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
+  }
+
+  /** Of the one that takes calls, or is about to. */
+  stats(): SessionStats | undefined {
+    return (this.#current ?? this.#arriving)?.stats()
+  }
+
+  /** What all sessions so far have counted. */
+  totals(): SessionTotals {
+    const totals = { ...this.#totals }
+    for (const session of this.#alive()) addTotals(totals, session.stats())
+    return totals
+  }
+
+  #alive(): Session[] {
+    return [this.#current, this.#arriving, ...this.#draining].filter((session) => session !== undefined)
+  }
+
+  #onReady(session: Session): void {
+    if (session !== this.#arriving) return
+    clearTimeout(this.#readyTimer)
+    const renewed = this.#current
+    this.#arriving = undefined
+    this.#current = session
+    if (renewed !== undefined) {
+      this.#warnOfEnd(renewed, session)
+      this.#setAside(renewed)
+    }
+    this.#init.onReady(session)
+    if (this.#answered.has(session)) this.#endRenewed()
+  }
+
+  /** A certificate or token that nobody replaces would be noticed only when it has ended. */
+  #warnOfEnd(renewed: Session, session: Session): void {
+    const [before, after] = [renewed, session].map((each) => this.#expiries.get(each)?.endsAt)
+    // What is told as a time that is left is not exact.
+    if (before === undefined || after === undefined || after - before > 1000) return
+    const endsAt = new Date(after).toISOString()
+    this.#init.logger.warn(`renewed with ${this.#init.host}, but the identity of one end still ends at ${endsAt}`)
+  }
+
+  /** The remote has dealt with the handler table of `session`, so that it is ready there as well. */
+  #onAnswered(session: Session): void {
+    this.#answered.add(session)
+    if (session === this.#current) this.#endRenewed()
+  }
+
+  /** The remote begins no more calls on what was renewed; those that are on their way from it have arrived with the answer. */
+  #endRenewed(): void {
+    const end = { reason: 'replaced', text: 'the identity of a host was renewed' } as const
+    for (const renewed of this.#draining) {
+      if (!renewed.usable) continue
+      renewed.probe(() => {
+        // The session that took its place may have died meanwhile: then it takes the calls again.
+        if (this.#draining.has(renewed)) renewed.drain(end, maxTimeoutMs)
+      })
+    }
+  }
+
+  #onDraining(session: Session, end: SessionEnd): void {
+    this.#setAside(session)
+    this.#leave(session, end)
+  }
+
+  #setAside(session: Session): void {
+    this.#draining.add(session)
+    const [oldest] = this.#draining
+    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
+  }
+
+  #onEnd(session: Session, end: SessionEnd, wire: OpenConn): void {
+    this.#closing.push(new WeakRef(wire))
+    // In a shutdown all of them end at once, and nothing comes after.
+    if (this.#closing.length > maxClosing && !this.#isOver) {
+      this.#closing.shift()?.deref()?.abort(new ClosedError('another session has ended meanwhile'))
+    }
+    this.#draining.delete(session)
+    this.#expiries.get(session)?.stop()
+    this.#expiries.delete(session)
+    addTotals(this.#totals, session.stats())
+    if (end.reason !== 'shutdown') this.#init.logger.info(`disconnected from ${this.#init.host}: ${end.text}`)
+    this.#leave(session, end)
+  }
+
+  /** `session` takes no new calls. */
+  #leave(session: Session, end: SessionEnd): void {
+    if (session === this.#arriving) {
+      this.#arriving = undefined
+      clearTimeout(this.#readyTimer)
+      if (this.#current === undefined) this.#init.onLost(end, false)
+      else this.#expiries.get(this.#current)?.renewLater()
+    } else if (session === this.#current) {
+      // If it had just taken the place of another one, that is still there.
+      this.#current = [...this.#draining].find(({ usable }) => usable)
+      if (this.#current !== undefined) {
+        this.#draining.delete(this.#current)
+        return this.#expiries.get(this.#current)?.renewLater()
+      }
+      this.#renewal?.abort(new ClosedError('the session that was to be renewed has ended'))
+      this.#init.onLost(end, this.#arriving !== undefined)
+    }
+  }
+
+  #replace(previous: Session, session: Session): void {
+    const { host, logger } = this.#init
+    const isSame = isSameInstance(previous, session)
+    const text = isSame ? 'the host has connected anew' : 'another instance of the host has connected'
+    logger.warn(`the conn to ${host} is replaced by a newer one: ${text}`)
+    previous.end({ reason: 'replaced', text })
+  }
+
+  #watchExpiry(session: Session, renewBefore: number | undefined): void {
+    const { expiresAt } = session.remote.identity
+    if (expiresAt === undefined && renewBefore === undefined) return
+    const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
+    const onExpired = () => session.drain(expired, defaultCloseTimeoutMs)
+    const onRenew = this.#init.renew && (() => this.#renew(session))
+    this.#expiries.set(session, new Expiry({ expiresAt, renewBefore, onRenew, onExpired }))
+  }
+
+  /** Dials beside `session`. */
+  #renew(session: Session): void {
+    const { host, logger, renew } = this.#init
+    if (renew === undefined || (session !== this.#current && session !== this.#arriving)) return
+    if (this.#arriving !== undefined) return this.#expiries.get(session)?.renewLater()
+    this.#renewal = new AbortController()
+    renew(this.#renewal.signal).catch((error) => {
+      if (session !== this.#current) return
+      logger.warn(`the session with ${host} is not renewed yet: ${errorText(error)}`)
+      this.#expiries.get(session)?.renewLater()
+    })
+  }
+}
+
+function isSameInstance(a: Session, b: Session): boolean {
+  return a.remote.instance === b.remote.instance
+}

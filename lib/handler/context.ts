@@ -1,0 +1,59 @@
+/**
+ * What a handler knows of its call. Everything that a handler may not ask for is made only when it is asked for.
+ */
+
+import type { Remote } from '../base/remote.ts'
+import type { Metadata } from '../codec/metadata.ts'
+import { decodeMetadata, noMetadata } from '../codec/metadata.ts'
+import type { HandlerEntry } from '../wire/frame.ts'
+import type { HandlerContext } from './handler.ts'
+
+export class CallContext implements HandlerContext {
+  readonly remote: Remote
+  readonly #entry: HandlerEntry
+  /** Of `performance.now()`; 0 for none. */
+  readonly #deadlineMs: number
+  readonly #metadataBytes: Uint8Array | undefined
+  #metadata: Metadata | undefined
+  #controller: AbortController | undefined
+  #aborted: { readonly reason: unknown } | undefined
+
+  constructor(remote: Remote, entry: HandlerEntry, deadlineMs: number, metadata: Uint8Array | undefined) {
+    this.remote = remote
+    this.#entry = entry
+    this.#deadlineMs = deadlineMs
+    this.#metadataBytes = metadata
+  }
+
+  get handler(): string {
+    return this.#entry.id
+  }
+
+  get subroute(): string {
+    return this.#entry.subroute
+  }
+
+  get deadline(): number | undefined {
+    return this.#deadlineMs === 0 ? undefined : Date.now() + this.#deadlineMs - performance.now()
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
+    }
+    return this.#controller.signal
+  }
+
+  /** @throws {CodecError} when the caller sent something that is no metadata */
+  get metadata(): Metadata {
+    this.#metadata ??= this.#metadataBytes === undefined ? noMetadata : decodeMetadata(this.#metadataBytes)
+    return this.#metadata
+  }
+
+  /** The answer is no longer wanted. */
+  abort(reason: unknown): void {
+    this.#aborted = { reason }
+    this.#controller?.abort(reason)
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Definitions that both ends share: a handler registers under one, a call is made with it, and the types follow.
+ *
+ * msgpack is the default codec. Nothing here knows how a call travels; `table.ts` registers handlers.
+ */
+
+import { InvalidOptionError } from '../base/errors.ts'
+import { defaultCapacity, maxCapacity } from '../base/options.ts'
+import { msgpack } from '../codec/builtin.ts'
+import type { Codec } from '../codec/codec.ts'
+import { rawBytes } from '../codec/codec.ts'
+
+/** A handler that answers each request with one response. Made by `single()`. */
+export interface SingleDefinition<Req, Res> {
+  readonly kind: 'single'
+  readonly id: string
+  readonly request: Codec<Req>
+  readonly response: Codec<Res>
+}
+
+/** A handler that takes a payload and a stream of requests, and answers with a stream of responses. Made by `streaming()`. */
+export interface StreamingDefinition<Payload, Req, Res> {
+  readonly kind: 'streaming'
+  readonly id: string
+  readonly payload: Codec<Payload>
+  readonly request: Codec<Req>
+  readonly response: Codec<Res>
+  readonly inCapacity: number
+  readonly outCapacity: number
+}
+
+/** The definition that a string id stands for. */
+export function rawSingle(id: string): SingleDefinition<unknown, unknown> {
+  return { kind: 'single', id, request: anything, response: anything }
+}
+
+/** What a string id stands for as a stream, in the shape that the remote advertised. */
+export function rawStreaming(
+  id: string,
+  inCapacity: number,
+  outCapacity: number
+): StreamingDefinition<unknown, unknown, unknown> {
+  return { kind: 'streaming', id, payload: anything, request: anything, response: anything, inCapacity, outCapacity }
+}
+
+/** `encode` checks what it gets, so the codec of bytes may be handed anything. */
+const anything = rawBytes as Codec<unknown>
+
+export interface SingleOptions<Req, Res> {
+  /** How requests travel. Default msgpack. */
+  readonly request?: Codec<Req>
+  /** How responses travel. Default msgpack. */
+  readonly response?: Codec<Res>
+}
+
+/**
+ * Defines a handler that answers each request with one response.
+ *
+ * @example
+ *
+ * ```ts
+ * const rlock = single<LockArgs, LockReply>('lock.rlock')
+ * ```
+ *
+ * @throws {InvalidOptionError} when a codec is none
+ */
+export function single<Req = void, Res = void>(
+  id: string,
+  options: SingleOptions<Req, Res> = {}
+): SingleDefinition<Req, Res> {
+  return Object.freeze({
+    kind: 'single',
+    id,
+    request: codecOf('request', options.request),
+    response: codecOf('response', options.response)
+  })
+}
+
+interface StreamingCodecs<Payload, Req, Res> {
+  /** How the payload travels. Default msgpack. */
+  readonly payload?: Codec<Payload>
+  /** How requests travel. Default msgpack. */
+  readonly request?: Codec<Req>
+  /** How responses travel. Default msgpack. */
+  readonly response?: Codec<Res>
+  /** Responses that may be sent ahead of the consumer. Default 128. */
+  readonly outCapacity?: number
+}
+
+/** A handler that takes no requests says so in its capacity, because types are gone when it runs. */
+export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, Res> &
+  ([Req] extends [never]
+    ? { readonly inCapacity: 0 }
+    : {
+        /** Requests that may be sent ahead of the handler, at least 1. Default 128. */
+        readonly inCapacity?: number
+      })
+
+/**
+ * Defines a handler that takes a payload and a stream of requests, and answers with a stream of responses.
+ *
+ * @example
+ *
+ * ```ts
+ * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
+ * ```
+ *
+ * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535, or a codec is none
+ */
+export function streaming<Payload = void, Req = never, Res = never>(
+  id: string,
+  ...[options]: [Req] extends [never]
+    ? [options: StreamingOptions<Payload, Req, Res>]
+    : [options?: StreamingOptions<Payload, Req, Res>]
+): StreamingDefinition<Payload, Req, Res> {
+  const given: StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number } = options ?? {}
+  return Object.freeze({
+    kind: 'streaming',
+    id,
+    payload: codecOf('payload', given.payload),
+    request: codecOf('request', given.request),
+    response: codecOf('response', given.response),
+    inCapacity: capacity('inCapacity', given.inCapacity),
+    outCapacity: capacity('outCapacity', given.outCapacity)
+  })
+}
+
+function codecOf<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
+  const isCodec = typeof codec?.encode === 'function' && typeof codec.decode === 'function'
+  // A schema may look like one, and makes no bytes.
+  if (isCodec && !('~standard' in codec)) return codec
+  throw new InvalidOptionError(`${name} must be a codec, such as bytes() or json(schema)`)
+}
+
+function capacity(name: string, value: number = defaultCapacity): number {
+  if (Number.isInteger(value) && value >= 0 && value <= maxCapacity) return value
+  throw new InvalidOptionError(`${name} must be a whole number from 0 to ${maxCapacity}`)
+}

@@ -1,0 +1,140 @@
+/**
+ * The handler tables: what this server offers, in the order it was registered, and what a remote one advertised.
+ *
+ * A handler's index is its place in the table. Both tables find it by id and subroute in one lookup.
+ */
+
+import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
+import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
+import type { SingleDefinition, StreamingDefinition } from './definition.ts'
+import type { SingleHandler, StreamingHandler } from './handler.ts'
+
+/** A handler of this server. */
+export type LocalHandler = { readonly entry: HandlerEntry } & (
+  | {
+      readonly definition: SingleDefinition<unknown, unknown>
+      readonly fn: SingleHandler<unknown, unknown>
+    }
+  | {
+      readonly definition: StreamingDefinition<unknown, unknown, unknown>
+      readonly fn: StreamingHandler<unknown, unknown, unknown>
+    }
+)
+
+/** A handler of a remote server. */
+export interface RemoteHandler extends HandlerEntry {
+  readonly index: number
+}
+
+/** Joins static subroutes: `disk1` and `meta` make `disk1/meta`. */
+export function joinSubroute(base: string, name: string): string {
+  return base === '' ? name : name === '' ? base : `${base}/${name}`
+}
+
+/** Ids and subroutes are separate names; NUL, which neither may hold, keeps them apart. */
+function keyOf(subroute: string, id: string): string {
+  return subroute === '' ? id : `${subroute}\0${id}`
+}
+
+/** What this server offers. One table serves all its sessions. */
+export class LocalHandlers {
+  readonly #handlers: LocalHandler[] = []
+  readonly #keys = new Set<string>()
+  readonly #listeners = new Set<() => void>()
+  readonly #maxNameBytes: number
+
+  constructor(maxNameBytes: number) {
+    this.#maxNameBytes = maxNameBytes
+  }
+
+  get size(): number {
+    return this.#handlers.length
+  }
+
+  at(index: number): LocalHandler | undefined {
+    return this.#handlers[index]
+  }
+
+  /** The entries from `index` on: what a peer that knows the ones before has yet to hear of. */
+  entriesFrom(index: number): HandlerEntry[] {
+    return this.#handlers.slice(index).map((handler) => handler.entry)
+  }
+
+  /**
+   * @throws {HandlerExistsError} when the id is taken under this subroute
+   * @throws {InvalidOptionError} when the id or subroute is empty, too long or holds NUL
+   */
+  add(handler: LocalHandler): void {
+    const { subroute, id } = handler.entry
+    if (id === '') throw new InvalidOptionError('a handler id must not be empty')
+    this.#checkName('handler id', id)
+    this.#checkName('subroute', subroute)
+    const key = keyOf(subroute, id)
+    if (this.#keys.has(key)) {
+      throw new HandlerExistsError(`a handler "${id}"${subroute === '' ? '' : ` under "${subroute}"`} exists already`)
+    }
+    this.#keys.add(key)
+    this.#handlers.push(handler)
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Calls `listener` after each registration; returns how to stop it. */
+  onAdded(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #checkName(what: string, name: string): void {
+    if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not hold NUL`)
+    if (Buffer.byteLength(name) > this.#maxNameBytes) {
+      throw new InvalidOptionError(`a ${what} must not exceed ${this.#maxNameBytes} bytes`)
+    }
+  }
+}
+
+/** What a remote server advertised so far. */
+export class RemoteHandlers {
+  /** By subroute, then by id: a joined key would be a new string for each call. */
+  readonly #subroutes = new Map<string, Map<string, RemoteHandler>>()
+  readonly #maxHandlers: number
+  #size = 0
+
+  constructor(maxHandlers: number) {
+    this.#maxHandlers = maxHandlers
+  }
+
+  /** How many more entries the remote may advertise. */
+  get room(): number {
+    return this.#maxHandlers - this.#size
+  }
+
+  /** @throws {ProtocolError} when the remote advertises a handler twice */
+  add(entries: readonly HandlerEntry[]): void {
+    for (const entry of entries) {
+      const handlers = this.#subroutes.get(entry.subroute) ?? new Map<string, RemoteHandler>()
+      if (handlers.has(entry.id)) throw new ProtocolError('a handler that was advertised before')
+      handlers.set(entry.id, { ...entry, index: this.#size++ })
+      this.#subroutes.set(entry.subroute, handlers)
+    }
+  }
+
+  find(subroute: string, id: string): RemoteHandler | undefined {
+    return this.#subroutes.get(subroute)?.get(id)
+  }
+}
+
+/** The table entry of a definition. */
+export function entryOf(
+  definition: SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
+  subroute: string
+): HandlerEntry {
+  const { id, kind } = definition
+  if (kind === 'single') return { kind: HandlerKind.single, inCapacity: 0, outCapacity: 1, subroute, id }
+  return {
+    kind: HandlerKind.streaming,
+    inCapacity: definition.inCapacity,
+    outCapacity: definition.outCapacity,
+    subroute,
+    id
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * What all listeners on one HTTP server share: one set of event listeners, which routes upgrades by path.
+ *
+ * It leaves to others what others serve: upgrades of foreign paths where somebody else listens for upgrades, and all
+ * plain requests where somebody else listens for requests. It decides nothing about a peer.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { InvalidOptionError } from '../base/errors.ts'
+import { subprotocol } from '../base/options.ts'
+import { AcceptWatch, type HttpServer } from './head-deadline.ts'
+
+/** What a refused peer has to take the answer in, before it is cut off. */
+const refusalGraceMs = 1_000
+
+/** Who serves one path of a server. */
+export interface Route {
+  handshakeTimeoutMs: number
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAt: number): void
+}
+
+const hubs = new WeakMap<HttpServer, UpgradeHub>()
+
+/**
+ * Serves `path` on `server`. Returns what ends it; after the last one nothing of ours is left on the server.
+ *
+ * @throws {InvalidOptionError} when the path is served already
+ */
+export function serveUpgrades(server: HttpServer, path: string, route: Route): () => void {
+  const hub = hubs.get(server) ?? new UpgradeHub(server)
+  hub.add(path, route)
+  hubs.set(server, hub)
+  return () => {
+    if (hub.remove(path, route)) hubs.delete(server)
+  }
+}
+
+export function pathOf(request: IncomingMessage): string {
+  const url = request.url ?? '/'
+  const query = url.indexOf('?')
+  return query === -1 ? url : url.slice(0, query)
+}
+
+/** A refused socket may fail while it takes the answer: that is the end of it in any case. */
+function ignoreOnRefused(): void {}
+
+/** Answers an upgrade with an error and destroys the socket once that is flushed, or after a short grace. */
+export function refuseUpgrade(socket: Duplex, status: number, text: string): void {
+  const body = `${text}\n`
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+    'Connection: close',
+    'Content-Type: text/plain; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`
+  ]
+  const timer = setTimeout(() => socket.destroy(), refusalGraceMs)
+  timer.unref()
+  socket.on('error', ignoreOnRefused)
+  socket.once('close', () => clearTimeout(timer))
+  socket.once('finish', () => socket.destroy())
+  // Unread bytes would turn the close into a reset, which can overtake the answer.
+  socket.resume()
+  if (socket.writable) socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  else socket.destroy()
+}
+
+class UpgradeHub {
+  readonly #server: HttpServer
+  readonly #routes = new Map<string, Route>()
+  #watch: AcceptWatch | undefined
+
+  constructor(server: HttpServer) {
+    this.#server = server
+  }
+
+  add(path: string, route: Route): void {
+    if (this.#routes.has(path)) throw new InvalidOptionError(`path "${path}" is already served on this HTTP server`)
+    this.#routes.set(path, route)
+    if (this.#routes.size > 1) return
+    this.#watch = new AcceptWatch(this.#server, () => this.#handshakeTimeoutMs())
+    this.#server.on('upgrade', this.#onUpgrade)
+    this.#server.on('request', this.#onRequest)
+  }
+
+  /** True when that was the last one. */
+  remove(path: string, route: Route): boolean {
+    if (this.#routes.get(path) !== route) return false
+    this.#routes.delete(path)
+    if (this.#routes.size > 0) return false
+    this.#server.off('upgrade', this.#onUpgrade)
+    this.#server.off('request', this.#onRequest)
+    this.#watch?.stop()
+    return true
+  }
+
+  /** At accept the path is not known, so the longest counts; each route holds to its own once it has the head. */
+  #handshakeTimeoutMs(): number {
+    let longestMs = 0
+    for (const route of this.#routes.values()) longestMs = Math.max(longestMs, route.handshakeTimeoutMs)
+    return longestMs
+  }
+
+  readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+    const acceptedAt = this.#watch?.headArrived(socket) ?? performance.now()
+    const route = this.#routes.get(pathOf(request))
+    if (route !== undefined) route.onUpgrade(request, socket, head, acceptedAt)
+    else if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(socket, 404, 'nothing is served on this path')
+  }
+
+  readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    this.#watch?.headArrived(request.socket)
+    if (this.#server.listenerCount('request') > 1) return
+    const headers = { Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' }
+    if (!this.#routes.has(pathOf(request))) {
+      response.writeHead(404, headers).end('nothing is served on this path\n')
+      return
+    }
+    response
+      .writeHead(426, { ...headers, Connection: 'Upgrade, close', Upgrade: 'websocket' })
+      .end(`this path is for WebSocket upgrades with the subprotocol ${subprotocol} only\n`)
+  }
+}

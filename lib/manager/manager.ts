@@ -1,0 +1,260 @@
+/**
+ * All connections of this server: its hosts, its handlers, who dials whom, what arrives, and the shutdown of it all.
+ *
+ * Decides and wires; how conns are made, shaken hands with and kept is in the files it imports. Knows no frames.
+ */
+
+import type { Server as HttpServer, IncomingMessage } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { ClosedError, InvalidOptionError, RejectedError, UnknownHostError } from '../base/errors.ts'
+import { defaultCloseTimeoutMs, maxConnMessageBytes } from '../base/options.ts'
+import { addTotals, type ManagerStats, newTotals } from '../base/stats.ts'
+import { errorText } from '../base/text.ts'
+import type { Conn } from '../conn/conn.ts'
+import { Connection } from '../connection/connection.ts'
+import { rawSingle, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
+import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
+import { entryOf, joinSubroute, type LocalHandler, LocalHandlers } from '../handler/table.ts'
+import { Listener } from '../listen/listener.ts'
+import { type Established, Establisher } from '../peer/establish.ts'
+import { newInstance, type Refusal } from '../peer/handshake.ts'
+import { canonicalHost, dialerOf } from '../peer/hosts.ts'
+import { followHosts, type HostLists } from './host-lists.ts'
+import { Loopback } from './loopback.ts'
+import {
+  type CloseOptions,
+  graceMsOf,
+  type HandleOptions,
+  type ManagerOptions,
+  type Settings,
+  settingsOf
+} from './options.ts'
+
+export class Manager {
+  /** Canonical name of this server. */
+  readonly local: string
+  /** New at each start, in hex. */
+  readonly instance: string
+  /** Resolves with the first list of hosts: at once, unless `hosts` is an async iterable. */
+  readonly ready: Promise<void>
+  readonly #settings: Settings
+  readonly #handlers: LocalHandlers
+  readonly #listener: Listener
+  readonly #establisher: Establisher
+  readonly #connections = new Map<string, Connection>()
+  /** Connections to hosts that went, while they end their running calls. */
+  readonly #leaving = new Set<Connection>()
+  /** Made when it is first asked for. */
+  #loopback: Loopback | undefined
+  readonly #hostLists: HostLists
+  #closed: Promise<void> | undefined
+  /** Set before anybody hears of the end: what they do then must find it closed. */
+  #isClosing = false
+
+  /** @throws {InvalidOptionError} naming the option that is wrong */
+  constructor(options: ManagerOptions) {
+    const settings = settingsOf(options)
+    const { local, path, limits, allowOrigin, logger } = settings
+    const instance = newInstance()
+    this.local = local
+    this.instance = Buffer.from(instance).toString('hex')
+    this.#settings = settings
+    this.#handlers = new LocalHandlers(limits.maxNameBytes)
+    this.#establisher = new Establisher({
+      ...settings,
+      instance,
+      handlers: this.#handlers,
+      admit: (host) => this.#refusalFor(host),
+      onAccepted: (host, established) => this.#onAccepted(host, established)
+    })
+    this.#listener = new Listener({
+      path,
+      limits: { ...limits, maxConnMessageBytes: maxConnMessageBytes(limits) },
+      allowOrigin,
+      onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
+      onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
+      logger
+    })
+    this.#hostLists = followHosts(options.hosts, (hosts) => this.#setHosts(hosts), logger)
+    this.ready = this.#hostLists.ready
+  }
+
+  /** The canonical names of the other servers. */
+  get hosts(): string[] {
+    return [...this.#connections.keys()]
+  }
+
+  /** The connection to each other server. */
+  get connections(): Connection[] {
+    return [...this.#connections.values()]
+  }
+
+  /**
+   * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory:
+   * its calls need not wait for anybody, and it is not among `connections`, nor in `stats()`.
+   *
+   * @throws {UnknownHostError} when it is not among `hosts`
+   */
+  connection(host: string): Connection {
+    const name = canonicalHost(host)
+    if (name === this.local) return this.#self()
+    const connection = this.#connections.get(name)
+    if (connection !== undefined) return connection
+    throw new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
+  }
+
+  /**
+   * Registers a handler, before or after connecting. A string id is a raw single handler: `Uint8Array` in and out.
+   *
+   * A raw payload that the handler gets is its to keep; one that it returns must not be changed before the call is over.
+   *
+   * @throws {HandlerExistsError} when the id is taken under this subroute
+   * @throws {ClosedError} when the manager is closed
+   */
+  handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void
+  handle<Req, Res>(
+    definition: SingleDefinition<Req, Res>,
+    fn: SingleHandler<NoInfer<Req>, NoInfer<Res>>,
+    options?: HandleOptions
+  ): void
+  handle<Payload, Req, Res>(
+    definition: StreamingDefinition<Payload, Req, Res>,
+    fn: StreamingHandler<NoInfer<Payload>, NoInfer<Req>, NoInfer<Res>>,
+    options?: HandleOptions
+  ): void
+  handle(
+    target: string | SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
+    fn: unknown,
+    options: HandleOptions = {}
+  ): void {
+    if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
+    this.#throwIfClosed()
+    const definition = typeof target === 'string' ? rawSingle(target) : target
+    const entry = entryOf(definition, joinSubroute('', options.subroute ?? ''))
+    this.#handlers.add({ entry, definition, fn } as LocalHandler)
+  }
+
+  /**
+   * Accepts conns that arrive at `server` on our path; other upgrades and requests are left to others. Returns what
+   * ends that. From now on a socket of the server has to deliver a whole request head within the handshake timeout.
+   */
+  attach(server: HttpServer | HttpsServer): () => void {
+    this.#throwIfClosed()
+    return this.#listener.attach(server)
+  }
+
+  /** Takes one upgrade from a server whose 'upgrade' events you route yourself. Another path gets a 404. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#listener.handleUpgrade(request, socket, head)
+  }
+
+  /** Takes a conn that arrived in any other way: its peer dialed. Returns at once; refusals are logged. */
+  incomingConn(conn: Conn): void {
+    this.#establisher.accept(conn, performance.now())
+  }
+
+  /** Plain data, cheap to take. */
+  stats(): ManagerStats {
+    const connections = this.connections.map((connection) => connection.stats())
+    const totals = newTotals()
+    for (const connection of connections) {
+      addTotals(totals, connection.totals)
+    }
+    return {
+      local: this.local,
+      instance: this.instance,
+      handlers: this.#handlers.size,
+      pendingHandshakes: this.#establisher.pending,
+      refusedHandshakes: this.#establisher.refusals,
+      connections,
+      totals
+    }
+  }
+
+  /**
+   * Refuses new work at once, lets running calls end within `timeout`, aborts the rest, closes all conns. Idempotent.
+   * Resolves when all of that is done. The HTTP servers are yours to close.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    const graceMs = graceMsOf(options)
+    this.#isClosing = true
+    this.#closed ??= this.#close(graceMs)
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#hostLists.stop()
+    this.#listener.refuse()
+    this.#establisher.close()
+    const end = { reason: 'shutdown', text: `${this.local} is shutting down` } as const
+    const closing = [...this.connections, ...this.#leaving, this.#loopback]
+    await Promise.all(closing.map((each) => each?.close(end, graceMs)))
+    this.#listener.close()
+  }
+
+  #self(): Connection {
+    if (this.#loopback === undefined) {
+      const { local, instance } = this
+      this.#loopback = new Loopback({ ...this.#settings, local, instance, handlers: this.#handlers })
+      if (!this.#isClosing) this.#loopback.connection.start()
+      else this.#loopback.close({ reason: 'shutdown', text: `${local} is shutting down` }, 0)
+    }
+    return this.#loopback.connection
+  }
+
+  #throwIfClosed(): void {
+    if (this.#isClosing) throw new ClosedError('the manager is closed')
+  }
+
+  #setHosts(hosts: Iterable<string>): void {
+    const names = new Set([...hosts].map(canonicalHost))
+    names.delete(this.local)
+    for (const [name, connection] of this.#connections) {
+      if (names.has(name)) continue
+      this.#connections.delete(name)
+      this.#leaving.add(connection)
+      const end = { reason: 'hostRemoved', text: `${name} is no longer among the hosts of ${this.local}` } as const
+      connection
+        .close(end, defaultCloseTimeoutMs)
+        .catch((error) => this.#settings.logger.error(errorText(error)))
+        .finally(() => this.#leaving.delete(connection))
+    }
+    for (const name of names) {
+      if (this.#connections.has(name)) continue
+      const connection = new Connection({
+        host: name,
+        dials: dialerOf(this.local, name) === this.local,
+        dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
+        reconnect: this.#settings.reconnect,
+        logger: this.#settings.logger
+      })
+      this.#connections.set(name, connection)
+      // A turn later, so that handlers registered in this one are in the first table.
+      setImmediate(() => connection.start())
+    }
+  }
+
+  /** @throws {RejectedError} when the host went since it was admitted */
+  #onAccepted(host: string, established: Established): void {
+    const connection = this.#connections.get(host)
+    if (connection === undefined) throw new RejectedError('unknownHost', `${host} is no longer among the hosts`)
+    connection.adopt(established)
+  }
+
+  /** Why a peer that has proved its name is not let in. */
+  #refusalFor(host: string): Refusal | undefined {
+    if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
+    if (!this.#connections.has(host)) {
+      return { reason: 'unknownHost', message: `${host} is not among the hosts of ${this.local}` }
+    }
+    if (dialerOf(this.local, host) === this.local) {
+      return { reason: 'wrongDirection', message: `${this.local} dials ${host}, not the other way round` }
+    }
+    return undefined
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * From a fresh conn to one that has shaken hands, on either end, within one deadline.
+ *
+ * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
+ */
+
+import { listenToAbort } from '../base/abort.ts'
+import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { type KeepAliveOptions, type Limits, maxConnMessageBytes } from '../base/options.ts'
+import type { Conn, ConnDialer } from '../conn/conn.ts'
+import type { LocalHandlers } from '../handler/table.ts'
+import type { SessionInit } from '../session/session.ts'
+import { OpenConn } from '../wire/open-conn.ts'
+import type { Auth } from './auth.ts'
+import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshake, type Refusal } from './handshake.ts'
+import { hostOf, RefusalLog } from './refusal-log.ts'
+
+/** A conn whose handshake is done. */
+export type Established = Omit<SessionInit, 'onReady' | 'onDraining' | 'onEnd'> & {
+  /** When the session must be ready, of `performance.now()`. */
+  readonly deadlineMs: number
+  /** It takes the place of a session that is to end its calls beside it. */
+  readonly renews: boolean
+  /** When the identity of either side ends, as far as this side knows; ms since the epoch. */
+  readonly renewBefore: number | undefined
+}
+
+export interface EstablisherInit {
+  readonly local: string
+  readonly instance: Uint8Array
+  readonly auth: Auth
+  readonly dialer: ConnDialer
+  readonly path: string
+  readonly limits: Readonly<Limits>
+  readonly keepAlive: Readonly<KeepAliveOptions>
+  readonly handlers: LocalHandlers
+  readonly checksum: boolean | undefined
+  readonly logger: Logger
+  /** Why a peer that has proved its name is not let in, if it is not. */
+  readonly admit: (host: string) => Refusal | undefined
+  /** A conn that arrived has shaken hands with a host that `admit` let in. */
+  readonly onAccepted: (host: string, established: Established) => void
+}
+
+/** What frames of the transport and pings of a proxy may add to the messages of a handshake. */
+const framingBytes = 1024
+
+export class Establisher {
+  /** Handshakes of conns that arrived and are under way, the oldest first. */
+  readonly #pending = new Map<Conn, Deadline>()
+  readonly #init: EstablisherInit
+  readonly #refusals: RefusalLog
+  readonly #closing = new AbortController()
+
+  constructor(init: EstablisherInit) {
+    this.#init = init
+    this.#refusals = new RefusalLog(init.logger)
+  }
+
+  /** Handshakes of conns that arrived and are under way. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** Handshakes, those of TLS included, that were refused or failed here. */
+  get refusals(): number {
+    return this.#refusals.count
+  }
+
+  /** A conn from this address did not even get to a handshake. */
+  refusedByTls(code: string, address: string): void {
+    this.#refusals.add(new HandshakeError(`TLS does not accept its certificate: ${code}`), address)
+  }
+
+  /** Gives up all handshakes of conns that arrived. */
+  close(): void {
+    this.#closing.abort(new ClosedError('the manager is closed'))
+  }
+
+  /** Makes a conn to `host` and shakes hands; it `renews` the session that there is. */
+  async dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
+    const { dialer, path, limits } = this.#init
+    const deadline = new Deadline(performance.now() + limits.handshakeTimeoutMs, limits.handshakeTimeoutMs, signal)
+    try {
+      const dialing = dialer(host, { signal: deadline.signal, path, maxConnMessageBytes: maxConnMessageBytes(limits) })
+      const wire = new OpenConn(await orAbort(dialing, deadline.signal))
+      try {
+        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
+        return this.#established(wire, 'dialer', result, deadline.atMs)
+      } catch (error) {
+        wire.close('the handshake failed')
+        throw error
+      }
+    } finally {
+      deadline.clear()
+    }
+  }
+
+  /** Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. */
+  accept(conn: Conn, acceptedAtMs: number): void {
+    const { limits, admit, onAccepted } = this.#init
+    if (this.pending >= limits.maxPendingHandshakes) this.#cutOldest()
+    const { handshakeTimeoutMs } = limits
+    const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
+    this.#pending.set(conn, deadline)
+    // Until the dialer has proved itself it has two messages to send.
+    conn.limitInbound?.(2 * limits.maxHandshakeBytes + framingBytes)
+    const wire = new OpenConn(conn)
+    listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
+      .then((result) => {
+        conn.limitInbound?.(Infinity)
+        onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
+      })
+      .catch((error) => {
+        this.#refusals.add(error, conn.remoteAddress)
+        wire.close('the handshake failed')
+      })
+      .finally(() => {
+        this.#pending.delete(conn)
+        deadline.clear()
+      })
+  }
+
+  /** Makes room: silent conns must not keep those out who have something to say, nor one address all others. */
+  #cutOldest(): void {
+    const byHost = new Map<string, Conn[]>()
+    for (const conn of this.#pending.keys()) {
+      const host = hostOf(conn.remoteAddress)
+      const conns = byHost.get(host)
+      if (conns === undefined) byHost.set(host, [conn])
+      else conns.push(conn)
+    }
+    const [most] = [...byHost.values()].sort((a, b) => b.length - a.length)
+    const oldest = most?.[0]
+    if (oldest === undefined) return
+    const error = new RejectedError('busy', 'too many handshakes are under way: the oldest made room')
+    this.#pending.get(oldest)?.abort(error)
+    this.#pending.delete(oldest)
+    oldest.abort(error)
+  }
+
+  #handshake(wire: OpenConn, signal: AbortSignal): HandshakeInit {
+    const { local, instance, auth, limits, checksum } = this.#init
+    const wantChecksum = checksum ?? !wire.conn.secure
+    return { io: wire, conn: wire.conn, local, instance, auth, limits, wantChecksum, signal }
+  }
+
+  #established(wire: OpenConn, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
+    const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
+    const { limits, keepAlive, handlers } = this.#init
+    const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
+    const session = { wire, role, remote, remoteLimits, limits, keepAlive, handlers, checksum }
+    return { ...session, deadlineMs, renews, renewBefore }
+  }
+}
+
+/** A signal that aborts at a moment, or with another one. */
+class Deadline {
+  readonly atMs: number
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout
+  readonly #unlisten: () => void
+
+  constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
+    this.atMs = atMs
+    const onAbort = () => this.#controller.abort(parent.reason)
+    const expire = () =>
+      this.#controller.abort(
+        new HandshakeError(`no session within ${timeoutMs} ms: does the other end serve the grid, by attach()?`)
+      )
+    this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
+    this.#unlisten = listenToAbort(parent, onAbort)
+    if (parent.aborted) onAbort()
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  abort(reason: Error): void {
+    this.#controller.abort(reason)
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer)
+    this.#unlisten()
+  }
+}
+
+/** The conn, or the reason of the abort at once; a conn that a slow dialer brings after it is cut. */
+function orAbort(dialing: Promise<Conn>, signal: AbortSignal): Promise<Conn> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    dialing.then((conn) => {
+      signal.removeEventListener('abort', onAbort)
+      if (signal.aborted) conn.abort(new ClosedError('the dial was given up'))
+      else resolve(conn)
+    }, reject)
+  })
+}

@@ -1,0 +1,246 @@
+/**
+ * The five messages of the handshake, and their bytes: one kind byte, then one msgpack map.
+ *
+ * Every field is checked here for type and range before anything acts on it; unknown fields are ignored, so that a later
+ * version may add some. What the messages mean, and their order, is `handshake.ts`.
+ */
+
+import { createHash } from 'node:crypto'
+import { HandshakeError, type RejectReason } from '../base/errors.ts'
+import { maxLimit } from '../base/options.ts'
+import { limitNames, type RemoteLimits } from '../base/remote.ts'
+import { errorText } from '../base/text.ts'
+import { decodeMsgpack, encodeMsgpack } from '../codec/msgpack.ts'
+import { canonicalHost } from './hosts.ts'
+
+/** Byte 0 of each message. docs/protocol.md, section "Handshake". */
+export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
+export type HelloKind = (typeof helloKinds)[keyof typeof helloKinds]
+const kindNames = ['', 'HELLO', 'CHALLENGE', 'PROOF', 'ACCEPT', 'REJECT']
+
+/** The protocol versions that this side speaks. */
+export const supportedVersions: readonly number[] = [1]
+/** The reasons that a REJECT may carry. */
+export const handshakeReasons: readonly RejectReason[] = [
+  'authFailed',
+  'unknownHost',
+  'wrongHost',
+  'wrongDirection',
+  'ownName',
+  'unsupportedVersion',
+  'badLimits',
+  'busy',
+  'goingAway'
+]
+
+export const nonceBytes = 32
+export const instanceBytes = 16
+/** A proof is a digest, a signature or a token; this is room for each. */
+export const maxProofBytes = 4096
+/** The text of a REJECT is one line of a log. */
+export const maxRejectLength = 1024
+const maxHostBytes = 512
+const maxVersions = 16
+
+/** CHALLENGE: the listener answers a HELLO with as little of itself as the proofs need. */
+export interface Challenge {
+  /** The protocol versions it speaks. */
+  versions: readonly number[]
+  /** 32 random bytes, new for each handshake: no proof fits twice. */
+  nonce: Uint8Array
+  /** 16 random bytes, new at each start: a restart is noticed. */
+  instance: Uint8Array
+  /** It wants a checksum with each batch. */
+  checksum: boolean
+  limits: RemoteLimits
+}
+
+/** HELLO: the dialer opens, and says who it is and whom it means to reach. */
+export interface Hello extends Challenge {
+  host: string
+  remote: string
+  /** It has a session with us already, which is to end its calls beside this one. */
+  renews?: boolean
+}
+
+/** ACCEPT: the listener has verified the dialer, and proves itself. */
+export interface Accept {
+  version: number
+  host: string
+  proof: Uint8Array
+  /** How long the identity of the dialer lasts, in ms; undefined for ever. */
+  lifetimeMs?: number
+}
+
+/** REJECT: the listener refuses. Without a proof the text says nothing and is not to be trusted. */
+export interface Reject {
+  reason: string
+  message: string
+  proof?: Uint8Array
+}
+
+export function encodeHello(kind: HelloKind, fields: object): Uint8Array {
+  const body = encodeMsgpack(fields)
+  const message = new Uint8Array(1 + body.length)
+  message[0] = kind
+  message.set(body, 1)
+  return message
+}
+
+/** The limits that travel. */
+export function announcedLimits(limits: RemoteLimits): RemoteLimits {
+  return Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as RemoteLimits
+}
+
+/** The first limit that no peer can keep to, if there is one. */
+export function badLimit(limits: RemoteLimits): string | undefined {
+  return limitNames.find((name) => !(Number.isInteger(limits[name]) && limits[name] >= 1 && limits[name] <= maxLimit))
+}
+
+/** The highest version that both speak, 0 when there is none. */
+export function commonVersion(theirs: readonly number[]): number {
+  return Math.max(0, ...supportedVersions.filter((version) => theirs.includes(version)))
+}
+
+/** What the proofs cover: both messages whole, with their kind byte, so that nothing either side said can be changed. */
+export function transcriptOf(hello: Uint8Array, challenge: Uint8Array): Uint8Array {
+  const hash = createHash('sha256')
+  for (const message of [hello, challenge]) {
+    const length = Buffer.alloc(4)
+    length.writeUInt32LE(message.length)
+    hash.update(length).update(message)
+  }
+  return new Uint8Array(hash.digest())
+}
+
+/** @throws {HandshakeError} as all readers here: naming the field that is wrong, quoting nothing of it */
+export function readHello(message: Uint8Array): Hello {
+  const fields = fieldsOf(helloKinds.hello, message)
+  const hello = { ...challengeIn(fields), host: hostIn(fields, 'host'), remote: hostIn(fields, 'remote') }
+  const { renews } = fields.values
+  if (renews === undefined) return hello
+  if (typeof renews !== 'boolean') throw malformed(fields, 'renews is not a boolean')
+  return { ...hello, renews }
+}
+
+export function readChallenge(message: Uint8Array): Challenge {
+  return challengeIn(fieldsOf(helloKinds.challenge, message))
+}
+
+export function readProof(message: Uint8Array): Uint8Array {
+  return proofIn(fieldsOf(helloKinds.proof, message))
+}
+
+export function readAccept(message: Uint8Array): Accept {
+  const fields = fieldsOf(helloKinds.accept, message)
+  const version = fields.values.version
+  if (!isVersion(version)) throw malformed(fields, 'version is not a positive integer')
+  const accept = { version, host: hostIn(fields, 'host'), proof: proofIn(fields) }
+  const lifetimeMs = numberOf(fields.values.lifetimeMs)
+  if (lifetimeMs === undefined) return accept
+  if (!(typeof lifetimeMs === 'number' && lifetimeMs >= 0)) {
+    throw malformed(fields, 'lifetimeMs is not a number of at least 0')
+  }
+  return { ...accept, lifetimeMs }
+}
+
+export function readReject(message: Uint8Array): Reject {
+  const fields = fieldsOf(helloKinds.reject, message)
+  const { reason, message: text } = fields.values
+  if (typeof reason !== 'string' || !/^[A-Za-z]{1,32}$/.test(reason)) throw malformed(fields, 'reason is not a word')
+  if (typeof text !== 'string') throw malformed(fields, 'message is not a string')
+  // The text goes to a log: one line of it, whatever the peer sent.
+  const line = text.slice(0, maxRejectLength).replace(/\p{Cc}/gu, ' ')
+  return { reason, message: line, proof: fields.values.proof === undefined ? undefined : proofIn(fields) }
+}
+
+interface Fields {
+  kind: HelloKind
+  values: Record<string, unknown>
+}
+
+function fieldsOf(kind: HelloKind, message: Uint8Array): Fields {
+  if (message[0] !== kind) {
+    const got = message.length === 0 ? 'an empty message' : (kindNames[message[0] as number] ?? 'an unknown message')
+    throw new HandshakeError(`expected ${kindNames[kind]}, but ${got || 'an unknown message'} came`)
+  }
+  let values: unknown
+  try {
+    values = decodeMsgpack(message.subarray(1))
+  } catch (error) {
+    throw new HandshakeError(`malformed ${kindNames[kind]}: ${errorText(error)}`)
+  }
+  if (!isMap(values)) throw new HandshakeError(`malformed ${kindNames[kind]}: it is not a map`)
+  return { kind, values }
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+function malformed(fields: Fields, what: string): HandshakeError {
+  return new HandshakeError(`malformed ${kindNames[fields.kind]}: ${what}`)
+}
+
+function challengeIn(fields: Fields): Challenge {
+  const { versions, checksum } = fields.values
+  if (!Array.isArray(versions) || versions.length < 1 || versions.length > maxVersions || !versions.every(isVersion)) {
+    throw malformed(fields, `versions is not a list of 1 to ${maxVersions} positive integers`)
+  }
+  if (typeof checksum !== 'boolean') throw malformed(fields, 'checksum is not a boolean')
+  const nonce = bytesIn(fields, 'nonce', nonceBytes)
+  const instance = bytesIn(fields, 'instance', instanceBytes)
+  return { versions, checksum, nonce, instance, limits: limitsIn(fields) }
+}
+
+function isVersion(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
+}
+
+function bytesIn(fields: Fields, name: string, length: number): Uint8Array {
+  const value = fields.values[name]
+  if (!(value instanceof Uint8Array && value.length === length))
+    throw malformed(fields, `${name} is not ${length} bytes`)
+  return value
+}
+
+function proofIn(fields: Fields): Uint8Array {
+  const { proof } = fields.values
+  if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
+    throw malformed(fields, `proof is not binary of at most ${maxProofBytes} bytes`)
+  }
+  return proof
+}
+
+/** Type only: a number out of range is refused after the proof, with the reason `badLimits`. */
+function limitsIn(fields: Fields): RemoteLimits {
+  const { limits } = fields.values
+  if (!isMap(limits)) throw malformed(fields, 'limits is not a map')
+  const read = limitNames.map((name) => {
+    const value = numberOf(limits[name])
+    if (typeof value !== 'number') throw malformed(fields, `limits.${name} is not a number`)
+    return [name, value]
+  })
+  return Object.fromEntries(read) as RemoteLimits
+}
+
+/** Another implementation may write a large number as a 64-bit integer, which decodes to a bigint. */
+function numberOf(value: unknown): unknown {
+  return typeof value === 'bigint' ? Number(value) : value
+}
+
+function hostIn(fields: Fields, name: string): string {
+  const value = fields.values[name]
+  if (typeof value !== 'string' || Buffer.byteLength(value) > maxHostBytes || !isCanonical(value)) {
+    throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
+  }
+  return value
+}
+
+function isCanonical(host: string): boolean {
+  try {
+    return canonicalHost(host) === host
+  } catch {
+    return false
+  }
+}

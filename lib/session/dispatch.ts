@@ -1,0 +1,193 @@
+/**
+ * What arrives on a live conn: each frame of each batch to the stream or the part of the session that it is for.
+ *
+ * Dispatch only; what a frame does is decided where it goes. A `ProtocolError` thrown from here ends the session.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { setImmediate } from 'node:timers/promises'
+import { type Limits, loopBytes, turnBytes } from '../base/options.ts'
+import type { SessionCounts } from '../base/stats.ts'
+import { printable } from '../base/text.ts'
+import { Responder, type ResponderPort } from '../handler/responder.ts'
+import type { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
+import type { DeadlineQueue } from '../stream/deadlines.ts'
+import type { StreamPort } from '../stream/port.ts'
+import { Stream } from '../stream/stream.ts'
+import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
+import { FrameReader } from '../wire/frame-reader.ts'
+import type { SessionControl } from './control.ts'
+import type { KeepAlive } from './keepalive.ts'
+import type { StreamTable } from './stream-table.ts'
+
+export interface DispatchInit {
+  readonly checksum: boolean
+  readonly limits: Readonly<Limits>
+  readonly handlers: LocalHandlers
+  readonly remoteHandlers: RemoteHandlers
+  readonly streams: StreamTable
+  readonly deadlines: DeadlineQueue
+  readonly control: SessionControl
+  readonly keepAlive: KeepAlive
+  readonly counts: SessionCounts
+  readonly port: StreamPort & ResponderPort
+  /** Handlers whose code has not ended. */
+  readonly running: { count: number }
+  /** Streams, over or not, that have control frames waiting for the conn. */
+  readonly waitingControl: () => number
+  /** Whether the session takes new streams, refuses them, or is over. */
+  readonly state: () => 'starting' | 'ready' | 'draining' | 'ended'
+  /** Resolves when what a turn gave rise to is on its way. */
+  readonly turnEnd: () => Promise<void>
+  /** The remote's whole first handler table, or a later addition, has arrived. */
+  readonly onTable: () => void
+  readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
+}
+
+export class Dispatch {
+  readonly #init: DispatchInit
+  readonly #reader = new FrameReader()
+  /** When to let the event loop go round, in bytes received. */
+  #yieldAtBytes = loopBytes
+  /** Of `turnBytes`, over all batches of the turn. */
+  #turnLeftBytes = turnBytes
+  /** When this turn's opens arrived, of `performance.now()`; 0 until there is one. */
+  #turnMs = 0
+
+  constructor(init: DispatchInit) {
+    this.#init = init
+  }
+
+  /**
+   * Deals with a batch, in turns: at once if it is a small one, else the promise resolves when it is done.
+   *
+   * @throws {ProtocolError} naming what the peer did wrong; later it is what the promise rejects with
+   */
+  onBatch(batch: Uint8Array): Promise<void> | undefined {
+    const { counts, checksum } = this.#init
+    counts.batchesIn++
+    counts.bytesIn += batch.length
+    this.#reader.load(batch, checksum)
+    const isTurnOver = this.#dispatchTurn()
+    if (isTurnOver || counts.bytesIn >= this.#yieldAtBytes) return this.#dispatchRest(isTurnOver)
+    return undefined
+  }
+
+  async #dispatchRest(isTurnOver: boolean): Promise<void> {
+    const { counts, turnEnd } = this.#init
+    for (let more = isTurnOver; more; more = this.#dispatchTurn()) await turnEnd()
+    if (counts.bytesIn < this.#yieldAtBytes) return
+    // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
+    await setImmediate()
+    this.#yieldAtBytes = counts.bytesIn + loopBytes
+  }
+
+  /**
+   * Deals with the frames of the batch until `turnBytes` have been dealt with in this turn. Returns whether the turn must
+   * end, before this is called again.
+   *
+   * @throws {ProtocolError} naming what the peer did wrong
+   */
+  #dispatchTurn(): boolean {
+    const { counts, state } = this.#init
+    const reader = this.#reader
+    const start = reader.position
+    this.#turnMs = 0
+    // A handler that was called from here may have ended the session.
+    while (state() !== 'ended' && reader.next()) {
+      counts.framesIn++
+      this.#onFrame(reader)
+      if (reader.position - start < this.#turnLeftBytes) continue
+      this.#turnLeftBytes = turnBytes
+      return true
+    }
+    this.#turnLeftBytes -= reader.position - start
+    return false
+  }
+
+  #onFrame(reader: FrameReader): void {
+    const { control } = this.#init
+    switch (reader.type) {
+      case FrameType.data:
+        if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
+        this.#find(reader.streamId)?.onData(reader)
+        break
+      case FrameType.open:
+        this.#handleOpen(reader)
+        break
+      case FrameType.credit:
+        this.#find(reader.streamId)?.onCredit(reader.messages, reader.bytes)
+        break
+      case FrameType.reset:
+        this.#handleReset(reader)
+        break
+      case FrameType.ping:
+        control.pong(reader.token)
+        break
+      case FrameType.pong:
+        control.countIdleFrame()
+        this.#init.keepAlive.onPong(reader.token)
+        break
+      case FrameType.handlers:
+        this.#handleTable(reader)
+        break
+      default:
+        control.countIdleFrame()
+        this.#init.onGoAway(reader.code, reader.streamId, printable(reader.readText()))
+    }
+  }
+
+  #handleOpen(reader: FrameReader): void {
+    const { streams, port, handlers, running, counts, deadlines } = this.#init
+    const id = reader.streamId
+    streams.claimInbound(id)
+    const handler = handlers.at(reader.handler)
+    const metadata = reader.copyMetadata()
+    if (handler === undefined) return this.#init.control.refuse(id, ResetCode.unknownHandler, reader.handler)
+    const refusal = this.#refusalOf(metadata?.length ?? 0)
+    if (refusal !== undefined) return this.#init.control.refuse(id, refusal, reader.handler)
+    if ((reader.flags & Flag.more) === 0) counts.messagesIn++
+    running.count++
+    const stream = new Stream(port, id, undefined)
+    streams.addInbound(stream)
+    if (reader.timeoutMs > 0) {
+      // One look at the clock per turn: what one turn brings has arrived at once.
+      if (this.#turnMs === 0) this.#turnMs = performance.now()
+      deadlines.add(stream, reader.timeoutMs, this.#turnMs)
+    }
+    stream.isSingle = handler.definition.kind === 'single'
+    stream.receiver = stream.owner = new Responder(stream, handler, port, metadata)
+    stream.onData(reader)
+  }
+
+  #handleReset(reader: FrameReader): void {
+    const stream = this.#find(reader.streamId)
+    // Many calls may well be cancelled at once, but not more than can be open.
+    if (stream === undefined) this.#init.control.countIdleFrame()
+    else this.#init.control.countCallEnd()
+    stream?.onReset(reader.code, printable(reader.readText()))
+  }
+
+  /** Why an open is refused, for reasons that have nothing to do with its handler. */
+  #refusalOf(metadataBytes: number): number | undefined {
+    const { limits, running, streams, state, waitingControl } = this.#init
+    if (state() === 'draining') return ResetCode.goingAway
+    const calls = Math.max(running.count, streams.inbound + waitingControl())
+    if (calls >= limits.maxInboundStreams) return ResetCode.tooManyStreams
+    return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
+  }
+
+  #handleTable(reader: FrameReader): void {
+    const { control, remoteHandlers, limits } = this.#init
+    control.countIdleFrame()
+    remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
+    if ((reader.flags & Flag.more) === 0) this.#init.onTable()
+  }
+
+  /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */
+  #find(id: number): Stream | undefined {
+    const stream = this.#init.streams.find(id)
+    if (stream === undefined) this.#init.port.ignoreFrame()
+    return stream
+  }
+}

@@ -1,0 +1,172 @@
+/**
+ * All deadlines of one session behind a single timer.
+ *
+ * Calls with the same timeout expire in the order in which they were made, and nearly all have the same. So there is a
+ * list for each timeout, where a call comes and goes at the cost of two links, and a binary heap of the lists by what
+ * expires first. Knows nothing of what a deadline ends. Times are of `performance.now()`, in ms.
+ */
+
+import { performance } from 'node:perf_hooks'
+import { maxTimeoutMs } from '../base/options.ts'
+
+/** Something with a deadline. The queue alone writes these fields. */
+export interface Timed {
+  deadlineMs: number
+  deadlines: DeadlineList | undefined
+  timedBefore: Timed | undefined
+  timedAfter: Timed | undefined
+  onDeadline(): void
+}
+
+/** Time until an entry expires, at least 1 ms: 0 is for no deadline. */
+export function remainingMs({ deadlineMs }: Timed): number {
+  return Math.max(1, deadlineMs - performance.now())
+}
+
+/** The entries of one timeout, first to expire first. */
+export interface DeadlineList {
+  readonly timeoutMs: number
+  first: Timed | undefined
+  last: Timed | undefined
+  /** No entry expires before this; what left in time may have raised that unnoticed. */
+  dueMs: number
+  heapIndex: number
+}
+
+/** Empty lists are kept, as the next call will need them; but not for every timeout that a peer thinks of. */
+const maxIdleLists = 16
+
+export class DeadlineQueue {
+  readonly #lists = new Map<number, DeadlineList>()
+  readonly #heap: DeadlineList[] = []
+  #size = 0
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer fires; Infinity without one. It may fire in vain after its entry left: cheaper than re-arming. */
+  #timerAtMs = Number.POSITIVE_INFINITY
+
+  get size(): number {
+    return this.#size
+  }
+
+  /** `entry` expires `timeoutMs` after `nowMs`. */
+  add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
+    const list = this.#lists.get(timeoutMs) ?? this.#newList(timeoutMs, nowMs + timeoutMs)
+    const { last } = list
+    // What is added with an older look at the clock must wait for what stands in the list already.
+    entry.deadlineMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
+    if (entry.deadlineMs < list.dueMs) {
+      list.dueMs = entry.deadlineMs
+      this.#rise(list)
+    }
+    entry.deadlines = list
+    entry.timedBefore = last
+    if (last === undefined) list.first = entry
+    else last.timedAfter = entry
+    list.last = entry
+    this.#size++
+    if (entry.deadlineMs < this.#timerAtMs) this.#arm(entry.deadlineMs)
+  }
+
+  /** Does nothing when the entry is not in the queue. */
+  remove(entry: Timed): void {
+    const { deadlines: list, timedBefore: before, timedAfter: after } = entry
+    if (list === undefined) return
+    if (before === undefined) list.first = after
+    else before.timedAfter = after
+    if (after === undefined) list.last = before
+    else after.timedBefore = before
+    entry.deadlines = entry.timedBefore = entry.timedAfter = undefined
+    this.#size--
+    if (list.first === undefined && this.#heap.length > maxIdleLists) this.#forget(list)
+  }
+
+  /** Forgets all entries and the timer. */
+  clear(): void {
+    for (const list of [...this.#heap]) while (list.first !== undefined) this.remove(list.first)
+    this.#heap.length = 0
+    this.#lists.clear()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+  }
+
+  #newList(timeoutMs: number, dueMs: number): DeadlineList {
+    const list = { timeoutMs, first: undefined, last: undefined, dueMs, heapIndex: this.#heap.length }
+    this.#lists.set(timeoutMs, list)
+    this.#heap.push(list)
+    this.#rise(list)
+    return list
+  }
+
+  #forget(list: DeadlineList): void {
+    this.#lists.delete(list.timeoutMs)
+    const last = this.#heap.pop() as DeadlineList
+    if (last === list) return
+    this.#place(last, list.heapIndex)
+    this.#rise(last)
+    this.#sink(last)
+  }
+
+  #arm(atMs: number): void {
+    clearTimeout(this.#timer)
+    this.#timerAtMs = atMs
+    const delayMs = Math.max(1, Math.ceil(atMs - performance.now()))
+    // A peer may name any deadline. Node fires a timer that is longer than it can count at once, and again and again.
+    this.#timer = setTimeout(() => this.#fire(), Math.min(delayMs, maxTimeoutMs))
+  }
+
+  #fire(): void {
+    this.#timer = undefined
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    try {
+      this.#expire(performance.now())
+    } finally {
+      const next = this.#heap[0]
+      if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
+    }
+  }
+
+  #expire(now: number): void {
+    for (let list = this.#heap[0]; list !== undefined && list.dueMs <= now; list = this.#heap[0]) {
+      const { first } = list
+      if (first === undefined) {
+        this.#forget(list)
+      } else if (first.deadlineMs > now) {
+        list.dueMs = first.deadlineMs
+        this.#sink(list)
+      } else {
+        this.remove(first)
+        first.onDeadline()
+      }
+    }
+  }
+
+  #place(list: DeadlineList, index: number): void {
+    this.#heap[index] = list
+    list.heapIndex = index
+  }
+
+  #rise(list: DeadlineList): void {
+    while (list.heapIndex > 0) {
+      const index = list.heapIndex
+      const parent = this.#heap[(index - 1) >> 1] as DeadlineList
+      if (parent.dueMs <= list.dueMs) return
+      this.#place(parent, index)
+      this.#place(list, (index - 1) >> 1)
+    }
+  }
+
+  #sink(list: DeadlineList): void {
+    for (;;) {
+      const index = list.heapIndex
+      const left = this.#heap[2 * index + 1]
+      if (left === undefined) return
+      const right = this.#heap[2 * index + 2]
+      const child = right !== undefined && right.dueMs < left.dueMs ? right : left
+      if (child.dueMs >= list.dueMs) return
+      const childIndex = child.heapIndex
+      this.#place(child, index)
+      this.#place(list, childIndex)
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** What a stream deals with on either side: who takes its messages, and what it needs of its session. Types only. */
+
+import type { Delivery } from '../base/errors.ts'
+import type { Stream } from './stream.ts'
+
+/** What takes the messages of the remote end. Exactly one of the last three ends it, and nothing follows. */
+export interface Receiver {
+  /** True when the next message may be a view that is valid only during `onMessage`. */
+  readonly readsInPlace: boolean
+  onMessage(payload: Uint8Array): void
+  onEnd(): void
+  /** The handler's own error. */
+  onRemoteError(error: Error): void
+  /** The stream was cut. */
+  onAbort(reason: unknown): void
+}
+
+/** Whose stream it is, on either side of a call. One object with methods, not a closure per event and call. */
+export interface StreamOwner {
+  /** The stream ended, with this reason; `undefined` when both halves ended by themselves. Called once. */
+  onClosed(reason: unknown): void
+  /** The deadline has passed. */
+  onDeadline(): void
+  /** The producer threw (and `ended` by that), or a value of it cannot be sent. */
+  sendFailed(error: unknown, ended: boolean): void
+  /** The consumer broke off, or (with `error`) a message cannot be decoded. */
+  sourceStopped(error: Error | undefined): void
+}
+
+/** What a stream needs of its session. */
+export interface StreamPort {
+  /** Registers an opening stream, which is about to write its open frame, and sets its id. Returns whether it had to wait. */
+  register(stream: Stream): boolean
+  /** Forgets a stream that has closed. */
+  release(stream: Stream): void
+  /** The stream has a frame of data to write. */
+  offer(stream: Stream): void
+  /** The stream has control frames to write. */
+  offerControl(stream: Stream): void
+  /** Decodes an error payload. */
+  readError(payload: Uint8Array): Error
+  /** The error that a reset from the remote end means to this side. */
+  resetError(code: number, text: string, delivery: Delivery): Error
+  /**
+   * The remote end broke a rule of one stream, which was reset.
+   *
+   * @throws {ProtocolError} when it does that all the time
+   */
+  streamBroken(): void
+  /** A frame arrived that no longer matters. */
+  ignoreFrame(): void
+  readonly maxMessageBytes: number
+  readonly maxFragments: number
+}
+
+/** The open frame of a stream that this side initiates, until it is written. */
+export interface OpenRequest {
+  readonly handler: number
+  readonly metadata: Uint8Array | undefined
+  /** Time left for the call when it was made, in ms; 0 for no limit. */
+  readonly timeoutMs: number
+}

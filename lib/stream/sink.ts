@@ -1,0 +1,160 @@
+/**
+ * The sending half of a stream: pulls the producer only against credit, and only while the outbox has room.
+ *
+ * The producer may be an async or a plain iterator; values of a plain one are taken without waiting. It knows the
+ * window and one slot for a message, and nothing of frames.
+ */
+
+import { type Iterators, isPromise, iteratorOf, type Producer, type Result } from './producer.ts'
+import type { SendWindow } from './window.ts'
+
+/** What the sending half needs of its stream. */
+export interface SinkPort {
+  /** The slot for the next message is empty. */
+  readonly canTake: boolean
+  /** Puts one message into the slot. */
+  sendMessage(payload: Uint8Array): void
+  /** The producer ended. */
+  sendEnd(): void
+  /** The producer threw (and `ended` by that), or a value of it could not be encoded or is too large. */
+  sendFailed(error: unknown, ended: boolean): void
+}
+
+export class Sink<T> {
+  /** Values that the window took and that are encoded: their bytes belong to the caller again. */
+  taken = 0
+  /** Called when `taken` has grown. */
+  onTaken: (() => void) | undefined
+  /** Called once, when the producer has ended, thrown, or unwound. */
+  onSettled: (() => void) | undefined
+  #sent = 0
+  readonly #port: SinkPort
+  readonly #window: SendWindow
+  readonly #encode: (value: T) => Uint8Array
+  #iterator: Iterators<T> | undefined
+  #state: 'idle' | 'pulling' | 'done' = 'idle'
+  readonly #onResult = (result: Result<T>) => this.#onPulled(result)
+  readonly #onValue = (value: T) => this.#onPulled({ done: false, value })
+  readonly #onError = (error: unknown) => this.#onThrown(error)
+  readonly #onValueError = (error: unknown) => this.#onBadValue(error)
+
+  constructor(port: SinkPort, window: SendWindow, encode: (value: T) => Uint8Array) {
+    this.#port = port
+    this.#window = window
+    this.#encode = encode
+  }
+
+  /** Names the producer; nothing is pulled before. */
+  attach(producer: Producer<T>): void {
+    try {
+      this.#iterator = iteratorOf(producer)
+    } catch (error) {
+      if (this.#state === 'done') this.onSettled?.()
+      return this.#onThrown(error)
+    }
+    if (this.#state === 'done') this.#unwind()
+    else this.pump()
+  }
+
+  /** Pulls while there is credit and room; called when either has come. */
+  pump(): void {
+    this.#confirm()
+    const iterator = this.#iterator
+    while (this.#state === 'idle' && iterator !== undefined && this.#port.canTake && this.#window.canSend) {
+      this.#state = 'pulling'
+      try {
+        const result = iterator.next()
+        if (isPromise(result)) {
+          result.then(this.#onResult, this.#onError)
+          return
+        }
+        // What `next()` does may have stopped this half.
+        if (this.#state !== 'pulling' || !this.#take(result)) return
+      } catch (error) {
+        this.#onThrown(error)
+      }
+    }
+  }
+
+  /** No more is wanted: unwinds the producer, so that its `finally` runs. */
+  stop(): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    // Without a producer there is nothing to unwind yet; one that is attached later is unwound then.
+    if (this.#iterator !== undefined) this.#unwind()
+  }
+
+  #onPulled(result: Result<T>): void {
+    if (this.#state !== 'pulling') return
+    try {
+      if (this.#take(result)) this.pump()
+    } catch (error) {
+      this.#onThrown(error)
+    }
+  }
+
+  /** Returns false when the value is itself a promise, which is waited for. */
+  #take(result: Result<T>): boolean {
+    if (result.done === true) {
+      this.#state = 'done'
+      this.onSettled?.()
+      this.#port.sendEnd()
+      return true
+    }
+    if (isPromise(result.value)) {
+      result.value.then(this.#onValue, this.#onValueError)
+      return false
+    }
+    let payload: Uint8Array
+    try {
+      payload = this.#encode(result.value)
+    } catch (error) {
+      this.#onBadValue(error)
+      return true
+    }
+    if (this.#state !== 'pulling') return false
+    this.#window.take(payload.length)
+    this.#port.sendMessage(payload)
+    // Sending can have ended the stream, and with it this half.
+    if (this.#state === 'pulling') this.#state = 'idle'
+    this.#sent++
+    this.#confirm()
+    return true
+  }
+
+  /** A value is taken once the slot is empty again. */
+  #confirm(): void {
+    if (this.taken === this.#sent || !this.#port.canTake) return
+    this.taken = this.#sent
+    this.onTaken?.()
+  }
+
+  /** The producer threw, and has ended by that. */
+  #onThrown(error: unknown): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    // The failure first: settled requests would tell a caller of `sink` that all of them were taken.
+    this.#port.sendFailed(error, true)
+    this.onSettled?.()
+  }
+
+  /** A value is none that can be sent; the producer does not know that and is unwound. */
+  #onBadValue(error: unknown): void {
+    if (this.#state === 'done') return
+    this.#state = 'done'
+    this.#port.sendFailed(error, false)
+    this.#unwind()
+  }
+
+  /** What the producer throws while it is unwound has no reader: its stream is already over. */
+  #unwind(): void {
+    const settled = () => this.onSettled?.()
+    try {
+      const returned = this.#iterator?.return?.()
+      if (isPromise(returned)) returned.then(settled, settled)
+      else settled()
+    } catch {
+      settled()
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * The receiving half of a stream as an async iterator: taking a value grants its credit back.
+ *
+ * Messages that arrive before they are asked for wait here as bytes; the window bounds them. They are decoded when
+ * they are taken. It knows nothing of frames.
+ */
+
+import { Fifo } from '../base/fifo.ts'
+import type { Decoder } from '../codec/codec.ts'
+import { decodeError } from '../codec/payload.ts'
+import type { Receiver } from './port.ts'
+
+/** What the receiving half needs of its stream. */
+export interface SourcePort {
+  /** The consumer took a message of so many bytes. */
+  messageTaken(bytes: number): void
+  /** The consumer wants no more: it broke off, or (with `error`) a message could not be decoded. */
+  sourceStopped(error: Error | undefined): void
+}
+
+interface Waiter<T> {
+  resolve(result: IteratorResult<T, undefined>): void
+  reject(error: unknown): void
+}
+
+export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver {
+  readonly #queue = new Fifo<Uint8Array>()
+  readonly #waiters = new Fifo<Waiter<T>>()
+  readonly #decoder: Decoder<T>
+  #port: SourcePort | undefined
+  #ended = false
+  #error: { readonly reason: unknown } | undefined
+
+  constructor(decoder: Decoder<T>) {
+    this.#decoder = decoder
+  }
+
+  /** Names the stream; until then nothing can arrive. */
+  bind(port: SourcePort): void {
+    this.#port = port
+  }
+
+  /** A view into the batch will do when a consumer is waiting for it. */
+  get readsInPlace(): boolean {
+    return this.#decoder.readsInPlace === true && this.#waiters.length > 0
+  }
+
+  next(): Promise<IteratorResult<T, undefined>> {
+    const payload = this.#queue.shift()
+    if (payload !== undefined) {
+      try {
+        const value = this.#take(payload)
+        return Promise.resolve({ done: false, value })
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    }
+    if (this.#error !== undefined) {
+      const { reason } = this.#error
+      this.#error = undefined
+      return Promise.reject(reason)
+    }
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+  }
+
+  /** `break`: the remote end is told, what waits is dropped. */
+  return(): Promise<IteratorResult<T, undefined>> {
+    this.#error = undefined
+    this.#queue.clear()
+    if (!this.#ended) {
+      this.#finish()
+      this.#port?.sourceStopped(undefined)
+    }
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  onMessage(payload: Uint8Array): void {
+    if (this.#ended) return
+    const waiter = this.#waiters.shift()
+    if (waiter === undefined) {
+      this.#queue.push(payload)
+      return
+    }
+    try {
+      const value = this.#take(payload)
+      waiter.resolve({ done: false, value })
+    } catch (error) {
+      waiter.reject(error)
+    }
+  }
+
+  onEnd(): void {
+    if (!this.#ended) this.#finish()
+  }
+
+  /** The handler's own error: it stands behind the messages that were sent before it. */
+  onRemoteError(error: Error): void {
+    if (this.#ended) return
+    this.#fail(error)
+  }
+
+  /** The stream was cut: what waits is dropped, so that nothing is delivered after it. */
+  onAbort(reason: unknown): void {
+    const dropped = this.#queue.length > 0
+    this.#queue.clear()
+    if (!this.#ended) this.#fail(reason)
+    // The end has arrived but not all before it was taken: the gap must not look like the end.
+    else if (dropped) this.#error ??= { reason }
+  }
+
+  #fail(reason: unknown): void {
+    const waiter = this.#waiters.shift()
+    if (waiter === undefined) this.#error = { reason }
+    else waiter.reject(reason)
+    this.#finish()
+  }
+
+  #finish(): void {
+    this.#ended = true
+    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+      waiter.resolve({ done: true, value: undefined })
+    }
+  }
+
+  #take(payload: Uint8Array): T {
+    let value: T
+    try {
+      value = this.#decoder.decode(payload)
+    } catch (thrown) {
+      const error = decodeError('a message of the stream', thrown, 'ran')
+      this.#queue.clear()
+      this.#finish()
+      this.#port?.sourceStopped(error)
+      throw error
+    }
+    this.#port?.messageTaken(payload.length)
+    return value
+  }
+}

@@ -1,0 +1,295 @@
+/**
+ * One stream of a session: its state, its one slot for an outgoing message, its fragments, its end.
+ *
+ * A single request and a two-way stream are the same thing here; they differ in what receives (`Receiver`) and in what
+ * feeds the slot (`Sink`). It writes its own frames when the outbox asks, and knows neither handlers nor values.
+ */
+
+import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
+import { fragmentBytes } from '../base/options.ts'
+import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
+import type { FrameReader } from '../wire/frame-reader.ts'
+import type { FrameWriter } from '../wire/frame-writer.ts'
+import type { Sender } from '../wire/outbox.ts'
+import { Assembly, wholeMessage } from './assembly.ts'
+import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
+import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
+import { resetCodeOf } from './reset.ts'
+import type { Sink, SinkPort } from './sink.ts'
+import type { SourcePort } from './source.ts'
+import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
+import type { ReceiveWindow, SendWindow } from './window.ts'
+
+/** `grant` of a window fills this in; it is read at once. */
+const credit = { messages: 0, bytes: 0 }
+const noPayload = new Uint8Array(0)
+
+export class Stream implements Sender, Timed, SinkPort, SourcePort {
+  /** 0 until the open frame is written: ids rise in the order of the wire. */
+  id: number
+  readonly initiator: boolean
+  state: StreamState
+  /** Each half is one message with the end in the same frame. */
+  isSingle = false
+  owner: StreamOwner | undefined
+  receiver: Receiver | undefined
+  sink: Pick<Sink<unknown>, 'pump' | 'stop'> | undefined
+  sendWindow: SendWindow | undefined
+  receiveWindow: ReceiveWindow | undefined
+  dataQueued = false
+  controlQueued = false
+  deadlineMs = 0
+  deadlines: DeadlineList | undefined
+  timedBefore: Timed | undefined
+  timedAfter: Timed | undefined
+  readonly #port: StreamPort
+  #open: OpenRequest | undefined
+  #message: Uint8Array | undefined
+  #messageBytes = 0
+  #offset = 0
+  #messageFlags = 0
+  /** What stands behind the message in the slot: the end of the half, or an error. */
+  #next: { readonly payload: Uint8Array; readonly flags: number } | undefined
+  #resetDue: { readonly code: number; readonly text: string } | undefined
+  #assembly: Assembly | undefined
+  /** The responder told the initiator to stop: requests that are still on their way are dropped. */
+  #stopped = false
+
+  /** @param id the stream id where the remote end opened it, 0 where this end is about to */
+  constructor(port: StreamPort, id: number, open: OpenRequest | undefined) {
+    this.#port = port
+    this.id = id
+    this.initiator = open !== undefined
+    this.#open = open
+    this.state = open === undefined ? 'open' : 'opening'
+  }
+
+  /** Whether the remote handler can have run by now. */
+  get delivery(): Delivery {
+    return this.#open === undefined ? 'maybeRan' : 'notSent'
+  }
+
+  get canTake(): boolean {
+    return this.#message === undefined && canSend(this.state)
+  }
+
+  /** Puts a message into the slot, or behind the one that is in it. Whether there is credit the caller has asked. */
+  sendMessage(payload: Uint8Array, flags = 0): void {
+    if (!canSend(this.state)) return
+    // An error needs no credit: a message that waits for some amid its fragments gives way to it.
+    const passes = (flags & Flag.error) !== 0 && this.sendWindow?.isBlocked === true
+    if (this.#message !== undefined && !passes) {
+      this.#next = { payload, flags }
+      return
+    }
+    this.#message = payload
+    this.#messageBytes = payload.length
+    this.#offset = 0
+    this.#messageFlags = flags
+    this.#port.offer(this)
+  }
+
+  sendEnd(): void {
+    this.sendMessage(noPayload, Flag.end | Flag.bare)
+  }
+
+  onDeadline(): void {
+    this.owner?.onDeadline()
+  }
+
+  sendFailed(error: unknown, ended: boolean): void {
+    this.owner?.sendFailed(error, ended)
+  }
+
+  sourceStopped(error: Error | undefined): void {
+    this.owner?.sourceStopped(error)
+  }
+
+  messageTaken(bytes: number): void {
+    if (this.receiveWindow?.take(bytes) === true && canReceive(this.state)) this.#port.offerControl(this)
+  }
+
+  /** The responder takes no more requests; its responses go on. */
+  stopRequests(): void {
+    if (!canReceive(this.state)) return
+    this.#stopped = true
+    this.#assembly = undefined
+    this.receiver?.onAbort(new ClosedError('the handler has ended and takes no more requests'))
+    this.#sendReset(ResetCode.stop, '')
+    this.#enter(afterReceiveEnd(this.state))
+  }
+
+  /** Ends the stream now. Tells the remote end, unless it never heard of the stream. */
+  abort(reason: unknown, code: number, text: string): void {
+    if (this.state === 'closed') return
+    if (this.#open === undefined) this.#sendReset(code, text)
+    this.fail(reason)
+  }
+
+  /** Ends the stream now without a frame: the conn is gone, or the remote end reset it. */
+  fail(reason: unknown): void {
+    if (this.state === 'closed') return
+    this.receiver?.onAbort(reason)
+    this.state = 'closed'
+    this.#closed(reason)
+  }
+
+  writeData(writer: FrameWriter): boolean {
+    const message = this.#message
+    if (message === undefined) return false
+    // Whose memory it is may have given it away since.
+    if (message.length !== this.#messageBytes) {
+      const error = new CodecError('the memory of a message was given away', { delivery: this.delivery })
+      this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
+      return false
+    }
+    const start = this.#offset
+    const isLast = message.length - start <= fragmentBytes
+    const end = isLast ? message.length : start + fragmentBytes
+    this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
+    this.sendWindow?.write(end - start)
+    if (!isLast) {
+      this.#offset = end
+      return this.sendWindow?.isBlocked !== true
+    }
+    this.#message = undefined
+    if ((this.#messageFlags & Flag.end) !== 0) {
+      this.#afterSendEnd()
+      return false
+    }
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined) this.sink?.pump()
+    else this.sendMessage(next.payload, next.flags)
+    return false
+  }
+
+  writeControl(writer: FrameWriter): void {
+    if (canReceive(this.state) && this.receiveWindow?.grant(credit) === true) {
+      writer.credit(this.id, credit.messages, credit.bytes)
+    }
+    if (this.#resetDue !== undefined) {
+      writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
+      this.#resetDue = undefined
+    }
+  }
+
+  /** A data frame arrived, or the open frame with its payload. */
+  onData(reader: FrameReader): void {
+    // On an open frame the bit of `bare` means metadata.
+    const flags = reader.type === FrameType.open ? reader.flags & ~Flag.metadata : reader.flags
+    try {
+      if (!canReceive(this.state)) {
+        // Requests that were on their way when this side said stop are dropped.
+        if (!this.#stopped) throw new ProtocolError('data after the end of the half')
+        this.#port.ignoreFrame()
+      } else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
+      else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
+      else this.#onPayload(reader, flags)
+    } catch (error) {
+      if (!(error instanceof GridError)) throw error
+      this.abort(this.initiator ? error.ofCall('maybeRan') : error, resetCodeOf(error), error.message)
+      this.#port.streamBroken()
+    }
+  }
+
+  /** A credit frame arrived. */
+  onCredit(messages: number, bytes: number): void {
+    if (this.sendWindow === undefined || !canSend(this.state)) return this.#port.ignoreFrame()
+    this.sendWindow.add(messages, bytes)
+    if (this.#message === undefined) this.sink?.pump()
+    // It may have waited for this amid its fragments. If it waits for its turn, it is not offered twice.
+    else if (!this.sendWindow.isBlocked) this.#port.offer(this)
+  }
+
+  /** A reset frame arrived. */
+  onReset(code: number, text: string): void {
+    if (code === ResetCode.stop && this.initiator) {
+      this.sink?.stop()
+      if (canSend(this.state)) {
+        this.#message = this.#next = undefined
+        this.#afterSendEnd()
+      }
+      return
+    }
+    this.fail(this.#port.resetError(code, text, this.delivery))
+  }
+
+  #onPayload(reader: FrameReader, flags: number): void {
+    const more = (flags & Flag.more) !== 0
+    if (this.#assembly === undefined) this.receiveWindow?.begin()
+    const isGrantDue = this.receiveWindow?.receive(reader.payloadLength, more) === true
+    if (more) {
+      this.#assembly ??= new Assembly(this.#port)
+      this.#assembly.add(reader)
+      if (isGrantDue) this.#port.offerControl(this)
+      return
+    }
+    const payload = wholeMessage(reader, this.#assembly, this.#port, this.receiver?.readsInPlace === true)
+    this.#assembly = undefined
+    const isEnd = (flags & Flag.end) !== 0
+    if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
+    // The state comes first: a handler that answers at once must find the half of its requests ended.
+    const closes = isEnd && this.state === 'half-closed-local'
+    if (isEnd) this.state = afterReceiveEnd(this.state)
+    this.receiver?.onMessage(payload)
+    if (isEnd) this.receiver?.onEnd()
+    if (closes) this.#closed(undefined)
+  }
+
+  #onErrorPayload(reader: FrameReader): void {
+    // Requests carry no errors: an initiator that fails resets the stream.
+    if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
+    this.#assembly = undefined
+    const error = this.#port.readError(reader.viewPayload())
+    this.receiver?.onRemoteError(error)
+    // It has its end; what it holds from before the error is still its to deliver.
+    this.receiver = undefined
+    this.fail(error)
+  }
+
+  #onBareEnd(): void {
+    if (this.#assembly !== undefined) throw new ProtocolError('the end of a half amid the fragments of a message')
+    this.receiver?.onEnd()
+    this.#enter(afterReceiveEnd(this.state))
+  }
+
+  #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {
+    const open = this.#open
+    if (open === undefined) {
+      if ((flags & Flag.bare) !== 0) writer.end(this.id)
+      else writer.data(flags, this.id, message, start, end)
+      return
+    }
+    const waited = this.#port.register(this)
+    this.#open = undefined
+    this.state = 'open'
+    // Most calls are written as they are made: then no clock need be read for how much of the time is left.
+    const leftMs = waited && open.timeoutMs > 0 ? remainingMs(this) : open.timeoutMs
+    writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
+  }
+
+  #afterSendEnd(): void {
+    this.#enter(afterSendEnd(this.state))
+    // A handler that has ended reads nothing more.
+    if (!this.initiator) this.stopRequests()
+  }
+
+  #enter(state: StreamState): void {
+    this.state = state
+    if (state === 'closed') this.#closed(undefined)
+  }
+
+  #sendReset(code: number, text: string): void {
+    this.#resetDue = { code, text }
+    this.#port.offerControl(this)
+  }
+
+  #closed(reason: unknown): void {
+    this.#message = this.#next = this.#assembly = this.#open = undefined
+    this.#port.release(this)
+    // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.
+    this.owner?.onClosed(reason)
+    this.sink?.stop()
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Bytes to frames: walks the frames of one batch and checks every number where it is read.
+ *
+ * It is a cursor, not a parser: `next()` moves to the next frame and its fields can be read until the next call, so
+ * that a frame costs no object. Whether a frame makes sense is for the session to say.
+ */
+
+import { Buffer } from 'node:buffer'
+import { crc32 } from 'node:zlib'
+import { ProtocolError } from '../base/errors.ts'
+import { maxCapacity } from '../base/options.ts'
+import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
+import { allocatePayload } from './payload-memory.ts'
+
+const noBytes = Buffer.alloc(0)
+const moreWithOthers = 'a fragment with flags of a whole message'
+const frameNames = ['', 'open', 'data', 'credit', 'reset', 'ping', 'pong', 'handlers', 'goAway']
+
+export class FrameReader {
+  type = 0
+  flags = 0
+  streamId = 0
+  /** Of open: the index in this side's handler table. */
+  handler = 0
+  /** Of open: remaining time in ms, 0 for none. */
+  timeoutMs = 0
+  /** Of credit. */
+  messages = 0
+  /** Of credit. */
+  bytes = 0
+  /** Of reset and go-away. */
+  code = 0
+  /** Of ping and pong. */
+  token = 0
+  #batch: Buffer = noBytes
+  /** What the batch is a view of, and where it begins there: to ask a view for it is a call of C++. */
+  #memory: ArrayBufferLike = noBytes.buffer
+  #offset = 0
+  #length = 0
+  #at = 0
+  #payloadStart = 0
+  #payloadEnd = 0
+  #metadataStart = 0
+  #metadataEnd = 0
+
+  /**
+   * Starts on a batch.
+   *
+   * @throws {ProtocolError} when the batch is empty, or its checksum does not match
+   */
+  load(batch: Uint8Array, checksum: boolean): void {
+    this.#memory = batch.buffer
+    this.#offset = batch.byteOffset
+    this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(this.#memory, this.#offset, batch.length)
+    this.#length = batch.length
+    this.#at = 0
+    if (checksum) {
+      if (batch.length < checksumBytes) throw new ProtocolError('a batch without its checksum', { reason: 'checksum' })
+      this.#at = checksumBytes
+      if (crc32(this.#batch.subarray(checksumBytes)) !== this.#batch.readUInt32LE(0)) {
+        throw new ProtocolError('the checksum of a batch does not match', { reason: 'checksum' })
+      }
+    }
+    if (this.#at === this.#length) throw new ProtocolError('an empty batch')
+  }
+
+  /**
+   * Moves to the next frame; false at the end of the batch.
+   *
+   * @throws {ProtocolError} naming what is wrong with the frame
+   */
+  next(): boolean {
+    if (this.#at === this.#length) {
+      // An idle conn must not keep the last batch alive.
+      this.#batch = noBytes
+      this.#memory = noBytes.buffer
+      return false
+    }
+    const head = this.#batch[this.#at++] as number
+    this.type = head & 0x0f
+    this.flags = head & 0xf0
+    this.#checkHead()
+    switch (this.type) {
+      case FrameType.open:
+        this.streamId = this.#id()
+        this.handler = this.#varint()
+        this.timeoutMs = this.#varint()
+        this.#metadataStart = this.#metadataEnd = 0
+        if ((this.flags & Flag.metadata) !== 0) {
+          this.#metadataStart = this.#bytes()
+          this.#metadataEnd = this.#at
+        }
+        this.#payload()
+        break
+      case FrameType.data:
+        this.streamId = this.#id()
+        if ((this.flags & Flag.bare) === 0) this.#payload()
+        else this.#payloadStart = this.#payloadEnd = this.#at
+        break
+      case FrameType.credit:
+        this.streamId = this.#id()
+        this.messages = this.#varint()
+        this.bytes = this.#varint()
+        break
+      case FrameType.reset:
+        this.streamId = this.#id()
+        this.code = this.#varint()
+        this.#text()
+        break
+      case FrameType.goAway:
+        this.code = this.#varint()
+        this.streamId = this.#varint()
+        this.#text()
+        break
+      case FrameType.handlers:
+        break
+      default:
+        this.token = this.#varint()
+    }
+    return true
+  }
+
+  /** Bytes of the batch that are read. */
+  get position(): number {
+    return this.#at
+  }
+
+  /** Bytes of the payload of open, data, or the text of reset and go-away. */
+  get payloadLength(): number {
+    return this.#payloadEnd - this.#payloadStart
+  }
+
+  /** The payload as a view into the batch, valid until the next batch is read. */
+  viewPayload(): Uint8Array {
+    return this.#batch.subarray(this.#payloadStart, this.#payloadEnd)
+  }
+
+  /**
+   * The payload, to be kept and changed by whoever gets it. It pins at most twice its size, or, below 4 KiB, 8 KiB that it
+   * shares with others.
+   *
+   * The last payload of a batch can stay where it arrived, if not much else is there: nobody reads that memory again.
+   */
+  takePayload(): Uint8Array {
+    const start = this.#payloadStart
+    const end = this.#payloadEnd
+    const length = end - start
+    const memory = this.#memory
+    const arrived = new Uint8Array(memory, this.#offset + start, length)
+    if (this.#offset + end === memory.byteLength && length * 2 >= memory.byteLength) return arrived
+    const payload = allocatePayload(length)
+    payload.set(arrived)
+    return payload
+  }
+
+  /** The metadata of an open frame in memory of its own. */
+  copyMetadata(): Uint8Array | undefined {
+    if (this.#metadataEnd === 0) return undefined
+    return Buffer.from(this.#batch.subarray(this.#metadataStart, this.#metadataEnd))
+  }
+
+  /** The text of a reset or go-away frame. */
+  readText(): string {
+    return this.#batch.toString('utf8', this.#payloadStart, this.#payloadEnd)
+  }
+
+  /**
+   * The entries of a handlers frame; must be called before `next()` goes on.
+   *
+   * @throws {ProtocolError} when there are more than `maxEntries`, or a name is longer than `maxNameBytes`
+   */
+  readHandlers(maxEntries: number, maxNameBytes: number): HandlerEntry[] {
+    const count = this.#varint()
+    if (count > maxEntries) throw new ProtocolError(`a handler table of more than the ${maxEntries} entries allowed`)
+    const entries: HandlerEntry[] = []
+    for (let i = 0; i < count; i++) {
+      const kind = this.#batch[this.#at++]
+      if (kind === undefined) throw this.#truncated()
+      if (kind > 1) throw new ProtocolError(`a handler of unknown kind ${kind}`)
+      const inCapacity = this.#capacity()
+      const outCapacity = this.#capacity()
+      entries.push({ kind, inCapacity, outCapacity, subroute: this.#name(maxNameBytes), id: this.#name(maxNameBytes) })
+    }
+    return entries
+  }
+
+  #checkHead(): void {
+    const allowed = allowedFlags[this.type]
+    if (allowed === undefined || this.type === 0) throw new ProtocolError(`unknown frame type ${this.type}`)
+    if ((this.flags & ~allowed) !== 0) {
+      throw new ProtocolError(`flags 0x${this.flags.toString(16)} on a frame of type ${frameNames[this.type]}`)
+    }
+    const { flags } = this
+    if ((flags & Flag.more) !== 0 && (flags & Flag.end) !== 0) throw new ProtocolError(moreWithOthers)
+    if (this.type !== FrameType.data) return
+    if ((flags & Flag.more) !== 0 && (flags & ~Flag.more) !== 0) throw new ProtocolError(moreWithOthers)
+    if ((flags & (Flag.error | Flag.bare)) !== 0 && (flags & Flag.end) === 0) {
+      throw new ProtocolError('an error or bare flag without the end of the half')
+    }
+    if ((flags & Flag.error) !== 0 && (flags & Flag.bare) !== 0)
+      throw new ProtocolError('an error flag without an error')
+  }
+
+  #payload(): void {
+    this.#payloadStart = this.#bytes()
+    this.#payloadEnd = this.#at
+  }
+
+  #text(): void {
+    this.#payload()
+    if (this.payloadLength > maxTextBytes) throw new ProtocolError(`a text of more than ${maxTextBytes} bytes`)
+  }
+
+  #name(maxNameBytes: number): string {
+    const start = this.#bytes()
+    if (this.#at - start > maxNameBytes) throw new ProtocolError(`a handler name of more than ${maxNameBytes} bytes`)
+    return this.#batch.toString('utf8', start, this.#at)
+  }
+
+  #capacity(): number {
+    const capacity = this.#varint()
+    if (capacity > maxCapacity) throw new ProtocolError(`a handler capacity of more than ${maxCapacity}`)
+    return capacity
+  }
+
+  #id(): number {
+    const id = this.#varint()
+    if (id === 0) throw new ProtocolError('stream id 0')
+    return id
+  }
+
+  /** Moves past a length and as many bytes; returns where they start. */
+  #bytes(): number {
+    const length = this.#varint()
+    const start = this.#at
+    if (length > this.#length - start) throw new ProtocolError('a length beyond the end of the batch')
+    this.#at = start + length
+    return start
+  }
+
+  /** Unsigned LEB128 of at most 2^53-1, in its shortest form. docs/protocol.md, section "Varints". */
+  #varint(): number {
+    const first = this.#batch[this.#at++]
+    if (first === undefined) throw this.#truncated()
+    if (first < 0x80) return first
+    let value = first & 0x7f
+    let scale = 0x80
+    for (let i = 1; i < 8; i++) {
+      const byte = this.#batch[this.#at++]
+      if (byte === undefined) throw this.#truncated()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (byte === 0) throw new ProtocolError('a varint that is longer than it needs to be')
+        if (value > Number.MAX_SAFE_INTEGER) break
+        return value
+      }
+      scale *= 0x80
+    }
+    throw new ProtocolError('a varint beyond 2^53-1')
+  }
+
+  #truncated(): ProtocolError {
+    this.#at = this.#length
+    return new ProtocolError('a frame that is cut short')
+  }
+}

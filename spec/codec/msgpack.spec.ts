@@ -1,0 +1,292 @@
+/** What the codec carries, what it refuses to send, and that no bytes can make it do anything else. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { CodecError } from '../../lib/base/errors.ts'
+import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../lib/codec/msgpack.ts'
+
+const secretText = 'hunter2-hunter2'
+
+function isCodecError(error: unknown): boolean {
+  assert.ok(error instanceof CodecError, String(error))
+  assert.doesNotMatch(error.message, /hunter2/)
+  assert.equal(error.cause, undefined)
+  return true
+}
+
+function refusesBytes(hex: string, message: string) {
+  assert.throws(() => decodeMsgpack(Uint8Array.from(Buffer.from(hex, 'hex'))), { name: 'CodecError', message })
+}
+
+function nested(depth: number): unknown {
+  let value: unknown = 1
+  for (let i = 0; i < depth; i++) value = i % 2 === 0 ? [value] : { a: value }
+  return value
+}
+
+/** A small seeded generator: a failure can be repeated. */
+function seeded(seed: number): () => number {
+  let state = seed
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+function randomValue(random: () => number, depth: number): unknown {
+  const pick = Math.floor(random() * (depth > 4 ? 9 : 11))
+  const length = Math.floor(random() ** 4 * 300)
+  if (pick === 0) return null
+  if (pick === 1) return random() < 0.5
+  if (pick === 2) return Math.floor((random() - 0.5) * 2 ** Math.floor(random() * 54))
+  if (pick === 3) return random() * 1e9
+  if (pick === 4) return BigInt.asIntN(64, BigInt(Math.floor(random() * 2 ** 52)) << BigInt(Math.floor(random() * 64)))
+  if (pick === 5) return 'ab'.repeat(length)
+  if (pick === 6) return 'ä€𝄞z'.repeat(length)
+  if (pick === 7) return new Uint8Array(length).fill(length)
+  if (pick === 8) return new Date(Math.floor((random() - 0.5) * 1e13))
+  if (pick === 9) return Array.from({ length: length % 20 }, () => randomValue(random, depth + 1))
+  const entries = Array.from({ length: length % 20 }, (_, i) => [`key ${i} ${pick}`, randomValue(random, depth + 1)])
+  return Object.fromEntries(entries)
+}
+
+describe('encodeMsgpack and decodeMsgpack', () => {
+  it('carry plain values unchanged', () => {
+    const values = [
+      null,
+      true,
+      false,
+      0,
+      127,
+      128,
+      255,
+      65_536,
+      2 ** 32 - 1,
+      2 ** 32,
+      Number.MAX_SAFE_INTEGER,
+      -1,
+      -32,
+      -33,
+      -32_769,
+      -(2 ** 31) - 1,
+      0.1,
+      Number.NaN,
+      Number.POSITIVE_INFINITY,
+      2n ** 64n - 1n,
+      -(2n ** 63n),
+      5n,
+      '',
+      'ascii',
+      'ümläut €𝄞',
+      '\ufeffwith a byte order mark',
+      'x'.repeat(70_000),
+      new Uint8Array([1, 2, 3]),
+      new Uint8Array(70_000),
+      new Date(0),
+      new Date(-1),
+      new Date(1_700_000_000_123),
+      new Date(8.64e15),
+      [],
+      {},
+      [1, [2, [3]]],
+      { a: { b: [{ constructor: 'x', hasOwnProperty: 1, toString: 2 }] } },
+      Array.from({ length: 70_000 }, (_, i) => i)
+    ]
+    for (const value of values) assert.deepEqual(decodeMsgpack(encodeMsgpack(value)), value)
+  })
+
+  it('carry 3,000 random values unchanged', () => {
+    const random = seeded(1)
+    for (let i = 0; i < 3000; i++) {
+      const value = randomValue(random, 0)
+      assert.deepEqual(decodeMsgpack(encodeMsgpack(value)), value)
+    }
+  })
+
+  it('leave out undefined properties, turn other undefined into nil, and minus zero into zero', () => {
+    assert.deepEqual(decodeMsgpack(encodeMsgpack({ a: undefined, b: { c: undefined, d: 1 } })), { b: { d: 1 } })
+    const holes: unknown[] = [1]
+    holes[2] = 3
+    assert.deepEqual(decodeMsgpack(encodeMsgpack([undefined, holes])), [null, [1, null, 3]])
+    assert.equal(decodeMsgpack(encodeMsgpack(undefined)), null)
+    assert.ok(Object.is(decodeMsgpack(encodeMsgpack(-0)), 0), 'minus zero loses its sign')
+  })
+
+  it('send an instance of a class as its own properties, and objects without a prototype as objects', () => {
+    class Entry {
+      name = 'n'
+      #hidden = 1
+      size() {
+        return this.#hidden
+      }
+    }
+    assert.deepEqual(decodeMsgpack(encodeMsgpack(new Entry())), { name: 'n' })
+    const bare = Object.assign(Object.create(null), { a: 1 })
+    assert.deepEqual(decodeMsgpack(encodeMsgpack(bare)), { a: 1 })
+  })
+
+  it('carry a value at the depth limit, and refuse one beyond it on both sides', () => {
+    const deepest = nested(maxMsgpackDepth)
+    assert.deepEqual(decodeMsgpack(encodeMsgpack(deepest)), deepest)
+    assert.throws(() => encodeMsgpack(nested(maxMsgpackDepth + 1)), isCodecError)
+    assert.throws(() => encodeMsgpack(nested(5000)), isCodecError)
+    refusesBytes(`${'91'.repeat(64)}90`, 'invalid msgpack: nested deeper than 64 at byte 64')
+    refusesBytes(`${'91'.repeat(5000)}01`, 'invalid msgpack: nested deeper than 64 at byte 64')
+    refusesBytes(`${'81a161'.repeat(5000)}01`, 'invalid msgpack: nested deeper than 64 at byte 192')
+  })
+
+  it('give bytes that later calls do not write to, and that do not pin a large buffer', () => {
+    const kept = Array.from({ length: 5000 }, (_, i) => ({ i, bytes: encodeMsgpack({ i, pad: 'x'.repeat(i % 50) }) }))
+    encodeMsgpack('y'.repeat(4_000_000))
+    for (const { i, bytes } of kept) assert.deepEqual(decodeMsgpack(bytes), { i, pad: 'x'.repeat(i % 50) })
+    const small = encodeMsgpack({ a: 1 })
+    assert.ok(small.buffer.byteLength <= 256 * 1024, `pins ${small.buffer.byteLength} bytes`)
+  })
+
+  it('leave the input as it is, and give binary that does not alias it', () => {
+    for (const length of [100, 10_000]) {
+      const message = Buffer.from(encodeMsgpack({ bytes: new Uint8Array(length).fill(7), text: 'plain' }))
+      const properties = Object.getOwnPropertyNames(message).length
+      const decoded = decodeMsgpack(message) as { bytes: Uint8Array; text: string }
+      assert.equal(Object.getOwnPropertyNames(message).length, properties)
+      message.fill(0)
+      assert.deepEqual(decoded, { bytes: new Uint8Array(length).fill(7), text: 'plain' })
+      assert.equal(decoded.bytes.buffer.byteLength, length)
+      assert.equal(Object.getPrototypeOf(decoded.bytes), Uint8Array.prototype)
+    }
+  })
+})
+
+describe('encodeMsgpack', () => {
+  const cycle: Record<string, unknown> = { secretText }
+  cycle.self = { cycle: [cycle] }
+  const refused: Record<string, unknown> = {
+    'a function': () => secretText,
+    'a symbol': Symbol(secretText),
+    'a cycle': cycle,
+    'a bigint over 64 bits': 2n ** 64n,
+    'a bigint under 64 bits': -(2n ** 63n) - 1n,
+    'a Map': new Map([[secretText, 1]]),
+    'a Set': new Set([secretText]),
+    'an Error': new Error(secretText),
+    'a RegExp': /hunter2/,
+    'a promise that was not awaited': Promise.resolve(secretText),
+    'a typed array that is not bytes': new Float64Array([1]),
+    'an ArrayBuffer': new ArrayBuffer(4),
+    'a DataView': new DataView(new ArrayBuffer(4)),
+    'a URL': new URL('https://hunter2.example'),
+    'a boxed string': Object(secretText),
+    'an invalid Date': new Date(Number.NaN),
+    'an object with toJSON': Object.create({ toJSON: () => secretText }),
+    'a property named __proto__': JSON.parse('{"__proto__":{"polluted":true}}'),
+    'a getter that throws': {
+      get [secretText]() {
+        throw new Error(secretText)
+      }
+    }
+  }
+  for (const [name, value] of Object.entries(refused)) {
+    it(`refuses ${name}, wherever it stands, and works afterwards`, () => {
+      for (const place of [value, [secretText, value], { secretText, deep: [{ value, gone: undefined }] }]) {
+        assert.throws(() => encodeMsgpack(place), isCodecError)
+      }
+      assert.deepEqual(decodeMsgpack(encodeMsgpack({ fine: [1] })), { fine: [1] })
+    })
+  }
+})
+
+describe('decodeMsgpack', () => {
+  it('refuses lengths beyond the bytes, sizing nothing from them', () => {
+    const hugeLengths = ['ddffffffff', 'dfffffffff', 'c6ffffffff', 'dbffffffff', 'dcffff', 'deffff', 'c5ffff', 'daffff']
+    for (const hex of [...hugeLengths, 'c4ff', 'd9ff', '9f', '8f', 'bf']) {
+      refusesBytes(hex, 'invalid msgpack: truncated at byte 0')
+      refusesBytes(`92c0${hex}00`, 'invalid msgpack: truncated at byte 2')
+    }
+    refusesBytes('', 'invalid msgpack: truncated at byte 0')
+  })
+
+  it('refuses __proto__ as a key in every spelling of its length, and leaves prototypes alone', () => {
+    const key = Buffer.from('__proto__').toString('hex')
+    for (const head of ['a9', 'd909', 'da0009', 'db00000009']) {
+      refusesBytes(`81${head}${key}81a8706f6c6c75746564c3`, 'invalid msgpack: a key named __proto__ at byte 1')
+    }
+    assert.equal(({} as Record<string, unknown>).polluted, undefined)
+    const constructorKey = encodeMsgpack({ constructor: { prototype: { polluted: true } }, toString: 1 })
+    assert.deepEqual(Object.keys(decodeMsgpack(constructorKey) as object), ['constructor', 'toString'])
+    assert.equal(({} as Record<string, unknown>).polluted, undefined)
+    assert.equal(decodeMsgpack(Uint8Array.from([0xa9, ...Buffer.from('__proto__')])), '__proto__')
+  })
+
+  it('refuses keys that are not strings', () => {
+    for (const hex of ['8101c0', '81c0c0', '8190c0', '81c40161c0', '81d6ff00000000c0', '82a16101c001']) {
+      const at = hex.startsWith('82') ? 4 : 1
+      refusesBytes(hex, `invalid msgpack: a key that is not a string at byte ${at}`)
+    }
+  })
+
+  it('refuses every extension but timestamps', () => {
+    const refusedTypes = [0x00, 0x42, 0x62, 0x65, 0x69, 0x70, 0x72, 0x73, 0x74, 0x78, 0xfe]
+    for (const type of refusedTypes) {
+      const byte = type.toString(16).padStart(2, '0')
+      for (const hex of [
+        `d4${byte}00`,
+        `d5${byte}0000`,
+        `d6${byte}00000000`,
+        `c701${byte}90`,
+        `d8${byte}${'00'.repeat(16)}`
+      ]) {
+        refusesBytes(hex, 'invalid msgpack: an extension that is not a timestamp at byte 0')
+      }
+    }
+    for (const hex of ['d4ffff', 'd5ff0000', 'c704ff00000000', 'c8000cff', 'c90000000cff', `d8ff${'00'.repeat(16)}`]) {
+      refusesBytes(hex, 'invalid msgpack: an extension that is not a timestamp at byte 0')
+    }
+    refusesBytes('c1', 'invalid msgpack: the reserved byte 0xc1 at byte 0')
+    assert.deepEqual(decodeMsgpack(Buffer.from('d6ff00000001', 'hex')), new Date(1000))
+    assert.deepEqual(decodeMsgpack(Buffer.from('c70cff00000000fffffffffffffffe', 'hex')), new Date(-2000))
+  })
+
+  it('refuses trailing bytes', () => {
+    refusesBytes('c0c0', 'invalid msgpack: trailing bytes at byte 1')
+    refusesBytes('9201020a', 'invalid msgpack: trailing bytes at byte 3')
+  })
+
+  it('refuses every truncation of a message', () => {
+    const bytes = encodeMsgpack({
+      list: [1, 300, 70_000, -5, 1.5, 9n, new Date(5), new Date(-5), 'ä'.repeat(40), 'x'.repeat(300)],
+      bytes: new Uint8Array(300),
+      empty: {},
+      many: Array.from({ length: 20 }, () => ({ key: null }))
+    })
+    for (let length = 0; length < bytes.length; length++) {
+      assert.throws(() => decodeMsgpack(bytes.subarray(0, length)), isCodecError)
+    }
+  })
+
+  it('gives a value or a CodecError for 20,000 mutated and random messages, and touches no prototype', () => {
+    const random = seeded(2)
+    const prototypes = [Object.prototype, Array.prototype, Date.prototype, Uint8Array.prototype]
+    const before = prototypes.map((prototype) => Reflect.ownKeys(prototype))
+    let values = 0
+    for (let i = 0; i < 20_000; i++) {
+      const bytes =
+        i % 2 === 0
+          ? Uint8Array.from({ length: Math.floor(random() * 40) }, () => random() * 256)
+          : new Uint8Array(encodeMsgpack(randomValue(random, 2)))
+      for (let flips = random() * 4; flips > 1; flips--) bytes[Math.floor(random() * bytes.length)] = random() * 256
+      try {
+        decodeMsgpack(bytes)
+        values++
+      } catch (error) {
+        isCodecError(error)
+      }
+    }
+    assert.ok(values > 1000 && values < 19_000, `${values} values`)
+    assert.deepEqual(
+      prototypes.map((prototype) => Reflect.ownKeys(prototype)),
+      before
+    )
+  })
+})

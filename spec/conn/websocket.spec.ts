@@ -1,0 +1,314 @@
+/**
+ * What is particular to WebSockets: how dials fail, and what a misbehaving remote end gets.
+ * The contract of a conn is in conn.spec.ts.
+ */
+
+import assert from 'node:assert/strict'
+import { EventEmitter, getEventListeners, once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
+import { WebSocket, WebSocketServer } from 'ws'
+import { subprotocol } from '../../lib/base/options.ts'
+import type { Conn, DialOptions } from '../../lib/conn/conn.ts'
+import { connectWS, type WebSocketOptions, webSocketConn } from '../../lib/conn/websocket.ts'
+import { collect, each, message, silent } from '../support/conn-suite.ts'
+import { until } from '../support/until.ts'
+
+const maxConnMessageBytes = 100_000
+
+function dialOptions(signal = new AbortController().signal): DialOptions {
+  return { signal, path: '/grid/v1', maxConnMessageBytes }
+}
+
+let server: Server
+let address: string
+
+before(async () => {
+  server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+after(async () => {
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+afterEach(() => server.removeAllListeners('upgrade'))
+
+/** Answers the next upgrade with raw text. */
+function answerWith(text: string, end = true): void {
+  server.once('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy())
+    // The client is the one that must let go, also of a socket that stays open here.
+    socket.on('end', () => socket.end()).resume()
+    if (end) socket.end(text)
+    else socket.write(text)
+  })
+}
+
+describe('connectWS', () => {
+  for (const status of [200, 301, 401, 502]) {
+    it(`rejects with the status when the upgrade is answered with ${status}`, async () => {
+      answerWith(`HTTP/1.1 ${status} Odd\r\nLocation: ${address}/other\r\nContent-Length: 0\r\n\r\n`)
+      const error = { code: 'ERR_DIAL', message: new RegExp(`answered the upgrade with ${status}`) }
+      await assert.rejects(connectWS()(address, dialOptions()), error)
+    })
+  }
+
+  it('shows the first 256 characters of a plain-text refusal, as one line', async () => {
+    const body = `busy\r\n${'x'.repeat(10_000)}`
+    answerWith(`HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    await assert.rejects(connectWS()(address, dialOptions()), (error: Error) => {
+      assert.match(error.message, /503: busy x+$/)
+      assert.ok(error.message.length < 350)
+      return true
+    })
+  })
+
+  it('does not wait for a refusal whose text never ends', async () => {
+    answerWith('HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: 900\r\n\r\nbusy', false)
+    await assert.rejects(connectWS()(address, dialOptions()), /503: busy$/)
+  })
+
+  it('does not show a refusal that is not plain text', async () => {
+    answerWith('HTTP/1.1 502 Bad\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>')
+    await assert.rejects(connectWS()(address, dialOptions()), /with 502$/)
+  })
+
+  it('rejects when the server does not agree on the subprotocol', async () => {
+    const other = new WebSocketServer({ noServer: true, handleProtocols: () => false })
+    server.once('upgrade', (request, socket, head) => other.handleUpgrade(request, socket, head, () => {}))
+    await assert.rejects(connectWS()(address, dialOptions()), { code: 'ERR_DIAL', message: /subprotocol/ })
+  })
+
+  it('rejects with the cause when nobody listens', async () => {
+    const closed = createServer()
+    await once(closed.listen(0, '127.0.0.1'), 'listening')
+    const { port } = closed.address() as AddressInfo
+    await new Promise((resolve) => closed.close(resolve))
+    await assert.rejects(connectWS()(`http://127.0.0.1:${port}`, dialOptions()), {
+      code: 'ERR_DIAL',
+      message: /ECONNREFUSED/
+    })
+    await assert.rejects(connectWS()(`http://localhost:${port}`, dialOptions()), /ECONNREFUSED/)
+  })
+
+  it('rejects when an option cannot be used', async () => {
+    const dial = connectWS({ headers: { 'bad name': 'x' } })
+    await assert.rejects(dial(address, dialOptions()), { code: 'ERR_DIAL' })
+  })
+
+  it('opens nothing for a signal that is aborted already', async () => {
+    const reason = new Error('not wanted')
+    let upgrades = 0
+    server.on('upgrade', () => {
+      upgrades += 1
+    })
+    await assert.rejects(connectWS()(address, dialOptions(AbortSignal.abort(reason))), reason)
+    assert.equal(upgrades, 0)
+  })
+
+  it('gives up with the reason of the signal, closes the socket and keeps no listener on the signal', async () => {
+    const controller = new AbortController()
+    const upgraded = once(server, 'upgrade')
+    const dial = assert.rejects(connectWS()(address, dialOptions(controller.signal)), /too slow/)
+    const [, socket] = await upgraded
+    const socketEnded = once(socket.resume(), 'end')
+    controller.abort(new Error('too slow'))
+    await dial
+    await socketEnded
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  })
+
+  it('gives up with the reason of the signal also while it waits for the TLS options, and opens nothing', async () => {
+    const controller = new AbortController()
+    let upgrades = 0
+    server.on('connection', () => {
+      upgrades += 1
+    })
+    const tls = async () => {
+      controller.abort(new Error('too slow'))
+      return {}
+    }
+    await assert.rejects(connectWS({ tls })(address, dialOptions(controller.signal)), /^Error: too slow$/)
+    assert.equal(upgrades, 0)
+  })
+
+  it('rejects when the TLS options cannot be had', async () => {
+    const tls = () => Promise.reject(new Error('no such file'))
+    await assert.rejects(connectWS({ tls })(address, dialOptions()), { code: 'ERR_DIAL', message: /no such file/ })
+  })
+
+  it('asks for the path and the subprotocol, sends the given headers, and no Origin or extension', async () => {
+    const upgraded = once(server, 'upgrade')
+    const dial = connectWS({ headers: { 'X-Proxy': 'yes' } })(address, dialOptions())
+    const [request, socket] = (await upgraded) as [IncomingMessage, Duplex]
+    socket.end('HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n')
+    await assert.rejects(dial, /400/)
+    assert.equal(request.url, '/grid/v1')
+    assert.equal(request.headers['sec-websocket-protocol'], subprotocol)
+    assert.equal(request.headers['x-proxy'], 'yes')
+    assert.equal(request.headers.origin, undefined)
+    assert.equal(request.headers['sec-websocket-extensions'], undefined)
+  })
+})
+
+/** Dials, and gives the accepted WebSocket bare, to misbehave with. */
+async function dialBare(options?: WebSocketOptions): Promise<{ conn: Conn; remote: WebSocket; socket: Duplex }> {
+  const accept = new WebSocketServer({ noServer: true })
+  const accepted = new Promise<{ remote: WebSocket; socket: Duplex }>((resolve) => {
+    server.once('upgrade', (request, socket, head) => {
+      accept.handleUpgrade(request, socket, head, (remote) => resolve({ remote, socket }))
+    })
+  })
+  const signal = new AbortController()
+  const conn = await connectWS(options)(address, dialOptions(signal.signal))
+  assert.equal(getEventListeners(signal.signal, 'abort').length, 0)
+  return { conn, ...(await accepted) }
+}
+
+function assertNoListeners(conn: Conn): void {
+  assert.ok(conn.transport instanceof EventEmitter)
+  assert.deepEqual(conn.transport.eventNames(), [])
+}
+
+describe('webSocketConn', () => {
+  let conn: Conn
+  let remote: WebSocket
+  let socket: Duplex
+
+  beforeEach(async () => {
+    const dialed = await dialBare()
+    conn = dialed.conn
+    remote = dialed.remote
+    socket = dialed.socket
+  })
+
+  afterEach(async () => {
+    conn.abort(new Error('the spec is over'))
+    remote.terminate()
+    await until(() => (conn.transport as WebSocket).readyState === WebSocket.CLOSED, 'the WebSocket is closed')
+    assertNoListeners(conn)
+  })
+
+  it('knows its remote end', () => {
+    assert.equal(conn.secure, false)
+    assert.equal(`http://${conn.remoteAddress}`, address)
+  })
+
+  it('ends with a protocol error and code 1003 at a text message, after what came before it', async () => {
+    const closed = once(remote, 'close')
+    remote.send(message(3, 1))
+    remote.send('text')
+    remote.send(message(3, 2))
+    const reader = conn.source[Symbol.asyncIterator]()
+    assert.deepEqual(new Uint8Array((await reader.next()).value), message(3, 1))
+    await assert.rejects(reader.next(), { code: 'ERR_PROTOCOL', message: /text message/ })
+    assert.equal((await closed)[0], 1003)
+  })
+
+  it('ends with a protocol error at an empty message', async () => {
+    const closed = once(remote, 'close')
+    const sent = assert.rejects(conn.sink(silent()), { code: 'ERR_PROTOCOL' })
+    remote.send(new Uint8Array(0))
+    await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', message: /empty message/ })
+    await sent
+    assert.equal((await closed)[0], 1002)
+  })
+
+  it('ends with a protocol error at a message over the limit', async () => {
+    const closed = once(remote, 'close')
+    remote.send(new Uint8Array(maxConnMessageBytes + 1))
+    await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', message: /Max payload size exceeded/ })
+    assert.equal((await closed)[0], 1009)
+  })
+
+  it('ends with a protocol error at bytes that are no frame', async () => {
+    socket.write(Buffer.alloc(64, 0xff))
+    await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', message: /Invalid WebSocket frame/ })
+  })
+
+  it('ends with a flood error at thousands of pings in a second', async () => {
+    for (let count = 0; count < 5000; count += 1) remote.ping()
+    await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', reason: 'flood' })
+  })
+
+  it('answers the pings of a proxy, also sixty at once', async () => {
+    let pongs = 0
+    remote.on('pong', (data) => {
+      assert.equal(String(data), 'still there?')
+      pongs += 1
+    })
+    for (let count = 0; count < 100; count += 1) remote.ping('still there?')
+    await until(() => pongs === 100, 'all pings are answered')
+  })
+
+  it('is lost with the cause when the WebSocket fails for another reason than a frame', async () => {
+    const ws = conn.transport as WebSocket
+    ws.emit('error', new Error('odd'))
+    await assert.rejects(collect(conn), { code: 'ERR_DISCONNECTED', message: 'connection lost: odd' })
+  })
+
+  for (const code of [1000, 1001, undefined]) {
+    it(`ends cleanly at a close frame with ${code ?? 'no'} code`, async () => {
+      remote.send(message(5, 1))
+      remote.close(code)
+      assert.deepEqual(await collect(conn), [message(5, 1)])
+    })
+  }
+
+  it('throws what the remote end closed for', async () => {
+    remote.close(1008, 'not you')
+    await assert.rejects(collect(conn), { code: 'ERR_DISCONNECTED', reason: 'protocol', message: /1008: not you/ })
+  })
+
+  it('throws "connection lost" when the socket ends without a close frame', async () => {
+    const sent = assert.rejects(conn.sink(silent()), /connection lost/)
+    remote.terminate()
+    await assert.rejects(collect(conn), { code: 'ERR_DISCONNECTED', reason: 'lost', message: 'connection lost' })
+    await sent
+  })
+
+  it('closes with code 1000 and as much of the reason as fits, cut at a character', async () => {
+    const closed = once(remote, 'close')
+    conn.close(`x${'€'.repeat(100)}`)
+    const [code, reason] = await closed
+    assert.equal(code, 1000)
+    assert.equal(reason.toString(), `x${'€'.repeat(40)}`)
+  })
+
+  it('sends binary messages that the receiver may alter, with a zero mask', async () => {
+    const received = once(remote, 'message')
+    const bytes = message(1000, 1)
+    await conn.sink(each([bytes]))
+    const [data, isBinary] = await received
+    assert.equal(isBinary, true)
+    assert.deepEqual(new Uint8Array(data), bytes)
+    assert.deepEqual(bytes, message(1000, 1))
+  })
+
+  it('is lost at once when the WebSocket was closed before it became a conn', async () => {
+    conn.abort(new Error('unused'))
+    await once(conn.transport as WebSocket, 'close')
+    const dead = webSocketConn(conn.transport as WebSocket, { secure: false, remoteAddress: 'x' })
+    await assert.rejects(collect(dead), /connection lost/)
+  })
+})
+
+describe('the masking of connectWS', () => {
+  for (const mask of [false, true]) {
+    it(`has a ${mask ? 'random' : 'zero'} key with mask: ${mask}`, async () => {
+      const { conn, socket, remote } = await dialBare({ mask })
+      const raw = new Promise<Buffer>((resolve) => socket.once('data', resolve))
+      await conn.sink(each([Uint8Array.of(1, 2, 3)]))
+      const frame = await raw
+      assert.deepEqual([...frame.subarray(0, 2)], [0x82, 0x83])
+      assert.equal(frame.subarray(2, 6).equals(Buffer.alloc(4)), !mask)
+      conn.abort(new Error('the spec is over'))
+      remote.terminate()
+    })
+  }
+})

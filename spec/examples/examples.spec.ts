@@ -1,0 +1,120 @@
+/**
+ * The examples and the demo, each run as a visitor runs it: in a process of its own, to its end.
+ *
+ * Also that the demo is no decoration: with a server that misbehaves for real it fails and says which claim did.
+ */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { until } from '../support/until.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** They take a second each, and the demo a few; this is for a machine that runs all other specs meanwhile. */
+const exampleMs = 20_000
+const demoMs = 60_000
+
+interface Run {
+  readonly output: () => string
+  readonly kill: (signal: NodeJS.Signals) => void
+  readonly exited: Promise<number | null>
+}
+
+function run(file: string, timeoutMs: number, env: Record<string, string> = {}): Run {
+  const args = ['--import', 'tsx', `examples/${file}`]
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    // Coverage of the children is not asked for, and costs them time.
+    env: { ...process.env, NODE_V8_COVERAGE: '', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+    killSignal: 'SIGTERM'
+  })
+  let output = ''
+  const read = (text: string) => {
+    output += text
+  }
+  child.stdout.setEncoding('utf8').on('data', read)
+  child.stderr.setEncoding('utf8').on('data', read)
+  return {
+    output: () => output,
+    kill: (signal) => child.kill(signal),
+    exited: new Promise((resolve) => child.once('close', resolve))
+  }
+}
+
+const examples: Record<string, RegExp> = {
+  'requests.ts': /^failed: there is no account 8 \(NO_ACCOUNT, delivery "ran"/m,
+  'streams.ts': /^ {2}heard: HELLO! GRID! \(2 words\); then the stream ended$/m,
+  'pipeline.ts': /^in the middle: 1, 2, 3 went to the other server and came back as 1, 4, 9$/m,
+  'raw-bytes.ts': /^blocks 0102 and 03 went out, fefd and fc came back$/m,
+  'unix-socket.ts': /^over one Unix socket, dialed by (left|right): 19 \+ 23 = 42, and the other way 1 \+ 2 = 3$/m,
+  'tls.ts': /^a dialer that does not trust the certificate gets no conn: /m,
+  'discovery.ts': /^server one is taken off the list of server two: the connection is closed, because /m,
+  'middleware-server.ts': /^the other WebSocket service: "chat heard: good morning"$/m,
+  'locks/main.ts': /^ten deposits that each read, wait and write: the balance is 10$/m
+}
+/** What they share. */
+const notExamples = ['start-pair.ts']
+
+describe('examples', { concurrency: 2 }, () => {
+  it('are all run here', () => {
+    const files = readdirSync(`${root}/examples`).filter((file) => file.endsWith('.ts') && !notExamples.includes(file))
+    assert.deepEqual([...files, 'locks/main.ts'].sort(), Object.keys(examples).sort())
+  })
+
+  for (const [file, line] of Object.entries(examples)) {
+    it(`${file} does what it says and ends by itself`, async () => {
+      const { exited, output } = run(file, exampleMs)
+      assert.equal(await exited, 0, output())
+      assert.match(output(), line)
+      assert.match(output(), /^done: /m)
+    })
+  }
+})
+
+describe('demo', { concurrency: 2 }, () => {
+  it('shows the main job: every claim holds, and it exits with 0', async () => {
+    const { exited, output } = run('demo/main.ts', demoMs)
+    assert.equal(await exited, 0, output())
+    assert.match(output(), /^ {2}.*accepts .* = 6$/m)
+    assert.match(output(), /^✓ All 32 claims held, in [\d.]+ s\.$/m)
+    assert.doesNotMatch(output(), /^ +✗/m)
+  })
+
+  const sabotages: [string, string][] = [
+    ['eager', 'act 4: node-2 took 5 numbers and stalls: the generator in node-1 stops at the window'],
+    ['second-socket', 'act 1: there is exactly one socket for each of the 6 pairs of servers'],
+    ['lockless', 'act 7: all 4 processes count up in one file'],
+    ['lingering', 'act 10: all four processes ended by themselves, with exit code 0']
+  ]
+  for (const [sabotage, claim] of sabotages) {
+    it(`exits with 1 and names the claim when a server misbehaves: ${sabotage}`, async () => {
+      const { exited, output } = run('demo/main.ts', demoMs, { IT_GRID_DEMO_SABOTAGE: sabotage })
+      assert.equal(await exited, 1, output())
+      const [, failures = ''] = output().split('Not everything happened as told')
+      assert.ok(failures.includes(claim), output())
+    })
+  }
+
+  it('leaves no process behind when it is interrupted', async () => {
+    const { exited, output, kill } = run('demo/main.ts', demoMs)
+    await until(() => output().includes('2. Requests'), 'the second act', demoMs)
+    const pids = [...output().matchAll(/ process (\d+)$/gm)].map(([, pid]) => Number(pid))
+    kill('SIGINT')
+    assert.equal(await exited, 130, output())
+    assert.equal(pids.length, 4)
+    await until(() => !pids.some(isAlive), 'the end of the server processes')
+  })
+})
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    // There is no such process.
+    return false
+  }
+}

@@ -1,0 +1,161 @@
+/** The handler tables: indexes in the order of registration, names that are unique, and what a peer may advertise. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import { entryOf, joinSubroute, type LocalHandler, LocalHandlers, RemoteHandlers } from '../../lib/handler/table.ts'
+import type { HandlerEntry } from '../../lib/wire/frame.ts'
+
+function handler(id: string, subroute = ''): LocalHandler {
+  const definition = rawSingle(id)
+  return { entry: entryOf(definition, subroute), definition, fn: (request: unknown) => request }
+}
+
+function entry(id: string, subroute = ''): HandlerEntry {
+  return { kind: 0, inCapacity: 0, outCapacity: 1, subroute, id }
+}
+
+describe('joinSubroute', () => {
+  it('joins with a slash, and adds none where one is empty', () => {
+    assert.deepEqual(
+      [
+        joinSubroute('', ''),
+        joinSubroute('a', ''),
+        joinSubroute('', 'b'),
+        joinSubroute('a', 'b'),
+        joinSubroute('a/b', 'c')
+      ],
+      ['', 'a', 'b', 'a/b', 'a/b/c']
+    )
+  })
+})
+
+describe('entryOf', () => {
+  it('has one response and no requests for a single handler, and the capacities of a streaming one', () => {
+    assert.deepEqual(entryOf(rawSingle('a'), 's'), entry('a', 's'))
+    const streaming = { kind: 1, inCapacity: 3, outCapacity: 5, subroute: '', id: 'b' }
+    assert.deepEqual(entryOf(rawStreaming('b', 3, 5), ''), streaming)
+  })
+})
+
+describe('LocalHandlers', () => {
+  it('finds handlers by their index, in the order of registration', () => {
+    const handlers = new LocalHandlers(256)
+    const added = ['a', 'b', 'c'].map((id) => handler(id))
+    for (const each of added) handlers.add(each)
+    assert.equal(handlers.size, 3)
+    assert.deepEqual(
+      [handlers.at(0), handlers.at(2), handlers.at(3), handlers.at(-1)],
+      [added[0], added[2], undefined, undefined]
+    )
+    assert.equal(handlers.at(2 ** 53 - 1), undefined)
+  })
+
+  it('tells what a peer that knows some has yet to hear of', () => {
+    const handlers = new LocalHandlers(256)
+    for (const id of ['a', 'b', 'c']) handlers.add(handler(id))
+    assert.deepEqual(
+      handlers.entriesFrom(1).map(({ id }) => id),
+      ['b', 'c']
+    )
+    assert.deepEqual(handlers.entriesFrom(3), [])
+  })
+
+  it('refuses the same id under the same subroute, and takes it under another', () => {
+    const handlers = new LocalHandlers(256)
+    handlers.add(handler('a'))
+    handlers.add(handler('a', 'disk1'))
+    handlers.add(handler('disk1'))
+    const exists = {
+      name: 'HandlerExistsError',
+      code: 'ERR_HANDLER_EXISTS',
+      message: 'a handler "a" under "disk1" exists already'
+    }
+    assert.throws(() => handlers.add(handler('a', 'disk1')), exists)
+    assert.throws(() => handlers.add(handler('a')), { message: 'a handler "a" exists already' })
+    assert.equal(handlers.size, 3)
+  })
+
+  it('keeps subroute and id apart, also where their texts together are the same', () => {
+    const handlers = new LocalHandlers(256)
+    handlers.add(handler('c', 'a/b'))
+    handlers.add(handler('b/c', 'a'))
+    handlers.add(handler('a/b/c'))
+    assert.equal(handlers.size, 3)
+  })
+
+  it('takes names that an object has by itself', () => {
+    const handlers = new LocalHandlers(256)
+    for (const id of ['__proto__', 'constructor', 'toString', 'hasOwnProperty']) handlers.add(handler(id))
+    assert.equal(handlers.size, 4)
+  })
+
+  it('refuses an empty id, NUL, and names over the limit in bytes', () => {
+    const handlers = new LocalHandlers(8)
+    for (const bad of [
+      handler(''),
+      handler('a\0b'),
+      handler('a', 'b\0'),
+      handler('123456789'),
+      handler('a', 'ééééé')
+    ]) {
+      assert.throws(() => handlers.add(bad), {
+        name: 'InvalidOptionError',
+        message: /^a (handler id|subroute) must not/
+      })
+    }
+    handlers.add(handler('12345678', 'éééé'))
+    assert.equal(handlers.size, 1)
+  })
+
+  it('calls its listeners after each registration until they are stopped', () => {
+    const handlers = new LocalHandlers(256)
+    const sizes: number[] = []
+    const stop = handlers.onAdded(() => sizes.push(handlers.size))
+    handlers.add(handler('a'))
+    handlers.add(handler('b'))
+    assert.throws(() => handlers.add(handler('b')))
+    stop()
+    handlers.add(handler('c'))
+    assert.deepEqual(sizes, [1, 2])
+  })
+})
+
+describe('RemoteHandlers', () => {
+  it('numbers entries through all frames, and finds them by subroute and id', () => {
+    const handlers = new RemoteHandlers(10)
+    handlers.add([entry('a'), entry('a', 'disk1')])
+    handlers.add([])
+    handlers.add([entry('b')])
+    assert.deepEqual(handlers.find('', 'a'), { ...entry('a'), index: 0 })
+    assert.deepEqual(handlers.find('disk1', 'a'), { ...entry('a', 'disk1'), index: 1 })
+    assert.deepEqual(handlers.find('', 'b'), { ...entry('b'), index: 2 })
+  })
+
+  it('finds nothing that was not advertised, whatever its name', () => {
+    const handlers = new RemoteHandlers(10)
+    handlers.add([entry('a', 'disk1')])
+    for (const [subroute, id] of [
+      ['', 'a'],
+      ['disk1', ''],
+      ['', '__proto__'],
+      ['', 'toString'],
+      ['disk1', 'A']
+    ] as const) {
+      assert.equal(handlers.find(subroute, id), undefined)
+    }
+  })
+
+  it('refuses a handler that was advertised before as a protocol error', () => {
+    const handlers = new RemoteHandlers(10)
+    handlers.add([entry('a', 's')])
+    const again = { name: 'ProtocolError', message: 'a handler that was advertised before' }
+    assert.throws(() => handlers.add([entry('b'), entry('a', 's')]), again)
+  })
+
+  it('tells how many entries are still allowed', () => {
+    const handlers = new RemoteHandlers(3)
+    handlers.add([entry('a'), entry('b')])
+    assert.equal(handlers.room, 1)
+  })
+})

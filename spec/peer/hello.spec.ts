@@ -1,0 +1,148 @@
+/** The bytes of the handshake messages, and that each field is checked before it is used. */
+
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { describe, it } from 'node:test'
+import { defaultLimits } from '../../lib/base/options.ts'
+import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
+import * as hello from '../../lib/peer/hello.ts'
+
+const limits = hello.announcedLimits(defaultLimits)
+const challenge = {
+  versions: [1],
+  nonce: new Uint8Array(32).fill(1),
+  instance: new Uint8Array(16).fill(2),
+  checksum: true,
+  limits
+}
+const opening = { ...challenge, host: 'https://a', remote: 'https://b:9000' }
+const proof = new Uint8Array(32).fill(3)
+
+const messages = [
+  { name: 'HELLO', kind: 1, fields: opening, read: hello.readHello },
+  { name: 'CHALLENGE', kind: 2, fields: challenge, read: hello.readChallenge },
+  { name: 'PROOF', kind: 3, fields: { proof }, read: hello.readProof },
+  { name: 'ACCEPT', kind: 4, fields: { version: 1, host: 'https://b', proof }, read: hello.readAccept },
+  { name: 'REJECT', kind: 5, fields: { reason: 'busy', message: 'later', proof }, read: hello.readReject }
+] as const
+
+function encode(kind: number, fields: unknown): Uint8Array {
+  return Uint8Array.from([kind, ...encodeMsgpack(fields)])
+}
+
+const notCanonical = 'is not a canonical origin of at most 512 bytes'
+const notVersions = 'is not a list of 1 to 16 positive integers'
+const wrongValues: Record<string, { values: unknown[]; text: string }> = {
+  versions: { values: [null, 1, [], [0], [1.5], ['1'], [1, -1], Array(17).fill(1), { 0: 1 }], text: notVersions },
+  nonce: { values: [null, 'x'.repeat(32), new Uint8Array(31), new Uint8Array(33)], text: 'is not 32 bytes' },
+  instance: { values: [null, 7, new Uint8Array(), new Uint8Array(17)], text: 'is not 16 bytes' },
+  checksum: { values: [null, 1, 'true'], text: 'is not a boolean' },
+  limits: { values: [null, 1, [], new Date(0)], text: 'is not a map' },
+  host: { values: [null, 1, '', 'a', 'HTTPS://A', 'https://a/', `https://${'a'.repeat(600)}`], text: notCanonical },
+  remote: { values: [null, {}, 'https://b:443', 'https://u@b', 'ftp://b'], text: notCanonical },
+  proof: { values: [null, 'p', [1], new Uint8Array(4097)], text: 'is not binary of at most 4096 bytes' },
+  version: { values: [null, '1', 0, -1, 1.5, 2n], text: 'is not a positive integer' },
+  reason: { values: [null, 1, '', 'two words', 'x'.repeat(33), 'a\nb'], text: 'is not a word' },
+  message: { values: [null, 1, ['text']], text: 'is not a string' }
+}
+/** Fields that may be absent. */
+const wrongOptions = [
+  { name: 'HELLO', field: 'renews', values: [null, 1, 'true'], text: 'renews is not a boolean' },
+  { name: 'ACCEPT', field: 'lifetimeMs', values: [null, '1', -1, Number.NaN], text: 'is not a number of at least 0' }
+] as const
+
+describe('the messages of the handshake', () => {
+  for (const { name, kind, fields, read } of messages) {
+    it(`${name} is kind byte ${kind} and one msgpack map, and comes back as it was`, () => {
+      const bytes = hello.encodeHello(kind, fields)
+      assert.deepEqual(bytes, encode(kind, fields))
+      assert.deepEqual(read(bytes), name === 'PROOF' ? proof : fields)
+    })
+
+    for (const { field, values, text } of wrongOptions.filter((wrong) => wrong.name === name)) {
+      it(`${name} may leave ${field} out, but not give it a wrong value`, () => {
+        for (const value of values) {
+          assert.throws(
+            () => read(encode(kind, { ...fields, [field]: value })),
+            (error: Error) => error.message.includes(text)
+          )
+        }
+      })
+    }
+
+    it(`${name} may have fields that this version does not know`, () => {
+      assert.doesNotThrow(() => read(encode(kind, { ...fields, later: { more: [1] } })))
+    })
+
+    it(`${name} is refused with any field of a wrong type or range, or without it, by its name`, () => {
+      for (const field of Object.keys(fields)) {
+        const { values, text } = wrongValues[field] ?? { values: [], text: '' }
+        assert.notEqual(values.length, 0, field)
+        const absent = kind === 5 && field === 'proof' ? [] : [undefined]
+        for (const value of [...values, ...absent]) {
+          const expected = { name: 'HandshakeError', message: `malformed ${name}: ${field} ${text}` }
+          assert.throws(() => read(encode(kind, { ...fields, [field]: value })), expected)
+        }
+      }
+    })
+
+    it(`${name} is refused as another kind, as something else than a map, and truncated at every byte`, () => {
+      const wrongKind = { name: 'HandshakeError', message: /^expected [A-Z]+, but .+ came$/ }
+      for (const other of [0, (kind % 5) + 1, 6, 255]) assert.throws(() => read(encode(other, fields)), wrongKind)
+      assert.throws(() => read(new Uint8Array()), wrongKind)
+      for (const value of [null, 1, [fields], new Date(0), new Uint8Array(4)]) {
+        const message = `malformed ${name}: it is not a map`
+        assert.throws(() => read(encode(kind, value)), { name: 'HandshakeError', message })
+      }
+      const bytes = encode(kind, fields)
+      for (let length = 1; length < bytes.length; length++) {
+        const expected = { name: 'HandshakeError', message: new RegExp(`^malformed ${name}: invalid msgpack: `) }
+        assert.throws(() => read(bytes.subarray(0, length)), expected)
+      }
+    })
+  }
+
+  it('refuse a limit that is not a number by its name, and take one that came as a bigint', () => {
+    for (const name of Object.keys(limits)) {
+      for (const value of [undefined, null, '1', [1]]) {
+        const expected = { name: 'HandshakeError', message: `malformed HELLO: limits.${name} is not a number` }
+        assert.throws(() => hello.readHello(encode(1, { ...opening, limits: { ...limits, [name]: value } })), expected)
+      }
+      const read = hello.readHello(encode(1, { ...opening, limits: { ...limits, [name]: 5n } }))
+      assert.deepEqual(read.limits, { ...limits, [name]: 5 })
+    }
+  })
+
+  it('keep the text of a REJECT to one line of 1024 characters', () => {
+    const { message } = hello.readReject(encode(5, { reason: 'busy', message: `a\r\n\u001b${'b'.repeat(2000)}` }))
+    assert.equal(message, `a   ${'b'.repeat(1020)}`)
+  })
+})
+
+describe('badLimit', () => {
+  it('names the first limit that is not a positive safe integer', () => {
+    assert.equal(hello.badLimit(limits), undefined)
+    for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
+      assert.equal(hello.badLimit({ ...limits, maxHandlers: value }), 'maxHandlers')
+    }
+  })
+})
+
+describe('commonVersion', () => {
+  it('is the highest that both speak, and 0 without one', () => {
+    assert.equal(hello.commonVersion([3, 1, 2]), 1)
+    assert.equal(hello.commonVersion([2, 3]), 0)
+  })
+})
+
+describe('transcriptOf', () => {
+  it('is SHA-256 over both messages, each after its length as u32 LE', () => {
+    const expected = createHash('sha256')
+      .update(Buffer.from('02000000' + 'aabb' + '03000000' + 'ccddee', 'hex'))
+      .digest()
+    assert.deepEqual(
+      Buffer.from(hello.transcriptOf(Buffer.from('aabb', 'hex'), Buffer.from('ccddee', 'hex'))),
+      expected
+    )
+  })
+})

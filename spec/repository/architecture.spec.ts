@@ -1,0 +1,205 @@
+/**
+ * The layers, held to: which folder of `lib/` may import which, who may know `ws`, and how large and how documented a
+ * file is.
+ *
+ * A folder imports from the folders below it only, and the types of others count as imports too.
+ */
+
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path/posix'
+import { describe, it } from 'node:test'
+
+/** The folders of the core, from the one that knows all others to the one that knows none. */
+const layers = [
+  'manager',
+  'connection',
+  'call',
+  'peer',
+  'listen',
+  'session',
+  'handler',
+  'stream',
+  'wire',
+  'conn',
+  'codec',
+  'base'
+]
+
+/** The only files that know `ws`. */
+const knowWs = ['conn/websocket', 'listen/listener']
+const maxLines = 320
+
+interface File {
+  /** Within `lib/`, without the ending: `stream/window`. */
+  readonly name: string
+  readonly text: string
+  /** The names of the files of ours that it imports, with or without code. */
+  readonly imports: readonly { readonly name: string; readonly typeOnly: boolean }[]
+  readonly packages: readonly string[]
+}
+
+const folder = new URL('../../lib/', import.meta.url)
+const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .map((path) => readSource(path, readFileSync(new URL(path, folder), 'utf8')))
+
+function readSource(path: string, text: string): File {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  const clauses = [...code.matchAll(/^(?:import|export)\s+(?:(?<what>[^'"]*?)\s+from\s+)?['"](?<from>[^'"]+)['"]/gm)]
+  const inline = [...code.matchAll(/\bimport\(['"](?<from>[^'"]+)['"]\)/g)]
+  const found = [...clauses, ...inline].map(({ groups }) => {
+    return { from: groups?.from ?? '', typeOnly: isTypeOnly(groups?.what ?? '') }
+  })
+  return {
+    name: path.slice(0, -'.ts'.length),
+    text,
+    imports: found
+      .filter(({ from }) => from.startsWith('.'))
+      .map(({ from, typeOnly }) => ({ name: join(path, '..', from).replace(/\.ts$/, ''), typeOnly })),
+    packages: found.map(({ from }) => from).filter((from) => !from.startsWith('.') && !from.startsWith('node:'))
+  }
+}
+
+/** `type X`, `type { X }`, or `{ type X, type Y }`: nothing of it is left when the types are stripped. */
+function isTypeOnly(what: string): boolean {
+  if (what.startsWith('type ')) return true
+  const names = /^\{(?<names>[\s\S]*)\}$/.exec(what.trim())?.groups?.names
+  return names?.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')) ?? false
+}
+
+/** `stream` of `stream/window`; `extras/testing` of `extras/testing/faults`, for each extra is a house of its own. */
+function folderOf(name: string): string {
+  return /^extras\/[^/]+|^[^/]+(?=\/)/.exec(name)?.[0] ?? ''
+}
+
+/** What is wrong with an import; undefined for nothing. */
+function faultOf(from: string, to: string): string | undefined {
+  const [importer, imported] = [folderOf(from), folderOf(to)]
+  if (importer === imported || importer === '') return undefined
+  if (imported.startsWith('extras/') && !importer.startsWith('extras/')) return 'the core imports an extra'
+  if (importer.startsWith('extras/')) {
+    if (to === 'index' || to === `${imported}/index`) return undefined
+    return 'an extra imports something else than public names'
+  }
+  return layers.indexOf(imported) > layers.indexOf(importer) ? undefined : 'the import points upwards'
+}
+
+function faultsOf(sources: readonly File[]): string[] {
+  return sources.flatMap(({ name, imports }) => {
+    return imports.flatMap(({ name: imported }) => {
+      const fault = faultOf(name, imported)
+      return fault === undefined ? [] : [`${name} imports ${imported}: ${fault}`]
+    })
+  })
+}
+
+/** The first circle of imports, as `a > b > a`; undefined where there is none. */
+function circleOf(sources: readonly File[]): string | undefined {
+  const byName = new Map(sources.map((file) => [file.name, file]))
+  const cleared = new Set<string>()
+  const visit = (name: string, path: readonly string[]): string | undefined => {
+    if (path.includes(name)) return [...path.slice(path.indexOf(name)), name].join(' > ')
+    if (cleared.has(name)) return undefined
+    for (const { name: imported, typeOnly } of byName.get(name)?.imports ?? []) {
+      if (typeOnly) continue
+      const circle = visit(imported, [...path, name])
+      if (circle !== undefined) return circle
+    }
+    cleared.add(name)
+    return undefined
+  }
+  for (const { name } of sources) {
+    const circle = visit(name, [])
+    if (circle !== undefined) return circle
+  }
+  return undefined
+}
+
+describe('lib/', () => {
+  it('has a folder for each layer, and beside them only the public names', () => {
+    const folders = new Set(files.map(({ name }) => folderOf(name)).filter((name) => !name.startsWith('extras/')))
+    assert.deepEqual([...folders].sort(), ['', ...layers].sort())
+    assert.deepEqual(
+      files.map(({ name }) => name).filter((name) => folderOf(name) === ''),
+      ['index']
+    )
+  })
+
+  it('imports what is there, from the same folder or from those below it, types included', () => {
+    const names = new Set(files.map(({ name }) => name))
+    const imports = files.flatMap((file) => file.imports)
+    for (const { name } of imports) assert.ok(names.has(name), `${name} is imported and not there`)
+    assert.ok(imports.length > 200, `only ${imports.length} imports were found`)
+    assert.deepEqual(faultsOf(files), [])
+  })
+
+  it('has no circles', () => {
+    assert.equal(circleOf(files), undefined)
+  })
+
+  it('knows ws in two files only, and no package that is not a dependency', () => {
+    const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    const used = new Set<string>()
+    for (const { name, packages } of files) {
+      for (const found of packages) {
+        used.add(found)
+        if (found === 'ws') assert.ok(knowWs.includes(name), `${name} imports ws`)
+      }
+    }
+    // The declarations that we ship name types of ws, so its users need them too.
+    assert.deepEqual([...used, '@types/ws'].sort(), Object.keys(dependencies).sort())
+  })
+
+  for (const { name, text } of files) {
+    it(`${name}.ts has at most ${maxLines} lines and says first what it is for`, () => {
+      const lines = text.trimEnd().split('\n')
+      assert.ok(lines.length <= maxLines, `${lines.length} lines`)
+      assert.match(text, /^\/\*\*(?:[^*]|\*(?!\/)){20,}\*\//, 'no head comment')
+    })
+  }
+
+  it('has neither any, nor suppressions, nor default exports, nor open ends', () => {
+    for (const { name, text } of files) {
+      const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')
+      assert.doesNotMatch(code, /:\s*any\b|\bas any\b|<any>|\bany\[\]/, name)
+      assert.doesNotMatch(code, /^export default/m, name)
+      assert.doesNotMatch(text, /@ts-|biome-ignore|TODO|FIXME/, name)
+      // One that does nothing has to say why.
+      assert.doesNotMatch(text, /catch\s*(\([^)]*\)\s*)?\{\s*\}/, name)
+    }
+  })
+})
+
+describe('the rules of lib/', () => {
+  const source = (path: string, ...lines: string[]) => readSource(path, lines.join('\n'))
+
+  it('find an import that points upwards, of code or of a type, however it is written', () => {
+    const text = (line: string) => faultsOf([source('stream/a.ts', line)])
+    const found = ['stream/a imports session/b: the import points upwards']
+    assert.deepEqual(text("import { b } from '../session/b.ts'"), found)
+    assert.deepEqual(text("import type { B } from '../session/b.ts'"), found)
+    assert.deepEqual(text("export { type B } from '../session/b.ts'"), found)
+    assert.deepEqual(text("let b: import('../session/b.ts').B"), found)
+    assert.deepEqual(text("import { b } from '../wire/b.ts'"), [])
+    assert.deepEqual(text("import { b } from './b.ts'"), [])
+  })
+
+  it('find a circle', () => {
+    const a = source('stream/a.ts', "import { b } from './b.ts'")
+    const b = source('stream/b.ts', "import { a } from './a.ts'")
+    assert.equal(circleOf([a, b]), 'stream/a > stream/b > stream/a')
+    assert.equal(circleOf([a, source('stream/b.ts')]), undefined)
+  })
+
+  it('find an extra in the core, and anything but public names in an extra', () => {
+    const text = (path: string, line: string) => faultsOf([source(path, line)])
+    const core = text('manager/a.ts', "import type { B } from '../extras/testing/b.ts'")
+    assert.deepEqual(core, ['manager/a imports extras/testing/b: the core imports an extra'])
+    const extra = text('extras/testing/a.ts', "import { b } from '../../manager/b.ts'")
+    assert.match(extra.join(), /an extra imports something else than public names$/)
+    assert.match(text('extras/testing/a.ts', "import { b } from '../otel/b.ts'").join(), /than public names$/)
+    assert.deepEqual(text('extras/testing/a.ts', "import { b } from '../otel/index.ts'"), [])
+    assert.deepEqual(text('extras/testing/a.ts', "import { b } from '../../index.ts'"), [])
+  })
+})

@@ -1,0 +1,153 @@
+/**
+ * What npm packs, and that a user can build on it: types under node16 and bundler, and code at run time. No network.
+ */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+const repository = fileURLToPath(new URL('../..', import.meta.url))
+const modules = join(repository, 'node_modules')
+const notCopied = new Set(['node_modules', '.git', 'dist', 'coverage'])
+
+/** A copy of the repository, so that a build of it disturbs nobody. */
+let copy = ''
+let consumer = ''
+let packed: string[] = []
+
+before(async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'it-grid-package-'))
+  copy = join(folder, 'copy')
+  consumer = join(folder, 'consumer')
+  const names = (await readdir(repository)).filter((name) => !notCopied.has(name))
+  for (const name of names) await cp(join(repository, name), join(copy, name), { recursive: true })
+  await symlink(modules, join(copy, 'node_modules'))
+  await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: copy })
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--offline', '--ignore-scripts'], { cwd: copy })
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
+  packed = files.map(({ path }) => path)
+  await install()
+})
+
+after(async () => {
+  if (copy !== '') await rm(join(copy, '..'), { recursive: true })
+})
+
+/** A project that has what was packed as `it-grid`, beside its dependencies. */
+async function install(): Promise<void> {
+  const installed = join(consumer, 'node_modules', 'it-grid')
+  for (const path of packed) await cp(join(copy, path), join(installed, path))
+  const { dependencies } = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
+  // What the published types need beside the dependencies is what every Node project with types has.
+  for (const name of [...Object.keys(dependencies), '@types/node', 'undici-types']) {
+    await mkdir(join(consumer, 'node_modules', name, '..'), { recursive: true })
+    await symlink(join(modules, name), join(consumer, 'node_modules', name))
+  }
+  await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }))
+  await writeFile(join(consumer, 'use.ts'), use)
+}
+
+const use = `
+import { type Connection, type GridStream, Manager, type ManagerOptions, RemoteError, sharedSecret, single, streaming } from 'it-grid'
+
+const add = single<{ a: number; b: number }, number>('add')
+const walk = streaming<string, never, { name: string }>('walk', { inCapacity: 0 })
+const options: ManagerOptions = { local: 'http://a:1', hosts: ['http://a:1'], auth: sharedSecret('sixteen bytes and more') }
+await using manager = new Manager(options)
+manager.handle(add, ({ a, b }) => a + b)
+manager.handle(walk, function* (path) {
+  yield { name: path.toUpperCase() }
+})
+
+export async function sum(connection: Connection): Promise<number> {
+  const stream: GridStream<never, { name: string }> = connection.newStream(walk, '/')
+  for await (const { name } of stream.responses) name.toUpperCase()
+  return await connection.request(add, { a: 1, b: 2 })
+}
+
+export function misuse(connection: Connection): void {
+  // @ts-expect-error the types arrive: a wrong argument does not compile
+  connection.request(add, { a: 1, b: '2' })
+  // @ts-expect-error and so does a handler that takes no requests
+  connection.newStream(walk, '/').requests.push(1)
+}
+
+console.log(manager.local, manager.stats().handlers, new RemoteError('E', 'text').code)
+`
+
+describe('the package', () => {
+  it('contains dist, docs, README, CHANGELOG, SECURITY, LICENSE and package.json, and nothing else', () => {
+    const kinds = new Set(packed.map((path) => path.split('/')[0]))
+    assert.deepEqual(
+      [...kinds].sort(),
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'].sort()
+    )
+    assert.ok(packed.filter((path) => path.startsWith('dist/')).every((path) => /\.(js|d\.ts)$/.test(path)))
+    assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => /\.(md|svg)$/.test(path)))
+    for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)
+  })
+
+  it('runs none of the sources in what it ships', async () => {
+    for (const path of packed.filter((name) => name.endsWith('.js'))) {
+      const text = await readFile(join(copy, path), 'utf8')
+      // Examples in comments may.
+      const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
+      assert.doesNotMatch(code, /from '\.[^']*\.ts'/, path)
+      assert.doesNotMatch(code, /sourceMappingURL/, path)
+    }
+  })
+
+  it('is built before it is packed', async () => {
+    const { scripts } = JSON.parse(await readFile(join(repository, 'package.json'), 'utf8'))
+    assert.equal(scripts.prepack, 'npm run build')
+    const npmrc = await readFile(join(repository, '.npmrc'), 'utf8').catch(() => '')
+    assert.doesNotMatch(
+      npmrc,
+      /ignore-scripts\s*=\s*true/,
+      'npm would skip prepack, and publish what dist happens to be'
+    )
+  })
+
+  const targets = [
+    ['node16', { module: 'node16', moduleResolution: 'node16' }],
+    ['bundler', { module: 'esnext', moduleResolution: 'bundler' }]
+  ] as const
+  for (const [name, target] of targets) {
+    it(`type-checks in a project with moduleResolution ${name}`, async () => {
+      const compilerOptions = {
+        ...{ strict: true, noEmit: true, target: 'es2023', lib: ['es2023', 'esnext.disposable'], types: ['node'] },
+        ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
+        ...target
+      }
+      const config = join(consumer, `tsconfig.${name}.json`)
+      await writeFile(config, JSON.stringify({ compilerOptions, files: ['use.ts'] }))
+      const checked = run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', config], { cwd: consumer })
+      const { stdout } = await checked.catch((error: { stdout: string }) => error)
+      assert.equal(stdout, '')
+    })
+  }
+
+  it('runs from dist, by import and with its package.json', async () => {
+    const script = `
+      import { Manager, insecure } from 'it-grid'
+      import info from 'it-grid/package.json' with { type: 'json' }
+      const manager = new Manager({ local: 'http://a:1', hosts: [], auth: insecure() })
+      await manager.close()
+      console.log(info.name, manager.local, import.meta.resolve('it-grid').endsWith('it-grid/dist/index.js'))
+    `
+    await writeFile(join(consumer, 'use.js'), script)
+    const { stdout } = await run(process.execPath, ['use.js'], { cwd: consumer })
+    assert.equal(stdout, 'it-grid http://a:1 true\n')
+  })
+
+  it('hides its other files', async () => {
+    const attempt = run(process.execPath, ['-e', "import('it-grid/dist/session.js')"], { cwd: consumer })
+    await assert.rejects(attempt, /ERR_PACKAGE_PATH_NOT_EXPORTED/)
+  })
+})

@@ -1,0 +1,132 @@
+/**
+ * The README is true: its example compiles, runs and prints what it says; its commands, links, options and defaults exist.
+ */
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { promisify } from 'node:util'
+import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/index.ts'
+import * as grid from '../../lib/index.ts'
+import { markdownFile, root } from '../support/markdown.ts'
+
+const run = promisify(execFile)
+const readme = markdownFile('README.md')
+const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
+const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
+const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
+const example = readme.code('ts').find((code) => code.includes("from 'it-grid'")) ?? ''
+
+async function freePort(): Promise<string> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return String(port)
+}
+
+describe('the example of the README', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'it-grid-readme-'))
+  const file = join(folder, 'example.mts')
+  const ports: string[] = []
+
+  before(async () => {
+    ports.push(await freePort(), await freePort())
+    const withPorts = example.replaceAll('9001', ports[0] ?? '').replaceAll('9002', ports[1] ?? '')
+    writeFileSync(file, withPorts.replace("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`))
+  })
+  after(() => rmSync(folder, { recursive: true }))
+
+  it('is complete in a handful of lines', () => {
+    const lines = example.split('\n').filter((line) => line.trim() !== '')
+    assert.ok(lines.length > 10 && lines.length <= 30, `${lines.length} lines`)
+  })
+
+  it('compiles under strict types', async () => {
+    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
+    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [file], exclude: [] }
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+  })
+
+  it('prints what the README says', async () => {
+    const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], { cwd: root, timeout: 20_000 })
+    const printed = stdout.replaceAll(ports[0] ?? '', '9001').replaceAll(ports[1] ?? '', '9002')
+    assert.equal(printed, readme.code('text')[0])
+    assert.equal(stderr, '')
+  })
+})
+
+describe('the pages', () => {
+  for (const path of pages) {
+    it(`${path} has no link that leads nowhere`, () => {
+      assert.deepEqual(markdownFile(path).brokenLinks(), [])
+    })
+  }
+
+  it('name only npm scripts that exist, and the two commands', () => {
+    for (const path of pages) {
+      for (const [, name = ''] of markdownFile(path).text.matchAll(/npm run ([\w:-]+)/g)) {
+        assert.ok(name in scripts, `${path} names "npm run ${name}"`)
+      }
+    }
+    assert.match(readme.text, /^npm ci && npm run demo$/m)
+    assert.match(readme.text, /^npm ci && npm test$/m)
+    assert.ok(scripts.test !== undefined)
+  })
+})
+
+/** The first cells of the table in a section whose header begins with `header`, one name each. */
+function namesIn(section: string, header: string): string[] {
+  const rows = readme.rows(section)
+  const start = rows.findIndex(([name]) => name === header)
+  const rest = rows.slice(start + 2)
+  const end = rest.findIndex((_, at) => rest[at + 1]?.[0]?.startsWith('---'))
+  return (end === -1 ? rest : rest.slice(0, end)).flatMap(([names = '']) => names.split(/, (?![^(]*\))/))
+}
+
+describe('the API of the README', () => {
+  it('lists every option of a manager, of a call, and every property of a context, and no other', () => {
+    const manager: Record<keyof ManagerOptions, true> = {
+      ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
+      ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true }
+    }
+    const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
+    const context: Record<keyof HandlerContext, true> = {
+      ...{ signal: true, deadline: true, remote: true, handler: true, subroute: true, metadata: true }
+    }
+    assert.deepEqual(namesIn('Manager', 'option'), Object.keys(manager))
+    assert.deepEqual(namesIn('Connection', 'call option'), Object.keys(call))
+    assert.deepEqual(namesIn('Handlers', 'context'), Object.keys(context))
+  })
+
+  it('lists every public member of a manager', () => {
+    const properties = ['local', 'instance', 'ready']
+    const methods = Object.getOwnPropertyNames(grid.Manager.prototype).filter((name) => name !== 'constructor')
+    const documented = namesIn('Manager', 'member').map((name) => name.replace(/\(.*/, ''))
+    assert.deepEqual(documented.sort(), [...properties, ...methods].sort())
+  })
+
+  it('gives the defaults that the code has', () => {
+    const rows = new Map(readme.rows('Manager').map(([name, value]) => [name, value]))
+    const text = (defaults: object) =>
+      `{ ${Object.entries(defaults)
+        .map(([name, value]) => `${name}: ${value}`)
+        .join(', ')} }`
+    assert.equal(rows.get('keepAlive'), text(grid.defaultKeepAlive))
+    assert.equal(rows.get('reconnect'), text(grid.defaultReconnect))
+  })
+
+  it('names every function and value that the package exports, but errors', () => {
+    const names = Object.keys(grid).filter((name) => !name.endsWith('Error'))
+    const missing = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(readme.text))
+    assert.deepEqual(missing, [])
+  })
+})

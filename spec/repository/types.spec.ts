@@ -1,0 +1,214 @@
+/**
+ * Types from end to end: what a definition says is what callers must pass and get, and what handlers get and must give.
+ *
+ * `tsc` is what runs most of this: a mistake that is no longer one fails it, as does one that has become one.
+ */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { expectTypeOf } from 'expect-type'
+import map from 'it-map'
+import type { Pushable } from 'it-pushable'
+import {
+  bytes,
+  type Callable,
+  type Codec,
+  type Connection,
+  type GridStream,
+  type HandlerContext,
+  type Manager,
+  type SingleDefinition,
+  type StreamEnd,
+  type StreamingDefinition,
+  single,
+  streaming
+} from '../../lib/index.ts'
+
+interface LockArgs {
+  resource: string
+  ttlMs?: number
+}
+
+interface LockReply {
+  granted: boolean
+}
+
+const lock = single<LockArgs, LockReply>('lock')
+const ping = single('ping')
+const now = single<void, number>('now')
+const maybe = single<string | undefined, string>('maybe')
+const file = single<Uint8Array, Uint8Array>('file', { request: bytes(), response: bytes() })
+const walk = streaming<{ path: string }, never, { name: string }>('walk', { inCapacity: 0, outCapacity: 32 })
+const chat = streaming<string, number, boolean>('chat')
+const tail = streaming<void, never, string>('tail', { inCapacity: 0 })
+const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes() })
+
+// Never called: `tsc` alone looks at it.
+export function calls(peer: Connection): void {
+  expectTypeOf(peer.request(lock, { resource: 'a' })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(peer.request(lock, { resource: 'a', ttlMs: 1 }, { timeout: 1 })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(peer.request(ping)).toEqualTypeOf<Promise<void>>()
+  expectTypeOf(peer.request(now)).toEqualTypeOf<Promise<number>>()
+  expectTypeOf(peer.request(now, undefined, { timeout: 1 })).toEqualTypeOf<Promise<number>>()
+  expectTypeOf(peer.request(maybe)).toEqualTypeOf<Promise<string>>()
+  expectTypeOf(peer.request(maybe, 'text')).toEqualTypeOf<Promise<string>>()
+  expectTypeOf(peer.request(file, Uint8Array.of(1))).toEqualTypeOf<Promise<Uint8Array>>()
+  expectTypeOf(peer.subroute('a').subroute('b')).toEqualTypeOf<Callable>()
+  expectTypeOf(peer.subroute('a').request(lock, { resource: 'a' })).toEqualTypeOf<Promise<LockReply>>()
+
+  // @ts-expect-error the payload is missing
+  peer.request(lock)
+  // @ts-expect-error a property is missing
+  peer.request(lock, {})
+  // @ts-expect-error a property has another type
+  peer.request(lock, { resource: 1 })
+  // @ts-expect-error a property that there is not
+  peer.request(lock, { resource: 'a', owner: 'b' })
+  // @ts-expect-error no payload is taken
+  peer.request(now, 1)
+  // @ts-expect-error options are no payload
+  peer.request(lock, { timeout: 1 })
+  // @ts-expect-error an option that there is not
+  peer.request(lock, { resource: 'a' }, { timeoutMs: 1 })
+  // @ts-expect-error a stream is not requested
+  peer.request(walk, { path: '/' })
+  // @ts-expect-error a single handler is not streamed
+  peer.newStream(lock, { resource: 'a' })
+}
+
+export function rawCalls(peer: Callable): void {
+  expectTypeOf(peer.request('id')).toEqualTypeOf<Promise<Uint8Array>>()
+  expectTypeOf(peer.request('id', Uint8Array.of(1), { timeout: 1 })).toEqualTypeOf<Promise<Uint8Array>>()
+  expectTypeOf(peer.newStream('id', Uint8Array.of(1))).toEqualTypeOf<GridStream<Uint8Array, Uint8Array>>()
+  // @ts-expect-error a raw payload is bytes
+  peer.request('id', 'text')
+  // @ts-expect-error a raw payload is bytes
+  peer.newStream('id', { path: '/' })
+}
+
+export function streams(peer: Connection): void {
+  const walking = peer.newStream(walk, { path: '/' })
+  expectTypeOf(walking).toEqualTypeOf<GridStream<never, { name: string }>>()
+  expectTypeOf(walking.requests).toBeNull()
+  expectTypeOf(walking.responses.next()).resolves.toEqualTypeOf<IteratorResult<{ name: string }, undefined>>()
+  expectTypeOf(walking.closed).toEqualTypeOf<Promise<StreamEnd>>()
+  expectTypeOf(peer.newStream(tail).requests).toBeNull()
+
+  const chatting = peer.newStream(chat, 'room')
+  expectTypeOf(chatting.requests).toEqualTypeOf<Pushable<number>>()
+  expectTypeOf(chatting.send).parameters.toEqualTypeOf<[number]>()
+  expectTypeOf(chatting.responses[Symbol.asyncIterator]().next()).resolves.toEqualTypeOf<
+    IteratorResult<boolean, undefined>
+  >()
+  expectTypeOf(peer.newStream(upload, { name: 'a' }).responses.next()).resolves.toEqualTypeOf<
+    IteratorResult<never, undefined>
+  >()
+
+  // @ts-expect-error the payload is missing
+  peer.newStream(walk)
+  // @ts-expect-error the payload has another type
+  peer.newStream(walk, '/')
+  // @ts-expect-error nothing can be pushed where no requests are taken
+  walking.requests.push(1)
+  // @ts-expect-error nothing can be sent where no requests are taken
+  walking.send({ name: 'a' })
+  // @ts-expect-error a request of another type
+  chatting.requests.push('text')
+  // @ts-expect-error a request of another type
+  chatting.send('text')
+  // @ts-expect-error requests of another type
+  chatting.sink(['text'])
+}
+
+export function singleHandlers(grid: Manager): void {
+  grid.handle(lock, (args, context) => {
+    expectTypeOf(args).toEqualTypeOf<LockArgs>()
+    expectTypeOf(context).toEqualTypeOf<HandlerContext>()
+    return { granted: true }
+  })
+  grid.handle(lock, async () => ({ granted: true }), { subroute: 'disk1' })
+  grid.handle(ping, () => {})
+  grid.handle('raw', (payload) => {
+    expectTypeOf(payload).toEqualTypeOf<Uint8Array>()
+    return payload
+  })
+  // @ts-expect-error an answer of another type
+  grid.handle(lock, () => ({ granted: 'yes' }))
+  // @ts-expect-error no answer
+  grid.handle(lock, () => {})
+  // @ts-expect-error a promise of another type
+  grid.handle(lock, async () => true)
+  // @ts-expect-error an argument of another type
+  grid.handle(lock, (args: number) => ({ granted: args > 0 }))
+  // @ts-expect-error a raw answer is bytes
+  grid.handle('raw', () => 'text')
+}
+
+export function streamHandlers(grid: Manager): void {
+  grid.handle(walk, async function* (options, requests, context) {
+    expectTypeOf(options).toEqualTypeOf<{ path: string }>()
+    expectTypeOf(requests).toBeNull()
+    expectTypeOf(context.signal).toEqualTypeOf<AbortSignal>()
+    yield { name: 'a' }
+  })
+  grid.handle(chat, async function* (room, requests) {
+    expectTypeOf(room).toEqualTypeOf<string>()
+    for await (const value of requests) {
+      expectTypeOf(value).toEqualTypeOf<number>()
+      yield value > 0
+    }
+  })
+  grid.handle(chat, () => [true, Promise.resolve(false)])
+  grid.handle(chat, async () => new Set([true]))
+  grid.handle(upload, async (_options, requests) => {
+    for await (const chunk of requests) expectTypeOf(chunk).toEqualTypeOf<Uint8Array>()
+  })
+  // @ts-expect-error a yield of another type
+  grid.handle(walk, async function* () {
+    yield 'a'
+  })
+  // @ts-expect-error responses of another type
+  grid.handle(chat, () => ['text'])
+  // @ts-expect-error a yield where there are no responses
+  grid.handle(upload, async function* () {
+    yield 1
+  })
+  // @ts-expect-error requests where none are taken
+  grid.handle(walk, (_options, requests: AsyncIterable<number>) => map(requests, String))
+  // @ts-expect-error what is no iterable
+  grid.handle(chat, () => 7)
+}
+
+export function definitions(): void {
+  const text: Codec<string> = { encode: (value) => Buffer.from(value), decode: (payload) => String(payload) }
+  expectTypeOf(single('plain')).toEqualTypeOf<SingleDefinition<void, void>>()
+  expectTypeOf(single('text', { request: text, response: text })).toEqualTypeOf<SingleDefinition<string, string>>()
+  expectTypeOf(chat).toEqualTypeOf<StreamingDefinition<string, number, boolean>>()
+  // @ts-expect-error a codec of another type
+  single<number, void>('text', { request: text })
+  // @ts-expect-error without requests the capacity for them is 0, and must say so
+  streaming<void, never, string>('tail')
+  // @ts-expect-error without requests the capacity for them is 0
+  streaming<void, never, string>('tail', { inCapacity: 1 })
+  // @ts-expect-error an option that there is not
+  streaming<void, number, string>('chat', { capacity: 1 })
+}
+
+describe('types', () => {
+  it('are checked by tsc; definitions are plain frozen data at run time', () => {
+    assert.deepEqual(
+      [walk.kind, walk.id, walk.inCapacity, walk.outCapacity, chat.inCapacity, chat.outCapacity, lock.kind],
+      ['streaming', 'walk', 0, 32, 128, 128, 'single']
+    )
+    for (const definition of [lock, ping, walk, chat]) assert.ok(Object.isFrozen(definition))
+  })
+
+  it('refuse at run time what they refuse at compile time', () => {
+    for (const inCapacity of [-1, 1.5, 65_536, Number.NaN]) {
+      assert.throws(() => streaming<void, number, number>('wrong', { inCapacity }), { code: 'ERR_INVALID_OPTION' })
+      assert.throws(() => streaming<void, number, number>('wrong', { outCapacity: inCapacity }), {
+        code: 'ERR_INVALID_OPTION'
+      })
+    }
+  })
+})

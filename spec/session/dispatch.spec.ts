@@ -1,0 +1,130 @@
+/** What a peer may cost: calls that it does not read the answers of, frames that gain nothing, many cancels at once. */
+
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { CodecError } from '../../lib/base/errors.ts'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import type { HandlerContext } from '../../lib/handler/handler.ts'
+import { entryOf } from '../../lib/handler/table.ts'
+import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { until } from '../support/until.ts'
+
+let peer: RawPeer
+let context: HandlerContext | undefined
+let unwound = false
+
+/** Handler 0 answers 64 KiB, 1 waits for its cancel, 2 reads requests that must be "good" while it waits for its cancel. */
+async function start(options: RawPeerOptions): Promise<RawPeer> {
+  peer = new RawPeer(options)
+  context = undefined
+  unwound = false
+  const large = rawSingle('large')
+  peer.handlers.add({ entry: entryOf(large, ''), definition: large, fn: () => Buffer.alloc(65_536) })
+  const wait = rawSingle('wait')
+  const waiting = (_request: unknown, { signal }: HandlerContext) =>
+    new Promise((resolve) => signal.addEventListener('abort', resolve))
+  peer.handlers.add({ entry: entryOf(wait, ''), definition: wait, fn: waiting })
+  const request = {
+    encode: () => new Uint8Array(0),
+    decode: (bytes: Uint8Array) => {
+      if (Buffer.from(bytes).toString() !== 'good') throw new CodecError('a bad request')
+      return 'good'
+    }
+  }
+  const picky = { ...rawStreaming('picky', 2, 2), request }
+  peer.handlers.add({
+    entry: entryOf(picky, ''),
+    definition: picky,
+    fn: async function* (_payload: unknown, requests: unknown, given: HandlerContext) {
+      context = given
+      const read = (requests as AsyncIterator<unknown>).next()
+      read.catch(() => undefined)
+      try {
+        await new Promise((resolve) => given.signal.addEventListener('abort', resolve))
+        yield Buffer.from('never')
+      } finally {
+        unwound = true
+      }
+    }
+  })
+  return peer.start()
+}
+
+function open(streamId: number, handler: number, flags: number = Flag.end): Frame {
+  return {
+    type: FrameType.open,
+    flags,
+    streamId,
+    handler,
+    timeoutMs: 0,
+    metadata: undefined,
+    payload: Buffer.from('x')
+  }
+}
+
+function reset(streamId: number): Frame {
+  return { type: FrameType.reset, flags: 0, streamId, code: ResetCode.cancelled, text: '' }
+}
+
+afterEach(() => peer.stop())
+
+describe('a peer', () => {
+  it('that reads no answers is refused more calls once as many wait as may run', async () => {
+    await start({ limits: { maxInboundStreams: 20 }, capacity: 1 })
+    peer.link.hold()
+    for (let id = 1; id < 200; id += 2) peer.send(open(id, 0))
+    await until(() => peer.session.stats().refusals > 0, 'calls are refused')
+    const { inboundStreams, runningHandlers } = peer.session.stats()
+    assert.ok(inboundStreams <= 20, `${inboundStreams} answers wait`)
+    assert.equal(runningHandlers, 0)
+    peer.link.release()
+  })
+
+  it('that says over and over that it goes away is closed for the flood', async () => {
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
+    const goAway: Frame = { type: FrameType.goAway, flags: 0, code: CloseCode.shutdown, lastStreamId: 0, text: '' }
+    for (let i = 0; i < 200; i++) peer.send(goAway)
+    await until(() => peer.end?.reason === 'flood', 'the session has ended')
+  })
+
+  it('that breaks the rules of stream after stream is closed for the flood', async () => {
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
+    for (let id = 1; id < 400; id += 2) peer.send(open(id, 1, 0))
+    await until(() => peer.end?.reason === 'flood', 'the session has ended')
+  })
+
+  it('may cancel all the calls it may have at once, whatever else is a flood', async () => {
+    await start({ limits: { maxIdleFramesPerSecond: 10, maxInboundStreams: 500 } })
+    const ids = Array.from({ length: 500 }, (_, at) => 2 * at + 1)
+    for (const id of ids) peer.send(open(id, 1))
+    peer.send(...ids.map(reset))
+    await until(() => peer.session.stats().runningHandlers === 0, 'all handlers have ended')
+    assert.equal(peer.end, undefined)
+  })
+
+  it('forges no lines of a log with the texts it sends', async () => {
+    await start({})
+    peer.send({
+      type: FrameType.goAway,
+      flags: 0,
+      code: 0,
+      lastStreamId: 0,
+      text: 'bye\n\u001b[31mit-grid: all is well'
+    })
+    peer.cut()
+    await until(() => peer.end !== undefined, 'the session has ended')
+    assert.doesNotMatch(peer.end?.text ?? '', /\p{Cc}/u)
+  })
+})
+
+describe('a request that cannot be decoded', () => {
+  it('fails the call, aborts its handler, and lets it unwind', async () => {
+    await start({})
+    peer.send(open(1, 2, 0), { type: FrameType.data, flags: 0, streamId: 1, payload: Buffer.from('bad') })
+    const answer = await peer.frame(FrameType.data)
+    assert.equal(answer.flags, Flag.end | Flag.error)
+    await until(() => unwound && peer.session.stats().runningHandlers === 0, 'the handler has unwound')
+    assert.equal(context?.signal.aborted, true)
+  })
+})

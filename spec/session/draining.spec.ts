@@ -1,0 +1,61 @@
+/** Sessions of one peer that go away while their calls run: a few may, more are ended. */
+
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { silentLogger } from '../../lib/base/logger.ts'
+import { defaultKeepAlive, defaultLimits, defaultReconnect, maxDraining } from '../../lib/base/options.ts'
+import { memoryPair } from '../../lib/conn/memory.ts'
+import { Connection } from '../../lib/connection/connection.ts'
+import { rawSingle } from '../../lib/handler/definition.ts'
+import { entryOf, LocalHandlers } from '../../lib/handler/table.ts'
+import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { OpenConn } from '../../lib/wire/open-conn.ts'
+import { naiveBatch } from '../support/naive-codec.ts'
+import { until } from '../support/until.ts'
+
+it(`a peer has at most ${maxDraining} sessions that end their calls, however often it goes away`, async () => {
+  let ran = 0
+  let running = 0
+  const handlers = new LocalHandlers(defaultLimits.maxNameBytes)
+  const definition = rawSingle('wait')
+  const fn = (_payload: unknown, { signal }: { signal: AbortSignal }) => {
+    ran++
+    running++
+    signal.addEventListener('abort', () => running--)
+    return new Promise(() => undefined)
+  }
+  handlers.add({ entry: entryOf(definition, ''), definition, fn })
+  const connection = new Connection({
+    ...{ host: 'http://raw', dials: false, reconnect: defaultReconnect, logger: silentLogger },
+    dial: () => Promise.reject(new Error('this side does not dial'))
+  })
+  connection.start()
+  const frames: Frame[] = [
+    { type: FrameType.handlers, flags: 0, entries: [] },
+    {
+      ...{ type: FrameType.open, flags: Flag.end, streamId: 1, handler: 0, timeoutMs: 0 },
+      ...{ metadata: undefined, payload: new Uint8Array(0) }
+    },
+    { type: FrameType.goAway, flags: 0, code: 0, lastStreamId: 0, text: '' }
+  ]
+  for (let session = 0; session < maxDraining * 3; session++) {
+    const [mine, theirs] = memoryPair()
+    new OpenConn(mine).write(naiveBatch(frames, false))
+    connection.adopt({
+      ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits, handlers },
+      ...{
+        keepAlive: defaultKeepAlive,
+        checksum: false,
+        renews: false,
+        renewBefore: undefined,
+        deadlineMs: performance.now() + 5000
+      },
+      remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
+    })
+    await until(() => ran === session + 1 && connection.state === 'waiting', 'its call runs, and the session goes away')
+    await until(() => running <= maxDraining, 'no more calls run than may')
+  }
+  assert.equal(running, maxDraining)
+  await connection.close({ reason: 'shutdown', text: 'the spec is over' }, 1)
+  await until(() => running === 0, 'all calls are aborted')
+})

@@ -1,0 +1,33 @@
+/** Go-aways that cross: both ends of a session go away at the same time. */
+
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { DisconnectedError } from '../../lib/base/errors.ts'
+import { sendRequest } from '../../lib/call/request.ts'
+import { rawSingle } from '../../lib/handler/definition.ts'
+import { FrameType } from '../../lib/wire/frame.ts'
+import { Outcome } from '../support/gate.ts'
+import { RawPeer, rawSingle as rawEntry } from '../support/raw-peer.ts'
+import { until } from '../support/until.ts'
+
+it('a call that the peer has not seen when it goes away is notSent, also where this side goes away itself', async () => {
+  const peer = await new RawPeer().start()
+  const { session } = peer
+  const handler = session.remoteHandlers.find('', rawEntry.id)
+  assert.ok(handler !== undefined)
+  const { response } = rawSingle(rawEntry.id)
+  const call = () => new Outcome(sendRequest(session, handler, new Uint8Array(1), response, 0, {}))
+  const [seen, unseen] = [call(), call()]
+  const [first] = await until(() => peer.of(FrameType.open).length === 2, 'both calls are on the wire').then(() =>
+    peer.of(FrameType.open)
+  )
+  const drained = session.drain({ reason: 'shutdown', text: 'this side' }, 10_000)
+  peer.send({ type: FrameType.goAway, flags: 0, code: 0, lastStreamId: first?.streamId ?? 0, text: 'that side' })
+  await until(() => unseen.settled, 'the call that was not seen is over')
+  assert.ok(unseen.error instanceof DisconnectedError)
+  assert.equal(unseen.error.delivery, 'notSent')
+  assert.equal(seen.settled, false)
+  peer.cut()
+  await drained
+  assert.equal((seen.error as DisconnectedError).delivery, 'maybeRan')
+})

@@ -1,0 +1,281 @@
+/** A session against a peer that breaks the rules, frame by frame: what is reset, what closes, what is ignored. */
+
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
+import type { HandlerContext } from '../../lib/handler/handler.ts'
+import { entryOf, type LocalHandler } from '../../lib/handler/table.ts'
+import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { until } from '../support/until.ts'
+
+const payload = Buffer.from('payload')
+let peer: RawPeer
+const contexts: HandlerContext[] = []
+let runs = 0
+
+/** Handler 0 echoes, 1 waits for its cancel, 2 streams what it is sent, 3 never reads its requests. */
+async function start(options?: RawPeerOptions): Promise<RawPeer> {
+  peer = new RawPeer(options)
+  runs = 0
+  contexts.length = 0
+  const singles = {
+    echo: (request: unknown) => request,
+    wait: () => new Promise(() => undefined)
+  }
+  for (const [id, fn] of Object.entries(singles)) {
+    const definition = single(id)
+    const run = (request: unknown, context: HandlerContext) => {
+      runs++
+      contexts.push(context)
+      return fn(request)
+    }
+    peer.handlers.add({ entry: entryOf(definition, ''), definition, fn: run })
+  }
+  const definition = rawStreaming('each', 2, 2)
+  const each: LocalHandler = {
+    entry: entryOf(definition, ''),
+    definition,
+    fn: async function* (_payload: unknown, requests: unknown) {
+      runs++
+      for await (const request of requests as AsyncIterable<unknown>) yield request
+    }
+  }
+  peer.handlers.add(each)
+  const deaf = rawStreaming('deaf', 2, 2)
+  peer.handlers.add({
+    entry: entryOf(deaf, ''),
+    definition: deaf,
+    fn: async function* (_payload, _requests, context) {
+      contexts.push(context)
+      await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
+      yield payload
+    }
+  })
+  return peer.start()
+}
+
+function open(streamId: number, handler: number, flags: number = Flag.end, bytes: Uint8Array = payload): Frame {
+  return { type: FrameType.open, flags, streamId, handler, timeoutMs: 0, metadata: undefined, payload: bytes }
+}
+
+function data(streamId: number, flags = 0, bytes: Uint8Array = payload): Frame {
+  return { type: FrameType.data, flags, streamId, payload: bytes }
+}
+
+async function closedWith(code: number, text: RegExp): Promise<void> {
+  await until(() => peer.end !== undefined, 'the session has ended')
+  const farewell = await peer.frame(FrameType.goAway)
+  assert.equal(farewell.code, code)
+  assert.match(farewell.text, text)
+}
+
+async function resetWith(streamId: number, code: number, text: RegExp): Promise<void> {
+  const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === streamId)
+  assert.equal(reset.code, code)
+  assert.match(reset.text, text)
+  assert.equal(peer.end, undefined, 'the session lives')
+  // The session still answers.
+  const next = 2 * runs + 10_001
+  peer.send(open(next, 0))
+  await peer.frame(FrameType.data, (frame) => frame.streamId === next)
+}
+
+afterEach(() => peer.stop())
+
+describe('a session closes the conn, with the reason, on', () => {
+  const closing: [string, () => void, RegExp][] = [
+    ['an open with an id of the wrong parity', () => peer.send(open(2, 0)), /wrong parity/],
+    ['an open with a live id', () => peer.send(open(1, 1), open(1, 1)), /not above the last/],
+    ['an open with an id lower than the last', () => peer.send(open(5, 0), open(3, 0)), /not above the last/],
+    ['data for an id never opened', () => peer.send(data(7)), /never opened/],
+    ['data for an id of its own that it never opened', () => peer.send(data(2)), /never opened/],
+    [
+      'credit for an id never opened',
+      () => peer.send({ type: FrameType.credit, flags: 0, streamId: 9, messages: 1, bytes: 1 }),
+      /never opened/
+    ],
+    [
+      'a reset for an id never opened',
+      () => peer.send({ type: FrameType.reset, flags: 0, streamId: 9, code: 1, text: '' }),
+      /never opened/
+    ],
+    [
+      'a credit of nothing',
+      () => peer.send(open(1, 3, 0), { type: FrameType.credit, flags: 0, streamId: 1, messages: 0, bytes: 0 }),
+      /credit of nothing/
+    ],
+    [
+      'a credit beyond the maximum',
+      () => peer.send(open(1, 3, 0), { type: FrameType.credit, flags: 0, streamId: 1, messages: 2 ** 31, bytes: 1 }),
+      /beyond/
+    ],
+    ['an unknown frame type', () => peer.sendBytes(Buffer.from([0x0f, 1])), /frame type 15/],
+    ['an unknown flag', () => peer.sendBytes(Buffer.from([0x13, 1, 1, 1])), /flags 0x10/],
+    ['an empty batch', () => peer.sendBytes(new Uint8Array(0)), /empty/],
+    ['a frame that is cut short', () => peer.sendBytes(Buffer.from([0x12, 1, 5, 1])), /beyond the end/]
+  ]
+  for (const [title, act, text] of closing) {
+    it(title, async () => {
+      await start()
+      act()
+      await closedWith(CloseCode.protocol, text)
+    })
+  }
+
+  it('a flood of pings', async () => {
+    await start({ limits: { maxIdleFramesPerSecond: 10 } })
+    for (let i = 0; i < 300; i++) peer.send({ type: FrameType.ping, flags: 0, token: i })
+    await closedWith(CloseCode.flood, /flood/)
+  })
+
+  it('a flood of opens that are reset at once', async () => {
+    await start({ limits: { maxIdleFramesPerSecond: 10, maxInboundStreams: 10 } })
+    const reset = (streamId: number): Frame => ({ type: FrameType.reset, flags: 0, streamId, code: 1, text: '' })
+    for (let i = 1; i < 600; i += 2) peer.send(open(i, 3, 0), reset(i))
+    await closedWith(CloseCode.flood, /flood/)
+  })
+})
+
+describe('a session resets one stream and lives on', () => {
+  it('data after the end', async () => {
+    await start()
+    peer.send(open(1, 3), data(1))
+    await resetWith(1, ResetCode.streamProtocol, /after the end/)
+  })
+
+  it('a second end', async () => {
+    await start()
+    peer.send(open(1, 3), data(1, Flag.end | Flag.bare))
+    await resetWith(1, ResetCode.streamProtocol, /after the end/)
+  })
+
+  it('one message more than the window', async () => {
+    await start()
+    peer.send(open(1, 3, 0), data(1), data(1), data(1))
+    await resetWith(1, ResetCode.flowControl, /window of 2/)
+  })
+
+  it('one byte more than the window, once one frame has overdrawn it', async () => {
+    await start({ limits: { streamWindowBytes: 10 } })
+    peer.send(open(1, 3, 0), data(1, 0, Buffer.alloc(50)), data(1, 0, Buffer.alloc(1)))
+    await resetWith(1, ResetCode.flowControl, /window of 10/)
+  })
+
+  it('one fragment more than the window, of a message that began in it behind one that waits', async () => {
+    await start({ limits: { streamWindowBytes: 10 } })
+    peer.send(open(1, 3, 0), data(1), data(1, Flag.more), data(1, 0, Buffer.alloc(0)))
+    await resetWith(1, ResetCode.flowControl, /window of 10/)
+  })
+
+  it('a message over the limit, in one frame or in fragments', async () => {
+    await start({ limits: { maxMessageBytes: 100 } })
+    peer.send(open(1, 0, Flag.end, Buffer.alloc(101)))
+    await resetWith(1, ResetCode.messageTooLarge, /100 bytes/)
+    peer.send(open(20_001, 0, Flag.more, Buffer.alloc(60)), data(20_001, Flag.more, Buffer.alloc(60)))
+    const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === 20_001)
+    assert.equal(reset.code, ResetCode.messageTooLarge)
+  })
+
+  it('a message of too many fragments', async () => {
+    await start({ limits: { maxFragments: 3 } })
+    peer.send(open(1, 0, Flag.more), data(1, Flag.more), data(1, Flag.more), data(1, Flag.more))
+    await resetWith(1, ResetCode.messageTooLarge, /3 fragments/)
+  })
+
+  it('a single request without the end, whose handler does not run', async () => {
+    await start()
+    peer.send(open(1, 1, 0))
+    await resetWith(1, ResetCode.streamProtocol, /without the end/)
+    assert.equal(contexts.length, 1, 'only the request that checks the session ran')
+  })
+
+  it('the end of a half amid the fragments of a message', async () => {
+    await start()
+    peer.send(open(1, 3, 0), data(1, Flag.more), data(1, Flag.end | Flag.bare))
+    await resetWith(1, ResetCode.streamProtocol, /amid/)
+  })
+
+  it('an error payload from the initiator', async () => {
+    await start()
+    peer.send(open(1, 3, 0), data(1, Flag.end | Flag.error))
+    await resetWith(1, ResetCode.streamProtocol, /error payload/)
+  })
+})
+
+describe('a session refuses, before the handler runs,', () => {
+  it('a handler index that it does not have', async () => {
+    await start()
+    peer.send(open(1, 99))
+    await resetWith(1, ResetCode.unknownHandler, /99/)
+    assert.equal(peer.session.stats().refusals, 1)
+  })
+
+  it('more calls at once than it allows, counting handlers that still run after a reset', async () => {
+    await start({ limits: { maxInboundStreams: 2 } })
+    peer.send(open(1, 1), open(3, 1), { type: FrameType.reset, flags: 0, streamId: 1, code: 1, text: '' })
+    peer.send(open(5, 1))
+    const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === 5)
+    assert.equal(reset.code, ResetCode.tooManyStreams)
+    assert.equal(runs, 2)
+    assert.equal(peer.session.stats().inboundStreams, 1)
+  })
+
+  it('opens while it is going away, and lets the running ones end', async () => {
+    await start()
+    peer.send(open(1, 2, 0))
+    await until(() => runs === 1, 'the handler runs')
+    const drained = peer.session.drain({ reason: 'shutdown', text: 'bye' }, 60_000)
+    assert.equal((await peer.frame(FrameType.goAway)).lastStreamId, 1)
+    peer.send(open(3, 0))
+    const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === 3)
+    assert.equal(reset.code, ResetCode.goingAway)
+    peer.send(data(1, Flag.end))
+    await drained
+    await peer.frame(FrameType.data, (frame) => frame.flags === (Flag.end | Flag.bare))
+    assert.deepEqual(
+      peer.of(FrameType.data).map((frame) => [frame.streamId, frame.flags]),
+      [
+        [1, 0],
+        [1, Flag.end | Flag.bare]
+      ]
+    )
+  })
+})
+
+describe('a session', () => {
+  it('ignores and counts late frames of a stream that is over', async () => {
+    await start()
+    peer.send(open(1, 0))
+    await peer.frame(FrameType.data)
+    const credit: Frame = { type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 }
+    peer.send(data(1), credit, { type: FrameType.reset, flags: 0, streamId: 1, code: 1, text: '' })
+    await until(() => peer.session.stats().ignoredFrames === 3, 'three frames are ignored')
+    assert.equal(peer.end, undefined)
+  })
+
+  it('answers a ping with its token', async () => {
+    await start()
+    peer.send({ type: FrameType.ping, flags: 0, token: 4711 })
+    assert.equal(((await peer.frame(FrameType.pong)) as { token: number }).token, 4711)
+  })
+
+  it('answers a request of a handler that returns at once with one frame', async () => {
+    await start()
+    peer.send(open(1, 0))
+    const answer = await peer.frame(FrameType.data)
+    assert.deepEqual([answer.flags, Buffer.from(answer.payload)], [Flag.end, payload])
+    assert.equal(peer.of(FrameType.reset).length, 0)
+  })
+
+  it('forgets everything when the conn is cut under running handlers', async () => {
+    await start()
+    peer.send(open(1, 1), open(3, 3, 0))
+    await until(() => contexts.length === 2, 'both handlers run')
+    const signals = contexts.map((context) => context.signal)
+    peer.cut()
+    await until(() => peer.end !== undefined, 'the session has ended')
+    for (const signal of signals) assert.equal(signal.reason.code, 'ERR_DISCONNECTED')
+    assert.equal(peer.session.stats().inboundStreams, 0)
+  })
+})

@@ -1,0 +1,98 @@
+/** What arrives is dealt with in turns: a turn's answers leave before the next one begins. */
+
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import { loopBytes, turnBytes } from '../../lib/base/options.ts'
+import { rawSingle } from '../../lib/handler/definition.ts'
+import { entryOf } from '../../lib/handler/table.ts'
+import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { RawPeer } from '../support/raw-peer.ts'
+import { until } from '../support/until.ts'
+
+const payload = Buffer.alloc(512, 5)
+/** Some more than three turns of requests. */
+const count = Math.ceil((3.5 * turnBytes) / payload.length)
+let peer: RawPeer
+/** For each call of the handler, how many batches the session had sent. */
+let batchesAtCall: number[]
+let onCall: () => void
+
+function opens(): Frame[] {
+  return Array.from({ length: count }, (_, i) => ({
+    type: FrameType.open,
+    flags: Flag.end,
+    streamId: 1 + 2 * i,
+    handler: 0,
+    timeoutMs: 0,
+    metadata: undefined,
+    payload
+  }))
+}
+
+async function start(): Promise<void> {
+  peer = new RawPeer()
+  batchesAtCall = []
+  onCall = () => undefined
+  const definition = rawSingle('echo')
+  const echo = async (request: unknown) => {
+    batchesAtCall.push(peer.session.stats().batchesOut)
+    onCall()
+    return request
+  }
+  peer.handlers.add({ entry: entryOf(definition, ''), definition, fn: echo })
+  await peer.start([])
+}
+
+function turnsBegun(): number {
+  return new Set(batchesAtCall).size
+}
+
+describe('a turn', () => {
+  afterEach(() => peer.stop())
+
+  it('ends after 16 KiB of one batch: its answers are sent before the next handler runs', async () => {
+    await start()
+    peer.send(...opens())
+    await until(() => peer.of(FrameType.data).length === count, 'all are answered')
+    assert.equal(turnsBegun(), 4)
+  })
+
+  it('ends after 16 KiB of many small batches that are there at once', async () => {
+    await start()
+    for (const open of opens()) peer.send(open)
+    await until(() => peer.of(FrameType.data).length === count, 'all are answered')
+    assert.equal(turnsBegun(), 4)
+  })
+
+  it('does not begin once the session has ended, and what was left of the batch is dropped', async () => {
+    await start()
+    onCall = () => queueMicrotask(() => peer.session.end({ reason: 'shutdown', text: 'over' }))
+    peer.send(...opens())
+    await until(() => peer.end !== undefined, 'the session has ended')
+    // One more turn of the event loop, in which the rest would be dealt with.
+    await new Promise(setImmediate)
+    assert.ok(batchesAtCall.length > 0 && batchesAtCall.length <= turnBytes / payload.length, `${batchesAtCall.length}`)
+  })
+})
+
+describe('bulk from one conn', () => {
+  afterEach(() => peer.stop())
+
+  it('lets the event loop go round after 64 KiB and what the batch overshot, so that timers and other conns have their turn', async () => {
+    await start()
+    let loops = 0
+    let isOver = false
+    const goRound = () => {
+      loops++
+      if (!isOver) setImmediate(goRound)
+    }
+    setImmediate(goRound)
+    // All of it is there at once: a conn in memory hands it out without going round.
+    for (let i = 0; i < 8; i++)
+      peer.send(...opens().map((open, at) => ({ ...open, streamId: 1 + 2 * (i * count + at) })))
+    await until(() => peer.of(FrameType.data).length === 8 * count, 'all are answered')
+    isOver = true
+    const batch = count * payload.length
+    assert.ok(loops >= Math.floor((8 * batch) / (loopBytes + batch)), `${loops} loops`)
+  })
+})

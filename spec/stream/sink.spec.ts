@@ -1,0 +1,217 @@
+/** The sending half: how often the producer is pulled, against what, and how it is unwound. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Producer } from '../../lib/stream/producer.ts'
+import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
+import { SendWindow } from '../../lib/stream/window.ts'
+import { bench, Counted, encode, kinds } from '../support/sink-bench.ts'
+import { settled, until } from '../support/until.ts'
+
+describe('the sink', () => {
+  for (const kind of kinds) {
+    it(`pulls a producer (${kind}) once for each message of credit, and not once more`, async () => {
+      const { sink, window, port } = bench(3)
+      const producer = new Counted()
+      sink.attach(producer[kind]())
+      assert.equal(await settled(() => producer.pulls), 3)
+      window.add(2, 0)
+      sink.pump()
+      assert.equal(await settled(() => producer.pulls), 5)
+      assert.deepEqual(port.sent, ['1', '2', '3', '4', '5'])
+    })
+
+    it(`pulls a producer (${kind}) only while the slot is empty, whatever the credit`, async () => {
+      const { sink, port } = bench(100, { autoEmpty: false })
+      const producer = new Counted()
+      sink.attach(producer[kind]())
+      assert.equal(await settled(() => producer.pulls), 1)
+      for (let taken = 2; taken < 5; taken++) {
+        port.slot = undefined
+        sink.pump()
+        assert.equal(await settled(() => producer.pulls), taken)
+      }
+    })
+
+    it(`does not pull a producer (${kind}) without credit, nor after bytes ran out`, async () => {
+      const dry = bench(0)
+      const untouched = new Counted()
+      dry.sink.attach(untouched[kind]())
+      const { sink, window } = bench(100, { bytes: 2 })
+      const producer = new Counted()
+      sink.attach(producer[kind]())
+      assert.equal(await settled(() => untouched.pulls + producer.pulls), 2)
+      window.add(0, 1)
+      sink.pump()
+      assert.equal(await settled(() => producer.pulls), 3)
+      assert.equal(untouched.pulls, 0)
+    })
+
+    it(`ends once when a producer (${kind}) has ended, behind all its messages`, async () => {
+      const made = bench(100)
+      const producer = new Counted(4)
+      made.sink.attach(producer[kind]())
+      await until(() => made.port.ends === 1, 'the end')
+      made.sink.pump()
+      made.sink.stop()
+      assert.deepEqual(made.port.sent, ['1', '2', '3', '4'])
+      assert.deepEqual([made.port.ends, made.settles, producer.finallyRan, made.port.failures], [1, 1, 1, []])
+    })
+
+    it(`runs the finally of a producer (${kind}) that is stopped, and sends nothing of it any more`, async () => {
+      const made = bench(2)
+      const producer = new Counted()
+      made.sink.attach(producer[kind]())
+      await until(() => made.port.sent.length === 2, 'two messages')
+      made.sink.stop()
+      made.sink.stop()
+      await until(() => made.settles === 1, 'the producer is unwound')
+      made.window.add(10, 10)
+      made.sink.pump()
+      assert.equal(await settled(() => producer.pulls), 2)
+      assert.deepEqual([producer.finallyRan, made.settles, made.port.ends, made.port.failures], [1, 1, 0, []])
+    })
+  }
+
+  it('hands on what a producer throws, once, behind the messages before it', async () => {
+    const broken = new Error('no more')
+    const producers: Producer<string>[] = [
+      (function* () {
+        yield 'a'
+        throw broken
+      })(),
+      (async function* () {
+        yield 'a'
+        throw broken
+      })(),
+      (function* () {
+        yield 'a'
+        yield Promise.reject(broken)
+      })()
+    ]
+    for (const producer of producers) {
+      const made = bench(10)
+      made.sink.attach(producer)
+      await until(() => made.port.failures.length === 1, 'the failure')
+      assert.deepEqual([made.port.sent, made.port.failures, made.port.ends, made.settles], [['a'], [broken], 0, 1])
+    }
+  })
+
+  it('hands on what a producer throws when it is asked for its iterator', () => {
+    const broken = new TypeError('locked')
+    const locked = {
+      [Symbol.asyncIterator](): AsyncIterator<string> {
+        throw broken
+      }
+    }
+    const made = bench(1)
+    made.sink.attach(locked)
+    assert.deepEqual([made.port.failures, made.settles], [[broken], 1])
+    const stopped = bench(1)
+    stopped.sink.stop()
+    stopped.sink.attach(locked)
+    assert.deepEqual([stopped.port.failures, stopped.settles], [[], 1])
+  })
+
+  it('unwinds a producer whose value cannot be encoded, and hands on why', async () => {
+    const unfit = new TypeError('unfit')
+    for (const kind of kinds) {
+      const made = bench(10, {
+        encode: (value) => {
+          if (value === '3') throw unfit
+          return encode(value)
+        }
+      })
+      const producer = new Counted()
+      made.sink.attach(producer[kind]())
+      await until(() => made.settles === 1, 'the producer is unwound')
+      assert.deepEqual([made.port.sent, made.port.failures], [['1', '2'], [unfit]])
+      assert.deepEqual([producer.pulls, producer.finallyRan, made.port.ends], [3, 1, 0])
+    }
+  })
+
+  it('unwinds a producer that is attached after the stop, without pulling it', async () => {
+    const made = bench(10)
+    made.sink.stop()
+    assert.equal(made.settles, 0)
+    let returned = 0
+    made.sink.attach({
+      [Symbol.asyncIterator]: () => ({
+        next: () => assert.fail('it was pulled'),
+        return: async () => {
+          returned++
+          return { done: true, value: undefined }
+        }
+      })
+    })
+    await until(() => made.settles === 1, 'the producer is unwound')
+    assert.equal(returned, 1)
+  })
+
+  it('settles though the producer throws or rejects while it is unwound, or has no return at all', async () => {
+    const returns: (undefined | (() => Promise<IteratorResult<string>>))[] = [
+      undefined,
+      () => Promise.reject(new Error('late')),
+      () => {
+        throw new Error('at once')
+      }
+    ]
+    for (const unwind of returns) {
+      const made = bench(0)
+      made.sink.attach({ [Symbol.asyncIterator]: () => ({ next: () => assert.fail('pulled'), return: unwind }) })
+      made.sink.stop()
+      await until(() => made.settles === 1, 'it settled')
+      assert.deepEqual(made.port.failures, [])
+    }
+  })
+
+  it('drops the value of a pull that settles after the stop', async () => {
+    const made = bench(5)
+    let settle = (_result: IteratorResult<string>) => {}
+    made.sink.attach({
+      [Symbol.asyncIterator]: () => ({
+        next: () =>
+          new Promise<IteratorResult<string>>((resolve) => {
+            settle = resolve
+          })
+      })
+    })
+    made.sink.stop()
+    settle({ done: false, value: 'late' })
+    await settled(() => made.port.sent.length)
+    assert.deepEqual([made.port.sent, made.port.ends, made.settles], [[], 0, 1])
+  })
+
+  it('counts a value as taken only when the slot is empty again', async () => {
+    const { sink, port } = bench(10, { autoEmpty: false })
+    const taken: number[] = []
+    sink.onTaken = () => taken.push(sink.taken)
+    sink.attach(['a', 'b'])
+    assert.deepEqual([sink.taken, taken, port.sent], [0, [], ['a']])
+    port.slot = undefined
+    sink.pump()
+    assert.deepEqual([sink.taken, taken, port.sent], [1, [1], ['a', 'b']])
+    port.slot = undefined
+    sink.pump()
+    assert.deepEqual([sink.taken, taken, port.ends], [2, [1, 2], 1])
+  })
+
+  it('does not pull again from within the sending of a message', () => {
+    const producer = new Counted()
+    const window = new SendWindow(5, 1000)
+    let depth = 0
+    const port: SinkPort = {
+      canTake: true,
+      sendMessage() {
+        assert.equal(++depth, 1)
+        sink.pump()
+        depth--
+      },
+      sendEnd: () => assert.fail('ended'),
+      sendFailed: (error) => assert.fail(String(error))
+    }
+    const sink = new Sink<string>(port, window, encode)
+    sink.attach(producer.sync())
+    assert.equal(producer.pulls, 5)
+  })
+})

@@ -1,0 +1,215 @@
+/** The receiving half: that taking a message grants it back, and that no unclean end looks like a clean one. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Decoder } from '../../lib/codec/codec.ts'
+import { Source } from '../../lib/stream/source.ts'
+
+const text: Decoder<string> = { decode: (payload) => Buffer.from(payload).toString() }
+const done = { done: true, value: undefined }
+const cut = new Error('cut')
+
+interface Bench {
+  source: Source<string>
+  /** Bytes of each message that was taken. */
+  taken: number[]
+  stops: (Error | undefined)[]
+}
+
+function bench(decoder: Decoder<string> = text): Bench {
+  const made: Bench = { source: new Source(decoder), taken: [], stops: [] }
+  made.source.bind({
+    messageTaken: (bytes) => made.taken.push(bytes),
+    sourceStopped: (error) => made.stops.push(error)
+  })
+  return made
+}
+
+function arrive(source: Source<string>, ...messages: string[]): void {
+  for (const message of messages) source.onMessage(Buffer.from(message))
+}
+
+describe('the source', () => {
+  it('grants a message back when it is taken, not when it arrives', async () => {
+    const { source, taken } = bench()
+    arrive(source, 'a', 'bcd')
+    assert.deepEqual(taken, [])
+    assert.deepEqual(await source.next(), { done: false, value: 'a' })
+    assert.deepEqual(taken, [1])
+    await source.next()
+    assert.deepEqual(taken, [1, 3])
+  })
+
+  it('grants a message back as it arrives when a consumer waits for it', async () => {
+    const { source, taken } = bench()
+    const first = source.next()
+    const second = source.next()
+    arrive(source, 'a', 'b', 'c')
+    assert.deepEqual(taken, [1, 1])
+    assert.deepEqual([(await first).value, (await second).value, (await source.next()).value], ['a', 'b', 'c'])
+  })
+
+  it('decodes a message when it is taken, not before', async () => {
+    let decoded = 0
+    const { source } = bench({ decode: (payload) => `${++decoded}${payload}` })
+    arrive(source, 'a', 'b')
+    assert.equal(decoded, 0)
+    await source.next()
+    assert.equal(decoded, 1)
+  })
+
+  it('gives everything that arrived before the end, then ends for good', async () => {
+    const { source, stops } = bench()
+    arrive(source, 'a', 'b')
+    source.onEnd()
+    const values: string[] = []
+    for await (const value of source) values.push(value)
+    assert.deepEqual([values, stops], [['a', 'b'], []])
+    assert.deepEqual(await source.next(), done)
+  })
+
+  it('ends every consumer that waits', async () => {
+    const { source } = bench()
+    const waiting = [source.next(), source.next()]
+    source.onEnd()
+    assert.deepEqual(await Promise.all(waiting), [done, done])
+  })
+
+  it('throws the error of the remote handler behind the messages that came before it, once', async () => {
+    const { source } = bench()
+    arrive(source, 'a', 'b')
+    source.onRemoteError(new Error('handler'))
+    assert.equal((await source.next()).value, 'a')
+    assert.equal((await source.next()).value, 'b')
+    await assert.rejects(source.next(), /handler/)
+    assert.deepEqual(await source.next(), done)
+  })
+
+  it('throws the error at the first of those who wait, and ends the others', async () => {
+    for (const how of ['onRemoteError', 'onAbort'] as const) {
+      const { source } = bench()
+      const waiting = [source.next(), source.next()]
+      source[how](cut)
+      await assert.rejects(waiting[0] as Promise<unknown>, cut)
+      assert.deepEqual(await waiting[1], done)
+      assert.deepEqual(await source.next(), done)
+    }
+  })
+
+  it('drops what waits at an abort, and throws its reason', async () => {
+    const { source, taken } = bench()
+    arrive(source, 'a', 'b')
+    source.onAbort(cut)
+    arrive(source, 'c')
+    await assert.rejects(source.next(), cut)
+    assert.deepEqual([await source.next(), taken], [done, []])
+  })
+
+  it('throws the reason of an abort that came behind the end, when messages before the end were dropped', async () => {
+    const { source } = bench()
+    arrive(source, 'a', 'b')
+    source.onEnd()
+    assert.equal((await source.next()).value, 'a')
+    source.onAbort(cut)
+    await assert.rejects(source.next(), cut)
+    assert.deepEqual(await source.next(), done)
+  })
+
+  it('stays at its clean end when an abort comes after all was taken', async () => {
+    const { source } = bench()
+    arrive(source, 'a')
+    source.onEnd()
+    await source.next()
+    source.onAbort(cut)
+    assert.deepEqual(await source.next(), done)
+  })
+
+  it('keeps the error of the handler when an abort comes behind it', async () => {
+    const { source } = bench()
+    arrive(source, 'a')
+    source.onRemoteError(new Error('handler'))
+    source.onAbort(cut)
+    await assert.rejects(source.next(), /handler/)
+  })
+
+  it('throws a reason that is undefined or null', async () => {
+    for (const reason of [undefined, null]) {
+      const { source } = bench()
+      source.onAbort(reason)
+      let thrown: unknown = 'nothing'
+      await source.next().catch((error) => {
+        thrown = error
+      })
+      assert.equal(thrown, reason)
+    }
+  })
+
+  it('tells the stream once when the consumer breaks, and drops what waits', async () => {
+    const { source, stops, taken } = bench()
+    arrive(source, 'a', 'b', 'c')
+    for await (const value of source) {
+      assert.equal(value, 'a')
+      break
+    }
+    await source.return()
+    arrive(source, 'd')
+    source.onAbort(cut)
+    assert.deepEqual([stops, taken, await source.next()], [[undefined], [1], done])
+  })
+
+  it('tells the stream nothing when the consumer returns after the end', async () => {
+    const { source, stops } = bench()
+    arrive(source, 'a')
+    source.onEnd()
+    assert.deepEqual(await source.return(), done)
+    assert.deepEqual([await source.next(), stops], [done, []])
+  })
+
+  it('drops an error that nobody asked for when the consumer returns', async () => {
+    const { source } = bench()
+    source.onAbort(cut)
+    await source.return()
+    assert.deepEqual(await source.next(), done)
+  })
+
+  it('ends everyone who waits when the consumer returns', async () => {
+    const { source } = bench()
+    const waiting = source.next()
+    await source.return()
+    assert.deepEqual(await waiting, done)
+  })
+
+  for (const waits of [false, true]) {
+    it(`throws a CodecError for a message that cannot be decoded, and stops the stream (waited for: ${waits})`, async () => {
+      const cause = new Error('bad bytes')
+      const { source, stops, taken } = bench({
+        decode(payload) {
+          if (payload[0] === 0x78) throw cause
+          return String(payload[0])
+        }
+      })
+      const early = waits ? source.next() : undefined
+      arrive(source, 'x', 'a')
+      await assert.rejects(early ?? source.next(), { name: 'CodecError', delivery: 'ran', cause })
+      assert.equal(stops.length, 1)
+      assert.equal(stops[0]?.name, 'CodecError')
+      assert.deepEqual([taken, await source.next()], [[], done])
+    })
+  }
+
+  it('takes views only while a consumer waits and its decoder keeps nothing', () => {
+    const inPlace: Decoder<string> = { ...text, readsInPlace: true }
+    for (const [decoder, expected] of [
+      [inPlace, true],
+      [text, false],
+      [{ ...text, readsInPlace: false }, false]
+    ] as const) {
+      const { source } = bench(decoder)
+      assert.equal(source.readsInPlace, false)
+      source.next()
+      assert.equal(source.readsInPlace, expected)
+      arrive(source, 'a')
+      assert.equal(source.readsInPlace, false)
+    }
+  })
+})

@@ -1,0 +1,291 @@
+/** Credit arithmetic: two dimensions, one fragment of overdraft, what is lent, and that nobody waits for ever. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { maxCredit, ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
+
+const overdrawn = { name: 'FlowControlError', message: 'more bytes than the window of 100 allows' }
+
+describe('SendWindow', () => {
+  it('lets a message begin only while both dimensions are above zero', () => {
+    assert.equal(new SendWindow(1, 1).canSend, true)
+    assert.equal(new SendWindow(0, 100).canSend, false)
+    assert.equal(new SendWindow(1, 0).canSend, false)
+  })
+
+  it('may be overdrawn in bytes by one frame, which must be paid back', () => {
+    const window = new SendWindow(10, 100)
+    window.take(1000)
+    window.write(1000)
+    assert.deepEqual([window.canSend, window.isBlocked], [false, false])
+    window.add(1, 900)
+    assert.equal(window.canSend, false)
+    window.add(0, 1)
+    assert.equal(window.canSend, true)
+  })
+
+  it('blocks a message after the fragment that used up the bytes, however many messages are left', () => {
+    const window = new SendWindow(10, 100)
+    window.take(300)
+    const blocked: boolean[] = [window.isBlocked]
+    for (const bytes of [60, 60]) {
+      window.write(bytes)
+      blocked.push(window.isBlocked)
+    }
+    window.add(0, 20)
+    blocked.push(window.isBlocked)
+    window.add(0, 1)
+    blocked.push(window.isBlocked)
+    assert.deepEqual(blocked, [false, false, true, true, false])
+  })
+
+  it('lets a message that has begun go on without credit for messages', () => {
+    const window = new SendWindow(1, 100)
+    window.take(300)
+    window.write(99)
+    assert.deepEqual([window.canSend, window.isBlocked], [false, false])
+  })
+
+  it('lets what was not taken pass by: the payload of a call, an error', () => {
+    const window = new SendWindow(1, 100)
+    window.write(1000)
+    assert.deepEqual([window.canSend, window.isBlocked], [true, false])
+    window.take(0)
+    window.write(0)
+    window.write(1000)
+    window.add(1, 0)
+    assert.deepEqual([window.canSend, window.isBlocked], [true, false])
+  })
+
+  it('counts messages of no bytes', () => {
+    const window = new SendWindow(2, 100)
+    window.take(0)
+    window.take(0)
+    assert.equal(window.canSend, false)
+    window.add(1, 0)
+    assert.equal(window.canSend, true)
+  })
+
+  it('refuses a credit of nothing, and one beyond 2^31-1, as protocol errors', () => {
+    assert.throws(() => new SendWindow(1, 1).add(0, 0), { name: 'ProtocolError', message: 'a credit of nothing' })
+    const beyond = { name: 'ProtocolError', message: 'a credit beyond 2^31-1' }
+    assert.throws(() => new SendWindow(1, 1).add(maxCredit, 0), beyond)
+    assert.throws(() => new SendWindow(1, 1).add(0, maxCredit), beyond)
+    assert.throws(() => new SendWindow(1, 1).add(Number.MAX_SAFE_INTEGER, 1), beyond)
+    new SendWindow(0, 0).add(maxCredit, maxCredit)
+    const amid = new SendWindow(1, maxCredit)
+    amid.take(1000)
+    amid.write(400)
+    amid.add(0, 400)
+    assert.throws(() => amid.add(0, 1), beyond)
+  })
+})
+
+describe('ReceiveWindow', () => {
+  it('refuses the first message over the messages', () => {
+    const window = new ReceiveWindow(2, 1000)
+    for (let i = 0; i < 2; i++) {
+      window.begin()
+      window.receive(1)
+    }
+    const error = { name: 'FlowControlError', message: 'more messages than the window of 2 allows' }
+    assert.throws(() => window.begin(), error)
+  })
+
+  it('refuses the first message that begins with no bytes left, and not the one that overdraws', () => {
+    const window = new ReceiveWindow(10, 100)
+    for (const bytes of [99, 5000]) {
+      window.begin()
+      window.receive(bytes)
+    }
+    window.begin()
+    assert.throws(() => window.receive(0), overdrawn)
+  })
+
+  it('refuses the first fragment with no bytes left, also of a message that has begun', () => {
+    const window = new ReceiveWindow(10, 100)
+    window.begin()
+    window.receive(99, true)
+    window.receive(50, true)
+    assert.throws(() => window.receive(1), overdrawn)
+  })
+
+  it('counts all fragments of a message as one', () => {
+    const window = new ReceiveWindow(1, 1000)
+    window.begin()
+    for (let i = 0; i < 9; i++) assert.equal(window.receive(50, true), false)
+    window.receive(50)
+    assert.equal(window.take(500), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 500 })
+  })
+
+  it('takes nothing of a window of no messages', () => {
+    assert.throws(() => new ReceiveWindow(0, 100).begin(), { name: 'FlowControlError' })
+  })
+
+  it('has a grant due at half of the messages, at half of the bytes, and not before', () => {
+    const messages = new ReceiveWindow(8, 1_000_000)
+    assert.deepEqual(
+      Array.from({ length: 4 }, () => arrive(messages, 1)),
+      [false, false, false, true]
+    )
+    const bytes = new ReceiveWindow(1000, 1000)
+    assert.deepEqual(
+      Array.from({ length: 5 }, () => arrive(bytes, 100)),
+      [false, false, false, false, true]
+    )
+  })
+
+  it('has a grant due for every message of a window of one', () => {
+    const window = new ReceiveWindow(1, 1000)
+    for (let i = 0; i < 5; i++) {
+      assert.equal(arrive(window, 10), true)
+      assert.deepEqual(granted(window), { messages: 1, bytes: 10 })
+    }
+  })
+
+  it('has a grant due when the sender has run out of messages or bytes, though less than half was taken', () => {
+    const window = new ReceiveWindow(4, 1000)
+    for (let i = 0; i < 4; i++) {
+      window.begin()
+      window.receive(1)
+    }
+    assert.equal(window.take(1), true)
+    const bytes = new ReceiveWindow(100, 1000)
+    for (const size of [1, 999]) {
+      bytes.begin()
+      bytes.receive(size)
+    }
+    assert.equal(bytes.take(1), true)
+  })
+
+  it('grants what was taken, all of it, once, and nothing before it is due', () => {
+    const window = new ReceiveWindow(8, 1000)
+    for (const bytes of [3, 4, 5]) arrive(window, bytes)
+    assert.equal(granted(window), undefined)
+    assert.equal(arrive(window, 6), true)
+    assert.equal(arrive(window, 7), false, 'a grant is already due')
+    assert.deepEqual(granted(window), { messages: 5, bytes: 25 })
+    assert.equal(granted(window), undefined)
+  })
+})
+
+describe('a ReceiveWindow that lends', () => {
+  /** A message whose fragments of 100 bytes arrive in a window of 4 messages and 1000 bytes. */
+  function amid(fragments: number, window = new ReceiveWindow(4, 1000)): ReceiveWindow {
+    window.begin()
+    for (let i = 1; i < fragments; i++) assert.equal(window.receive(100, true), false, `fragment ${i}`)
+    return window
+  }
+
+  it('grants the bytes of a message that is still arriving, half a window at a time, and no message', () => {
+    const window = amid(5)
+    for (let i = 0; i < 3; i++) {
+      assert.equal(window.receive(100, true), true)
+      assert.deepEqual(granted(window), { messages: 0, bytes: 500 })
+      for (let fragment = 1; fragment < 5; fragment++) assert.equal(window.receive(100, true), false)
+    }
+  })
+
+  it('counts what was taken towards the half as well', () => {
+    const window = new ReceiveWindow(4, 1000)
+    arrive(window, 200)
+    amid(2, window)
+    assert.equal(window.receive(100, true), false)
+    assert.equal(window.receive(100, true), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 500 })
+  })
+
+  it('grants less at once when the sender has run dry', () => {
+    const window = new ReceiveWindow(4, 1000)
+    window.begin()
+    window.receive(300)
+    window.begin()
+    window.receive(600)
+    window.begin()
+    assert.equal(window.receive(99, true), false)
+    assert.equal(window.receive(1, true), false, 'two messages wait')
+    assert.equal(window.take(300), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 300 })
+    assert.equal(window.take(600), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 700 })
+    const tiny = new ReceiveWindow(4, 10)
+    tiny.begin()
+    assert.equal(tiny.receive(100, true), true)
+    assert.deepEqual(granted(tiny), { messages: 0, bytes: 100 })
+  })
+
+  it('grants what it lent only once: the rest when the message is taken', () => {
+    const window = amid(5)
+    window.receive(100, true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 500 })
+    window.receive(450, true)
+    window.receive(70)
+    assert.equal(window.take(1020), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 520 })
+  })
+
+  it('grants a message of no further bytes when all of them were lent', () => {
+    const window = new ReceiveWindow(1, 100)
+    window.begin()
+    assert.equal(window.receive(200, true), true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 200 })
+    window.receive(0)
+    assert.equal(window.take(200), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 0 })
+  })
+
+  it('lends nothing while a whole message waits, and all that arrived as soon as none does', () => {
+    const window = new ReceiveWindow(4, 1000)
+    window.begin()
+    window.receive(10)
+    amid(10, window)
+    assert.equal(window.receive(100, true), false)
+    assert.equal(window.take(10), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 1010 })
+    assert.equal(window.receive(500, true), true)
+  })
+
+  it('never lends the last fragment: a message that became whole before its grant was written waits to be taken', () => {
+    const window = amid(5)
+    assert.equal(window.receive(100, true), true)
+    window.receive(100)
+    assert.equal(granted(window), undefined)
+    assert.equal(window.take(600), true)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 600 })
+  })
+
+  it('lends no more of the largest message than the window does not carry', () => {
+    const window = new ReceiveWindow(4, 100, 150)
+    window.begin()
+    assert.equal(window.receive(60, true), true)
+    assert.deepEqual(granted(window), { messages: 0, bytes: 51 })
+    // 91 are left for the other 90, so that an empty last fragment may still come.
+    assert.equal(window.receive(90, true), false)
+    window.receive(0)
+    window.begin()
+    assert.equal(window.receive(1, true), false)
+    assert.throws(() => window.receive(1), overdrawn)
+  })
+
+  it('lends nothing where the window holds every message', () => {
+    const window = new ReceiveWindow(4, 100, 99)
+    window.begin()
+    assert.equal(window.receive(98, true), false)
+    window.receive(1)
+    window.take(99)
+    assert.deepEqual(granted(window), { messages: 1, bytes: 99 })
+  })
+})
+
+/** A message that is taken as soon as it arrives; says whether a grant is due. */
+function arrive(window: ReceiveWindow, bytes: number): boolean {
+  window.begin()
+  window.receive(bytes)
+  return window.take(bytes)
+}
+
+function granted(window: ReceiveWindow): { messages: number; bytes: number } | undefined {
+  const credit = { messages: -1, bytes: -1 }
+  return window.grant(credit) ? credit : undefined
+}

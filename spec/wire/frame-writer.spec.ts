@@ -1,0 +1,166 @@
+/** Bytes of frames, batch by batch: what the naive codec reads is what was written, and a batch is never touched again. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Flag, maxTextBytes } from '../../lib/wire/frame.ts'
+import { FrameWriter } from '../../lib/wire/frame-writer.ts'
+import { naiveDecode } from '../support/naive-codec.ts'
+
+const noBytes = new Uint8Array(0)
+
+/** The only frame of the batch that `write` makes. */
+function written(write: (writer: FrameWriter) => void) {
+  const writer = new FrameWriter()
+  write(writer)
+  const [frame, ...others] = naiveDecode(writer.takeBatch())
+  assert.deepEqual(others, [])
+  return frame
+}
+
+describe('FrameWriter', () => {
+  it('writes the part of a payload that it is told', () => {
+    const payload = Uint8Array.of(1, 2, 3, 4, 5)
+    const data = written((writer) => writer.data(Flag.more, 7, payload, 1, 4))
+    assert.deepEqual(data, { type: 2, flags: 0x20, streamId: 7, payload: Uint8Array.of(2, 3, 4) })
+    const open = written((writer) => writer.open(Flag.end, 7, 1, 9, undefined, payload, 3, 5))
+    const expected = { type: 1, flags: 0x10, streamId: 7, handler: 1, timeoutMs: 9, metadata: undefined }
+    assert.deepEqual(open, { ...expected, payload: Uint8Array.of(4, 5) })
+  })
+
+  it('flags metadata by itself, also of no bytes', () => {
+    for (const metadata of [noBytes, Uint8Array.of(0x80)]) {
+      const open = written((writer) => writer.open(0, 1, 0, 0, metadata, noBytes, 0, 0))
+      const expected = { type: 1, flags: 0x80, streamId: 1, handler: 0, timeoutMs: 0, metadata, payload: noBytes }
+      assert.deepEqual(open, expected)
+    }
+  })
+
+  it('writes the end of a half without a message', () => {
+    assert.deepEqual(
+      written((writer) => writer.end(300)),
+      { type: 2, flags: 0x90, streamId: 300, payload: noBytes }
+    )
+  })
+
+  it('cuts a long text at 1024 bytes, and at a character', () => {
+    for (const text of [
+      'x'.repeat(5000),
+      'é'.repeat(3000),
+      `${'x'.repeat(1023)}é`,
+      '𝄞'.repeat(700),
+      `a${'€'.repeat(600)}`
+    ]) {
+      for (const frame of [
+        written((writer) => writer.reset(1, 0, text)),
+        written((writer) => writer.goAway(0, 0, text))
+      ]) {
+        assert.ok(frame?.type === 4 || frame?.type === 8)
+        const length = Buffer.byteLength(frame.text)
+        assert.ok(length <= maxTextBytes && length > maxTextBytes - 4, `${length} bytes`)
+        assert.ok(text.startsWith(frame.text) && !frame.text.includes('\ufffd'))
+      }
+    }
+  })
+
+  it('leaves a text of exactly 1024 bytes whole', () => {
+    const text = 'é'.repeat(512)
+    const frame = written((writer) => writer.reset(1, 0, text))
+    assert.deepEqual(frame, { type: 4, flags: 0, streamId: 1, code: 0, text })
+  })
+
+  it('counts frames, and messages by the last frame of each', () => {
+    const writer = new FrameWriter()
+    writer.open(Flag.more, 1, 0, 0, undefined, noBytes, 0, 0)
+    writer.data(Flag.more, 1, noBytes, 0, 0)
+    assert.deepEqual([writer.frames, writer.messages], [2, 0])
+    writer.data(Flag.end, 1, noBytes, 0, 0)
+    writer.open(Flag.end, 3, 0, 0, undefined, noBytes, 0, 0)
+    assert.deepEqual([writer.frames, writer.messages], [4, 2])
+    writer.end(1)
+    writer.ping(1)
+    writer.credit(1, 1, 1)
+    writer.takeBatch()
+    assert.deepEqual([writer.frames, writer.messages], [7, 2])
+  })
+
+  it('tells the bytes of the batch that is being filled, checksum not counted', () => {
+    for (const checksum of [false, true]) {
+      const writer = new FrameWriter()
+      writer.checksum = checksum
+      assert.equal(writer.length, 0)
+      writer.ping(1)
+      assert.equal(writer.length, 2)
+      assert.equal(writer.takeBatch().length, checksum ? 6 : 2)
+      assert.equal(writer.length, 0)
+    }
+  })
+
+  it('never changes a batch that was taken, small or large', () => {
+    const writer = new FrameWriter()
+    const batches: Uint8Array[] = []
+    for (const [fill, size] of [10, 3000, 5000, 40_000, 90_000, 10, 90_000].entries()) {
+      writer.data(0, fill + 1, new Uint8Array(size).fill(fill), 0, size)
+      batches.push(writer.takeBatch())
+    }
+    for (const [fill, batch] of batches.entries()) {
+      const [frame] = naiveDecode(batch)
+      assert.ok(frame?.type === 2 && frame.streamId === fill + 1 && frame.payload.every((byte) => byte === fill))
+    }
+  })
+
+  it('keeps what is being filled when it grows', () => {
+    const writer = new FrameWriter()
+    writer.ping(1)
+    writer.data(0, 2, new Uint8Array(500_000).fill(7), 0, 500_000)
+    writer.pong(3)
+    const [ping, data, pong] = naiveDecode(writer.takeBatch())
+    assert.ok(data?.type === 2 && data.payload.length === 500_000 && data.payload.every((byte) => byte === 7))
+    assert.deepEqual(
+      [ping, pong].map((frame) => frame?.type),
+      [5, 6]
+    )
+  })
+
+  it('gives memory back when it is told to, but not what is being filled', () => {
+    const writer = new FrameWriter()
+    writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
+    writer.shrink()
+    assert.equal(naiveDecode(writer.takeBatch()).length, 1)
+    writer.shrink()
+    writer.ping(9)
+    assert.deepEqual(naiveDecode(writer.takeBatch()), [{ type: 5, flags: 0, token: 9 }])
+  })
+
+  it('starts small, and gives back what a burst left behind', () => {
+    const writer = new FrameWriter()
+    writer.ping(1)
+    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+    writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
+    writer.shrink()
+    assert.ok(writer.takeBatch().buffer.byteLength > 200_000)
+    writer.shrink()
+    for (let i = 0; i < 100; i++) writer.ping(1)
+    writer.takeBatch()
+    writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
+    writer.takeBatch()
+    writer.shrink()
+    writer.ping(1)
+    assert.ok(writer.takeBatch().buffer.byteLength > 4096, 'a conn that is busy keeps its buffer')
+    writer.shrink()
+    writer.ping(1)
+    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+  })
+
+  it('puts batches one after the other into a buffer that doubles up to 256 KiB', () => {
+    const writer = new FrameWriter()
+    const sizes = new Map<ArrayBufferLike, number>()
+    for (let i = 0; i < 4000; i++) {
+      writer.data(0, 1, new Uint8Array(500), 0, 500)
+      const { buffer } = writer.takeBatch()
+      sizes.set(buffer, buffer.byteLength)
+    }
+    const kib = [...sizes.values()].map((bytes) => bytes / 1024)
+    assert.deepEqual(kib.slice(0, 8), [4, 8, 16, 32, 64, 128, 256, 256])
+    assert.ok(kib.slice(8).every((size) => size === 256))
+  })
+})

@@ -1,0 +1,213 @@
+/** Who writes next: control first, senders in turn, batches that are capped, full ones at once and partial ones soon. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { batchBytes, fragmentBytes } from '../../lib/base/options.ts'
+import { Flag, FrameType } from '../../lib/wire/frame.ts'
+import { Outbox } from '../../lib/wire/outbox.ts'
+import { naiveDecode } from '../support/naive-codec.ts'
+import { Bulk, drain, Eager, isPending, marks, take } from '../support/senders.ts'
+
+describe('the outbox', () => {
+  it('lets senders take turns, a frame each', async () => {
+    const outbox = new Outbox()
+    const senders = [1, 3, 5].map((id) => new Bulk(id, 6))
+    for (const sender of senders) outbox.offer(sender)
+    const order = (await drain(outbox)).flat()
+    assert.equal(order.length, 18)
+    // The first offer fills what is empty; behind it every three frames are of three senders.
+    for (let at = 2; at + 3 <= 15; at += 3) {
+      assert.deepEqual(new Set(order.slice(at, at + 3)), new Set([1, 3, 5]), `${order}`)
+    }
+  })
+
+  it('lets a small sender pass bulk, behind the batch that is full', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 100))
+    outbox.offer(new Bulk(3, 1, 10))
+    const order = [...marks(await take(outbox)), ...marks(await take(outbox))]
+    // Two frames were in the batch that was full before it came.
+    assert.equal(order.indexOf(3), 2)
+  })
+
+  it('closes a batch that has reached 64 KiB, overshot by one frame at most', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 50, fragmentBytes))
+    outbox.offer(new Bulk(3, 500, 100))
+    outbox.end()
+    let frames = 0
+    for await (const batch of outbox) {
+      const sizes = naiveDecode(batch).map((frame) => (frame.type === FrameType.data ? frame.payload.length : 0))
+      const last = sizes.at(-1) as number
+      assert.ok(batch.length - last - 6 < batchBytes, `${batch.length} bytes`)
+      frames += sizes.length
+    }
+    assert.equal(frames, 550)
+  })
+
+  it('puts control frames before the data that waits', async () => {
+    const outbox = new Outbox()
+    const bulk = new Bulk(1, 20)
+    outbox.offer(bulk)
+    assert.ok(outbox.writer.length < batchBytes)
+    outbox.offer(new Bulk(3, 1))
+    const other = new Bulk(5, 0).ping(7)
+    outbox.offerControl(other)
+    await take(outbox)
+    const late = new Bulk(5, 0).ping(8)
+    outbox.offerControl(late)
+    assert.equal(marks(await take(outbox))[0], -8)
+  })
+
+  it('puts control frames first that came while the batch was full', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 10, batchBytes))
+    outbox.offerControl(new Bulk(5, 0).ping(9))
+    assert.deepEqual(outbox.waiting, { senders: 2, bytes: outbox.writer.length })
+    assert.deepEqual(marks(await take(outbox)), [1])
+    assert.deepEqual(marks(await take(outbox)), [-9, 1])
+  })
+
+  it('asks a sender for nothing while the batch is full and the conn does not pull', () => {
+    const outbox = new Outbox()
+    const bulk = new Bulk(1, 100, batchBytes)
+    outbox.offer(bulk)
+    outbox.offer(bulk)
+    const other = new Bulk(3, 5)
+    outbox.offer(other)
+    assert.deepEqual([bulk.left, other.left], [99, 5])
+    assert.ok(bulk.dataQueued && other.dataQueued)
+  })
+
+  it('delivers a full batch at once to a conn that waits', async () => {
+    const outbox = new Outbox()
+    const taken = take(outbox)
+    outbox.offer(new Bulk(1, 2, batchBytes))
+    assert.equal(await isPending(taken), false)
+  })
+
+  it('delivers a partial batch at the end of the turn, with all that the turn has offered', async () => {
+    const outbox = new Outbox()
+    const taken = take(outbox)
+    outbox.offer(new Bulk(1, 1, 10))
+    await Promise.resolve()
+    outbox.offer(new Bulk(3, 1, 10))
+    for (let i = 0; i < 20; i++) await Promise.resolve()
+    outbox.offer(new Bulk(5, 1, 10))
+    assert.deepEqual(marks(await taken), [1, 3, 5])
+    assert.deepEqual([outbox.batches, outbox.waiting], [1, { senders: 0, bytes: 0 }])
+  })
+
+  it('gives a conn that pulls later what was offered before', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 1, 10))
+    outbox.offerControl(new Bulk(3, 0).ping(4))
+    assert.deepEqual(marks(await take(outbox)), [1, -4])
+    assert.equal(await isPending(take(outbox)), true)
+  })
+
+  it('survives senders that offer their next frame while they write, and keeps them in turn', async () => {
+    const outbox = new Outbox()
+    const senders = [1, 3, 5].map((id) => new Eager(outbox, id, 400))
+    const order: number[] = []
+    const taken = take(outbox)
+    for (const sender of senders) outbox.offer(sender)
+    order.push(...marks(await taken))
+    while (order.length < 1200) order.push(...marks(await take(outbox)))
+    assert.deepEqual(
+      senders.map((sender) => sender.written),
+      [400, 400, 400]
+    )
+    assert.equal(await isPending(take(outbox)), true)
+    const tail = order.slice(200, 900)
+    for (const id of [1, 3, 5]) assert.ok(tail.filter((mark) => mark === id).length > 150, `${id} starves`)
+  })
+
+  it('sends whole messages before all frames, one for each pull', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 1, 10))
+    const messages = [Uint8Array.of(1), Uint8Array.of(2)]
+    for (const message of messages) outbox.sendMessage(message)
+    assert.deepEqual((await take(outbox)).value, messages[0])
+    assert.deepEqual((await take(outbox)).value, messages[1])
+    assert.deepEqual(marks(await take(outbox)), [1])
+  })
+
+  it('counts the batches that it handed over and their bytes, and not the handshake', async () => {
+    const outbox = new Outbox()
+    outbox.sendMessage(new Uint8Array(10))
+    await take(outbox)
+    outbox.offer(new Bulk(1, 1, 100))
+    const { value } = await take(outbox)
+    assert.deepEqual([outbox.batches, outbox.bytes], [1, value.length])
+  })
+
+  it('ends behind all that waits, and takes no more', async () => {
+    const outbox = new Outbox()
+    outbox.offer(new Bulk(1, 10))
+    outbox.end()
+    outbox.end()
+    const late = new Bulk(3, 1)
+    outbox.offer(late)
+    outbox.offerControl(late.ping(1))
+    outbox.sendMessage(Uint8Array.of(1))
+    assert.equal((await drain(outbox)).flat().length, 10)
+    assert.deepEqual(await take(outbox), { done: true, value: undefined })
+    assert.equal(late.left, 1)
+  })
+
+  it('ends a pull that waits', async () => {
+    const outbox = new Outbox()
+    const taken = take(outbox)
+    outbox.end()
+    assert.deepEqual(await taken, { done: true, value: undefined })
+  })
+
+  for (const how of ['abort', 'return'] as const) {
+    it(`drops everything at ${how}: frames, senders, messages, and the pull that waits`, async () => {
+      const outbox = new Outbox()
+      outbox.offer(new Bulk(1, 1, 10))
+      outbox.offer(new Bulk(3, 10, batchBytes))
+      outbox.sendMessage(Uint8Array.of(1))
+      outbox[how]()
+      assert.deepEqual(await take(outbox), { done: true, value: undefined })
+      assert.deepEqual(outbox.waiting, { senders: 0, bytes: 0 })
+      const waiting = new Outbox()
+      const taken = take(waiting)
+      waiting[how]()
+      assert.deepEqual(await taken, { done: true, value: undefined })
+      assert.equal(outbox.batches + waiting.batches, 0)
+    })
+  }
+
+  it('counts the beats at which something waits and the conn takes nothing', async () => {
+    const outbox = new Outbox()
+    assert.equal(outbox.stalledTicks(), 0)
+    outbox.offer(new Bulk(1, 3, batchBytes))
+    assert.deepEqual([outbox.stalledTicks(), outbox.stalledTicks(), outbox.stalledTicks()], [1, 2, 3])
+    await take(outbox)
+    assert.deepEqual([outbox.stalledTicks(), outbox.stalledTicks()], [0, 1])
+    await take(outbox)
+    await take(outbox)
+    const waiting = take(outbox)
+    assert.equal(outbox.stalledTicks(), 0)
+    assert.equal(outbox.stalledTicks(), 0)
+    outbox.abort()
+    await waiting
+  })
+
+  it('keeps the flags of what senders write', async () => {
+    const outbox = new Outbox()
+    outbox.offer({
+      dataQueued: false,
+      controlQueued: false,
+      writeControl() {},
+      writeData(writer) {
+        writer.data(Flag.end, 9, Uint8Array.of(1), 0, 1)
+        return false
+      }
+    })
+    const { value } = await take(outbox)
+    assert.deepEqual(naiveDecode(value), [{ type: 2, flags: 0x10, streamId: 9, payload: Uint8Array.of(1) }])
+  })
+})
