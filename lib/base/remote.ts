@@ -4,7 +4,7 @@
 export interface Identity {
   /** The session is ended gracefully at this moment, ms since the epoch. Default: never. */
   readonly expiresAt?: number
-  /** Anything a handler may want to know of the peer, as `ctx.remote.identity`. */
+  /** Anything a handler may want to know of the peer, as `context.remote.identity`. */
   readonly claims?: unknown
 }
 

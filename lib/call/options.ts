@@ -12,7 +12,7 @@ export interface CallOptions {
   readonly timeout?: number
   /** Cancels the call; it then rejects with `signal.reason`. */
   readonly signal?: AbortSignal
-  /** Travels beside the payload, as `ctx.metadata`. */
+  /** Travels beside the payload, as `context.metadata`. */
   readonly metadata?: Metadata
   /** Waits for the connection instead of failing at once while it is down. The timeout covers the wait. Default false. */
   readonly waitForReady?: boolean

@@ -24,7 +24,7 @@ export interface MutualTLSOptions {
   readonly isFor?: (certificate: X509Certificate, host: string) => boolean
 }
 
-/** `ctx.remote.identity.claims` of a peer that came in by `mutualTLS()`. */
+/** `context.remote.identity.claims` of a peer that proved itself by `mutualTLS()`. */
 export interface CertificateClaims {
   readonly subject: string
   readonly subjectAltName: string | undefined
