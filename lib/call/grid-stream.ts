@@ -37,9 +37,6 @@ export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
 
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
 
-/** The responses are bound to the `GridStream`, which exists before its stream does. */
-function ignore(): void {}
-
 interface Waiter {
   /** The value is taken once so many were. */
   readonly count: number
@@ -76,13 +73,10 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
     this.#definition = definition
     this.#source = new Source(definition.response)
-    this.#source.bind({
-      messageTaken: (bytes) => this.#stream?.messageTaken(bytes),
-      sourceStopped: (error) => {
-        if (error === undefined) this.cancel(new CancelledError('the consumer stopped reading'))
-        else this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
-      }
-    })
+    this.#source.onStopped = (error) => {
+      if (error === undefined) this.cancel(new CancelledError('the consumer stopped reading'))
+      else this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
+    }
     this.responses = this.#source
     this.#pushable = takesRequests ? this.#makePushable() : null
     this.requests = this.#pushable as RequestSink<Req>
@@ -160,6 +154,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
+    this.#source.bind(stream)
     const { receiveWindowBytes, maxMessageBytes } = session
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = handler.inCapacity > 0 && this.#pushable !== null
@@ -171,9 +166,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
         unlisten?.()
         this.#finish(reason)
       },
-      onDeadline: () => expire(stream, session.remote.host),
-      sendFailed: (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed'),
-      sourceStopped: ignore
+      onDeadline: () => expire(stream, session.remote.host)
     }
     if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
@@ -195,6 +188,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
       return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)
+    sink.onFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
     sink.onSettled = () => {
       // When the whole stream has ended, `#finish` tells why.
       if (stream.state !== 'closed') this.#endRequests(new ClosedError('the handler takes no more requests'))

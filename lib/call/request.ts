@@ -110,9 +110,4 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   onDeadline(): void {
     expire(this.#stream, this.#host)
   }
-
-  /** A single request has no producer and no consumer that could fail. */
-  sendFailed(): void {}
-
-  sourceStopped(): void {}
 }

@@ -82,16 +82,6 @@ export class Responder implements Receiver, StreamOwner {
     this.#stream.abort(new DeadlineError('the deadline of the call has passed'), ResetCode.deadline, '')
   }
 
-  sendFailed(error: unknown, ended: boolean): void {
-    if (ended) this.#fail(error)
-    else this.#sendError(error)
-  }
-
-  sourceStopped(error: Error | undefined): void {
-    if (error === undefined) this.#stream.stopRequests()
-    else this.#sendError(error)
-  }
-
   #runSingle(
     definition: SingleDefinition<unknown, unknown>,
     fn: SingleHandler<unknown, unknown>,
@@ -139,6 +129,7 @@ export class Responder implements Receiver, StreamOwner {
     if (inCapacity > 0) {
       requests = new Source(definition.request)
       requests.bind(stream)
+      requests.onStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
       stream.receiver = requests
     }
     // A handler without responses is still pulled once, for its end.
@@ -147,6 +138,7 @@ export class Responder implements Receiver, StreamOwner {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
       return this.#checked(definition.response.encode(value))
     })
+    sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     sink.onSettled = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink

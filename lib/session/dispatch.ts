@@ -30,7 +30,7 @@ export interface DispatchInit {
   readonly control: SessionControl
   readonly keepAlive: KeepAlive
   readonly counts: SessionCounts
-  readonly port: StreamPort & ResponderPort
+  readonly port: StreamPort<Stream> & ResponderPort
   /** Handlers whose code has not ended. */
   readonly running: { count: number }
   /** Streams, over or not, that have control frames waiting for the conn. */

@@ -5,16 +5,14 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import type { Delivery, DisconnectedError } from '../base/errors.ts'
+import type { DisconnectedError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { newSessionCounts, type SessionStats } from '../base/stats.ts'
-import { decodeRemoteError } from '../codec/remote-error.ts'
 import type { ResponderPort } from '../handler/responder.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamPort } from '../stream/port.ts'
-import { resetErrorOf } from '../stream/reset.ts'
 import { Stream } from '../stream/stream.ts'
 import type { OpenConn } from '../wire/open-conn.ts'
 import { SessionControl } from './control.ts'
@@ -48,7 +46,7 @@ export interface SessionInit {
   readonly onEnd: (end: SessionEnd) => void
 }
 
-export class Session implements StreamPort, ResponderPort {
+export class Session implements StreamPort<Stream>, ResponderPort {
   readonly remote: Remote
   readonly remoteHandlers: RemoteHandlers
   readonly maxMessageBytes: number
@@ -57,7 +55,6 @@ export class Session implements StreamPort, ResponderPort {
   readonly sendWindowBytes: number
   readonly maxSendBytes: number
   readonly maxMetadataBytes: number
-  readonly readError = decodeRemoteError
   readonly #init: SessionInit
   readonly #control: SessionControl
   readonly #keepAlive: KeepAlive
@@ -209,10 +206,6 @@ export class Session implements StreamPort, ResponderPort {
 
   offerControl(stream: Stream): void {
     this.#init.wire.outbox.offerControl(stream)
-  }
-
-  resetError(code: number, text: string, delivery: Delivery): Error {
-    return resetErrorOf(code, text, delivery, this.remote.host)
   }
 
   streamBroken(): void {

@@ -1,7 +1,6 @@
 /** What a stream deals with on either side: who takes its messages, and what it needs of its session. Types only. */
 
-import type { Delivery } from '../base/errors.ts'
-import type { Stream } from './stream.ts'
+import type { Remote } from '../base/remote.ts'
 
 /** What takes the messages of the remote end. Exactly one of the last three ends it, and nothing follows. */
 export interface Receiver {
@@ -21,26 +20,18 @@ export interface StreamOwner {
   onClosed(reason: unknown): void
   /** The deadline has passed. */
   onDeadline(): void
-  /** The producer threw (and `ended` by that), or a value of it cannot be sent. */
-  sendFailed(error: unknown, ended: boolean): void
-  /** The consumer broke off, or (with `error`) a message cannot be decoded. */
-  sourceStopped(error: Error | undefined): void
 }
 
-/** What a stream needs of its session. */
-export interface StreamPort {
+/** What a stream (`S`) needs of its session. */
+export interface StreamPort<S> {
   /** Registers an opening stream, which is about to write its open frame, and sets its id. Returns whether it had to wait. */
-  register(stream: Stream): boolean
+  register(stream: S): boolean
   /** Forgets a stream that has closed. */
-  release(stream: Stream): void
+  release(stream: S): void
   /** The stream has a frame of data to write. */
-  offer(stream: Stream): void
+  offer(stream: S): void
   /** The stream has control frames to write. */
-  offerControl(stream: Stream): void
-  /** Decodes an error payload. */
-  readError(payload: Uint8Array): Error
-  /** The error that a reset from the remote end means to this side. */
-  resetError(code: number, text: string, delivery: Delivery): Error
+  offerControl(stream: S): void
   /**
    * The remote end broke a rule of one stream, which was reset.
    *
@@ -49,6 +40,7 @@ export interface StreamPort {
   streamBroken(): void
   /** A frame arrived that no longer matters. */
   ignoreFrame(): void
+  readonly remote: Remote
   readonly maxMessageBytes: number
   readonly maxFragments: number
 }

@@ -16,8 +16,6 @@ export interface SinkPort {
   sendMessage(payload: Uint8Array): void
   /** The producer ended. */
   sendEnd(): void
-  /** The producer threw (and `ended` by that), or a value of it could not be encoded or is too large. */
-  sendFailed(error: unknown, ended: boolean): void
 }
 
 export class Sink<T> {
@@ -25,6 +23,8 @@ export class Sink<T> {
   taken = 0
   /** Called when `taken` has grown. */
   onTaken: (() => void) | undefined
+  /** Called at most once: the producer threw (and `ended` by that), or a value of it could not be encoded or is too large. */
+  onFailed: ((error: unknown, ended: boolean) => void) | undefined
   /** Called once, when the producer has ended, thrown, or unwound. */
   onSettled: (() => void) | undefined
   #sent = 0
@@ -134,7 +134,7 @@ export class Sink<T> {
     if (this.#state === 'done') return
     this.#state = 'done'
     // The failure first: settled requests would tell a caller of `sink` that all of them were taken.
-    this.#port.sendFailed(error, true)
+    this.onFailed?.(error, true)
     this.onSettled?.()
   }
 
@@ -142,7 +142,7 @@ export class Sink<T> {
   #onBadValue(error: unknown): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    this.#port.sendFailed(error, false)
+    this.onFailed?.(error, false)
     this.#unwind()
   }
 

@@ -14,8 +14,6 @@ import type { Receiver } from './port.ts'
 export interface SourcePort {
   /** The consumer took a message of so many bytes. */
   messageTaken(bytes: number): void
-  /** The consumer wants no more: it broke off, or (with `error`) a message could not be decoded. */
-  sourceStopped(error: Error | undefined): void
 }
 
 interface Waiter<T> {
@@ -24,6 +22,8 @@ interface Waiter<T> {
 }
 
 export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver {
+  /** Called at most once: the consumer broke off, or (with `error`) a message could not be decoded. */
+  onStopped: ((error: Error | undefined) => void) | undefined
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
   readonly #decoder: Decoder<T>
@@ -70,7 +70,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     this.#queue.clear()
     if (!this.#ended) {
       this.#finish()
-      this.#port?.sourceStopped(undefined)
+      this.onStopped?.(undefined)
     }
     return Promise.resolve({ done: true, value: undefined })
   }
@@ -135,7 +135,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
       const error = decodeError('a message of the stream', thrown, 'ran')
       this.#queue.clear()
       this.#finish()
-      this.#port?.sourceStopped(error)
+      this.onStopped?.(error)
       throw error
     }
     this.#port?.messageTaken(payload.length)

@@ -7,6 +7,7 @@
 
 import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
+import { decodeRemoteError } from '../codec/remote-error.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
@@ -14,7 +15,7 @@ import type { Sender } from '../wire/outbox.ts'
 import { Assembly, wholeMessage } from './assembly.ts'
 import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
 import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
-import { resetCodeOf } from './reset.ts'
+import { resetCodeOf, resetErrorOf } from './reset.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
@@ -42,7 +43,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   deadlines: DeadlineList | undefined
   timedBefore: Timed | undefined
   timedAfter: Timed | undefined
-  readonly #port: StreamPort
+  readonly #port: StreamPort<Stream>
   #open: OpenRequest | undefined
   #message: Uint8Array | undefined
   #messageBytes = 0
@@ -56,7 +57,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #stopped = false
 
   /** @param id the stream id where the remote end opened it, 0 where this end is about to */
-  constructor(port: StreamPort, id: number, open: OpenRequest | undefined) {
+  constructor(port: StreamPort<Stream>, id: number, open: OpenRequest | undefined) {
     this.#port = port
     this.id = id
     this.initiator = open !== undefined
@@ -95,14 +96,6 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   onDeadline(): void {
     this.owner?.onDeadline()
-  }
-
-  sendFailed(error: unknown, ended: boolean): void {
-    this.owner?.sendFailed(error, ended)
-  }
-
-  sourceStopped(error: Error | undefined): void {
-    this.owner?.sourceStopped(error)
   }
 
   messageTaken(bytes: number): void {
@@ -212,7 +205,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
-    this.fail(this.#port.resetError(code, text, this.delivery))
+    this.fail(resetErrorOf(code, text, this.delivery, this.#port.remote.host))
   }
 
   #onPayload(reader: FrameReader, flags: number): void {
@@ -241,7 +234,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     // Requests carry no errors: an initiator that fails resets the stream.
     if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
     this.#assembly = undefined
-    const error = this.#port.readError(reader.viewPayload())
+    const error = decodeRemoteError(reader.viewPayload())
     this.receiver?.onRemoteError(error)
     // It has its end; what it holds from before the error is still its to deliver.
     this.receiver = undefined

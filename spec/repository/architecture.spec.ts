@@ -34,8 +34,8 @@ interface File {
   /** Within `lib/`, without the ending: `stream/window`. */
   readonly name: string
   readonly text: string
-  /** The names of the files of ours that it imports, with or without code. */
-  readonly imports: readonly { readonly name: string; readonly typeOnly: boolean }[]
+  /** The names of the files of ours that it imports, be it for a type only. */
+  readonly imports: readonly string[]
   readonly packages: readonly string[]
 }
 
@@ -46,26 +46,15 @@ const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
 
 function readSource(path: string, text: string): File {
   const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
-  const clauses = [...code.matchAll(/^(?:import|export)\s+(?:(?<what>[^'"]*?)\s+from\s+)?['"](?<from>[^'"]+)['"]/gm)]
+  const clauses = [...code.matchAll(/^(?:import|export)\s+(?:[^'"]*?\s+from\s+)?['"](?<from>[^'"]+)['"]/gm)]
   const inline = [...code.matchAll(/\bimport\(['"](?<from>[^'"]+)['"]\)/g)]
-  const found = [...clauses, ...inline].map(({ groups }) => {
-    return { from: groups?.from ?? '', typeOnly: isTypeOnly(groups?.what ?? '') }
-  })
+  const found = [...clauses, ...inline].map(({ groups }) => groups?.from ?? '')
   return {
     name: path.slice(0, -'.ts'.length),
     text,
-    imports: found
-      .filter(({ from }) => from.startsWith('.'))
-      .map(({ from, typeOnly }) => ({ name: join(path, '..', from).replace(/\.ts$/, ''), typeOnly })),
-    packages: found.map(({ from }) => from).filter((from) => !from.startsWith('.') && !from.startsWith('node:'))
+    imports: found.filter((from) => from.startsWith('.')).map((from) => join(path, '..', from).replace(/\.ts$/, '')),
+    packages: found.filter((from) => !from.startsWith('.') && !from.startsWith('node:'))
   }
-}
-
-/** `type X`, `type { X }`, or `{ type X, type Y }`: nothing of it is left when the types are stripped. */
-function isTypeOnly(what: string): boolean {
-  if (what.startsWith('type ')) return true
-  const names = /^\{(?<names>[\s\S]*)\}$/.exec(what.trim())?.groups?.names
-  return names?.split(',').every((name) => name.trim() === '' || name.trim().startsWith('type ')) ?? false
 }
 
 /** `stream` of `stream/window`; `extras/testing` of `extras/testing/faults`, for each extra is a house of its own. */
@@ -87,7 +76,7 @@ function faultOf(from: string, to: string): string | undefined {
 
 function faultsOf(sources: readonly File[]): string[] {
   return sources.flatMap(({ name, imports }) => {
-    return imports.flatMap(({ name: imported }) => {
+    return imports.flatMap((imported) => {
       const fault = faultOf(name, imported)
       return fault === undefined ? [] : [`${name} imports ${imported}: ${fault}`]
     })
@@ -101,8 +90,7 @@ function circleOf(sources: readonly File[]): string | undefined {
   const visit = (name: string, path: readonly string[]): string | undefined => {
     if (path.includes(name)) return [...path.slice(path.indexOf(name)), name].join(' > ')
     if (cleared.has(name)) return undefined
-    for (const { name: imported, typeOnly } of byName.get(name)?.imports ?? []) {
-      if (typeOnly) continue
+    for (const imported of byName.get(name)?.imports ?? []) {
       const circle = visit(imported, [...path, name])
       if (circle !== undefined) return circle
     }
@@ -129,12 +117,12 @@ describe('lib/', () => {
   it('imports what is there, from the same folder or from those below it, types included', () => {
     const names = new Set(files.map(({ name }) => name))
     const imports = files.flatMap((file) => file.imports)
-    for (const { name } of imports) assert.ok(names.has(name), `${name} is imported and not there`)
+    for (const name of imports) assert.ok(names.has(name), `${name} is imported and not there`)
     assert.ok(imports.length > 200, `only ${imports.length} imports were found`)
     assert.deepEqual(faultsOf(files), [])
   })
 
-  it('has no circles', () => {
+  it('has no circles, those of types included', () => {
     assert.equal(circleOf(files), undefined)
   })
 
@@ -185,11 +173,20 @@ describe('the rules of lib/', () => {
     assert.deepEqual(text("import { b } from './b.ts'"), [])
   })
 
-  it('find a circle', () => {
+  it('find a circle, of code or of types, wherever one meets it', () => {
     const a = source('stream/a.ts', "import { b } from './b.ts'")
-    const b = source('stream/b.ts', "import { a } from './a.ts'")
-    assert.equal(circleOf([a, b]), 'stream/a > stream/b > stream/a')
-    assert.equal(circleOf([a, source('stream/b.ts')]), undefined)
+    const circle = (line: string) =>
+      circleOf([source('stream/c.ts', "import './a.ts'"), a, source('stream/b.ts', line)])
+    for (const line of [
+      "import { a } from './a.ts'",
+      "import type { A } from './a.ts'",
+      "import { type A } from './a.ts'",
+      "export type { A } from './a.ts'",
+      "let a: import('./a.ts').A"
+    ]) {
+      assert.equal(circle(line), 'stream/a > stream/b > stream/a', line)
+    }
+    assert.equal(circle("import { c } from './d.ts'"), undefined)
   })
 
   it('find an extra in the core, and anything but public names in an extra', () => {

@@ -207,10 +207,10 @@ describe('the sink', () => {
         sink.pump()
         depth--
       },
-      sendEnd: () => assert.fail('ended'),
-      sendFailed: (error) => assert.fail(String(error))
+      sendEnd: () => assert.fail('ended')
     }
     const sink = new Sink<string>(port, window, encode)
+    sink.onFailed = (error) => assert.fail(String(error))
     sink.attach(producer.sync())
     assert.equal(producer.pulls, 5)
   })

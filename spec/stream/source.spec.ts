@@ -18,10 +18,8 @@ interface Bench {
 
 function bench(decoder: Decoder<string> = text): Bench {
   const made: Bench = { source: new Source(decoder), taken: [], stops: [] }
-  made.source.bind({
-    messageTaken: (bytes) => made.taken.push(bytes),
-    sourceStopped: (error) => made.stops.push(error)
-  })
+  made.source.bind({ messageTaken: (bytes) => made.taken.push(bytes) })
+  made.source.onStopped = (error) => made.stops.push(error)
   return made
 }
 

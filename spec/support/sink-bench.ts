@@ -29,10 +29,6 @@ export class Port implements SinkPort {
   sendEnd(): void {
     this.ends++
   }
-
-  sendFailed(error: unknown): void {
-    this.failures.push(error)
-  }
 }
 
 /** A producer that counts what is asked of it. */
@@ -89,6 +85,7 @@ export function bench(
   const window = new SendWindow(messages, options.bytes ?? 1_000_000)
   const sink = new Sink<string>(port, window, options.encode ?? encode)
   const made: SinkBench = { port, window, sink, settles: 0 }
+  sink.onFailed = (error) => port.failures.push(error)
   sink.onSettled = () => {
     made.settles++
   }

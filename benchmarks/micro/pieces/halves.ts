@@ -34,10 +34,6 @@ class OpenPort implements SinkPort {
     keep(message)
     this.#window.add(1, message.length)
   }
-
-  sendFailed(error: unknown): void {
-    throw error
-  }
 }
 
 async function sinkOf(library: Library, produce: (count: number) => Producer<Uint8Array>): Promise<Run> {
@@ -45,7 +41,11 @@ async function sinkOf(library: Library, produce: (count: number) => Producer<Uin
   return (count) => {
     const window = new SendWindow(capacity, windowBytes)
     const port = new OpenPort(window)
-    new Sink(port, window, itself).attach(produce(count))
+    const sink = new Sink(port, window, itself)
+    sink.onFailed = (error) => {
+      throw error
+    }
+    sink.attach(produce(count))
     return port.ended
   }
 }
@@ -62,7 +62,7 @@ async function* awaited(count: number): AsyncGenerator<Uint8Array> {
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
   const [{ Source }, { bytes }] = [await library('stream/source'), await library('index')]
   const source = new Source(bytes())
-  source.bind({ messageTaken: keep, sourceStopped: keep })
+  source.bind({ messageTaken: keep })
   if (ahead === 0) {
     return async (count) => {
       for (let i = 0; i < count; i++) {
