@@ -6,6 +6,7 @@
  */
 
 import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../lib/base/options.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
 import { type MemoryLink, memoryPair } from '../../lib/conn/memory.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
 import type { SessionEnd } from '../../lib/session/end.ts'
@@ -23,6 +24,9 @@ export interface RawPeerOptions {
   readonly keepAlive?: Partial<KeepAliveOptions>
   /** Messages that the conn holds. Default 1000. */
   readonly capacity?: number
+  /** Makes the conn of the session of its end of one in memory. */
+  readonly over?: (conn: Conn) => Conn
+  readonly onEnd?: () => void
 }
 
 export const rawSingle: HandlerEntry = {
@@ -42,6 +46,8 @@ export const rawStream: HandlerEntry = {
 
 export class RawPeer {
   readonly session: Session
+  /** The session's end of the conn. */
+  readonly wire: OpenConn
   readonly handlers = new LocalHandlers(defaultLimits.maxNameBytes)
   /** How the session ended. */
   end: SessionEnd | undefined
@@ -55,9 +61,10 @@ export class RawPeer {
     const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
     this.#raw = new RawFrames(connWire(mine))
     this.link = theirs.link
+    this.wire = new OpenConn(options.over?.(theirs) ?? theirs)
     const limits = { ...defaultLimits, ...options.limits }
     this.session = new Session({
-      wire: new OpenConn(theirs),
+      wire: this.wire,
       role: options.role ?? 'listener',
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
       remoteLimits: limits,
@@ -73,6 +80,7 @@ export class RawPeer {
       },
       onEnd: (end) => {
         this.end = end
+        options.onEnd?.()
       }
     })
   }
@@ -107,6 +115,11 @@ export class RawPeer {
     this.session.end({ reason: 'shutdown', text: 'the spec is over' })
     await until(() => this.end !== undefined, 'the session has ended')
     this.cut()
+  }
+
+  /** Closes the conn in an orderly way. */
+  close(): void {
+    this.#raw.wire.close()
   }
 
   /** Cuts the conn. */

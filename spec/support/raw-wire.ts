@@ -20,6 +20,8 @@ export interface RawWire {
   /** Reads nothing more, so that the other end finds no room to send. */
   pause(): void
   resume(): void
+  /** Closes in an orderly way, behind what was written. */
+  close(): void
   cut(): void
 }
 
@@ -49,6 +51,7 @@ export function connWire(conn: Conn): RawWire {
       })
     },
     resume: () => resume(),
+    close: () => open.close('bye'),
     cut: () => open.abort(new Error('cut'))
   }
 }
@@ -104,6 +107,10 @@ export class WebSocketWire implements RawWire {
 
   resume(): void {
     this.ws.resume()
+  }
+
+  close(): void {
+    this.ws.close(1000)
   }
 
   cut(): void {

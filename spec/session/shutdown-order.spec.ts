@@ -1,0 +1,162 @@
+/**
+ * In which order the parts of a session end, for each way in which it can end.
+ *
+ * The parts note the steps as they are taken: the go-away, the keep-alive, `onEnd`, a call of either side, the deadlines,
+ * the outbox and the conn.
+ */
+
+import assert from 'node:assert/strict'
+import { afterEach, describe, it, mock } from 'node:test'
+import { rawSingle as single } from '../../lib/handler/definition.ts'
+import { Responder } from '../../lib/handler/responder.ts'
+import { entryOf } from '../../lib/handler/table.ts'
+import { SessionControl } from '../../lib/session/control.ts'
+import type { SessionEnd } from '../../lib/session/end.ts'
+import { KeepAlive } from '../../lib/session/keepalive.ts'
+import { DeadlineQueue } from '../../lib/stream/deadlines.ts'
+import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { settled, until } from '../support/until.ts'
+
+let peer: RawPeer
+const steps: string[] = []
+
+const bye: SessionEnd = { reason: 'shutdown', text: 'bye' }
+const bothFail = ['handler: onAbort', 'handler: onClosed', 'caller: onAbort', 'caller: onClosed']
+
+/** Notes `step` each time that the method is called. */
+function note<T extends object>(part: T, method: keyof T & string, step: string): void {
+  const original = part[method] as (...args: unknown[]) => unknown
+  const noted = function (this: unknown, ...args: unknown[]): unknown {
+    steps.push(step)
+    return original.apply(this, args)
+  }
+  mock.method(part, method as never, noted as never)
+}
+
+/** A session whose one handler is `fn`, and whose parts note what they do. */
+async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new Promise(() => {})): Promise<void> {
+  peer = new RawPeer({ ...options, onEnd: () => onEnd(options) })
+  note(SessionControl.prototype, 'goAway', 'go-away')
+  note(KeepAlive.prototype, 'stop', 'keep-alive stopped')
+  note(Responder.prototype, 'onEnd', 'handler: onEnd')
+  note(Responder.prototype, 'onAbort', 'handler: onAbort')
+  note(Responder.prototype, 'onClosed', 'handler: onClosed')
+  note(DeadlineQueue.prototype, 'clear', 'deadlines cleared')
+  note(peer.wire.outbox, 'end', 'outbox ended')
+  note(peer.wire.outbox, 'abort', 'outbox aborted')
+  note(peer.wire.conn, 'close', 'conn closed')
+  note(peer.wire.conn, 'abort', 'conn aborted')
+  const definition = single('handler')
+  peer.handlers.add({ entry: entryOf(definition, ''), definition, fn })
+  await peer.start()
+  steps.length = 0
+}
+
+function onEnd(options: RawPeerOptions): void {
+  steps.push('onEnd')
+  options.onEnd?.()
+}
+
+function open(streamId: number): Frame {
+  const payload = new Uint8Array(1)
+  return { type: FrameType.open, flags: Flag.end, streamId, handler: 0, timeoutMs: 0, metadata: undefined, payload }
+}
+
+/** One call of each side is under way, the peer's at a handler that never returns. */
+async function callBothWays(): Promise<void> {
+  peer.send(open(1))
+  const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
+  const noting = (step: string) => () => {
+    steps.push(`caller: ${step}`)
+  }
+  const [onMessage, onEnd, onRemoteError, onAbort] = ['onMessage', 'onEnd', 'onRemoteError', 'onAbort'].map(noting)
+  Object.assign(stream, {
+    receiver: { readsInPlace: true, onMessage, onEnd, onRemoteError, onAbort },
+    owner: { onClosed: noting('onClosed'), onDeadline() {} }
+  })
+  stream.sendMessage(new Uint8Array(1), Flag.end)
+  await until(() => peer.session.stats().inboundStreams === 1, 'the handler runs')
+  await peer.frame(FrameType.open)
+  steps.length = 0
+}
+
+function drain(graceMs: number): void {
+  peer.session.drain(bye, graceMs).then(() => steps.push('drained'))
+}
+
+/** All that happens, once the session has ended with `reason`, and the go-aways that the peer was sent. */
+async function assertOrder(reason: SessionEnd['reason'], goAways: number, expected: readonly string[]): Promise<void> {
+  await until(() => peer.end !== undefined, 'the session has ended')
+  await settled(() => steps.length)
+  assert.deepEqual(steps, expected)
+  assert.deepEqual([peer.end?.reason, peer.of(FrameType.goAway).length], [reason, goAways])
+}
+
+afterEach(async () => {
+  mock.restoreAll()
+  await peer.stop()
+})
+
+describe('a session that ends on a conn that lives says go-away, stops, tells, fails its calls, and closes the conn behind', () => {
+  const order = [
+    'go-away',
+    'keep-alive stopped',
+    'onEnd',
+    ...bothFail,
+    'deadlines cleared',
+    'outbox ended',
+    'conn closed'
+  ]
+
+  it('when this side ends it', async () => {
+    await start()
+    await callBothWays()
+    peer.session.end(bye)
+    await assertOrder('shutdown', 1, order)
+  })
+
+  it('when the peer broke the protocol', async () => {
+    await start()
+    await callBothWays()
+    peer.sendBytes(Buffer.of(0x0f, 1))
+    await assertOrder('protocol', 1, order)
+  })
+
+  it('when an error that nobody expected is thrown amid the frames of the peer', async () => {
+    await start()
+    await callBothWays()
+    mock.method(SessionControl.prototype, 'pong', () => {
+      throw new TypeError('not expected')
+    })
+    peer.send({ type: FrameType.ping, flags: 0, token: 1 })
+    await assertOrder('internal', 1, order)
+  })
+
+  it('when the grace of its drain has passed, and says go-away a second time', async () => {
+    await start()
+    await callBothWays()
+    drain(1)
+    await assertOrder('shutdown', 2, ['go-away', ...order.toSpliced(-1, 0, 'drained')])
+  })
+
+  it('when it is drained and nothing is open, at once', async () => {
+    await start()
+    drain(60_000)
+    const atOnce = ['go-away', 'go-away', 'keep-alive stopped', 'onEnd', 'deadlines cleared', 'outbox ended']
+    assert.deepEqual(steps, atOnce)
+    await assertOrder('shutdown', 2, [...atOnce, 'drained', 'conn closed'])
+  })
+
+  it('when it is ended or drained from within its own onEnd, once', async () => {
+    await start({
+      onEnd() {
+        peer.session.end(bye)
+        peer.session.drain(bye, 60_000)
+      }
+    })
+    await callBothWays()
+    peer.session.end(bye)
+    await assertOrder('shutdown', 1, order)
+  })
+})
