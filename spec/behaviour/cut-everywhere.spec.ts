@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CutSession, cutsOf } from '../support/cut-session.ts'
+import { CutSession, cutsOf } from '../support/calls/cut-session.ts'
 
 const strides = { handshake: 41, frames: 23, bulk: 50_021 }
 

@@ -9,9 +9,9 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { subprotocol } from '../../lib/base/options.ts'
 import { insecure, Manager, memoryPair, silentLogger } from '../../lib/index.ts'
 import { encodeHello, helloKinds } from '../../lib/peer/hello.ts'
-import { RawDialer } from '../support/raw-dialer.ts'
-import { rawSocket, upgradeHead } from '../support/raw-http.ts'
-import { namesInOrder, Servers, TestServer } from '../support/servers.ts'
+import { namesInOrder, Servers, TestServer } from '../support/grid/servers.ts'
+import { RawDialer } from '../support/raw/dialer.ts'
+import { rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
 const limits = { handshakeTimeoutMs: 150 }

@@ -23,7 +23,7 @@ import {
   RejectedError,
   silentLogger
 } from '../../lib/index.ts'
-import { Authority, type Certificate, type CertificateOptions } from '../support/certificates.ts'
+import { Authority, type Certificate, type CertificateOptions } from '../support/network/certificates.ts'
 import { until } from '../support/until.ts'
 
 interface Side extends CertificateOptions {

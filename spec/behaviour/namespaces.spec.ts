@@ -7,9 +7,9 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { type Compiled, childEnvironment, compiled } from '../support/compiled.ts'
-import type { NamespaceServerReport, NamespaceServerWord } from '../support/namespace-server.ts'
-import { type NamespaceHost, Namespaces } from '../support/namespaces.ts'
+import { type NamespaceHost, Namespaces } from '../support/network/namespaces.ts'
+import { type Compiled, childEnvironment, compiled } from '../support/process/compiled.ts'
+import type { NamespaceServerReport, NamespaceServerWord } from '../support/process/namespace-server.ts'
 import { until } from '../support/until.ts'
 
 const intervalMs = 400
@@ -80,7 +80,7 @@ describe('two hosts', { skip }, () => {
     until(() => servers.every((server) => server.connected), what, limitMs)
 
   before(async () => {
-    script = await compiled(new URL('../support/namespace-server.ts', import.meta.url))
+    script = await compiled(new URL('../support/process/namespace-server.ts', import.meta.url))
     servers = [new Server(script.script, one, other), new Server(script.script, other, one)]
     await Promise.all(servers.map((server) => server.listening()))
     await bothConnected('connected', 20_000)

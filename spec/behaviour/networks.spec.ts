@@ -9,10 +9,10 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { DeadlineError, DisconnectedError, type ManagerOptions } from '../../lib/index.ts'
-import { Book, Caller, serveCalls } from '../support/cut-calls.ts'
-import { FaultProxy, type Faults } from '../support/fault-proxy.ts'
-import { namesInOrder, quickReconnect, rejection, Servers, statesOf } from '../support/servers.ts'
-import type { TalkingPeerOptions } from '../support/talking-peer.ts'
+import { Book, Caller, serveCalls } from '../support/calls/cut.ts'
+import { namesInOrder, quickReconnect, rejection, Servers, statesOf } from '../support/grid/servers.ts'
+import { FaultProxy, type Faults } from '../support/network/fault-proxy.ts'
+import type { TalkingPeerOptions } from '../support/process/talking-peer.ts'
 import { until } from '../support/until.ts'
 
 /** As of `servers.ts`. */
@@ -84,7 +84,9 @@ describe('a live peer', () => {
       return payload
     })
     const options: TalkingPeerOptions = { local, remote, url: server.url, secret: secretText }
-    const peer = fork(new URL('../support/talking-peer.ts', import.meta.url), [JSON.stringify(options)], { execArgv })
+    const peer = fork(new URL('../support/process/talking-peer.ts', import.meta.url), [JSON.stringify(options)], {
+      execArgv
+    })
     const gone = once(peer, 'exit')
     test.after(() => peer.kill('SIGKILL'))
     const back = manager.connection(local)

@@ -13,8 +13,8 @@ import map from 'it-map'
 import { pipe } from 'it-pipe'
 import { bytes, type Connection, type Manager, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { type TestGrid, testGrid } from '../support/grid.ts'
-import { assertIdle } from '../support/nothing-left.ts'
+import { type TestGrid, testGrid } from '../support/grid/grid.ts'
+import { assertIdle } from '../support/grid/nothing-left.ts'
 import { settled, until } from '../support/until.ts'
 
 const window = 4

@@ -12,7 +12,7 @@ import {
   type HandlerContext,
   streaming
 } from '../../lib/index.ts'
-import { namesInOrder, rejection, Servers, statesOf } from '../support/servers.ts'
+import { namesInOrder, rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
 const text = (value: string) => Buffer.from(value)

@@ -4,8 +4,8 @@
 
 import { describe, it } from 'node:test'
 import { FrameType } from '../../lib/wire/frame.ts'
-import { RawDialer } from '../support/raw-dialer.ts'
-import { namesInOrder, Servers } from '../support/servers.ts'
+import { namesInOrder, Servers } from '../support/grid/servers.ts'
+import { RawDialer } from '../support/raw/dialer.ts'
 import { until } from '../support/until.ts'
 
 const conns = 12

@@ -5,10 +5,10 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { type Compiled, compiled } from '../support/compiled.ts'
+import { restartLoop, restartServer } from '../support/calls/restart-loop.ts'
+import { leaks } from '../support/grid/vitals.ts'
+import { type Compiled, compiled } from '../support/process/compiled.ts'
 import { seed } from '../support/random.ts'
-import { restartLoop, restartServer } from '../support/restart-loop.ts'
-import { leaks } from '../support/vitals.ts'
 
 const restarts = 4
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { type Auth, type AuthContext, type Secrets, sharedSecret } from '../../lib/index.ts'
-import { testGrid } from '../support/grid.ts'
+import { testGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
 
 const older = 'the secret of last year'

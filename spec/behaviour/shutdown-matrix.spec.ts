@@ -11,11 +11,11 @@ import net, { type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { after, before, describe, it, type TestContext } from 'node:test'
 import { type Connection, connectWS, dialerOf, type GridStream, type HandlerContext } from '../../lib/index.ts'
-import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from '../support/closing.ts'
-import { type Compiled, childEnvironment, compiled } from '../support/compiled.ts'
-import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gate } from '../support/gate.ts'
-import { rejection, Servers } from '../support/servers.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+import { FaultProxy } from '../support/network/fault-proxy.ts'
+import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from '../support/process/closing.ts'
+import { type Compiled, childEnvironment, compiled } from '../support/process/compiled.ts'
 import { until } from '../support/until.ts'
 
 const own = 'http://closing.test:9000'
@@ -39,7 +39,7 @@ const shutdown = ['ERR_DISCONNECTED', 'maybeRan', 'shutdown']
 
 let script: Compiled
 before(async () => {
-  script = await compiled(new URL('../support/closing-server.ts', import.meta.url))
+  script = await compiled(new URL('../support/process/closing-server.ts', import.meta.url))
 })
 after(() => script.remove())
 

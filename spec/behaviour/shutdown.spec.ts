@@ -18,7 +18,7 @@ import {
   streaming
 } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { namesInOrder, rejection, Servers } from '../support/servers.ts'
+import { namesInOrder, rejection, Servers } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
 const hold = single<void, string>('hold')
@@ -259,7 +259,7 @@ describe('a process with a manager and an HTTP server', () => {
       const [a, b] = namesInOrder()
       const [ownName, childName] = role === 'dials' ? [b, a] : [a, b]
       const own = await servers.node(ownName, [a, b])
-      const script = new URL('../support/lone-server.ts', import.meta.url).pathname
+      const script = new URL('../support/process/lone-server.ts', import.meta.url).pathname
       const child = spawn(process.execPath, ['--import', 'tsx', script, childName, ownName, own.server.url])
       test.after(() => child.kill('SIGKILL'))
       let said = ''

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { type ManagerOptions, type SessionStats, single, streaming } from '../../lib/index.ts'
-import { FaultProxy } from '../support/fault-proxy.ts'
 import { Gate } from '../support/gate.ts'
-import { rejection, Servers } from '../support/servers.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
 
 /** No ping but the first of each end disturbs the numbers. */

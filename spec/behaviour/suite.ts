@@ -6,7 +6,7 @@
 
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/links.ts'
+import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
 import { errorFacts } from './suite/errors.ts'
 import { lossFacts } from './suite/loss.ts'
 import { requestFacts } from './suite/requests.ts'

@@ -35,7 +35,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }))
 
 function entry(id: string, file: string, isRival = true): Entry {
-  const module = new URL(`../support/${file}.ts`, import.meta.url).href
+  const module = new URL(`../support/benchmarks/${file}.ts`, import.meta.url).href
   return { id, label: id, about: '', module, isRival, color: '#000000' }
 }
 

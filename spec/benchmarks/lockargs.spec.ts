@@ -13,7 +13,7 @@ import { type Coding, form } from '../../benchmarks/lockargs/form.ts'
 import { forms } from '../../benchmarks/lockargs/forms.ts'
 import { encodeText } from '../../benchmarks/lockargs/text.ts'
 import * as grid from '../../lib/index.ts'
-import { childEnvironment } from '../support/compiled.ts'
+import { childEnvironment } from '../support/process/compiled.ts'
 
 const cwd = fileURLToPath(new URL('../..', import.meta.url))
 const tiny = [

@@ -19,7 +19,7 @@ import type { Outcome } from '../../benchmarks/compare/rounds.ts'
 import { benchLocks } from '../../benchmarks/locks/bench.ts'
 import { lockRoster, onlyLocks } from '../../benchmarks/locks/roster.ts'
 import { lockRows, lockTable } from '../../benchmarks/locks/summary.ts'
-import { childEnvironment } from '../support/compiled.ts'
+import { childEnvironment } from '../support/process/compiled.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -46,7 +46,7 @@ async function run(...entries: Entry[]): Promise<{ code: number; text: string }>
 }
 
 function entry(id: string, file: string, isRival = true): Entry {
-  const module = new URL(`../support/${file}.ts`, import.meta.url).href
+  const module = new URL(`../support/benchmarks/${file}.ts`, import.meta.url).href
   return { id, label: id, about: '', module, isRival, color: '', lacks: onlyLocks }
 }
 

@@ -10,7 +10,7 @@ import { rawBytes } from '../../lib/codec/codec.ts'
 import { encodeRemoteError } from '../../lib/codec/remote-error.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { RawPeer } from '../support/raw-peer.ts'
+import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.from('payload')

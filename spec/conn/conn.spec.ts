@@ -17,8 +17,8 @@ import { connectDuplex, duplexConn } from '../../lib/conn/duplex.ts'
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { connectWS } from '../../lib/conn/websocket.ts'
 import { Listener } from '../../lib/listen/listener.ts'
-import { selfSigned } from '../support/certificates.ts'
-import { type ConnPair, connSuite } from '../support/conn-suite.ts'
+import { selfSigned } from '../support/network/certificates.ts'
+import { type ConnPair, connSuite } from '../support/units/conn-suite.ts'
 
 const certificate = await selfSigned(['localhost', '127.0.0.1'])
 const path = '/grid/v1'

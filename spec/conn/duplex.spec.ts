@@ -12,8 +12,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import tls from 'node:tls'
 import type { DialOptions } from '../../lib/conn/conn.ts'
 import { connectDuplex, duplexConn } from '../../lib/conn/duplex.ts'
-import { selfSigned } from '../support/certificates.ts'
-import { collect, each, message, silent } from '../support/conn-suite.ts'
+import { selfSigned } from '../support/network/certificates.ts'
+import { collect, each, message, silent } from '../support/units/conn-suite.ts'
 import { until } from '../support/until.ts'
 
 const goodbye = Uint8Array.of(0, 0, 0, 0x80)

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { memoryPair } from '../../lib/conn/memory.ts'
-import { collect, each, endless, message } from '../support/conn-suite.ts'
+import { collect, each, endless, message } from '../support/units/conn-suite.ts'
 import { settled } from '../support/until.ts'
 
 const stop = new Error('the spec is over')

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Pump } from '../../lib/conn/pump.ts'
-import { each, endless, message, silent } from '../support/conn-suite.ts'
+import { each, endless, message, silent } from '../support/units/conn-suite.ts'
 import { settled } from '../support/until.ts'
 
 function target() {

@@ -13,7 +13,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { subprotocol } from '../../lib/base/options.ts'
 import type { Conn, DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS, type WebSocketOptions, webSocketConn } from '../../lib/conn/websocket.ts'
-import { collect, each, message, silent } from '../support/conn-suite.ts'
+import { collect, each, message, silent } from '../support/units/conn-suite.ts'
 import { until } from '../support/until.ts'
 
 const maxConnMessageBytes = 100_000

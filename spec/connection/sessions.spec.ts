@@ -9,9 +9,9 @@ import { Connection } from '../../lib/connection/connection.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
 import { type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { OpenConn } from '../../lib/wire/open-conn.ts'
-import { naiveBatch, naiveDecode } from '../support/naive-codec.ts'
-import { rawSingle } from '../support/raw-peer.ts'
-import { connWire, type RawWire } from '../support/raw-wire.ts'
+import { naiveBatch, naiveDecode } from '../support/codec/naive.ts'
+import { rawSingle } from '../support/raw/peer.ts'
+import { connWire, type RawWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 /** The remote end of one session; pings, too, are answered only when the spec says so. */

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { FaultProxy, type Place } from '../support/fault-proxy.ts'
+import { FaultProxy, type Place } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
 
 /** One end of a conn through the proxy, and what has happened to it. */

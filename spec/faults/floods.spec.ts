@@ -7,9 +7,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytes, single, streaming } from '../../lib/index.ts'
 import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { rawSingle, rawStream } from '../support/raw-peer.ts'
-import type { WebSocketWire } from '../support/raw-wire.ts'
-import { rejection } from '../support/servers.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { rawSingle, rawStream } from '../support/raw/peer.ts'
 import {
   at,
   besieged,
@@ -22,7 +21,8 @@ import {
   siegeItOver,
   siegeKinds,
   table
-} from '../support/siege.ts'
+} from '../support/raw/siege.ts'
+import type { WebSocketWire } from '../support/raw/wire.ts'
 import { settled, until } from '../support/until.ts'
 
 const few = { maxIdleFramesPerSecond: 50, maxInboundStreams: 20 }

@@ -8,11 +8,10 @@ import { describe, it } from 'node:test'
 import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { single } from '../../lib/index.ts'
 import { CloseCode, Flag, type Frame, FrameType, HandlerKind } from '../../lib/wire/frame.ts'
-import { naiveBatch, naiveCrc32, naiveEncode } from '../support/naive-codec.ts'
+import { naiveBatch, naiveCrc32, naiveEncode } from '../support/codec/naive.ts'
+import { rejection } from '../support/grid/servers.ts'
 import { randomFrom, seed, wholeBelow } from '../support/random.ts'
-import { rawSingle } from '../support/raw-peer.ts'
-import type { WebSocketWire } from '../support/raw-wire.ts'
-import { rejection } from '../support/servers.ts'
+import { rawSingle } from '../support/raw/peer.ts'
 import {
   at,
   besieged,
@@ -25,7 +24,8 @@ import {
   siegeItOver,
   siegeKinds,
   table
-} from '../support/siege.ts'
+} from '../support/raw/siege.ts'
+import type { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 /** A batch with the checksum that both kinds of conn ask for here. */

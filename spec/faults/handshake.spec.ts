@@ -9,12 +9,22 @@ import { describe, it } from 'node:test'
 import { duplexConn } from '../../lib/index.ts'
 import { helloKinds, readReject } from '../../lib/peer/hello.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
-import { naiveBatch } from '../support/naive-codec.ts'
-import type { RawDialer } from '../support/raw-dialer.ts'
-import { listening, rawSocket, upgradeHead } from '../support/raw-http.ts'
-import { rawSingle } from '../support/raw-peer.ts'
-import type { WebSocketWire } from '../support/raw-wire.ts'
-import { at, besieged, goAway, open, ping, type Siege, type SiegeOptions, siegeKinds, table } from '../support/siege.ts'
+import { naiveBatch } from '../support/codec/naive.ts'
+import type { RawDialer } from '../support/raw/dialer.ts'
+import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
+import { rawSingle } from '../support/raw/peer.ts'
+import {
+  at,
+  besieged,
+  goAway,
+  open,
+  ping,
+  type Siege,
+  type SiegeOptions,
+  siegeKinds,
+  table
+} from '../support/raw/siege.ts'
+import type { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 const maxPendingHandshakes = 8

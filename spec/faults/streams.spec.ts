@@ -8,8 +8,8 @@ import { describe } from 'node:test'
 import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, streaming } from '../../lib/index.ts'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { rejection } from '../support/servers.ts'
-import { at, credit, data, open, ping, reset, type Siege, siegeItOver, siegeKinds } from '../support/siege.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { at, credit, data, open, ping, reset, type Siege, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
 
 const nothing = new Uint8Array(0)

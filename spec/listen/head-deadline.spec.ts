@@ -14,8 +14,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { AcceptWatch } from '../../lib/listen/head-deadline.ts'
-import { selfSigned } from '../support/certificates.ts'
-import { listening, rawSocket } from '../support/raw-http.ts'
+import { selfSigned } from '../support/network/certificates.ts'
+import { listening, rawSocket } from '../support/raw/http.ts'
 import { settled, until } from '../support/until.ts'
 
 const certificate = await selfSigned(['127.0.0.1'])

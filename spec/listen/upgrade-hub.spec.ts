@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { refuseUpgrade, serveUpgrades } from '../../lib/listen/upgrade-hub.ts'
-import { listening, rawExchange, rawSocket, upgradeHead } from '../support/raw-http.ts'
+import { listening, rawExchange, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
 /** A route that answers with a word of its own. */

@@ -7,8 +7,8 @@ import { type LockArgs, list, lock, refresh, rlock, runlock, unlock } from '../.
 import { LockError } from '../../examples/locks/errors.ts'
 import { quorumOf } from '../../examples/locks/grants.ts'
 import { DisconnectedError, RemoteError, UnknownHostError } from '../../lib/index.ts'
+import { rejection } from '../support/grid/servers.ts'
 import { type LockCluster, lockCluster } from '../support/locks/cluster.ts'
-import { rejection } from '../support/servers.ts'
 import { until } from '../support/until.ts'
 
 /** Long enough for a stall of this machine; the specs that wait for the end of a grant have one of their own. */

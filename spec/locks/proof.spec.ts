@@ -10,9 +10,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { type Compiled, compiled } from '../support/compiled.ts'
 import { HolderLog, judge, type Line } from '../support/locks/holders.ts'
 import { lockNode, proveLocks } from '../support/locks/proof.ts'
+import { type Compiled, compiled } from '../support/process/compiled.ts'
 import { seed } from '../support/random.ts'
 
 /** For a machine that does much else. */

@@ -12,9 +12,9 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
-import { childEnvironment } from '../support/compiled.ts'
-import { freePort } from '../support/free-port.ts'
-import { markdownFile, root } from '../support/markdown.ts'
+import { freePort } from '../support/network/free-port.ts'
+import { markdownFile, root } from '../support/pages/markdown.ts'
+import { childEnvironment } from '../support/process/compiled.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 const run = promisify(execFile)

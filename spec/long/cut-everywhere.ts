@@ -5,8 +5,8 @@
  */
 
 import { parseArgs } from 'node:util'
-import { type Cut, CutSession, cutsOf } from '../support/cut-session.ts'
-import type { Direction } from '../support/fault-proxy.ts'
+import { type Cut, CutSession, cutsOf } from '../support/calls/cut-session.ts'
+import type { Direction } from '../support/network/fault-proxy.ts'
 
 const options = {
   stride: { type: 'string', default: '1' },

@@ -3,13 +3,13 @@
  *
  *     node --import tsx spec/long/fuzz.ts --inputs 10000000 --seed 1 --only frames,msgpack,hello
  *
- * Inputs are shared out by `spec/support/fuzzers.ts`; with `--minutes` it stops in time, with what was done by then.
+ * Inputs are shared out by `spec/support/fuzz/fuzzers.ts`; with `--minutes` it stops in time, with what was done by then.
  */
 
 import { Worker } from 'node:worker_threads'
 import { countOf, optionsOf, selectionOf } from '../../benchmarks/harness/arguments.ts'
-import { type FuzzReport, fuzz, outcomeTable } from '../support/fuzz.ts'
-import { type FuzzerName, fuzzers, shares } from '../support/fuzzers.ts'
+import { type FuzzReport, fuzz, outcomeTable } from '../support/fuzz/fuzz.ts'
+import { type FuzzerName, fuzzers, shares } from '../support/fuzz/fuzzers.ts'
 
 const given = optionsOf({ inputs: '10000000', seed: String(Date.now() % 2 ** 31), only: '', minutes: '100000' })
 const seed = countOf('seed', given.seed)

@@ -6,8 +6,8 @@
  */
 
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { compiled } from '../support/compiled.ts'
 import { lockNode, proveLocks } from '../support/locks/proof.ts'
+import { compiled } from '../support/process/compiled.ts'
 
 const given = optionsOf({
   ...{ rounds: '100000', seed: String(Date.now() % 2 ** 31), servers: '5', clients: '4', ttl: '2000' }

@@ -7,9 +7,9 @@
 
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
-import { compiled } from '../support/compiled.ts'
-import { type RestartLoopFacts, restartLoop, restartServer } from '../support/restart-loop.ts'
-import { handlesText, leaks, megabytes } from '../support/vitals.ts'
+import { type RestartLoopFacts, restartLoop, restartServer } from '../support/calls/restart-loop.ts'
+import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
+import { compiled } from '../support/process/compiled.ts'
 
 const given = optionsOf({ restarts: '1000', seed: String(Date.now() % 2 ** 31), workers: '8' })
 const restarts = countOf('restarts', given.restarts)

@@ -7,11 +7,11 @@
 import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosedError, type Connection, connectWS, Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
-import { excusedCode, mixedCalls, serveMixedCalls } from '../support/mixed-calls.ts'
-import { obey } from '../support/obey.ts'
+import { excusedCode, mixedCalls, serveMixedCalls } from '../support/calls/mixed.ts'
+import { openStreams, takeVitals, type Vitals } from '../support/grid/vitals.ts'
+import { obey } from '../support/process/obey.ts'
 import { oneOf, randomFrom } from '../support/random.ts'
 import { until } from '../support/until.ts'
-import { openStreams, takeVitals, type Vitals } from '../support/vitals.ts'
 
 /** What the driver starts it with. */
 export interface NodeInit {

@@ -2,8 +2,8 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import type { Vitals } from '../support/grid/vitals.ts'
 import { until } from '../support/until.ts'
-import type { Vitals } from '../support/vitals.ts'
 import type { NodeInit, NodeReport, Outcomes } from './soak-node.ts'
 
 export type Quiet = Extract<NodeReport, { kind: 'quiet' }>

@@ -11,10 +11,10 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
-import { freePort } from '../support/free-port.ts'
-import { directions, makeNet } from '../support/proxied-net.ts'
+import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
+import { freePort } from '../support/network/free-port.ts'
+import { directions, makeNet } from '../support/network/net.ts'
 import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
-import { handlesText, leaks, megabytes } from '../support/vitals.ts'
 import { addOutcomes, type Quiet, Server } from './soak-servers.ts'
 
 const given = optionsOf({ minutes: '30', seed: String(Date.now() % 2 ** 31), servers: '4', workers: '3', pause: '140' })

@@ -15,7 +15,7 @@ import {
   streaming,
   UnknownHandlerError
 } from '../../lib/index.ts'
-import { rejection } from '../support/servers.ts'
+import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
 const double = single<number, number>('double')

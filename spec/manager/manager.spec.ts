@@ -17,7 +17,7 @@ import {
   single,
   UnknownHostError
 } from '../../lib/index.ts'
-import { namesInOrder, rejection, Servers, secret } from '../support/servers.ts'
+import { namesInOrder, rejection, Servers, secret } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
 const good: ManagerOptions = { local: 'http://a:1', hosts: ['http://a:1'], auth: secret }

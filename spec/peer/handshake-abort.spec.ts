@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import type { Auth } from '../../lib/peer/auth.ts'
-import { errorOf, exchange, fieldsOf, generic, secret, unproven, Wire } from '../support/handshake-pair.ts'
+import { errorOf, exchange, fieldsOf, generic, secret, unproven, Wire } from '../support/raw/handshake.ts'
 
 describe('an auth that fails', () => {
   const secretText = new Error('vault is sealed')

@@ -16,7 +16,7 @@ import {
   message,
   type Tamper,
   Wire
-} from '../support/handshake-pair.ts'
+} from '../support/raw/handshake.ts'
 
 describe('cheating', () => {
   it('by a change to any byte of any message is noticed', async () => {

@@ -20,7 +20,7 @@ import {
   secret,
   type Tamper,
   unproven
-} from '../support/handshake-pair.ts'
+} from '../support/raw/handshake.ts'
 
 describe('a handshake', () => {
   it('gives both ends the name, instance, limits, identity and version of the other', async () => {

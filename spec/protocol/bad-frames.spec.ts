@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { ProtocolError } from '../../lib/base/errors.ts'
 import type { Frame } from '../../lib/wire/frame.ts'
 import { FrameReader } from '../../lib/wire/frame-reader.ts'
-import { fastDecode } from '../support/fast-codec.ts'
-import { naiveBatch, naiveEncode, naiveHeads } from '../support/naive-codec.ts'
+import { fastDecode } from '../support/codec/fast.ts'
+import { naiveBatch, naiveEncode, naiveHeads } from '../support/codec/naive.ts'
 
 const payload = Uint8Array.of(1, 2, 3, 4, 5)
 const entry = { kind: 1, inCapacity: 300, outCapacity: 2, subroute: 'disk1', id: 'walk' }

@@ -7,7 +7,7 @@ import { maxErrorBytes } from '../../lib/codec/remote-error.ts'
 import * as hello from '../../lib/peer/hello.ts'
 import { maxCredit } from '../../lib/stream/window.ts'
 import * as frame from '../../lib/wire/frame.ts'
-import { rows, section } from '../support/protocol-page.ts'
+import { rows, section } from '../support/pages/protocol.ts'
 
 const closeCodes = {
   shutdown: 0,

@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import { duplexConn, Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
-import { PagePeer } from '../support/page-peer.ts'
+import { PagePeer } from '../support/raw/page-peer.ts'
 import { settled, until } from '../support/until.ts'
 
 const local = 'https://node-2:9000'

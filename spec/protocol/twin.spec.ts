@@ -5,10 +5,10 @@ import { describe, it } from 'node:test'
 import { ProtocolError } from '../../lib/base/errors.ts'
 import { allowedFlags } from '../../lib/wire/frame.ts'
 import { FrameWriter } from '../../lib/wire/frame-writer.ts'
-import { fastBatch, fastDecode, writeFrame } from '../support/fast-codec.ts'
-import { NaiveError, naiveBatch, naiveDecode, naiveHeads } from '../support/naive-codec.ts'
+import { fastBatch, fastDecode, writeFrame } from '../support/codec/fast.ts'
+import { NaiveError, naiveBatch, naiveDecode, naiveHeads } from '../support/codec/naive.ts'
+import { randomFrame, randomFrames } from '../support/codec/random-frames.ts'
 import { rounds, wholeBelow } from '../support/random.ts'
-import { randomFrame, randomFrames } from '../support/random-frames.ts'
 
 /** What `decode` makes of `bytes`: frames, or undefined when it refuses them as `Refusal`. */
 function outcome<T>(decode: () => T, Refusal: new (message: string) => Error): T | undefined {

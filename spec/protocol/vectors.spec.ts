@@ -9,9 +9,9 @@ import { sharedSecret } from '../../lib/peer/auth.ts'
 import * as hello from '../../lib/peer/hello.ts'
 import { canonicalHost, dialerOf } from '../../lib/peer/hosts.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { fastBatch, fastDecode } from '../support/fast-codec.ts'
-import { naiveBatch, naiveDecode, naiveEncode, naiveVarint } from '../support/naive-codec.ts'
-import { type Example, example, examples, headings, rows, varintExamples } from '../support/protocol-page.ts'
+import { fastBatch, fastDecode } from '../support/codec/fast.ts'
+import { naiveBatch, naiveDecode, naiveEncode, naiveVarint } from '../support/codec/naive.ts'
+import { type Example, example, examples, headings, rows, varintExamples } from '../support/pages/protocol.ts'
 
 type FrameName = keyof typeof FrameType
 

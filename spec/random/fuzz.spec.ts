@@ -6,8 +6,8 @@
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
-import { type Fuzzer, type FuzzReport, fuzz } from '../support/fuzz.ts'
-import { type FuzzerName, fuzzers, shares } from '../support/fuzzers.ts'
+import { type Fuzzer, type FuzzReport, fuzz } from '../support/fuzz/fuzz.ts'
+import { type FuzzerName, fuzzers, shares } from '../support/fuzz/fuzzers.ts'
 import { seed } from '../support/random.ts'
 
 const inputs = 100_000

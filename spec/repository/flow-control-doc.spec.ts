@@ -13,8 +13,8 @@ import {
 } from '../../lib/base/options.ts'
 import { streaming } from '../../lib/index.ts'
 import { ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
-import { openLink } from '../support/links.ts'
-import { markdownFile } from '../support/markdown.ts'
+import { openLink } from '../support/grid/links.ts'
+import { markdownFile } from '../support/pages/markdown.ts'
 import { settled } from '../support/until.ts'
 
 const page = markdownFile('docs/flow-control.md')

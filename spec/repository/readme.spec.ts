@@ -13,7 +13,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/index.ts'
 import * as grid from '../../lib/index.ts'
-import { markdownFile, root } from '../support/markdown.ts'
+import { markdownFile, root } from '../support/pages/markdown.ts'
 
 const run = promisify(execFile)
 const readme = markdownFile('README.md')

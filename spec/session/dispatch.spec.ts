@@ -7,7 +7,7 @@ import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { entryOf } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 let peer: RawPeer

@@ -10,7 +10,7 @@ import { rawSingle } from '../../lib/handler/definition.ts'
 import { entryOf, LocalHandlers } from '../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { OpenConn } from '../../lib/wire/open-conn.ts'
-import { naiveBatch } from '../support/naive-codec.ts'
+import { naiveBatch } from '../support/codec/naive.ts'
 import { until } from '../support/until.ts'
 
 it(`a peer has at most ${maxDraining} sessions that end their calls, however often it goes away`, async () => {

@@ -7,7 +7,7 @@ import { sendRequest } from '../../lib/call/request.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { FrameType } from '../../lib/wire/frame.ts'
 import { Outcome } from '../support/gate.ts'
-import { RawPeer, rawSingle as rawEntry } from '../support/raw-peer.ts'
+import { RawPeer, rawSingle as rawEntry } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it('a call that the peer has not seen when it goes away is notSent, also where this side goes away itself', async () => {

@@ -6,7 +6,7 @@ import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { entryOf, type LocalHandler } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.from('payload')

@@ -15,7 +15,7 @@ import type { SessionEnd } from '../../lib/session/end.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
 import { DeadlineQueue } from '../../lib/stream/deadlines.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw-peer.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
 
 let peer: RawPeer

@@ -6,7 +6,7 @@ import { loopBytes, turnBytes } from '../../lib/base/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { entryOf } from '../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { RawPeer } from '../support/raw-peer.ts'
+import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.alloc(512, 5)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CodecError, DisconnectedError } from '../../lib/base/errors.ts'
-import { Servers } from '../support/servers.ts'
+import { Servers } from '../support/grid/servers.ts'
 
 const large = 300_000
 

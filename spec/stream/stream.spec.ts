@@ -6,7 +6,7 @@ import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import type { GridStream } from '../../lib/call/grid-stream.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { Gate, Outcome } from '../support/gate.ts'
-import { type Handler, large, RawStream, small, windowBytes } from '../support/raw-stream.ts'
+import { type Handler, large, RawStream, small, windowBytes } from '../support/raw/stream.ts'
 import { settled, until } from '../support/until.ts'
 
 let raw: RawStream

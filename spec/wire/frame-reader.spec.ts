@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Frame } from '../../lib/wire/frame.ts'
 import { FrameReader } from '../../lib/wire/frame-reader.ts'
-import { naiveBatch } from '../support/naive-codec.ts'
+import { naiveBatch } from '../support/codec/naive.ts'
 
 const payload = Uint8Array.of(1, 2, 3)
 const open: Frame = {

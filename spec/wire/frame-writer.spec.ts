@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Flag, maxTextBytes } from '../../lib/wire/frame.ts'
 import { FrameWriter } from '../../lib/wire/frame-writer.ts'
-import { naiveDecode } from '../support/naive-codec.ts'
+import { naiveDecode } from '../support/codec/naive.ts'
 
 const noBytes = new Uint8Array(0)
 

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { batchBytes, fragmentBytes } from '../../lib/base/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
-import { naiveDecode } from '../support/naive-codec.ts'
-import { Bulk, drain, Eager, isPending, marks, take } from '../support/senders.ts'
+import { naiveDecode } from '../support/codec/naive.ts'
+import { Bulk, drain, Eager, isPending, marks, take } from '../support/units/senders.ts'
 
 describe('the outbox', () => {
   it('lets senders take turns, a frame each', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { allocatePayload } from '../../lib/wire/payload-memory.ts'
-import { Servers } from '../support/servers.ts'
+import { Servers } from '../support/grid/servers.ts'
 
 describe('the memory of payloads', () => {
   it('is of its own from 4 KiB on, and exactly as large', () => {

@@ -17,7 +17,7 @@ import {
   streaming,
   ValidationError
 } from '../../../lib/index.ts'
-import type { Link } from '../../support/links.ts'
+import type { Link } from '../../support/grid/links.ts'
 import type { Fact } from '../suite.ts'
 import { pattern } from './requests.ts'
 

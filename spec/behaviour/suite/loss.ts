@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { DisconnectedError, ShutdownError, streaming } from '../../../lib/index.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
-import type { Link } from '../../support/links.ts'
+import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
 

@@ -1,7 +1,7 @@
 /** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { directions, type Net } from '../proxied-net.ts'
+import { directions, type Net } from '../network/net.ts'
 import { oneOf } from '../random.ts'
 import type { Server } from './server.ts'
 

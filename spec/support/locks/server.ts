@@ -2,7 +2,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { childEnvironment } from '../compiled.ts'
+import { childEnvironment } from '../process/compiled.ts'
 import { until } from '../until.ts'
 import { HolderLog } from './holders.ts'
 import type { NodeInit, NodeReport } from './node.ts'

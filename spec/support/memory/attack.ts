@@ -9,7 +9,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Limits } from '../../../lib/index.ts'
-import { childEnvironment } from '../compiled.ts'
+import { childEnvironment } from '../process/compiled.ts'
 import { until } from '../until.ts'
 import type { FromAttacker, FromVictim, Held, HonestResult, ToAttacker, ToHonest, ToVictim } from './messages.ts'
 

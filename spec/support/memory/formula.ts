@@ -5,7 +5,7 @@
  * behind three blanks as a comment.
  */
 
-import { markdownFile } from '../markdown.ts'
+import { markdownFile } from '../pages/markdown.ts'
 
 export type Numbers = Readonly<Record<string, number>>
 

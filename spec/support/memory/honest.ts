@@ -4,7 +4,7 @@
 
 import { once } from 'node:events'
 import { connectWS, Manager, silentLogger } from '../../../lib/index.ts'
-import { secret } from '../servers.ts'
+import { secret } from '../grid/servers.ts'
 import { until } from '../until.ts'
 import type { HonestResult, ToHonest } from './messages.ts'
 

@@ -9,7 +9,7 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { bytes, dialerOf, type Limits, Manager, silentLogger, streaming } from '../../../lib/index.ts'
-import { secret } from '../servers.ts'
+import { secret } from '../grid/servers.ts'
 import { capacity, downloadBytes, type FromVictim, type Held, type ToVictim } from './messages.ts'
 
 let manager: Manager | undefined

@@ -6,7 +6,7 @@
 
 import { getEventListeners } from 'node:events'
 import { DeadlineError } from '../../../lib/index.ts'
-import { leftovers } from '../nothing-left.ts'
+import { leftovers } from '../grid/nothing-left.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import type { Call } from './call.ts'
 import { makeCall } from './caller.ts'

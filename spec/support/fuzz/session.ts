@@ -1,0 +1,277 @@
+/**
+ * A live session on a conn that a fuzzer holds the other end of: as cheap as can be, for there are thousands of them.
+ *
+ * Each batch is delivered by itself; what the session sends is decoded, so it must be valid, and counted. The session
+ * has handlers of every kind, and calls of its own that are under way.
+ */
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { GridError } from '../../../lib/base/errors.ts'
+import { defaultKeepAlive, defaultLimits, type Limits } from '../../../lib/base/options.ts'
+import { GridStream } from '../../../lib/call/grid-stream.ts'
+import { sendRequest } from '../../../lib/call/request.ts'
+import { rawBytes } from '../../../lib/codec/codec.ts'
+import type { Conn } from '../../../lib/conn/conn.ts'
+import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
+import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
+import { entryOf, LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
+import type { SessionEnd } from '../../../lib/session/end.ts'
+import { Session } from '../../../lib/session/session.ts'
+import type { Frame } from '../../../lib/wire/frame.ts'
+import { OpenConn } from '../../../lib/wire/open-conn.ts'
+import { fastDecode } from '../codec/fast.ts'
+
+/** The fuzzer's table: what the session may call. */
+export const peerSingle = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'peer.single' }
+export const peerStream = { kind: 1, inCapacity: 2, outCapacity: 3, subroute: '', id: 'peer.stream' }
+
+/** Small, so that each is hit now and then. */
+export const fuzzLimits: Limits = {
+  ...defaultLimits,
+  maxMessageBytes: 100_000,
+  maxFragments: 8,
+  streamWindowBytes: 8192,
+  maxInboundStreams: 32,
+  maxHandlers: 64,
+  maxNameBytes: 64,
+  maxMetadataBytes: 300
+}
+
+/** One end of a conn in memory; what it delivers is read at once or not yet. */
+class FuzzConn implements Conn {
+  readonly secure = true
+  readonly remoteAddress = 'fuzz'
+  readonly source: AsyncIterableIterator<Uint8Array>
+  readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
+  /** While set, nothing that the session sends is taken. */
+  hold: Promise<void> | undefined
+  readonly #queue: Uint8Array[] = []
+  #reader: ((result: IteratorResult<Uint8Array>) => void) | undefined
+  #over = false
+  #onIdle: (() => void) | undefined
+
+  constructor(onBatch: (batch: Uint8Array) => void) {
+    this.source = {
+      next: () => this.#next(),
+      return: () => this.#end(),
+      [Symbol.asyncIterator]() {
+        return this
+      }
+    }
+    this.sink = async (source) => {
+      for await (const batch of source) {
+        onBatch(batch)
+        if (this.hold !== undefined) await this.hold
+      }
+    }
+  }
+
+  /** Resolves when the session asks for more, or takes no more. */
+  deliver(message: Uint8Array): Promise<void> {
+    if (this.#over) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#onIdle = resolve
+      const reader = this.#reader
+      this.#reader = undefined
+      if (reader === undefined) this.#queue.push(message)
+      else reader({ done: false, value: message })
+    })
+  }
+
+  close(): void {
+    this.#end()
+  }
+
+  abort(): void {
+    this.#end()
+  }
+
+  #next(): Promise<IteratorResult<Uint8Array>> {
+    const value = this.#queue.shift()
+    if (value !== undefined) return Promise.resolve({ done: false, value })
+    this.idle()
+    if (this.#over) return Promise.resolve({ done: true, value: undefined })
+    return new Promise((resolve) => {
+      this.#reader = resolve
+    })
+  }
+
+  #end(): Promise<IteratorResult<Uint8Array>> {
+    this.#over = true
+    this.idle()
+    this.#reader?.({ done: true, value: undefined })
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  /** Nothing more is asked for. */
+  idle(): void {
+    this.#onIdle?.()
+    this.#onIdle = undefined
+  }
+}
+
+export interface FuzzSessionOptions {
+  readonly role: 'dialer' | 'listener'
+  readonly checksum: boolean
+  readonly limits: Readonly<Limits>
+}
+
+export class FuzzSession {
+  readonly session: Session
+  readonly checksum: boolean
+  end: SessionEnd | undefined
+  ready = false
+  /** Frames that the session sent, since they were last taken. */
+  sent: Frame[] = []
+  /** Calls of the session that have not settled. */
+  pendingCalls = 0
+  /** What the library did that it must not. */
+  fault: Error | undefined
+  readonly #conn: FuzzConn
+  #release: (() => void) | undefined
+
+  constructor({ role, checksum, limits }: FuzzSessionOptions) {
+    this.checksum = checksum
+    this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
+    this.session = new Session({
+      wire: new OpenConn(this.#conn),
+      role,
+      remote: { host: 'http://fuzz', instance: '00', identity: {}, address: 'fuzz' },
+      remoteLimits: limits,
+      limits,
+      keepAlive: defaultKeepAlive,
+      handlers: fuzzHandlers,
+      checksum,
+      onReady: () => {
+        this.ready = true
+      },
+      onDraining: () => {},
+      onEnd: (end) => {
+        this.end = end
+        // What is held is let go, so that the last words arrive; and nobody asks for more.
+        this.release()
+        this.#conn.idle()
+      }
+    })
+    this.session.start()
+  }
+
+  /** Resolves when the session has dealt with the batch, and sent what came of it. */
+  async deliver(batch: Uint8Array): Promise<void> {
+    await this.#conn.deliver(batch)
+    await turn()
+    if (this.fault !== undefined) throw this.fault
+  }
+
+  /** The other end reads nothing, until it is released. */
+  hold(): void {
+    this.#conn.hold ??= new Promise((resolve) => {
+      this.#release = resolve
+    })
+  }
+
+  release(): void {
+    this.#conn.hold = undefined
+    this.#release?.()
+  }
+
+  /** The session makes a call; it may end in any way that the library has an error for. */
+  call(streaming: boolean, payload: Uint8Array, timeoutMs: number): void {
+    const { session } = this
+    const entry = streaming ? peerStream : peerSingle
+    const handler = session.remoteHandlers.find('', entry.id)
+    // The table that came may have been another one.
+    if (handler === undefined) return
+    this.pendingCalls++
+    const work = streaming
+      ? this.#stream(handler, payload, timeoutMs)
+      : sendRequest(session, handler, payload, rawBytes, timeoutMs, {})
+    work.then(
+      () => this.pendingCalls--,
+      (error) => {
+        this.pendingCalls--
+        if (!(error instanceof GridError)) this.fault ??= unexpected('a call failed with something else', error)
+      }
+    )
+  }
+
+  async #stream(handler: RemoteHandler, payload: Uint8Array, timeoutMs: number): Promise<void> {
+    const stream = new GridStream<unknown, unknown>(rawStreaming(handler.id, 2, 3), true)
+    stream.open(this.session, handler, payload, timeoutMs, {})
+    const requests = stream.sink([payload, payload, payload, payload, payload]).catch(() => {})
+    let taken = 0
+    for await (const _ of stream) if (++taken === 20) break
+    await requests
+  }
+
+  /** Ends the session as its owner would, and waits until nothing of it is left. */
+  async stop(): Promise<void> {
+    this.release()
+    this.session.end({ reason: 'shutdown', text: 'the round is over' })
+    for (let turns = 0; ; turns++) {
+      const { runningHandlers, inboundStreams, outboundStreams } = this.session.stats()
+      const left = { runningHandlers, inboundStreams, outboundStreams, calls: this.pendingCalls }
+      if (Object.values(left).every((count) => count === 0)) break
+      if (turns === 100) throw new Error(`left after the end: ${JSON.stringify(left)}`)
+      await turn()
+    }
+    if (this.fault !== undefined) throw this.fault
+  }
+
+  #onBatch(batch: Uint8Array): void {
+    try {
+      this.sent.push(...fastDecode(batch, this.checksum))
+    } catch (error) {
+      this.fault ??= unexpected('the session sent a bad batch', error)
+    }
+  }
+}
+
+function unexpected(what: string, cause: unknown): Error {
+  return new Error(`${what}: ${cause instanceof Error ? cause.stack : String(cause)}`, { cause })
+}
+
+/** Handlers of every kind, which all end once they are no longer wanted. */
+const fuzzHandlers = new LocalHandlers(64)
+export const handlerCount = 9
+
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+
+const singles: Record<string, SingleHandler<unknown, unknown>> = {
+  echo: (payload) => payload,
+  async late(payload) {
+    await turn()
+    return payload
+  },
+  fail() {
+    throw Object.assign(new RangeError('it failed'), { details: { at: 7 } })
+  },
+  stuck: (_, { signal }) => untilAborted(signal),
+  metadata: (_, context) => Buffer.from(Object.keys(context.metadata).join())
+}
+
+const streams: Record<string, StreamingHandler<unknown, unknown, unknown>> = {
+  async *count(payload) {
+    for (;;) yield payload
+  },
+  async *upload(_, requests) {
+    let count = 0
+    for await (const _ of requests as AsyncIterable<unknown>) count++
+    yield Buffer.from(`${count}`)
+  },
+  async *chat(_, requests) {
+    yield* requests as AsyncIterable<unknown>
+  }
+}
+
+for (const [id, fn] of Object.entries(singles)) {
+  const definition = rawSingle(id)
+  fuzzHandlers.add({ entry: entryOf(definition, ''), definition, fn })
+}
+for (const [id, fn] of Object.entries(streams)) {
+  const definition = rawStreaming(id, id === 'count' ? 0 : 2, 3)
+  fuzzHandlers.add({ entry: entryOf(definition, ''), definition, fn })
+}
+const typed = single<unknown, unknown>('typed')
+fuzzHandlers.add({ entry: entryOf(typed, ''), definition: typed, fn: (value: unknown) => value })

@@ -1,0 +1,140 @@
+/**
+ * The kinds of link that the behaviour suite runs over: two managers, connected by each kind of conn there is, with the
+ * caller on the dialing or on the accepting end, and a network between them that can be blocked and cut.
+ */
+
+import {
+  type ConnDialer,
+  type Connection,
+  dialerOf,
+  Manager,
+  type ManagerOptions,
+  sharedSecret,
+  silentLogger,
+  UnknownHandlerError
+} from '../../../lib/index.ts'
+import { type Network, networks } from '../network/kinds.ts'
+import { until } from '../until.ts'
+import { assertIdle, closeManagers } from './nothing-left.ts'
+
+export type LinkKind = keyof typeof networks
+/** Which end calls: the one that dialed, or the one that accepted. */
+export type CallsFrom = 'dialer' | 'listener'
+
+/** Options of both managers. */
+export type LinkOptions = Partial<Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum'>>
+
+export interface Link {
+  readonly caller: Manager
+  readonly responder: Manager
+  /** The caller's connection to the responder. */
+  readonly peer: Connection
+  /** The responder's connection to the caller: the same conn. */
+  readonly back: Connection
+  /** Kills the conn under whatever it carries. */
+  cut(): void
+  /** Nothing arrives any more at one side; it can still send. */
+  blockInbound(side: 'caller' | 'responder'): void
+  unblock(): void
+  /** Resolves when both ends are connected, since session number `sessions` of the link. */
+  connected(sessions?: number): Promise<void>
+  /** Resolves when each end knows the handlers that the other one has registered so far. */
+  known(): Promise<void>
+  /** Resolves when no stream is open and no handler runs on either end. */
+  settled(): Promise<void>
+  /** Checks that nothing is left, and closes everything. */
+  dispose(): Promise<void>
+  /** Closes everything without a check, after a failure. */
+  abandon(): Promise<void>
+}
+
+const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 100 }
+
+export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOptions = {}): Promise<Link> {
+  const network = await networks[kind]()
+  const dialerName = nameThatDials(network.listenerName)
+  const make = (local: string, dialer: ConnDialer) =>
+    new Manager({
+      local,
+      hosts: [dialerName, network.listenerName],
+      auth: sharedSecret('a secret of the specs'),
+      logger: silentLogger,
+      reconnect: quickReconnect,
+      dialer,
+      ...options
+    })
+  const listener = make(network.listenerName, () => Promise.reject(new Error('the listener must not dial')))
+  const dialer = make(dialerName, network.dialer)
+  network.accept(listener)
+  const [caller, responder] = from === 'dialer' ? [dialer, listener] : [listener, dialer]
+  const link = linkOver(network, caller, responder, from)
+  try {
+    await link.connected()
+    return link
+  } catch (error) {
+    await link.abandon()
+    throw error
+  }
+}
+
+/** The dialing end is not dialed, so that any name will do for it. */
+function nameThatDials(listenerName: string): string {
+  for (let number = 0; ; number++) {
+    const name = `http://dialer-${number}.test:9000`
+    if (dialerOf(name, listenerName) === name) return name
+  }
+}
+
+function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom): Link {
+  const peer = caller.connection(responder.local)
+  const back = responder.connection(caller.local)
+  const link: Link = {
+    caller,
+    responder,
+    peer,
+    back,
+    cut: () => network.cut(),
+    blockInbound: (side) => network.block((side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener'),
+    unblock: () => network.unblock(),
+    async connected(sessions = 1) {
+      const isUp = (end: Connection) => end.state === 'connected' && end.stats().reconnects >= sessions - 1
+      await until(() => isUp(peer) && isUp(back), `both ends have had ${sessions} sessions`)
+    },
+    async known() {
+      await Promise.all([isKnown(responder, peer), isKnown(caller, back)])
+    },
+    settled: () => assertIdle([caller, responder]),
+    async dispose() {
+      try {
+        await link.settled()
+        await closeManagers([caller, responder])
+      } finally {
+        await link.abandon()
+      }
+    },
+    async abandon() {
+      await Promise.all([caller.close({ timeout: 1 }), responder.close({ timeout: 1 })])
+      await network.close()
+    }
+  }
+  return link
+}
+
+let markers = 0
+
+/** Handlers are advertised in the order they were registered: with a last one, all are known. */
+async function isKnown(manager: Manager, connection: Connection): Promise<void> {
+  const marker = `marker-${++markers}`
+  manager.handle(marker, (payload) => payload)
+  await until(
+    () =>
+      connection.request(marker).then(
+        () => true,
+        (error) => {
+          if (error instanceof UnknownHandlerError) return false
+          throw error
+        }
+      ),
+    `${connection.host} has made its handlers known`
+  )
+}

@@ -1,0 +1,149 @@
+/**
+ * A network for two managers, one per kind of conn: how one dials, how the other accepts, and what lies between them.
+ *
+ * Used by `grid/links.ts`; everything but memory goes over real sockets, through a proxy.
+ */
+
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import http from 'node:http'
+import https from 'node:https'
+import net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  type ConnDialer,
+  connectDuplex,
+  connectWS,
+  duplexConn,
+  type Manager,
+  type MemoryConn,
+  memoryPair
+} from '../../../lib/index.ts'
+import { type Certificate, selfSigned } from './certificates.ts'
+import { type Direction, FaultProxy, type Place } from './fault-proxy.ts'
+
+export interface Network {
+  readonly listenerName: string
+  readonly dialer: ConnDialer
+  /** From now on conns arrive at `manager`. */
+  accept(manager: Manager): void
+  block(direction: Direction): void
+  unblock(): void
+  cut(): void
+  close(): Promise<void>
+}
+
+const anyPort: Place = { host: '127.0.0.1', port: 0 }
+
+export const networks = { ws, wss, tcp, unix, memory }
+
+async function ws(): Promise<Network> {
+  return await webSockets('http', http.createServer(), connectWS())
+}
+
+/** Made once: it takes longer than a spec. */
+let certificate: Certificate | undefined
+
+async function wss(): Promise<Network> {
+  certificate ??= await selfSigned(['127.0.0.1'])
+  const { key, cert, ca } = certificate
+  return await webSockets('https', https.createServer({ key, cert }), connectWS({ tls: { ca } }))
+}
+
+async function webSockets(scheme: string, server: http.Server, dialer: ConnDialer): Promise<Network> {
+  const proxy = await proxyTo(server, anyPort, anyPort)
+  return {
+    ...proxied(proxy, server),
+    listenerName: `${scheme}://127.0.0.1:${proxy.port}`,
+    dialer,
+    accept: (manager) => manager.attach(server)
+  }
+}
+
+async function tcp(): Promise<Network> {
+  const server = net.createServer()
+  const proxy = await proxyTo(server, anyPort, anyPort)
+  return { ...proxied(proxy, server), ...duplexes(server, { host: '127.0.0.1', port: proxy.port }) }
+}
+
+async function unix(): Promise<Network> {
+  const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
+  const server = net.createServer()
+  const place = { path: join(folder, 'proxy') }
+  const proxy = await proxyTo(server, { path: join(folder, 'server') }, place)
+  const { close, ...rest } = proxied(proxy, server)
+  const closeAll = async () => {
+    await close()
+    rmSync(folder, { recursive: true })
+  }
+  return { ...rest, ...duplexes(server, place), close: closeAll }
+}
+
+function duplexes(server: net.Server, place: Place): Pick<Network, 'listenerName' | 'dialer' | 'accept'> {
+  return {
+    listenerName: 'http://listener.test:9000',
+    dialer: connectDuplex(() => net.connect(place)),
+    accept: (manager) => server.on('connection', (socket) => manager.incomingConn(duplexConn(socket)))
+  }
+}
+
+async function proxyTo(server: net.Server, serverAt: Place, proxyAt: Place): Promise<FaultProxy> {
+  server.listen(serverAt)
+  await once(server, 'listening')
+  const address = server.address()
+  const target = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', port: address?.port ?? 0 }
+  return await FaultProxy.start(proxyAt, target)
+}
+
+function proxied(proxy: FaultProxy, server: net.Server): Pick<Network, 'block' | 'unblock' | 'cut' | 'close'> {
+  return {
+    block: (direction) => proxy.impair({ blackhole: true }, direction),
+    unblock: () => proxy.heal(),
+    cut: () => proxy.cut(),
+    async close() {
+      await proxy.close()
+      server.close()
+      await once(server, 'close')
+    }
+  }
+}
+
+async function memory(): Promise<Network> {
+  const blocked = new Set<Direction>()
+  let accepting: Manager | undefined
+  let live: readonly MemoryConn[] = []
+  const hold = ([dialing, accepted]: readonly MemoryConn[]) => {
+    if (blocked.has('toListener')) dialing?.link.hold()
+    if (blocked.has('toDialer')) accepted?.link.hold()
+  }
+  const cut = () => {
+    for (const conn of live) conn.link.release()
+    live[0]?.abort(new Error('the memory conn was cut'))
+  }
+  return {
+    listenerName: 'http://listener.test:9000',
+    async dialer() {
+      const [dialing, accepted] = memoryPair()
+      live = [dialing, accepted]
+      hold(live)
+      accepting?.incomingConn(accepted)
+      return dialing
+    },
+    accept(manager) {
+      accepting = manager
+    },
+    block(direction) {
+      blocked.add(direction)
+      hold(live)
+    },
+    unblock() {
+      blocked.clear()
+      for (const conn of live) conn.link.release()
+    },
+    cut,
+    async close() {
+      cut()
+    }
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * A peer that speaks exact frames, in any order, against a real session: for what a well-behaved peer never sends.
+ *
+ * The session under test is built directly on an in-memory conn, without a handshake; the raw peer holds the other end
+ * and keeps every frame that it was sent. For one that meets a whole manager, over memory or a WebSocket, see `siege.ts`.
+ */
+
+import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../../lib/base/options.ts'
+import type { Conn } from '../../../lib/conn/conn.ts'
+import { type MemoryLink, memoryPair } from '../../../lib/conn/memory.ts'
+import { LocalHandlers } from '../../../lib/handler/table.ts'
+import type { SessionEnd } from '../../../lib/session/end.ts'
+import { Session } from '../../../lib/session/session.ts'
+import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../../lib/wire/frame.ts'
+import { OpenConn } from '../../../lib/wire/open-conn.ts'
+import { until } from '../until.ts'
+import { RawFrames } from './frames.ts'
+import { connWire } from './wire.ts'
+
+export interface RawPeerOptions {
+  /** The role of the session; the raw peer has the other one. Default `listener`. */
+  readonly role?: 'dialer' | 'listener'
+  readonly limits?: Partial<Limits>
+  readonly keepAlive?: Partial<KeepAliveOptions>
+  /** Messages that the conn holds. Default 1000. */
+  readonly capacity?: number
+  /** Makes the conn of the session of its end of one in memory. */
+  readonly over?: (conn: Conn) => Conn
+  readonly onEnd?: () => void
+}
+
+export const rawSingle: HandlerEntry = {
+  kind: HandlerKind.single,
+  inCapacity: 0,
+  outCapacity: 1,
+  subroute: '',
+  id: 'raw.single'
+}
+export const rawStream: HandlerEntry = {
+  kind: HandlerKind.streaming,
+  inCapacity: 2,
+  outCapacity: 2,
+  subroute: '',
+  id: 'raw.stream'
+}
+
+export class RawPeer {
+  readonly session: Session
+  /** The session's end of the conn. */
+  readonly wire: OpenConn
+  readonly handlers = new LocalHandlers(defaultLimits.maxNameBytes)
+  /** How the session ended. */
+  end: SessionEnd | undefined
+  ready = false
+  draining = false
+  /** The direction from the session to the raw peer: held, it is a peer that reads nothing. */
+  readonly link: MemoryLink
+  readonly #raw: RawFrames
+
+  constructor(options: RawPeerOptions = {}) {
+    const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
+    this.#raw = new RawFrames(connWire(mine))
+    this.link = theirs.link
+    this.wire = new OpenConn(options.over?.(theirs) ?? theirs)
+    const limits = { ...defaultLimits, ...options.limits }
+    this.session = new Session({
+      wire: this.wire,
+      role: options.role ?? 'listener',
+      remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
+      remoteLimits: limits,
+      limits,
+      keepAlive: { ...defaultKeepAlive, ...options.keepAlive },
+      handlers: this.handlers,
+      checksum: false,
+      onReady: () => {
+        this.ready = true
+      },
+      onDraining: () => {
+        this.draining = true
+      },
+      onEnd: (end) => {
+        this.end = end
+        options.onEnd?.()
+      }
+    })
+  }
+
+  /** Starts the session and sends it the handler table it waits for. */
+  async start(entries: readonly HandlerEntry[] = [rawSingle, rawStream]): Promise<this> {
+    this.session.start()
+    this.send({ type: FrameType.handlers, flags: 0, entries: [...entries] })
+    await until(() => this.ready && this.of(FrameType.handlers).length > 0, 'the session is ready')
+    return this
+  }
+
+  /** Every frame that the session sent, pings left out. */
+  get frames(): Frame[] {
+    return this.#raw.frames
+  }
+
+  /** These four as of `RawFrames`. */
+  send(...frames: Frame[]): void {
+    this.#raw.send(...frames)
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.#raw.sendBytes(bytes)
+  }
+
+  of: RawFrames['of'] = (type) => this.#raw.of(type)
+  frame: RawFrames['frame'] = (type, test) => this.#raw.frame(type, test)
+
+  /** Ends the session and waits for it. */
+  async stop(): Promise<void> {
+    this.session.end({ reason: 'shutdown', text: 'the spec is over' })
+    await until(() => this.end !== undefined, 'the session has ended')
+    this.cut()
+  }
+
+  /** Closes the conn in an orderly way. */
+  close(): void {
+    this.#raw.wire.close()
+  }
+
+  /** Cuts the conn. */
+  cut(): void {
+    this.#raw.wire.cut()
+  }
+}

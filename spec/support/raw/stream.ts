@@ -1,0 +1,118 @@
+/**
+ * Stream 1 between a session and a raw peer, frame by frame, with windows of four fragments: what of a large message is
+ * sent, and what is lent.
+ */
+
+import assert from 'node:assert/strict'
+import { fragmentBytes, type Limits } from '../../../lib/base/options.ts'
+import { GridStream } from '../../../lib/call/grid-stream.ts'
+import { rawBytes } from '../../../lib/codec/codec.ts'
+import { rawSingle, rawStreaming } from '../../../lib/handler/definition.ts'
+import type { StreamingHandler } from '../../../lib/handler/handler.ts'
+import { entryOf, type RemoteHandler } from '../../../lib/handler/table.ts'
+import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
+import { settled } from '../until.ts'
+import { RawPeer, type RawPeerOptions } from './peer.ts'
+
+export type Handler = StreamingHandler<unknown, Uint8Array, Uint8Array>
+
+export const windowBytes: number = 4 * fragmentBytes
+/** Sixteen fragments. */
+export const large: Uint8Array = Buffer.alloc(16 * fragmentBytes, 'message ')
+export const small: Uint8Array = Buffer.from('small')
+
+/** Requests that are empty cannot be decoded. */
+const fussy = {
+  ...rawBytes,
+  decode(payload: Uint8Array): Uint8Array {
+    if (payload.length === 0) throw new TypeError('nothing to decode')
+    return payload
+  }
+}
+
+export class RawStream {
+  readonly peer: RawPeer
+
+  private constructor(peer: RawPeer) {
+    this.peer = peer
+  }
+
+  /** The session runs `fn` as its handler 0, with windows of 4 messages each, and echoes at handler 1. */
+  static async served(fn: Handler, options: RawPeerOptions = {}): Promise<RawStream> {
+    const raw = new RawStream(
+      new RawPeer({ ...options, limits: { streamWindowBytes: windowBytes, ...options.limits } })
+    )
+    const { handlers } = raw.peer
+    const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
+    handlers.add({ entry: entryOf(definition, ''), definition, fn: fn as StreamingHandler<unknown, unknown, unknown> })
+    const echo = rawSingle('echo')
+    handlers.add({ entry: entryOf(echo, ''), definition: echo, fn: (payload: unknown) => payload })
+    await raw.peer.start()
+    raw.open(1, 0)
+    return raw
+  }
+
+  /** The session opens the stream at a handler of the raw peer, with windows of 2 messages each. */
+  static async called(
+    payload: Uint8Array = small,
+    limits: Partial<Limits> = {}
+  ): Promise<[GridStream<Uint8Array, Uint8Array>, RawStream]> {
+    const raw = new RawStream(new RawPeer({ role: 'dialer', limits: { streamWindowBytes: windowBytes, ...limits } }))
+    await raw.peer.start()
+    const handler = raw.peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
+    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    stream.open(raw.peer.session, handler, payload, 0, {})
+    await raw.peer.frame(FrameType.open)
+    return [stream as GridStream<Uint8Array, Uint8Array>, raw]
+  }
+
+  open(streamId: number, handler: number, flags = 0): void {
+    const call = { type: FrameType.open, handler, timeoutMs: 0, metadata: undefined, payload: small } as const
+    this.peer.send({ ...call, flags, streamId })
+  }
+
+  /** A message, or what the flags make of it. */
+  send(payload: Uint8Array, flags = 0): void {
+    this.peer.send({ type: FrameType.data, flags, streamId: 1, payload })
+  }
+
+  /** The next fragments of a message that is not whole with them. */
+  sendFragments(count: number): void {
+    const payload = large.subarray(0, fragmentBytes)
+    const fragment: Frame = { type: FrameType.data, flags: Flag.more, streamId: 1, payload }
+    this.peer.send(...new Array<Frame>(count).fill(fragment))
+  }
+
+  end(): void {
+    this.send(new Uint8Array(0), Flag.end | Flag.bare)
+  }
+
+  credit(messages: number, bytes: number): void {
+    this.peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages, bytes })
+  }
+
+  reset(code: number): void {
+    this.peer.send({ type: FrameType.reset, flags: 0, streamId: 1, code, text: '' })
+  }
+
+  /** Length and flags of each DATA frame of a stream so far, once no more comes. */
+  async sent(id = 1): Promise<[number, number][]> {
+    await settled(() => this.peer.frames.length)
+    const frames = this.peer.of(FrameType.data).filter(({ streamId }) => streamId === id)
+    return frames.map(({ payload, flags }) => [payload.length, flags])
+  }
+
+  /** Messages and bytes of each CREDIT frame so far, once no more comes. */
+  async granted(): Promise<[number, number][]> {
+    await settled(() => this.peer.frames.length)
+    return this.peer.of(FrameType.credit).map(({ messages, bytes }) => [messages, bytes])
+  }
+
+  /** No stream, no handler, and nobody in the outbox. */
+  assertNothingIsLeft(): void {
+    const stats = this.peer.session.stats()
+    const { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes } = stats
+    const left = { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes }
+    assert.deepEqual(new Set(Object.values(left)), new Set([0]), JSON.stringify(left))
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Whole messages, to and from the end under test: what a raw peer stands on.
+ *
+ * A bare WebSocket to a real server, or the other end of any `Conn`. Nothing here knows handshakes or frames.
+ */
+
+import { WebSocket } from 'ws'
+import { subprotocol } from '../../../lib/base/options.ts'
+import type { Conn } from '../../../lib/conn/conn.ts'
+import { OpenConn } from '../../../lib/wire/open-conn.ts'
+
+export interface RawWire {
+  /** The other end has closed, or the conn is lost. */
+  readonly closed: boolean
+  /** The code of the WebSocket that the other end closed with; 1000 where a conn has none. */
+  readonly closeCode: number | undefined
+  write(message: Uint8Array): void
+  /** The next message; undefined when the conn is over. */
+  read(): Promise<Uint8Array | undefined>
+  /** Reads nothing more, so that the other end finds no room to send. */
+  pause(): void
+  resume(): void
+  /** Closes in an orderly way, behind what was written. */
+  close(): void
+  cut(): void
+}
+
+/** Over the other end of a conn, such as one of a `memoryPair()`. */
+export function connWire(conn: Conn): RawWire {
+  const open = new OpenConn(conn)
+  let closed = false
+  let resume = () => {}
+  let resumed: Promise<void> | undefined
+  return {
+    get closed() {
+      return closed
+    },
+    get closeCode() {
+      return closed ? 1000 : undefined
+    },
+    write: (message) => open.write(message),
+    async read() {
+      await resumed
+      const message = await open.read().catch(() => undefined)
+      closed ||= message === undefined
+      return message
+    },
+    pause() {
+      resumed = new Promise((resolve) => {
+        resume = resolve
+      })
+    },
+    resume: () => resume(),
+    close: () => open.close('bye'),
+    cut: () => open.abort(new Error('cut'))
+  }
+}
+
+/** A WebSocket that reads message by message. */
+export class WebSocketWire implements RawWire {
+  readonly ws: WebSocket
+  closed = false
+  closeCode: number | undefined
+  readonly #inbox: Uint8Array[] = []
+  #wake = () => {}
+
+  constructor(ws: WebSocket) {
+    this.ws = ws
+    ws.on('message', (data: Buffer) => {
+      this.#inbox.push(data)
+      this.#wake()
+    })
+    ws.on('error', () => ws.terminate())
+    ws.on('close', (code) => {
+      this.closed = true
+      this.closeCode = code
+      this.#wake()
+    })
+  }
+
+  /** Resolves when the upgrade is done. */
+  static async open(url: string): Promise<WebSocketWire> {
+    const ws = new WebSocket(`${url.replace('http', 'ws')}/grid/v1`, subprotocol)
+    await new Promise<void>((resolve, reject) => {
+      ws.once('open', resolve)
+      ws.once('error', reject)
+    })
+    return new WebSocketWire(ws)
+  }
+
+  write(message: Uint8Array): void {
+    if (this.ws.readyState === WebSocket.OPEN) this.ws.send(message)
+  }
+
+  async read(): Promise<Uint8Array | undefined> {
+    while (this.#inbox.length === 0 && !this.closed) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return this.#inbox.shift()
+  }
+
+  pause(): void {
+    this.ws.pause()
+  }
+
+  resume(): void {
+    this.ws.resume()
+  }
+
+  close(): void {
+    this.ws.close(1000)
+  }
+
+  cut(): void {
+    this.ws.terminate()
+  }
+}

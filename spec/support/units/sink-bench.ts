@@ -1,0 +1,93 @@
+/** A sink between a producer that counts what is asked of it and a stream with one slot, which the spec empties. */
+
+import { Sink, type SinkPort } from '../../../lib/stream/sink.ts'
+import { SendWindow } from '../../../lib/stream/window.ts'
+
+/** A stream with one slot, which the spec empties. */
+export class Port implements SinkPort {
+  readonly sent: string[] = []
+  readonly failures: unknown[] = []
+  ends = 0
+  slot: string | undefined
+  /** Empties the slot by itself, as an outbox with room does. */
+  readonly autoEmpty: boolean
+
+  constructor(autoEmpty = true) {
+    this.autoEmpty = autoEmpty
+  }
+
+  get canTake(): boolean {
+    return this.slot === undefined && this.ends + this.failures.length === 0
+  }
+
+  sendMessage(payload: Uint8Array): void {
+    const text = Buffer.from(payload).toString()
+    this.sent.push(text)
+    if (!this.autoEmpty) this.slot = text
+  }
+
+  sendEnd(): void {
+    this.ends++
+  }
+}
+
+/** A producer that counts what is asked of it. */
+export class Counted {
+  pulls = 0
+  returns = 0
+  finallyRan = 0
+  readonly #total: number
+
+  constructor(total = Number.POSITIVE_INFINITY) {
+    this.#total = total
+  }
+
+  *sync(): Generator<string> {
+    try {
+      while (this.pulls < this.#total) yield String(++this.pulls)
+    } finally {
+      this.finallyRan++
+    }
+  }
+
+  async *async(): AsyncGenerator<string> {
+    try {
+      while (this.pulls < this.#total) yield String(++this.pulls)
+    } finally {
+      this.finallyRan++
+    }
+  }
+
+  *promises(): Generator<Promise<string>> {
+    try {
+      while (this.pulls < this.#total) yield Promise.resolve(String(++this.pulls))
+    } finally {
+      this.finallyRan++
+    }
+  }
+}
+
+export const kinds = ['sync', 'async', 'promises'] as const
+export const encode = (value: string): Uint8Array => Buffer.from(value)
+
+export interface SinkBench {
+  port: Port
+  window: SendWindow
+  sink: Sink<string>
+  settles: number
+}
+
+export function bench(
+  messages: number,
+  options: { bytes?: number; autoEmpty?: boolean; encode?: typeof encode } = {}
+): SinkBench {
+  const port = new Port(options.autoEmpty)
+  const window = new SendWindow(messages, options.bytes ?? 1_000_000)
+  const sink = new Sink<string>(port, window, options.encode ?? encode)
+  const made: SinkBench = { port, window, sink, settles: 0 }
+  sink.onFailed = (error) => port.failures.push(error)
+  sink.onSettled = () => {
+    made.settles++
+  }
+  return made
+}
