@@ -42,7 +42,7 @@ export function canonicalHost(host: string): string {
  * Which of two hosts dials the other: the same answer on both ends, equal odds over all pairs.
  *
  * SHA-256 over the two canonical names in byte order, joined with a line feed; the lowest bit of the first byte
- * chooses the first name (0) or the second (1). docs/protocol.md, section "Who dials".
+ * chooses the first name (0) or the second (1). docs/protocol.md, section "Which host dials".
  */
 export function dialerOf(a: string, b: string): string {
   const [first, second] = a < b ? [a, b] : [b, a]

@@ -182,7 +182,7 @@ describe('the names of docs/protocol.md', () => {
   })
 
   it('the worked examples of who dials follow from the rule, and lib computes the same', () => {
-    const found = rows('Who dials').slice(2)
+    const found = rows('Which host dials').slice(2)
     assert.ok(found.length >= 3)
     for (const [lesser = '', greater = '', first = '', dialer] of found) {
       assert.ok(Buffer.compare(Buffer.from(lesser), Buffer.from(greater)) < 0)
