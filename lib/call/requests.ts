@@ -1,0 +1,169 @@
+/**
+ * The requests of a stream at its caller: pushed, sent one by one, or pulled from one source, whichever comes first.
+ *
+ * They may be given before the stream opens; the window takes them once it has. Here is who waits for that, and what those
+ * are told when it ends. The responses are the business of `grid-stream.ts`.
+ */
+
+import { type Pushable, pushable } from 'it-pushable'
+import { ClosedError } from '../base/errors.ts'
+import { Fifo } from '../base/fifo.ts'
+import type { Codec } from '../codec/codec.ts'
+import { checkSize, encodePayload } from '../codec/payload.ts'
+import type { Session } from '../session/session.ts'
+import { type Producer, unwind } from '../stream/producer.ts'
+import { Sink } from '../stream/sink.ts'
+import type { Stream } from '../stream/stream.ts'
+import { SendWindow } from '../stream/window.ts'
+import { ResetCode } from '../wire/frame.ts'
+
+interface Waiter {
+  /** The value is taken once so many were. */
+  readonly count: number
+  resolve(): void
+  reject(reason: unknown): void
+}
+
+export class StreamRequests<Req> {
+  /** Where they are pushed; null where the handler takes none. */
+  readonly pushable: Pushable<Req> | null
+  readonly #codec: Codec<Req>
+  #endPushable: (() => void) | undefined
+  readonly #sends = new Fifo<Waiter>()
+  #pushed = 0
+  #producer: Producer<Req> | undefined
+  #sink: Sink<Req> | undefined
+  #sinkWaiter: Waiter | undefined
+  /** None is taken any more. */
+  #ended = false
+  /** Why the stream failed, if it did. */
+  #failure: unknown
+
+  constructor(codec: Codec<Req>, areTaken: boolean) {
+    this.#codec = codec
+    this.pushable = areTaken ? this.#makePushable() : null
+  }
+
+  /** Pulls all of `source` as the requests; see `GridStream.sink`. */
+  sendAll(source: Producer<Req>): Promise<void> {
+    if (this.pushable === null) return Promise.reject(new ClosedError('the handler takes no requests'))
+    if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests have a source already'))
+    if (this.#ended) return this.#refuse(source)
+    const done = handled(
+      new Promise<void>((resolve, reject) => {
+        this.#sinkWaiter = { count: 0, resolve, reject }
+      })
+    )
+    this.#attach(source)
+    return done
+  }
+
+  /** Pushes one and waits until it is taken; see `GridStream.send`. */
+  send(value: Req): Promise<void> {
+    return handled(
+      new Promise((resolve, reject) => {
+        if (this.pushable === null) throw new ClosedError('the handler takes no requests')
+        this.pushable.push(value)
+        if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
+        else this.#sends.push({ count: this.#pushed, resolve, reject })
+      })
+    )
+  }
+
+  /** `stream` is about to open, at a handler that takes `capacity` requests ahead. Returns whether it takes any. */
+  open(stream: Stream, session: Pick<Session, 'sendWindowBytes' | 'maxSendBytes'>, capacity: number): boolean {
+    if (this.pushable === null || capacity === 0) {
+      this.#stop(new ClosedError('the handler takes no requests'))
+      return false
+    }
+    const window = new SendWindow(capacity, session.sendWindowBytes)
+    const sink = new Sink<Req>(stream, window, (value) => {
+      const payload = encodePayload(this.#codec, value, 'maybeRan')
+      checkSize(payload, session.maxSendBytes, 'maybeRan')
+      return payload
+    })
+    sink.onTaken = () => this.#onTaken(sink.taken)
+    sink.onFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
+    sink.onSettled = () => {
+      // When the whole stream has ended, `end` tells why.
+      if (stream.state !== 'closed') this.#stop(new ClosedError('the handler takes no more requests'))
+    }
+    stream.sendWindow = window
+    stream.sink = sink
+    this.#sink = sink
+    return true
+  }
+
+  /** The payload of the stream is on its way: what waits here may follow. */
+  start(): void {
+    if (this.#producer !== undefined) this.#sink?.attach(this.#producer)
+  }
+
+  /** The stream is over; `failure` is undefined where both its halves ended by themselves. */
+  end(failure: unknown): void {
+    this.#ended = true
+    this.#failure = failure
+    if (failure !== undefined) this.#sinkWaiter?.reject(failure)
+    // The sink unwinds its producer; without one, nothing has pulled it.
+    if (this.#sink === undefined && this.#producer !== undefined) unwind(this.#producer)
+    this.#stop(failure ?? new ClosedError('the handler takes no more requests'))
+    this.#endPushable?.()
+  }
+
+  /** The stream failed, or takes no more requests, before it had a source. */
+  #refuse(source: Producer<Req>): Promise<void> {
+    unwind(source)
+    return this.#failure === undefined ? Promise.resolve() : handled(Promise.reject(this.#failure))
+  }
+
+  #attach(producer: Producer<Req>): void {
+    this.#producer = producer
+    this.#sink?.attach(producer)
+  }
+
+  #onTaken(taken: number): void {
+    for (let first = this.#sends.peek(); first !== undefined && first.count <= taken; first = this.#sends.peek()) {
+      this.#sends.shift()
+      first.resolve()
+    }
+  }
+
+  /** No request is taken any more; those that were not are told. */
+  #stop(reason: unknown): void {
+    this.#ended = true
+    for (let waiter = this.#sends.shift(); waiter !== undefined; waiter = this.#sends.shift()) waiter.reject(reason)
+    this.#sinkWaiter?.resolve()
+  }
+
+  /** An it-pushable that does not ignore a push after the end, and becomes the producer with its first use. */
+  #makePushable(): Pushable<Req> {
+    const requests = pushable<Req>({ objectMode: true })
+    const { push, end } = requests
+    this.#endPushable = end
+    const use = () => {
+      if (this.#producer === undefined) this.#attach(requests)
+      else if (this.#producer !== requests) throw new ClosedError('the requests have a source already')
+    }
+    requests.push = (value) => {
+      if (this.#ended) throw new ClosedError('the requests of the stream have ended')
+      use()
+      this.#pushed++
+      push(value)
+      return requests
+    }
+    requests.end = (error) => {
+      if (this.#ended) return requests
+      this.#ended = true
+      use()
+      end(error)
+      return requests
+    }
+    return requests
+  }
+}
+
+/** A promise that is not awaited must not end the process: `closed` and the responses tell the same. */
+function handled<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}
