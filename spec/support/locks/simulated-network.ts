@@ -12,8 +12,8 @@ import { LockTable } from '../../../examples/locks/table.ts'
 import { timeoutOf } from '../../../lib/call/options.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
 import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../../lib/index.ts'
+import type { VirtualClock } from '../clock/virtual-clock.ts'
 import { oneOf } from '../random.ts'
-import type { VirtualClock } from './virtual-clock.ts'
 
 /** How long a grant lasts, by the clock of its server. */
 export const ttlMs = 1000

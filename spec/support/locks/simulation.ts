@@ -11,9 +11,9 @@ import { LockClient } from '../../../examples/locks/client.ts'
 import { LockError } from '../../../examples/locks/errors.ts'
 import type { LockKind } from '../../../examples/locks/table.ts'
 import { type Manager, UnknownHostError } from '../../../lib/index.ts'
+import { VirtualClock } from '../clock/virtual-clock.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { Link, maxDrift, maxLateMs, Network, Server, type ServerMutant, ttlMs } from './simulated-network.ts'
-import { VirtualClock } from './virtual-clock.ts'
 
 /** What is wrong on purpose, to see whether it is found. */
 export interface Mutant extends ServerMutant {
@@ -53,26 +53,24 @@ const names = ['a', 'b', 'c']
 
 /** Runs alone in its process: it takes over the clock and `Math.random`. */
 export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  using clock = new VirtualClock()
-  const simulation = new Simulation(options, clock)
+  const random = randomFrom(options.seed)
+  using clock = new VirtualClock(random)
+  const simulation = new Simulation(options, clock, random)
   const unhandled: string[] = []
   const onUnhandled = (reason: unknown) => unhandled.push(String(reason))
-  const realRandom = Math.random
   // Thousands of errors are made here that are no surprise: most of the time would go into their stacks.
   const { stackTraceLimit } = Error
   Error.stackTraceLimit = 0
   process.on('unhandledRejection', onUnhandled)
-  Math.random = simulation.network.random
   try {
     await simulation.run()
   } finally {
     Error.stackTraceLimit = stackTraceLimit
-    Math.random = realRandom
     process.off('unhandledRejection', onUnhandled)
   }
   const { figures, network, violations, stuck, unexpected, leftGrants } = simulation
   const all = { ...figures, ...network.figures }
-  return { figures: all, violations, stuck, unexpected, unhandled, leftGrants, leftTimers: clock.waiting }
+  return { figures: all, violations, stuck, unexpected, unhandled, leftGrants, leftTimers: clock.pending }
 }
 
 class Simulation {
@@ -88,8 +86,7 @@ class Simulation {
   readonly #inside = new Map<string, Set<Hold>>(names.map((name) => [name, new Set()]))
   readonly #faultGapMs: number
 
-  constructor({ seed, servers, mutant = {} }: SimulationOptions, clock: VirtualClock) {
-    const random = randomFrom(seed)
+  constructor({ servers, mutant = {} }: SimulationOptions, clock: VirtualClock, random: () => number) {
     const network = new Network(clock, random, mutant)
     this.network = network
     this.mutant = mutant

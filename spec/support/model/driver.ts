@@ -39,7 +39,6 @@ export async function runSchedule(seed: number, isLogged = false): Promise<Resul
   const { stackTraceLimit } = Error
   // Half of the time would go into the stacks of errors that are expected.
   if (!isLogged) Error.stackTraceLimit = 0
-  const uninstall = world.clock.install(world.random)
   process.on('unhandledRejection', onRejection)
   try {
     world.start()
@@ -48,7 +47,7 @@ export async function runSchedule(seed: number, isLogged = false): Promise<Resul
     world.fail((error as Error).stack ?? String(error))
   } finally {
     process.off('unhandledRejection', onRejection)
-    uninstall()
+    world.clock[Symbol.dispose]()
     Error.stackTraceLimit = stackTraceLimit
   }
   return { figures, error: world.violation, lines, ms: performance.now() - startedMs }

@@ -6,10 +6,10 @@
  */
 
 import { type Auth, dialerOf, insecure, Manager } from '../../../lib/index.ts'
+import { startMs, VirtualClock } from '../clock/virtual-clock.ts'
 import { randomFrom, wholeBelow } from '../random.ts'
 import { registerHandlers } from './answerer.ts'
 import { Call, type CallPort } from './call.ts'
-import { startMs, VirtualClock } from './clock.ts'
 import { ModelNetwork, type Pair } from './network.ts'
 import { type CallPlan, drawSchedule, type Fault, maxMessageBytes, type SchedulePlan } from './plan.ts'
 
@@ -41,7 +41,8 @@ export const keepAliveMs = 1000
 
 export class World implements CallPort {
   readonly random: () => number
-  readonly clock = new VirtualClock()
+  /** Installed until it is disposed of. */
+  readonly clock: VirtualClock
   readonly plan: SchedulePlan
   readonly network: ModelNetwork
   ends!: readonly [End, End]
@@ -65,6 +66,7 @@ export class World implements CallPort {
   constructor(seed: number, figures: Figures, lines: string[] | undefined) {
     this.random = randomFrom(seed)
     this.plan = drawSchedule(seed, this.random)
+    this.clock = new VirtualClock(this.random)
     this.figures = figures
     this.lines = lines
     this.network = new ModelNetwork(this.plan.linkCapacity)
