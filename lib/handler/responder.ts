@@ -57,13 +57,15 @@ export class Responder implements Receiver, StreamOwner {
     return (definition.kind === 'single' ? definition.request : definition.payload).readsInPlace === true
   }
 
-  onMessage(payload: Uint8Array): void {
+  onMessage(payload: Uint8Array, isLast: boolean): void {
     const { definition, entry, fn } = this.#handler
     this.#context = new CallContext(this.#port.remote, entry, this.#stream.deadlineMs, this.#metadata)
     if (definition.kind === 'single') {
       this.#runSingle(definition, fn as SingleHandler<unknown, unknown>, payload, this.#context)
     } else {
-      this.#runStreaming(definition, fn as StreamingHandler<unknown, unknown, unknown>, payload, this.#context)
+      const requests = this.#openRequests(definition, isLast)
+      const run = fn as StreamingHandler<unknown, unknown, unknown>
+      this.#runStreaming(definition, run, payload, requests, this.#context)
     }
   }
 
@@ -115,23 +117,29 @@ export class Responder implements Receiver, StreamOwner {
     this.#stream.sendMessage(payload, Flag.end)
   }
 
+  /** The requests that a handler takes; `ended` where its caller has none. */
+  #openRequests({ inCapacity, request }: StreamingDefinition<unknown, unknown, unknown>, ended: boolean) {
+    const stream = this.#stream
+    const { receiveWindowBytes, maxMessageBytes } = this.#port
+    stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
+    if (inCapacity === 0) return null
+    const requests = new Source(request)
+    requests.bind(stream)
+    requests.onStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
+    stream.receiver = requests
+    if (ended) requests.onEnd()
+    return requests
+  }
+
   #runStreaming(
     definition: StreamingDefinition<unknown, unknown, unknown>,
     fn: StreamingHandler<unknown, unknown, unknown>,
     payload: Uint8Array,
+    requests: Source<unknown> | null,
     context: CallContext
   ): void {
     const stream = this.#stream
-    const { inCapacity, outCapacity } = definition
-    const { receiveWindowBytes, maxMessageBytes } = this.#port
-    stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
-    let requests: Source<unknown> | null = null
-    if (inCapacity > 0) {
-      requests = new Source(definition.request)
-      requests.bind(stream)
-      requests.onStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
-      stream.receiver = requests
-    }
+    const { outCapacity } = definition
     // A handler without responses is still pulled once, for its end.
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {

@@ -2,11 +2,12 @@
 
 import type { Remote } from '../base/remote.ts'
 
-/** What takes the messages of the remote end. Exactly one of the last three ends it, and nothing follows. */
+/** What takes the messages of the remote end. The last message, or exactly one of the last three, ends it, and nothing follows. */
 export interface Receiver {
   /** True when the next message may be a view that is valid only during `onMessage`. */
   readonly readsInPlace: boolean
-  onMessage(payload: Uint8Array): void
+  /** @param isLast the end came in the same frame; `onEnd` is not called then */
+  onMessage(payload: Uint8Array, isLast: boolean): void
   onEnd(): void
   /** The handler's own error. */
   onRemoteError(error: Error): void

@@ -79,19 +79,9 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     return this
   }
 
-  onMessage(payload: Uint8Array): void {
-    if (this.#ended) return
-    const waiter = this.#waiters.shift()
-    if (waiter === undefined) {
-      this.#queue.push(payload)
-      return
-    }
-    try {
-      const value = this.#take(payload)
-      waiter.resolve({ done: false, value })
-    } catch (error) {
-      waiter.reject(error)
-    }
+  onMessage(payload: Uint8Array, isLast: boolean): void {
+    if (!this.#ended) this.#deliver(payload)
+    if (isLast) this.onEnd()
   }
 
   onEnd(): void {
@@ -111,6 +101,21 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     if (!this.#ended) this.#fail(reason)
     // The end has arrived but not all before it was taken: the gap must not look like the end.
     else if (dropped) this.#error ??= { reason }
+  }
+
+  /** To the consumer that waits, or to the queue. */
+  #deliver(payload: Uint8Array): void {
+    const waiter = this.#waiters.shift()
+    if (waiter === undefined) {
+      this.#queue.push(payload)
+      return
+    }
+    try {
+      const value = this.#take(payload)
+      waiter.resolve({ done: false, value })
+    } catch (error) {
+      waiter.reject(error)
+    }
   }
 
   #fail(reason: unknown): void {

@@ -225,8 +225,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     // The state comes first: a handler that answers at once must find the half of its requests ended.
     const closes = isEnd && this.state === 'half-closed-local'
     if (isEnd) this.state = afterReceiveEnd(this.state)
-    this.receiver?.onMessage(payload)
-    if (isEnd) this.receiver?.onEnd()
+    this.receiver?.onMessage(payload, isEnd)
     if (closes) this.#closed(undefined)
   }
 

@@ -160,3 +160,12 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
     await assertOrder('shutdown', 1, order)
   })
 })
+
+describe('the end of a call', () => {
+  it('is the last thing that a handler is told which answers at once', async () => {
+    await start({}, () => new Uint8Array(1))
+    peer.send(open(1))
+    await peer.frame(FrameType.data)
+    assert.deepEqual(steps, ['handler: onClosed'])
+  })
+})

@@ -24,7 +24,7 @@ function bench(decoder: Decoder<string> = text): Bench {
 }
 
 function arrive(source: Source<string>, ...messages: string[]): void {
-  for (const message of messages) source.onMessage(Buffer.from(message))
+  for (const message of messages) source.onMessage(Buffer.from(message), false)
 }
 
 describe('the source', () => {
@@ -54,6 +54,16 @@ describe('the source', () => {
     assert.equal(decoded, 0)
     await source.next()
     assert.equal(decoded, 1)
+  })
+
+  it('ends behind a message that came with the end, whether it is waited for or not', async () => {
+    const { source } = bench()
+    const waiting = [source.next(), source.next()]
+    source.onMessage(Buffer.from('a'), true)
+    assert.deepEqual(await Promise.all(waiting), [{ done: false, value: 'a' }, done])
+    const { source: unread } = bench()
+    unread.onMessage(Buffer.from('a'), true)
+    assert.deepEqual([await unread.next(), await unread.next()], [{ done: false, value: 'a' }, done])
   })
 
   it('gives everything that arrived before the end, then ends for good', async () => {

@@ -67,14 +67,14 @@ async function sourceOf(library: Library, ahead: number): Promise<Run> {
     return async (count) => {
       for (let i = 0; i < count; i++) {
         const next = source.next()
-        source.onMessage(payload)
+        source.onMessage(payload, false)
         keep(await next)
       }
     }
   }
   return async (count) => {
     for (let done = 0; done < count; done += ahead) {
-      for (let i = 0; i < ahead; i++) source.onMessage(payload)
+      for (let i = 0; i < ahead; i++) source.onMessage(payload, false)
       for (let i = 0; i < ahead; i++) keep(await source.next())
     }
   }

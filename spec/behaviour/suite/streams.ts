@@ -161,6 +161,18 @@ export function streamFacts(fact: Fact): void {
     assert.equal((await stream.responses.next()).done, true)
   })
 
+  fact('a handler that fails at once, though its caller sends no requests, leaves none to wait for', async (link) => {
+    let left: AsyncIterator<number> | undefined
+    link.responder.handle(streaming<void, number, string>('odd', { inCapacity: 2 }), (_, requests) => {
+      left = requests
+      throw new Error('at once')
+    })
+    await link.known()
+    const stream = link.peer.newStream(streaming<void, never, string>('odd', { inCapacity: 0 }))
+    await assert.rejects(stream.responses.next(), /at once/)
+    assert.deepEqual(await left?.next(), { done: true, value: undefined })
+  })
+
   contextFacts(fact)
   sendFacts(fact)
 }
