@@ -5,7 +5,7 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import type { DisconnectedError } from '../base/errors.ts'
+import { DisconnectedError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { newSessionCounts, type SessionStats } from '../base/stats.ts'
@@ -147,17 +147,7 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     if (this.#state === 'ended') return
     this.#sendGoAway(end)
     this.#startDraining(end)
-    if (!this.#isIdle()) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, graceMs)
-        const onIdleBefore = this.#onIdle
-        this.#onIdle = () => {
-          clearTimeout(timer)
-          resolve()
-          onIdleBefore?.()
-        }
-      })
-    }
+    if (!this.#isIdle()) await this.#idleOrOver(graceMs)
     this.end(end)
   }
 
@@ -166,7 +156,8 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     if (this.#state === 'ended') return
     this.#control.stop()
     this.#sendGoAway(end)
-    this.#teardown(end)
+    this.#finish(end)
+    this.#init.wire.close(end.text)
   }
 
   stats(): SessionStats {
@@ -235,9 +226,11 @@ export class Session implements StreamPort<Stream>, ResponderPort {
         if (rest !== undefined) await rest
         inDispatch = false
       }
-      this.#teardown(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
+      this.#onConnOver(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
     } catch (error) {
-      this.end(endByError(error, inDispatch, this.#farewell))
+      const end = endByError(error, inDispatch, this.#farewell)
+      if (inDispatch) this.end(end)
+      else this.#onConnOver(end, new DisconnectedError('lost', end.text, { cause: error }))
     }
   }
 
@@ -265,6 +258,15 @@ export class Session implements StreamPort<Stream>, ResponderPort {
 
   // How it ends
 
+  /** The peer has closed the conn, or (with `error`) it is lost: there is nothing to say on it any more. */
+  #onConnOver(end: SessionEnd, error?: Error): void {
+    if (this.#state === 'ended') return
+    this.#control.stop()
+    this.#finish(end)
+    if (error === undefined) this.#init.wire.close(end.text)
+    else this.#init.wire.abort(error)
+  }
+
   #sendGoAway({ reason, text }: SessionEnd): void {
     this.#control.goAway(closeCodeOf(reason), this.#streams.lastInboundId, text)
   }
@@ -277,16 +279,28 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
   }
 
-  #teardown(end: SessionEnd): void {
-    if (this.#state === 'ended') return
+  #finish(end: SessionEnd): void {
     this.#state = 'ended'
     this.#keepAlive.stop()
-    this.#control.stop()
     this.#init.onEnd(end)
     for (const stream of this.#streams.all()) stream.fail(lossErrorOf(end, stream, this.remote.host))
     this.#deadlines.clear()
     this.#onIdle?.()
-    this.#init.wire.close(end.text)
+  }
+
+  /** Resolves when nothing runs here any more, the session has ended, or so many ms have passed. */
+  #idleOrOver(graceMs: number): Promise<void> {
+    // What was told of the go-away may have ended it.
+    if (this.#state === 'ended') return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, graceMs)
+      const onIdleBefore = this.#onIdle
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        resolve()
+        onIdleBefore?.()
+      }
+    })
   }
 
   #isIdle(): boolean {

@@ -4,6 +4,7 @@
  * Starts the conn's sink on an outbox, so that handshake messages and batches go the same way, one after the other.
  */
 
+import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Outbox } from './outbox.ts'
 
@@ -22,7 +23,7 @@ export class OpenConn implements HandshakeIO {
   readonly outbox = new Outbox()
   readonly inbound: AsyncIterator<Uint8Array>
   readonly #sent: Promise<void>
-  #closing = false
+  #state: 'open' | 'closing' | 'aborted' = 'open'
 
   constructor(conn: Conn) {
     this.conn = conn
@@ -30,7 +31,7 @@ export class OpenConn implements HandshakeIO {
     // A sink that fails means a conn that is lost; its source says so too, and the reader is who reports it.
     this.#sent = conn
       .sink(this.outbox)
-      .catch((error) => this.abort(error instanceof Error ? error : new Error(String(error))))
+      .catch((error) => this.abort(error instanceof Error ? error : new Error(errorText(error), { cause: error })))
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -44,20 +45,22 @@ export class OpenConn implements HandshakeIO {
 
   /** Sends what waits, then closes. */
   close(reason: string): void {
-    if (this.#closing) return
-    this.#closing = true
-    this.outbox.end()
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    if (!this.outbox.isOver) this.outbox.end()
     const timer = setTimeout(() => this.conn.close(reason), flushTimeoutMs).unref()
     this.#sent.then(() => {
       clearTimeout(timer)
-      this.conn.close(reason)
+      if (this.#state === 'closing') this.conn.close(reason)
     })
   }
 
   /** Cuts the conn now. */
   abort(error: Error): void {
-    this.#closing = true
-    this.outbox.abort()
+    if (this.#state === 'aborted') return
+    this.#state = 'aborted'
     this.conn.abort(error)
+    // A conn that is over has given it back by itself; the sink of one that the user made may still wait for it.
+    if (!this.outbox.isOver) this.outbox.abort()
   }
 }

@@ -49,6 +49,11 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this.#stalled
   }
 
+  /** Nothing is sent any more: all that was offered has been, or it was dropped. */
+  get isOver(): boolean {
+    return this.#state === 'ended'
+  }
+
   /** Senders that wait with control frames. */
   get waitingControl(): number {
     return this.#control.length

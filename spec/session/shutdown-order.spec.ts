@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it, mock } from 'node:test'
+import type { Conn } from '../../lib/conn/conn.ts'
 import { rawSingle as single } from '../../lib/handler/definition.ts'
 import { Responder } from '../../lib/handler/responder.ts'
 import { entryOf } from '../../lib/handler/table.ts'
@@ -22,7 +23,24 @@ let peer: RawPeer
 const steps: string[] = []
 
 const bye: SessionEnd = { reason: 'shutdown', text: 'bye' }
+/** Nothing that waits may hold up the go-away. */
+const said = ['control stopped', 'go-away']
 const bothFail = ['handler: onAbort', 'handler: onClosed', 'caller: onAbort', 'caller: onClosed']
+
+/** The conn as a user may write one: it does not give its source back when it is over. */
+function ownConn(conn: Conn): Conn {
+  async function* pull(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const message of source) yield message
+  }
+  return {
+    source: conn.source,
+    sink: (source) => conn.sink(pull(source)),
+    secure: true,
+    remoteAddress: 'own',
+    close: (reason) => conn.close(reason),
+    abort: (error) => conn.abort(error)
+  }
+}
 
 /** Notes `step` each time that the method is called. */
 function note<T extends object>(part: T, method: keyof T & string, step: string): void {
@@ -38,6 +56,7 @@ function note<T extends object>(part: T, method: keyof T & string, step: string)
 async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new Promise(() => {})): Promise<void> {
   peer = new RawPeer({ ...options, onEnd: () => onEnd(options) })
   note(SessionControl.prototype, 'goAway', 'go-away')
+  note(SessionControl.prototype, 'stop', 'control stopped')
   note(KeepAlive.prototype, 'stop', 'keep-alive stopped')
   note(Responder.prototype, 'onEnd', 'handler: onEnd')
   note(Responder.prototype, 'onAbort', 'handler: onAbort')
@@ -100,7 +119,7 @@ afterEach(async () => {
 
 describe('a session that ends on a conn that lives says go-away, stops, tells, fails its calls, and closes the conn behind', () => {
   const order = [
-    'go-away',
+    ...said,
     'keep-alive stopped',
     'onEnd',
     ...bothFail,
@@ -143,7 +162,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when it is drained and nothing is open, at once', async () => {
     await start()
     drain(60_000)
-    const atOnce = ['go-away', 'go-away', 'keep-alive stopped', 'onEnd', 'deadlines cleared', 'outbox ended']
+    const atOnce = ['go-away', ...said, 'keep-alive stopped', 'onEnd', 'deadlines cleared', 'outbox ended']
     assert.deepEqual(steps, atOnce)
     await assertOrder('shutdown', 2, [...atOnce, 'drained', 'conn closed'])
   })
@@ -158,6 +177,55 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
     await callBothWays()
     peer.session.end(bye)
     await assertOrder('shutdown', 1, order)
+  })
+})
+
+describe('a session whose conn is dead offers it nothing, stops, tells, fails its calls, and ends the conn once', () => {
+  const over = ['control stopped', 'keep-alive stopped', 'onEnd', ...bothFail, 'deadlines cleared']
+  const ways = [
+    ['that the peer closed', () => peer.close(), ['outbox ended', 'conn aborted']],
+    ['that is lost', () => peer.cut(), ['conn aborted', 'outbox aborted']]
+  ] as const
+  for (const [title, act, ends] of ways) {
+    it(`of ours ${title}: the conn has given the outbox back`, async () => {
+      await start()
+      await callBothWays()
+      act()
+      await assertOrder('lost', 0, ['outbox aborted', ...over, 'conn aborted'])
+    })
+
+    it(`of the user's own ${title}: the outbox is ended as well`, async () => {
+      await start({ over: ownConn })
+      await callBothWays()
+      act()
+      await assertOrder('lost', 0, [...over, ...ends])
+    })
+  }
+})
+
+describe('a session that a handler of it ends', () => {
+  it('ends as by itself, and tells the handler nothing behind the end of its call', async () => {
+    await start({}, () => peer.session.end(bye))
+    peer.send(open(1))
+    const failed = ['handler: onAbort', 'handler: onClosed']
+    const order = [
+      ...said,
+      'keep-alive stopped',
+      'onEnd',
+      ...failed,
+      'deadlines cleared',
+      'outbox ended',
+      'conn closed'
+    ]
+    await assertOrder('shutdown', 1, order)
+  })
+
+  it('by what it is told of the go-away, is drained at once, whatever still runs', async () => {
+    await start({ onDraining: () => peer.session.end(bye) })
+    await callBothWays()
+    drain(60_000)
+    await until(() => steps.includes('drained'), 'the drain has resolved')
+    assert.equal(peer.session.stats().runningHandlers, 1)
   })
 })
 

@@ -26,6 +26,7 @@ export interface RawPeerOptions {
   readonly capacity?: number
   /** Makes the conn of the session of its end of one in memory. */
   readonly over?: (conn: Conn) => Conn
+  readonly onDraining?: () => void
   readonly onEnd?: () => void
 }
 
@@ -77,6 +78,7 @@ export class RawPeer {
       },
       onDraining: () => {
         this.draining = true
+        options.onDraining?.()
       },
       onEnd: (end) => {
         this.end = end
