@@ -89,10 +89,10 @@ async function measureStreams(): Promise<void> {
   await endEchoes(await openEchoes(ends, 1000))
   await assertIdle(ends)
   const two = await difference(readerOf(ends), () => openEchoes(ends, streamCount), streamCount)
-  row('open idle stream, two-way', 'initiator', two.near, aims.stream)
+  row('open idle stream, two-way', 'caller', two.near, aims.stream)
   row(
     'open idle stream, two-way',
-    'responder',
+    'handler',
     two.far,
     aims.stream,
     'its handler returns the requests as the responses'
@@ -107,8 +107,8 @@ async function measureNews(definition: News, what: string, note: string): Promis
   for (const stream of await openNews(ends, definition, 1000)) stream.cancel()
   await assertIdle(ends)
   const one = await difference(readerOf(ends), () => openNews(ends, definition, streamCount), streamCount)
-  row(what, 'initiator', one.near, aims.stream)
-  row(what, 'responder', one.far, aims.stream, note)
+  row(what, 'caller', one.near, aims.stream)
+  row(what, 'handler', one.far, aims.stream, note)
   for (const stream of one.opened) stream.cancel()
   await assertIdle(ends)
   await ends.close()
@@ -124,7 +124,7 @@ async function measureRequests(): Promise<void> {
   const pending = await difference(readerOf(ends), () => holdRequests(ends, requests), requests)
   row('pending request', 'caller', pending.near, aims.request)
   const note = `of which ${number(share)} B are the promise of the handler and what answers it`
-  row('pending request', 'responder', pending.far, aims.request, note)
+  row('pending request', 'handler', pending.far, aims.request, note)
   await releaseRequests(ends, pending.opened)
   await ends.close()
 }

@@ -46,7 +46,7 @@ console.log(
   table(
     ['end', 'before', 'all open', 'after', 'per open stream'],
     (['near', 'far'] as const).map((end) => [
-      end === 'near' ? 'initiator' : 'responder',
+      end === 'near' ? 'caller' : 'handler',
       mib(held(before[end])),
       mib(held(open[end])),
       mib(held(after[end])),

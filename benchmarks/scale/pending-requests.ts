@@ -36,7 +36,7 @@ console.log(
   table(
     ['end', 'before', 'all in flight', 'after', 'per request'],
     (['near', 'far'] as const).map((end) => [
-      end === 'near' ? 'caller' : 'responder',
+      end === 'near' ? 'caller' : 'handler',
       mib(held(before[end])),
       mib(held(pending[end])),
       mib(held(after[end])),
