@@ -90,13 +90,7 @@ async function measureStreams(): Promise<void> {
   await assertIdle(ends)
   const two = await difference(readerOf(ends), () => openEchoes(ends, streamCount), streamCount)
   row('open idle stream, two-way', 'caller', two.near, aims.stream)
-  row(
-    'open idle stream, two-way',
-    'handler',
-    two.far,
-    aims.stream,
-    'its handler returns the requests as the responses'
-  )
+  row('open idle stream, two-way', 'handler', two.far, aims.stream, 'its handler returns the requests as the responses')
   await endEchoes(two.opened)
   await ends.close()
 }
