@@ -19,7 +19,13 @@ const run = promisify(execFile)
 const readme = markdownFile('README.md')
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
 const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
-const pages = ['README.md', 'CHANGELOG.md', ...docs.map((name) => `docs/${name}`)]
+const pages = [
+  'README.md',
+  'CHANGELOG.md',
+  'SECURITY.md',
+  'benchmarks/README.md',
+  ...docs.map((name) => `docs/${name}`)
+]
 const example = readme.code('ts').find((code) => code.includes("from 'it-grid'")) ?? ''
 
 async function freePort(): Promise<string> {
@@ -73,7 +79,7 @@ describe('the pages', () => {
 
   it('name only npm scripts that exist, and the two commands', () => {
     for (const path of pages) {
-      for (const [, name = ''] of markdownFile(path).text.matchAll(/npm run ([\w:-]+)/g)) {
+      for (const [, name = ''] of markdownFile(path).text.matchAll(/npm run ([a-z][\w:-]*)/g)) {
         assert.ok(name in scripts, `${path} names "npm run ${name}"`)
       }
     }
