@@ -153,13 +153,11 @@ export class Calls implements Callable {
     open: (session: Session, leftMs: number) => void
   ): void {
     const waiting = new AbortController()
-    const onAbort = () => stream.cancel(signal?.reason)
-    const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => stream.cancel(signal.reason))
     stream.closed.then(() => {
       unlisten?.()
       waiting.abort()
     })
-    if (signal?.aborted === true) onAbort()
     this.#whenUsable(timeoutMs, waiting.signal, open)
       .catch((error) => stream.fail(error))
       .finally(unlisten)

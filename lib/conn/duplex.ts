@@ -8,6 +8,7 @@
 
 import { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { listenToAbort, unlessAborted } from '../base/abort.ts'
 import { DialError, DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
@@ -220,7 +221,7 @@ export function connectDuplex(
     try {
       const made = connect(address, { signal })
       // A stream that came at once is listened to at once, for its error may be the next thing to happen.
-      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal)
+      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
       return await connected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
     } catch (error) {
       signal.throwIfAborted()
@@ -229,33 +230,14 @@ export function connectDuplex(
   }
 }
 
-/** The stream, unless the signal is first: then a stream that comes later is destroyed. */
-function unlessAborted(connecting: Promise<Duplex>, signal: AbortSignal): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-    const leave = (): void => signal.removeEventListener('abort', onAbort)
-    connecting.then(
-      (stream) => {
-        leave()
-        if (signal.aborted) destroyQuietly(stream)
-        resolve(stream)
-      },
-      (error: unknown) => {
-        leave()
-        reject(error)
-      }
-    )
-  })
-}
-
 /** Calls `make` in the very turn in which the stream is open, so that none of its events is missed. */
 function connected(stream: Duplex & SocketLike, signal: AbortSignal, make: () => Conn): Promise<Conn> {
   if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
   const event = stream.encrypted === true ? 'secureConnect' : 'connect'
   return new Promise((resolve, reject) => {
+    let unlisten = (): void => undefined
     const leave = (): void => {
-      signal.removeEventListener('abort', onAbort)
+      unlisten()
       stream.off(event, onConnected).off('error', onFailed).off('close', onFailed)
     }
     const onConnected = (): void => {
@@ -267,9 +249,8 @@ function connected(stream: Duplex & SocketLike, signal: AbortSignal, make: () =>
       destroyQuietly(stream)
       reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
     }
-    const onAbort = (): void => onFailed(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
     stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)
+    unlisten = listenToAbort(signal, () => onFailed(signal.reason))
   })
 }
 

@@ -4,7 +4,7 @@
  * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
  */
 
-import { listenToAbort } from '../base/abort.ts'
+import { listenToAbort, unlessAborted } from '../base/abort.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { type KeepAliveOptions, type Limits, maxConnMessageBytes } from '../base/options.ts'
@@ -84,7 +84,8 @@ export class Establisher {
     const deadline = new Deadline(performance.now() + limits.handshakeTimeoutMs, limits.handshakeTimeoutMs, signal)
     try {
       const dialing = dialer(host, { signal: deadline.signal, path, maxConnMessageBytes: maxConnMessageBytes(limits) })
-      const wire = new OpenConn(await orAbort(dialing, deadline.signal))
+      const cutLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
+      const wire = new OpenConn(await unlessAborted(dialing, deadline.signal, cutLate))
       try {
         const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
         return this.#established(wire, 'dialer', result, deadline.atMs)
@@ -171,7 +172,6 @@ class Deadline {
       )
     this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
     this.#unlisten = listenToAbort(parent, onAbort)
-    if (parent.aborted) onAbort()
   }
 
   get signal(): AbortSignal {
@@ -186,18 +186,4 @@ class Deadline {
     clearTimeout(this.#timer)
     this.#unlisten()
   }
-}
-
-/** The conn, or the reason of the abort at once; a conn that a slow dialer brings after it is cut. */
-function orAbort(dialing: Promise<Conn>, signal: AbortSignal): Promise<Conn> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    if (signal.aborted) onAbort()
-    signal.addEventListener('abort', onAbort, { once: true })
-    dialing.then((conn) => {
-      signal.removeEventListener('abort', onAbort)
-      if (signal.aborted) conn.abort(new ClosedError('the dial was given up'))
-      else resolve(conn)
-    }, reject)
-  })
 }

@@ -6,6 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { unlessAborted } from '../base/abort.ts'
 import { HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import type { Identity, RemoteLimits } from '../base/remote.ts'
@@ -245,16 +246,7 @@ function located(init: HandshakeInit, peer: string, error: unknown): unknown {
 /** Waits for one piece of work, but no longer than the handshake may take. */
 async function step<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
   signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    return await Promise.race([aborted, Promise.resolve().then(work)])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
+  return await unlessAborted(Promise.resolve().then(work), signal)
 }
 
 function hexOf(bytes: Uint8Array): string {
