@@ -6,6 +6,7 @@
  */
 
 import { printable } from './text.ts'
+
 /** Whether the remote handler can have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
   /** The handler has certainly not run: a retry is always safe. */
@@ -227,7 +228,7 @@ export class ValidationError extends GridError {
   /** `path` leads to the field that does not fit, from the outside in; empty for the value itself. */
   constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions = {}) {
     const keys = path.slice(0, maxPathKeys).map((key) => {
-      return typeof key === 'number' ? key : printable(String(key)).slice(0, maxPathKeyLength)
+      return typeof key === 'number' ? key : printable(String(key), maxPathKeyLength)
     })
     super('ERR_VALIDATION', `the value is not valid${keys.length === 0 ? '' : ` at "${keys.join('.')}"`}`, options)
     this.details = { path: keys }

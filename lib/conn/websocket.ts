@@ -10,10 +10,11 @@ import type { LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
+import { listenToAbort } from '../base/abort.ts'
 import { DialError, DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { Rate } from '../base/rate.ts'
-import { errorText, printable } from '../base/text.ts'
+import { encodeText, errorText, printable } from '../base/text.ts'
 import { CarrierConn, closeGraceMs, defaultHighWaterMarkBytes, remoteAddressOf, withReason } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
 
@@ -123,8 +124,9 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
   return new Promise((resolve, reject) => {
     let remoteAddress = address
     let socket: Duplex | undefined
+    let unlisten = (): void => undefined
     const leave = (): void => {
-      signal.removeEventListener('abort', onAbort)
+      unlisten()
       ws.off('upgrade', onUpgrade).off('open', onOpen).off('error', onError).off('unexpected-response', onRefused)
     }
     const giveUp = (error: unknown): void => {
@@ -133,7 +135,6 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
       ws.terminate()
       reject(error)
     }
-    const onAbort = (): void => giveUp(signal.reason)
     const onError = (error: Error): void => giveUp(dialError(address, error))
     const onUpgrade = (response: IncomingMessage): void => {
       socket = response.socket
@@ -146,8 +147,8 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
       leave()
       resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, socket, highWaterMarkBytes }))
     }
-    signal.addEventListener('abort', onAbort, { once: true })
     ws.on('upgrade', onUpgrade).on('open', onOpen).on('error', onError).on('unexpected-response', onRefused)
+    unlisten = listenToAbort(signal, () => giveUp(signal.reason))
   })
 }
 
@@ -173,12 +174,7 @@ function refusalText(response: IncomingMessage): Promise<string> {
     let text = ''
     const done = (): void => {
       clearTimeout(timer)
-      resolve(
-        text
-          .slice(0, maxRefusalChars)
-          .replace(/\p{Cc}+/gu, ' ')
-          .trim()
-      )
+      resolve(printable(text, maxRefusalChars).replace(/ {2,}/g, ' ').trim())
     }
     const timer = setTimeout(done, refusalBodyTimeoutMs)
     response.setEncoding('utf8')
@@ -222,7 +218,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
       init.socket?.off('data', onBytes)
       if (maxBytes < Infinity) init.socket?.on('data', onBytes)
     },
-    finish: (reason) => ws.close(1000, closeReason(reason)),
+    finish: (reason) => ws.close(1000, encodeText(reason, maxCloseReasonBytes)),
     destroy: () => ws.terminate()
   })
   listen(ws, conn, options.highWaterMarkBytes)
@@ -233,7 +229,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
 function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): void {
   const violated = (code: number, text: string, reason: 'protocol' | 'flood' = 'protocol'): void => {
     conn.violated(new ProtocolError(text, { reason }))
-    ws.close(code, closeReason(text))
+    ws.close(code, encodeText(text, maxCloseReasonBytes))
   }
   const onMessage = (data: RawData, isBinary: boolean): void => {
     // `binaryType` is "nodebuffer" on every WebSocket of ours, so it is one Buffer.
@@ -272,13 +268,4 @@ function closeError(code: number, reason: string): DisconnectedError {
   if (code === 1006) return new DisconnectedError('lost', 'connection lost')
   const text = withReason(`the remote end closed the conn with code ${code}`, reason)
   return new DisconnectedError(blamingCodes.has(code) ? 'protocol' : 'lost', text)
-}
-
-/** Cut to what a close frame holds, at a character. */
-function closeReason(reason: string): Buffer {
-  const bytes = Buffer.from(reason)
-  if (bytes.length <= maxCloseReasonBytes) return bytes
-  let end = maxCloseReasonBytes
-  while (((bytes[end] as number) & 0xc0) === 0x80) end -= 1
-  return bytes.subarray(0, end)
 }

@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto'
 import { HandshakeError, type RejectReason } from '../base/errors.ts'
 import { maxLimit } from '../base/options.ts'
 import { limitNames, type RemoteLimits } from '../base/remote.ts'
-import { errorText } from '../base/text.ts'
+import { errorText, printable } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from '../codec/msgpack.ts'
 import { canonicalHost } from './hosts.ts'
 
@@ -150,7 +150,7 @@ export function readReject(message: Uint8Array): Reject {
   if (typeof reason !== 'string' || !/^[A-Za-z]{1,32}$/.test(reason)) throw malformed(fields, 'reason is not a word')
   if (typeof text !== 'string') throw malformed(fields, 'message is not a string')
   // The text goes to a log: one line of it, whatever the peer sent.
-  const line = text.slice(0, maxRejectLength).replace(/\p{Cc}/gu, ' ')
+  const line = printable(text, maxRejectLength)
   return { reason, message: line, proof: fields.values.proof === undefined ? undefined : proofIn(fields) }
 }
 

@@ -31,6 +31,12 @@ export function closeCodeOf(reason: DisconnectReason): number {
   return CloseCode[reason as keyof typeof CloseCode] ?? CloseCode.internal
 }
 
+/** The word for a close code; a code of a later version is `internal`. */
+export function closeReasonOf(code: number): DisconnectReason {
+  for (const [reason, known] of Object.entries(CloseCode)) if (known === code) return reason as DisconnectReason
+  return 'internal'
+}
+
 /** The error of a call whose session ended; `host` is the remote one. */
 export function lossErrorOf(end: SessionEnd, stream: Stream, host: string): Error {
   if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
@@ -44,10 +50,4 @@ export function unusableErrorOf(host: string, ended: boolean, farewell: SessionE
   if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery })
   const { reason, text } = farewell ?? { reason: 'shutdown', text: 'this side is going away' }
   return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery })
-}
-
-/** The word for a close code; a code of a later version is `internal`. */
-export function closeReasonOf(code: number): DisconnectReason {
-  for (const [reason, known] of Object.entries(CloseCode)) if (known === code) return reason as DisconnectReason
-  return 'internal'
 }

@@ -8,6 +8,7 @@
 
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import { encodeText } from '../base/text.ts'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 
 const initialBytes = 4096
@@ -17,7 +18,6 @@ const maxBufferBytes = 256 * 1024
 const idleFrames = 4
 /** The most that a frame needs beside payload, metadata and text: type, five varints of up to 8 bytes. */
 const headerBytes = 48
-const empty = new Uint8Array(0)
 
 export class FrameWriter {
   /** Whether batches carry a checksum; settled by the handshake, before the first frame. */
@@ -80,7 +80,7 @@ export class FrameWriter {
   }
 
   reset(streamId: number, code: number, text: string): void {
-    const bytes = textBytes(text)
+    const bytes = encodeText(text, maxTextBytes)
     this.#begin(FrameType.reset, bytes.length)
     this.#varint(streamId)
     this.#varint(code)
@@ -113,7 +113,7 @@ export class FrameWriter {
   }
 
   goAway(code: number, lastStreamId: number, text: string): void {
-    const bytes = textBytes(text)
+    const bytes = encodeText(text, maxTextBytes)
     this.#begin(FrameType.goAway, bytes.length)
     this.#varint(code)
     this.#varint(lastStreamId)
@@ -177,14 +177,4 @@ export class FrameWriter {
     this.#buffer.set(whole ? bytes : bytes.subarray(start, end), this.#at)
     this.#at += end - start
   }
-}
-
-/** The text in UTF-8, cut to what a frame may carry without splitting a character. */
-function textBytes(text: string): Uint8Array {
-  if (text === '') return empty
-  const bytes = Buffer.from(text)
-  if (bytes.length <= maxTextBytes) return bytes
-  let end = maxTextBytes
-  while (end > 0 && ((bytes[end] as number) & 0xc0) === 0x80) end--
-  return bytes.subarray(0, end)
 }
