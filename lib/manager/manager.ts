@@ -55,22 +55,23 @@ export class Manager {
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = settingsOf(options)
-    const { local, path, limits, allowOrigin, logger } = settings
+    const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
     const instance = newInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes)
+    const largest = maxConnMessageBytes(limits)
     this.#establisher = new Establisher({
-      ...settings,
-      instance,
-      handlers: this.#handlers,
+      ...{ local, instance, auth, checksum, logger },
+      session: { limits, keepAlive, handlers: this.#handlers },
+      connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
       admit: (host) => this.#refusalFor(host),
       onAccepted: (host, established) => this.#onAccepted(host, established)
     })
     this.#listener = new Listener({
       path,
-      limits: { ...limits, maxConnMessageBytes: maxConnMessageBytes(limits) },
+      limits: { handshakeTimeoutMs: limits.handshakeTimeoutMs, maxConnMessageBytes: largest },
       allowOrigin,
       onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
       onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),

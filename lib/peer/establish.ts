@@ -7,9 +7,7 @@
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { type KeepAliveOptions, type Limits, maxConnMessageBytes } from '../base/options.ts'
-import type { Conn, ConnDialer } from '../conn/conn.ts'
-import type { LocalHandlers } from '../handler/table.ts'
+import type { Conn } from '../conn/conn.ts'
 import type { SessionInit } from '../session/session.ts'
 import { OpenConn } from '../wire/open-conn.ts'
 import type { Auth } from './auth.ts'
@@ -30,13 +28,12 @@ export interface EstablisherInit {
   readonly local: string
   readonly instance: Uint8Array
   readonly auth: Auth
-  readonly dialer: ConnDialer
-  readonly path: string
-  readonly limits: Readonly<Limits>
-  readonly keepAlive: Readonly<KeepAliveOptions>
-  readonly handlers: LocalHandlers
+  /** What all sessions of this side have in common. */
+  readonly session: Pick<SessionInit, 'limits' | 'keepAlive' | 'handlers'>
   readonly checksum: boolean | undefined
   readonly logger: Logger
+  /** Makes a conn to a host; rejects when it cannot, or when the signal aborts. */
+  readonly connect: (host: string, signal: AbortSignal) => Promise<Conn>
   /** Why a peer that has proved its name is not let in, if it is not. */
   readonly admit: (host: string) => Refusal | undefined
   /** A conn that arrived has shaken hands with a host that `admit` let in. */
@@ -80,12 +77,12 @@ export class Establisher {
 
   /** Makes a conn to `host` and shakes hands; it `renews` the session that there is. */
   async dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
-    const { dialer, path, limits } = this.#init
-    const deadline = new Deadline(performance.now() + limits.handshakeTimeoutMs, limits.handshakeTimeoutMs, signal)
+    const { handshakeTimeoutMs } = this.#init.session.limits
+    const deadline = new Deadline(performance.now() + handshakeTimeoutMs, handshakeTimeoutMs, signal)
     try {
-      const dialing = dialer(host, { signal: deadline.signal, path, maxConnMessageBytes: maxConnMessageBytes(limits) })
+      const connecting = this.#init.connect(host, deadline.signal)
       const cutLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
-      const wire = new OpenConn(await unlessAborted(dialing, deadline.signal, cutLate))
+      const wire = new OpenConn(await unlessAborted(connecting, deadline.signal, cutLate))
       try {
         const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
         return this.#established(wire, 'dialer', result, deadline.atMs)
@@ -100,7 +97,8 @@ export class Establisher {
 
   /** Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. */
   accept(conn: Conn, acceptedAtMs: number): void {
-    const { limits, admit, onAccepted } = this.#init
+    const { session, admit, onAccepted } = this.#init
+    const { limits } = session
     if (this.pending >= limits.maxPendingHandshakes) this.#cutOldest()
     const { handshakeTimeoutMs } = limits
     const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
@@ -142,16 +140,15 @@ export class Establisher {
   }
 
   #handshake(wire: OpenConn, signal: AbortSignal): HandshakeInit {
-    const { local, instance, auth, limits, checksum } = this.#init
+    const { local, instance, auth, session, checksum } = this.#init
     const wantChecksum = checksum ?? !wire.conn.secure
-    return { io: wire, conn: wire.conn, local, instance, auth, limits, wantChecksum, signal }
+    return { wire, local, instance, auth, limits: session.limits, wantChecksum, signal }
   }
 
   #established(wire: OpenConn, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
     const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
-    const { limits, keepAlive, handlers } = this.#init
     const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
-    const session = { wire, role, remote, remoteLimits, limits, keepAlive, handlers, checksum }
+    const session = { ...this.#init.session, wire, role, remote, remoteLimits, checksum }
     return { ...session, deadlineMs, renews, renewBefore }
   }
 }

@@ -11,8 +11,7 @@ import { HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import type { Identity, RemoteLimits } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
-import type { Conn } from '../conn/conn.ts'
-import type { HandshakeIO } from '../wire/open-conn.ts'
+import type { HandshakeWire } from '../wire/open-conn.ts'
 import type { Auth, AuthContext } from './auth.ts'
 import {
   announcedLimits,
@@ -38,8 +37,7 @@ import { type Refusal, refusalFor, refusalOf, untrusted } from './refusal.ts'
 export type { Refusal } from './refusal.ts'
 
 export interface HandshakeInit {
-  io: HandshakeIO
-  conn: Conn
+  wire: HandshakeWire
   /** Canonical host name of this side. */
   local: string
   /** From `newInstance()`, one for the life of a manager. */
@@ -148,7 +146,7 @@ export async function listenHandshake(
     if (!(error instanceof RejectedError) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
     }
-    throw located(init, `with ${claimed} at ${init.conn.remoteAddress}`, error)
+    throw located(init, `with ${claimed} at ${init.wire.conn.remoteAddress}`, error)
   }
 }
 
@@ -162,8 +160,8 @@ function challengeOf(init: HandshakeInit) {
   }
 }
 
-function contextOf({ local, conn, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
-  return { local, remote, transcript, conn, signal }
+function contextOf({ local, wire, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
+  return { local, remote, transcript, conn: wire.conn, signal }
 }
 
 function resultOf(
@@ -212,7 +210,7 @@ async function guard<T>(init: HandshakeInit, what: string, work: () => T | Promi
 }
 
 async function receive(init: HandshakeInit): Promise<Uint8Array> {
-  const message = await step(init.signal, () => init.io.read())
+  const message = await step(init.signal, () => init.wire.read())
   if (message === undefined) throw new HandshakeError('the conn ended')
   if (message.length > init.limits.maxHandshakeBytes) {
     throw new HandshakeError(`a message of ${message.length} bytes, over maxHandshakeBytes`)
@@ -222,13 +220,13 @@ async function receive(init: HandshakeInit): Promise<Uint8Array> {
 
 function send(init: HandshakeInit, message: Uint8Array): void {
   init.signal.throwIfAborted()
-  init.io.write(message)
+  init.wire.write(message)
 }
 
 /** Tells the dialer as far as that is possible. A conn that is gone is not what the caller must hear of first. */
 function sendReject(init: HandshakeInit, reject: Reject): { cause?: unknown } {
   try {
-    init.io.write(encodeHello(helloKinds.reject, reject))
+    init.wire.write(encodeHello(helloKinds.reject, reject))
     return {}
   } catch (error) {
     return { cause: error }

@@ -11,14 +11,15 @@ import { Outbox } from './outbox.ts'
 /** Time for what waits to be sent when the conn is closed, in ms; a peer that does not read must not hold us up. */
 const flushTimeoutMs = 1000
 
-/** The conn, as far as a handshake needs it. */
-export interface HandshakeIO {
+/** The conn in use, as far as a handshake needs it. */
+export interface HandshakeWire {
+  readonly conn: Conn
   /** The next message, valid until the next call; `undefined` when the conn ended. */
   read(): Promise<Uint8Array | undefined>
   write(message: Uint8Array): void
 }
 
-export class OpenConn implements HandshakeIO {
+export class OpenConn implements HandshakeWire {
   readonly conn: Conn
   readonly outbox = new Outbox()
   readonly inbound: AsyncIterator<Uint8Array>

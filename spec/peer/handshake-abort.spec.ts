@@ -60,17 +60,17 @@ describe('the signal', () => {
       return never()
     }
     const wire = new Wire()
-    const io = side === 'dial' ? wire.dialerIO : wire.listenerIO
+    const end = side === 'dial' ? wire.dialerEnd : wire.listenerEnd
     let reads = 0
-    const read = () => (reads++ === stuckAt ? stuck() : io.read())
+    const read = () => (reads++ === stuckAt ? stuck() : end.read())
     const written: Uint8Array[] = []
     const write = (bytes: Uint8Array) => {
       assert.ok(!controller.signal.aborted, 'wrote after the signal')
       written.push(bytes)
-      io.write(bytes)
+      end.write(bytes)
     }
     const auth: Auth = { ...secret, ...(typeof stuckAt === 'string' ? { [stuckAt]: stuck } : {}) }
-    const init = { signal: controller.signal, io: { read, write }, auth }
+    const init = { signal: controller.signal, wire: { ...end, read, write }, auth }
     const ended = side === 'dial' ? wire.dial(init) : wire.listen(init)
     const other = side === 'dial' ? wire.listen() : wire.dial()
     await assert.rejects(ended, reason)

@@ -7,6 +7,7 @@ import type { Auth } from '../../lib/peer/auth.ts'
 import { readChallenge } from '../../lib/peer/hello.ts'
 import {
   claim,
+  conn,
   dialer,
   errorOf,
   exchange,
@@ -165,13 +166,13 @@ describe('a broken peer', () => {
   it('that loses the conn gives the error of the conn', async () => {
     const lost = new Error('ECONNRESET')
     const read = () => Promise.reject(lost)
-    const io = { read, write() {} }
-    await assert.rejects(new Wire().dial({ io }), lost)
-    await assert.rejects(new Wire().listen({ io }), lost)
+    const wire = { conn, read, write() {} }
+    await assert.rejects(new Wire().dial({ wire }), lost)
+    await assert.rejects(new Wire().listen({ wire }), lost)
     const write = () => {
       throw lost
     }
-    await assert.rejects(new Wire().dial({ io: { read, write } }), lost)
+    await assert.rejects(new Wire().dial({ wire: { conn, read, write } }), lost)
   })
 
   it('that refuses at once is not trusted', async () => {

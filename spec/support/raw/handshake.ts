@@ -17,7 +17,7 @@ import {
   newInstance,
   type Refusal
 } from '../../../lib/peer/handshake.ts'
-import type { HandshakeIO } from '../../../lib/wire/open-conn.ts'
+import type { HandshakeWire } from '../../../lib/wire/open-conn.ts'
 
 export const dialer = 'https://a:9000'
 export const listener = 'https://b:9000'
@@ -59,33 +59,34 @@ export type Tamper = (from: 'dialer' | 'listener', index: number, message: Uint8
 export class Wire {
   readonly toListener = new Mailbox()
   readonly toDialer = new Mailbox()
-  readonly dialerIO: HandshakeIO
-  readonly listenerIO: HandshakeIO
+  readonly dialerEnd: HandshakeWire
+  readonly listenerEnd: HandshakeWire
   constructor(tamper: Tamper = (_from, _index, message) => message) {
     const { toListener, toDialer } = this
-    const io = (from: 'dialer' | 'listener', inbox: Mailbox, outbox: Mailbox): HandshakeIO => ({
+    const end = (from: 'dialer' | 'listener', inbox: Mailbox, outbox: Mailbox): HandshakeWire => ({
+      conn,
       read: () => inbox.take(),
       write: (message) => outbox.put(tamper(from, outbox.sent.length, message.slice()))
     })
-    this.dialerIO = io('dialer', toDialer, toListener)
-    this.listenerIO = io('listener', toListener, toDialer)
+    this.dialerEnd = end('dialer', toDialer, toListener)
+    this.listenerEnd = end('listener', toListener, toDialer)
   }
   dial(changes: Partial<DialInit> = {}): Promise<HandshakeResult> {
-    return dialHandshake({ ...base(this.dialerIO, dialer), remote: listener, ...changes }).finally(() =>
+    return dialHandshake({ ...base(this.dialerEnd, dialer), remote: listener, ...changes }).finally(() =>
       this.toListener.put(undefined)
     )
   }
   listen(changes: Partial<ListenInit> = {}): Promise<HandshakeResult> {
-    return listenHandshake({ ...base(this.listenerIO, listener), admit: () => undefined, ...changes }).finally(() =>
+    return listenHandshake({ ...base(this.listenerEnd, listener), admit: () => undefined, ...changes }).finally(() =>
       this.toDialer.put(undefined)
     )
   }
 }
 
-export function base(io: HandshakeIO, local: string): HandshakeInit {
+export function base(wire: HandshakeWire, local: string): HandshakeInit {
   const signal = new AbortController().signal
   const instance = newInstance()
-  return { io, conn, local, instance, auth: secret, limits: defaultLimits, wantChecksum: false, signal }
+  return { wire, local, instance, auth: secret, limits: defaultLimits, wantChecksum: false, signal }
 }
 
 export interface Options {
