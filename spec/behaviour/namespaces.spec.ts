@@ -7,8 +7,9 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type NamespaceHost, Namespaces } from '../support/network/namespaces.ts'
-import { type Compiled, childEnvironment, compiled } from '../support/process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import type { NamespaceServerReport, NamespaceServerWord } from '../support/process/namespace-server.ts'
 import { until } from '../support/until.ts'
 
@@ -16,6 +17,8 @@ const intervalMs = 400
 /** Machines that run specs are slow at times. */
 const slackMs = 2000
 const recoveryMs = 5000
+
+const script = fileURLToPath(new URL('../support/process/namespace-server.ts', import.meta.url))
 
 const made = Namespaces.make()
 const skip = typeof made === 'string' ? made : false
@@ -27,10 +30,10 @@ class Server {
   #report: NamespaceServerReport | undefined
   #listening = false
 
-  constructor(script: string, own: NamespaceHost, other: NamespaceHost) {
+  constructor(own: NamespaceHost, other: NamespaceHost) {
     const nameOf = ({ address }: NamespaceHost) => `http://${address}:9000`
     const init = JSON.stringify({ local: nameOf(own), remote: nameOf(other), intervalMs })
-    const [command = '', ...args] = (made as Namespaces).commandOn(own, [process.execPath, script, init])
+    const [command = '', ...args] = (made as Namespaces).commandOn(own, [process.execPath, ...sourceArgs, script, init])
     this.#child = spawn(command, args, { env: childEnvironment(), stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.#child.on('message', (message) => {
       if (message === 'listening') this.#listening = true
@@ -74,14 +77,12 @@ class Server {
 describe('two hosts', { skip }, () => {
   const namespaces = made as Namespaces
   const [one, other] = namespaces.hosts ?? []
-  let script: Compiled
   let servers: readonly Server[] = []
   const bothConnected = (what: string, limitMs: number) =>
     until(() => servers.every((server) => server.connected), what, limitMs)
 
   before(async () => {
-    script = await compiled(new URL('../support/process/namespace-server.ts', import.meta.url))
-    servers = [new Server(script.script, one, other), new Server(script.script, other, one)]
+    servers = [new Server(one, other), new Server(other, one)]
     await Promise.all(servers.map((server) => server.listening()))
     await bothConnected('connected', 20_000)
   })
@@ -89,7 +90,6 @@ describe('two hosts', { skip }, () => {
   after(async () => {
     await Promise.all(servers.map((server) => server.kill()))
     namespaces.remove()
-    script.remove()
   })
 
   const cuts: Readonly<Record<string, () => void>> = {

@@ -12,12 +12,12 @@ import { DeadlineError, DisconnectedError, type ManagerOptions } from '../../lib
 import { Book, Caller, serveCalls } from '../support/calls/cut.ts'
 import { namesInOrder, quickReconnect, rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { FaultProxy, type Faults } from '../support/network/fault-proxy.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import type { TalkingPeerOptions } from '../support/process/talking-peer.ts'
 import { until } from '../support/until.ts'
 
 /** As of `servers.ts`. */
 const secretText = 'a secret of the specs'
-const execArgv = ['--import', 'tsx']
 
 type Options = Partial<ManagerOptions>
 
@@ -85,7 +85,8 @@ describe('a live peer', () => {
     })
     const options: TalkingPeerOptions = { local, remote, url: server.url, secret: secretText }
     const peer = fork(new URL('../support/process/talking-peer.ts', import.meta.url), [JSON.stringify(options)], {
-      execArgv
+      execArgv: [...sourceArgs],
+      env: childEnvironment()
     })
     const gone = once(peer, 'exit')
     test.after(() => peer.kill('SIGKILL'))

@@ -4,25 +4,18 @@
  */
 
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
-import { restartLoop, restartServer } from '../support/calls/restart-loop.ts'
+import { describe, it } from 'node:test'
+import { restartLoop } from '../support/calls/restart-loop.ts'
 import { leaks } from '../support/grid/vitals.ts'
-import { type Compiled, compiled } from '../support/process/compiled.ts'
 import { seed } from '../support/random.ts'
 
 const restarts = 4
 
 describe('a peer that is killed and restarted again and again', () => {
-  let server: Compiled
-  before(async () => {
-    server = await compiled(restartServer)
-  })
-  after(() => server.remove())
-
   for (const dials of [true, false]) {
     const who = dials ? 'the side that dials' : 'the side that is dialed'
     it(`leaves no call stuck and nothing behind at ${who}, which sees each new instance`, async (test) => {
-      const facts = await restartLoop({ restarts, script: server.script, warmUp: 1, dials, seed })
+      const facts = await restartLoop({ restarts, warmUp: 1, dials, seed })
       assert.equal(facts.told, restarts)
       assert.ok((facts.outcomes['ERR_DISCONNECTED lost'] ?? 0) > 0, 'it was killed under load')
       assert.deepEqual(leaks(facts.start, facts.end), [])

@@ -9,13 +9,14 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type Connection, connectWS, dialerOf, type GridStream, type HandlerContext } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { FaultProxy } from '../support/network/fault-proxy.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from '../support/process/closing.ts'
-import { type Compiled, childEnvironment, compiled } from '../support/process/compiled.ts'
 import { until } from '../support/until.ts'
 
 const own = 'http://closing.test:9000'
@@ -37,11 +38,7 @@ const refused = [
 ]
 const shutdown = ['ERR_DISCONNECTED', 'maybeRan', 'shutdown']
 
-let script: Compiled
-before(async () => {
-  script = await compiled(new URL('../support/process/closing-server.ts', import.meta.url))
-})
-after(() => script.remove())
+const script = fileURLToPath(new URL('../support/process/closing-server.ts', import.meta.url))
 
 function nameWhere(isRight: (name: string) => boolean): string {
   for (let n = 0; ; n++) if (isRight(`http://peer-${n}.test:9000`)) return `http://peer-${n}.test:9000`
@@ -57,7 +54,7 @@ class Closing {
 
   constructor(test: TestContext, init: Omit<ClosingServerInit, 'local' | 'peers'>) {
     const given: ClosingServerInit = { ...init, local: own, peers: [dialed, dialing] }
-    const child = spawn(process.execPath, [script.script, JSON.stringify(given)], {
+    const child = spawn(process.execPath, [...sourceArgs, script, JSON.stringify(given)], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: childEnvironment()
     })

@@ -19,6 +19,7 @@ import {
 } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder, rejection, Servers } from '../support/grid/servers.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { settled, until } from '../support/until.ts'
 
 const hold = single<void, string>('hold')
@@ -260,7 +261,9 @@ describe('a process with a manager and an HTTP server', () => {
       const [ownName, childName] = role === 'dials' ? [b, a] : [a, b]
       const own = await servers.node(ownName, [a, b])
       const script = new URL('../support/process/lone-server.ts', import.meta.url).pathname
-      const child = spawn(process.execPath, ['--import', 'tsx', script, childName, ownName, own.server.url])
+      const child = spawn(process.execPath, [...sourceArgs, script, childName, ownName, own.server.url], {
+        env: childEnvironment()
+      })
       test.after(() => child.kill('SIGKILL'))
       let said = ''
       child.stderr.on('data', (text) => {

@@ -22,6 +22,7 @@ import type { Round } from '../../benchmarks/compare/pair.ts'
 import { type Entry, roster } from '../../benchmarks/compare/roster.ts'
 import { percentile, summarise } from '../../benchmarks/compare/summary.ts'
 import { type Workload, workloads } from '../../benchmarks/compare/workloads.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -55,9 +56,9 @@ async function run(entries: readonly Entry[], wanted: readonly Workload[], out =
 }
 
 function command(...args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'benchmarks/compare/main.ts', ...args], {
+  const child = spawn(process.execPath, [...sourceArgs, 'benchmarks/compare/main.ts', ...args], {
     cwd: root,
-    env: { ...process.env, NODE_V8_COVERAGE: '' },
+    env: childEnvironment(),
     stdio: ['ignore', 'pipe', 'pipe']
   })
   let output = ''

@@ -13,7 +13,7 @@ import { type Coding, form } from '../../benchmarks/lockargs/form.ts'
 import { forms } from '../../benchmarks/lockargs/forms.ts'
 import { encodeText } from '../../benchmarks/lockargs/text.ts'
 import * as grid from '../../lib/index.ts'
-import { childEnvironment } from '../support/process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const cwd = fileURLToPath(new URL('../..', import.meta.url))
 const tiny = [
@@ -33,7 +33,7 @@ const tiny = [
 const [args] = measuredArgs as [LockArgs]
 
 function main(options: readonly string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const command = ['--import', 'tsx', 'benchmarks/lockargs/main.ts', ...options]
+  const command = [...sourceArgs, 'benchmarks/lockargs/main.ts', ...options]
   return new Promise((resolve) => {
     execFile(process.execPath, command, { cwd, env: childEnvironment() }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : error.code, stdout, stderr })

@@ -19,13 +19,13 @@ import type { Outcome } from '../../benchmarks/compare/rounds.ts'
 import { benchLocks } from '../../benchmarks/locks/bench.ts'
 import { lockRoster, onlyLocks } from '../../benchmarks/locks/roster.ts'
 import { lockRows, lockTable } from '../../benchmarks/locks/summary.ts'
-import { childEnvironment } from '../support/process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 async function command(...args: string[]): Promise<{ code: number; text: string }> {
   const script = 'benchmarks/locks/main.ts'
-  const child = spawn(process.execPath, ['--import', 'tsx', script, ...args], { cwd: root, env: childEnvironment() })
+  const child = spawn(process.execPath, [...sourceArgs, script, ...args], { cwd: root, env: childEnvironment() })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (piece: string) => {

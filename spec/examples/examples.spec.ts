@@ -9,6 +9,7 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -23,11 +24,9 @@ interface Run {
 }
 
 function run(file: string, timeoutMs: number, env: Record<string, string> = {}): Run {
-  const args = ['--import', 'tsx', `examples/${file}`]
-  const child = spawn(process.execPath, args, {
+  const child = spawn(process.execPath, [...sourceArgs, `examples/${file}`], {
     cwd: root,
-    // Coverage of the children is not asked for, and costs them time.
-    env: { ...process.env, NODE_V8_COVERAGE: '', ...env },
+    env: { ...childEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: timeoutMs,
     killSignal: 'SIGTERM'

@@ -9,10 +9,9 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { HolderLog, judge, type Line } from '../support/locks/holders.ts'
-import { lockNode, proveLocks } from '../support/locks/proof.ts'
-import { type Compiled, compiled } from '../support/process/compiled.ts'
+import { proveLocks } from '../support/locks/proof.ts'
 import { seed } from '../support/random.ts'
 
 /** For a machine that does much else. */
@@ -20,16 +19,10 @@ const timeout = 300_000
 const maxMs = 240_000
 
 describe('locks on a grid of processes', () => {
-  let node: Compiled
-  before(async () => {
-    node = await compiled(lockNode)
-  })
-  after(() => node.remove())
-
   it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, {
     timeout
   }, async (test) => {
-    const options = { script: node.script, servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, maxMs, seed }
+    const options = { servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, maxMs, seed }
     const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks(options)
     const { violations, writes, reads, shared } = verdict
     test.diagnostic(
@@ -47,7 +40,6 @@ describe('locks on a grid of processes', () => {
   it('do not where clients disagree about who the servers are, and the log tells', { timeout }, async () => {
     const askedBy = (at: number, hosts: readonly string[]) => (at < 2 ? hosts.slice(0, 2) : hosts.slice(2))
     const options = {
-      script: node.script,
       servers: 5,
       clients: 4,
       ttlMs: 1000,

@@ -14,7 +14,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { freePort } from '../support/network/free-port.ts'
 import { markdownFile, root } from '../support/pages/markdown.ts'
-import { childEnvironment } from '../support/process/compiled.ts'
+import { childEnvironment } from '../support/process/child.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 const run = promisify(execFile)

@@ -6,8 +6,7 @@
  */
 
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { lockNode, proveLocks } from '../support/locks/proof.ts'
-import { compiled } from '../support/process/compiled.ts'
+import { proveLocks } from '../support/locks/proof.ts'
 
 const given = optionsOf({
   ...{ rounds: '100000', seed: String(Date.now() % 2 ** 31), servers: '5', clients: '4', ttl: '2000' }
@@ -15,28 +14,22 @@ const given = optionsOf({
 const seed = countOf('seed', given.seed)
 console.log(`seed ${seed}`)
 
-const node = await compiled(lockNode)
-try {
-  const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks({
-    script: node.script,
-    servers: countOf('servers', given.servers),
-    clients: countOf('clients', given.clients),
-    ttlMs: countOf('ttl', given.ttl),
-    rounds: countOf('rounds', given.rounds),
-    seed,
-    progress: (text) => console.log(text)
-  })
-  const { writes, reads, shared, violations } = verdict
-  const of = (counts: Readonly<Record<string, number>>) =>
-    Object.entries(counts)
-      .map(([name, count]) => `${count} ${name}`)
-      .join(', ')
-  console.log(`\nrounds      ${of(outcomes)}, in ${Math.round(tookMs / 1000)} s`)
-  console.log(`inside      ${writes} writers, ${reads} readers, ${shared} of them beside other readers`)
-  console.log(`faults      ${of(faults)}`)
-  console.log(`violations  ${violations.length}`)
-  for (const text of [...violations, ...wrong]) console.log(`WRONG ${text}`)
-  if (violations.length > 0 || wrong.length > 0) process.exitCode = 1
-} finally {
-  node.remove()
-}
+const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks({
+  servers: countOf('servers', given.servers),
+  clients: countOf('clients', given.clients),
+  ttlMs: countOf('ttl', given.ttl),
+  rounds: countOf('rounds', given.rounds),
+  seed,
+  progress: (text) => console.log(text)
+})
+const { writes, reads, shared, violations } = verdict
+const of = (counts: Readonly<Record<string, number>>) =>
+  Object.entries(counts)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ')
+console.log(`\nrounds      ${of(outcomes)}, in ${Math.round(tookMs / 1000)} s`)
+console.log(`inside      ${writes} writers, ${reads} readers, ${shared} of them beside other readers`)
+console.log(`faults      ${of(faults)}`)
+console.log(`violations  ${violations.length}`)
+for (const text of [...violations, ...wrong]) console.log(`WRONG ${text}`)
+if (violations.length > 0 || wrong.length > 0) process.exitCode = 1

@@ -7,9 +7,8 @@
 
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
-import { type RestartLoopFacts, restartLoop, restartServer } from '../support/calls/restart-loop.ts'
+import { type RestartLoopFacts, restartLoop } from '../support/calls/restart-loop.ts'
 import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
-import { compiled } from '../support/process/compiled.ts'
 
 const given = optionsOf({ restarts: '1000', seed: String(Date.now() % 2 ** 31), workers: '8' })
 const restarts = countOf('restarts', given.restarts)
@@ -46,8 +45,6 @@ function rowOf(role: string, { restarts, told, outcomes, slowestSettleMs, start,
 }
 
 console.log(`restarts: ${restarts}, --seed ${seed}`)
-const { script, remove } = await compiled(restartServer)
-process.on('exit', remove)
 for (const dials of [true, false]) {
   const role = dials ? 'dials' : 'is dialed'
   const half = Math.ceil(restarts / 2)
@@ -55,7 +52,6 @@ for (const dials of [true, false]) {
   try {
     const facts = await restartLoop({
       restarts: half,
-      script,
       warmUp: Math.min(20, half - 1),
       dials,
       seed,

@@ -3,6 +3,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import type { Vitals } from '../support/grid/vitals.ts'
+import { sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 import type { NodeInit, NodeReport, Outcomes } from './soak-node.ts'
 
@@ -35,7 +36,7 @@ export class Server {
 
   async start(): Promise<void> {
     const init = { ...this.#init, seed: this.#init.seed + 100_000 * this.starts++ }
-    const child = fork(script, [JSON.stringify(init)], { execArgv: ['--import', 'tsx'] })
+    const child = fork(script, [JSON.stringify(init)], { execArgv: [...sourceArgs] })
     this.#child = child
     this.#listening = false
     addOutcomes(this.past, this.last?.outcomes ?? {})

@@ -11,7 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, connectWS, dialerOf, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
 import { openStreams, takeVitals, type Vitals } from '../grid/vitals.ts'
 import { freePort } from '../network/free-port.ts'
-import { childEnvironment } from '../process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../process/child.ts'
 import { oneOf, randomFrom } from '../random.ts'
 import { until } from '../until.ts'
 import { excusedCode, mixedCalls, serveMixedCalls } from './mixed.ts'
@@ -19,8 +19,6 @@ import type { RestartServerInit, RestartServerReport } from './restart-server.ts
 
 export interface RestartLoopOptions {
   readonly restarts: number
-  /** `restart-server.ts`, compiled. */
-  readonly script: string
   /** Restarts before the first look at what this process holds. */
   readonly warmUp: number
   /** Whether this process dials the server, or is dialed by it. */
@@ -49,7 +47,7 @@ const startMs = 20_000
 /** What a server has to answer before it is killed. */
 const callsPerLife = 10
 
-export const restartServer = new URL('./restart-server.ts', import.meta.url)
+const script = new URL('./restart-server.ts', import.meta.url)
 
 export async function restartLoop(options: RestartLoopOptions): Promise<RestartLoopFacts> {
   const server = createServer().listen(0, '127.0.0.1')
@@ -68,7 +66,7 @@ export async function restartLoop(options: RestartLoopOptions): Promise<RestartL
   manager.attach(server)
   const peerUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const init = { local: other, peer: own, peerUrl, port, seed: options.seed }
-  const loop = new RestartLoop(manager, manager.connection(other), { script: options.script, init }, options)
+  const loop = new RestartLoop(manager, manager.connection(other), init, options)
   try {
     return await loop.run()
   } finally {
@@ -79,15 +77,10 @@ export async function restartLoop(options: RestartLoopOptions): Promise<RestartL
   }
 }
 
-interface ChildScript {
-  readonly script: string
-  readonly init: RestartServerInit
-}
-
 class RestartLoop {
   readonly #manager: Manager
   readonly #connection: Connection
-  readonly #childScript: ChildScript
+  readonly #init: RestartServerInit
   readonly #options: RestartLoopOptions
   readonly #random: () => number
   readonly #outcomes: Record<string, number> = { ok: 0 }
@@ -100,10 +93,10 @@ class RestartLoop {
   #instance: string | undefined
   #slowestSettleMs = 0
 
-  constructor(manager: Manager, connection: Connection, childScript: ChildScript, options: RestartLoopOptions) {
+  constructor(manager: Manager, connection: Connection, init: RestartServerInit, options: RestartLoopOptions) {
     this.#manager = manager
     this.#connection = connection
-    this.#childScript = childScript
+    this.#init = init
     this.#options = options
     this.#random = randomFrom(options.seed)
     connection.on('restart', ({ previous, instance }) => this.#told.push(`${previous} ${instance}`))
@@ -147,8 +140,8 @@ class RestartLoop {
   }
 
   async #startChild(life: number): Promise<void> {
-    const init = { ...this.#childScript.init, seed: this.#options.seed + life }
-    const child = fork(this.#childScript.script, [JSON.stringify(init)], { env: childEnvironment(), execArgv: [] })
+    const init = { ...this.#init, seed: this.#options.seed + life }
+    const child = fork(script, [JSON.stringify(init)], { env: childEnvironment(), execArgv: [...sourceArgs] })
     this.#child = child
     let instance: string | undefined
     child.on('message', (report: RestartServerReport) => {

@@ -16,11 +16,7 @@ import { judge, type Verdict } from './holders.ts'
 import type { NodeReport } from './node.ts'
 import { Server } from './server.ts'
 
-export const lockNode = new URL('./node.ts', import.meta.url)
-
 export interface ProofOptions {
-  /** Where `node.ts` is, compiled or not. */
-  readonly script: string
   readonly servers: number
   /** In each process. */
   readonly clients: number
@@ -70,7 +66,7 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
     const place = { local, hosts: names, port: [...ports][n] ?? 0, urls: net.urlsFor(local) }
     const asked = options.askedBy?.(n, names) ?? names
     const init = { ...place, servers: asked, clients, ttlMs, log, seed: seed + 1_000_003 * n }
-    return new Server(init, options.script, onReport)
+    return new Server(init, onReport)
   })
   const startedMs = performance.now()
   const faults: Record<string, number> = {}

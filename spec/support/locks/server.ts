@@ -2,18 +2,18 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { childEnvironment } from '../process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../process/child.ts'
 import { until } from '../until.ts'
 import { HolderLog } from './holders.ts'
 import type { NodeInit, NodeReport } from './node.ts'
 
 /** A server comes up in this time on a machine that does much else. */
 const startMs = 30_000
+const script = new URL('./node.ts', import.meta.url)
 
 export class Server {
   readonly name: string
   readonly #init: Omit<NodeInit, 'start'>
-  readonly #script: string
   readonly #log: HolderLog
   readonly #onReport: (report: NodeReport) => void
   #child: ChildProcess | undefined
@@ -21,18 +21,16 @@ export class Server {
   #isListening = false
   isQuiet = false
 
-  constructor(init: Omit<NodeInit, 'start'>, script: string, onReport: (report: NodeReport) => void) {
+  constructor(init: Omit<NodeInit, 'start'>, onReport: (report: NodeReport) => void) {
     this.name = init.local
     this.#init = init
-    this.#script = script
     this.#log = new HolderLog(init.log)
     this.#onReport = onReport
   }
 
   async start(): Promise<void> {
     const init: NodeInit = { ...this.#init, start: ++this.#starts, seed: this.#init.seed + 104_729 * this.#starts }
-    const execArgv = this.#script.endsWith('.ts') ? ['--import', 'tsx'] : []
-    const child = fork(this.#script, [JSON.stringify(init)], { execArgv, env: childEnvironment() })
+    const child = fork(script, [JSON.stringify(init)], { execArgv: [...sourceArgs], env: childEnvironment() })
     this.#child = child
     this.#isListening = false
     this.isQuiet = false

@@ -9,11 +9,11 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Limits } from '../../../lib/index.ts'
-import { childEnvironment } from '../process/compiled.ts'
+import { childEnvironment, sourceArgs } from '../process/child.ts'
 import { until } from '../until.ts'
 import type { FromAttacker, FromVictim, Held, HonestResult, ToAttacker, ToHonest, ToVictim } from './messages.ts'
 
-const execArgv = ['--import', 'tsx', '--expose-gc']
+const execArgv = [...sourceArgs, '--expose-gc']
 const startMs = 60_000
 
 class Child {
