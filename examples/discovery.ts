@@ -1,6 +1,6 @@
 /**
- * Hosts that come and go: `hosts` may be an async iterable, so that any discovery (DNS, Consul, a file that is
- * watched) can feed the grid. Each list replaces the one before.
+ * Hosts that are added and removed: `hosts` may be an async iterable, so that any discovery (DNS, Consul, a watched
+ * file) can feed the grid. Each list replaces the previous one.
  *
  * Run it: `node --import tsx examples/discovery.ts`
  */
@@ -13,7 +13,7 @@ import { hostOf, listen } from './start-pair.ts'
 
 const ping = single<void, string>('ping')
 
-/** A server whose discovery is a list that can be pushed to it. */
+/** A server that takes its hosts from lists that are pushed to it. */
 async function start() {
   const server = await listen()
   const lists = pushable<string[]>({ objectMode: true })
@@ -28,20 +28,20 @@ const [one, two] = [await start(), await start()]
 
 one.lists.push([one.local])
 await one.grid.ready
-console.log(`the first list names server one only: it has ${one.grid.connections.length} connections`)
+console.log(`the first list has only server one: it has ${one.grid.connections.length} connections`)
 assert.throws(() => one.grid.connection(two.local), UnknownHostError)
 
 for (const { lists } of [one, two]) lists.push([one.local, two.local])
 await two.grid.ready
 const peer = two.grid.connection(one.local)
 const reply = await peer.request(ping, undefined, { waitForReady: true })
-console.log(`the next list names both: server two asks, the answer is "${reply}"`)
+console.log(`the next list has both servers: server two calls, the answer is "${reply}"`)
 assert.equal(reply, `pong from ${one.local}`)
 
 const changed = once(peer, 'state')
 two.lists.push([two.local])
 const [{ state, reason }] = await changed
-console.log(`server one is taken off the list of server two: the connection is ${state}, because ${reason}`)
+console.log(`server one is removed from the list of server two: the connection is ${state}, because ${reason}`)
 assert.equal(state, 'closed')
 await assert.rejects(peer.request(ping), ClosedError)
 

@@ -1,7 +1,7 @@
 /**
- * A server that has other work: an HTTP app and another WebSocket service share a port with the grid.
+ * A server that also does other work: an HTTP app and another WebSocket service share a port with the grid.
  *
- * `attach` takes the upgrades on its own path and leaves everything else alone.
+ * `attach` accepts the upgrades on its own path and leaves everything else alone.
  * Run it: `node --import tsx examples/middleware-server.ts`
  */
 
@@ -14,7 +14,7 @@ import { hostOf, listen } from './start-pair.ts'
 
 const uptime = single<void, number>('uptime')
 
-// An ordinary app, which knows nothing of the grid.
+// An ordinary app, which knows nothing about the grid.
 const app = createServer((request, response) => {
   response.writeHead(200, { 'Content-Type': 'text/plain' }).end(`you asked for ${request.url}`)
 })
@@ -31,12 +31,12 @@ const auth = sharedSecret('an example secret: yours is random')
 const grid = new Manager({ local: hostOf(server), hosts, auth })
 const peer = new Manager({ local: hostOf(other), hosts, auth })
 grid.handle(uptime, () => process.uptime())
-// One line each: from here on the server speaks grid on /grid/v1.
+// One line each: from here on the server accepts peers on /grid/v1.
 grid.attach(server)
 peer.attach(other)
 
 const seconds = await peer.connection(grid.local).request(uptime, undefined, { waitForReady: true })
-console.log(`the grid: its peer asks, and hears that the server is up for ${seconds.toFixed(1)} s`)
+console.log(`the grid: its peer asks, and learns that the server has been up for ${seconds.toFixed(1)} s`)
 assert.ok(seconds > 0)
 
 const page = await fetch(`${hostOf(server)}/news`, { headers: { Connection: 'close' } })

@@ -1,5 +1,5 @@
 /**
- * A stream is a duplex of it-pipe: it can stand at the beginning of a pipeline, at its end, and in its middle.
+ * A stream is a duplex for it-pipe: it can be the source of a pipeline, its sink, or a stage in its middle.
  *
  * Run it: `node --import tsx examples/pipeline.ts`
  */

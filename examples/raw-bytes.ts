@@ -1,6 +1,6 @@
 /**
- * The raw level: a handler is named by a string, and everything is a `Uint8Array`. No codec, no copy of large payloads
- * beyond the one that makes them yours.
+ * The raw level: the caller names a handler by a string, and all values are `Uint8Array`s. There is no codec, and a large
+ * payload is copied only once, so that it is yours.
  *
  * Run it: `node --import tsx examples/raw-bytes.ts`
  */
@@ -13,13 +13,13 @@ import { startPair } from './start-pair.ts'
 const { one, two, close } = await startPair()
 
 two.handle('sha256', (payload) => createHash('sha256').update(payload).digest())
-// A raw stream is registered with the codec of bytes; the caller needs its name only.
+// A raw stream is registered with the bytes codec. The caller needs only its id.
 const raw = { payload: bytes(), request: bytes(), response: bytes(), outCapacity: 4 }
 const chunks = streaming<Uint8Array, Uint8Array, Uint8Array>('xor', { ...raw, inCapacity: 4 })
 two.handle(chunks, async function* ([key = 0], blocks) {
   for await (const block of blocks) yield block.map((byte) => byte ^ key)
 })
-// The same name may exist once more under a subroute, such as one for each disk of a server.
+// The same id may be registered again under a subroute, for example one for each disk of a server.
 two.handle('sha256', () => Buffer.from('of disk 1'), { subroute: 'disk-1' })
 
 const peer = one.connection(two.local)
@@ -40,7 +40,7 @@ console.log(`blocks 0102 and 03 went out, ${answers.join(' and ')} came back`)
 assert.deepEqual(answers, ['fefd', 'fc'])
 
 const ofDisk = await peer.subroute('disk-1').request('sha256')
-console.log(`the handler of the same name under a subroute: "${Buffer.from(ofDisk)}"`)
+console.log(`the handler with the same id under a subroute: "${Buffer.from(ofDisk)}"`)
 assert.equal(Buffer.from(ofDisk).toString(), 'of disk 1')
 
 await close()

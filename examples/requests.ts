@@ -1,5 +1,5 @@
 /**
- * Single requests between two servers, which live in one process here: typed, an error of the handler, a deadline.
+ * Single requests between two servers, here in one process: types, an error of the handler, a deadline.
  *
  * Run it: `node --import tsx examples/requests.ts`
  */
@@ -14,7 +14,7 @@ interface Account {
   balance: number
 }
 
-// Both ends import the definitions: the types of arguments and replies follow from them.
+// Both ends import the definitions. The types of requests and responses follow from them.
 const find = single<{ id: number }, Account>('accounts.find')
 const report = single<void, string>('accounts.report')
 const echo = single<string, string>('echo')
@@ -29,11 +29,11 @@ two.handle(find, ({ id }, { remote }) => {
   if (account === undefined) throw Object.assign(new Error(`there is no account ${id}`), { code: 'NO_ACCOUNT' })
   return account
 })
-// A handler that would work on for ever; its signal tells it that nobody waits for the answer any more.
+// A handler that never ends by itself. Its signal tells it that the caller no longer waits for the answer.
 two.handle(report, async (_payload, { signal }) => {
   if (!signal.aborted) await once(signal, 'abort')
   console.log(`  (the handler was told to stop: ${signal.reason.code})`)
-  return 'too late to matter'
+  return 'too late'
 })
 one.handle(echo, (text) => text)
 
@@ -56,7 +56,7 @@ await assert.rejects(peer.request(report, undefined, { timeout: 100 }), (error) 
   return true
 })
 
-// The connection has no direction: server two asks server one over the same WebSocket.
+// The connection has no direction: server two calls server one over the same WebSocket.
 const back = two.connection(one.local)
 const reply = await back.request(echo, 'over the same socket')
 console.log(`and back: server one answers "${reply}"`)

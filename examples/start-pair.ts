@@ -1,5 +1,5 @@
 /**
- * What most of the examples begin with: two servers of one grid, in this process, over real sockets.
+ * Shared by most of the examples: two servers of one grid, in this process, over real sockets.
  */
 
 import { once } from 'node:events'
@@ -10,7 +10,7 @@ import { Manager, sharedSecret } from '../lib/index.ts'
 export interface Pair {
   readonly one: Manager
   readonly two: Manager
-  /** Ends the managers, then their HTTP servers. */
+  /** Closes the managers, then their HTTP servers. */
   close(): Promise<void>
 }
 
@@ -37,7 +37,7 @@ export async function listen(server: Server = createServer()): Promise<Server> {
   return server
 }
 
-/** The name under which its peers know a server. */
+/** The host name of a server, as its peers know it. */
 export function hostOf(server: Server): string {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

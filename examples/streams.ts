@@ -1,5 +1,5 @@
 /**
- * Streams between two servers: a conversation in both directions, a window that holds a generator back, a `break`.
+ * Streams between two servers: a conversation in both directions, a window that stops a generator, a `break`.
  *
  * Run it: `node --import tsx examples/streams.ts`
  */
@@ -9,9 +9,9 @@ import { EventEmitter, once } from 'node:events'
 import { streaming } from '../lib/index.ts'
 import { startPair } from './start-pair.ts'
 
-/** A payload, then words in and words out: at most 2 on their way in each direction. */
+/** A payload, then words in and words out, with a window of 2 words in each direction. */
 const shout = streaming<{ mark: string }, string, string>('shout', { inCapacity: 2, outCapacity: 2 })
-/** No requests after the payload: `never` in the type, 0 in the capacity. Responses may be 8 ahead of the consumer. */
+/** No requests after the payload: `never` in the type, 0 as the capacity. Responses may be 8 ahead of the consumer. */
 const primes = streaming<{ from: number }, never, number>('primes', { inCapacity: 0, outCapacity: 8 })
 
 const { one, two, close } = await startPair()
@@ -22,7 +22,7 @@ two.handle(shout, async function* ({ mark }, words) {
     count += 1
     yield `${word.toUpperCase()}${mark}`
   }
-  // The caller has ended its half; the handler's half is still open.
+  // The caller has ended its half. The half of the handler is still open.
   yield `(${count} words)`
 })
 
@@ -44,7 +44,7 @@ two.handle('echo', (payload) => payload)
 const peer = one.connection(two.local)
 await peer.waitForConnect()
 
-console.log('A conversation: two words in, then the end of them.')
+console.log('A conversation: two words in, then their end.')
 const talk = peer.newStream(shout, { mark: '!' })
 await talk.send('hello')
 await talk.send('grid')
@@ -54,20 +54,20 @@ for await (const word of talk) heard.push(word)
 console.log(`  heard: ${heard.join(' ')}; then the stream ${(await talk.closed).how}`)
 assert.deepEqual(heard, ['HELLO!', 'GRID!', '(2 words)'])
 
-console.log('A generator without an end, and a consumer that takes three values and pauses.')
+console.log('A generator that never ends, and a consumer that takes three values and pauses.')
 const generatorEnded = once(ended, 'ended')
 const taken: number[] = []
 for await (const prime of peer.newStream(primes, { from: 1_000_000 })) {
   taken.push(prime)
   if (taken.length < 3) continue
-  // While it pauses, the same connection answers 100 requests: time enough to run ahead, if that were possible.
+  // While it pauses, 100 requests are answered on the same connection: enough time to run ahead, if that were possible.
   for (let count = 0; count < 100; count++) await peer.request('echo')
-  console.log(`  taken: ${taken.join(', ')}; the far generator found ${found}, it may find 3 + 8`)
+  console.log(`  taken: ${taken.join(', ')}; the remote generator found ${found}, it may find 3 + 8`)
   assert.ok(found <= 3 + primes.outCapacity)
   break
 }
 await generatorEnded
-console.log('  break: the far generator has ended, its finally block has run')
+console.log('  break: the remote generator has ended, its finally block has run')
 
 await close()
 console.log('done: both servers are closed')

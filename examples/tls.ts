@@ -1,5 +1,5 @@
 /**
- * The grid over TLS: hosts named `https://...` are dialed as `wss://`, and certificates are verified as Node does.
+ * The grid over TLS: hosts named `https://...` are dialed as `wss://`, and Node verifies their certificates as usual.
  *
  * Run it: `node --import tsx examples/tls.ts`
  */
@@ -13,7 +13,7 @@ import { connectWS, DialError, Manager, sharedSecret, single } from '../lib/inde
 
 const whoAmI = single<void, string>('who-am-i')
 
-// A real grid has its certificates on disk; this one is made here, and is its own authority.
+// A real grid has its certificates on disk. This certificate is made here, and is its own authority.
 const { private: key, cert } = await generate([{ name: 'commonName', value: '127.0.0.1' }], {
   keyType: 'ec',
   extensions: [{ name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] }]
@@ -30,7 +30,7 @@ async function overTls(): Promise<void> {
       local: hosts[at] ?? '',
       hosts,
       auth: sharedSecret('an example secret: yours is random'),
-      // A self-signed certificate is its own authority. A real grid names that of its company here.
+      // A self-signed certificate is its own authority. A real grid names the authority of its company here.
       dialer: connectWS({ tls: { ca: cert } })
     })
     grid.handle(whoAmI, (_payload, { remote }) => remote.host)
@@ -41,7 +41,7 @@ async function overTls(): Promise<void> {
   for (const grid of grids) {
     const [peer] = grid.connections
     const name = await peer?.request(whoAmI, undefined, { waitForReady: true })
-    console.log(`${grid.local} asked over TLS who it is: ${name}`)
+    console.log(`${grid.local} was asked for its name over TLS: ${name}`)
     assert.equal(name, grid.local)
   }
 
@@ -56,7 +56,7 @@ async function overTls(): Promise<void> {
   console.log('done: both servers are closed')
 }
 
-/** What the default dialer does, which knows the usual authorities only. */
+/** Dials with the default dialer, which trusts only the usual authorities. */
 function dialWithoutAuthority(host: string): Promise<unknown> {
   return connectWS()(host, { signal: AbortSignal.timeout(2000), path: '/grid/v1', maxConnMessageBytes: 100_000 })
 }

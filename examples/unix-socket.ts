@@ -1,7 +1,7 @@
 /**
  * Another transport: the same grid over a Unix socket, without HTTP and without WebSockets.
  *
- * A dialer makes the conns, `incomingConn` takes those that arrive. Any Node `Duplex` will do: TCP, TLS, a pipe.
+ * A dialer makes the conns, `incomingConn` accepts those that arrive. Any Node `Duplex` works: TCP, TLS, a pipe.
  * Run it: `node --import tsx examples/unix-socket.ts`
  */
 
@@ -15,7 +15,7 @@ import { connectDuplex, duplexConn, Manager, sharedSecret, single } from '../lib
 
 const add = single<{ a: number; b: number }, number>('add')
 
-// Hosts are still named by origins; which socket a name means is the dialer's business.
+// Hosts are still named by origins. The dialer decides which socket a name stands for.
 const hosts = ['http://left', 'http://right']
 const folder = mkdtempSync(join(tmpdir(), 'it-grid-unix-'))
 const pathOf = (host: string) => join(folder, `${new URL(host).hostname}.sock`)

@@ -1,7 +1,7 @@
 /**
- * The acts of the demo while all is well: the grid forms, requests, a pipeline, a stall, a conversation, a cancel.
+ * The acts of the demo without failures: the grid forms, requests, a pipeline, a stall, a conversation, a cancel.
  *
- * Each act has real servers do something, then checks what happened in the processes concerned.
+ * Each act makes real servers do something, then checks what happened in their processes.
  */
 
 import { countWindow } from './definitions.ts'
@@ -20,10 +20,10 @@ export async function formGrid(world: World): Promise<void> {
   report.check(
     'every server is connected to the three others',
     peers.every((count) => count === names.length - 1),
-    `each was told the list of hosts and the shared secret; all were connected after ${elapsed}`
+    `each got the list of hosts and the shared secret; all were connected after ${elapsed}`
   )
   const links = await world.linksOncePerPair()
-  report.say('Who dialed whom, and how many sockets each accepted:', ...tableOf(links, names))
+  report.say('Which server dialed which, and how many sockets each accepted:', ...tableOf(links, names))
   report.check(
     'there is exactly one socket for each of the 6 pairs of servers',
     isOncePerPair(links, names),
@@ -34,10 +34,10 @@ export async function formGrid(world: World): Promise<void> {
   const planned = new Set(plans.flatMap(([name, dials]) => dials.map((peer) => `${name} ${peer}`)))
   const asPlanned = links.filter(({ dialer, listener }) => planned.has(`${dialer} ${listener}`)).length
   report.check(
-    'each pair agreed on who dials, without a word between them',
+    'the two servers of each pair agree on which of them dials, without asking each other',
     planned.size === 6 && asPlanned === 6 && links.length === 6,
-    `${asPlanned} of ${links.length} sockets were dialed by the end that both ends expected`,
-    ': it follows from their two names'
+    `${asPlanned} of ${links.length} sockets were dialed by the server that both servers expected`,
+    ': it is computed from their two names'
   )
 }
 
@@ -54,9 +54,9 @@ export async function bothDirections(world: World): Promise<void> {
   const carried = after.bytes - before.bytes
   const sockets = (await world.links()).length
   report.check(
-    'all of it, both ways, went over the one socket between the two',
+    'all of these calls, in both directions, went over the one socket between the two',
     before.ports === after.ports && carried > 0 && sockets === 6,
-    `TCP ports ${before.ports} before, ${after.ports} after; ${number(carried)} bytes more; ${sockets} sockets in all`
+    `TCP ports ${before.ports} before, ${after.ports} after; ${number(carried)} bytes more; ${sockets} sockets in total`
   )
 }
 
@@ -64,9 +64,9 @@ export async function remoteDisk(world: World): Promise<void> {
   const { report, disk } = world
   const seen = await world.server('node-3').ask('walk', 'node-2', 'photos')
   report.check(
-    'every file arrived once, in batches of 100',
+    'every file arrived exactly once, in batches of 100',
     seen.entries === disk.files && seen.bytes === disk.bytes && seen.batches.length === Math.ceil(disk.files / 100),
-    `${seen.entries} files of ${number(seen.bytes)} bytes together, in batches of ${seen.batches.join(', ')}`
+    `${seen.entries} files with ${number(seen.bytes)} bytes in total, in batches of ${seen.batches.join(', ')}`
   )
 }
 
@@ -76,17 +76,17 @@ export async function stalledConsumer(world: World): Promise<void> {
   await taker.ask('startCounting', 'node-1', 1_000_000)
   for (const taken of [5, 50]) {
     const { value } = await taker.ask('takeNumbers', taken === 5 ? 5 : 45)
-    // Requests that went there and back since: whatever the generator was allowed to make is made by now.
+    // These requests went there and back after that, so the generator has made all that it was allowed to make.
     const others = await taker.ask('introduce', 'node-1', 500)
     const made = await maker.ask('numbersMade')
     report.check(
       `node-2 took ${taken} numbers and stalls: the generator in node-1 stops at the window`,
       value === taken && made >= taken && made <= taken + countWindow,
-      `it got to ${number(made)} of 1,000,000; it may get to ${taken + countWindow}: ${taken} taken and ${countWindow} ahead`
+      `it made ${number(made)} of 1,000,000 numbers; it may make ${taken + countWindow}: ${taken} taken and ${countWindow} ahead`
     )
     if (taken === 5) {
       const said = 'while it stalled, 500 requests were answered on the same socket'
-      report.check('the stalled stream holds up nobody else', others.length === 1, said)
+      report.check('the stalled stream does not delay other calls', others.length === 1, said)
     }
   }
   const before = await maker.ask('numbersMade')
@@ -94,7 +94,7 @@ export async function stalledConsumer(world: World): Promise<void> {
   await maker.noted('generator ended', 'count')
   const more = (await maker.ask('numbersMade')) - before
   report.check(
-    'node-2 breaks off: the generator in node-1 ends, its "finally" block runs',
+    'node-2 stops reading: the generator in node-1 ends, its "finally" block runs',
     how === 'cancelled' && more === 0,
     `the stream ended as "${how}"; ${more} more numbers were made`
   )
@@ -106,7 +106,7 @@ export async function conversation(world: World): Promise<void> {
   const expected = ['1 -> total 1', '2 -> total 3', '3 -> total 6', '4 -> total 10']
   report.check('four turns, each answered before the next', turns.join() === expected.join(), turns.join(',  '))
   report.check(
-    'node-4 closes its half; node-3 still has the last word, then the stream ends cleanly',
+    'node-4 ends its half; node-3 still sends its summary, then the stream ends cleanly',
     last.join() === 'you sent 4 numbers, their total is 10' && end === 'ended',
     `node-3: "${last.join()}"; the stream ended as "${end}"`
   )
@@ -121,7 +121,7 @@ export async function cancelAndDeadline(world: World): Promise<void> {
   await caller.ask('cancelJob', 'job to cancel', 'the user has left')
   const outcome = await cancelled
   report.check(
-    'node-1 cancels a request under way, and gets its own reason back',
+    'node-1 cancels a running request, and gets its own reason back',
     outcome.error?.text === 'the user has left',
     `the call rejected with "${outcome.error?.text}"`
   )
@@ -134,7 +134,7 @@ export async function cancelAndDeadline(world: World): Promise<void> {
 
   const late = await caller.ask('job', 'node-3', 'job too long', { timeout: 150 })
   report.check(
-    'node-1 asks again and waits for 150 ms only',
+    'node-1 asks again, with a timeout of 150 ms',
     late.error?.code === 'ERR_DEADLINE' && late.elapsedMs > 140,
     `after ${ms(late.elapsedMs)}: ${world.told(late)}`
   )
@@ -163,7 +163,7 @@ async function linkBetween(world: World, one: string, other: string): Promise<Li
   return link
 }
 
-/** Who dialed whom: a row for each dialing server. */
+/** Which server dialed which: a row for each dialing server. */
 function tableOf(links: readonly Link[], names: readonly string[]): string[] {
   const width = 8
   const row = (cells: string[]) =>

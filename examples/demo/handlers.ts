@@ -1,7 +1,7 @@
 /**
- * What each server of the demo offers to its peers: its handlers, written as in any program that uses the library.
+ * The handlers of each server of the demo, written as in any program that uses the library.
  *
- * The only addition is the notes they take, so that the demo can tell what really happened in this process.
+ * The only addition is that they write a journal, so that the demo can tell what really happened in this process.
  */
 
 import { EventEmitter, once } from 'node:events'
@@ -11,19 +11,19 @@ import { GridError, type Manager } from '../../lib/index.ts'
 import { add, count, type Entry, haveReadLock, introduce, job, walk } from './definitions.ts'
 import { journal } from './ipc.ts'
 
-/** What the handlers of this process noted, and what lets its jobs end. */
+/** What the handlers of this process counted, and what lets its jobs end. */
 export class Workshop {
   /** How far the last counting generator got, in the process that runs it. */
   numbersMade = 0
   /** Emits the id of each job that may end. */
   readonly releases = new EventEmitter()
-  /** Servers that have told that they have the read lock. */
+  /** Servers that have said that they have the read lock. */
   readonly readers = new Set<string>()
 }
 
 export interface HandlerInit {
   readonly name: string
-  /** The folder that is this server's disk. */
+  /** The folder that serves as the disk of this server. */
   readonly disk: string
   readonly workshop: Workshop
   /** Makes `count` misbehave: see `allNumbers`. */
@@ -67,7 +67,7 @@ async function* entriesUnder(disk: string, folder: string): AsyncGenerator<Entry
   }
 }
 
-/** An ordinary generator: it goes on from its `yield` only when the far consumer has room for one more. */
+/** An ordinary generator: it continues after its `yield` only when the window of the remote consumer has room. */
 function* numbersOnDemand(workshop: Workshop, upTo: number): Generator<number> {
   try {
     for (let number = 1; number <= upTo; number++) {
@@ -79,7 +79,7 @@ function* numbersOnDemand(workshop: Workshop, upTo: number): Generator<number> {
   }
 }
 
-/** The sabotage: makes everything at once, whether anybody takes it or not. */
+/** The sabotage: makes all numbers at once, whether they are taken or not. */
 function allNumbers(workshop: Workshop, upTo: number): number[] {
   const numbers = Array.from({ length: upTo }, (_, index) => index + 1)
   workshop.numbersMade = numbers.length

@@ -1,7 +1,7 @@
 /**
- * What the demo and its server processes say to each other, over the IPC channel of `fork`.
+ * The messages between the demo and its server processes, over the IPC channel of `fork`.
  *
- * It stands beside the grid on purpose: what is told here about the grid was not carried by the grid.
+ * They do not use the grid on purpose: what they say about the grid was not carried by the grid.
  */
 
 import type { Delivery } from '../../lib/index.ts'
@@ -11,7 +11,7 @@ export interface ServerAddress {
   readonly host: string
 }
 
-/** Something that happened in a server, told when it happens. */
+/** Something that happened in a server, reported when it happens. */
 export interface JournalEntry {
   readonly what: 'job started' | 'job aborted' | 'generator ended' | 'restart noticed' | 'connection left'
   /** The job, generator or server that it happened to. */
@@ -28,7 +28,7 @@ export interface Outcome {
 
 /** One TCP socket. */
 export interface OpenSocket {
-  /** Port of its dialer and of its listener, which name a socket for as long as it lives. */
+  /** The ports of its dialer and of its listener, which identify a socket for as long as it is open. */
   readonly ports: string
   /** What this process has read from it and written to it. */
   readonly bytes: number
@@ -53,7 +53,7 @@ export type FromServer =
   | { readonly type: 'journal'; readonly entry: JournalEntry }
   | { readonly type: 'log'; readonly line: string }
 
-/** Tells the demo; without a channel it is gone, and nobody is left to tell. */
+/** Sends a message to the demo. Without a channel the demo has ended, and the message is dropped. */
 export function tell(message: FromServer): void {
   if (process.connected) process.send?.(message)
 }

@@ -1,5 +1,5 @@
 /**
- * The acts of the demo with locks: four lock servers that are each other's clients, and one of them dies with a lock.
+ * The acts of the demo with locks: four lock servers that are each other's clients, one of which dies while it has a lock.
  *
  * The lock manager itself is in `examples/locks/`, and `docs/locks.md` explains it.
  */
@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { ms } from './calls.ts'
 import type { World } from './world.ts'
 
-/** How long a grant lasts in the demo; half a minute in earnest. */
+/** How long a grant lasts in the demo. The default is half a minute. */
 export const lockTtlMs = 1_000
 const timesEach = 10
 
@@ -26,7 +26,7 @@ export async function locks(world: World): Promise<void> {
     report.check(
       `all ${servers.length} processes count up in one file, ${timesEach} times each, under a write lock, and no count is lost`,
       counted === String(all),
-      `the file says ${counted} of ${all}; each read it, waited, and wrote it`
+      `the file says ${counted} of ${all}; each process read it, waited, and wrote it`
     )
   } finally {
     rmSync(folder, { recursive: true })
@@ -37,7 +37,7 @@ export async function locks(world: World): Promise<void> {
   report.check(
     'two readers hold the same lock at the same time',
     met.every((each) => each === 'met'),
-    'each kept its read lock until the other one had told it, over the grid, that it had it as well'
+    'each kept its read lock until the other one had told it, over the grid, that it had the lock too'
   )
 }
 
@@ -45,7 +45,7 @@ export async function locks(world: World): Promise<void> {
 export async function lockOfTheDead(world: World): Promise<void> {
   const { value, elapsedMs, error } = await world.server('node-1').ask('lockOnce', 'door')
   world.report.check(
-    'the lock that node-4 had when it died is to be had again, when its time is over',
+    'the lock that node-4 had when it died is free again when its time is over',
     value === 'had it',
     error === undefined ? `node-1 got it ${ms(elapsedMs)} later; a grant lasts ${ms(lockTtlMs)}` : error.text
   )

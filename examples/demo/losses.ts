@@ -1,7 +1,7 @@
 /**
- * The last acts of the demo: a server is killed and comes back, then all shut down in an orderly way.
+ * The last acts of the demo: a server is killed and comes back, then all servers shut down gracefully.
  *
- * Each act has real servers do something, then checks what happened in the processes concerned.
+ * Each act makes real servers do something, then checks what happened in their processes.
  */
 
 import { once } from 'node:events'
@@ -11,9 +11,9 @@ import { lockOfTheDead } from './locks.ts'
 import { type ServerProcess, within } from './processes.ts'
 import { isOncePerPair, type World } from './world.ts'
 
-/** What a call may take that fails without waiting for anything; a busy machine is slow at everything. */
+/** How long a call may take that fails without waiting for anything, on a busy machine. */
 const atOnceMs = 250
-/** What an idle process may take to end. */
+/** How long an idle process may take to end. */
 const exitMs = 5_000
 
 export async function killed(world: World): Promise<void> {
@@ -36,10 +36,10 @@ export async function killed(world: World): Promise<void> {
     lost.error?.name === 'DisconnectedError' && lost.error.delivery === 'maybeRan',
     world.told(lost)
   )
-  // More than the window holds: some of it can be here already.
+  // More than fits in the window, because some of the numbers may have arrived already.
   const numbers = await caller.ask('takeNumbers', 1_000)
   report.check(
-    'so does the stream that was open',
+    'the open stream fails in the same way',
     numbers.error?.name === 'DisconnectedError' && numbers.error.delivery === 'maybeRan',
     world.told(numbers)
   )
@@ -61,9 +61,9 @@ async function whileItIsDead(world: World, caller: ServerProcess): Promise<void>
   )
   const answers = await Promise.all(asking)
   report.check(
-    'the three others go on as if nothing had happened',
+    'the three others continue to work',
     answers.length === 6 && answers.every((greetings) => greetings.length === 1),
-    `each of them asked both of the others: ${answers.length} answers`
+    `each of them called both of the others: ${answers.length} answers`
   )
 }
 
@@ -72,20 +72,22 @@ export async function healed(world: World): Promise<void> {
   const others = world.servers.filter(({ name }) => name !== 'node-4')
   const patient = world.server('node-1').ask('job', 'node-4', 'job that waits', { waitForReady: true })
   const started = await world.restart('node-4')
-  report.say(`node-4 is now process ${started.pid}, on its old port ${started.port}. The others are told nothing.`)
+  report.say(
+    `node-4 is now process ${started.pid}, on its old port ${started.port}. The demo does not tell the others.`
+  )
   const startedAt = performance.now()
   const instance = await started.ask('join', world.addresses, world.secret, world.disk.folder)
   const notes = await Promise.all(others.map((server) => server.noted('restart noticed', 'node-4')))
   await Promise.all(world.servers.map((server) => server.ask('waitForPeers')))
   const healedAfter = ms(performance.now() - startedAt)
   report.check(
-    'the three others have reconnected, and noticed that it is another instance',
+    'the three others have reconnected, and noticed that node-4 is a new instance',
     notes.every(({ detail }) => detail === instance),
     `${notes.length} "restart" events, with the id of the new instance; all connected ${healedAfter} after it joined`
   )
   const links = await world.linksOncePerPair()
   report.check(
-    'again there is exactly one socket for each pair',
+    'there is exactly one socket for each pair again',
     isOncePerPair(links, names),
     `${links.length} sockets, counted in each process`
   )
@@ -106,10 +108,10 @@ export async function shutDown(world: World): Promise<void> {
   await worker.noted('job started', 'last job')
   const stopping = [worker.ask('stop')]
   await caller.noted('connection left', 'node-2')
-  report.say('node-2 is told to stop while it does a job for node-1.')
+  report.say('node-2 is told to stop while it runs a job for node-1.')
   const refused = await caller.ask('job', 'node-2', 'job too late')
   report.check(
-    'node-1 knows that node-2 takes no new calls: one more fails at once, unsent',
+    'node-1 knows that node-2 takes no new calls: one more call fails at once, unsent',
     refused.error?.delivery === 'notSent',
     world.told(refused)
   )
@@ -138,7 +140,7 @@ async function nothingLeft({ report, servers }: World): Promise<void> {
   )
   const open = await Promise.all(servers.map(({ port }) => isOpen(port)))
   report.check(
-    'nobody listens on their ports any more',
+    'their ports are closed',
     !open.includes(true),
     `${open.filter((each) => !each).length} of ${open.length} connects were refused`
   )
@@ -150,7 +152,7 @@ async function isOpen(port: number): Promise<boolean> {
     await once(socket, 'connect')
     return true
   } catch {
-    // Refused: that is what was asked.
+    // Refused, so nothing listens there.
     return false
   } finally {
     socket.destroy()

@@ -1,7 +1,7 @@
 /**
- * The server processes as the demo holds them: starting one, asking it for something, seeing it end.
+ * The server processes, seen from the demo: start one, ask it for something, see it end.
  *
- * No child outlives this process, however that ends.
+ * No child process outlives this one, however it ends.
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
@@ -11,7 +11,7 @@ import type { FromServer, JournalEntry, ToServer } from './ipc.ts'
 import type { TaskName, Tasks } from './tasks.ts'
 
 const program = fileURLToPath(new URL('./server.ts', import.meta.url))
-/** Everything here takes milliseconds; these are for a machine that is very busy. */
+/** Everything here takes milliseconds. These limits are for a very busy machine. */
 const patienceMs = 15_000
 const newsPatienceMs = 6_000
 
@@ -29,7 +29,7 @@ export interface Exit {
 
 const running = new Set<ChildProcess>()
 
-/** Ends all children at once, and does not wait for it. */
+/** Kills all child processes, and does not wait for their end. */
 export function killAll(): void {
   for (const child of running) child.kill('SIGKILL')
 }
@@ -39,7 +39,7 @@ process.on('exit', killAll)
 export class ServerProcess {
   readonly name: string
   readonly pid: number
-  /** Lines of the library's own log, in that process. */
+  /** Lines that the library logged in that process. */
   readonly log: string[] = []
   readonly exited: Promise<Exit>
   port = 0
@@ -65,7 +65,7 @@ export class ServerProcess {
     })
   }
 
-  /** Starts a server; resolves once its HTTP server listens, on `port` or, without one, on any. */
+  /** Starts a server. Resolves once its HTTP server listens on `port`, or on any free port if there is none. */
   static async start(name: string, port = 0): Promise<ServerProcess> {
     const started = new ServerProcess(name, port)
     const ended = started.exited.then(() => Promise.reject(new Error(`${name} ended before it listened`)))
@@ -77,7 +77,7 @@ export class ServerProcess {
     return `http://127.0.0.1:${this.port}`
   }
 
-  /** Has the server do one of its tasks. */
+  /** Makes the server do one of its tasks. */
   ask<Name extends TaskName>(task: Name, ...args: Parameters<Tasks[Name]>): Promise<Answer<Name>> {
     const id = ++this.#asked
     const answer = new Promise<unknown>((resolve, reject) => {
@@ -88,7 +88,7 @@ export class ServerProcess {
       })
     })
     const answered = within(answer, `${this.name} answers to "${task}"`)
-    // An act that failed half-way no longer waits for the answers it asked for before.
+    // An act that failed half-way no longer waits for the answers to its earlier questions.
     answered.catch(() => undefined)
     return answered as Promise<Answer<Name>>
   }
@@ -106,7 +106,7 @@ export class ServerProcess {
     return within(wait(), `${this.name} notes "${what}" of ${about}`, newsPatienceMs)
   }
 
-  /** As `kill -9` does it: the process gets no chance to say goodbye. */
+  /** Like `kill -9`: the process gets no chance to say goodbye. */
   kill(): Promise<Exit> {
     this.#child.kill('SIGKILL')
     return this.exited
@@ -145,7 +145,7 @@ export class ServerProcess {
   }
 }
 
-/** The result of `promise`, or an error that says what did not come in time. */
+/** The result of `promise`, or an error that says what did not happen in time. */
 export async function within<T>(promise: Promise<T>, what: string, timeoutMs = patienceMs): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {

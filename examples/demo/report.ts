@@ -1,7 +1,7 @@
 /**
- * What the demo prints: numbered acts, what is about to happen, and each claim with a check mark or a cross.
+ * The output of the demo: numbered acts, what is about to happen, and each claim with a check mark or a cross.
  *
- * Keeps the claims that did not hold; they decide the exit code.
+ * Collects the claims that did not hold. They decide the exit code.
  */
 
 const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined
@@ -25,7 +25,7 @@ export class Report {
     print(bold(first), ...others)
   }
 
-  /** One act; whatever it throws is a claim that did not hold, and the show goes on. */
+  /** Runs one act. An error in it counts as a claim that did not hold, and the next act follows. */
   async act(title: string, intro: string[], play: () => Promise<void>): Promise<void> {
     this.#acts += 1
     print('', bold(`${this.#acts}. ${title}`), ...intro.map((line) => `   ${line}`))
@@ -40,25 +40,25 @@ export class Report {
     print(...lines.map((line) => faint(`     ${line}`)))
   }
 
-  /** States `claim`, with what was seen of it; `holds` was found out by code. `remark` goes with a claim that holds. */
+  /** Prints `claim`, whether it `holds`, and what was seen. `remark` is printed only with a claim that holds. */
   check(claim: string, holds: boolean, seen: string, remark = ''): void {
     if (holds) {
       this.#held += 1
       print(`   ${green('✓')} ${claim}`, faint(`     ${seen}${remark}`))
     } else {
       this.failed.push(`act ${this.#acts}: ${claim} (${seen})`)
-      print(`   ${red('✗')} ${red(claim)}`, `     NOT SO, this is what was seen: ${seen}`)
+      print(`   ${red('✗')} ${red(claim)}`, `     This did not hold. What was seen: ${seen}`)
     }
   }
 
-  /** The last lines; true when everything happened as told. */
+  /** Prints the last lines. Returns true when all claims held. */
   end(elapsedMs: number): boolean {
     const seconds = (elapsedMs / 1000).toFixed(1)
     if (this.failed.length === 0) {
       print('', bold(`${green('✓')} All ${this.#held} claims held, in ${seconds} s.`))
       return true
     }
-    print('', bold(red(`✗ Not everything happened as told (${this.#held} claims held, in ${seconds} s):`)))
+    print('', bold(red(`✗ Some claims did not hold (${this.#held} others did, in ${seconds} s):`)))
     print(...this.failed.map((failure) => red(`  ${failure}`)))
     return false
   }

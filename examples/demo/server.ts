@@ -1,8 +1,8 @@
 /**
  * One server of the demo, in a process of its own: an HTTP server with a grid manager on it.
  *
- * What it offers to its peers is in `handlers.ts`, what it asks of them in `tasks.ts`. Started by `main.ts`, which
- * tells it over IPC what to do next.
+ * Its handlers are in `handlers.ts`, the calls that it makes in `tasks.ts`. `main.ts` starts it, and tells it over IPC what
+ * to do next.
  */
 
 import { once } from 'node:events'
@@ -17,8 +17,8 @@ import { lockTtlMs } from './locks.ts'
 import { watchSockets } from './sockets.ts'
 import { Tasks } from './tasks.ts'
 
-const [name = 'nobody', port = '0'] = process.argv.slice(2)
-/** One server misbehaves for real when it is told to: so the demo shows that its checks can fail. */
+const [name = 'unnamed', port = '0'] = process.argv.slice(2)
+/** One server can be told to really misbehave. That shows that the checks of the demo can fail. */
 const sabotage = name === 'node-1' ? process.env.IT_GRID_DEMO_SABOTAGE : undefined
 
 const server = createServer((_request, response) => response.writeHead(404).end('only peers are served here\n'))
@@ -32,11 +32,11 @@ const logger: Logger = {
   error: (line) => tell({ type: 'log', line })
 }
 
-/** All that it takes to become part of a grid. */
+/** Everything that is needed to join a grid. */
 function joinGrid(servers: readonly ServerAddress[], secret: string, disk: string): Manager {
   const hosts = servers.map(({ host }) => host)
   const local = servers.find((each) => each.name === name)?.host ?? ''
-  // A server will be killed here, and nobody wants to watch the dials to it being spaced out to the default of 10 s.
+  // One server is killed in this demo. With the default of 10 s, the redials would take too long to watch.
   const reconnect = { maxDelayMs: 500 }
   const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
   offerHandlers(grid, { name, disk, workshop, eager: sabotage === 'eager' })
@@ -67,7 +67,7 @@ async function leave(grid: Manager): Promise<void> {
   server.close()
 }
 
-/** The demo itself has died: nothing of it may stay behind. */
+/** The demo itself has died, so this process must end too. */
 const onOrphaned = () => process.exit(1)
 
 const tasks = new Tasks({
@@ -88,7 +88,7 @@ process.on('message', ({ id, task, args }: ToServer) => {
   tasks.run(task, args).then(
     (value) => {
       if (task !== 'stop') return tell({ type: 'answer', id, value })
-      // From here on nothing of the demo holds this process: it ends by itself, or the library left something behind.
+      // From here on nothing in the demo keeps this process alive. It ends by itself, unless the library left something open.
       process.off('disconnect', onOrphaned)
       process.send?.({ type: 'answer', id, value }, () => process.disconnect())
     },

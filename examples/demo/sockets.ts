@@ -1,7 +1,7 @@
 /**
- * Counts the TCP sockets that this process really has open, by asking Node and not the library.
+ * Counts the TCP sockets that this process really has open. It asks Node, not the library.
  *
- * Accepted ones come from the HTTP server, dialed ones from Node's own diagnostics channel.
+ * Accepted sockets are reported by the HTTP server, dialed ones by Node's own diagnostics channel.
  */
 
 import { subscribe } from 'node:diagnostics_channel'

@@ -1,7 +1,7 @@
 /**
- * What a server of the demo does as a caller, each thing when the demo asks for it: the other half of the library.
+ * What a server of the demo does as a caller, each task when the demo asks for it.
  *
- * Every task reports plain data, for the demo to check.
+ * Every task returns plain data, which the demo checks.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -21,11 +21,11 @@ export interface TasksInit {
   readonly openSockets: () => OpenSockets
   join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<Manager>
   leave(grid: Manager): Promise<void>
-  /** Takes no lock, and says that it has. */
+  /** The sabotage: makes one of its counts without a lock. */
   readonly lockless: boolean
 }
 
-/** The tasks by their names, as the demo asks for them. */
+/** The names of the tasks that the demo can ask for. */
 export type TaskName = Exclude<keyof Tasks, 'run'>
 
 export class Tasks {
@@ -40,7 +40,7 @@ export class Tasks {
     this.#init = init
   }
 
-  /** Runs the task of this name, which came over IPC. */
+  /** Runs the task of this name, which arrived over IPC. */
   async run(task: string, args: readonly unknown[]): Promise<unknown> {
     const method: unknown = this[task as TaskName]
     if (typeof method !== 'function') throw new Error(`there is no task ${task}`)
@@ -81,7 +81,7 @@ export class Tasks {
     return [...new Set(replies.map(({ greeting, pid }) => `${greeting}, pid ${pid}`))]
   }
 
-  /** Has a job done, and reports how the call ended. */
+  /** Asks `peer` to do a job, and reports how the call ended. */
   job(peer: string, id: string, options: { timeout?: number; waitForReady?: boolean } = {}): Promise<Outcome> {
     const cancel = new AbortController()
     this.#cancels.set(id, cancel)
@@ -92,7 +92,7 @@ export class Tasks {
     this.#cancels.get(id)?.abort(new Error(reason))
   }
 
-  /** Lets a job end that runs in this process. */
+  /** Lets a job of this process end. */
   releaseJob(id: string): boolean {
     return this.#init.workshop.releases.emit(id)
   }
@@ -121,7 +121,7 @@ export class Tasks {
     this.#numbers = this.#peer(peer).newStream(count, { upTo })
   }
 
-  /** Takes so many numbers, and then takes no more until it is asked again. */
+  /** Takes `howMany` numbers, and then no more until the next call. */
   takeNumbers(howMany: number): Promise<Outcome> {
     const numbers = this.#counting.responses
     return outcome(async () => {
@@ -135,18 +135,18 @@ export class Tasks {
     })
   }
 
-  /** What `break` does in a `for await`. Returns how the stream ended. */
+  /** Does what `break` does in a `for await`. Returns how the stream ended. */
   async stopCounting(): Promise<string> {
     await this.#counting.responses.return?.()
     return (await this.#counting.closed).how
   }
 
-  /** How far the generator got that runs in this process for a remote consumer. */
+  /** How far the generator of this process has got, which serves a remote consumer. */
   numbersMade(): number {
     return this.#init.workshop.numbersMade
   }
 
-  /** A conversation: each number is sent after the answer to the one before; then the sending half is closed. */
+  /** A conversation: each number is sent after the answer to the one before. Then the requests are ended. */
   async addUp(peer: string, numbers: readonly number[]): Promise<{ turns: string[]; last: string[]; end: string }> {
     const stream = this.#peer(peer).newStream(add)
     const turns: string[] = []
@@ -163,7 +163,7 @@ export class Tasks {
 
   // Locks
 
-  /** Reads a number from a file, waits, and writes the next one: without a lock, counts get lost. */
+  /** Reads a number from a file, waits, and writes the next one. Without a lock, counts are lost. */
   async countUp(file: string, times: number): Promise<void> {
     const increment = async () => {
       const before = Number(readFileSync(file, 'utf8'))
@@ -176,7 +176,7 @@ export class Tasks {
     }
   }
 
-  /** Holds a read lock until `peer` has told that it holds it too. */
+  /** Holds a read lock until `peer` has said that it holds it too. */
   readBeside(peer: string): Promise<string> {
     return this.#lockClient.withRLock(['book'], async (signal) => {
       await this.#peer(peer).request(haveReadLock, { reader: this.#init.name })
@@ -185,7 +185,7 @@ export class Tasks {
     })
   }
 
-  /** Returns when it has the lock, and never gives it back. */
+  /** Resolves when it has the lock, and never gives the lock back. */
   holdLock(resource: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const hold = () => new Promise<never>(() => resolve())
@@ -214,7 +214,7 @@ export class Tasks {
   }
 
   get #counting(): GridStream<never, number> {
-    if (this.#numbers === undefined) throw new Error('nobody counts')
+    if (this.#numbers === undefined) throw new Error('no stream of numbers was started')
     return this.#numbers
   }
 
@@ -228,7 +228,7 @@ export class Tasks {
   }
 }
 
-/** The sabotage: counts once without a lock, over the count of somebody else. */
+/** The sabotage: counts once without a lock, over the count of another process. */
 async function overwriteOne(file: string): Promise<number> {
   const before = readFileSync(file, 'utf8')
   while (readFileSync(file, 'utf8') === before) await delay(1)

@@ -1,6 +1,6 @@
 /**
- * The stage of the demo: the server processes, the folder that is the disk of one of them, and which of them are
- * connected by which sockets, put together from what each process counts in itself.
+ * The state of the demo: the server processes, the folder that serves as the disk of one of them, and the sockets between
+ * them, combined from what each process counts by itself.
  */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -43,14 +43,14 @@ export class World {
     return this.servers.map(({ name, host }) => ({ name, host }))
   }
 
-  /** The server of this name, as it runs now. */
+  /** The current process of the server of this name. */
   server(name: string): ServerProcess {
     const found = this.servers.find((server) => server.name === name)
     if (found === undefined) throw new Error(`there is no server ${name}`)
     return found
   }
 
-  /** Starts `name` again, on the port it had. */
+  /** Starts `name` again, on its old port. */
   async restart(name: string): Promise<ServerProcess> {
     const old = this.server(name)
     const started = await ServerProcess.start(name, old.port)
@@ -58,7 +58,7 @@ export class World {
     return started
   }
 
-  /** Every open socket of the grid. One that only one end knows has `?` for the other, so that it is not missed. */
+  /** Every open socket of the grid. A socket that only one end knows has `?` as the other end, so that it is counted too. */
   async links(): Promise<Link[]> {
     const ends = await Promise.all(
       this.servers.map(async (server) => ({ server, sockets: await server.ask('sockets') }))
@@ -77,7 +77,7 @@ export class World {
     return links
   }
 
-  /** The sockets once there is one for each pair, or as they are when that takes too long. */
+  /** The sockets, once there is exactly one for each pair, or after `timeoutMs` whatever there is. */
   async linksOncePerPair(timeoutMs = 4_000): Promise<Link[]> {
     const deadline = performance.now() + timeoutMs
     for (;;) {
@@ -87,7 +87,7 @@ export class World {
     }
   }
 
-  /** How a failed call told of it, with the names of servers in place of their hosts. */
+  /** The error of a failed call as text, with the names of servers instead of their hosts. */
   told({ error, value }: Outcome): string {
     if (error === undefined) return `it did not fail, its value is ${JSON.stringify(value)}`
     const text = this.servers.reduce((text, { host, name }) => text.replaceAll(host, name), error.text)
@@ -119,7 +119,7 @@ export function isOncePerPair(links: readonly Link[], names: readonly string[]):
   return links.length === pairs && singlePairs(links, names).length === pairs
 }
 
-/** A folder with folders of files of different sizes. */
+/** A folder with subfolders that hold files of different sizes. */
 function makeDisk(): Disk {
   const folder = mkdtempSync(join(tmpdir(), 'it-grid-demo-'))
   let [files, bytes] = [0, 0]

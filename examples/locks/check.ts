@@ -1,4 +1,4 @@
-/** What the arguments of a lock must be, to servers, and to clients before they ask any. */
+/** The rules for the arguments of a lock. Servers check them, and clients check them before they ask a server. */
 
 import type { LockArgs } from './definitions.ts'
 import { LockError } from './errors.ts'
@@ -7,7 +7,7 @@ export const maxResources = 256
 export const maxResourceLength = 1024
 const maxTextLength = 256
 
-/** @throws {LockError} naming what is wrong */
+/** @throws {LockError} whose text says what is wrong */
 export function checkArgs(args: LockArgs): void {
   for (const name of ['uid', 'owner', 'source'] as const) {
     const { length } = args[name]
@@ -17,9 +17,9 @@ export function checkArgs(args: LockArgs): void {
   checkResources(args.resources)
 }
 
-/** @throws {LockError} naming what is wrong */
+/** @throws {LockError} whose text says what is wrong */
 export function checkResources(resources: readonly string[]): void {
-  if (resources.length === 0) throw wrong('there must be a resource to lock', 0)
+  if (resources.length === 0) throw wrong('name at least one resource', 0)
   if (resources.length > maxResources)
     throw wrong(`at most ${maxResources} resources, not ${resources.length}`, maxResources)
   for (const [at, { length }] of resources.entries()) {
@@ -27,7 +27,7 @@ export function checkResources(resources: readonly string[]): void {
       throw wrong(`the name of resource ${at} must have 1 to ${maxResourceLength} characters, not ${length}`, at)
     }
   }
-  // The one that almost all calls have is no work.
+  // Almost all calls have one resource, which needs no set.
   if (resources.length > 1 && new Set(resources).size < resources.length) {
     throw wrong(
       'a resource is named twice',

@@ -1,11 +1,11 @@
 /**
- * Locks over several servers, as one uses them: `withLock` and `withRLock`.
+ * Locks over several servers, for users: `withLock` and `withRLock`.
  *
- * No client waits at a server, and none keeps some of what it wants while it waits for the rest: it asks for all at once,
- * gives back what it got when that was not enough, and tries again a random while later. So there is no deadlock, for
- * nobody holds and waits (Coffman, Elphick and Shoshani, "System deadlocks", 1971); the wait is the truncated
- * exponential backoff of Ethernet (Metcalfe and Boggs, 1976), which lets one of several contenders through. It is not
- * fair: who comes first need not be served first, and readers that overlap can keep a writer out.
+ * No client waits at a server, and no client keeps some of its resources while it waits for the rest. It asks for all at
+ * once. If it did not get enough, it gives everything back and tries again after a random time. So there is no deadlock,
+ * because no client holds and waits (Coffman, Elphick and Shoshani, "System deadlocks", 1971). The wait is the truncated
+ * exponential backoff of Ethernet (Metcalfe and Boggs, 1976), which lets one of several contenders through. It is not fair:
+ * the first to ask need not be the first to get the lock, and readers that overlap can keep a writer out.
  */
 
 import { randomUUID } from 'node:crypto'
@@ -18,27 +18,27 @@ import type { LockKind } from './table.ts'
 import { Watch } from './watch.ts'
 
 export interface LockClientOptions {
-  /** The names of all lock servers, this one included if it is one. The same list everywhere: quorums depend on it. */
+  /** The hosts of all lock servers, including this one if it is one. The same list everywhere: quorums depend on it. */
   readonly servers: readonly string[]
-  /** Time that one server has to answer, in ms. Default 1000. */
+  /** How long one server has to answer, in ms. Default 1000. */
   readonly requestTimeoutMs?: number
 }
 
 export interface LockOptions {
-  /** Time to get the lock, in ms. Default 30 000. */
+  /** How long to try to get the lock, in ms. Default 30 000. */
   readonly timeout?: number
-  /** Gives up getting the lock, and aborts the signal that the function got. */
+  /** Stops trying to get the lock, and aborts the signal that the function got. */
   readonly signal?: AbortSignal
-  /** What `list` tells of where in the program the lock was taken. */
+  /** Where in the program the lock is taken; `list` shows it. */
   readonly source?: string
 }
 
-/** What runs while the lock is held. Its signal aborts when the lock is lost, or `LockOptions.signal` does. */
+/** Runs while the lock is held. `signal` aborts when the lock is lost, or when `LockOptions.signal` aborts. */
 export type LockedFn<T> = (signal: AbortSignal) => T | PromiseLike<T>
 
 const firstBackoffMs = 5
 const maxBackoffMs = 250
-/** What a timer can count. */
+/** The longest time that a timer can count. */
 const maxRequestTimeoutMs = 2 ** 31 - 1
 
 export class LockClient {
@@ -48,7 +48,7 @@ export class LockClient {
 
   /**
    * @throws {UnknownHostError} when a server is not among the hosts of the grid
-   * @throws {TypeError} when there is none, or one is named twice: it would count twice in a quorum
+   * @throws {TypeError} when there is no server, or one is named twice: it would count twice in a quorum
    */
   constructor(grid: Manager, { servers, requestTimeoutMs = 1000 }: LockClientOptions) {
     this.#grid = grid
@@ -60,20 +60,20 @@ export class LockClient {
   }
 
   /**
-   * Runs `fn` while nobody else has any of these resources. Returns what `fn` does; the lock is given back in any case. Not
-   * re-entrant: `fn` that asks for one of them again waits for itself.
+   * Runs `fn` while no other owner has any of these resources. Returns what `fn` returns. The lock is given back in any
+   * case. It is not re-entrant: an `fn` that asks for one of the resources again waits for itself.
    *
-   * @throws {LockError} `ERR_LOCK_TIMEOUT` when it was not to be had in time, with a failed request, if there was one, as
-   * cause; `ERR_LOCK_LOST` when it was lost under `fn`, whatever `fn` made of it (what it threw is the cause);
-   * `ERR_LOCK_RESOURCES` or `ERR_LOCK_ARGUMENT` before anybody is asked
-   * @throws `signal.reason` when it is given up before `fn` began, and whatever `fn` throws
-   * @throws {ClosedError} when the grid is closed; {RangeError} when the timeout is none
+   * @throws {LockError} `ERR_LOCK_TIMEOUT` when the lock was not granted in time, with the error of a failed request, if
+   * there was one, as cause; `ERR_LOCK_LOST` when the lock was lost while `fn` ran, whatever `fn` returned or threw (what it
+   * threw is the cause); `ERR_LOCK_RESOURCES` or `ERR_LOCK_ARGUMENT` before any server is asked
+   * @throws `signal.reason` when it aborts before `fn` began, and whatever `fn` throws
+   * @throws {ClosedError} when the grid is closed; {RangeError} when the timeout is not a number above 0
    */
   withLock<T>(resources: readonly string[], fn: LockedFn<T>, options: LockOptions = {}): Promise<T> {
     return this.#with('write', resources, fn, options)
   }
 
-  /** As `withLock`, beside others that read. */
+  /** As `withLock`, but other readers may have the resources at the same time. */
   withRLock<T>(resources: readonly string[], fn: LockedFn<T>, options: LockOptions = {}): Promise<T> {
     return this.#with('read', resources, fn, options)
   }
@@ -88,7 +88,7 @@ export class LockClient {
       return result
     } catch (error) {
       const { lost } = watch
-      // Work that was aborted for it fails in ways of its own.
+      // Work that was aborted because the lock was lost fails with errors of its own.
       throw lost === undefined || lost === error ? error : new LockError(lost.code, lost.message, { cause: error })
     } finally {
       watch.stop()
@@ -108,14 +108,14 @@ export class LockClient {
         const text = `no quorum of ${quorum} of ${this.#servers.length} servers within ${timeout} ms`
         throw new LockError('ERR_LOCK_TIMEOUT', text, { cause })
       }
-      // New each time: what an earlier attempt gives back late is not what this one gets.
+      // New each time, so that what an earlier attempt gives back late does not release the grants of this one.
       const args = { uid: randomUUID(), resources: [...resources].sort(), owner: this.#grid.local, source, quorum }
       checkArgs(args)
-      // Anew too: a host that went from the list and came back has another connection.
+      // New each time too: a host that was removed from the list and came back has another connection.
       const servers = this.#servers.map((host) => this.#grid.connection(host))
       const grants = new Grants(kind, args, servers, this.#requestTimeoutMs)
       if (await grants.ask(Math.min(this.#requestTimeoutMs, leftMs), signal)) return grants
-      // Not waited for: what it sends arrives before what the next attempt sends.
+      // Not awaited: what it sends arrives before what the next attempt sends.
       grants.release()
       cause = grants.failure
       if (cause instanceof ClosedError) throw cause

@@ -1,29 +1,29 @@
-/** What one server grants to one lock: asked for, kept alive, and given back whatever happens to the network. */
+/** The grant of one server to one lock: asked for, kept alive, and given back whatever happens to the network. */
 
 import { ClosedError, type Connection, GridError, RemoteError, type SingleDefinition } from '../../lib/index.ts'
 import { type LockArgs, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
 import { pause } from './pause.ts'
 import type { LockKind } from './table.ts'
 
-/** What is left to clocks that run apart, and to an owner that has to stop. */
+/** The rest is a margin for clocks that differ in speed, and for the time that an owner needs to stop. */
 const safeShare = 0.9
 const giveBackAgainMs = 100
 
 export class Grant {
-  /** The server surely keeps it until then; of `performance.now()`, 0 for none. */
+  /** The server surely keeps the grant until then, in the time of `performance.now()`; 0 for no grant. */
   untilMs = 0
-  /** How long a grant of this server lasts; 0 before it has said so. */
+  /** How long a grant of this server lasts, in ms; 0 until the server has said it. */
   ttlMs = 0
   /** The last error that came in place of an answer. */
   failure: unknown
   readonly #server: Connection
   readonly #kind: LockKind
   readonly #args: LockArgs
-  /** The process that granted it: a later one has forgotten it. */
+  /** The process that granted it. A later process of the same server has forgotten it. */
   #instance: string | undefined
-  /** The server has it, or may have: a request for it is under way, or was lost. */
+  /** The server has granted it, or may have: a request for it is under way, or was lost. */
   #mayBeHeld = false
-  /** It is not asked for again: an operator took it away, or the lock is given back. */
+  /** It must not be asked for again: an operator took it away, or the lock is given back. */
   #isGone = false
 
   constructor(server: Connection, kind: LockKind, args: LockArgs) {
@@ -32,7 +32,7 @@ export class Grant {
     this.#args = args
   }
 
-  /** True when the server has granted; whatever goes wrong, it is not sure to have. */
+  /** True when the server has granted. An error counts as false, although the server may have granted. */
   async ask(timeout: number, signal?: AbortSignal): Promise<boolean> {
     const mightBeHeld = this.#mayBeHeld
     this.#mayBeHeld = true
@@ -45,26 +45,26 @@ export class Grant {
     return this.untilMs > 0
   }
 
-  /** Begins its time anew, or asks again for one that is missing. */
+  /** Starts its time again, or asks again for a missing grant. */
   async refresh(timeout: number, signal: AbortSignal): Promise<void> {
     if (this.#isGone) return
     if (this.untilMs === 0) return void (await this.ask(timeout, signal))
     try {
       await this.#extend(refresh, timeout, signal)
     } catch (error) {
-      // Everything else leaves in doubt whether it was refreshed: then it was not.
+      // After any other error it is not known whether the grant was refreshed, so it counts as not refreshed.
       if (!(error instanceof RemoteError && error.code === 'ERR_LOCK_NOT_HELD')) return
       const isOver = this.untilMs <= performance.now()
       this.untilMs = 0
-      // A server that was restarted, or cut off for too long, may grant it again. One that has no reason to have forgotten
-      // it was made to: somebody wanted the lock gone.
+      // A server that was restarted, or cut off for too long, may grant it again. If it has no such reason to have forgotten
+      // the grant, an operator has taken it away.
       this.#isGone = !isOver && this.#instance === this.#server.instance
     }
   }
 
   /**
-   * Resolves when the server knows, but after `patienceMs` in any case, and at once when it is not known to have granted.
-   * The server is told, in the background, until it answers or the grant is over by itself after `ttlMs`.
+   * Resolves when the server has been told, but after `patienceMs` at the latest, and at once if it is not known to have
+   * granted. In the background the server is told until it answers, or until the grant ends by itself after `ttlMs`.
    */
   async giveBack(patienceMs: number, ttlMs: number): Promise<void> {
     this.#isGone = true
@@ -80,7 +80,7 @@ export class Grant {
       try {
         return await this.#server.request(definition, this.#args, { timeout: leftMs, waitForReady: true })
       } catch (error) {
-        // It has answered, and has no such lock; or nobody will ever ask it again.
+        // The server has answered that it has no such lock, or the connection is closed for good.
         if (error instanceof RemoteError || error instanceof ClosedError) return
       }
       await pause(giveBackAgainMs)
@@ -92,7 +92,7 @@ export class Grant {
     timeout: number,
     signal: AbortSignal | undefined
   ): Promise<void> {
-    // The time of the server begins later than this.
+    // The time at the server starts later than this.
     const sentAtMs = performance.now()
     const { granted, ttlMs } = await this.#server.request(definition, this.#args, { timeout, signal })
     this.ttlMs = ttlMs

@@ -1,5 +1,5 @@
 /**
- * The grants of one lock, by all servers: how many it needs, and until when it holds.
+ * The grants of all servers to one lock: how many it needs, and until when it holds.
  *
  * A lock holds while a quorum of servers has granted it. Any two write quorums have a server in common, and so have a
  * write and a read quorum (Gifford, "Weighted voting for replicated data", 1979), and that server grants only one of them.
@@ -10,7 +10,7 @@ import type { LockArgs } from './definitions.ts'
 import { Grant } from './grant.ts'
 import type { LockKind } from './table.ts'
 
-/** Grants that a lock needs of `servers`: more than half to write, as many as meet each of those to read. */
+/** How many of `servers` must grant a lock: to write more than half, to read as many as overlap every write quorum. */
 export function quorumOf(kind: LockKind, servers: number): number {
   const write = Math.floor(servers / 2) + 1
   return kind === 'write' ? write : servers - write + 1
@@ -20,7 +20,7 @@ export class Grants {
   readonly #quorum: number
   readonly #grants: readonly Grant[]
   readonly #requestTimeoutMs: number
-  /** Ends the requests for grants that are under way. */
+  /** Aborts the requests for grants that are under way. */
   readonly #asking = new AbortController()
 
   constructor(kind: LockKind, args: LockArgs, servers: readonly Connection[], requestTimeoutMs: number) {
@@ -29,25 +29,25 @@ export class Grants {
     this.#requestTimeoutMs = requestTimeoutMs
   }
 
-  /** An error that came in place of an answer, if any did. */
+  /** The error of a request that failed, if there was one. */
   get failure(): unknown {
     return this.#grants.find(({ failure }) => failure !== undefined)?.failure
   }
 
-  /** How often the grants must be refreshed, in ms: one refresh may fail, and there is time for another. */
+  /** How often the grants must be refreshed, in ms. If one refresh fails, there is time for another. */
   get refreshEveryMs(): number {
     return Math.min(...this.#ttls()) / 3
   }
 
-  /** Until then a quorum surely holds; of `performance.now()`. */
+  /** A quorum surely holds until then, in the time of `performance.now()`. */
   get holdUntilMs(): number {
     const untils = this.#grants.map(({ untilMs }) => untilMs).sort((a, b) => b - a)
     return untils[this.#quorum - 1] ?? 0
   }
 
   /**
-   * Asks all servers at once, each of which has `timeoutMs` to answer. Resolves with true as soon as a quorum has granted,
-   * with false as soon as none can, or when `signal` aborts.
+   * Asks all servers at once. Each has `timeoutMs` to answer. Resolves with true as soon as a quorum has granted, and with
+   * false as soon as no quorum is possible or `signal` aborts.
    */
   async ask(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
     const giveUp = () => this.#asking.abort()
@@ -60,13 +60,13 @@ export class Grants {
     }
   }
 
-  /** Begins the time of all grants anew, and asks again for those that are missing. Resolves when all have answered. */
+  /** Starts the time of all grants again, and asks again for missing ones. Resolves when all servers have answered. */
   async refresh(): Promise<void> {
     const timeoutMs = Math.min(this.#requestTimeoutMs, this.refreshEveryMs)
     await Promise.all(this.#grants.map((grant) => grant.refresh(timeoutMs, this.#asking.signal)))
   }
 
-  /** Gives back what was granted, or may have been. Resolves when the servers that are known to have granted know. */
+  /** Gives back what was granted, or may have been. Resolves when the servers known to have granted have been told. */
   async release(): Promise<void> {
     this.#asking.abort()
     const ttlMs = Math.max(0, ...this.#ttls())

@@ -1,8 +1,8 @@
 /**
- * A lock manager on the grid: three lock servers, whose clients take turns, share, lose a server, and give up in time.
+ * A lock manager on the grid: three lock servers. Their clients take turns, share a lock, lose a server, and give up in time.
  *
- * The servers are in one process here, as in the other examples; `docs/locks.md` builds all of it step by step, and the
- * demo (`npm run demo`) and `spec/locks/proof.spec.ts` run it as processes. Run it: node --import tsx examples/locks/main.ts
+ * The servers are in one process here, as in the other examples. `docs/locks.md` builds all of it step by step. The demo
+ * (`npm run demo`) and `spec/locks/proof.spec.ts` run it in several processes. Run it: node --import tsx examples/locks/main.ts
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
@@ -14,14 +14,14 @@ import { LockError } from './errors.ts'
 import { serveLocks } from './server.ts'
 import { LockTable } from './table.ts'
 
-/** Half a minute in earnest; nobody wants to watch that. */
+/** The default is half a minute, which would be too long to watch. */
 const ttlMs = 1000
 
 const servers = [await listen(), await listen(), await listen()]
 const hosts = servers.map(hostOf)
 const auth = sharedSecret('an example secret: yours is random')
 const grids = servers.map((server, at) => {
-  // A server will be closed here, and its peers need not tell.
+  // Servers are closed here, and their peers need not warn of it.
   const grid = new Manager({ local: hosts[at] ?? '', hosts, auth, logger: silentLogger })
   serveLocks(grid, new LockTable({ ttlMs }))
   grid.attach(server)
@@ -30,7 +30,7 @@ const grids = servers.map((server, at) => {
 const [one, two, three] = grids as [Manager, Manager, Manager]
 const [ann, bob] = [one, two].map((grid) => new LockClient(grid, { servers: hosts })) as [LockClient, LockClient]
 
-console.log(`new lock servers grant nothing for ${ttlMs} ms: they may have forgotten what they granted before`)
+console.log(`new lock servers grant nothing for ${ttlMs} ms, because they may have forgotten what they granted before`)
 let balance = 0
 const deposit = async (client: LockClient) => {
   await client.withLock(['account/7'], async () => {
@@ -59,11 +59,11 @@ await ann.withLock(['account/7', 'account/9'], async () => {
     console.log(`the first server lists: ${kind} lock on ${resources.join(' and ')}, of ${who}`)
   }
   const refused = await bob.withLock(['account/9'], () => 'in', { timeout: 100 }).catch((error) => error)
-  console.log(`a second writer, after 100 ms: ${refused instanceof LockError ? refused.code : 'IS IN AS WELL'}`)
+  console.log(`a second writer, after 100 ms: ${refused instanceof LockError ? refused.code : 'HAS THE LOCK TOO'}`)
 })
 
 await three.close({ timeout: 0 })
-console.log(`with one server of three gone: ${await ann.withLock(['account/7'], () => 'a lock is still to be had')}`)
+console.log(`with one server of three gone: ${await ann.withLock(['account/7'], () => 'ann still gets the lock')}`)
 
 const lost = await ann
   .withLock(['account/7'], async (signal) => {
@@ -71,8 +71,8 @@ const lost = await ann
     await new Promise((resolve) => signal.addEventListener('abort', resolve))
   })
   .catch((error) => error)
-console.log(`with two gone the work is told to stop: ${lost instanceof LockError ? lost.code : lost}`)
+console.log(`with two servers gone, the work is told to stop: ${lost instanceof LockError ? lost.code : lost}`)
 
 await one.close()
 for (const server of servers) server.close()
-console.log('done: all grids are closed')
+console.log('done: all servers are closed')

@@ -1,6 +1,6 @@
-/** Waiting for a while, unless something happens first. */
+/** Waits for a time, or until a signal aborts. */
 
-/** Resolves when so many milliseconds are over, or as soon as `signal` aborts. */
+/** Resolves after `ms` milliseconds, or as soon as `signal` aborts. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {

@@ -1,4 +1,4 @@
-/** A lock table as handlers of a grid: what makes a server one of the lock servers. */
+/** Registers the handlers of a lock table, which makes a server a lock server. */
 
 import type { HandlerContext, Manager } from '../../lib/index.ts'
 import { forceUnlock, type LockArgs, list, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
@@ -15,7 +15,7 @@ export function serveLocks(grid: Manager, table: LockTable): void {
   grid.handle(list, () => table.list())
 }
 
-/** An owner is a server, and the handshake has proved which one it is. */
+/** An owner is a server, and the handshake has proved its name. */
 function ownedBy({ remote }: HandlerContext, args: LockArgs): LockArgs {
   if (args.owner === remote.host) return args
   throw new LockError('ERR_LOCK_OTHER_OWNER', `${remote.host} cannot act for another owner`)

@@ -1,9 +1,9 @@
 /**
- * The locks that one server has granted, in memory. Knows no network: `server.ts` offers it to the grid.
+ * The locks that one server has granted, in memory. It knows no network: `server.ts` registers it with the grid.
  *
  * A grant is a lease (Gray and Cheriton, "Leases: an efficient fault-tolerant mechanism for distributed file cache
- * consistency", 1989): unless it is refreshed it ends by itself, so that a dead owner keeps nothing for ever. All
- * resources of a request are granted at once or none is, so that nobody holds one while waiting for another.
+ * consistency", 1989): unless it is refreshed it ends by itself, so that a dead owner keeps nothing for ever. A
+ * request is granted all its resources at once or none, so that no owner holds one while it waits for another.
  */
 
 import { checkArgs, checkResources } from './check.ts'
@@ -20,21 +20,21 @@ interface Held extends LockArgs {
 
 export interface LockTableOptions {
   /**
-   * How long a grant lasts that is not refreshed, in ms. Default 30 000. The same on all servers.
+   * How long a grant lasts without a refresh, in ms. Default 30 000. The same on all servers.
    */
   readonly ttlMs?: number
   /**
-   * Time after the start in which nothing is granted, in ms. Default `ttlMs`. No less than the longest `ttlMs` that this
-   * server had before, which matters when that is lowered; and the process before must have ended.
+   * Time after the start in which nothing is granted, in ms. Default `ttlMs`. It must be at least the longest `ttlMs` that
+   * this server had before, which matters when `ttlMs` is lowered. And the earlier process must have ended.
    */
   readonly quietMs?: number
-  /** Locks that can be held at once. Default 100 000. */
+  /** How many locks can be held at once. Default 100 000. */
   readonly maxLocks?: number
-  /** Milliseconds that never go back. Default `performance.now`. */
+  /** A clock in milliseconds that never goes back. Default `performance.now`. */
   readonly now?: () => number
 }
 
-/** An hour: what a dead owner keeps from others, and what a timer can count. */
+/** One hour: long enough for a dead owner to block the others, and short enough for a timer. */
 const maxTtlMs = 3_600_000
 
 export class LockTable {
@@ -42,18 +42,18 @@ export class LockTable {
   readonly #maxLocks: number
   readonly #now: () => number
   /**
-   * A table that was just made may be that of a server which has forgotten what it granted. Until all of that has ended
-   * it must grant nothing, or two quorums could meet in a server that knows only one of them.
+   * A new table may belong to a server that has forgotten what it granted. Until all of that has ended it must grant
+   * nothing. Otherwise two quorums could overlap only in a server that knows just one of them.
    */
   readonly #opensAtMs: number
-  /** No lock ends before this, so that nobody has to look. */
+  /** No lock ends before this, so that until then there is nothing to look for. */
   #quietUntilMs = 0
-  /** In the order in which they expire, for all last equally long. */
+  /** In the order in which they expire, because all last equally long. */
   readonly #byUid = new Map<string, Held>()
   /** One writer, or any number of readers. */
   readonly #byResource = new Map<string, Set<Held>>()
 
-  /** @throws {RangeError} naming the option that is wrong */
+  /** @throws {RangeError} whose text names the wrong option */
   constructor(options: LockTableOptions = {}) {
     const { ttlMs = 30_000, quietMs = ttlMs, maxLocks = 100_000, now = () => performance.now() } = options
     if (!(ttlMs > 0 && ttlMs <= maxTtlMs)) throw new RangeError(`ttlMs must be above 0 and at most ${maxTtlMs}`)
@@ -65,15 +65,15 @@ export class LockTable {
     this.#opensAtMs = now() + quietMs
   }
 
-  /** Locks that are held. */
+  /** How many locks are held. */
   get size(): number {
     this.#expire()
     return this.#byUid.size
   }
 
   /**
-   * Grants all of `args.resources`, or none. The same request once more, as after an answer that was lost, is granted
-   * again, and its time begins anew.
+   * Grants all of `args.resources`, or none. If the same request comes again, for example because its answer was lost, it is
+   * granted again, and its time starts again.
    *
    * @throws {LockError}
    */
@@ -84,26 +84,26 @@ export class LockTable {
     if (this.#now() < this.#opensAtMs) return this.#refused(null)
     for (const resource of args.resources) {
       for (const held of this.#byResource.get(resource) ?? []) {
-        // All of them are of one kind: readers agree with readers only.
+        // All holders of a resource are of one kind: only readers can share it.
         if (kind === 'read' && held.kind === 'read') break
         return this.#refused(held.owner)
       }
     }
     if (this.#byUid.size >= this.#maxLocks) {
-      throw new LockError('ERR_LOCK_TABLE_FULL', `there are ${this.#maxLocks} locks already`)
+      throw new LockError('ERR_LOCK_TABLE_FULL', `there are already ${this.#maxLocks} locks`)
     }
     const { uid, resources, owner, source, quorum } = args
     return this.#add({ uid, resources, owner, source, quorum, kind, sinceMs: this.#now(), expiresAtMs: 0 })
   }
 
-  /** @throws {LockError} when it is not held, by this owner, in this way, on these resources */
+  /** @throws {LockError} when no such lock is held: by this owner, of this kind, on these resources */
   unlock(kind: LockKind, args: LockArgs): void {
     checkArgs(args)
     this.#expire()
     this.#remove(this.#heldAs(args, kind, 'ERR_LOCK_NOT_HELD'))
   }
 
-  /** @throws {LockError} when it is not held, by this owner, on these resources: its time may be over */
+  /** @throws {LockError} when no such lock is held, by this owner, on these resources: its time may be over */
   refresh(args: LockArgs): LockReply {
     checkArgs(args)
     this.#expire()
@@ -111,7 +111,8 @@ export class LockTable {
   }
 
   /**
-   * Takes every lock away that has one of these resources; its owner works on until it learns of it. Returns how many.
+   * Takes away every lock that has one of these resources. Its owner continues to work until it learns that. Returns how
+   * many locks were taken away.
    *
    * @throws {LockError}
    */
@@ -122,10 +123,10 @@ export class LockTable {
     return found.size
   }
 
-  /** The locks that are held when it begins, without those that are over when it gets to them. */
+  /** The locks that are held when the generator begins, without those that have ended when it gets to them. */
   *list(): Generator<LockInfo, undefined> {
     this.#expire()
-    // Of its own, for a lock that is refreshed meanwhile moves to the end.
+    // A copy, because a lock that is refreshed meanwhile moves to the end.
     for (const held of [...this.#byUid.values()]) {
       const { uid, kind, resources, owner, source, quorum, sinceMs, expiresAtMs } = held
       const now = this.#now()
@@ -134,11 +135,11 @@ export class LockTable {
     }
   }
 
-  /** The lock that `args` mean. */
+  /** The lock that `args` describe. */
   #heldAs(args: LockArgs, kind: LockKind | undefined, otherwise: 'ERR_LOCK_NOT_HELD' | 'ERR_LOCK_UID_TAKEN'): Held {
     const held = this.#byUid.get(args.uid)
     if (held === undefined) throw new LockError('ERR_LOCK_NOT_HELD', 'no such lock is held here')
-    if (held.owner !== args.owner) throw new LockError('ERR_LOCK_OTHER_OWNER', 'the lock is that of another owner')
+    if (held.owner !== args.owner) throw new LockError('ERR_LOCK_OTHER_OWNER', 'the lock belongs to another owner')
     if (held.kind !== kind)
       throw new LockError(otherwise, `the lock is held for ${held.kind === 'read' ? 'reading' : 'writing'}`)
     const { resources } = held
@@ -157,7 +158,7 @@ export class LockTable {
     return this.#extended(held)
   }
 
-  /** Puts it last among those that expire. */
+  /** Moves it to the end of the order of expiry. */
   #extended(held: Held): LockReply {
     this.#byUid.delete(held.uid)
     this.#byUid.set(held.uid, held)

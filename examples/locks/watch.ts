@@ -1,4 +1,4 @@
-/** Keeps a lock while its owner works, and tells it when the lock is no longer sure to be its own. */
+/** Keeps a lock while its owner works, and tells the owner when the lock may be lost. */
 
 import { LockError } from './errors.ts'
 import type { Grants } from './grants.ts'
@@ -12,7 +12,7 @@ export class Watch {
   #lost: LockError | undefined
   #isStopped = false
 
-  /** `given` aborts the work as well. */
+  /** `given` also aborts the work. */
   constructor(grants: Grants, given?: AbortSignal) {
     this.#grants = grants
     this.#given = given
@@ -22,12 +22,12 @@ export class Watch {
     this.#look()
   }
 
-  /** Aborts when the lock is lost, or the work is given up. */
+  /** Aborts when the lock is lost, or when `given` aborts. */
   get signal(): AbortSignal {
     return this.#ending.signal
   }
 
-  /** Why the lock was lost, if it was; also when the timer that tells of it has had no turn yet. */
+  /** Why the lock was lost, if it was, even if the timer that reports it has not run yet. */
   get lost(): LockError | undefined {
     this.#look()
     return this.#lost
@@ -51,7 +51,7 @@ export class Watch {
       return
     }
     clearInterval(this.#refreshTimer)
-    this.#lost = new LockError('ERR_LOCK_LOST', 'no quorum is sure to keep the lock any longer')
+    this.#lost = new LockError('ERR_LOCK_LOST', 'no quorum surely keeps the lock any longer')
     this.#ending.abort(this.#lost)
   }
 }

@@ -51,7 +51,7 @@ const examples: Record<string, RegExp> = {
   'raw-bytes.ts': /^blocks 0102 and 03 went out, fefd and fc came back$/m,
   'unix-socket.ts': /^over one Unix socket, dialed by (left|right): 19 \+ 23 = 42, and the other way 1 \+ 2 = 3$/m,
   'tls.ts': /^a dialer that does not trust the certificate gets no conn: /m,
-  'discovery.ts': /^server one is taken off the list of server two: the connection is closed, because /m,
+  'discovery.ts': /^server one is removed from the list of server two: the connection is closed, because /m,
   'middleware-server.ts': /^the other WebSocket service: "chat heard: good morning"$/m,
   'locks/main.ts': /^ten deposits that each read, wait and write: the balance is 10$/m
 }
@@ -93,7 +93,7 @@ describe('demo', { concurrency: 2 }, () => {
     it(`exits with 1 and names the claim when a server misbehaves: ${sabotage}`, async () => {
       const { exited, output } = run('demo/main.ts', demoMs, { IT_GRID_DEMO_SABOTAGE: sabotage })
       assert.equal(await exited, 1, output())
-      const [, failures = ''] = output().split('Not everything happened as told')
+      const [, failures = ''] = output().split('Some claims did not hold')
       assert.ok(failures.includes(claim), output())
     })
   }
