@@ -1,4 +1,4 @@
-/** Listening to abort signals, which many calls may share, and waiting no longer than until they abort. */
+/** Abort signals: listening to one that many calls may share, and waiting for work until it aborts. */
 
 import { setMaxListeners } from 'node:events'
 
@@ -8,16 +8,16 @@ export function listenToAbort(signal: AbortSignal, onAbort: () => void): () => v
     onAbort()
     return () => undefined
   }
-  // Node takes the eleventh listener for a leak. One signal for many calls at once is none.
+  // Node warns of a leak at the eleventh listener. One signal for many calls at once is no leak.
   if (signal instanceof EventTarget) setMaxListeners(0, signal)
   signal.addEventListener('abort', onAbort, { once: true })
   return () => signal.removeEventListener('abort', onAbort)
 }
 
 /**
- * Settles as `work` does, or rejects with the reason of `signal` as soon as that aborts. No listener is left behind.
+ * Settles as `work` does, or rejects with the reason of `signal` as soon as it aborts. Leaves no listener behind.
  *
- * @param discard gets the value of work that was done too late
+ * @param discard receives the value when the work is done after the abort
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, discard?: (value: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -1,13 +1,13 @@
 /**
  * Every error this library throws: one base class, one list of codes.
  *
- * `code` is stable and meant for programs, the message is meant for people. `docs/errors.md` lists each class with
- * when it is thrown, whose fault it is and what to do. No error carries payload bytes or secrets.
+ * `code` is stable and for programs; the message is for people. `docs/errors.md` says for each class when it is thrown,
+ * where the fault is and what to do. No error contains payload bytes or secrets.
  */
 
 import { printable } from './text.ts'
 
-/** Whether the remote handler can have run, so that a caller knows whether a retry is safe. */
+/** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
   /** The handler has certainly not run: a retry is always safe. */
   | 'notSent'
@@ -34,7 +34,7 @@ export class GridError extends Error {
     this.delivery = options.delivery
   }
 
-  /** @internal the same error, as that of a call; one that tells its delivery keeps it */
+  /** @internal this error, with the delivery of a call unless it has one already */
   ofCall(delivery: Delivery): this {
     return this.delivery === undefined ? Object.assign(this, { delivery }) : this
   }
@@ -85,7 +85,7 @@ export class RemoteError extends GridError {
   }
 }
 
-/** Why something was refused at the door, as a word for programs. */
+/** Why a call or a handshake was refused, as a word for programs. */
 export type RejectReason =
   | 'unknownHandler'
   | 'tooManyStreams'
@@ -99,7 +99,7 @@ export type RejectReason =
   | 'badLimits'
   | 'busy'
 
-/** The remote refused a call, or a handshake, before anything ran. Code `ERR_REJECTED`. */
+/** The remote refused a call or a handshake before a handler ran. Code `ERR_REJECTED`. */
 export class RejectedError extends GridError {
   override name = 'RejectedError'
   readonly reason: RejectReason
@@ -140,7 +140,7 @@ export class StreamResetError extends GridError {
   }
 }
 
-/** The call was cancelled: at a handler, by its caller; at a caller, by `cancel()` without a reason. Code `ERR_CANCELLED`. */
+/** The call was cancelled: for a handler, by its caller; for a caller, by `cancel()` without a reason. Code `ERR_CANCELLED`. */
 export class CancelledError extends GridError {
   override name = 'CancelledError'
 
@@ -158,7 +158,7 @@ export class DeadlineError extends GridError {
   }
 }
 
-/** The manager of this handler is shutting down, and aborted the call. Code `ERR_SHUTDOWN`. */
+/** The manager of this handler is shutting down and aborted the call. Code `ERR_SHUTDOWN`. */
 export class ShutdownError extends GridError {
   override name = 'ShutdownError'
 
@@ -176,7 +176,7 @@ export class ClosedError extends GridError {
   }
 }
 
-/** The remote host does not have this handler, or has it as another kind. Code `ERR_UNKNOWN_HANDLER`. */
+/** The remote host has no such handler, or has one of the other kind (single, streaming). Code `ERR_UNKNOWN_HANDLER`. */
 export class UnknownHandlerError extends GridError {
   override name = 'UnknownHandlerError'
 
@@ -185,7 +185,7 @@ export class UnknownHandlerError extends GridError {
   }
 }
 
-/** No connection leads to this host: it is not among the manager's `hosts`. Code `ERR_UNKNOWN_HOST`. */
+/** The host is not among the manager's `hosts`. Code `ERR_UNKNOWN_HOST`. */
 export class UnknownHostError extends GridError {
   override name = 'UnknownHostError'
 
@@ -212,20 +212,20 @@ export class CodecError extends GridError {
   }
 }
 
-/** Longer paths are cut: they are made of what the sender sent. */
+/** Longer paths are cut: the sender decides what they contain. */
 const maxPathKeys = 16
 const maxPathKeyLength = 64
 
 /**
- * A value arrived whole, but is not what its codec or schema says: the text and `details.path` tell which field, and
+ * A received value does not match its codec or schema. The message and `details.path` say which field, and contain
  * nothing of the value. Code `ERR_VALIDATION`.
  */
 export class ValidationError extends GridError {
   override name = 'ValidationError'
-  /** Also reaches the sender, as the `details` of its `RemoteError`. */
+  /** The sender receives it too, as the `details` of its `RemoteError`. */
   readonly details: { readonly path: readonly (string | number)[] }
 
-  /** `path` leads to the field that does not fit, from the outside in; empty for the value itself. */
+  /** `path` leads to the field that does not match, outermost key first; empty for the value itself. */
   constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions = {}) {
     const keys = path.slice(0, maxPathKeys).map((key) => {
       return typeof key === 'number' ? key : printable(String(key), maxPathKeyLength)
@@ -244,7 +244,7 @@ export class MessageTooLargeError extends GridError {
   }
 }
 
-/** The handshake failed on this side: a wrong proof, a malformed or missing message, its deadline. Code `ERR_HANDSHAKE`. */
+/** The handshake failed on this side: a wrong proof, a malformed or missing message, or its deadline. Code `ERR_HANDSHAKE`. */
 export class HandshakeError extends GridError {
   override name = 'HandshakeError'
 
@@ -253,7 +253,7 @@ export class HandshakeError extends GridError {
   }
 }
 
-/** A conn could not be made: refused, unreachable, or the upgrade was answered with something else. Code `ERR_DIAL`. */
+/** The dial failed: the host refused, was unreachable, or did not answer the upgrade with a 101. Code `ERR_DIAL`. */
 export class DialError extends GridError {
   override name = 'DialError'
 

@@ -1,12 +1,12 @@
-/** A first-in first-out queue that does not move its items at each take, as `Array.shift` does. */
+/** A first-in first-out queue. Unlike `Array.shift`, taking an item does not move the others. */
 
-/** Taken items are dropped from the front of the array once there are this many of them and they are the larger half. */
+/** The front of the array is dropped once this many items were taken and they are at least half of it. */
 const compactAt = 64
-/** An array that grew beyond this is given back when it is empty. */
+/** An array that grew beyond this is released when it is empty. */
 const maxIdleSlots = 128
 
 export class Fifo<T> {
-  // The array keeps its length: setting `length` leaves optimised code, and costs more than all else here together.
+  // The array keeps its length: setting `length` leaves optimised code and costs more than everything else here.
   #items: (T | undefined)[] = []
   #head = 0
   #tail = 0
@@ -28,7 +28,7 @@ export class Fifo<T> {
     return item
   }
 
-  /** The item that `shift` would take. */
+  /** The item that `shift` would return. */
   peek(): T | undefined {
     return this.#items[this.#head]
   }

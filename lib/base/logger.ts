@@ -1,6 +1,6 @@
-/** What this library tells people: a handful of lines about conns and peers, never payloads or secrets. */
+/** The log: a few lines about conns and peers, never payloads or secrets. */
 
-/** `console` is one; so are most logging libraries. Each call is one line of text. */
+/** `console` is a logger, and so are most logging libraries. Each call is one line of text. */
 export interface Logger {
   debug(message: string): void
   info(message: string): void
@@ -8,7 +8,7 @@ export interface Logger {
   error(message: string): void
 }
 
-/** The default: warnings and errors to the console, the rest nowhere. */
+/** The default: warnings and errors go to the console, the rest is dropped. */
 export const defaultLogger: Logger = {
   debug() {},
   info() {},
@@ -16,16 +16,16 @@ export const defaultLogger: Logger = {
   error: (message) => console.error(`it-grid: ${message}`)
 }
 
-/** Swallows everything. */
+/** Drops everything. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** One that never throws: a logger that fails must not take with it whoever had something to say. */
+/** The same logger, but it never throws: a logger that fails must not break the code that logs. */
 export function safeLogger(logger: Logger): Logger {
   const safe = (level: keyof Logger) => (message: string) => {
     try {
       logger[level](message)
     } catch {
-      // Where would one say so?
+      // There is no other place to report it.
     }
   }
   return { debug: safe('debug'), info: safe('info'), warn: safe('warn'), error: safe('error') }

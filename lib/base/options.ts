@@ -1,18 +1,18 @@
 /**
  * Every number that can be set, with its unit, its default and what it guards.
  *
- * A default that other code must know is here and nowhere else.
+ * A default that other code needs is defined here and nowhere else.
  */
 
 import { InvalidOptionError } from './errors.ts'
 
-/** What one peer may cost. Each limit says what happens when it is hit. */
+/** What one peer may cost. Each limit says what happens when it is reached. */
 export interface Limits {
   /** Bytes of one message (a payload). A larger one is refused by the sender and resets the stream at the receiver. Default 16 MiB. */
   maxMessageBytes: number
   /** Fragments of one message. More resets the stream. Default 4096. */
   maxFragments: number
-  /** Bytes that may be on their way or wait for the consumer, in each direction of a stream. A larger message passes all the same, a window at a time. Default 256 KiB. */
+  /** Bytes that may be in flight or wait for the consumer, in each direction of a stream. A larger message still passes, one window at a time. Default 256 KiB. */
   streamWindowBytes: number
   /** Calls of one peer that may run here at once, single requests and streams together. One more is refused. Default 100 000. */
   maxInboundStreams: number
@@ -24,13 +24,13 @@ export interface Limits {
   maxMetadataBytes: number
   /** Bytes of one handshake message. More closes the conn before it is looked at. Default 16 KiB. */
   maxHandshakeBytes: number
-  /** Handshakes that may be under way at one manager. One more ends the oldest of them: it had its time. Default 256. */
+  /** Inbound handshakes that may be in progress at one manager. One more ends the oldest. Default 256. */
   maxPendingHandshakes: number
-  /** Time over everything from TCP accept, or from the start of a dial, to a usable session, in ms. Default 10 000. */
+  /** Time from TCP accept, or from the start of a dial, to a usable session, in ms. Default 10 000. */
   handshakeTimeoutMs: number
-  /** Frames per second that cost us work and gain nothing (pings, pongs, resets, refused opens, handler tables). More closes the conn. Default 20 000. */
+  /** Frames per second that cost work and move no call on (pings, pongs, resets, refused opens, handler tables). More closes the conn. Default 20 000. */
   maxIdleFramesPerSecond: number
-  /** Time a conn may take nothing of what waits to be sent before it is closed as slow, in ms. Default 30 000. */
+  /** Time for which a conn may accept none of the data that waits to be sent; then it is closed as slow. In ms. Default 30 000. */
   slowPeerTimeoutMs: number
 }
 
@@ -50,20 +50,20 @@ export const defaultLimits: Readonly<Limits> = Object.freeze({
 })
 
 export interface KeepAliveOptions {
-  /** Time between two pings, in ms. A peer of whom nothing arrives for one and a half is dead, which is noticed two after its last sign at most. Default 5 000. */
+  /** Time between two pings, in ms. A peer that sends nothing for 1.5 intervals counts as dead; this is noticed at most 2 intervals after its last sign of life. Default 5 000. */
   intervalMs: number
 }
 
 export const defaultKeepAlive: Readonly<KeepAliveOptions> = Object.freeze({ intervalMs: 5_000 })
 
 export interface ReconnectOptions {
-  /** Upper bound of the first wait after a loss, in ms. Default 50: most losses are a restart or a blip. */
+  /** Upper bound of the first wait after a loss, in ms. Default 50: most losses are restarts or short interruptions. */
   firstDelayMs: number
-  /** Upper bound of the second wait; doubles with each failed try, in ms. Default 200. */
+  /** Upper bound of the second wait, in ms. It doubles with each failed attempt. Default 200. */
   baseDelayMs: number
-  /** The bound never grows beyond this, in ms. Default 10 000. */
+  /** Largest upper bound of a wait, in ms. Default 10 000. */
   maxDelayMs: number
-  /** A session that lived this long was good: the next loss starts again with the first wait, in ms. Default 5 000. */
+  /** A session that lived this long resets the backoff: the next loss starts again with the first wait. In ms. Default 5 000. */
   stableAfterMs: number
 }
 
@@ -74,44 +74,44 @@ export const defaultReconnect: Readonly<ReconnectOptions> = Object.freeze({
   stableAfterMs: 5_000
 })
 
-/** Time a single request may take when the call names no `timeout`, in ms. */
+/** Time that a single request may take when the call sets no `timeout`, in ms. */
 export const defaultRequestTimeoutMs = 60_000
-/** Time `close()` lets running calls end in when it names no `timeout`, in ms. */
+/** Time that `close()` gives running calls to end when it sets no `timeout`, in ms. */
 export const defaultCloseTimeoutMs = 10_000
-/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. Against 128, 64 costs 15 % of the rate of small messages, 16 two thirds; 512 gains in two-way streams only. */
+/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. Compared with 128, 64 loses 15 % of the rate of small messages and 16 loses two thirds; 512 gains in two-way streams only. */
 export const defaultCapacity = 128
 /** The HTTP path of the upgrade. It names the protocol version. */
 export const defaultPath = '/grid/v1'
 /** The WebSocket subprotocol, RFC 6455 section 1.9. */
 export const subprotocol = 'it-grid.v1'
-/** The longest timeout that travels, in ms: what a Node timer can count. */
+/** The longest timeout that can be sent, in ms: the longest that a Node timer can count. */
 export const maxTimeoutMs = 2 ** 31 - 1
 
-/** The largest value of any option: what a Node timer can count, and what a window can hold. */
+/** The largest value of any option: the most that a Node timer can count and a window can hold. */
 export const maxLimit = 2 ** 31 - 1
 
-/** Sessions of one peer that may end their calls at the same time; each has the limits of a whole one. */
+/** Sessions of one peer that may be draining at the same time. Each has its own limits. */
 export const maxDraining = 4
-/** The largest capacity of a handler: with what an empty message costs to keep, it bounds a window that holds no bytes. */
+/** The largest capacity of a handler. It bounds the memory of a window full of empty messages. */
 export const maxCapacity = 65_535
-/** A target size: a batch that reached it is closed. Bounds what a small call waits for behind bulk, and one socket write. */
+/** A batch that reaches this size is sent. Bounds how long a small call waits behind bulk, and the size of one socket write. */
 export const batchBytes = 64 * 1024
 /**
- * What arrives is dealt with in turns of this many bytes, and what a turn gives rise to (answers, credit) is sent before the
- * next: so the remote end works on the first answers while this one makes the last. Smaller turns cost more than they gain.
+ * Inbound data is handled in turns of this many bytes, and what a turn causes (answers, credit) is sent before the next one.
+ * So the remote end works on the first answers while this end makes the last. Smaller turns cost more than they gain.
  */
 export const turnBytes = 16 * 1024
-/** After so many bytes from one conn the event loop goes round, so that bulk holds up neither timers nor other conns. */
+/** After this many bytes from one conn, timers and other conns get their turn of the event loop. */
 export const loopBytes = 64 * 1024
-/** Larger messages are split into fragments of this size, so that bulk shares the conn frame by frame. */
+/** Larger messages are split into fragments of this size, so that other streams can send between them. */
 export const fragmentBytes = 64 * 1024
-/** The largest message of a conn that peers may send here: a full batch that one more frame of any kind overshot. */
+/** The largest message that a peer may send on a conn: a full batch, exceeded by one more frame of any kind. */
 export function maxConnMessageBytes(limits: Pick<Limits, 'maxMetadataBytes'>): number {
   return batchBytes + fragmentBytes + 16 * 1024 + limits.maxMetadataBytes
 }
 
 /**
- * Lays what the user gave over the defaults.
+ * The defaults, with the user's values in their place.
  *
  * @throws {InvalidOptionError} naming the option that is unknown or not a positive number below 2^31
  */

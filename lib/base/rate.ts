@@ -1,4 +1,4 @@
-/** How often something happened within the running second, against a limit. */
+/** Counts events within the current second against a limit. */
 
 const windowMs = 1000
 
@@ -7,12 +7,12 @@ export class Rate {
   #count = 0
   #sinceMs = 0
 
-  /** @param limit what one second may hold */
+  /** @param limit events allowed within one second */
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  /** It happened once more; false when that is more than the limit allows. The clock is read only when it matters. */
+  /** Counts one event; returns false when it exceeds the limit. Reads the clock only at the limit. */
   count(): boolean {
     if (++this.#count <= this.#limit) return true
     const now = performance.now()

@@ -1,4 +1,4 @@
-/** Facts about the server at the other end: who it is, and what it is ready to take. Types, and the names of the limits. */
+/** Facts about the server at the other end: its identity, and what it accepts. Types, and the names of the limits. */
 
 /** What a verified proof says of the peer. */
 export interface Identity {
@@ -8,13 +8,13 @@ export interface Identity {
   readonly claims?: unknown
 }
 
-/** The server at the other end of a conn, as the handshake proved it. */
+/** The server at the other end of a conn, as proved by the handshake. */
 export interface Remote {
   /** Canonical host name. */
   readonly host: string
   /** New at each start of the remote server, in hex. */
   readonly instance: string
-  /** What its `Auth` said of it. */
+  /** What `auth.verify` returned for it. */
   readonly identity: Identity
   /** The address of the conn, for logs. */
   readonly address: string
@@ -30,5 +30,5 @@ export const limitNames = [
   'maxMetadataBytes'
 ] as const
 
-/** What the other end is ready to take from us. The meaning of each is at `Limits` in `options.ts`. */
+/** What the other end accepts from us. `Limits` in `options.ts` explains each. */
 export type RemoteLimits = Record<(typeof limitNames)[number], number>

@@ -1,12 +1,12 @@
 /** The shapes of `stats()`: plain data, cheap to take. */
 
-/** What one session has counted so far. */
+/** The counters of one session. */
 export interface SessionCounts {
   batchesIn: number
   bytesIn: number
   framesIn: number
   messagesIn: number
-  /** Frames that came too late to matter, such as data of a stream that was reset. */
+  /** Frames that arrived too late to matter, such as data of a stream that was reset. */
   ignoredFrames: number
 }
 
@@ -22,7 +22,7 @@ export interface SessionStats extends Readonly<SessionCounts> {
   readonly inboundStreams: number
   /** Open streams, single requests included, that this end opened. */
   readonly outboundStreams: number
-  /** Handlers whose code has not ended, also of calls that are over. */
+  /** Handlers whose code is still running, also of calls that have ended. */
   readonly runningHandlers: number
   /** Bytes encoded and waiting for the conn. */
   readonly sendQueueBytes: number
@@ -36,7 +36,7 @@ export function newSessionCounts(): SessionCounts {
   return { batchesIn: 0, bytesIn: 0, framesIn: 0, messagesIn: 0, ignoredFrames: 0 }
 }
 
-/** What all sessions of a connection, the live one included, have counted. */
+/** The counters of all sessions of a connection together, including the live one. */
 export interface SessionTotals extends SessionCounts {
   batchesOut: number
   bytesOut: number
@@ -49,7 +49,7 @@ export function newTotals(): SessionTotals {
   return { ...newSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
 }
 
-/** Adds `counted`, if there is any, to `totals`, which it returns. */
+/** Adds `counted`, if given, to `totals`, and returns `totals`. */
 export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals> | undefined): SessionTotals {
   if (counted === undefined) return totals
   for (const name of Object.keys(totals) as (keyof SessionTotals)[]) totals[name] += counted[name]
@@ -60,12 +60,12 @@ export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals
 export interface ConnectionStats {
   readonly host: string
   readonly state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
-  /** Since when it is in this state, in ms since the epoch. */
+  /** When it entered this state, in ms since the epoch. */
   readonly since: number
   /** Whether this side dials. */
   readonly dials: boolean
   readonly instance: string | undefined
-  /** Sessions after the first one, those that renewed an identity included. */
+  /** Sessions after the first one, including those that renewed an identity. */
   readonly reconnects: number
   /** The live session, if there is one. */
   readonly session: SessionStats | undefined
@@ -78,9 +78,9 @@ export interface ManagerStats {
   readonly instance: string
   /** Handlers registered here. */
   readonly handlers: number
-  /** Inbound conns whose handshake is under way. */
+  /** Inbound conns whose handshake is in progress. */
   readonly pendingHandshakes: number
-  /** Handshakes that this side refused or that failed. */
+  /** Inbound handshakes that were refused or failed. */
   readonly refusedHandshakes: number
   readonly connections: readonly ConnectionStats[]
   /** The sum over all connections. */

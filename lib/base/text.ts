@@ -1,10 +1,10 @@
-/** Texts made safe to print and to send: without control characters, cut to a length, and read without a throw. */
+/** Makes texts safe to print and to send: removes control characters, cuts them to a length, reads them without a throw. */
 
 import { Buffer } from 'node:buffer'
 
 const noBytes = Buffer.alloc(0)
 
-/** At most `maxLength` characters of a text, with spaces for control characters, which would forge lines of a log. */
+/** The first `maxLength` characters, with spaces for control characters: those could forge lines of a log. */
 export function printable(text: string, maxLength = text.length): string {
   return text.slice(0, maxLength).replace(/\p{Cc}/gu, ' ')
 }
@@ -19,7 +19,7 @@ export function encodeText(text: string, maxBytes: number): Buffer {
   return bytes.subarray(0, end)
 }
 
-/** The text of anything thrown, shortened to `maxLength` characters; never throws itself, whatever a getter does. */
+/** The text of anything that was thrown, cut to `maxLength` characters. Never throws, whatever its getters do. */
 export function errorText(thrown: unknown, maxLength = 1024): string {
   try {
     const hasMessage = typeof thrown === 'object' && thrown !== null && 'message' in thrown
