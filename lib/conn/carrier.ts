@@ -9,6 +9,7 @@
  */
 
 import type { TLSSocket } from 'node:tls'
+import { afterReading } from '../base/after-reading.ts'
 import { ClosedError, DisconnectedError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from './conn.ts'
@@ -154,7 +155,7 @@ export class CarrierConn implements Conn {
 
   #startGrace(): void {
     if (this.#graceTimer !== undefined) return
-    this.#graceTimer = setTimeout(() => this.#carrier.destroy(), closeGraceMs)
+    this.#graceTimer = setTimeout(() => afterReading(() => this.#carrier.destroy()), closeGraceMs)
     this.#graceTimer.unref()
   }
 

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream'
 import { type ConnectionOptions, TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import { listenToAbort } from '../base/abort.ts'
+import { afterReading } from '../base/after-reading.ts'
 import { DialError, DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { Rate } from '../base/rate.ts'
@@ -176,7 +177,7 @@ function refusalText(response: IncomingMessage): Promise<string> {
       clearTimeout(timer)
       resolve(printable(text, maxRefusalChars).replace(/ {2,}/g, ' ').trim())
     }
-    const timer = setTimeout(done, refusalBodyTimeoutMs)
+    const timer = setTimeout(() => afterReading(done), refusalBodyTimeoutMs)
     response.setEncoding('utf8')
     response.on('data', (part: string) => {
       text += part

@@ -1,6 +1,7 @@
 /** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
 
 import { listenToAbort } from '../base/abort.ts'
+import { JudgeTimer } from '../base/after-reading.ts'
 import { DeadlineError } from '../base/errors.ts'
 import type { Session } from '../session/session.ts'
 
@@ -23,9 +24,9 @@ export class ReadyWaiters {
   wait(deadlineMs: number, signal: AbortSignal | undefined, cause: () => unknown): Promise<Session> {
     if (signal?.aborted === true) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
-      let timer: NodeJS.Timeout | undefined
+      let timer: JudgeTimer | undefined
       const settle = (outcome: Outcome) => {
-        clearTimeout(timer)
+        timer?.clear()
         unlisten?.()
         this.#waiters.delete(settle)
         if ('session' in outcome) resolve(outcome.session)
@@ -36,13 +37,9 @@ export class ReadyWaiters {
       const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
       if (deadlineMs > 0) {
         const text = `no connection to ${this.#host} before the deadline`
-        const expire = () => {
-          const leftMs = deadlineMs - performance.now()
-          // A timer counts from the start of its turn of the event loop: after a long turn it fires early.
-          if (leftMs > 0) timer = setTimeout(expire, Math.ceil(leftMs))
-          else settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
-        }
-        expire()
+        timer = new JudgeTimer(deadlineMs, () =>
+          settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
+        )
       }
     })
   }

@@ -5,6 +5,7 @@
  * state that makes, is for the connection.
  */
 
+import { JudgeTimer } from '../base/after-reading.ts'
 import { ClosedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultCloseTimeoutMs, maxDraining, maxTimeoutMs } from '../base/options.ts'
@@ -43,7 +44,7 @@ export class Sessions {
   /** Those whose remote end has their handler table. */
   readonly #answered = new WeakSet<Session>()
   readonly #totals = newTotals()
-  #readyTimer: NodeJS.Timeout | undefined
+  #readyTimer: JudgeTimer | undefined
   #renewal: AbortController | undefined
 
   constructor(init: SessionsInit) {
@@ -69,10 +70,11 @@ export class Sessions {
     this.#arriving = session
     if (!renews) this.#current = undefined
     for (const previous of replaced) if (previous !== undefined) this.#replace(previous, session)
-    clearTimeout(this.#readyTimer)
-    this.#readyTimer = setTimeout(
+    this.#readyTimer?.clear()
+    this.#readyTimer = new JudgeTimer(
+      established.deadlineMs,
       () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
-      Math.max(0, established.deadlineMs - performance.now())
+      session.arrived
     ).unref()
     this.#watchExpiry(session, established.renewBefore)
     session.start()
@@ -82,7 +84,7 @@ export class Sessions {
 
   /** Ends all of them: running calls may end within `graceMs`. */
   async drain(end: SessionEnd, graceMs: number): Promise<void> {
-    clearTimeout(this.#readyTimer)
+    this.#readyTimer?.clear()
     this.#renewal?.abort(new ClosedError(end.text))
     this.#isOver = true
     await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
@@ -106,7 +108,7 @@ export class Sessions {
 
   #onReady(session: Session): void {
     if (session !== this.#arriving) return
-    clearTimeout(this.#readyTimer)
+    this.#readyTimer?.clear()
     const renewed = this.#current
     this.#arriving = undefined
     this.#current = session
@@ -174,7 +176,7 @@ export class Sessions {
   #leave(session: Session, end: SessionEnd): void {
     if (session === this.#arriving) {
       this.#arriving = undefined
-      clearTimeout(this.#readyTimer)
+      this.#readyTimer?.clear()
       if (this.#current === undefined) this.#init.onLost(end, false)
       else this.#expiries.get(this.#current)?.renewLater()
     } else if (session === this.#current) {

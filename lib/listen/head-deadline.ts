@@ -10,6 +10,7 @@ import type * as http from 'node:http'
 import type * as https from 'node:https'
 import type { Socket } from 'node:net'
 import { type TLSSocket, Server as TlsServer } from 'node:tls'
+import { JudgeTimer } from '../base/after-reading.ts'
 
 export type HttpServer = http.Server | https.Server
 
@@ -19,7 +20,7 @@ interface Accepted {
   /** Kept, for a socket that closed no longer knows it. */
   address: string
   acceptedAt: number
-  timer: NodeJS.Timeout
+  timer: JudgeTimer
   onClose: () => void
 }
 
@@ -87,15 +88,15 @@ export class AcceptWatch {
   }
 
   #watch(socket: Socket): Accepted {
+    const acceptedAt = performance.now()
     const accepted: Accepted = {
       socket,
       tlsSocket: undefined,
       address: addressesOf(socket),
-      acceptedAt: performance.now(),
-      timer: setTimeout(() => this.#onDeadline(accepted), this.#timeoutMs()),
+      acceptedAt,
+      timer: new JudgeTimer(acceptedAt + this.#timeoutMs(), () => this.#onDeadline(accepted)).unref(),
       onClose: () => this.#forget(accepted)
     }
-    accepted.timer.unref()
     socket.once('close', accepted.onClose)
     this.#bySocket.set(socket, accepted)
     this.#waiting.add(accepted)
@@ -114,7 +115,7 @@ export class AcceptWatch {
   }
 
   #forget(accepted: Accepted): void {
-    clearTimeout(accepted.timer)
+    accepted.timer.clear()
     accepted.socket.off('close', accepted.onClose)
     this.#waiting.delete(accepted)
     this.#bySocket.delete(accepted.socket)

@@ -5,6 +5,7 @@
  */
 
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
+import { JudgeTimer } from '../base/after-reading.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -157,7 +158,7 @@ export class Establisher {
 class Deadline {
   readonly atMs: number
   readonly #controller = new AbortController()
-  readonly #timer: NodeJS.Timeout
+  readonly #timer: JudgeTimer
   readonly #unlisten: () => void
 
   constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
@@ -167,7 +168,7 @@ class Deadline {
       this.#controller.abort(
         new HandshakeError(`no session within ${timeoutMs} ms: does the other end serve the grid, by attach()?`)
       )
-    this.#timer = setTimeout(expire, Math.max(0, atMs - performance.now()))
+    this.#timer = new JudgeTimer(atMs, expire)
     this.#unlisten = listenToAbort(parent, onAbort)
   }
 
@@ -180,7 +181,7 @@ class Deadline {
   }
 
   clear(): void {
-    clearTimeout(this.#timer)
+    this.#timer.clear()
     this.#unlisten()
   }
 }

@@ -6,6 +6,8 @@
  * is: that is for the handshake deadline.
  */
 
+import { afterReading } from '../base/after-reading.ts'
+
 /** It looks twice between two pings, so that a sign of life that comes a little late is not missed. */
 const checksPerPing = 2
 /** Silent for so many checks is dead: for one and a half intervals at least, for two at most. */
@@ -51,7 +53,7 @@ export class KeepAlive {
     this.#init = init
     this.#now = init.now ?? (() => performance.now())
     this.#setTimer = init.setTimer ?? setUnrefTimer
-    this.#afterReading = init.afterReading ?? afterTwoPolls
+    this.#afterReading = init.afterReading ?? afterReading
   }
 
   start(): void {
@@ -140,9 +142,4 @@ export class KeepAlive {
 function setUnrefTimer(callback: () => void, delayMs: number): () => void {
   const timer = setTimeout(callback, delayMs).unref()
   return () => clearTimeout(timer)
-}
-
-/** One poll of the event loop reads each socket at most once; a second one catches what a slice left behind. */
-function afterTwoPolls(callback: () => void): void {
-  setImmediate(() => setImmediate(callback))
 }

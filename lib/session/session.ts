@@ -5,6 +5,7 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
+import { afterReading, JudgeTimer } from '../base/after-reading.ts'
 import { DisconnectedError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
@@ -60,7 +61,7 @@ export class Session implements StreamPort<Stream>, ResponderPort {
   readonly #keepAlive: KeepAlive
   readonly #dispatch: Dispatch
   readonly #streams: StreamTable
-  readonly #deadlines = new DeadlineQueue()
+  readonly #deadlines = new DeadlineQueue((judge) => afterReading(judge, this.arrived))
   readonly #counts = newSessionCounts()
   readonly #running = { count: 0 }
   #state: 'starting' | 'ready' | 'draining' | 'ended' = 'starting'
@@ -106,6 +107,9 @@ export class Session implements StreamPort<Stream>, ResponderPort {
       onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
     })
   }
+
+  /** Grows as bytes arrive and are dealt with, for whoever is about to judge by time. */
+  readonly arrived = (): number => this.#counts.bytesIn
 
   /** New calls can start. */
   get usable(): boolean {
@@ -293,10 +297,10 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     // What was told of the go-away may have ended it.
     if (this.#state === 'ended') return Promise.resolve()
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, graceMs)
+      const timer = new JudgeTimer(performance.now() + graceMs, resolve, this.arrived)
       const onIdleBefore = this.#onIdle
       this.#onIdle = () => {
-        clearTimeout(timer)
+        timer.clear()
         resolve()
         onIdleBefore?.()
       }

@@ -3,10 +3,12 @@
  *
  * Calls with the same timeout expire in the order in which they were made, and nearly all have the same. So there is a
  * list for each timeout, where a call comes and goes at the cost of two links, and a binary heap of the lists by what
- * expires first. Knows nothing of what a deadline ends. Times are of `performance.now()`, in ms.
+ * expires first. What has arrived by a deadline is read before it counts. Knows nothing of what a deadline ends. Times are
+ * of `performance.now()`, in ms.
  */
 
 import { performance } from 'node:perf_hooks'
+import { afterReading } from '../base/after-reading.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 
 /** Something with a deadline. The queue alone writes these fields. */
@@ -37,12 +39,18 @@ export interface DeadlineList {
 const maxIdleLists = 16
 
 export class DeadlineQueue {
+  readonly #afterReading: (judge: () => void) => void
   readonly #lists = new Map<number, DeadlineList>()
   readonly #heap: DeadlineList[] = []
   #size = 0
   #timer: NodeJS.Timeout | undefined
-  /** When the timer fires; Infinity without one. It may fire in vain after its entry left: cheaper than re-arming. */
+  /** When the timer fires; Infinity without one, and -Infinity while what has arrived is read. It may fire in vain after its entry left: cheaper than re-arming. */
   #timerAtMs = Number.POSITIVE_INFINITY
+
+  /** `afterReading` calls back once what has already arrived was read. */
+  constructor(read: (judge: () => void) => void = afterReading) {
+    this.#afterReading = read
+  }
 
   get size(): number {
     return this.#size
@@ -118,15 +126,32 @@ export class DeadlineQueue {
   #fire(): void {
     this.#timer = undefined
     this.#timerAtMs = Number.POSITIVE_INFINITY
-    try {
-      this.#expire(performance.now())
-    } finally {
-      const next = this.#heap[0]
-      if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
-    }
+    const now = performance.now()
+    if (this.#due(now) === undefined) return this.#armNext()
+    // Until this is judged nothing else need be: what falls due meanwhile is found when the timer is armed again.
+    this.#timerAtMs = Number.NEGATIVE_INFINITY
+    this.#afterReading(() => this.#expire(now))
   }
 
   #expire(now: number): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY
+    try {
+      for (let entry = this.#due(now); entry !== undefined; entry = this.#due(now)) {
+        this.remove(entry)
+        entry.onDeadline()
+      }
+    } finally {
+      this.#armNext()
+    }
+  }
+
+  #armNext(): void {
+    const next = this.#heap[0]
+    if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
+  }
+
+  /** The first entry whose deadline has passed; tidies up the lists on the way. */
+  #due(now: number): Timed | undefined {
     for (let list = this.#heap[0]; list !== undefined && list.dueMs <= now; list = this.#heap[0]) {
       const { first } = list
       if (first === undefined) {
@@ -135,10 +160,10 @@ export class DeadlineQueue {
         list.dueMs = first.deadlineMs
         this.#sink(list)
       } else {
-        this.remove(first)
-        first.onDeadline()
+        return first
       }
     }
+    return undefined
   }
 
   #place(list: DeadlineList, index: number): void {

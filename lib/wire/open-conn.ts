@@ -4,6 +4,7 @@
  * Starts the conn's sink on an outbox, so that handshake messages and batches go the same way, one after the other.
  */
 
+import { afterReading } from '../base/after-reading.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Outbox } from './outbox.ts'
@@ -49,7 +50,7 @@ export class OpenConn implements HandshakeWire {
     if (this.#state !== 'open') return
     this.#state = 'closing'
     if (!this.outbox.isOver) this.outbox.end()
-    const timer = setTimeout(() => this.conn.close(reason), flushTimeoutMs).unref()
+    const timer = setTimeout(() => afterReading(() => this.conn.close(reason)), flushTimeoutMs).unref()
     this.#sent.then(() => {
       clearTimeout(timer)
       if (this.#state === 'closing') this.conn.close(reason)

@@ -29,6 +29,12 @@ function mockTimers(t: TestContext): void {
   t.mock.timers.enable({ apis: ['setTimeout'] })
 }
 
+/** What has arrived is read in them. */
+async function twoTurns(): Promise<void> {
+  await turn()
+  await turn()
+}
+
 describe('CarrierConn', () => {
   it('says goodbye one turn after close, and cuts off a remote end that does not answer', async (t) => {
     mockTimers(t)
@@ -39,6 +45,8 @@ describe('CarrierConn', () => {
     t.mock.timers.tick(closeGraceMs - 1)
     assert.deepEqual(calls, ['finish bye'])
     t.mock.timers.tick(1)
+    assert.deepEqual(calls, ['finish bye'], 'an answer that has arrived is read first')
+    await twoTurns()
     assert.deepEqual(calls, ['finish bye', 'destroy'])
     carrier.closed()
     assert.deepEqual(await collect(carrier), [])
@@ -51,6 +59,7 @@ describe('CarrierConn', () => {
     await turn()
     carrier.closed()
     t.mock.timers.tick(closeGraceMs * 2)
+    await twoTurns()
     assert.deepEqual(calls, ['finish '])
   })
 
@@ -78,6 +87,7 @@ describe('CarrierConn', () => {
     await sent
     assert.deepEqual(calls, [])
     t.mock.timers.tick(closeGraceMs)
+    await twoTurns()
     assert.deepEqual(calls, ['destroy'])
     carrier.closed()
   })

@@ -51,7 +51,7 @@ function withClock(work: (clock: Clock, queue: DeadlineQueue) => void): void {
   const clock = new Clock()
   const restore = clock.install()
   try {
-    work(clock, new DeadlineQueue())
+    work(clock, new DeadlineQueue((judge) => judge()))
   } finally {
     restore()
   }
