@@ -1,35 +1,33 @@
 /**
- * The codecs that need no declaration: plain values, raw bytes, and nothing at all.
+ * The codecs that need no declaration: plain values, raw bytes, and no value.
  *
- * JSON and structs have files of their own, `json.ts` and `tuple.ts`.
+ * JSON and structs have their own files, `json.ts` and `tuple.ts`.
  */
 
 import { CodecError } from '../base/errors.ts'
 import { type Codec, rawBytes } from './codec.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
-import { type GivenSchema, validated } from './schema.ts'
+import { type GivenSchema, withSchema } from './schema.ts'
 
 /**
- * Any plain value as msgpack; see `docs/protocol.md`, section "Values", for what it carries. With a `schema` it is
- * checked when it arrives.
+ * Any plain value as msgpack; `docs/protocol.md`, section "Values", lists them. With a `schema`, received values are checked.
  *
- * @throws {InvalidOptionError} when `schema` is none
+ * @throws {InvalidOptionError} when `schema` is not a schema
  */
 export function msgpack<T>(...schema: GivenSchema<T>): Codec<T> {
-  return validated(msgpackCodec as Codec<T>, schema)
+  return withSchema(msgpackCodec as Codec<T>, schema)
 }
 
 /**
- * Raw bytes: a payload is what it is. A message that is handed out is the receiver's to keep. With a `schema` it is
- * checked when it arrives.
+ * Raw bytes, unchanged. A received message is yours to keep. With a `schema`, received values are checked.
  *
- * @throws {InvalidOptionError} when `schema` is none
+ * @throws {InvalidOptionError} when `schema` is not a schema
  */
 export function bytes(...schema: GivenSchema<Uint8Array>): Codec<Uint8Array> {
-  return validated(rawBytes, schema)
+  return withSchema(rawBytes, schema)
 }
 
-/** Nothing, in no bytes; any byte that arrives in its place is refused. */
+/** No value; encoded as zero bytes. A message with bytes is refused. */
 export function none(): Codec<void> {
   return noneCodec
 }
@@ -42,11 +40,11 @@ const msgpackCodec: Codec<unknown> = Object.freeze({
 
 const noneCodec: Codec<void> = Object.freeze({
   encode(value: void): Uint8Array {
-    if (value !== undefined) throw new CodecError('the value cannot be encoded: nothing is expected')
+    if (value !== undefined) throw new CodecError('the value cannot be encoded: none() takes undefined only')
     return new Uint8Array(0)
   },
   decode(payload: Uint8Array): void {
-    if (payload.length > 0) throw new CodecError('bytes where nothing is expected')
+    if (payload.length > 0) throw new CodecError(`expected no bytes, received ${payload.length}`)
   },
   readsInPlace: true
 })

@@ -1,4 +1,4 @@
-/** What a codec is, and the one that does nothing. */
+/** What a codec is, and the codec of raw bytes. */
 
 import { CodecError } from '../base/errors.ts'
 

@@ -1,24 +1,24 @@
 /**
- * Values as JSON, for those who want to read what goes over the wire, or have the JSON already.
+ * Values as JSON, which people can read on the wire.
  *
- * Refuses what JSON cannot carry at all and keys that would reach into prototypes; quotes no data in its errors.
+ * Refuses values that JSON has no form for, and keys that could change prototypes. Its errors quote no data.
  */
 
 import { Buffer } from 'node:buffer'
 import { CodecError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
-import { type GivenSchema, validated } from './schema.ts'
+import { type GivenSchema, withSchema } from './schema.ts'
 
 /**
- * JSON in UTF-8. What `JSON.stringify` leaves out or changes arrives so; with a `schema` it is checked when it arrives.
+ * JSON in UTF-8. What `JSON.stringify` leaves out or changes is sent that way. With a `schema`, received values are checked.
  *
- * @throws {InvalidOptionError} when `schema` is none
+ * @throws {InvalidOptionError} when `schema` is not a schema
  */
 export function json<T>(...schema: GivenSchema<T>): Codec<T> {
-  return validated(jsonCodec as Codec<T>, schema)
+  return withSchema(jsonCodec as Codec<T>, schema)
 }
 
-/** Arrays and objects inside each other. */
+/** Nesting of arrays and objects. */
 const maxDepth = 512
 const [quote, backslash] = [0x22, 0x5c]
 const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d]
@@ -26,7 +26,8 @@ const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d
 const jsonCodec: Codec<unknown> = Object.freeze({
   encode(value: unknown): Uint8Array {
     const text = stringify(value)
-    if (text === undefined) throw new CodecError('the value cannot be encoded: JSON has nothing for it')
+    if (text === undefined)
+      throw new CodecError('the value cannot be encoded: JSON has no form for undefined, functions and symbols')
     return Buffer.from(text)
   },
 
@@ -34,10 +35,10 @@ const jsonCodec: Codec<unknown> = Object.freeze({
     if (bytes.length > maxDepth) checkDepth(bytes)
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString()
     try {
-      // Only a text that may name it, plainly or by an escape, is looked through.
+      // Only a text that may contain the key, plainly or escaped, is checked for it.
       return text.includes('__proto__') || text.includes('\\u') ? JSON.parse(text, refuseProto) : JSON.parse(text)
     } catch (error) {
-      // The text of a SyntaxError quotes the data.
+      // The message of a SyntaxError quotes the data.
       throw error instanceof CodecError ? error : new CodecError('invalid JSON')
     }
   },
@@ -45,7 +46,7 @@ const jsonCodec: Codec<unknown> = Object.freeze({
   readsInPlace: true
 })
 
-/** Counts brackets outside of strings: what is deep takes `JSON.parse`, and whoever walks the value, far more than its size. */
+/** Counts brackets outside of strings: deep data costs `JSON.parse`, and code that walks the value, far more than its size. */
 function checkDepth(bytes: Uint8Array): void {
   let depth = 0
   let isString = false

@@ -1,21 +1,21 @@
-/** A few words that travel beside the payload of a call: what they may be, and their bytes. */
+/** Metadata of a call: a few values that are sent beside its payload. */
 
 import { CodecError, InvalidOptionError } from '../base/errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { encodePayload } from './payload.ts'
 
-/** The values that metadata can hold. */
+/** The values that metadata can contain. */
 export type MetadataValue = string | number | boolean | Uint8Array | null
 
-/** A few words about a call that are not its payload, such as a trace id. */
+/** A few values about a call that are not its payload, such as a trace id. */
 export type Metadata = Readonly<Record<string, MetadataValue>>
 
-/** Metadata as it travels; undefined for none. */
+/** The encoded metadata; undefined for none. */
 export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
   if (metadata === undefined) return undefined
   const encoded = encodePayload<unknown>({ encode: encodeMsgpack, decode: decodeMsgpack }, metadata, 'notSent')
   if (encoded.length <= maxBytes) return encoded
-  const text = `metadata of ${encoded.length} bytes; the remote accepts ${maxBytes}`
+  const text = `the metadata has ${encoded.length} bytes; the remote end accepts at most ${maxBytes}`
   throw new InvalidOptionError(text, { delivery: 'notSent' })
 }
 

@@ -1,64 +1,64 @@
 /**
- * MessagePack, narrowed to plain data: what two servers can exchange without a surprise on either side.
+ * MessagePack, limited to plain data that arrives as it was sent.
  *
- * Encoding refuses what MessagePack would change on the way; decoding checks the bytes before `msgpackr` sees them,
- * because `msgpackr` knows many extensions that cannot be switched off. Nothing here knows of frames or of types.
+ * Encoding refuses values that MessagePack would change. Decoding checks the bytes before `msgpackr` reads them, because
+ * `msgpackr` has extensions that cannot be switched off. Knows neither frames nor types.
  */
 
 import { Packr, Unpackr } from 'msgpackr'
 import { CodecError } from '../base/errors.ts'
 
-/** Arrays and maps inside each other, the outermost counted. Deeper data is refused on both sides. */
+/** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
 export const maxMsgpackDepth = 64
 
-/** A view out of a larger buffer than this is copied, so that a small message does not pin a large buffer. */
+/** A view of a larger buffer is copied, so that a small message does not keep a large buffer alive. */
 const maxPinnedBytes = 256 * 1024
 
 const packOptions = { useRecords: false, variableMapSize: true, encodeUndefinedAsNil: true, useToJSON: false }
 const packr = new Packr({ ...packOptions })
-// Leaving properties out costs a second list of the keys of every object, so only values that need it come here.
-// `skipValues` is in the README of msgpackr, but not in its types: a fresh literal would not compile.
+// Leaving out properties costs a second list of the keys of each object, so only values with such properties use this one.
+// `skipValues` is in the README of msgpackr but not in its types: an object literal would not compile.
 const sparseOptions = { ...packOptions, skipValues: [undefined] }
 const sparsePackr = new Packr(sparseOptions)
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, copyBuffers: true, structuredClone: false })
-/** Small messages are decoded out of this copy: cheaper than the view and the `DataView` that each would need otherwise. */
+/** Small messages are copied here and decoded: cheaper than the view and the `DataView` that each would need. */
 const scratch = new Uint8Array(4096)
 
 /**
  * The bytes of a plain value: `null`, booleans, numbers, bigints of 64 bits, strings, `Uint8Array`, valid `Date`, arrays
- * and objects. Properties that are `undefined` are left out; `undefined` and holes in arrays, and `undefined` itself, are
- * nil and come back as `null`. An instance of a class goes as its own enumerable properties. Minus zero becomes zero, a
- * lone surrogate U+FFFD; without the native part of msgpackr a string of over 64 bytes loses a leading byte order mark.
+ * and objects. Properties that are `undefined` are left out. Elsewhere `undefined`, and holes in arrays, are sent as nil and
+ * decoded as `null`. An instance of a class is sent as its own enumerable properties. Minus zero becomes zero, a lone
+ * surrogate U+FFFD. Without the native part of msgpackr, strings over 64 bytes lose a leading byte order mark.
  *
- * The bytes may be a view into a larger buffer that is not written again: they stay as they are for as long as they are kept.
+ * The bytes may be a view into a larger buffer. That part of it is never written again.
  *
  * @throws {CodecError} for anything else: functions, symbols, cycles, depth over 64, `Map`, `Set`, `Error`, `RegExp`,
- * `Promise`, other typed arrays, objects with `toJSON`, a property named `__proto__`. Its text quotes no data.
+ * `Promise`, other typed arrays, objects with `toJSON`, a property named `__proto__`. The message quotes no data.
  */
 export function encodeMsgpack(value: unknown): Uint8Array {
   try {
     const packed = hasUndefined(value, 0) ? sparsePackr.pack(value) : packr.pack(value)
-    // The buffer of msgpackr never shrinks: after one large message every small one would be a view of it.
+    // The buffer of msgpackr never shrinks: after one large message, each small one would be a view of it.
     return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
       ? new Uint8Array(packed)
       : packed
   } catch (error) {
     if (error instanceof CodecError) throw error
-    // Errors of msgpackr, and of getters, can quote the value: not even kept as a cause.
+    // Errors of msgpackr and of getters can quote the value, so they are not kept as the cause either.
     throw new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
   }
 }
 
 /**
- * The value of exactly one MessagePack item. Binary is copied out of `bytes`, which may be reused. 64-bit integers come
- * back as bigint, timestamps as `Date`, nil as `null`; of two equal keys the last wins; invalid UTF-8 becomes U+FFFD.
+ * The value of exactly one MessagePack item. Binary is copied, so `bytes` may be reused. 64-bit integers are decoded as
+ * bigint, timestamps as `Date`, nil as `null`. Of equal keys the last one counts. Invalid UTF-8 becomes U+FFFD.
  *
  * @throws {CodecError} naming the violation and its offset, quoting no data
  */
 export function decodeMsgpack(bytes: Uint8Array): unknown {
   checkItem(bytes)
   try {
-    // Never `bytes` itself: msgpackr hangs a `dataView` property on what it is given, and copies binary with its species.
+    // Never `bytes` itself: msgpackr adds a `dataView` property to its input, and copies binary with the class of its input.
     if (bytes.length > scratch.length) {
       return unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length))
     }
@@ -69,7 +69,7 @@ export function decodeMsgpack(bytes: Uint8Array): unknown {
   }
 }
 
-/** Refuses what cannot be encoded faithfully; says whether any object has a property that is `undefined`. */
+/** Refuses values that would be changed; returns whether any object has a property that is `undefined`. */
 function hasUndefined(value: unknown, depth: number): boolean {
   if (typeof value === 'object') return value !== null && objectHasUndefined(value, depth)
   if (typeof value === 'bigint') {
@@ -102,14 +102,14 @@ function objectHasUndefined(value: object, depth: number): boolean {
   return found
 }
 
-/** True for a date, false for an instance of a class that is only data; everything else is refused. */
+/** True for a date, false for an instance of a class that is plain data; everything else is refused. */
 function isTimestamp(value: object): boolean {
   if (value instanceof Date) {
     if (Number.isNaN(value.getTime())) throw cannotEncode('an invalid Date')
     return true
   }
   const tag = Object.prototype.toString.call(value)
-  // Every built-in class has a tag of its own, and none survives as its enumerable properties.
+  // Each built-in class has a tag of its own, and its enumerable properties do not represent it.
   if (tag !== '[object Object]') throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
   if ('toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')
   return false
@@ -119,7 +119,7 @@ function cannotEncode(what: string): CodecError {
   return new CodecError(`the value cannot be encoded: it holds ${what}`)
 }
 
-// What a first byte means: how the item is checked, the bytes of its length field, and its length where it has no field.
+// By first byte: how the item is checked, the size of its length field, and its length when it has no length field.
 const refused = 0
 const scalar = 1
 const text = 2
@@ -160,14 +160,14 @@ define(0xd6, extension, 0, 4)
 define(0xd7, extension, 0, 8)
 define(0xc7, extension, 1, 0)
 
-/** How much is left of each container around the current one. One is enough: the check is synchronous. */
+/** Items left in each container around the current one. One array for all calls: the check is synchronous. */
 const outer = new Int32Array(maxMsgpackDepth)
 
 /**
- * Walks over one item without making anything, so that what follows can trust every length.
+ * Checks one item without creating a value, so that the decoder can trust each length.
  *
- * `left` is what is left of the container the walk is in: above zero the items of an array, below zero minus the keys
- * and values of a map, so that an even number stands before a key. Both fit 31 bits: each item takes a byte.
+ * `left` counts what is left in the current container: items of an array as a positive number, keys and values of a map as
+ * a negative one, which is even before a key. Both fit in 31 bits, since each item has at least one byte.
  */
 function checkItem(bytes: Uint8Array): void {
   const end = bytes.length
@@ -196,7 +196,7 @@ function checkItem(bytes: Uint8Array): void {
       outer[depth++] = left
       left = shape === array ? items : -items
     } else {
-      at += timestampLength(bytes, start, at, shape, length)
+      at += readTimestampLength(bytes, start, at, shape, length)
     }
     if (at > end) throw invalid('truncated', start)
     while (left === 0 && depth > 0) left = outer[--depth] as number
@@ -207,13 +207,13 @@ function checkItem(bytes: Uint8Array): void {
 function readLength(bytes: Uint8Array, at: number, field: number): number {
   if (field > bytes.length - at) throw invalid('truncated', at - 1)
   let length = 0
-  // Not by shifting: four bytes would turn negative.
+  // No shifts: four bytes could become negative.
   for (let i = at; i < at + field; i++) length = length * 256 + (bytes[i] as number)
   return length
 }
 
-/** The bytes of a timestamp after its length, the one extension there is; everything else is refused. */
-function timestampLength(bytes: Uint8Array, start: number, at: number, shape: number, length: number): number {
+/** The bytes of a timestamp after its length. All other extensions are refused. */
+function readTimestampLength(bytes: Uint8Array, start: number, at: number, shape: number, length: number): number {
   if (shape === refused) {
     throw invalid(bytes[start] === 0xc1 ? 'the reserved byte 0xc1' : 'an extension that is not a timestamp', start)
   }

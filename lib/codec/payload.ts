@@ -1,10 +1,10 @@
-/** Values to the bytes of a message and back by a codec of the user, whatever it throws or returns; and how large they may be. */
+/** Encodes and decodes messages with the user's codec, whatever it throws or returns, and checks their size. */
 
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 
-/** @throws {CodecError} with this delivery, whatever the codec throws */
+/** @throws {CodecError} with this delivery, whatever the codec throws or returns */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
   try {
     return checkedPayload(codec.encode(value))
@@ -13,25 +13,28 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery):
   }
 }
 
-/** What a codec threw over the bytes of `what`, as the error of a call or, at a handler, without a delivery. */
+/** The error for what a codec threw when it decoded `what`. At a handler it has no delivery. */
 export function decodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
   try {
-    // An error of its own: one that a codec throws again and again must not be changed, nor may it be frozen.
+    // A new error: a codec may throw the same object each time, or a frozen one.
     if (thrown instanceof ValidationError) return new ValidationError(thrown.details.path, { delivery })
   } catch {
-    // Whatever it is, it is no error of ours.
+    // A getter of it threw, so it is not our error.
   }
   return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
 }
 
-/** @throws {TypeError} when a codec gave something else than bytes */
+/** @throws {TypeError} when a codec returned anything but bytes */
 export function checkedPayload(payload: Uint8Array): Uint8Array {
   if (payload instanceof Uint8Array) return payload
-  throw new TypeError('the codec encoded the value to something that is no Uint8Array')
+  throw new TypeError('the codec did not return a Uint8Array')
 }
 
-/** @throws {MessageTooLargeError} with this delivery, when the remote would not accept the payload */
+/** @throws {MessageTooLargeError} with this delivery, when the remote end would not accept the payload */
 export function checkSize(payload: Uint8Array, maxBytes: number, delivery: Delivery): void {
   if (payload.length <= maxBytes) return
-  throw new MessageTooLargeError(`a message of ${payload.length} bytes; the remote accepts ${maxBytes}`, { delivery })
+  throw new MessageTooLargeError(
+    `the message has ${payload.length} bytes; the remote end accepts at most ${maxBytes}`,
+    { delivery }
+  )
 }

@@ -1,7 +1,7 @@
 /**
- * The error of a handler on its way to the caller: plain fields, cut to a bounded size.
+ * Sends the error of a handler to its caller: plain fields of bounded size.
  *
- * docs/protocol.md, section "Error payloads". Reads only own data of what was thrown, and survives hostile getters.
+ * docs/protocol.md, section "Error payloads". Survives getters that throw.
  */
 
 import { RemoteError } from '../base/errors.ts'
@@ -14,12 +14,12 @@ const maxMessageLength = 4096
 const maxNameLength = 128
 const defaultCode = 'ERR_REMOTE'
 
-/** The payload that tells the caller what the handler threw. */
+/** The error payload for what a handler threw. */
 export function encodeRemoteError(thrown: unknown): Uint8Array {
   const plain = {
-    name: field(thrown, 'name', 'Error').slice(0, maxNameLength),
+    name: readField(thrown, 'name', 'Error').slice(0, maxNameLength),
     message: errorText(thrown, maxMessageLength),
-    code: field(thrown, 'code', defaultCode).slice(0, maxNameLength)
+    code: readField(thrown, 'code', defaultCode).slice(0, maxNameLength)
   }
   try {
     const details = typeof thrown === 'object' && thrown !== null && 'details' in thrown ? thrown.details : undefined
@@ -33,27 +33,27 @@ export function encodeRemoteError(thrown: unknown): Uint8Array {
   return encodeMsgpack(plain)
 }
 
-/** The error that the caller gets. A payload that is no error map still says that the handler failed. */
+/** The error for the caller. A payload that is not an error map still means that the handler failed. */
 export function decodeRemoteError(payload: Uint8Array): RemoteError {
   try {
     const plain = decodeMsgpack(payload)
     if (typeof plain === 'object' && plain !== null) {
       const details = 'details' in plain ? plain.details : undefined
-      const message = field(plain, 'message', 'the remote handler failed').slice(0, maxMessageLength + 1)
-      const remoteName = field(plain, 'name', 'Error').slice(0, maxNameLength)
-      return new RemoteError(field(plain, 'code', defaultCode).slice(0, maxNameLength), message, {
+      const message = readField(plain, 'message', 'the remote handler failed').slice(0, maxMessageLength + 1)
+      const remoteName = readField(plain, 'name', 'Error').slice(0, maxNameLength)
+      return new RemoteError(readField(plain, 'code', defaultCode).slice(0, maxNameLength), message, {
         details,
         remoteName
       })
     }
   } catch {
-    // Falls through: what the peer sent as an error is unreadable, which changes nothing for the caller.
+    // The payload is unreadable. The call has failed all the same.
   }
   return new RemoteError(defaultCode, 'the remote handler failed with an unreadable error')
 }
 
-/** A string field of something unknown; `fallback` where it is missing, of another type, or its getter throws. */
-function field(of: unknown, name: string, fallback: string): string {
+/** A string field of an unknown value; `fallback` when it is missing, has another type, or its getter throws. */
+function readField(of: unknown, name: string, fallback: string): string {
   try {
     const value = typeof of === 'object' && of !== null ? (of as Record<string, unknown>)[name] : undefined
     return typeof value === 'string' && value !== '' ? value : fallback

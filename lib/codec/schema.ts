@@ -1,14 +1,14 @@
 /**
- * Values checked against a schema when they arrive, before anybody sees them.
+ * Checks received values against a schema before a handler or caller gets them.
  *
- * Any schema library will do that speaks Standard Schema, version 1 (https://standardschema.dev): zod, valibot, arktype
- * and others. Knows codecs and nothing of calls.
+ * Works with each schema library that implements Standard Schema, version 1 (https://standardschema.dev): zod, valibot,
+ * arktype and others. Knows codecs, not calls.
  */
 
 import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
 
-/** A schema, as far as it is used here. A value has one type on both ends, so a schema must not change that. */
+/** The part of a schema that is used here. Input and output have one type, since a value has the same type on both ends. */
 export interface Schema<T> {
   readonly '~standard': {
     readonly version: 1
@@ -18,7 +18,7 @@ export interface Schema<T> {
   }
 }
 
-/** The last parameter of a codec, or nothing at all. */
+/** The last parameter of a codec, which may be left out. */
 export type GivenSchema<T> = [] | [schema: Schema<T>]
 
 type SchemaResult<T> = { readonly value: T; readonly issues?: undefined } | { readonly issues: readonly SchemaIssue[] }
@@ -28,12 +28,12 @@ interface SchemaIssue {
 }
 
 /**
- * The same codec, and what it decodes fits the schema; when none was given, the codec itself. The text of an issue is left
- * out of the error: many libraries quote the value in it.
+ * A codec that also checks decoded values against the schema; without a schema, the codec itself. The error leaves out the
+ * messages of the issues: many libraries quote the value in them.
  *
- * @throws {InvalidOptionError} when something was given that is no schema, `undefined` too: nothing must go unchecked by mistake
+ * @throws {InvalidOptionError} when the argument is not a schema, also for `undefined`: no value must go unchecked by mistake
  */
-export function validated<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> {
+export function withSchema<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> {
   if (given.length === 0) return codec
   const [schema] = given
   const standard = schema?.['~standard']
@@ -44,7 +44,7 @@ export function validated<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> {
     encode: (value: T) => codec.encode(value),
     decode(bytes: Uint8Array): T {
       const value = codec.decode(bytes)
-      const answer = answerOf(standard, value)
+      const answer = validate(standard, value)
       if ('value' in answer) return answer.value
       throw new ValidationError(answer.path)
     },
@@ -52,24 +52,24 @@ export function validated<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> {
   })
 }
 
-/** The value, or where it is wrong. What the schema throws is not even kept as a cause: it may quote the value. */
-function answerOf<T>(standard: Schema<T>['~standard'], value: unknown): { value: T } | { path: PropertyKey[] } {
+/** The value, or the path to what is wrong. An error thrown by the schema may quote the value: it is not kept as the cause. */
+function validate<T>(standard: Schema<T>['~standard'], value: unknown): { value: T } | { path: PropertyKey[] } {
   try {
     const result = standard.validate(value)
     if ('then' in result) {
-      // Nobody waits for what comes of it.
+      // The promise is not awaited.
       result.then(undefined, () => undefined)
-      throw new CodecError('a schema that answers with a promise cannot be used: validate in the handler')
+      throw new CodecError('an asynchronous schema cannot be used: validate in the handler')
     }
-    if (result.issues !== undefined) return { path: Array.from(result.issues[0]?.path ?? [], keyOf) }
+    if (result.issues !== undefined) return { path: Array.from(result.issues[0]?.path ?? [], toKey) }
     if ('value' in result) return { value: result.value }
   } catch (error) {
     if (error instanceof CodecError) throw error
-    throw new CodecError('the schema threw instead of answering')
+    throw new CodecError('the schema threw an error')
   }
-  throw new CodecError('the schema gave neither a value nor issues')
+  throw new CodecError('the schema returned neither a value nor issues')
 }
 
-function keyOf(segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey {
+function toKey(segment: PropertyKey | { readonly key: PropertyKey }): PropertyKey {
   return typeof segment === 'object' ? segment.key : segment
 }

@@ -1,24 +1,23 @@
 /**
- * Structs as arrays, in the order in which their fields are declared: no keys on the wire, and the types follow from the
- * declaration.
+ * Structs, sent as arrays in the order in which their fields are declared: no keys on the wire, types from the declaration.
  *
- * A struct grows at its end: a field that is added later is optional or nullable, for old senders leave it out, and old
- * receivers ignore it. The array itself is msgpack: docs/protocol.md, section "Values".
+ * New fields are added at the end, as optional or nullable ones: old senders leave them out, old receivers ignore them. The
+ * array itself is msgpack: docs/protocol.md, section "Values".
  */
 
 import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
-import { type GivenSchema, type Schema, validated } from './schema.ts'
+import { type GivenSchema, type Schema, withSchema } from './schema.ts'
 
-/** One place of a struct: what stands on the wire for a value, and back. Made by `field` and `tuple()`. */
+/** How one field of a struct is written and read. Made by `field` and `tuple()`. */
 export interface Field<T> {
   write(value: T): unknown
-  /** `item` is undefined where the sender knew no such field. */
+  /** `item` is undefined when the sender did not know the field. */
   read(item: unknown): T
 }
 
-/** What is known of a field of any type. */
+/** A field of any type. */
 interface AnyField {
   write(value: never): unknown
   read(item: unknown): unknown
@@ -29,7 +28,7 @@ type Value<F> = F extends { read(item: unknown): infer T } ? T : never
 type OptionalNames<F extends Fields> = { [N in keyof F]: undefined extends Value<F[N]> ? N : never }[keyof F]
 type Flat<T> = { [N in keyof T]: T[N] }
 
-/** The type of a struct with these fields; those that may be `undefined` may be left out. */
+/** The type of a struct with these fields. Those that may be `undefined` may be left out. */
 export type Struct<F extends Fields> = Flat<
   { -readonly [N in Exclude<keyof F, OptionalNames<F>>]: Value<F[N]> } & {
     -readonly [N in OptionalNames<F>]?: Value<F[N]>
@@ -39,7 +38,7 @@ export type Struct<F extends Fields> = Flat<
 /** The type of the values of a codec, such as `Infer<typeof lockArgs>`. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
 
-/** A value does not fit its place. The path grows on the way out, so that what fits costs nothing. */
+/** Thrown when a value does not match its field. The path is built while it propagates: values that match cost nothing. */
 class Misfit {
   readonly path: (string | number)[]
 
@@ -47,7 +46,7 @@ class Misfit {
     this.path = path
   }
 
-  /** What was thrown while `key` was read or written, as thrown by what holds it. */
+  /** Puts `key` in front of the path of what was thrown while it was read or written. */
   static under(key: string | number, thrown: unknown): unknown {
     return thrown instanceof Misfit ? new Misfit(key, ...thrown.path) : thrown
   }
@@ -61,7 +60,7 @@ function scalar<T>(is: (value: unknown) => boolean): Field<T> {
   return Object.freeze({ write: check, read: check })
 }
 
-/** The places that a struct can have. A struct within a struct is a `tuple()`. */
+/** The fields that a struct can have. For a struct within a struct use `tuple()`. */
 export const field = Object.freeze({
   string: scalar<string>((value) => typeof value === 'string'),
   number: scalar<number>((value) => typeof value === 'number'),
@@ -71,15 +70,15 @@ export const field = Object.freeze({
   /** A `Uint8Array`. */
   binary: scalar<Uint8Array>((value) => value instanceof Uint8Array),
   date: scalar<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime())),
-  /** Whatever msgpack carries; it is not checked. */
+  /** Any value that msgpack can encode. It is not checked. */
   any: <T = unknown>(): Field<T> => scalar<T>(() => true),
   array: <T>(of: Field<T>): Field<T[]> =>
     Object.freeze({
       write: (values: T[]) => convert(values, [], of.write),
-      // What has just been decoded is nobody else's: its own places will do.
+      // The decoded array belongs to us, so it is changed in place.
       read: (items: unknown) => convert(items, items as T[], of.read)
     }),
-  /** `null` also where the sender did not know the field. */
+  /** Also `null` when the sender did not know the field. */
   nullable: <T>(of: Field<T>): Field<T | null> =>
     Object.freeze({
       write: (value: T | null) => (value === null ? null : of.write(value)),
@@ -88,11 +87,11 @@ export const field = Object.freeze({
   optional
 })
 
-/** `undefined`, or `fallback`, where there is no value, also because the sender did not know the field. */
+/** Without a value, or when the sender did not know the field: `fallback`, or `undefined`. */
 function optional<T>(of: Field<T>): Field<T | undefined>
 function optional<T>(of: Field<T>, fallback: T): Field<T>
 function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
-  // Its own for each value: what a handler gets is its to change. A clone of what cannot be changed is dear for nothing.
+  // A handler may change what it receives, so each value gets its own copy. Only objects need one.
   const absent = typeof fallback === 'object' ? () => structuredClone(fallback) : () => fallback
   return Object.freeze({
     write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
@@ -100,7 +99,7 @@ function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
   })
 }
 
-/** Each of `values` in its place in `into`. */
+/** Converts each of `values` into the same index of `into`. */
 function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
   if (!Array.isArray(values)) throw new Misfit()
   let i = 0
@@ -113,11 +112,11 @@ function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
 }
 
 /**
- * The codec of a struct, which travels as an array of its values in the order of `fields`. Fields missing at the end of
- * what arrives are those that an older sender did not know; what comes after the last one is ignored.
+ * The codec of a struct, which is sent as an array of its values in the order of `fields`. Values missing at the end are
+ * fields that an older sender did not know. Values after the last field are ignored.
  *
- * The declared types are checked: a value that does not fit is a `CodecError` where it is encoded, a `ValidationError`
- * with the path of the field where it is decoded. Without a `schema` it is itself a field, for a struct within a struct.
+ * The declared types are checked: a value that does not match is a `CodecError` when it is encoded, and a `ValidationError`
+ * with the path of the field when it is decoded. Without a `schema`, the codec can be a field of another struct.
  *
  * @example
  *
@@ -127,8 +126,8 @@ function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
  * const lock = single('lock', { request: lockArgs, response: tuple({ granted: field.boolean }) })
  * ```
  *
- * @throws {InvalidOptionError} when a field has a name whose place in the order is not its own: a whole number,
- * `__proto__`; when something is no field, or `schema` is none
+ * @throws {InvalidOptionError} when a name would change the order of the fields (a whole number, `__proto__`), when a value
+ * is not a field, or when `schema` is not a schema
  */
 export function tuple<const F extends Fields>(fields: F): Codec<Struct<F>> & Field<Struct<F>>
 export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>>): Codec<Struct<F>>
@@ -138,13 +137,15 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
   const wrong = names.find((name) => /^\d+$/.test(name) || name === '__proto__')
   const isChained = ![Object.prototype, null].includes(Object.getPrototypeOf(fields))
   if (wrong !== undefined || isChained) {
-    throw new InvalidOptionError(`a field cannot be named ${wrong ?? '__proto__'}: objects do not keep its place`)
+    throw new InvalidOptionError(
+      `a field cannot be named ${wrong ?? '__proto__'}: objects do not keep such keys in order`
+    )
   }
   for (const [each, place] of Object.entries<Partial<AnyField>>(fields)) {
     if (typeof place?.read === 'function' && typeof place.write === 'function') continue
-    throw new InvalidOptionError(`${each} is no field: one of \`field\`, or a tuple() without a schema`)
+    throw new InvalidOptionError(`${each} is not a field: use one of \`field\`, or a tuple() without a schema`)
   }
-  // Every object seems to have those, such as `toString`.
+  // Names that every object inherits, such as `toString`.
   const isInherited = names.map((each) => each in Object.prototype)
 
   const name = (i: number) => names[i] as string
@@ -181,7 +182,7 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
         return encodeMsgpack(write(value))
       } catch (thrown) {
         if (thrown instanceof CodecError) throw thrown
-        // The errors of getters can quote the value.
+        // Errors of getters can quote the value.
         if (!(thrown instanceof Misfit)) throw new CodecError('the value cannot be encoded: a property threw when read')
         const where = thrown.path.length === 0 ? '' : ` at "${thrown.path.join('.')}"`
         throw new CodecError(`the value cannot be encoded: it does not fit${where}`)
@@ -197,5 +198,5 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
     },
     readsInPlace: true
   }
-  return Object.freeze({ ...validated(codec, schema), ...(schema.length === 0 && { write, read }) })
+  return Object.freeze({ ...withSchema(codec, schema), ...(schema.length === 0 && { write, read }) })
 }

@@ -246,7 +246,7 @@ describe('tuple', () => {
       ['n']
     )
     // @ts-expect-error its checks would be lost
-    assert.throws(() => tuple({ positive }), { name: 'InvalidOptionError', message: /^positive is no field/ })
+    assert.throws(() => tuple({ positive }), { name: 'InvalidOptionError', message: /^positive is not a field/ })
     // @ts-expect-error a schema of something else
     tuple({ n: field.number }, z.object({ n: z.string() }))
   })
