@@ -59,7 +59,7 @@ function validate<T>(standard: Schema<T>['~standard'], value: unknown): { value:
     if ('then' in result) {
       // The promise is not awaited.
       result.then(undefined, () => undefined)
-      throw new CodecError('an asynchronous schema cannot be used: validate in the handler')
+      throw new CodecError('a schema that returns a promise cannot be used: validate in the handler')
     }
     if (result.issues !== undefined) return { path: Array.from(result.issues[0]?.path ?? [], toKey) }
     if ('value' in result) return { value: result.value }
