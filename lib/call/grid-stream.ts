@@ -114,15 +114,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const { signal } = options
     if (signal?.aborted === true) return this.cancel(signal.reason)
     if (!session.usable) return this.fail(session.unusableError())
-    checkSize(payload, session.maxSendBytes, 'notSent')
-    const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
+    checkSize(payload, session.limits.maxSendBytes, 'notSent')
+    const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
     this.#source.bind(stream)
-    const { receiveWindowBytes, maxMessageBytes } = session
+    const { receiveWindowBytes, maxMessageBytes } = session.limits
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
-    const takesRequests = this.#requests.open(stream, session, handler.inCapacity)
+    const takesRequests = this.#requests.open(stream, session.limits, handler.inCapacity)
     const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => this.cancel(signal.reason))
     stream.owner = {
       onClosed: (reason) => {
@@ -131,7 +131,6 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
       },
       onDeadline: () => expire(stream, session.remote.host)
     }
-    if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
     // The payload goes first, whatever waits behind it.
     this.#requests.start()

@@ -33,13 +33,12 @@ export function sendRequest<Res>(
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(signal.reason)
   if (!session.usable) return Promise.reject(session.unusableError())
-  checkSize(payload, session.maxSendBytes, 'notSent')
-  const metadata = encodeMetadata(options.metadata, session.maxMetadataBytes)
+  checkSize(payload, session.limits.maxSendBytes, 'notSent')
+  const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
   const request = new PendingRequest(stream, response, session.remote.host)
   stream.isSingle = true
   stream.receiver = stream.owner = request
-  if (timeoutMs > 0) session.setDeadline(stream, timeoutMs)
   if (signal !== undefined) request.cancelBy(signal)
   stream.sendMessage(payload, Flag.end)
   return request.promise

@@ -10,7 +10,7 @@ import { ClosedError } from '../base/errors.ts'
 import { Fifo } from '../base/fifo.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkSize, encodePayload } from '../codec/payload.ts'
-import type { Session } from '../session/session.ts'
+import type { StreamLimits } from '../stream/port.ts'
 import { type Producer, unwind } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -71,15 +71,15 @@ export class StreamRequests<Req> {
   }
 
   /** `stream` is about to open, at a handler that takes `capacity` requests ahead. Returns whether it takes any. */
-  open(stream: Stream, session: Pick<Session, 'sendWindowBytes' | 'maxSendBytes'>, capacity: number): boolean {
+  open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
     if (this.pushable === null || capacity === 0) {
       this.#stop(new ClosedError('the handler takes no requests'))
       return false
     }
-    const window = new SendWindow(capacity, session.sendWindowBytes)
+    const window = new SendWindow(capacity, limits.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
       const payload = encodePayload(this.#codec, value, 'maybeRan')
-      checkSize(payload, session.maxSendBytes, 'maybeRan')
+      checkSize(payload, limits.maxSendBytes, 'maybeRan')
       return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)

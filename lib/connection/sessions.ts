@@ -58,11 +58,10 @@ export class Sessions {
 
   /** A conn has shaken hands. Returns whether it renews, so that calls go on meanwhile. */
   adopt(established: Established): boolean {
-    const session: Session = new Session({
-      ...established,
+    const session: Session = new Session(established.session, {
       onReady: () => this.#onReady(session),
       onDraining: (end) => this.#onDraining(session, end),
-      onEnd: (end) => this.#onEnd(session, end, established.wire)
+      onEnd: (end) => this.#onEnd(session, end, established.session.wire)
     })
     const current = this.#current
     const renews = established.renews && current?.usable === true && isSameInstance(current, session)

@@ -9,7 +9,7 @@ import { CancelledError, DeadlineError, MessageTooLargeError } from '../base/err
 import type { Remote } from '../base/remote.ts'
 import { checkedPayload, decodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
-import type { Receiver, StreamOwner } from '../stream/port.ts'
+import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { isPromise } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
@@ -24,14 +24,7 @@ import type { LocalHandler } from './table.ts'
 /** What the answering end needs of its session. */
 export interface ResponderPort {
   readonly remote: Remote
-  /** Bytes of unread requests that this side holds for one stream. */
-  readonly receiveWindowBytes: number
-  /** Bytes of one message that this side accepts. */
-  readonly maxMessageBytes: number
-  /** Bytes of unread responses that the remote end holds for one stream. */
-  readonly sendWindowBytes: number
-  /** Bytes of one message that the remote end accepts. */
-  readonly maxSendBytes: number
+  readonly limits: StreamLimits
   /** The handler's code has ended, for better or worse; called once per call. */
   handlerSettled(): void
 }
@@ -120,7 +113,7 @@ export class Responder implements Receiver, StreamOwner {
   /** The requests that a handler takes; `ended` where its caller has none. */
   #openRequests({ inCapacity, request }: StreamingDefinition<unknown, unknown, unknown>, ended: boolean) {
     const stream = this.#stream
-    const { receiveWindowBytes, maxMessageBytes } = this.#port
+    const { receiveWindowBytes, maxMessageBytes } = this.#port.limits
     stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
     if (inCapacity === 0) return null
     const requests = new Source(request)
@@ -141,7 +134,7 @@ export class Responder implements Receiver, StreamOwner {
     const stream = this.#stream
     const { outCapacity } = definition
     // A handler without responses is still pulled once, for its end.
-    const window = new SendWindow(Math.max(outCapacity, 1), this.#port.sendWindowBytes)
+    const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
       return this.#checked(definition.response.encode(value))
@@ -190,7 +183,7 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #checked(payload: Uint8Array): Uint8Array {
-    const { maxSendBytes } = this.#port
+    const { maxSendBytes } = this.#port.limits
     if (checkedPayload(payload).length <= maxSendBytes) return payload
     throw new MessageTooLargeError(`a response of ${payload.length} bytes; the caller accepts ${maxSendBytes}`)
   }

@@ -52,14 +52,15 @@ export class Loopback {
     // Or a server that calls itself without end would do nothing else.
     const [near, far] = memoryPair({ yields: true })
     const unheard = () => {}
-    this.#responder = new Session({
-      ...{ ...session, wire: new OpenConn(far), role: 'listener', handlers },
-      ...{ onReady: unheard, onDraining: unheard, onEnd: unheard }
-    })
+    this.#responder = new Session(
+      { ...session, wire: new OpenConn(far), role: 'listener', handlers },
+      { onReady: unheard, onDraining: unheard, onEnd: unheard }
+    )
     this.#responder.start()
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs
+    const none = new LocalHandlers(limits.maxNameBytes)
     return {
-      ...{ ...session, wire: new OpenConn(near), role: 'dialer', handlers: new LocalHandlers(limits.maxNameBytes) },
+      session: { ...session, wire: new OpenConn(near), role: 'dialer', handlers: none },
       ...{ deadlineMs, renews: false, renewBefore: undefined }
     }
   }

@@ -16,7 +16,9 @@ import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshak
 import { hostOf, RefusalLog } from './refusal-log.ts'
 
 /** A conn whose handshake is done. */
-export type Established = Omit<SessionInit, 'onReady' | 'onDraining' | 'onEnd'> & {
+export interface Established {
+  /** What a session on it needs. */
+  readonly session: SessionInit
   /** When the session must be ready, of `performance.now()`. */
   readonly deadlineMs: number
   /** It takes the place of a session that is to end its calls beside it. */
@@ -150,7 +152,7 @@ export class Establisher {
     const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
     const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
     const session = { ...this.#init.session, wire, role, remote, remoteLimits, checksum }
-    return { ...session, deadlineMs, renews, renewBefore }
+    return { session, deadlineMs, renews, renewBefore }
   }
 }
 

@@ -1,28 +1,40 @@
 /**
- * The frames of a session that belong to no stream of its own: handler tables, pings, refusals, go-away.
+ * The frames of a session that belong to no stream of its own, both ways: handler tables, pings, refusals, go-away.
  *
- * What waits here is bounded: one pong, one ping, one go-away, the table, and refusals that the flood limit counts.
+ * What waits here to be sent is bounded: one pong, one ping, one go-away, the table, and refusals that the flood limit
+ * counts. What a pong or a go-away means is for the keep-alive and the session.
  */
 
 import { ProtocolError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import { Rate } from '../base/rate.ts'
-import type { LocalHandlers } from '../handler/table.ts'
-import { Flag, type HandlerEntry, ResetCode } from '../wire/frame.ts'
+import { printable } from '../base/text.ts'
+import type { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
+import { Flag, FrameType, type HandlerEntry, ResetCode } from '../wire/frame.ts'
+import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Outbox, Sender } from '../wire/outbox.ts'
 
 /** Refusals, or entries of the handler table, that are written at a time; with names at their limit they fit a batch. */
 const itemsPerTurn = 16
 
+export interface ControlInit {
+  readonly outbox: Outbox
+  readonly handlers: LocalHandlers
+  readonly remoteHandlers: RemoteHandlers
+  readonly limits: Readonly<Limits>
+  /** The remote's whole first handler table, or a later addition, has arrived. */
+  readonly onTable: () => void
+  readonly onPong: (token: number) => void
+  readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
+}
+
 export class SessionControl implements Sender {
   dataQueued = false
   controlQueued = false
   /** Opens of the remote end that were refused, for the stats. */
   refusals = 0
-  readonly #outbox: Outbox
-  readonly #handlers: LocalHandlers
-  readonly #limits: Readonly<Limits>
+  readonly #init: ControlInit
   readonly #stopListening: () => void
   #advertised = 0
   #tableDue = false
@@ -34,10 +46,9 @@ export class SessionControl implements Sender {
   readonly #idleFrames: Rate
   readonly #callEnds: Rate
 
-  constructor(outbox: Outbox, handlers: LocalHandlers, limits: Readonly<Limits>) {
-    this.#outbox = outbox
-    this.#handlers = handlers
-    this.#limits = limits
+  constructor(init: ControlInit) {
+    const { handlers, limits } = init
+    this.#init = init
     this.#idleFrames = new Rate(limits.maxIdleFramesPerSecond)
     this.#callEnds = new Rate(limits.maxInboundStreams + limits.maxIdleFramesPerSecond)
     this.#stopListening = handlers.onAdded(() => this.#advertise())
@@ -57,14 +68,7 @@ export class SessionControl implements Sender {
 
   ping(token: number): void {
     this.#pingDue = token
-    this.#outbox.offerControl(this)
-  }
-
-  /** Answers a ping; of several that wait only the last. */
-  pong(token: number): void {
-    this.countIdleFrame()
-    this.#pongDue = token
-    this.#outbox.offerControl(this)
+    this.#offer()
   }
 
   /** Refuses an open of the remote end at its `handler`, with a reset of this code. */
@@ -72,13 +76,38 @@ export class SessionControl implements Sender {
     this.refusals++
     this.countCallEnd()
     this.#refusalsDue.push(streamId, code, handler)
-    if (this.#refusalsDue.length > 3 * this.#limits.maxIdleFramesPerSecond) throw this.#flood()
-    this.#outbox.offerControl(this)
+    if (this.#refusalsDue.length > 3 * this.#init.limits.maxIdleFramesPerSecond) throw this.#flood()
+    this.#offer()
   }
 
   goAway(code: number, lastStreamId: number, text: string): void {
     this.#goAwayDue = { code, lastStreamId, text }
-    this.#outbox.offerControl(this)
+    this.#offer()
+  }
+
+  /**
+   * A frame of the session arrived: a ping, a pong, a handler table or a go-away.
+   *
+   * @throws {ProtocolError} when it breaks a rule, or there are too many of them
+   */
+  onFrame(reader: FrameReader): void {
+    const { onPong, onGoAway } = this.#init
+    this.countIdleFrame()
+    switch (reader.type) {
+      case FrameType.ping:
+        // Of several that wait for their answer only the last gets one.
+        this.#pongDue = reader.token
+        this.#offer()
+        break
+      case FrameType.pong:
+        onPong(reader.token)
+        break
+      case FrameType.handlers:
+        this.#onHandlers(reader)
+        break
+      default:
+        onGoAway(reader.code, reader.streamId, printable(reader.readText()))
+    }
   }
 
   /**
@@ -119,17 +148,27 @@ export class SessionControl implements Sender {
     }
   }
 
+  #onHandlers(reader: FrameReader): void {
+    const { remoteHandlers, limits, onTable } = this.#init
+    remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
+    if ((reader.flags & Flag.more) === 0) onTable()
+  }
+
+  #offer(): void {
+    this.#init.outbox.offerControl(this)
+  }
+
   #advertise(): void {
     this.#tableDue = true
-    this.#outbox.offerControl(this)
+    this.#offer()
   }
 
   #writeTable(writer: FrameWriter): void {
-    const entries: HandlerEntry[] = this.#handlers.entriesFrom(this.#advertised).slice(0, itemsPerTurn)
+    const entries: HandlerEntry[] = this.#init.handlers.entriesFrom(this.#advertised).slice(0, itemsPerTurn)
     this.#advertised += entries.length
-    this.#tableDue = this.#advertised < this.#handlers.size
+    this.#tableDue = this.#advertised < this.#init.handlers.size
     writer.handlers(this.#tableDue ? Flag.more : 0, entries)
-    if (this.#tableDue) this.#outbox.offerControl(this)
+    if (this.#tableDue) this.#offer()
   }
 
   #writeRefusals(writer: FrameWriter): void {
@@ -138,18 +177,18 @@ export class SessionControl implements Sender {
       const code = due[i + 1] as number
       writer.reset(due[i] as number, code, this.#refusalText(code, due[i + 2] as number))
     }
-    if (this.#refusalsDue.length > 0) this.#outbox.offerControl(this)
+    if (this.#refusalsDue.length > 0) this.#offer()
   }
 
   #refusalText(code: number, handler: number): string {
-    const { maxInboundStreams, maxMetadataBytes } = this.#limits
+    const { maxInboundStreams, maxMetadataBytes } = this.#init.limits
     if (code === ResetCode.unknownHandler) return `no handler ${handler}`
     if (code === ResetCode.tooManyStreams) return `more than ${maxInboundStreams} calls at once`
     return code === ResetCode.goingAway ? 'going away' : `metadata of more than ${maxMetadataBytes} bytes`
   }
 
   #flood(): ProtocolError {
-    const { maxIdleFramesPerSecond } = this.#limits
+    const { maxIdleFramesPerSecond } = this.#init.limits
     return new ProtocolError(
       `a flood: too many frames that move no call on; ${maxIdleFramesPerSecond} a second are allowed`,
       {

@@ -9,39 +9,25 @@ import { setImmediate } from 'node:timers/promises'
 import { type Limits, loopBytes, turnBytes } from '../base/options.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
-import { Responder, type ResponderPort } from '../handler/responder.ts'
-import type { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
-import type { DeadlineQueue } from '../stream/deadlines.ts'
-import type { StreamPort } from '../stream/port.ts'
-import { Stream } from '../stream/stream.ts'
+import { Responder } from '../handler/responder.ts'
+import type { LocalHandlers } from '../handler/table.ts'
+import type { Stream } from '../stream/stream.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
+import type { Outbox } from '../wire/outbox.ts'
 import type { SessionControl } from './control.ts'
-import type { KeepAlive } from './keepalive.ts'
-import type { StreamTable } from './stream-table.ts'
+import type { OpenCalls } from './open-calls.ts'
 
 export interface DispatchInit {
   readonly checksum: boolean
   readonly limits: Readonly<Limits>
   readonly handlers: LocalHandlers
-  readonly remoteHandlers: RemoteHandlers
-  readonly streams: StreamTable
-  readonly deadlines: DeadlineQueue
+  readonly calls: OpenCalls
   readonly control: SessionControl
-  readonly keepAlive: KeepAlive
   readonly counts: SessionCounts
-  readonly port: StreamPort<Stream> & ResponderPort
-  /** Handlers whose code has not ended. */
-  readonly running: { count: number }
-  /** Streams, over or not, that have control frames waiting for the conn. */
-  readonly waitingControl: () => number
+  readonly outbox: Outbox
   /** Whether the session takes new streams, refuses them, or is over. */
   readonly state: () => 'starting' | 'ready' | 'draining' | 'ended'
-  /** Resolves when what a turn gave rise to is on its way. */
-  readonly turnEnd: () => Promise<void>
-  /** The remote's whole first handler table, or a later addition, has arrived. */
-  readonly onTable: () => void
-  readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
 }
 
 export class Dispatch {
@@ -74,8 +60,8 @@ export class Dispatch {
   }
 
   async #dispatchRest(isTurnOver: boolean): Promise<void> {
-    const { counts, turnEnd } = this.#init
-    for (let more = isTurnOver; more; more = this.#dispatchTurn()) await turnEnd()
+    const { counts, outbox } = this.#init
+    for (let more = isTurnOver; more; more = this.#dispatchTurn()) await outbox.turnEnd()
     if (counts.bytesIn < this.#yieldAtBytes) return
     // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
     await setImmediate()
@@ -106,7 +92,6 @@ export class Dispatch {
   }
 
   #onFrame(reader: FrameReader): void {
-    const { control } = this.#init
     switch (reader.type) {
       case FrameType.data:
         if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
@@ -121,42 +106,26 @@ export class Dispatch {
       case FrameType.reset:
         this.#handleReset(reader)
         break
-      case FrameType.ping:
-        control.pong(reader.token)
-        break
-      case FrameType.pong:
-        control.countIdleFrame()
-        this.#init.keepAlive.onPong(reader.token)
-        break
-      case FrameType.handlers:
-        this.#handleTable(reader)
-        break
       default:
-        control.countIdleFrame()
-        this.#init.onGoAway(reader.code, reader.streamId, printable(reader.readText()))
+        this.#init.control.onFrame(reader)
     }
   }
 
   #handleOpen(reader: FrameReader): void {
-    const { streams, port, handlers, running, counts, deadlines } = this.#init
+    const { calls, handlers, counts, control } = this.#init
     const id = reader.streamId
-    streams.claimInbound(id)
+    calls.streams.claimInbound(id)
     const handler = handlers.at(reader.handler)
     const metadata = reader.copyMetadata()
-    if (handler === undefined) return this.#init.control.refuse(id, ResetCode.unknownHandler, reader.handler)
+    if (handler === undefined) return control.refuse(id, ResetCode.unknownHandler, reader.handler)
     const refusal = this.#refusalOf(metadata?.length ?? 0)
-    if (refusal !== undefined) return this.#init.control.refuse(id, refusal, reader.handler)
+    if (refusal !== undefined) return control.refuse(id, refusal, reader.handler)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
-    running.count++
-    const stream = new Stream(port, id, undefined)
-    streams.addInbound(stream)
-    if (reader.timeoutMs > 0) {
-      // One look at the clock per turn: what one turn brings has arrived at once.
-      if (this.#turnMs === 0) this.#turnMs = performance.now()
-      deadlines.add(stream, reader.timeoutMs, this.#turnMs)
-    }
+    // One look at the clock per turn: what one turn brings has arrived at once.
+    if (reader.timeoutMs > 0 && this.#turnMs === 0) this.#turnMs = performance.now()
+    const stream = calls.accept(id, reader.timeoutMs, this.#turnMs)
     stream.isSingle = handler.definition.kind === 'single'
-    stream.receiver = stream.owner = new Responder(stream, handler, port, metadata)
+    stream.receiver = stream.owner = new Responder(stream, handler, calls, metadata)
     stream.onData(reader)
   }
 
@@ -170,24 +139,17 @@ export class Dispatch {
 
   /** Why an open is refused, for reasons that have nothing to do with its handler. */
   #refusalOf(metadataBytes: number): number | undefined {
-    const { limits, running, streams, state, waitingControl } = this.#init
+    const { limits, calls, state, outbox } = this.#init
     if (state() === 'draining') return ResetCode.goingAway
-    const calls = Math.max(running.count, streams.inbound + waitingControl())
-    if (calls >= limits.maxInboundStreams) return ResetCode.tooManyStreams
+    const count = Math.max(calls.running, calls.streams.inbound + outbox.waitingControl)
+    if (count >= limits.maxInboundStreams) return ResetCode.tooManyStreams
     return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
-  }
-
-  #handleTable(reader: FrameReader): void {
-    const { control, remoteHandlers, limits } = this.#init
-    control.countIdleFrame()
-    remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
-    if ((reader.flags & Flag.more) === 0) this.#init.onTable()
   }
 
   /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */
   #find(id: number): Stream | undefined {
-    const stream = this.#init.streams.find(id)
-    if (stream === undefined) this.#init.port.ignoreFrame()
+    const stream = this.#init.calls.streams.find(id)
+    if (stream === undefined) this.#init.calls.ignoreFrame()
     return stream
   }
 }

@@ -1,20 +1,17 @@
 /**
  * One live conn after its handshake: starts calls, keeps it alive, goes away, tears down. Dies with the conn.
  *
- * Knows streams and the parts that deal with frames (`dispatch.ts`, `control.ts`). Hosts, reconnecting and
+ * What is open on it is in `open-calls.ts`; frames go through `dispatch.ts` and `control.ts`. Hosts, reconnecting and
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { afterReading, JudgeTimer } from '../base/after-reading.ts'
 import { DisconnectedError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { newSessionCounts, type SessionStats } from '../base/stats.ts'
-import type { ResponderPort } from '../handler/responder.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
-import { DeadlineQueue } from '../stream/deadlines.ts'
-import type { OpenRequest, StreamPort } from '../stream/port.ts'
-import { Stream } from '../stream/stream.ts'
+import type { OpenRequest, StreamLimits } from '../stream/port.ts'
+import type { Stream } from '../stream/stream.ts'
 import type { OpenConn } from '../wire/open-conn.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
@@ -28,7 +25,7 @@ import {
   unusableErrorOf
 } from './end.ts'
 import { KeepAlive } from './keepalive.ts'
-import { StreamTable } from './stream-table.ts'
+import { OpenCalls } from './open-calls.ts'
 
 export interface SessionInit {
   readonly wire: OpenConn
@@ -39,6 +36,10 @@ export interface SessionInit {
   readonly keepAlive: Readonly<KeepAliveOptions>
   readonly handlers: LocalHandlers
   readonly checksum: boolean
+}
+
+/** What a session tells of itself. */
+export interface SessionEvents {
   /** The remote's handler table has arrived: calls can start. Called once. */
   readonly onReady: () => void
   /** No new calls can start here any more: the remote, or this side, goes away. Called at most once. */
@@ -47,42 +48,34 @@ export interface SessionInit {
   readonly onEnd: (end: SessionEnd) => void
 }
 
-export class Session implements StreamPort<Stream>, ResponderPort {
+export class Session {
   readonly remote: Remote
   readonly remoteHandlers: RemoteHandlers
-  readonly maxMessageBytes: number
-  readonly maxFragments: number
-  readonly receiveWindowBytes: number
-  readonly sendWindowBytes: number
-  readonly maxSendBytes: number
-  readonly maxMetadataBytes: number
   readonly #init: SessionInit
+  readonly #events: SessionEvents
   readonly #control: SessionControl
   readonly #keepAlive: KeepAlive
+  readonly #calls: OpenCalls
   readonly #dispatch: Dispatch
-  readonly #streams: StreamTable
-  readonly #deadlines = new DeadlineQueue((judge) => afterReading(judge, this.arrived))
   readonly #counts = newSessionCounts()
-  readonly #running = { count: 0 }
   #state: 'starting' | 'ready' | 'draining' | 'ended' = 'starting'
   /** What the remote said in its go-away frame. */
   #farewell: SessionEnd | undefined
-  #onIdle: (() => void) | undefined
 
-  constructor(init: SessionInit) {
-    const { limits, remoteLimits, wire } = init
+  constructor(init: SessionInit, events: SessionEvents) {
+    const { remote, handlers, limits, checksum } = init
+    const { outbox } = init.wire
     this.#init = init
-    this.remote = init.remote
+    this.#events = events
+    this.remote = remote
     this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
-    this.maxMessageBytes = limits.maxMessageBytes
-    this.maxFragments = limits.maxFragments
-    this.receiveWindowBytes = limits.streamWindowBytes
-    this.sendWindowBytes = remoteLimits.streamWindowBytes
-    this.maxSendBytes = remoteLimits.maxMessageBytes
-    this.maxMetadataBytes = remoteLimits.maxMetadataBytes
-    this.#streams = new StreamTable(init.role)
-    wire.outbox.writer.checksum = init.checksum
-    this.#control = new SessionControl(wire.outbox, init.handlers, limits)
+    outbox.writer.checksum = checksum
+    this.#control = new SessionControl({
+      ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits },
+      onTable: () => this.#onTable(),
+      onPong: (token) => this.#keepAlive.onPong(token),
+      onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
+    })
     this.#keepAlive = new KeepAlive({
       intervalMs: init.keepAlive.intervalMs,
       received: () => this.#counts.batchesIn,
@@ -90,22 +83,9 @@ export class Session implements StreamPort<Stream>, ResponderPort {
       onTick: () => this.#onTick(),
       onDead: (silentMs) => this.end(endBySilence(silentMs))
     })
-    this.#dispatch = new Dispatch({
-      ...init,
-      remoteHandlers: this.remoteHandlers,
-      streams: this.#streams,
-      deadlines: this.#deadlines,
-      control: this.#control,
-      keepAlive: this.#keepAlive,
-      counts: this.#counts,
-      port: this,
-      running: this.#running,
-      waitingControl: () => wire.outbox.waitingControl,
-      state: () => this.#state,
-      turnEnd: () => wire.outbox.turnEnd(),
-      onTable: () => this.#onTable(),
-      onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
-    })
+    const parts = { limits, outbox, control: this.#control, counts: this.#counts }
+    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits: init.remoteLimits })
+    this.#dispatch = new Dispatch({ ...parts, checksum, handlers, calls: this.#calls, state: () => this.#state })
   }
 
   /** Grows as bytes arrive and are dealt with, for whoever is about to judge by time. */
@@ -128,14 +108,14 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     this.#keepAlive.probe(onAnswered)
   }
 
-  /** A new stream of this side; it opens with the first message that it sends. */
-  newStream(open: OpenRequest): Stream {
-    return new Stream(this, 0, open)
+  /** What each stream of it may hold and send. */
+  get limits(): StreamLimits {
+    return this.#calls.limits
   }
 
-  /** `stream` may take so long, in ms. */
-  setDeadline(stream: Stream, timeoutMs: number): void {
-    this.#deadlines.add(stream, timeoutMs)
+  /** A new stream of this side; it opens with the first message that it sends, and its deadline counts from now on. */
+  newStream(open: OpenRequest): Stream {
+    return this.#calls.open(open)
   }
 
   /** The error of a call that cannot start here. */
@@ -151,7 +131,7 @@ export class Session implements StreamPort<Stream>, ResponderPort {
     if (this.#state === 'ended') return
     this.#sendGoAway(end)
     this.#startDraining(end)
-    if (!this.#isIdle()) await this.#idleOrOver(graceMs)
+    if (!this.#calls.isIdle) await this.#calls.idleWithin(graceMs)
     this.end(end)
   }
 
@@ -166,12 +146,13 @@ export class Session implements StreamPort<Stream>, ResponderPort {
 
   stats(): SessionStats {
     const { outbox } = this.#init.wire
+    const { streams, running } = this.#calls
     return {
       ...this.#counts,
       rttMs: this.#keepAlive.rttMs,
-      inboundStreams: this.#streams.inbound,
-      outboundStreams: this.#streams.size - this.#streams.inbound,
-      runningHandlers: this.#running.count,
+      inboundStreams: streams.inbound,
+      outboundStreams: streams.size - streams.inbound,
+      runningHandlers: running,
       batchesOut: outbox.batches,
       bytesOut: outbox.bytes,
       framesOut: outbox.writer.frames,
@@ -180,40 +161,6 @@ export class Session implements StreamPort<Stream>, ResponderPort {
       sendQueueStreams: outbox.waiting.senders,
       refusals: this.#control.refusals
     }
-  }
-
-  // StreamPort and ResponderPort
-  register(stream: Stream): boolean {
-    return this.#streams.register(stream)
-  }
-
-  release(stream: Stream): void {
-    this.#deadlines.remove(stream)
-    this.#streams.delete(stream)
-    if (this.#onIdle !== undefined) this.#checkIdle()
-  }
-
-  offer(stream: Stream): void {
-    this.#init.wire.outbox.offer(stream)
-    // The usual call has written its open frame by now, and was never opening as far as anyone can see.
-    if (stream.state === 'opening') this.#streams.addOpening(stream)
-  }
-
-  offerControl(stream: Stream): void {
-    this.#init.wire.outbox.offerControl(stream)
-  }
-
-  streamBroken(): void {
-    this.#control.countIdleFrame()
-  }
-
-  ignoreFrame(): void {
-    this.#counts.ignoredFrames++
-  }
-
-  handlerSettled(): void {
-    this.#running.count--
-    if (this.#onIdle !== undefined) this.#checkIdle()
   }
 
   // What arrives, beside what the dispatch deals with
@@ -241,7 +188,7 @@ export class Session implements StreamPort<Stream>, ResponderPort {
   #onTable(): void {
     if (this.#state !== 'starting') return
     this.#state = 'ready'
-    this.#init.onReady()
+    this.#events.onReady()
   }
 
   #onGoAway(code: number, lastStreamId: number, text: string): void {
@@ -272,46 +219,21 @@ export class Session implements StreamPort<Stream>, ResponderPort {
   }
 
   #sendGoAway({ reason, text }: SessionEnd): void {
-    this.#control.goAway(closeCodeOf(reason), this.#streams.lastInboundId, text)
+    this.#control.goAway(closeCodeOf(reason), this.#calls.streams.lastInboundId, text)
   }
 
   /** From now on no call starts here; of this side's calls only those up to `lastStreamId` may still end. */
   #startDraining(end: SessionEnd, lastStreamId = Number.MAX_SAFE_INTEGER): void {
     const before = this.#state
     this.#state = 'draining'
-    if (before !== 'draining') this.#init.onDraining(end)
-    for (const stream of this.#streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
+    if (before !== 'draining') this.#events.onDraining(end)
+    for (const stream of this.#calls.streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
   }
 
   #finish(end: SessionEnd): void {
     this.#state = 'ended'
     this.#keepAlive.stop()
-    this.#init.onEnd(end)
-    for (const stream of this.#streams.all()) stream.fail(lossErrorOf(end, stream, this.remote.host))
-    this.#deadlines.clear()
-    this.#onIdle?.()
-  }
-
-  /** Resolves when nothing runs here any more, the session has ended, or so many ms have passed. */
-  #idleOrOver(graceMs: number): Promise<void> {
-    // What was told of the go-away may have ended it.
-    if (this.#state === 'ended') return Promise.resolve()
-    return new Promise((resolve) => {
-      const timer = new JudgeTimer(performance.now() + graceMs, resolve, this.arrived)
-      const onIdleBefore = this.#onIdle
-      this.#onIdle = () => {
-        timer.clear()
-        resolve()
-        onIdleBefore?.()
-      }
-    })
-  }
-
-  #isIdle(): boolean {
-    return this.#streams.size === 0 && this.#running.count === 0
-  }
-
-  #checkIdle(): void {
-    if (this.#isIdle()) this.#onIdle?.()
+    this.#events.onEnd(end)
+    this.#calls.failAll((stream) => lossErrorOf(end, stream, this.remote.host))
   }
 }

@@ -42,8 +42,23 @@ export interface StreamPort<S> {
   /** A frame arrived that no longer matters. */
   ignoreFrame(): void
   readonly remote: Remote
+  readonly limits: StreamLimits
+}
+
+/** What one stream may hold and send, as the two ends announced it. */
+export interface StreamLimits {
+  /** Bytes of one message that this side accepts. */
   readonly maxMessageBytes: number
+  /** Fragments of one message that this side accepts. */
   readonly maxFragments: number
+  /** Bytes of unread messages that this side holds. */
+  readonly receiveWindowBytes: number
+  /** Bytes of unread messages that the remote end holds. */
+  readonly sendWindowBytes: number
+  /** Bytes of one message that the remote end accepts. */
+  readonly maxSendBytes: number
+  /** Bytes of metadata that the remote end accepts. */
+  readonly maxMetadataBytes: number
 }
 
 /** The open frame of a stream that this side initiates, until it is written. */

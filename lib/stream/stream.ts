@@ -213,12 +213,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.#assembly === undefined) this.receiveWindow?.begin()
     const isGrantDue = this.receiveWindow?.receive(reader.payloadLength, more) === true
     if (more) {
-      this.#assembly ??= new Assembly(this.#port)
+      this.#assembly ??= new Assembly(this.#port.limits)
       this.#assembly.add(reader)
       if (isGrantDue) this.#port.offerControl(this)
       return
     }
-    const payload = wholeMessage(reader, this.#assembly, this.#port, this.receiver?.readsInPlace === true)
+    const payload = wholeMessage(reader, this.#assembly, this.#port.limits, this.receiver?.readsInPlace === true)
     this.#assembly = undefined
     const isEnd = (flags & Flag.end) !== 0
     if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')

@@ -7,6 +7,7 @@ import { defaultKeepAlive, defaultLimits, defaultReconnect } from '../../lib/bas
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
+import type { SessionInit } from '../../lib/session/session.ts'
 import { type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { OpenConn } from '../../lib/wire/open-conn.ts'
 import { naiveBatch, naiveDecode } from '../support/codec/naive.ts'
@@ -23,12 +24,12 @@ class RemoteEnd {
     const [mine, theirs] = memoryPair()
     this.#wire = connWire(mine)
     this.#read()
-    connection.adopt({
+    const session: SessionInit = {
       ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits },
       ...{ handlers: new LocalHandlers(defaultLimits.maxNameBytes), keepAlive: defaultKeepAlive, checksum: false },
-      ...{ renews, renewBefore: undefined, deadlineMs: performance.now() + 60_000 },
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
-    })
+    }
+    connection.adopt({ session, renews, renewBefore: undefined, deadlineMs: performance.now() + 60_000 })
   }
 
   send(...frames: Frame[]): void {

@@ -8,6 +8,7 @@ import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { entryOf, LocalHandlers } from '../../lib/handler/table.ts'
+import type { SessionInit } from '../../lib/session/session.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { OpenConn } from '../../lib/wire/open-conn.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
@@ -41,17 +42,13 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
   for (let session = 0; session < maxDraining * 3; session++) {
     const [mine, theirs] = memoryPair()
     new OpenConn(mine).write(naiveBatch(frames, false))
-    connection.adopt({
+    const init: SessionInit = {
       ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits, handlers },
-      ...{
-        keepAlive: defaultKeepAlive,
-        checksum: false,
-        renews: false,
-        renewBefore: undefined,
-        deadlineMs: performance.now() + 5000
-      },
+      ...{ keepAlive: defaultKeepAlive, checksum: false },
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
-    })
+    }
+    const deadlineMs = performance.now() + 5000
+    connection.adopt({ session: init, renews: false, renewBefore: undefined, deadlineMs })
     await until(() => ran === session + 1 && connection.state === 'waiting', 'its call runs, and the session goes away')
     await until(() => running <= maxDraining, 'no more calls run than may')
   }

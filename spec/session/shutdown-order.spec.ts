@@ -145,7 +145,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when an error that nobody expected is thrown amid the frames of the peer', async () => {
     await start()
     await callBothWays()
-    mock.method(SessionControl.prototype, 'pong', () => {
+    mock.method(SessionControl.prototype, 'onFrame', () => {
       throw new TypeError('not expected')
     })
     peer.send({ type: FrameType.ping, flags: 0, token: 1 })

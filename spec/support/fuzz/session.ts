@@ -16,7 +16,7 @@ import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { entryOf, LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session } from '../../../lib/session/session.ts'
+import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import type { Frame } from '../../../lib/wire/frame.ts'
 import { OpenConn } from '../../../lib/wire/open-conn.ts'
 import { fastDecode } from '../codec/fast.ts'
@@ -133,7 +133,7 @@ export class FuzzSession {
   constructor({ role, checksum, limits }: FuzzSessionOptions) {
     this.checksum = checksum
     this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
-    this.session = new Session({
+    const init: SessionInit = {
       wire: new OpenConn(this.#conn),
       role,
       remote: { host: 'http://fuzz', instance: '00', identity: {}, address: 'fuzz' },
@@ -141,7 +141,9 @@ export class FuzzSession {
       limits,
       keepAlive: defaultKeepAlive,
       handlers: fuzzHandlers,
-      checksum,
+      checksum
+    }
+    this.session = new Session(init, {
       onReady: () => {
         this.ready = true
       },

@@ -10,7 +10,7 @@ import type { Conn } from '../../../lib/conn/conn.ts'
 import { type MemoryLink, memoryPair } from '../../../lib/conn/memory.ts'
 import { LocalHandlers } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session } from '../../../lib/session/session.ts'
+import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../../lib/wire/frame.ts'
 import { OpenConn } from '../../../lib/wire/open-conn.ts'
 import { until } from '../until.ts'
@@ -64,7 +64,7 @@ export class RawPeer {
     this.link = theirs.link
     this.wire = new OpenConn(options.over?.(theirs) ?? theirs)
     const limits = { ...defaultLimits, ...options.limits }
-    this.session = new Session({
+    const init: SessionInit = {
       wire: this.wire,
       role: options.role ?? 'listener',
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
@@ -72,7 +72,9 @@ export class RawPeer {
       limits,
       keepAlive: { ...defaultKeepAlive, ...options.keepAlive },
       handlers: this.handlers,
-      checksum: false,
+      checksum: false
+    }
+    this.session = new Session(init, {
       onReady: () => {
         this.ready = true
       },

@@ -1,0 +1,145 @@
+/**
+ * What is open on one session: the streams that either side opened, their deadlines, and the handlers that run.
+ *
+ * It is all that a stream and the answering end of a call know of their session. Ids are the business of `stream-table.ts`,
+ * and what arrives is brought by `dispatch.ts`.
+ */
+
+import { afterReading, JudgeTimer } from '../base/after-reading.ts'
+import type { Limits } from '../base/options.ts'
+import type { Remote, RemoteLimits } from '../base/remote.ts'
+import type { SessionCounts } from '../base/stats.ts'
+import type { ResponderPort } from '../handler/responder.ts'
+import { DeadlineQueue } from '../stream/deadlines.ts'
+import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
+import { Stream } from '../stream/stream.ts'
+import type { Outbox } from '../wire/outbox.ts'
+import type { SessionControl } from './control.ts'
+import { StreamTable } from './stream-table.ts'
+
+export interface OpenCallsInit {
+  readonly role: 'dialer' | 'listener'
+  readonly remote: Remote
+  readonly limits: Readonly<Limits>
+  readonly remoteLimits: RemoteLimits
+  readonly outbox: Outbox
+  readonly control: SessionControl
+  readonly counts: SessionCounts
+}
+
+export class OpenCalls implements StreamPort<Stream>, ResponderPort {
+  readonly remote: Remote
+  readonly limits: StreamLimits
+  readonly streams: StreamTable
+  /** Handlers whose code has not ended. */
+  running = 0
+  readonly #deadlines: DeadlineQueue
+  readonly #outbox: Outbox
+  readonly #control: SessionControl
+  readonly #counts: SessionCounts
+  readonly #arrived = (): number => this.#counts.bytesIn
+  #isOver = false
+  #onIdle: (() => void) | undefined
+
+  constructor({ role, remote, limits, remoteLimits, outbox, control, counts }: OpenCallsInit) {
+    this.remote = remote
+    this.limits = {
+      maxMessageBytes: limits.maxMessageBytes,
+      maxFragments: limits.maxFragments,
+      receiveWindowBytes: limits.streamWindowBytes,
+      sendWindowBytes: remoteLimits.streamWindowBytes,
+      maxSendBytes: remoteLimits.maxMessageBytes,
+      maxMetadataBytes: remoteLimits.maxMetadataBytes
+    }
+    this.streams = new StreamTable(role)
+    this.#outbox = outbox
+    this.#control = control
+    this.#counts = counts
+    this.#deadlines = new DeadlineQueue((judge) => afterReading(judge, this.#arrived))
+  }
+
+  /** Nothing is open and nothing runs, or all has failed. */
+  get isIdle(): boolean {
+    return this.#isOver || (this.streams.size === 0 && this.running === 0)
+  }
+
+  /** A stream of this side; it opens with the first message that it sends. */
+  open(request: OpenRequest): Stream {
+    const stream = new Stream(this, 0, request)
+    if (request.timeoutMs > 0) this.#deadlines.add(stream, request.timeoutMs)
+    return stream
+  }
+
+  /**
+   * A stream that the remote end has opened under this id. Its handler runs from now on.
+   *
+   * @param timeoutMs what is left of the call's time at `nowMs`, 0 for no limit
+   */
+  accept(id: number, timeoutMs: number, nowMs: number): Stream {
+    this.running++
+    const stream = new Stream(this, id, undefined)
+    this.streams.addInbound(stream)
+    if (timeoutMs > 0) this.#deadlines.add(stream, timeoutMs, nowMs)
+    return stream
+  }
+
+  /** Fails each stream that is open with an error of its own, and forgets all deadlines. */
+  failAll(errorOf: (stream: Stream) => Error): void {
+    for (const stream of this.streams.all()) stream.fail(errorOf(stream))
+    this.#deadlines.clear()
+    this.#isOver = true
+    this.#onIdle?.()
+  }
+
+  /** Resolves when it is idle, or so many ms have passed. */
+  idleWithin(timeoutMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = new JudgeTimer(performance.now() + timeoutMs, resolve, this.#arrived)
+      const onIdleBefore = this.#onIdle
+      this.#onIdle = () => {
+        timer.clear()
+        resolve()
+        onIdleBefore?.()
+      }
+    })
+  }
+
+  // StreamPort and ResponderPort
+
+  register(stream: Stream): boolean {
+    return this.streams.register(stream)
+  }
+
+  release(stream: Stream): void {
+    this.#deadlines.remove(stream)
+    this.streams.delete(stream)
+    if (this.#onIdle !== undefined) this.#checkIdle()
+  }
+
+  offer(stream: Stream): void {
+    this.#outbox.offer(stream)
+    // The usual call has written its open frame by now, and was never opening as far as anyone can see.
+    if (stream.state === 'opening') this.streams.addOpening(stream)
+  }
+
+  offerControl(stream: Stream): void {
+    this.#outbox.offerControl(stream)
+  }
+
+  streamBroken(): void {
+    this.#control.countIdleFrame()
+  }
+
+  ignoreFrame(): void {
+    this.#counts.ignoredFrames++
+  }
+
+  handlerSettled(): void {
+    this.running--
+    if (this.#onIdle !== undefined) this.#checkIdle()
+  }
+
+  #checkIdle(): void {
+    if (this.isIdle) this.#onIdle?.()
+  }
+}
