@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { connectWS, DisconnectedError, type HandlerContext, single, streaming } from '../../lib/index.ts'
-import { quickReconnect, rejection, Servers } from '../support/grid/servers.ts'
+import { quickReconnect } from '../support/grid/manager.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
 import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { until } from '../support/until.ts'
 

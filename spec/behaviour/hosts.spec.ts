@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { pushable } from 'it-pushable'
 import { DisconnectedError, dialerOf, type HandlerContext, single, streaming } from '../../lib/index.ts'
-import { LogBook, namesInOrder, rejection, Servers } from '../support/grid/servers.ts'
+import { LogBook, namesInOrder } from '../support/grid/manager.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
 const hello = single<void, string>('hello')

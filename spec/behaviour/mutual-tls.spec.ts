@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer as createPlainServer } from 'node:http'
 import { createServer, type ServerOptions } from 'node:https'
 import type net from 'node:net'
 import type { AddressInfo } from 'node:net'
@@ -14,15 +13,14 @@ import {
   type Connection,
   connectDuplex,
   connectWS,
-  dialerOf,
   duplexConn,
-  type Logger,
-  Manager,
+  type Manager,
   type MutualTLSOptions,
   mutualTLS,
-  RejectedError,
-  silentLogger
+  RejectedError
 } from '../../lib/index.ts'
+import { LogBook, nameThat, testManager } from '../support/grid/manager.ts'
+import { Servers, TestServer } from '../support/grid/servers.ts'
 import { Authority, type Certificate, type CertificateOptions } from '../support/network/certificates.ts'
 import { until } from '../support/until.ts'
 
@@ -49,21 +47,22 @@ interface Pair {
   readonly certificates: { dialer: Certificate; listener: Certificate }
   readonly server: ReturnType<typeof createServer>
   /** What the listener has logged. */
-  readonly log: string[]
+  readonly log: LogBook
   /** Why the dialer is not connected. */
   refused(): Promise<Error>
 }
 
 const authority = await Authority.make('authority of the specs')
 const stranger = await Authority.make('another authority')
-const reconnect = { firstDelayMs: 5, baseDelayMs: 20, maxDelayMs: 100 }
 
 async function pair(test: TestContext, options: PairOptions = {}): Promise<Pair> {
   const { dialer = {}, listener = {} } = options
-  const server = createServer({ requestCert: true, ...options.server }).listen(0, 'localhost')
-  await once(server, 'listening')
-  const listenerName = `https://localhost:${(server.address() as AddressInfo).port}`
-  const dialerHost = hostThatDials(listenerName)
+  const servers = new Servers(test)
+  const server = createServer({ requestCert: true, ...options.server })
+  const { port } = await servers.watch(new TestServer(server)).listen(0, 'localhost')
+  const listenerName = `https://localhost:${port}`
+  const dialerName = nameThat('dials', listenerName, dialerNameOf)
+  const dialerHost = new URL(dialerName).hostname
   const issue = ({ names, issuer = authority, ...rest }: Side, host: string) =>
     issuer.issue(names ?? [host], { commonName: host, ...rest })
   const certificates = { dialer: await issue(dialer, dialerHost), listener: await issue(listener, 'localhost') }
@@ -72,24 +71,13 @@ async function pair(test: TestContext, options: PairOptions = {}): Promise<Pair>
   const dialTls = { ...certificates.dialer, ca: authority.cert }
   const more = options.tls
   const tlsOptions = typeof more === 'function' ? () => ({ ...dialTls, ...more() }) : { ...dialTls, ...more }
-  const log: string[] = []
-  const logger: Logger = { ...silentLogger, warn: (text) => log.push(text), error: (text) => log.push(text) }
-  const dialerName = `https://${dialerHost}:9000`
-  const common = { hosts: [listenerName, dialerName], auth: mutualTLS(options.auth), reconnect }
-  const waiting = new Manager({ ...common, local: listenerName, logger })
-  const dialing = new Manager({
-    ...common,
-    local: dialerName,
-    logger: silentLogger,
-    dialer: connectWS({ tls: tlsOptions })
-  })
+  const log = new LogBook()
+  const common = { hosts: [listenerName, dialerName], auth: mutualTLS(options.auth) }
+  const waiting = servers.manager({ ...common, local: listenerName, logger: log })
+  const dialing = servers.manager({ ...common, local: dialerName, dialer: connectWS({ tls: tlsOptions }) })
   waiting.handle('echo', (payload) => payload)
   waiting.attach(server)
   const peer = dialing.connection(listenerName)
-  test.after(async () => {
-    await Promise.all([dialing.close({ timeout: 100 }), waiting.close({ timeout: 100 })])
-    server.close()
-  })
   const refused = async () => {
     await until(() => peer.lastError !== undefined, 'the dial has failed')
     assert.notEqual(peer.state, 'connected')
@@ -98,12 +86,7 @@ async function pair(test: TestContext, options: PairOptions = {}): Promise<Pair>
   return { dialing, waiting, peer, certificates, server, log, refused }
 }
 
-function hostThatDials(listenerName: string): string {
-  for (let number = 0; ; number++) {
-    const name = `https://dialer-${number}.grid.test:9000`
-    if (dialerOf(name, listenerName) === name) return new URL(name).hostname
-  }
-}
+const dialerNameOf = (n: number) => `https://dialer-${n}.grid.test:9000`
 
 /** Refused by the listener's `mutualTLS`, after TLS itself let the peer pass. */
 async function assertRefused({ refused, log }: Pair, why: RegExp): Promise<void> {
@@ -111,8 +94,8 @@ async function assertRefused({ refused, log }: Pair, why: RegExp): Promise<void>
   assert.ok(error instanceof RejectedError)
   assert.equal(error.reason, 'authFailed')
   assert.doesNotMatch(error.message, why, 'the reason stays in the log of the listener')
-  await until(() => log.length > 0, 'the refusal is logged')
-  assert.match(log.join('\n'), why)
+  await until(() => log.warnings().length > 0, 'the refusal is logged')
+  assert.match(log.warnings().join('\n'), why)
 }
 
 describe('mutualTLS', () => {
@@ -177,10 +160,10 @@ describe('mutualTLS', () => {
     for (const dialer of [{ issuer: stranger }, { validMs: -1000 }]) {
       const { refused, waiting, log } = await pair(test, { dialer })
       assert.match((await refused()).message, /^cannot connect to .* \(has it refused our certificate\?\)$/)
-      await until(() => log.length > 0, 'the listener says why')
+      await until(() => log.warnings().length > 0, 'the listener says why')
       assert.match(
-        log.join(),
-        /^refused a conn from .*: TLS does not accept its certificate: (UNABLE_TO|CERT_HAS_EXPIRED)/
+        log.warnings().join(),
+        /^warn refused a conn from .*: TLS does not accept its certificate: (UNABLE_TO|CERT_HAS_EXPIRED)/
       )
       assert.equal(waiting.stats().pendingHandshakes, 0)
     }
@@ -193,21 +176,9 @@ describe('mutualTLS', () => {
   })
 
   it('refuses a conn without TLS', async (test) => {
-    const server = createPlainServer().listen(0, 'localhost')
-    await once(server, 'listening')
-    const listenerName = `http://localhost:${(server.address() as AddressInfo).port}`
-    const local = hostThatDials(listenerName).replace(/^/, 'https://').concat(':9000')
-    const common = { hosts: [listenerName, local], auth: mutualTLS(), logger: silentLogger }
-    const waiting = new Manager({ ...common, local: listenerName })
-    const dialing = new Manager({ ...common, local })
-    waiting.attach(server)
-    test.after(async () => {
-      await Promise.all([dialing.close(), waiting.close()])
-      server.close()
-    })
-    const [peer] = dialing.connections
-    await until(() => peer?.lastError !== undefined, 'the dial has failed')
-    assert.match(String(peer?.lastError?.message), /mutualTLS needs a conn over TLS/)
+    const { there } = await new Servers(test).pair({ auth: mutualTLS() }, { auth: mutualTLS() })
+    await until(() => there.lastError !== undefined, 'the dial has failed')
+    assert.match(String(there.lastError?.message), /mutualTLS needs a conn over TLS/)
   })
 
   it('refuses an end of TLS in the middle, even one whose certificate both ends would take', async (test) => {
@@ -215,9 +186,10 @@ describe('mutualTLS', () => {
     const names = ['listener.test', 'dialer.test']
     const both = await authority.issue(names)
     const options = { ...both, requestCert: true, rejectUnauthorized: true }
-    const [listenerName, local] = byWhoDials('https://listener.test', 'https://dialer.test')
-    const common = { hosts: [listenerName, local], auth: mutualTLS(), logger: silentLogger, reconnect }
-    const waiting = new Manager({ ...common, local: listenerName })
+    const listenerName = 'https://listener.test:9000'
+    const local = nameThat('dials', listenerName, (n) => `https://dialer.test:${1000 + n}`)
+    const common = { hosts: [listenerName, local], auth: mutualTLS() }
+    const waiting = testManager({ ...common, local: listenerName })
     const server = tls.createServer(options, (socket) => waiting.incomingConn(duplexConn(socket)))
     const connect = (port: number, host: string) => tls.connect({ ...both, host: '127.0.0.1', port, servername: host })
     const sockets: net.Socket[] = []
@@ -230,7 +202,7 @@ describe('mutualTLS', () => {
     for (const each of [server, middle]) await once(each.listen(0, '127.0.0.1'), 'listening')
     let through = middle
     const dialer = connectDuplex((address) => connect(portOf(through), new URL(address).hostname))
-    const dialing = new Manager({ ...common, local, dialer })
+    const dialing = testManager({ ...common, local, dialer })
     test.after(async () => {
       await Promise.all([dialing.close(), waiting.close()])
       for (const socket of sockets) socket.destroy()
@@ -246,14 +218,6 @@ describe('mutualTLS', () => {
 
 function portOf(server: net.Server): number {
   return (server.address() as AddressInfo).port
-}
-
-/** The name that listens, then the one that dials, with ports that make it so. */
-function byWhoDials(listener: string, dialer: string): [string, string] {
-  for (let port = 1000; ; port++) {
-    if (dialerOf(`${listener}:9000`, `${dialer}:${port}`) !== `${listener}:9000`)
-      return [`${listener}:9000`, `${dialer}:${port}`]
-  }
 }
 
 describe('certificates that end', () => {

@@ -13,7 +13,7 @@ import map from 'it-map'
 import { pipe } from 'it-pipe'
 import { bytes, type Connection, type Manager, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { type TestGrid, testGrid } from '../support/grid/grid.ts'
+import { TestGrid } from '../support/grid/grid.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -50,7 +50,7 @@ let source = counted()
 let gate = new Gate()
 
 before(async () => {
-  grid = await testGrid(2, { connect: false })
+  grid = await TestGrid.open(2, { connect: false })
   responder = grid.at(1)
   peer = grid.at(0).connection(responder.local)
   responder.handle(feed, (count) => {
@@ -85,7 +85,7 @@ before(async () => {
   await grid.connected()
 })
 
-after(() => grid.dispose())
+after(() => grid[Symbol.asyncDispose]())
 
 /** After each spec both ends count nothing. */
 function fact(title: string, body: () => Promise<void>): void {

@@ -12,7 +12,8 @@ import {
   type HandlerContext,
   streaming
 } from '../../lib/index.ts'
-import { namesInOrder, rejection, Servers, statesOf } from '../support/grid/servers.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
+import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
 const text = (value: string) => Buffer.from(value)

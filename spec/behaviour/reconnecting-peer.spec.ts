@@ -4,7 +4,8 @@
 
 import { describe, it } from 'node:test'
 import { FrameType } from '../../lib/wire/frame.ts'
-import { namesInOrder, Servers } from '../support/grid/servers.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
+import { Servers } from '../support/grid/servers.ts'
 import { RawDialer } from '../support/raw/dialer.ts'
 import { until } from '../support/until.ts'
 

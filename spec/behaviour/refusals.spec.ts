@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { type Connection, type ManagerOptions, RejectedError, sharedSecret } from '../../lib/index.ts'
-import { type LogBook, type Node, namesInOrder, rejection, Servers } from '../support/grid/servers.ts'
+import { type LogBook, namesInOrder } from '../support/grid/manager.ts'
+import { type Node, rejection, Servers } from '../support/grid/servers.ts'
 import { RawDialer, refusalOf } from '../support/raw/dialer.ts'
 import { settled, until } from '../support/until.ts'
 

@@ -1,10 +1,9 @@
 /** How a shared secret is replaced: server by server, in three steps, while each lets every other one in all the time. */
 
 import assert from 'node:assert/strict'
-import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import { type Auth, type AuthContext, type Secrets, sharedSecret } from '../../lib/index.ts'
-import { testGrid } from '../support/grid/grid.ts'
+import { TestGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
 
 const older = 'the secret of last year'
@@ -19,9 +18,7 @@ describe('a shared secret', () => {
       prove: (context) => authOf(context).prove(context),
       verify: (context, proof) => authOf(context).verify(context, proof)
     }
-    await using grid = await testGrid(3, { auth, connect: false })
-    const sockets = new Set<Socket>()
-    for (const server of grid.servers) server.on('connection', (socket: Socket) => sockets.add(socket))
+    await using grid = await TestGrid.open(3, { auth, connect: false })
     for (const manager of grid.managers) manager.handle('echo', (payload) => payload)
     const connections = grid.managers.flatMap((manager) => manager.connections)
     const refusals = () => grid.managers.reduce((sum, manager) => sum + manager.stats().refusedHandshakes, 0)
@@ -29,14 +26,10 @@ describe('a shared secret', () => {
       const call = { waitForReady: true, timeout: 5000 }
       await Promise.all(connections.map((connection) => connection.request('echo', Buffer.of(7), call)))
     }
-    const cutAll = () => {
-      for (const socket of sockets) socket.resetAndDestroy()
-      sockets.clear()
-    }
     /** The worst that can happen to a grid whose secrets change: every conn must be made anew. */
     const reconnectAll = async () => {
       const before = connections.map((connection) => connection.stats().reconnects)
-      cutAll()
+      grid.cut()
       const isAnew = () => connections.every((connection, i) => connection.stats().reconnects > (before[i] as number))
       await until(isAnew, 'all are connected anew')
     }
@@ -53,7 +46,7 @@ describe('a shared secret', () => {
 
     const [behind] = grid.hosts
     secrets.set(behind as string, older)
-    cutAll()
+    grid.cut()
     await until(() => refusals() > 0, 'a server that missed the change is refused')
     secrets.set(behind as string, newer)
     await callAll()

@@ -11,8 +11,9 @@ import net, { type AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type Connection, connectWS, dialerOf, type GridStream, type HandlerContext } from '../../lib/index.ts'
+import { type Connection, connectWS, type GridStream, type HandlerContext } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
+import { nameThat } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
@@ -20,8 +21,8 @@ import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfol
 import { until } from '../support/until.ts'
 
 const own = 'http://closing.test:9000'
-const dialed = nameWhere((name) => dialerOf(own, name) === own)
-const dialing = nameWhere((name) => dialerOf(own, name) === name)
+const dialed = nameThat('is dialed', own)
+const dialing = nameThat('dials', own)
 const localhost = { host: '127.0.0.1', port: 0 }
 
 /** The grace of those rows in which it is used up; in the others it is far longer than the row may take. */
@@ -39,10 +40,6 @@ const refused = [
 const shutdown = ['ERR_DISCONNECTED', 'maybeRan', 'shutdown']
 
 const script = fileURLToPath(new URL('../support/process/closing-server.ts', import.meta.url))
-
-function nameWhere(isRight: (name: string) => boolean): string {
-  for (let n = 0; ; n++) if (isRight(`http://peer-${n}.test:9000`)) return `http://peer-${n}.test:9000`
-}
 
 /** The process that closes. */
 class Closing {

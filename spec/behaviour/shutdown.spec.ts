@@ -18,7 +18,8 @@ import {
   streaming
 } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { namesInOrder, rejection, Servers } from '../support/grid/servers.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -248,7 +249,7 @@ describe('close()', () => {
     const { http } = closer.server
     assert.deepEqual(
       ['upgrade', 'request'].map((event) => http.listenerCount(event)),
-      [1, 0]
+      [0, 0]
     )
   })
 })

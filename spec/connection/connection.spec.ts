@@ -6,7 +6,8 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { ClosedError, type Connection, connectWS, DeadlineError, DisconnectedError } from '../../lib/index.ts'
-import { namesInOrder, rejection, Servers, statesOf } from '../support/grid/servers.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
+import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
 const echo = (payload: Uint8Array) => payload

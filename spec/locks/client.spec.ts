@@ -248,7 +248,7 @@ describe('a lock over several servers', () => {
     const dead = { uid: 'dead', resources: ['a'], owner: cluster.hosts[2] as string, source: 'spec', quorum: 2 }
     for (const at of [0, 1])
       await cluster
-        .manager(2)
+        .at(2)
         .connection(cluster.hosts[at] as string)
         .request(lock, dead)
     await cluster.stop(2)
@@ -259,12 +259,12 @@ describe('a lock over several servers', () => {
 
   it('is refused before anybody is asked when the resources are wrong', async () => {
     await using cluster = await lockCluster(3, ttlMs)
-    const { framesOut } = cluster.manager(0).stats().totals
+    const { framesOut } = cluster.at(0).stats().totals
     for (const resources of [[], ['a', 'a'], [''], Array.from({ length: 300 }, String)]) {
       const error = await rejection(cluster.client(0).withLock(resources, () => 'in'))
       assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_RESOURCES')
     }
-    assert.equal(cluster.manager(0).stats().totals.framesOut, framesOut)
+    assert.equal(cluster.at(0).stats().totals.framesOut, framesOut)
   })
 
   it('needs servers that can be counted', async () => {
@@ -285,7 +285,7 @@ describe('a lock over several servers', () => {
 describe('a lock server, asked by hand', () => {
   it('lists its locks as a stream', async () => {
     await using cluster = await lockCluster(2, ttlMs)
-    const peer = cluster.manager(0).connection(cluster.hosts[1] as string)
+    const peer = cluster.at(0).connection(cluster.hosts[1] as string)
     const owner = cluster.hosts[0] as string
     for (let n = 0; n < 200; n++) {
       await peer.request(rlock, { uid: `u${n}`, resources: ['hot'], owner, source: 'list', quorum: null })
@@ -304,7 +304,7 @@ describe('a lock server, asked by hand', () => {
   it('answers wrong requests with an error that has a code', async () => {
     await using cluster = await lockCluster(2, ttlMs)
     const [owner, host] = cluster.hosts as [string, string]
-    const peer = cluster.manager(0).connection(host)
+    const peer = cluster.at(0).connection(host)
     const args: LockArgs = { uid: 'u', resources: ['a'], owner, source: 'spec', quorum: null }
     const codes = async (...calls: Promise<unknown>[]) => {
       const errors = await Promise.all(calls.map(rejection))
@@ -322,7 +322,7 @@ describe('a lock server, asked by hand', () => {
         peer.request(lock, { ...args, uid: 'v', resources: ['b', 'b'] }),
         peer.request(lock, { ...args, uid: 'v', resources: Array.from({ length: 257 }, String) }),
         cluster
-          .manager(1)
+          .at(1)
           .connection(host)
           .request(unlock, { ...args, owner: host })
       ),

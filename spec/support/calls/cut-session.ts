@@ -7,9 +7,10 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Pushable, pushable } from 'it-pushable'
-import { type ConnDialer, type Connection, connectWS, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
+import type { ConnDialer, Connection, Manager } from '../../../lib/index.ts'
+import { dialerTo, namesInOrder, testManager } from '../grid/manager.ts'
 import { assertIdle } from '../grid/nothing-left.ts'
-import { namesInOrder, TestServer } from '../grid/servers.ts'
+import { TestServer } from '../grid/servers.ts'
 import { type Direction, FaultProxy } from '../network/fault-proxy.ts'
 import { until } from '../until.ts'
 import { Book, Caller, serveCalls } from './cut.ts'
@@ -42,7 +43,6 @@ interface End {
 
 const reconnect = { firstDelayMs: 1, baseDelayMs: 1, maxDelayMs: 1, stableAfterMs: 1 }
 const hangsMs = 20_000
-const auth = sharedSecret('a secret of the specs')
 
 export class CutSession {
   readonly #server: TestServer
@@ -53,7 +53,7 @@ export class CutSession {
 
   private constructor(server: TestServer, proxy: FaultProxy) {
     const [dialerName, listenerName] = namesInOrder()
-    const dial: ConnDialer = (_, options) => connectWS()(`http://127.0.0.1:${proxy.port}`, options)
+    const dial = dialerTo(() => `http://127.0.0.1:${proxy.port}`)
     this.#server = server
     this.#proxy = proxy
     this.#dialer = this.#end(dialerName, listenerName, dial)
@@ -183,7 +183,7 @@ export class CutSession {
 
   #end(local: string, remote: string, dialer: ConnDialer): End {
     const hosts = pushable<readonly string[]>({ objectMode: true })
-    const manager = new Manager({ local, hosts, auth, dialer, reconnect, logger: silentLogger })
+    const manager = testManager({ local, hosts, dialer, reconnect })
     serveCalls(manager, () => this.#book)
     manager.handle('again', (payload) => payload)
     return { manager, hosts, remote }

@@ -5,18 +5,10 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises'
-import {
-  bytes,
-  type Connection,
-  Manager,
-  type MemoryConn,
-  memoryPair,
-  sharedSecret,
-  silentLogger,
-  streaming
-} from '../../../lib/index.ts'
+import { bytes, type Connection, type Manager, type MemoryConn, memoryPair, streaming } from '../../../lib/index.ts'
 import { encodeHello, helloKinds } from '../../../lib/peer/hello.ts'
-import { namesInOrder, rejection } from '../grid/servers.ts'
+import { namesInOrder, testManager } from '../grid/manager.ts'
+import { rejection } from '../grid/servers.ts'
 import { until } from '../until.ts'
 
 export interface Recorded {
@@ -32,11 +24,9 @@ const large = Buffer.alloc(200_000, 'a large payload ')
 export async function recordConversation(): Promise<Recorded> {
   const conns: MemoryConn[] = []
   const hosts = namesInOrder()
-  const common = { hosts, auth: sharedSecret('a secret of the specs'), logger: silentLogger }
-  const listener = new Manager({ ...common, local: hosts[1] })
-  const dialer = new Manager({
-    ...common,
-    local: hosts[0],
+  const listener = testManager({ hosts, local: hosts[1] })
+  const dialer = testManager({
+    ...{ hosts, local: hosts[0] },
     async dialer() {
       const [mine, theirs] = memoryPair({ log: true })
       conns.push(mine, theirs)

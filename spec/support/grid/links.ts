@@ -6,15 +6,13 @@
 import {
   type ConnDialer,
   type Connection,
-  dialerOf,
-  Manager,
+  type Manager,
   type ManagerOptions,
-  sharedSecret,
-  silentLogger,
   UnknownHandlerError
 } from '../../../lib/index.ts'
 import { type Network, networks } from '../network/kinds.ts'
 import { until } from '../until.ts'
+import { nameThat, testManager } from './manager.ts'
 import { assertIdle, closeManagers } from './nothing-left.ts'
 
 export type LinkKind = keyof typeof networks
@@ -48,21 +46,12 @@ export interface Link {
   abandon(): Promise<void>
 }
 
-const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 100 }
-
 export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOptions = {}): Promise<Link> {
   const network = await networks[kind]()
-  const dialerName = nameThatDials(network.listenerName)
-  const make = (local: string, dialer: ConnDialer) =>
-    new Manager({
-      local,
-      hosts: [dialerName, network.listenerName],
-      auth: sharedSecret('a secret of the specs'),
-      logger: silentLogger,
-      reconnect: quickReconnect,
-      dialer,
-      ...options
-    })
+  // It is not dialed, so that any name will do for it.
+  const dialerName = nameThat('dials', network.listenerName)
+  const hosts = [dialerName, network.listenerName]
+  const make = (local: string, dialer: ConnDialer) => testManager({ local, hosts, dialer, ...options })
   const listener = make(network.listenerName, () => Promise.reject(new Error('the listener must not dial')))
   const dialer = make(dialerName, network.dialer)
   network.accept(listener)
@@ -74,14 +63,6 @@ export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOpt
   } catch (error) {
     await link.abandon()
     throw error
-  }
-}
-
-/** The dialing end is not dialed, so that any name will do for it. */
-function nameThatDials(listenerName: string): string {
-  for (let number = 0; ; number++) {
-    const name = `http://dialer-${number}.test:9000`
-    if (dialerOf(name, listenerName) === name) return name
   }
 }
 

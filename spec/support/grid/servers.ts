@@ -9,43 +9,9 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
-import {
-  type ConnDialer,
-  type ConnectionState,
-  connectWS,
-  dialerOf,
-  type Logger,
-  Manager,
-  type ManagerOptions,
-  type StateChange,
-  sharedSecret
-} from '../../../lib/index.ts'
+import type { ConnDialer, ConnectionState, Manager, ManagerOptions, StateChange } from '../../../lib/index.ts'
 import { until } from '../until.ts'
-
-export const secret = sharedSecret('a secret of the specs')
-/** Waits that a spec can afford. */
-export const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
-
-/** A logger that keeps what it is told. */
-export class LogBook implements Logger {
-  readonly lines: string[] = []
-  debug(message: string): void {
-    this.lines.push(`debug ${message}`)
-  }
-  info(message: string): void {
-    this.lines.push(`info ${message}`)
-  }
-  warn(message: string): void {
-    this.lines.push(`warn ${message}`)
-  }
-  error(message: string): void {
-    this.lines.push(`error ${message}`)
-  }
-  /** What people see by default: warnings and errors that match. */
-  warnings(pattern = /^/): string[] {
-    return this.lines.filter((line) => /^(warn|error) /.test(line) && pattern.test(line))
-  }
-}
+import { dialerTo, LogBook, namesInOrder, testManager } from './manager.ts'
 
 /** An HTTP server that can die. */
 export class TestServer {
@@ -62,7 +28,12 @@ export class TestServer {
       this.sockets.add(socket)
       socket.once('close', () => this.sockets.delete(socket))
     })
-    http.prependListener('upgrade', () => this.upgrades++)
+    // A listener would make the server one that others serve, too.
+    const emit = http.emit.bind(http)
+    http.emit = (event: string, ...args: unknown[]) => {
+      if (event === 'upgrade') this.upgrades++
+      return emit(event, ...args)
+    }
   }
 
   get port(): number {
@@ -73,10 +44,10 @@ export class TestServer {
     return `http://127.0.0.1:${this.port}`
   }
 
-  async listen(port = 0): Promise<this> {
+  async listen(port = 0, host = '127.0.0.1'): Promise<this> {
     await new Promise<void>((resolve, reject) => {
       this.http.once('error', reject)
-      this.http.listen(port, '127.0.0.1', resolve)
+      this.http.listen(port, host, resolve)
     })
     return this
   }
@@ -92,6 +63,15 @@ export class TestServer {
     this.cut()
     await closed
   }
+
+  /** Stops listening, and resolves when the last conn has gone by itself. */
+  async end(): Promise<void> {
+    let closed = false
+    this.http.close(() => {
+      closed = true
+    })
+    await until(() => closed, 'the HTTP server has no conn left')
+  }
 }
 
 /** One server of a grid. */
@@ -106,14 +86,17 @@ export interface Node {
 
 /** All that one spec opens. */
 export class Servers {
+  /** How many of them a spec has. */
+  static #open = 0
   readonly #managers: Manager[] = []
   readonly #servers: TestServer[] = []
   readonly #closers: (() => unknown)[] = []
   /** Where each name is served. */
   readonly urls = new Map<string, string>()
-  readonly dialer: ConnDialer = (address, options) => connectWS()(this.urls.get(address) ?? address, options)
+  readonly dialer: ConnDialer = dialerTo((name) => this.urls.get(name))
 
   constructor(test: TestContext) {
+    Servers.#open++
     test.after(() => this.#close())
   }
 
@@ -132,8 +115,7 @@ export class Servers {
   }
 
   manager(options: Partial<ManagerOptions> & Pick<ManagerOptions, 'local' | 'hosts'>): Manager {
-    const { dialer } = this
-    const manager = new Manager({ auth: secret, reconnect: quickReconnect, dialer, logger: new LogBook(), ...options })
+    const manager = testManager({ dialer: this.dialer, ...options })
     this.#managers.push(manager)
     return manager
   }
@@ -166,21 +148,18 @@ export class Servers {
   }
 
   async #close(): Promise<void> {
+    const isLast = --Servers.#open === 0
     for (const close of this.#closers) await close()
     await Promise.all(this.#managers.map((manager) => manager.close({ timeout: 1 })))
     await Promise.all(this.#servers.map((server) => server.stop()))
-    const left = () => process.getActiveResourcesInfo().filter((kind) => /^(TCP|Pipe.*Server)/.test(kind))
-    await until(() => left().length === 0, `nothing is left, but there is ${left().join(', ')}`)
     assert.deepEqual(
       this.#managers.map((manager) => manager.stats().pendingHandshakes),
       this.#managers.map(() => 0)
     )
+    if (!isLast) return
+    const left = () => process.getActiveResourcesInfo().filter((kind) => /^(TCP|Pipe.*Server)/.test(kind))
+    await until(() => left().length === 0, `nothing is left, but there is ${left().join(', ')}`)
   }
-}
-
-/** Two names of which the first dials the second. */
-export function namesInOrder(): [dialer: string, listener: string] {
-  for (let n = 0; ; n++) if (dialerOf('http://a', `http://b${n}`) === 'http://a') return ['http://a', `http://b${n}`]
 }
 
 /** Keeps the states that a connection enters from now on. */

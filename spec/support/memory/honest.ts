@@ -3,8 +3,8 @@
  */
 
 import { once } from 'node:events'
-import { connectWS, Manager, silentLogger } from '../../../lib/index.ts'
-import { secret } from '../grid/servers.ts'
+import type { Manager } from '../../../lib/index.ts'
+import { testManager } from '../grid/manager.ts'
 import { until } from '../until.ts'
 import type { HonestResult, ToHonest } from './messages.ts'
 
@@ -16,8 +16,7 @@ const managers = new Map<string, Manager>()
 async function managerOf(host: string, url: string): Promise<Manager> {
   const known = managers.get(host)
   if (known !== undefined) return known
-  const dialer = connectWS()
-  const manager = new Manager({ local: host, hosts: [host, url], auth: secret, logger: silentLogger, dialer })
+  const manager = testManager({ local: host, hosts: [host, url] })
   managers.set(host, manager)
   await manager.connection(url).waitForConnect({ signal: AbortSignal.timeout(timeout) })
   return manager

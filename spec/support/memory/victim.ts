@@ -8,8 +8,8 @@ import { once } from 'node:events'
 import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { bytes, dialerOf, type Limits, Manager, silentLogger, streaming } from '../../../lib/index.ts'
-import { secret } from '../grid/servers.ts'
+import { bytes, type Limits, type Manager, streaming } from '../../../lib/index.ts'
+import { nameThat, testManager } from '../grid/manager.ts'
 import { capacity, downloadBytes, type FromVictim, type Held, type ToVictim } from './messages.ts'
 
 let manager: Manager | undefined
@@ -21,9 +21,10 @@ async function start(attackerCount: number, honestCount: number, limits: Partial
   const server = http.createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const names = dialers(url, attackerCount + honestCount)
-  const [attackers, honest] = [names.slice(0, attackerCount), names.slice(attackerCount)]
-  manager = new Manager({ local: url, hosts: [url, ...names], auth: secret, logger: silentLogger, limits })
+  const dialers = (kind: string, length: number) =>
+    Array.from({ length }, (_, i) => nameThat('dials', url, (n) => `http://${kind}-${i}-${n}.test:9000`))
+  const [attackers, honest] = [dialers('attacker', attackerCount), dialers('honest', honestCount)]
+  manager = testManager({ local: url, hosts: [url, ...attackers, ...honest], limits })
   const raw = { payload: bytes(), response: bytes(), outCapacity: capacity }
   // In the order of `victimHandlers`.
   manager.handle('echo', (payload) => payload)
@@ -46,16 +47,6 @@ async function start(attackerCount: number, honestCount: number, limits: Partial
   })
   manager.attach(server)
   return { is: 'started', url, attackers, honest }
-}
-
-/** So many names that dial `url`. */
-function dialers(url: string, count: number): string[] {
-  const names: string[] = []
-  for (let n = 0; names.length < count; n++) {
-    const name = `http://peer-${n}.test:9000`
-    if (dialerOf(name, url) === name) names.push(name)
-  }
-  return names
 }
 
 function call(count: number): FromVictim {

@@ -5,8 +5,9 @@
  * so the order of everything is the schedule's choice.
  */
 
-import { type Auth, dialerOf, insecure, Manager } from '../../../lib/index.ts'
+import { type Auth, insecure, type Manager } from '../../../lib/index.ts'
 import { startMs, VirtualClock } from '../clock/virtual-clock.ts'
+import { namesInOrder, testManager } from '../grid/manager.ts'
 import { randomFrom, wholeBelow } from '../random.ts'
 import { registerHandlers } from './answerer.ts'
 import { Call, type CallPort } from './call.ts'
@@ -34,9 +35,8 @@ export interface Figures {
   faults: Record<Fault, number>
 }
 
-const names = ['http://a.test:9000', 'http://b.test:9000'] as const
 /** The end that dials comes first. */
-const hosts = dialerOf(...names) === names[0] ? names : ([names[1], names[0]] as const)
+const hosts = namesInOrder()
 export const keepAliveMs = 1000
 
 export class World implements CallPort {
@@ -226,7 +226,7 @@ export class World implements CallPort {
   #newManager(index: 0 | 1): Manager {
     const { ends, checksum } = this.plan
     const { windowBytes, maxInboundStreams } = ends[index]
-    const manager = new Manager({
+    const manager = testManager({
       local: hosts[index],
       hosts,
       auth: this.#auth(),
@@ -234,7 +234,6 @@ export class World implements CallPort {
       dialer: (_, { signal }) => this.#dial(signal),
       limits: { maxMessageBytes, streamWindowBytes: windowBytes, maxInboundStreams },
       keepAlive: { intervalMs: keepAliveMs },
-      reconnect: { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 },
       checksum
     })
     registerHandlers(manager, this, index)

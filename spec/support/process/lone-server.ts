@@ -6,7 +6,7 @@
 
 import { createServer } from 'node:http'
 import { connectWS, Manager } from '../../../lib/index.ts'
-import { LogBook, secret } from '../grid/servers.ts'
+import { LogBook, secret } from '../grid/manager.ts'
 
 const [local = '', peer = '', url = ''] = process.argv.slice(2)
 const server = createServer()

@@ -14,7 +14,7 @@ import {
   readReject,
   transcriptOf
 } from '../../../lib/peer/hello.ts'
-import { secret } from '../grid/servers.ts'
+import { secret } from '../grid/manager.ts'
 import { RawFrames } from './frames.ts'
 import { connWire, type RawWire, WebSocketWire } from './wire.ts'
 

@@ -13,16 +13,16 @@ import type { HandlerContext } from '../../../lib/handler/handler.ts'
 import {
   bytes,
   type Connection,
-  dialerOf,
   type GridStream,
-  Manager,
+  type Manager,
   type ManagerOptions,
   memoryPair,
   streaming
 } from '../../../lib/index.ts'
 import { CloseCode, Flag, type Frame, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
+import { LogBook, nameThat, testManager } from '../grid/manager.ts'
 import { assertIdle, closeManagers } from '../grid/nothing-left.ts'
-import { LogBook, quickReconnect, secret, TestServer } from '../grid/servers.ts'
+import { TestServer } from '../grid/servers.ts'
 import { until } from '../until.ts'
 import { RawDialer } from './dialer.ts'
 import type { RawFrames } from './frames.ts'
@@ -46,7 +46,8 @@ const deaf = { ...each, id: 'deaf' }
 const feed = { ...each, id: 'feed', inCapacity: 0 }
 
 const manager = 'http://manager.test:9000'
-const [rawName, honestName] = namesThatDial(manager)
+const rawName = nameThat('dials', manager, (n) => `http://raw-${n}.test:9000`)
+const honestName = nameThat('dials', manager, (n) => `http://honest-${n}.test:9000`)
 const witnessId = 1
 
 export class Siege {
@@ -70,13 +71,13 @@ export class Siege {
   private constructor(kind: SiegeKind, { rawLimits, ...options }: SiegeOptions) {
     this.kind = kind
     this.#rawLimits = rawLimits
-    const common = { hosts: [manager, rawName, honestName], auth: secret, reconnect: quickReconnect }
     const patient = { keepAlive: { intervalMs: 60_000 } }
-    this.manager = new Manager({ ...common, ...patient, logger: this.log, ...options, local: manager })
+    const hosts = [manager, rawName, honestName]
+    this.manager = testManager({ hosts, ...patient, logger: this.log, ...options, local: manager })
     this.connection = this.manager.connection(rawName)
     this.#handle()
-    this.honest = new Manager({
-      ...{ ...common, ...patient, logger: new LogBook(), local: honestName, hosts: [manager, honestName] },
+    this.honest = testManager({
+      ...{ ...patient, local: honestName, hosts: [manager, honestName] },
       dialer: async (_address, dial) => {
         if (kind === 'ws') return await connectWS()(this.#server.url, dial)
         const [mine, theirs] = memoryPair()
@@ -292,11 +293,4 @@ export function goAway(lastStreamId: number, text = 'bye', code = 0): Frame {
 
 export function table(...entries: HandlerEntry[]): Frame {
   return { type: FrameType.handlers, flags: 0, entries }
-}
-
-/** Two names that dial `listener`. */
-function namesThatDial(listener: string): [string, string] {
-  const names = Array.from({ length: 40 }, (_, n) => `http://peer-${n}.test:9000`)
-  const dialing = names.filter((name) => dialerOf(name, listener) === name)
-  return [dialing[0] as string, dialing[1] as string]
 }

@@ -1,0 +1,61 @@
+/** A manager for specs, its names and its log; and the waits and the secret that all of them share. */
+
+import {
+  type ConnDialer,
+  connectWS,
+  dialerOf,
+  type Logger,
+  Manager,
+  type ManagerOptions,
+  sharedSecret,
+  silentLogger
+} from '../../../lib/index.ts'
+
+export const secret = sharedSecret('a secret of the specs')
+/** Waits that a spec can afford. */
+export const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
+
+/** Reconnects quickly, knows the secret of the specs and says nothing, unless the options say otherwise. */
+export function testManager(options: Partial<ManagerOptions> & Pick<ManagerOptions, 'local' | 'hosts'>): Manager {
+  return new Manager({ auth: secret, logger: silentLogger, reconnect: quickReconnect, ...options })
+}
+
+/** Dials names that do not resolve: each where `urlOf` has it. */
+export function dialerTo(urlOf: (name: string) => string | undefined): ConnDialer {
+  return (name, options) => connectWS()(urlOf(name) ?? name, options)
+}
+
+/** The first name of a row that dials `other`, or is dialed by it. */
+export function nameThat(
+  role: 'dials' | 'is dialed',
+  other: string,
+  nameOf = (n: number) => `http://peer-${n}.test:9000`
+): string {
+  for (let n = 0; ; n++) if ((dialerOf(nameOf(n), other) === other) === (role === 'is dialed')) return nameOf(n)
+}
+
+/** Two names of which the first dials the second. */
+export function namesInOrder(): [dialer: string, listener: string] {
+  return ['http://a', nameThat('is dialed', 'http://a', (n) => `http://b${n}`)]
+}
+
+/** A logger that keeps what it is told. */
+export class LogBook implements Logger {
+  readonly lines: string[] = []
+  debug(message: string): void {
+    this.lines.push(`debug ${message}`)
+  }
+  info(message: string): void {
+    this.lines.push(`info ${message}`)
+  }
+  warn(message: string): void {
+    this.lines.push(`warn ${message}`)
+  }
+  error(message: string): void {
+    this.lines.push(`error ${message}`)
+  }
+  /** What people see by default: warnings and errors that match. */
+  warnings(pattern = /^/): string[] {
+    return this.lines.filter((line) => /^(warn|error) /.test(line) && pattern.test(line))
+  }
+}
