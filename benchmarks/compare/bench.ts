@@ -1,14 +1,15 @@
 /** One whole run: compares, prints as it goes, writes the report, and says by which code the process should exit. */
 
+import { WrongAnswer } from '../harness/commands.ts'
+import { compare, type Progress, type Versions } from '../harness/contest/rounds.ts'
+import type { Output } from '../harness/contest/terminal.ts'
+import { besides, measures } from '../harness/library.ts'
 import { describeMachine } from '../harness/machine.ts'
-import { WrongAnswer } from './checks.ts'
-import { measures } from './library.ts'
 import { writeReport } from './report.ts'
 import type { Entry } from './roster.ts'
-import { compare, type Progress, type Versions } from './rounds.ts'
 import { type Summary, summarise } from './summary.ts'
 import { figure, matrix, ratioText, workloadTable } from './table.ts'
-import type { Workload } from './workloads.ts'
+import { type Workload, warmUps } from './workloads.ts'
 
 export interface Bench {
   readonly workloads: readonly Workload[]
@@ -17,11 +18,6 @@ export interface Bench {
   readonly ms: number
   /** Folder of the report. */
   readonly out: string
-}
-
-export interface Output {
-  print(text: string): void
-  progress(text: string): void
 }
 
 export async function bench({ out, ...plan }: Bench, { print, progress }: Output): Promise<number> {
@@ -34,7 +30,7 @@ export async function bench({ out, ...plan }: Bench, { print, progress }: Output
   let versions: Versions
   try {
     versions = await compare({
-      ...plan,
+      ...{ ...plan, driver: besides(import.meta.url, './drive'), warmUps },
       onProgress: (step) => progress(progressText(step, rounds, performance.now() - startMs)),
       onResult: (result) => {
         const summary = summarise(result)
@@ -62,24 +58,17 @@ function matrices(summaries: readonly Summary[]): string[] {
   const main = summaries.filter(({ workload }) => !workload.isSize)
   const rates = main.filter(({ workload }) => workload.kind !== 'latency')
   const sizes = summaries.filter(({ workload }) => workload.isSize)
-  const texts: string[] = []
-  if (main.length > 0) {
-    texts.push(
-      matrix('Rate, bare ws is 1; latency: p99 in ms', main, ({ ratio, latency }) =>
-        latency === undefined ? ratioText(ratio) : figure(latency.p99Ms)
-      )
-    )
-  }
-  if (rates.length > 0) {
-    texts.push(matrix('CPU time of both processes, bare ws is 1', rates, ({ cpuRatio }) => ratioText(cpuRatio)))
-  }
-  if (sizes.length > 0) {
-    texts.push(
-      matrix('By payload: rate, bare ws is 1', sizes, ({ ratio }) => ratioText(ratio)),
-      matrix('By payload: CPU time of both processes per request, us', sizes, ({ cpuUs }) => figure(cpuUs.median))
-    )
-  }
-  return texts
+  const tables: readonly Parameters<typeof matrix>[] = [
+    [
+      'Rate, bare ws is 1; latency: p99 in ms',
+      main,
+      ({ ratio, latency }) => (latency === undefined ? ratioText(ratio) : figure(latency.p99Ms))
+    ],
+    ['CPU time of both processes, bare ws is 1', rates, ({ cpuRatio }) => ratioText(cpuRatio)],
+    ['By payload: rate, bare ws is 1', sizes, ({ ratio }) => ratioText(ratio)],
+    ['By payload: CPU time of both processes per request, us', sizes, ({ cpuUs }) => figure(cpuUs.median)]
+  ]
+  return tables.filter(([, of]) => of.length > 0).map((each) => matrix(...each))
 }
 
 function progressText({ workload, entry, round, turn, turns }: Progress, rounds: number, elapsedMs: number): string {

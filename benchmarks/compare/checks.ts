@@ -1,12 +1,8 @@
 /** Compares everything that arrives with what was sent. One answer that differs ends the whole run. */
 
-import type { StreamPlan, TakeMessage } from './contestant.ts'
+import { WrongAnswer } from '../harness/commands.ts'
+import type { RunStreams, StreamPlan, TakeMessage } from './contestant.ts'
 import { ringOf } from './messages.ts'
-
-/** What came back is not what was sent. */
-export class WrongAnswer extends Error {
-  override readonly name = 'WrongAnswer'
-}
 
 export function checkAnswer(answer: Uint8Array, expected: Buffer): void {
   if (Buffer.compare(answer, expected) !== 0) throw new WrongAnswer(`an answer of ${answer.length} bytes differs`)
@@ -78,7 +74,7 @@ class ByteCheck implements StreamCheck {
 export async function checkStreams(
   plans: readonly StreamPlan[],
   streamsBytes: boolean,
-  run: (plans: readonly StreamPlan[], take: TakeMessage) => Promise<void>
+  run: RunStreams
 ): Promise<void> {
   const checks = plans.map((plan) => (streamsBytes ? new ByteCheck(plan) : new MessageCheck(plan)))
   await new Promise<void>((resolve, reject) => {

@@ -1,20 +1,17 @@
 /**
- * Runs one workload against a connected client for about so long, and checks every answer.
+ * Runs one workload at a connected client for about so long, and checks every answer.
  *
  * Streams end when all that was planned arrived. How much to plan comes from the run before, so that fast and slow
  * contestants run equally long; the first run of a workload, the warm-up, finds it out by doubling.
  */
 
+import { callWhile, during } from '../harness/callers.ts'
+import type { Drive, Driven } from '../harness/contest/contestant.ts'
 import { checkAnswer, checkStreams } from './checks.ts'
-import type { ClientSide, Contestant, StreamPlan } from './contestant.ts'
+import type { ClientSide, StreamPlan } from './contestant.ts'
 import { probe } from './latency.ts'
 import { ringOf } from './messages.ts'
-import type { LatencyWorkload, OperationWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
-
-export interface Driven {
-  readonly operations: number
-  readonly latenciesMs?: readonly number[]
-}
+import type { LatencyWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
 
 /** Streams of a round start at different messages: this far apart in the ring. */
 const firstStep = 37
@@ -24,86 +21,46 @@ const firstCount = 16
 /** Messages per ms by workload, as of the last run. */
 const rates = new Map<string, number>()
 
-export async function drive(
-  contestant: Contestant,
-  client: ClientSide,
-  workload: Workload,
-  ms: number
-): Promise<Driven> {
+export const drive: Drive<ClientSide, Workload> = async (client, workload, ms) => {
   if (workload.kind === 'request') return await driveRequests(client, workload, ms)
-  if (workload.kind === 'latency') return await driveLatency(contestant, client, workload, ms)
-  if (workload.kind === 'operation') return await driveOperations(client, workload, ms)
-  return { operations: await driveStreams(contestant, client, workload, ms) }
+  if (workload.kind === 'latency') return await driveLatency(client, workload, ms)
+  return { operations: await driveStreams(client, workload, ms) }
 }
 
-async function driveRequests(client: ClientSide, workload: RequestWorkload, ms: number): Promise<Driven> {
-  if (client.request === undefined) throw new Error('it makes no requests')
-  const request = client.request.bind(client)
-  const ring = ringOf(workload.bytes)
+async function driveRequests(client: ClientSide, { callers, bytes }: RequestWorkload, ms: number): Promise<Driven> {
+  const request = requestOf(client)
+  const ring = ringOf(bytes)
   let operations = 0
   let next = 0
-  let isOver = false
-  const call = async (): Promise<void> => {
-    while (!isOver) {
-      const payload = ring.at(next++)
-      checkAnswer(await request(payload), payload)
-      operations++
-    }
-  }
-  setTimeout(() => {
-    isOver = true
-  }, ms)
-  await Promise.all(Array.from({ length: workload.callers }, call))
+  await callWhile(during(ms), callers, async () => {
+    const payload = ring.at(next++)
+    checkAnswer(await request(payload), payload)
+    operations++
+  })
   return { operations }
 }
 
-async function driveOperations(client: ClientSide, { callers }: OperationWorkload, ms: number): Promise<Driven> {
-  if (client.operate === undefined) throw new Error('it has no operation')
-  const operate = client.operate.bind(client)
-  const latenciesMs: number[] = []
-  let isOver = false
-  const call = async (): Promise<void> => {
-    while (!isOver) {
-      const startMs = performance.now()
-      await operate()
-      latenciesMs.push(performance.now() - startMs)
-    }
-  }
-  setTimeout(() => {
-    isOver = true
-  }, ms)
-  await Promise.all(Array.from({ length: callers }, call))
-  return { operations: latenciesMs.length, latenciesMs }
-}
-
-async function driveLatency(
-  contestant: Contestant,
-  client: ClientSide,
-  workload: LatencyWorkload,
-  ms: number
-): Promise<Driven> {
-  if (client.request === undefined) throw new Error('it makes no requests')
-  const probing = probe(client.request.bind(client), workload)
-  const bulk = { ...workload, kind: 'server-stream', streams: 1 } as const
-  const driven = driveStreams(contestant, client, bulk, ms)
+async function driveLatency(client: ClientSide, workload: LatencyWorkload, ms: number): Promise<Driven> {
+  const probing = probe(requestOf(client), workload)
+  const driven = driveStreams(client, { ...workload, kind: 'server-stream', streams: 1 }, ms)
   const [operations, latenciesMs] = await Promise.all([driven, probing.until(driven)])
   return { operations, latenciesMs }
 }
 
+function requestOf(client: ClientSide): NonNullable<ClientSide['request']> {
+  if (client.request === undefined) throw new Error('it makes no requests')
+  return client.request.bind(client)
+}
+
 /** Returns how many messages arrived. */
-async function driveStreams(
-  contestant: Contestant,
-  client: ClientSide,
-  workload: StreamWorkload,
-  ms: number
-): Promise<number> {
+async function driveStreams(client: ClientSide, workload: StreamWorkload, ms: number): Promise<number> {
   const known = rates.get(workload.id)
-  if (known !== undefined) return await runStreams(contestant, client, workload, known * ms)
+  if (known !== undefined) return await runStreams(client, workload, known * ms)
   const endMs = performance.now() + ms
   let operations = 0
   for (let count = firstCount; performance.now() < endMs; ) {
     const startMs = performance.now()
-    operations += await runStreams(contestant, client, workload, count)
+    operations += await runStreams(client, workload, count)
     // Doubled until a run takes a good part of the time, so that what starting costs does not show.
     if (performance.now() - startMs < ms / 4) count *= 2
   }
@@ -111,7 +68,6 @@ async function driveStreams(
 }
 
 async function runStreams(
-  contestant: Contestant,
   client: ClientSide,
   { id, kind, streams, bytes }: StreamWorkload,
   messages: number
@@ -121,7 +77,7 @@ async function runStreams(
   const count = Math.max(1, Math.ceil(messages / streams))
   const plans = Array.from({ length: streams }, (_, i): StreamPlan => ({ bytes, count, first: i * firstStep }))
   const startMs = performance.now()
-  await checkStreams(plans, contestant.streamsBytes === true, run.bind(client))
+  await checkStreams(plans, client.streamsBytes === true, run)
   rates.set(id, (count * streams) / (performance.now() - startMs))
   return count * streams
 }

@@ -1,16 +1,15 @@
 /** `npm run bench`: reads the command line, runs the comparison, and leaves no process behind however it ends. */
 
 import { fileURLToPath } from 'node:url'
+import { orRefuse } from '../harness/arguments.ts'
+import { killAllAtEnd, output } from '../harness/contest/terminal.ts'
+import { isCompiled } from '../harness/library.ts'
 import { bench } from './bench.ts'
-import { type Options, parseOptions, UsageError, usage } from './options.ts'
+import { parseOptions, usage } from './options.ts'
 import { type Entry, roster } from './roster.ts'
-import { killAllAtEnd, output } from './terminal.ts'
 import { type Workload, workloads } from './workloads.ts'
 
-const isBuilt = !import.meta.url.endsWith('.ts')
-const defaultOut = fileURLToPath(new URL(isBuilt ? '../../results' : '../results', import.meta.url))
-
-killAllAtEnd()
+const defaultOut = fileURLToPath(new URL(isCompiled ? '../../../results' : '../results', import.meta.url))
 
 function list(): string {
   const line = ({ id }: { id: string }, about: string) => `  ${id.padEnd(20)}  ${about}`
@@ -26,18 +25,7 @@ function entriesOf(only: readonly Entry[] | undefined): (workload: Workload) => 
   return ({ isSize }) => only ?? (isSize ? roster.filter(({ inSizes }) => inSizes) : roster)
 }
 
-async function run({ shows, only, out = defaultOut, ...plan }: Options): Promise<number> {
-  if (shows !== undefined) {
-    console.log(shows === 'help' ? usage : list())
-    return 0
-  }
-  return await bench({ ...plan, out, entriesOf: entriesOf(only) }, output)
-}
-
-try {
-  process.exitCode = await run(parseOptions(process.argv.slice(2)))
-} catch (error) {
-  if (!(error instanceof UsageError)) throw error
-  console.error(error.message)
-  process.exitCode = 2
-}
+const { shows, only, out = defaultOut, ...plan } = orRefuse(() => parseOptions(process.argv.slice(2)))
+killAllAtEnd()
+if (shows === undefined) process.exitCode = await bench({ ...plan, out, entriesOf: entriesOf(only) }, output)
+else console.log(shows === 'help' ? usage : list())

@@ -1,6 +1,6 @@
 /** The command line: what it takes, and what it answers to what it does not take. */
 
-import { parseArgs } from 'node:util'
+import { parse, UsageError, wholeNumber } from '../harness/arguments.ts'
 import { type Entry, roster } from './roster.ts'
 import { groups, type Workload, workloads } from './workloads.ts'
 
@@ -14,9 +14,6 @@ export interface Options {
   readonly out: string | undefined
   readonly shows: 'help' | 'list' | undefined
 }
-
-/** Something on the command line is wrong; the message says what would be right. */
-export class UsageError extends Error {}
 
 const definitions = {
   only: { type: 'string' },
@@ -41,58 +38,49 @@ export const usage = `npm run bench -- [options]
 Exit codes: 0 all well, or only a rival could not run; 1 an answer differs, or one of ours could not run;
 2 wrong options.`
 
+/** @throws {UsageError} */
 export function parseOptions(args: readonly string[]): Options {
-  const values = parse(args)
-  return {
-    only: values.only === undefined ? undefined : named(values.only, roster, 'contestant'),
-    workloads: values.workloads === undefined ? workloads : workloadsOf(values.workloads),
-    rounds: positive(values.rounds, 'rounds'),
-    ms: positive(values.ms, 'ms'),
-    out: values.out,
-    shows: values.help ? 'help' : values.list ? 'list' : undefined
-  }
-}
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({ args: [...args], options: definitions }).values
-  } catch (error) {
+  const {
+    only,
+    workloads: wanted,
+    out,
+    help,
+    list,
+    ...numbers
+  } = parse(definitions, args, (problem) => {
     const options = Object.keys(definitions).map((name) => `--${name}`)
-    const [what] = (error as Error).message.split('. ')
-    throw new UsageError(`${what}. The options are ${options.join(', ')}.`)
+    return `${problem.split('. ')[0]}. The options are ${options.join(', ')}.`
+  })
+  const positive = (name: keyof typeof numbers) =>
+    wholeNumber(numbers[name], `--${name} takes a whole number from 1, not "${numbers[name]}".`)
+  return {
+    only: only === undefined ? undefined : named(namesIn(only), roster, 'contestant'),
+    workloads: wanted === undefined ? workloads : workloadsOf(namesIn(wanted)),
+    rounds: positive('rounds'),
+    ms: positive('ms'),
+    out,
+    shows: help ? 'help' : list ? 'list' : undefined
   }
 }
 
-function named<T extends { readonly id: string }>(list: string, all: readonly T[], what: string): readonly T[] {
-  const ids = namesIn(list)
+function workloadsOf(names: readonly string[]): readonly Workload[] {
+  const ids = names.flatMap((name) => groups[name]?.map(({ id }) => id) ?? name)
+  return named(ids, workloads, 'workload', ` The groups are ${Object.keys(groups).join(', ')}.`)
+}
+
+function named<T extends { readonly id: string }>(
+  ids: readonly string[],
+  all: readonly T[],
+  what: string,
+  more = ''
+): readonly T[] {
   const wrong = ids.find((id) => !all.some((each) => each.id === id))
-  if (wrong !== undefined || ids.length === 0) {
-    throw new UsageError(
-      `There is no ${what} "${wrong ?? ''}". The ${what}s are ${all.map(({ id }) => id).join(', ')}.`
-    )
-  }
-  return all.filter(({ id }) => ids.includes(id))
-}
-
-function workloadsOf(list: string): readonly Workload[] {
-  const ids = namesIn(list).flatMap((name) => groups[name]?.map(({ id }) => id) ?? name)
-  try {
-    return named(ids.join(), workloads, 'workload')
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message} The groups are ${Object.keys(groups).join(', ')}.`)
-  }
+  if (wrong === undefined && ids.length > 0) return all.filter(({ id }) => ids.includes(id))
+  const known = all.map(({ id }) => id).join(', ')
+  throw new UsageError(`There is no ${what} "${wrong ?? ''}". The ${what}s are ${known}.${more}`)
 }
 
 function namesIn(list: string): readonly string[] {
-  return list
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '')
-}
-
-function positive(text: string, name: string): number {
-  const value = Number(text)
-  if (!Number.isInteger(value) || value < 1)
-    throw new UsageError(`--${name} takes a whole number from 1, not "${text}".`)
-  return value
+  const names = list.split(',').map((name) => name.trim())
+  return names.filter((name) => name !== '')
 }

@@ -4,8 +4,9 @@
  * The scale is logarithmic, so that twice as fast and half as fast are as long; a thin line spans the rounds.
  */
 
+import type { Spread } from '../harness/statistics.ts'
 import { type Entry, floorId } from './roster.ts'
-import type { Measured, Row, Spread, Summary } from './summary.ts'
+import type { Measured, Row, Summary } from './summary.ts'
 import { line, rect, svg, text } from './svg.ts'
 import { figure } from './table.ts'
 

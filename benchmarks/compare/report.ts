@@ -2,10 +2,10 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Versions } from '../harness/contest/rounds.ts'
+import { measures } from '../harness/library.ts'
 import type { Machine } from '../harness/machine.ts'
-import { measures } from './library.ts'
 import { ratioChart } from './ratio-chart.ts'
-import type { Versions } from './rounds.ts'
 import { sizeChart } from './size-chart.ts'
 import type { Row, Summary } from './summary.ts'
 

@@ -1,7 +1,7 @@
 /** The chart of payload sizes: CPU time of both processes per request, over the size of its payload, both logarithmic. */
 
 import type { Entry } from './roster.ts'
-import type { Summary } from './summary.ts'
+import { entriesOf, type Summary } from './summary.ts'
 import { dot, line, polyline, svg, text } from './svg.ts'
 import { sizeName } from './workloads.ts'
 
@@ -53,8 +53,7 @@ export function sizeChart(summaries: readonly Summary[], caption: readonly strin
 }
 
 function curvesOf(sizes: readonly Summary[]): Curve[] {
-  const entries = [...new Set(sizes.flatMap(({ rows }) => rows.map(({ entry }) => entry)))]
-  const curves = entries.map((entry): Curve => {
+  const curves = entriesOf(sizes).map((entry): Curve => {
     const points = sizes.flatMap(({ workload, rows }) => {
       const measured = rows.find((row) => row.entry === entry)?.measured
       return measured === undefined ? [] : [{ bytes: workload.bytes, cpuUs: measured.cpuUs.median }]

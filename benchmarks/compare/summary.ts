@@ -5,16 +5,11 @@
  * a round disturbs both.
  */
 
-import type { Round } from './pair.ts'
+import { perSecond, type Round } from '../harness/contest/contestant.ts'
+import type { Outcome, Result } from '../harness/contest/rounds.ts'
+import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Entry, floorId } from './roster.ts'
-import type { Outcome, Result } from './rounds.ts'
 import type { LatencyWorkload, Workload } from './workloads.ts'
-
-export interface Spread {
-  readonly median: number
-  readonly min: number
-  readonly max: number
-}
 
 export interface LatencySummary {
   /** Of the requests of all rounds together. */
@@ -50,21 +45,27 @@ export interface Summary {
   readonly rows: readonly Row[]
 }
 
-export function summarise({ workload, outcomes }: Result): Summary {
+export function summarise({ workload, outcomes }: Result<Workload, Entry>): Summary {
   const floor = [...outcomes].find(([{ id }]) => id === floorId)?.[1]
   const floorRounds = floor?.state === 'measured' ? floor.rounds : undefined
   return { workload, rows: [...outcomes].map(([entry, outcome]) => rowOf(entry, outcome, workload, floorRounds)) }
+}
+
+/** All contestants of some workloads, each once. */
+export function entriesOf(summaries: readonly Summary[]): Entry[] {
+  return [...new Set(summaries.flatMap(({ rows }) => rows.map(({ entry }) => entry)))]
 }
 
 function rowOf(entry: Entry, outcome: Outcome, workload: Workload, floor: readonly Round[] | undefined): Row {
   const failed = outcome.state === 'failed'
   if (outcome.state !== 'measured') return { entry, measured: undefined, reason: outcome.reason, failed }
   const { rounds } = outcome
+  const ratioOf = (figure: (round: Round) => number) => floor && ratios(rounds.map(figure), floor.map(figure))
   const measured: Measured = {
     perSecond: spread(rounds.map(perSecond)),
     cpuUs: spread(rounds.map(cpuUs)),
-    ratio: ratios(rounds, floor, perSecond),
-    cpuRatio: ratios(rounds, floor, cpuUs),
+    ratio: ratioOf(perSecond),
+    cpuRatio: ratioOf(cpuUs),
     latency: workload.kind === 'latency' ? latencyOf(rounds, workload) : undefined,
     rounds
   }
@@ -81,33 +82,6 @@ function latencyOf(rounds: readonly Round[], { bytes }: LatencyWorkload): Latenc
   }
 }
 
-function perSecond({ operations, elapsedMs }: Round): number {
-  return (operations / elapsedMs) * 1000
-}
-
 function cpuUs(round: Round): number {
   return round.cpuUs / round.operations
-}
-
-function ratios(
-  rounds: readonly Round[],
-  floor: readonly Round[] | undefined,
-  figure: (round: Round) => number
-): Spread | undefined {
-  if (floor === undefined) return undefined
-  return spread(rounds.map((round, i) => figure(round) / figure(floor[i] as Round)))
-}
-
-export function spread(values: readonly number[]): Spread {
-  return { median: percentile(values, 0.5), min: Math.min(...values), max: Math.max(...values) }
-}
-
-/** The smallest value that so large a part of all does not exceed; the mean of the middle two for an even median. */
-export function percentile(values: readonly number[], part: number): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  if (part === 0.5 && sorted.length % 2 === 0 && sorted.length > 0) {
-    const middle = sorted.length / 2
-    return ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2
-  }
-  return sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)] ?? Number.NaN
 }

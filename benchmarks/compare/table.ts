@@ -1,15 +1,20 @@
 /** Results as text: a table for each workload while the run goes on, and all ratios at its end. */
 
-import type { Measured, Row, Spread, Summary } from './summary.ts'
-import type { Workload } from './workloads.ts'
+import type { Spread } from '../harness/statistics.ts'
+import { number, widthsOf } from '../harness/table.ts'
+import { entriesOf, type Measured, type Row, type Summary } from './summary.ts'
+
+/** Between two columns. */
+const gap = 3
+const minMatrixWidth = 8
 
 /** A table of one workload. */
 export function workloadTable({ workload, rows }: Summary): string {
   const columns = workload.kind === 'latency' ? latencyColumns : rateColumns
   const cellsOf = ({ measured }: Row) => (measured === undefined ? [] : columns.map(([, cell]) => cell(measured)))
   const lines = [columns.map(([name]) => name), ...rows.map(cellsOf)]
-  const widths = columns.map((_, i) => Math.max(...lines.map((cells) => cells[i]?.length ?? 0)) + gap)
-  const [head, ...figures] = lines.map((cells) => cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join(''))
+  const widths = widthsOf(lines).map((width) => width + gap)
+  const [head, ...figures] = lines.map((cells) => padded(cells, widths))
   const labelWidth = Math.max(...rows.map(({ entry }) => entry.label.length))
   const body = rows.map((row, i) => {
     const { entry, measured } = row
@@ -17,9 +22,6 @@ export function workloadTable({ workload, rows }: Summary): string {
   })
   return [`${workload.id}: ${workload.title}`, `  ${''.padEnd(labelWidth)}${head}`, ...body].join('\n')
 }
-
-/** Between two columns. */
-const gap = 3
 
 type Column = readonly [name: string, cell: (measured: Measured) => string]
 
@@ -46,49 +48,45 @@ function noFigure({ failed, reason }: Row): string {
 }
 
 /** One figure of each contestant in each of these workloads, with what they have in common as a second head. */
-export function matrix(
-  title: string,
-  summaries: readonly Summary[],
-  cell: (measured: Measured, workload: Workload) => string
-): string {
-  const entries = [...new Set(summaries.flatMap(({ rows }) => rows.map(({ entry }) => entry)))]
+export function matrix(title: string, summaries: readonly Summary[], cell: (measured: Measured) => string): string {
+  const entries = entriesOf(summaries)
   const labelWidth = Math.max(...entries.map(({ label }) => label.length))
   const heads = summaries.map(({ workload: { id } }) => {
     const cut = id.lastIndexOf('-')
     return cut < 0 ? { group: id, name: '' } : { group: id.slice(0, cut), name: id.slice(cut + 1) }
   })
   const groups = heads.map(({ group }, i) => (group === heads[i - 1]?.group ? '' : group))
-  const widths = heads.map((_, i) => Math.max(8, isAlone(groups, i) ? (groups[i]?.length ?? 0) + 2 : 0))
+  // A group gives its name room where no other column of it does.
+  const isAlone = (i: number) => groups[i] !== '' && groups[i + 1] !== ''
+  const widths = groups.map((group, i) => Math.max(minMatrixWidth, isAlone(i) ? group.length + 2 : 0))
+  const names = heads.map(({ name }) => name)
   const lines = entries.map((entry) => {
-    const cells = summaries.map(({ workload, rows }, i) => {
+    const cells = summaries.map(({ rows }) => {
       const row = rows.find((each) => each.entry === entry)
-      const text = row?.measured === undefined ? (row?.failed ? 'failed' : '-') : cell(row.measured, workload)
-      return text.padStart(widths[i] ?? 0)
+      return row?.measured === undefined ? (row?.failed ? 'failed' : '-') : cell(row.measured)
     })
-    return `  ${entry.label.padEnd(labelWidth)}${cells.join('')}`
+    return `  ${entry.label.padEnd(labelWidth)}${padded(cells, widths)}`
   })
   const indent = ''.padEnd(labelWidth + 2)
-  const names = heads.map(({ name }, i) => name.padStart(widths[i] ?? 0)).join('')
-  return [title, indent + groupLine(groups, widths), indent + names, ...lines].join('\n')
-}
-
-/** No other column of the group gives its name room. */
-function isAlone(groups: readonly string[], i: number): boolean {
-  return groups[i] !== '' && groups[i + 1] !== ''
+  return [title, indent + groupLine(groups, widths), indent + padded(names, widths), ...lines].join('\n')
 }
 
 function groupLine(groups: readonly string[], widths: readonly number[]): string {
   let line = ''
   let at = 0
   for (const [i, group] of groups.entries()) {
-    if (group !== '') line = `${line.padEnd(at + 3)}${group}`
+    if (group !== '') line = `${line.padEnd(at + gap)}${group}`
     at += widths[i] ?? 0
   }
   return line
 }
 
+function padded(cells: readonly string[], widths: readonly number[]): string {
+  return cells.map((cell, i) => cell.padStart(widths[i] ?? 0)).join('')
+}
+
 export function ratioText(ratio: Spread | undefined): string {
-  return ratio === undefined ? '-' : figure(ratio.median)
+  return figure(ratio?.median)
 }
 
 function range({ min, max }: Spread, format: (value: number) => string): string {
@@ -96,7 +94,7 @@ function range({ min, max }: Spread, format: (value: number) => string): string 
 }
 
 function whole(value: number): string {
-  return Math.round(value).toLocaleString('en')
+  return number(value, 0)
 }
 
 /** Three digits that mean something, at most two behind the point. */

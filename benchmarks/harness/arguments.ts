@@ -1,22 +1,43 @@
 /** The command lines of the benchmarks: wrong ones are answered with the right ones, and exit code 2. */
 
-import { parseArgs } from 'node:util'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+
+/** Something on the command line is wrong; the message says what would be right. */
+export class UsageError extends Error {}
+
+type Definitions = NonNullable<ParseArgsConfig['options']>
+
+/** @throws {UsageError} with what `explain` makes of what is wrong */
+export function parse<Options extends Definitions>(
+  options: Options,
+  args: readonly string[],
+  explain: (problem: string) => string
+): ReturnType<typeof parseArgs<{ options: Options }>>['values'] {
+  try {
+    return parseArgs({ args: [...args], options }).values
+  } catch (error) {
+    throw new UsageError(explain((error as Error).message))
+  }
+}
+
+/** @throws {UsageError} unless `text` is a whole number of at least 1 */
+export function wholeNumber(text: string, explanation: string): number {
+  const number = Number(text)
+  if (Number.isInteger(number) && number > 0) return number
+  throw new UsageError(explanation)
+}
 
 /** The given options as text, over the defaults. */
 export function optionsOf<Name extends string>(defaults: Readonly<Record<Name, string>>): Record<Name, string> {
   const options = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }]))
-  try {
-    return { ...defaults, ...(parseArgs({ options }).values as Partial<Record<Name, string>>) }
-  } catch (error) {
-    const known = Object.entries(defaults).map(([name, value]) => `--${name} (default ${value || 'none'})`)
-    return refuse(`${error instanceof Error ? error.message : error}\noptions: ${known.join(', ')}`)
-  }
+  const known = Object.entries(defaults).map(([name, value]) => `--${name} (default ${value || 'none'})`)
+  const explain = (problem: string) => `${problem}\noptions: ${known.join(', ')}`
+  return orRefuse(() => ({ ...defaults, ...parse(options, process.argv.slice(2), explain) }))
 }
 
 /** @returns a whole number of at least 1 */
 export function countOf(name: string, text: string): number {
-  const count = Number(text)
-  return Number.isInteger(count) && count > 0 ? count : refuse(`--${name} must be a whole number above 0, not ${text}`)
+  return orRefuse(() => wholeNumber(text, `--${name} must be a whole number above 0, not ${text}`))
 }
 
 /** Those of `names` that `only` lists, by their names or by what their names begin with; all of them when it is empty. */
@@ -27,6 +48,15 @@ export function selectionOf(only: string, names: readonly string[]): string[] {
   const unknown = wanted.filter((wish) => !names.some((name) => matches(name, wish)))
   if (unknown.length > 0) refuse(`there is no ${unknown.join(', ')}; there are: ${names.join(', ')}`)
   return names.filter((name) => wanted.some((wish) => matches(name, wish)))
+}
+
+/** What `read` returns. What it throws is told, and ends the process with 2. */
+export function orRefuse<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    return refuse(error instanceof Error ? error.message : String(error))
+  }
 }
 
 export function refuse(text: string): never {

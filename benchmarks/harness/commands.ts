@@ -1,10 +1,20 @@
-/** Commands from one process to another, each with one answer: how a benchmark talks with its far end beside the grid. */
+/**
+ * Processes of a benchmark, and the commands that it gives them, each with one answer, beside whatever they measure.
+ *
+ * None is left behind: each ends itself when the one that started it is gone, and that one kills those it started.
+ */
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
 
 /** What a process does when it is told to. */
 export type Commands = Readonly<Record<string, (argument: never) => unknown>>
+
+/** What came back is not what was sent, or should have been: nothing that was measured counts. */
+export class WrongAnswer extends Error {
+  override readonly name = 'WrongAnswer'
+}
 
 interface Call {
   readonly id: number
@@ -12,7 +22,10 @@ interface Call {
   readonly argument: unknown
 }
 
-type Answer = { readonly id: number } & ({ readonly value: unknown } | { readonly failure: string })
+type Answer = { readonly id: number } & (
+  | { readonly value: unknown }
+  | { readonly failure: string; readonly isWrongAnswer?: boolean }
+)
 
 /** Serves the parent of this process. */
 export function serveCommands(commands: Commands): void {
@@ -21,27 +34,56 @@ export function serveCommands(commands: Commands): void {
     try {
       answer = { id, value: await commands[name]?.(argument as never) }
     } catch (error) {
-      answer = { id, failure: String(error) }
+      const failure = error instanceof Error ? error.message : String(error)
+      answer = { id, failure, isWrongAnswer: error instanceof WrongAnswer }
     }
     process.send?.(answer)
   })
   process.on('disconnect', () => process.exit())
 }
 
+/** CPU time of this process so far, in microseconds. */
+export function cpuUs(): number {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '../../../..', import.meta.url))
+const maxReasonChars = 160
+const maxErrorChars = 4096
+
+const running = new Set<ChildProcess>()
+
+/** At once, for the end of this process. */
+export function killAll(): void {
+  for (const child of running) child.kill('SIGKILL')
+}
+
 /** A child process that serves `Served`. */
-export class CommandedProcess<Served extends Commands> {
-  readonly #child: ChildProcess
+export class Child<Served extends Commands> {
+  readonly #process: ChildProcess
   readonly #waiting = new Map<number, (answer: Answer) => void>()
   #calls = 0
+  #errorOutput = ''
 
   constructor(script: URL, args: readonly string[] = [], flags: readonly string[] = []) {
-    this.#child = fork(script, args, { execArgv: [...flags, '--import', 'tsx'] })
-    this.#child.on('message', (answer: Answer) => {
-      this.#waiting.get(answer.id)?.(answer)
-      this.#waiting.delete(answer.id)
+    // Coverage, when this process runs under it, would be taken of the child as well and slow it down.
+    const { NODE_V8_COVERAGE: _, ...env } = process.env
+    const loader = script.href.endsWith('.ts') ? ['--import', 'tsx'] : []
+    this.#process = fork(script, args, {
+      execArgv: [...flags, ...loader],
+      env,
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc']
     })
-    this.#child.on('exit', (code) => {
-      for (const [id, settle] of this.#waiting) settle({ id, failure: `the process ended with code ${code}` })
+    running.add(this.#process)
+    this.#process.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#errorOutput = `${this.#errorOutput}${text}`.slice(-maxErrorChars)
+    })
+    this.#process.on('message', (answer: Answer) => this.#settle(answer))
+    this.#process.once('close', (code, signal) => {
+      running.delete(this.#process)
+      const failure = `its process ended with ${signal ?? code}: ${errorLine(this.#errorOutput)}`
+      for (const id of this.#waiting.keys()) this.#settle({ id, failure })
     })
   }
 
@@ -52,17 +94,37 @@ export class CommandedProcess<Served extends Commands> {
     const id = this.#calls++
     const answer = await new Promise<Answer>((resolve) => {
       this.#waiting.set(id, resolve)
-      this.#child.send({ id, name, argument })
+      if (!this.#process.connected)
+        this.#settle({ id, failure: `its process is gone: ${errorLine(this.#errorOutput)}` })
+      // A command that does not arrive shows in the end of the process.
+      else this.#process.send({ id, name, argument }, () => {})
     })
-    if ('failure' in answer) throw new Error(`${name}: ${answer.failure}`)
-    return answer.value as Awaited<ReturnType<Served[Name]>>
+    if (!('failure' in answer)) return answer.value as Awaited<ReturnType<Served[Name]>>
+    throw new (answer.isWrongAnswer ? WrongAnswer : Error)(shortReason(answer.failure))
   }
 
   /** Ends the process; what it was doing is not waited for. */
   async stop(): Promise<void> {
-    if (this.#child.exitCode !== null) return
-    const exited = once(this.#child, 'exit')
-    this.#child.disconnect()
-    await exited
+    if (!running.has(this.#process)) return
+    const closed = once(this.#process, 'close')
+    this.#process.kill('SIGKILL')
+    await closed
   }
+
+  #settle(answer: Answer): void {
+    this.#waiting.get(answer.id)?.(answer)
+    this.#waiting.delete(answer.id)
+  }
+}
+
+/** The line of a stack trace that says what happened. */
+function errorLine(output: string): string {
+  const lines = output.split('\n').filter((line) => line.trim() !== '')
+  return shortReason(lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? 'it said nothing')
+}
+
+/** One line, without the place of this checkout. */
+function shortReason(text: string): string {
+  const [line = ''] = text.replaceAll(`file://${root}`, '').replaceAll(root, '').split('\n')
+  return line.length <= maxReasonChars ? line : `${line.slice(0, maxReasonChars - 1)}…`
 }

@@ -5,10 +5,12 @@
  */
 
 import { existsSync } from 'node:fs'
-import { basename } from 'node:path/posix'
+import { basename, extname } from 'node:path/posix'
+import { pathToFileURL } from 'node:url'
+import { orRefuse } from './arguments.ts'
 
-/** What `npm run build` makes. */
-export const builtLibrary = new URL('../../dist/', import.meta.url)
+/** The library, as its users import it. */
+export type Grid = typeof import('../../lib/index.ts')
 
 /** The files that are measured. */
 interface Modules {
@@ -17,9 +19,8 @@ interface Modules {
   readonly 'wire/frame-reader': typeof import('../../lib/wire/frame-reader.ts')
   readonly 'wire/frame-writer': typeof import('../../lib/wire/frame-writer.ts')
   readonly 'session/id-table': typeof import('../../lib/session/id-table.ts')
-  readonly index: typeof import('../../lib/index.ts')
+  readonly index: Grid
   readonly 'codec/msgpack': typeof import('../../lib/codec/msgpack.ts')
-  readonly 'base/options': typeof import('../../lib/base/options.ts')
   readonly 'wire/outbox': typeof import('../../lib/wire/outbox.ts')
   readonly 'stream/sink': typeof import('../../lib/stream/sink.ts')
   readonly 'stream/source': typeof import('../../lib/stream/source.ts')
@@ -29,6 +30,26 @@ interface Modules {
 /** Loads one file of the library. */
 export type Library = <Name extends keyof Modules>(name: Name) => Promise<Modules[Name]>
 
+const extension = extname(import.meta.url)
+/** The benchmarks themselves are compiled, to `benchmarks/dist/`, or run as sources. */
+export const isCompiled = extension === '.js'
+const repository = new URL(isCompiled ? '../../../../' : '../../', import.meta.url)
+/** What `npm run build` makes. */
+const builtLibrary = new URL('dist/', repository)
+
+/**
+ * What the comparison is about: the library as it was built. Only where the comparison itself runs as sources, in a
+ * spec, is it the sources too. Figures are not asked for there.
+ */
+export const comparedLibrary = isCompiled ? builtLibrary : new URL('lib/', repository)
+
+export const measures = isCompiled ? 'the built library' : 'the sources, through a loader: no figures to go by'
+
+/** The module at `path`, seen from the module `from`: as a source or as compiled, like that one. */
+export function besides(from: string, path: string): URL {
+  return new URL(`${path}${extension}`, from)
+}
+
 /** The library in `folder`, such as `dist` of this repository or of another working copy. */
 export function libraryIn(folder: URL): Library {
   // In builds of before the folders all files lie side by side: they can still be measured against.
@@ -36,9 +57,12 @@ export function libraryIn(folder: URL): Library {
   return (name) => import(new URL(`${isFlat ? basename(name) : name}.js`, folder).href)
 }
 
-/** @throws {Error} when there is no built library */
-export function checkLibrary(folder: URL): void {
-  // `tsx` runs the sources under the names of what is built of them.
-  if (['index.js', 'index.ts'].some((name) => existsSync(new URL(name, folder)))) return
-  throw new Error(`no built library in ${folder.pathname}: npm run build makes the one of this repository`)
+/** The folder of a built library: that at `path`, or that of this repository. Where there is none the run is refused. */
+export function libraryAt(path: string): URL {
+  const folder = path === '' ? builtLibrary : pathToFileURL(`${path}/`)
+  return orRefuse(() => {
+    // `tsx` runs the sources under the names of what is built of them.
+    if (['index.js', 'index.ts'].some((name) => existsSync(new URL(name, folder)))) return folder
+    throw new Error(`no built library in ${folder.pathname}: npm run build makes the one of this repository`)
+  })
 }

@@ -1,10 +1,11 @@
 /** One whole run of the locks: compares, prints, writes its file, and says by which code the process should exit. */
 
 import { writeFileSync } from 'node:fs'
-import type { Output } from '../compare/bench.ts'
-import { WrongAnswer } from '../compare/checks.ts'
-import type { Entry } from '../compare/roster.ts'
-import { compare, type Result, type Versions } from '../compare/rounds.ts'
+import { WrongAnswer } from '../harness/commands.ts'
+import type { Entry } from '../harness/contest/contestant.ts'
+import { compare, type Outcomes, type Versions } from '../harness/contest/rounds.ts'
+import type { Output } from '../harness/contest/terminal.ts'
+import { besides } from '../harness/library.ts'
 import { describeMachine, machine } from '../harness/machine.ts'
 import { lockWorkload } from './roster.ts'
 import { type LockRow, lockRows, lockTable } from './summary.ts'
@@ -18,18 +19,21 @@ export interface LockBench {
   readonly out: string
 }
 
+const warmUps = [lockWorkload(64)]
+
 export async function benchLocks(plan: LockBench, { print, progress }: Output): Promise<number> {
   const { entries, rounds, ms, callers, out } = plan
   const workload = lockWorkload(callers)
-  let result: Result | undefined
+  let outcomes: Outcomes = new Map()
   let versions: Versions
   try {
     versions = await compare({
       ...{ workloads: [workload], entriesOf: () => entries, rounds, ms },
+      ...{ driver: besides(import.meta.url, './drive'), warmUps },
       onProgress: ({ entry, round, turn, turns }) =>
         progress(`${turn}/${turns}: ${round === 0 ? 'warm-up' : `round ${round}/${rounds}`}, ${entry.id}`),
-      onResult: (given) => {
-        result = given
+      onResult: (result) => {
+        outcomes = result.outcomes
       }
     })
   } catch (error) {
@@ -37,7 +41,7 @@ export async function benchLocks(plan: LockBench, { print, progress }: Output): 
     print(`A wrong answer, so nothing here counts: ${error.message}`)
     return 1
   }
-  const rows = lockRows((result as Result).outcomes)
+  const rows = lockRows(outcomes)
   print(`${workload.title}: ${rounds} interleaved rounds of ${ms} ms, medians\n\n${lockTable(rows)}\n\n${machine()}`)
   if (out !== '') write(plan, versions, rows)
   return rows.some(({ entry, figures }) => !entry.isRival && figures === undefined) ? 1 : 0

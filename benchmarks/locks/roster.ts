@@ -1,32 +1,21 @@
-/** Who carries the locks, and what they all do: one workload of operations. */
+/** Who carries the locks, and what they all do. */
 
-import { extname } from 'node:path'
-import { type Entry, roster } from '../compare/roster.ts'
-import type { OperationWorkload } from '../compare/workloads.ts'
-
-const lacking = 'here it carries locks only'
-/** What those who carry locks have no means for. */
-export const onlyLocks: Entry['lacks'] = {
-  request: lacking,
-  'server-stream': lacking,
-  'echo-stream': lacking,
-  latency: lacking
-}
+import type { Entry } from '../harness/contest/contestant.ts'
+import { besides } from '../harness/library.ts'
+import type { LockWorkload } from './drive.ts'
 
 export const lockRoster: readonly Entry[] = [
-  entry('it-grid', 'it-grid', 'tuple()'),
-  entry('grpc-js', 'grpc-js, protobuf', 'one channel'),
-  entry('undici', 'undici, JSON', '`request`, Pool of 64 connections of HTTP/1.1'),
-  entry('undici-fast', 'undici, JSON, fast', '`dispatch`, 8 connections of up to 8 calls each', 'undici')
+  entry('it-grid', 'it-grid'),
+  entry('grpc-js', 'grpc-js, protobuf'),
+  entry('undici', 'undici, JSON'),
+  entry('undici-fast', 'undici, JSON, fast', 'undici')
 ]
 
-/** As in the comparison, but with locks to carry. */
-function entry(id: string, label: string, about: string, file = id): Entry {
-  const module = new URL(`./contestants/${file}${extname(new URL(import.meta.url).pathname)}`, import.meta.url).href
-  return { ...(roster.find((each) => each.id === file) as Entry), id, label, about, module, lacks: onlyLocks }
+function entry(id: string, label: string, file = id): Entry {
+  return { id, label, module: besides(import.meta.url, `./contestants/${file}`).href, isRival: file !== 'it-grid' }
 }
 
-export function lockWorkload(callers: number): OperationWorkload {
+export function lockWorkload(callers: number): LockWorkload {
   const title = `rlock and runlock on one hot object, ${callers} ${callers === 1 ? 'caller' : 'callers'}`
-  return { id: 'locks', title, kind: 'operation', callers, bytes: 0 }
+  return { id: 'locks', title, kind: 'locks', callers }
 }

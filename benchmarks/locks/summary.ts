@@ -1,9 +1,8 @@
 /** What the rounds of a contestant come to, and all of them as a table. */
 
-import type { Round } from '../compare/pair.ts'
-import type { Entry } from '../compare/roster.ts'
-import type { Outcome } from '../compare/rounds.ts'
-import { percentile, type Spread, spread } from '../compare/summary.ts'
+import { type Entry, perSecond, type Round } from '../harness/contest/contestant.ts'
+import type { Outcomes } from '../harness/contest/rounds.ts'
+import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Cell, number, table } from '../harness/table.ts'
 
 export interface LockFigures {
@@ -25,8 +24,6 @@ export interface LockRow {
   readonly reason: string | undefined
 }
 
-type Outcomes = ReadonlyMap<Entry, Outcome>
-
 export function lockRows(outcomes: Outcomes): readonly LockRow[] {
   return [...outcomes].map(([entry, outcome]) => {
     if (outcome.state !== 'measured') return { entry, figures: undefined, reason: outcome.reason }
@@ -37,10 +34,9 @@ export function lockRows(outcomes: Outcomes): readonly LockRow[] {
 function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
   const of = (figure: (round: Round) => number): Spread => spread(rounds.map(figure))
   const latencyUs = (part: number) => of(({ latenciesMs = [] }) => percentile(latenciesMs, part) * 1000)
-  const ratios = [...outcomes].flatMap(([rival, outcome]) => {
+  const toRivals = [...outcomes].flatMap(([rival, outcome]) => {
     if (!rival.isRival || outcome.state !== 'measured') return []
-    const others = outcome.rounds
-    return [[rival.id, spread(rounds.map((round, i) => perSecond(round) / perSecond(others[i] as Round)))] as const]
+    return [[rival.id, ratios(rounds.map(perSecond), outcome.rounds.map(perSecond))] as const]
   })
   return {
     pairsPerSecond: of(perSecond),
@@ -48,12 +44,8 @@ function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
     p99Us: latencyUs(0.99),
     callerCpuUs: of(({ cpuUs, serverCpuUs, operations }) => (cpuUs - serverCpuUs) / operations),
     serverCpuUs: of(({ serverCpuUs, operations }) => serverCpuUs / operations),
-    ratios: Object.fromEntries(ratios)
+    ratios: Object.fromEntries(toRivals)
   }
-}
-
-function perSecond({ operations, elapsedMs }: Round): number {
-  return (operations / elapsedMs) * 1000
 }
 
 /** Medians of the rounds. A contestant that could not run says why. */

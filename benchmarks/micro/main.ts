@@ -6,36 +6,27 @@
  * `--against <folder>` measures a second build in the same rounds.
  */
 
-import { pathToFileURL } from 'node:url'
-import { countOf, optionsOf, refuse, selectionOf } from '../harness/arguments.ts'
-import { builtLibrary, checkLibrary } from '../harness/library.ts'
+import { countOf, optionsOf, selectionOf } from '../harness/arguments.ts'
+import { libraryAt } from '../harness/library.ts'
 import { machine } from '../harness/machine.ts'
-import { type Cost, costOf, timeOf } from '../harness/processes.ts'
-import { median, number, table } from '../harness/table.ts'
+import { type Cost, costsOf, type Suite, timeOf } from '../harness/pieces/costs.ts'
+import { spread } from '../harness/statistics.ts'
+import { number, table } from '../harness/table.ts'
 import { pieces } from './pieces/index.ts'
 
 const given = optionsOf({ only: '', rounds: '5', ms: '200', against: '' })
 const rounds = countOf('rounds', given.rounds)
 const ms = countOf('ms', given.ms)
-const names = selectionOf(
-  given.only,
-  pieces.map(({ name }) => name)
-)
+const all = pieces.map(({ name }) => name)
+const names = selectionOf(given.only, all)
 
-interface Build {
+interface Build extends Suite {
   readonly name: string
-  readonly folder: URL
 }
 
-const builds: Build[] = [{ name: '', folder: builtLibrary }]
-if (given.against !== '') builds.push({ name: ' (against)', folder: pathToFileURL(`${given.against}/`) })
-for (const { folder } of builds) {
-  try {
-    checkLibrary(folder)
-  } catch (error) {
-    refuse(error instanceof Error ? error.message : String(error))
-  }
-}
+const module = new URL('./pieces/index.ts', import.meta.url)
+const builds: Build[] = [{ name: '', module, library: libraryAt('') }]
+if (given.against !== '') builds.push({ name: ' (against)', module, library: libraryAt(given.against) })
 
 interface Row {
   readonly name: string
@@ -60,9 +51,17 @@ async function measure(row: Row, what: string, take: () => Promise<unknown>): Pr
 function cellsOf({ name, operation, build, times, cost, failure }: Row): string[] {
   const title = `${name}${build.name}`
   if (failure !== undefined || cost === undefined) return [title, '-', '-', '-', '-', '-', failure ?? 'not measured']
-  const range = `${number(Math.min(...times))} - ${number(Math.max(...times))}`
+  const { median, min, max } = spread(times)
   const { heap, buffers, promises } = cost
-  return [title, number(median(times)), range, number(heap, 0), number(buffers, 0), number(promises, 2), operation]
+  return [
+    title,
+    number(median),
+    `${number(min)} - ${number(max)}`,
+    number(heap, 0),
+    number(buffers, 0),
+    number(promises, 2),
+    operation
+  ]
 }
 
 const rows: Row[] = pieces
@@ -71,13 +70,13 @@ const rows: Row[] = pieces
 for (let round = 1; round <= rounds; round++) {
   for (const row of rows) {
     await measure(row, `round ${round} of ${rounds}`, async () => {
-      row.times.push(await timeOf(row.build.folder, row.name, ms))
+      row.times.push(await timeOf(row.build, row.name, ms))
     })
   }
 }
 for (const row of rows) {
   await measure(row, 'memory', async () => {
-    row.cost = await costOf(row.build.folder, row.name)
+    row.cost = (await costsOf(row.build, [row.name]))[0]
   })
 }
 

@@ -1,21 +1,13 @@
 /** The far end, a process of its own: listens on loopback, holds requests and streams, and tells what it holds. */
 
-import { createServer } from 'node:http'
 import { serveCommands } from '../harness/commands.ts'
+import { serveGrid } from '../harness/grid.ts'
 import { memoryNow } from '../harness/memory.ts'
-import { auth, countsOf, dialingName, echoes, grid, listen, logger, news, watch } from './grid.ts'
-
-const server = createServer()
-const address = await listen(server)
-const manager = new grid.Manager({ local: address, hosts: [dialingName(address)], auth, logger })
+import { countsOf, echoes, grid, news, options, watch } from './grid.ts'
 
 const answers: ((answer: Uint8Array) => void)[] = []
 const asked: number[] = []
-manager.handle('hold', (payload) => {
-  asked.push(Buffer.from(payload.buffer, payload.byteOffset).readUInt32LE(0))
-  return new Promise<Uint8Array>((resolve) => answers.push(resolve))
-})
-manager.handle(echoes, (_none, requests) => requests)
+
 /** Says one thing and is silent from then on. */
 class OneMessage implements AsyncIterableIterator<Uint8Array> {
   #said = false
@@ -36,15 +28,22 @@ class OneMessage implements AsyncIterableIterator<Uint8Array> {
 }
 const firstMessage = Promise.resolve({ done: false, value: new Uint8Array(64) })
 const silence = new Promise<never>(() => {})
-manager.handle(news, () => new OneMessage())
-manager.handle(watch, async function* (_none, _requests, { signal }) {
-  yield new Uint8Array(64)
-  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+
+const manager = await serveGrid(grid, options, (manager) => {
+  manager.handle('hold', (payload) => {
+    asked.push(Buffer.from(payload.buffer, payload.byteOffset).readUInt32LE(0))
+    return new Promise<Uint8Array>((resolve) => answers.push(resolve))
+  })
+  manager.handle(echoes, (_none, requests) => requests)
+  manager.handle(news, () => new OneMessage())
+  manager.handle(watch, async function* (_none, _requests, { signal }) {
+    yield new Uint8Array(64)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve))
+  })
 })
-manager.attach(server)
 
 const commands = {
-  address: () => address,
+  address: () => manager.local,
   memory: memoryNow,
   counts: () => countsOf(manager),
   /** Requests that wait for their answer. */

@@ -8,10 +8,13 @@
 import { createServer } from 'node:http'
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { ConnDialer, Connection, Manager } from '../../lib/index.ts'
-import { serveCommands } from '../harness/commands.ts'
-import { measureBytes } from '../harness/measure.ts'
-import { auth, dialedName, echoes, grid, listen, logger } from './grid.ts'
+import type { Connection } from '../../lib/index.ts'
+import { callWhile, times } from '../harness/callers.ts'
+import { cpuUs, serveCommands } from '../harness/commands.ts'
+import { dialedName } from '../harness/grid.ts'
+import { listen } from '../harness/http.ts'
+import { measureBytes } from '../harness/pieces/measure.ts'
+import { dialerBy, echoes, grid, options } from './grid.ts'
 
 export interface Round {
   /** CPU per request, in microseconds. */
@@ -26,25 +29,24 @@ const echo = 'echo'
 const open: unknown[] = []
 
 const urls = new Map<string, string>()
-const dialer: ConnDialer = (name, options) => grid.connectWS()(urls.get(name) ?? name, options)
 const hub = 'http://hub:1'
-const names = Array.from({ length: connectionCount }, (_, index) => dialedName(hub, index))
+const names = Array.from({ length: connectionCount }, (_, index) => dialedName(grid, hub, index))
 for (const name of names) await startLeaf(name)
-const manager = new grid.Manager({ local: hub, hosts: names, auth, logger, dialer })
+const dialer = dialerBy((name) => urls.get(name) ?? name)
+const manager = new grid.Manager({ ...options, local: hub, hosts: names, dialer })
 await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
 const [first] = manager.connections as [Connection]
 for (let i = 0; i < streamCount; i++) await openStream()
 
-async function startLeaf(name: string): Promise<Manager> {
+async function startLeaf(name: string): Promise<void> {
   const server = createServer()
   urls.set(name, await listen(server))
-  const leaf = new grid.Manager({ local: name, hosts: [hub], auth, logger })
+  const leaf = new grid.Manager({ ...options, local: name, hosts: [hub] })
   // The one that is called is the last to be found.
   for (let i = 1; i < handlerCount; i++) leaf.handle(`handler-${i}`, (bytes) => bytes)
   leaf.handle(echo, async (bytes) => bytes)
   leaf.handle(echoes, (_none, requests) => requests)
   leaf.attach(server)
-  return leaf
 }
 
 async function openStream(): Promise<void> {
@@ -56,15 +58,11 @@ async function openStream(): Promise<void> {
 
 async function request(count: number): Promise<void> {
   const connections = spread === 1 ? manager.connections : [first]
-  let left = count
-  const caller = async (index: number) => {
-    const connection = connections[index % connections.length] as Connection
-    while (left-- > 0) {
-      const answer = await connection.request(echo, payload)
-      if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
-    }
-  }
-  await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)))
+  await callWhile(times(count), callers, async (caller) => {
+    const connection = connections[caller % connections.length] as Connection
+    const answer = await connection.request(echo, payload)
+    if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
+  })
 }
 
 /** Collections of all garbage so far: each costs as much as some thousand requests. */
@@ -80,12 +78,12 @@ const commands = {
   /** What `count` requests cost, of both ends together. */
   async round(count: number): Promise<Round> {
     fullCollections = 0
-    const before = process.cpuUsage()
+    const beforeUs = cpuUs()
     await request(count)
-    const { user, system } = process.cpuUsage(before)
+    const us = (cpuUs() - beforeUs) / count
     // Observers are told of a collection a turn later.
     await turn()
-    return { us: (user + system) / count, fullCollections }
+    return { us, fullCollections }
   },
   /** Bytes that one request makes, of both ends together. */
   async bytes(): Promise<number> {

@@ -8,9 +8,10 @@
  */
 
 import { countOf, optionsOf } from '../harness/arguments.ts'
-import { CommandedProcess } from '../harness/commands.ts'
-import { allocationFlags } from '../harness/measure.ts'
-import { median, number, table } from '../harness/table.ts'
+import { Child } from '../harness/commands.ts'
+import { allocationFlags } from '../harness/pieces/measure.ts'
+import { least, median } from '../harness/statistics.ts'
+import { number, table } from '../harness/table.ts'
 import type { FlatCommands, Round } from './flat-load.ts'
 
 const given = optionsOf({ rounds: '4', requests: '20000' })
@@ -43,7 +44,7 @@ const cases: readonly Case[] = [
 
 function start({ connections, streams, handlers, spread }: Case, flags: readonly string[]) {
   const args = [connections, streams, handlers, spread === true ? 1 : 0].map(String)
-  return new CommandedProcess<FlatCommands>(new URL('./flat-load.ts', import.meta.url), args, flags)
+  return new Child<FlatCommands>(new URL('./flat-load.ts', import.meta.url), args, flags)
 }
 
 /** One generation of processes: what V8 makes of the code differs from process to process. */
@@ -73,7 +74,6 @@ for (let generation = 1; generation <= generations; generation++) await addRound
 const bytes: number[] = []
 for (const each of cases) bytes.push(await bytesOf(each))
 
-const least = (all: readonly number[]) => Math.min(...all)
 const cpu = results.map((all) => all.map(({ us }) => us))
 const [first = []] = cpu
 const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
@@ -92,12 +92,17 @@ const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
     number(bytes[index] as number)
   ]
 })
-console.log(
-  `64 callers, 512 B echoed, ${rounds * generations} rounds of ${number(requests)} requests, both ends in one process`
-)
-console.log(
-  table(
-    ['connections', 'open streams', 'handlers', 'used', 'us of CPU', 'least', 'to the first', 'full GCs', 'B'],
-    rows
-  )
-)
+const all = rounds * generations
+console.log(`64 callers, 512 B echoed, ${all} rounds of ${number(requests)} requests, both ends in one process`)
+const header = [
+  'connections',
+  'open streams',
+  'handlers',
+  'used',
+  'us of CPU',
+  'least',
+  'to the first',
+  'full GCs',
+  'B'
+]
+console.log(table(header, rows))

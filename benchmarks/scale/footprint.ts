@@ -13,10 +13,11 @@ import { news, watch } from './grid.ts'
 import { Hub, type Role } from './hub.ts'
 import {
   assertIdle,
+  type BothMemories,
   connectEnds,
-  type Ends,
   endEchoes,
   holdRequests,
+  memoryOf,
   type News,
   openEchoes,
   openNews,
@@ -37,7 +38,7 @@ const burst = new Uint8Array(1024 * 1024)
 
 const rows: Cell[][] = []
 
-type Read = () => Promise<{ readonly near: Memory; readonly far: Memory }>
+type Read = () => Promise<BothMemories>
 
 function row(what: string, side: string, cost: Memory, aim: number, note = ''): void {
   const met = held(cost) <= aim ? 'met' : 'MISSED'
@@ -45,9 +46,7 @@ function row(what: string, side: string, cost: Memory, aim: number, note = ''): 
   rows.push([what, side, ...figures, `${number(aim)}: ${met}`, note])
 }
 
-interface Difference<T> {
-  readonly near: Memory
-  readonly far: Memory
+interface Difference<T> extends BothMemories {
   /** What was opened: whoever measures has to keep it. */
   readonly opened: T
 }
@@ -79,16 +78,13 @@ async function measureConnections(role: Role): Promise<void> {
   await hub.close()
 }
 
-function readerOf(ends: Ends): Read {
-  return async () => ({ near: await memoryNow(), far: await ends.far.ask('memory') })
-}
-
 async function measureStreams(): Promise<void> {
   console.error('streams')
   const ends = await connectEnds()
   await endEchoes(await openEchoes(ends, 1000))
   await assertIdle(ends)
-  const two = await difference(readerOf(ends), () => openEchoes(ends, streamCount), streamCount)
+  const read = () => memoryOf(ends)
+  const two = await difference(read, () => openEchoes(ends, streamCount), streamCount)
   row('open idle stream, two-way', 'caller', two.near, aims.stream)
   row('open idle stream, two-way', 'handler', two.far, aims.stream, 'its handler returns the requests as the responses')
   await endEchoes(two.opened)
@@ -100,7 +96,8 @@ async function measureNews(definition: News, what: string, note: string): Promis
   const ends = await connectEnds()
   for (const stream of await openNews(ends, definition, 1000)) stream.cancel()
   await assertIdle(ends)
-  const one = await difference(readerOf(ends), () => openNews(ends, definition, streamCount), streamCount)
+  const read = () => memoryOf(ends)
+  const one = await difference(read, () => openNews(ends, definition, streamCount), streamCount)
   row(what, 'caller', one.near, aims.stream)
   row(what, 'handler', one.far, aims.stream, note)
   for (const stream of one.opened) stream.cancel()
@@ -115,7 +112,8 @@ async function measureRequests(): Promise<void> {
   await assertIdle(ends)
   const own = await ends.far.ask('ownShare', requests)
   const share = held(perThing(own.before, own.after, requests))
-  const pending = await difference(readerOf(ends), () => holdRequests(ends, requests), requests)
+  const read = () => memoryOf(ends)
+  const pending = await difference(read, () => holdRequests(ends, requests), requests)
   row('pending request', 'caller', pending.near, aims.request)
   const note = `of which ${number(share)} B are the promise of the handler and what answers it`
   row('pending request', 'handler', pending.far, aims.request, note)

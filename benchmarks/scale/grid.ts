@@ -1,22 +1,13 @@
 /** The built library as its users have it, and what both ends of the scale benchmarks share. */
 
-import { once } from 'node:events'
-import type { Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Manager } from '../../lib/index.ts'
-import { refuse } from '../harness/arguments.ts'
-import { builtLibrary, checkLibrary, libraryIn } from '../harness/library.ts'
+import type { ConnDialer, Manager } from '../../lib/index.ts'
+import { secret } from '../harness/grid.ts'
+import { libraryAt, libraryIn } from '../harness/library.ts'
 
-try {
-  checkLibrary(builtLibrary)
-} catch (error) {
-  refuse(error instanceof Error ? error.message : String(error))
-}
+export const grid = await libraryIn(libraryAt(''))('index')
 
-export const grid = await libraryIn(builtLibrary)('index')
-
-export const auth = grid.sharedSecret('a secret of the benchmarks')
-export const logger = grid.silentLogger
+/** What all managers have. */
+export const options = { auth: grid.sharedSecret(secret), logger: grid.silentLogger }
 
 const { bytes } = grid
 /** Two-way: what comes back is what was sent. */
@@ -26,29 +17,9 @@ export const news = grid.streaming<void, never, Uint8Array>('news', { inCapacity
 /** The same from an async generator that waits for the signal of its context, as handlers often do. */
 export const watch = grid.streaming<void, never, Uint8Array>('watch', { inCapacity: 0, response: bytes() })
 
-/** A name that dials `remote`, number `index` of them. */
-export function dialingName(remote: string, index = 0): string {
-  return nameOf(index, (name) => grid.dialerOf(name, remote) === name)
-}
-
-/** A name that `remote` dials, number `index` of them. */
-export function dialedName(remote: string, index = 0): string {
-  return nameOf(index, (name) => grid.dialerOf(name, remote) === remote)
-}
-
-/** Half of all names will do. */
-function nameOf(index: number, fits: (name: string) => boolean): string {
-  for (let port = 1; ; port++) {
-    const name = `http://node-${index}:${port}`
-    if (fits(name)) return name
-  }
-}
-
-/** Listens on a free port of loopback; returns its origin. */
-export async function listen(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+/** Dials names that stand for other addresses. */
+export function dialerBy(addressOf: (name: string) => string): ConnDialer {
+  return (name, options) => grid.connectWS()(addressOf(name), options)
 }
 
 /** What is open or runs at a manager; all zero when its work is done. */

@@ -1,47 +1,42 @@
 /** A manager in this process whose connections all go to another process; see `leaves.ts`. */
 
 import { createServer } from 'node:http'
-import type { ConnDialer, Manager } from '../../lib/index.ts'
-import { CommandedProcess } from '../harness/commands.ts'
-import { auth, grid, listen, logger } from './grid.ts'
+import { type Pushable, pushable } from 'it-pushable'
+import type { Manager } from '../../lib/index.ts'
+import { Child } from '../harness/commands.ts'
+import { listen } from '../harness/http.ts'
+import { dialerBy, grid, options } from './grid.ts'
 import type { LeafCommands } from './leaves.ts'
 
 export type Role = 'accepting' | 'dialing'
 
 export class Hub {
-  readonly leaves: CommandedProcess<LeafCommands>
+  readonly leaves = new Child<LeafCommands>(new URL('./leaves.ts', import.meta.url))
   readonly manager: Manager
-  readonly #name: string
   readonly #role: Role
-  readonly #urls: Map<string, string>
-  readonly #setHosts: (hosts: readonly string[]) => void
+  readonly #urls = new Map<string, string>()
+  readonly #hosts: Pushable<readonly string[]> = pushable({ objectMode: true })
 
   static async start(role: Role): Promise<Hub> {
     const server = createServer()
     return new Hub(role, await listen(server), server)
   }
 
-  private constructor(role: Role, address: string, server: ReturnType<typeof createServer>) {
-    this.#name = address
+  private constructor(role: Role, local: string, server: ReturnType<typeof createServer>) {
     this.#role = role
-    const urls = new Map<string, string>()
-    this.#urls = urls
-    const dialer: ConnDialer = (name, options) => grid.connectWS()(urls.get(name) ?? name, options)
-    const { lists, push } = hostLists()
-    this.#setHosts = push
-    this.manager = new grid.Manager({ local: address, hosts: lists, auth, logger, dialer })
+    const dialer = dialerBy((name) => this.#urls.get(name) ?? name)
+    this.manager = new grid.Manager({ ...options, local, hosts: this.#hosts, dialer })
     this.manager.handle('echo', (payload) => payload)
     this.manager.attach(server)
-    this.leaves = new CommandedProcess<LeafCommands>(new URL('./leaves.ts', import.meta.url))
     server.unref()
   }
 
   /** Adds `count` leaves; resolves when all are connected. */
   async grow(count: number): Promise<void> {
-    const hubUrl = this.#role === 'accepting' ? this.#name : undefined
-    const added = await this.leaves.ask('grow', { hub: this.#name, hubUrl, count })
-    for (const { name, url } of added) this.#urls.set(name, url ?? '')
-    this.#setHosts([...this.#urls.keys()])
+    const hub = this.manager.local
+    const hubUrl = this.#role === 'accepting' ? hub : undefined
+    for (const { name, url } of await this.leaves.ask('grow', { hub, hubUrl, count })) this.#urls.set(name, url ?? '')
+    this.#hosts.push([...this.#urls.keys()])
     await this.leaves.ask('connected')
     await Promise.all(this.manager.connections.map((connection) => connection.waitForConnect()))
   }
@@ -50,25 +45,4 @@ export class Hub {
     await this.manager.close({ timeout: 100 })
     await this.leaves.stop()
   }
-}
-
-/** Lists of hosts as a manager follows them, given one after the other. */
-function hostLists(): { lists: AsyncIterable<readonly string[]>; push: (hosts: readonly string[]) => void } {
-  const waiting: (readonly string[])[] = []
-  let wake = () => {}
-  async function* lists() {
-    for (;;) {
-      const hosts = waiting.shift()
-      if (hosts !== undefined) yield hosts
-      else
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-    }
-  }
-  const push = (hosts: readonly string[]) => {
-    waiting.push(hosts)
-    wake()
-  }
-  return { lists: lists(), push }
 }

@@ -1,10 +1,12 @@
 /** Many managers in one process, each with one connection to the same hub: the other ends of the hub's connections. */
 
 import { createServer } from 'node:http'
-import type { ConnDialer, Manager } from '../../lib/index.ts'
+import type { Manager } from '../../lib/index.ts'
 import { serveCommands } from '../harness/commands.ts'
+import { dialedName, dialingName } from '../harness/grid.ts'
+import { listen } from '../harness/http.ts'
 import { memoryNow } from '../harness/memory.ts'
-import { auth, dialedName, dialingName, grid, listen, logger } from './grid.ts'
+import { dialerBy, grid, options } from './grid.ts'
 
 const managers: Manager[] = []
 
@@ -26,9 +28,9 @@ async function grow({ hub, hubUrl, count }: Growth): Promise<Leaf[]> {
   const added: Leaf[] = []
   for (let i = 0; i < count; i++) {
     const index = managers.length
-    const name = hubUrl === undefined ? dialedName(hub, index) : dialingName(hub, index)
-    const dialer: ConnDialer = (_name, options) => grid.connectWS()(hubUrl ?? '', options)
-    const manager = new grid.Manager({ local: name, hosts: [hub], auth, logger, dialer })
+    const name = hubUrl === undefined ? dialedName(grid, hub, index) : dialingName(grid, hub, index)
+    const dialer = dialerBy(() => hubUrl ?? '')
+    const manager = new grid.Manager({ ...options, local: name, hosts: [hub], dialer })
     manager.handle('echo', (payload) => payload)
     managers.push(manager)
     if (hubUrl !== undefined) {

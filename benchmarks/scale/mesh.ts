@@ -8,9 +8,11 @@ import { createServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { countOf, optionsOf } from '../harness/arguments.ts'
+import { cpuUs } from '../harness/commands.ts'
+import { listen } from '../harness/http.ts'
 import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
 import { number, table } from '../harness/table.ts'
-import { auth, countsOf, grid, isIdle, listen, logger } from './grid.ts'
+import { countsOf, grid, isIdle, options } from './grid.ts'
 
 const size = countOf('managers', optionsOf({ managers: '32' }).managers)
 const pairs = (size * (size - 1)) / 2
@@ -28,10 +30,10 @@ for (const server of servers) {
 }
 
 const before = await memoryNow()
-const cpuBefore = process.cpuUsage()
+const beforeUs = cpuUs()
 const startMs = performance.now()
 const managers = hosts.map((local, index) => {
-  const manager = new grid.Manager({ local, hosts, auth, logger })
+  const manager = new grid.Manager({ ...options, local, hosts })
   manager.handle('who', () => Buffer.from(manager.local))
   const server = servers[index]
   if (server !== undefined) manager.attach(server)
@@ -40,7 +42,7 @@ const managers = hosts.map((local, index) => {
 const connections = managers.flatMap((manager) => manager.connections)
 await Promise.all(connections.map((connection) => connection.waitForConnect()))
 const connectMs = performance.now() - startMs
-const { user, system } = process.cpuUsage(cpuBefore)
+const connectCpuMs = (cpuUs() - beforeUs) / 1000
 const after = await memoryNow()
 
 const callMs = performance.now()
@@ -73,7 +75,7 @@ console.log(
       ['sockets accepted ever, open now', `${accepted.ever}, ${accepted.open}`],
       ['socket ends in this process', `${socketEnds}, two for each`],
       ['connections that were made twice', reconnects],
-      ['time until all are connected', `${number(connectMs)} ms, ${number((user + system) / 1000)} ms of CPU`],
+      ['time until all are connected', `${number(connectMs)} ms, ${number(connectCpuMs)} ms of CPU`],
       ['time per connection', `${number(connectMs / pairs)} ms`],
       ['heap and external, all', mib(held(after) - held(before))],
       ['heap and external, per connection (both ends)', `${number(held(perThing(before, after, pairs)))} B`],

@@ -2,12 +2,15 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, GridStream, Manager } from '../../lib/index.ts'
-import { CommandedProcess } from '../harness/commands.ts'
+import { Child } from '../harness/commands.ts'
+import { connectGrid } from '../harness/grid.ts'
+import { held, type Memory, memoryNow, mib, perThing } from '../harness/memory.ts'
+import { number, table } from '../harness/table.ts'
 import type { FarCommands } from './far.ts'
-import { auth, countsOf, dialingName, echoes, grid, isIdle, logger, type news } from './grid.ts'
+import { countsOf, echoes, grid, isIdle, type news, options } from './grid.ts'
 
 export interface Ends {
-  readonly far: CommandedProcess<FarCommands>
+  readonly far: Child<FarCommands>
   readonly manager: Manager
   /** The near end's connection to the far end. */
   readonly peer: Connection
@@ -18,16 +21,36 @@ const pollMs = 5
 const idleTimeoutMs = 30_000
 
 export async function connectEnds(): Promise<Ends> {
-  const far = new CommandedProcess<FarCommands>(new URL('./far.ts', import.meta.url))
-  const address = await far.ask('address')
-  const manager = new grid.Manager({ local: dialingName(address), hosts: [address], auth, logger })
-  const peer = manager.connection(address)
-  await peer.waitForConnect()
+  const far = new Child<FarCommands>(new URL('./far.ts', import.meta.url))
+  const { manager, peer } = await connectGrid(grid, options, await far.ask('address'))
   const close = async () => {
     await manager.close({ timeout: 100 })
     await far.stop()
   }
   return { far, manager, peer, close }
+}
+
+export interface BothMemories {
+  readonly near: Memory
+  readonly far: Memory
+}
+
+export async function memoryOf({ far }: Ends): Promise<BothMemories> {
+  return { near: await memoryNow(), far: await far.ask('memory') }
+}
+
+/** What both ends hold before, with, and after `count` things. */
+export function stagesTable(
+  [during, each]: readonly [during: string, each: string],
+  stages: readonly [before: BothMemories, during: BothMemories, after: BothMemories],
+  count: number
+): string {
+  const rows = (['near', 'far'] as const).map((end) => {
+    const [before, during] = stages
+    const cost = `${number(held(perThing(before[end], during[end], count)))} B`
+    return [end === 'near' ? 'caller' : 'handler', ...stages.map((stage) => mib(held(stage[end]))), cost]
+  })
+  return table(['end', 'before', during, 'after', each], rows)
 }
 
 /** Waits until nothing is open, runs or waits on either end. */

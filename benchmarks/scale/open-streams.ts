@@ -5,10 +5,9 @@
  */
 
 import { countOf, optionsOf } from '../harness/arguments.ts'
-import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
-import { number, table } from '../harness/table.ts'
+import { number } from '../harness/table.ts'
 import { countsOf } from './grid.ts'
-import { assertIdle, connectEnds, endEchoes, openEchoes } from './near.ts'
+import { assertIdle, connectEnds, endEchoes, memoryOf, openEchoes, stagesTable } from './near.ts'
 
 const count = countOf('streams', optionsOf({ streams: '10000' }).streams)
 const ends = await connectEnds()
@@ -16,42 +15,27 @@ const ends = await connectEnds()
 // Once before, so that code and tables are there and only the streams are counted.
 await endEchoes(await openEchoes(ends, count))
 await assertIdle(ends)
-const before = { near: await memoryNow(), far: await ends.far.ask('memory') }
+const before = await memoryOf(ends)
 
 const startMs = performance.now()
 const streams = await openEchoes(ends, count)
 const openMs = performance.now() - startMs
-const open = { near: await memoryNow(), far: await ends.far.ask('memory') }
+const open = await memoryOf(ends)
 const counts = { near: countsOf(ends.manager), far: await ends.far.ask('counts') }
-if (
-  counts.near.outboundStreams !== count ||
-  counts.far.inboundStreams !== count ||
-  counts.far.runningHandlers !== count
-)
-  throw new Error(`not all are open: ${JSON.stringify(counts)}`)
+const all = [counts.near.outboundStreams, counts.far.inboundStreams, counts.far.runningHandlers]
+if (all.some((each) => each !== count)) throw new Error(`not all are open: ${JSON.stringify(counts)}`)
 
 const endStartMs = performance.now()
 await endEchoes(streams)
 const endMs = performance.now() - endStartMs
 await assertIdle(ends)
 streams.length = 0
-const after = { near: await memoryNow(), far: await ends.far.ask('memory') }
+const after = await memoryOf(ends)
 
 console.log(`${number(count)} two-way streams open at once on one connection, default limits`)
 console.log(
   `opened, with a message each way on each: ${number(openMs)} ms (${number((openMs / count) * 1000)} us each)`
 )
 console.log(`ended, seen by both ends: ${number(endMs)} ms; streams, handlers and queues left: 0`)
-console.log(
-  table(
-    ['end', 'before', 'all open', 'after', 'per open stream'],
-    (['near', 'far'] as const).map((end) => [
-      end === 'near' ? 'caller' : 'handler',
-      mib(held(before[end])),
-      mib(held(open[end])),
-      mib(held(after[end])),
-      `${number(held(perThing(before[end], open[end], count)))} B`
-    ])
-  )
-)
+console.log(stagesTable(['all open', 'per open stream'], [before, open, after], count))
 await ends.close()

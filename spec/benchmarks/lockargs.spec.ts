@@ -8,10 +8,10 @@ import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type LockArgs, measuredArgs } from '../../benchmarks/lockargs/args.ts'
-import { type Coding, form } from '../../benchmarks/lockargs/form.ts'
-import { forms } from '../../benchmarks/lockargs/forms.ts'
-import { encodeText } from '../../benchmarks/lockargs/text.ts'
+import { type LockArgs, measuredArgs } from '../../benchmarks/harness/lock-args.ts'
+import { type Coding, form } from '../../benchmarks/micro/lock-args/form.ts'
+import { forms } from '../../benchmarks/micro/lock-args/forms.ts'
+import { encodeText } from '../../benchmarks/micro/lock-args/lines.ts'
 import * as grid from '../../lib/index.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
@@ -33,7 +33,7 @@ const tiny = [
 const [args] = measuredArgs as [LockArgs]
 
 function main(options: readonly string[]): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const command = [...sourceArgs, 'benchmarks/lockargs/main.ts', ...options]
+  const command = [...sourceArgs, 'benchmarks/lockargs.ts', ...options]
   return new Promise((resolve) => {
     execFile(process.execPath, command, { cwd, env: childEnvironment() }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : error.code, stdout, stderr })

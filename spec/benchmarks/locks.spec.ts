@@ -13,11 +13,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import type { Round } from '../../benchmarks/compare/pair.ts'
-import type { Entry } from '../../benchmarks/compare/roster.ts'
-import type { Outcome } from '../../benchmarks/compare/rounds.ts'
+import type { Entry, Round } from '../../benchmarks/harness/contest/contestant.ts'
+import type { Outcome } from '../../benchmarks/harness/contest/rounds.ts'
 import { benchLocks } from '../../benchmarks/locks/bench.ts'
-import { lockRoster, onlyLocks } from '../../benchmarks/locks/roster.ts'
+import { lockRoster } from '../../benchmarks/locks/roster.ts'
 import { lockRows, lockTable } from '../../benchmarks/locks/summary.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
@@ -47,7 +46,7 @@ async function run(...entries: Entry[]): Promise<{ code: number; text: string }>
 
 function entry(id: string, file: string, isRival = true): Entry {
   const module = new URL(`../support/benchmarks/${file}.ts`, import.meta.url).href
-  return { id, label: id, about: '', module, isRival, color: '', lacks: onlyLocks }
+  return { id, label: id, module, isRival }
 }
 
 describe('benchmarks: locks', { concurrency: 2 }, () => {

@@ -8,7 +8,7 @@
 
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
-import { type Cost, plainCostsOf } from '../../benchmarks/harness/processes.ts'
+import { type Cost, plainCostsOf } from '../../benchmarks/harness/pieces/costs.ts'
 
 /**
  * Per request or message, both ends together: what was measured, and up to 50 B and half a promise more. So one more
@@ -38,7 +38,9 @@ describe('the cost of a call', () => {
 
   before(async () => {
     const names = [...Object.keys(limits), ...Object.keys(known)]
-    const measured = await plainCostsOf(new URL('../../lib/', import.meta.url), names)
+    const library = new URL('../../lib/', import.meta.url)
+    const module = new URL('../../benchmarks/micro/pieces/index.ts', import.meta.url)
+    const measured = await plainCostsOf({ library, module }, names)
     costs = new Map(names.map((name, index) => [name, measured[index] as Cost]))
   })
 

@@ -5,7 +5,6 @@
  * streams get faster, small requests beside them wait.
  */
 
-import { createRequire } from 'node:module'
 import type { Writable } from 'node:stream'
 import { promisify } from 'node:util'
 import {
@@ -22,15 +21,15 @@ import {
   type ServiceDefinition,
   type sendUnaryData
 } from '@grpc/grpc-js'
-import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import { type Contestant, versionOf } from '../../harness/contest/contestant.ts'
+import { ended } from '../../harness/http.ts'
+import { type ClientSide, type Contestants, each } from '../contestant.ts'
 import { writeAll } from '../push.ts'
 
 const asIs = (bytes: Buffer): Buffer => bytes
 const serializers = {
-  requestSerialize: asIs,
-  requestDeserialize: asIs,
-  responseSerialize: asIs,
-  responseDeserialize: asIs
+  ...{ requestSerialize: asIs, requestDeserialize: asIs },
+  ...{ responseSerialize: asIs, responseDeserialize: asIs }
 }
 const service: ServiceDefinition = {
   echo: { path: '/bench/echo', requestStream: false, responseStream: false, ...serializers },
@@ -38,7 +37,7 @@ const service: ServiceDefinition = {
   echoStream: { path: '/bench/echoStream', requestStream: true, responseStream: true, ...serializers }
 }
 
-async function listen(options: ChannelOptions): Promise<ServerSide> {
+async function listen(options: ChannelOptions): Promise<string> {
   const server = new Server(options)
   server.addService(service, {
     echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => callback(null, call.request),
@@ -50,7 +49,7 @@ async function listen(options: ChannelOptions): Promise<ServerSide> {
   })
   const bind = promisify(server.bindAsync.bind(server))
   const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure())
-  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() }
+  return `127.0.0.1:${port}`
 }
 
 /** What the generic client makes of `service`; its own type knows no names. */
@@ -59,7 +58,6 @@ interface EchoClient {
   push(plan: Buffer): ClientReadableStream<Buffer>
   echoStream(): ClientDuplexStream<Buffer, Buffer>
   waitForReady(deadline: number, done: (error?: Error) => void): void
-  close(): void
 }
 
 async function connect(address: string, options: ChannelOptions): Promise<ClientSide> {
@@ -71,36 +69,21 @@ async function connect(address: string, options: ChannelOptions): Promise<Client
       new Promise((resolve, reject) => {
         client.echo(payload, (error, answer) => (answer === undefined ? reject(error) : resolve(answer)))
       }),
-    async serverStreams(plans, take) {
-      await Promise.all(
-        plans.map((plan, i) => ended(client.push(Buffer.from(JSON.stringify(plan))), (message) => take(i, message)))
-      )
-    },
-    async echoStreams(plans, take) {
-      const converse = (plan: StreamPlan, i: number) => {
-        const stream = client.echoStream()
-        writeAll(stream as unknown as Writable, plan)
-        return ended(stream, (message) => take(i, message))
-      }
-      await Promise.all(plans.map(converse))
-    },
-    close: () => client.close()
+    serverStreams: each((plan, take) => ended(client.push(Buffer.from(JSON.stringify(plan))), take)),
+    echoStreams: each((plan, take) => {
+      const stream = client.echoStream()
+      writeAll(stream as unknown as Writable, plan)
+      return ended(stream, take)
+    })
   }
 }
 
-function ended(stream: ClientReadableStream<Buffer>, onMessage: (message: Buffer) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.on('data', onMessage).once('end', resolve).once('error', reject)
-  })
-}
-
-const { version } = createRequire(import.meta.url)('@grpc/grpc-js/package.json') as { version: string }
-
-function make(options: ChannelOptions): Contestant {
+function make(options: ChannelOptions): Contestant<ClientSide> {
+  const version = versionOf('@grpc/grpc-js')
   return { version, listen: () => listen(options), connect: (address) => connect(address, options) }
 }
 
-export const contestants: Record<string, Contestant> = {
+export const contestants: Contestants = {
   'grpc-js': make({}),
   'grpc-js-wide': make({ 'grpc-node.flow_control_window': 4 * 1024 * 1024 })
 }

@@ -8,10 +8,10 @@
 
 import { once } from 'node:events'
 import { type ClientHttp2Stream, connect as connectHttp2, createServer, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
-import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import type { Contestant } from '../../harness/contest/contestant.ts'
+import { ended, listen as listenOn, whole } from '../../harness/http.ts'
+import { type ClientSide, type Contestants, each, type StreamPlan } from '../contestant.ts'
 import { writeAll } from '../push.ts'
-import { whole } from './body.ts'
 
 /** Bytes that may be under way on a stream, and on the session. */
 interface Windows {
@@ -19,7 +19,7 @@ interface Windows {
   readonly session: number
 }
 
-async function listen(windows?: Windows): Promise<ServerSide> {
+async function listen(windows?: Windows): Promise<string> {
   const server = createServer(settingsOf(windows))
   if (windows !== undefined) server.on('session', (session) => session.setLocalWindowSize(windows.session))
   server.on('stream', (stream, headers) => {
@@ -27,9 +27,7 @@ async function listen(windows?: Windows): Promise<ServerSide> {
     else if (headers[':path'] === '/push') push(stream)
     else echo(stream)
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return { address: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close: () => void server.close() }
+  return await listenOn(server)
 }
 
 async function answer(stream: ServerHttp2Stream): Promise<void> {
@@ -55,51 +53,35 @@ async function connect(address: string, windows?: Windows): Promise<ClientSide> 
   if (windows !== undefined) session.setLocalWindowSize(windows.session)
   const post = (path: string): ClientHttp2Stream => session.request({ ':method': 'POST', ':path': path })
   return {
+    streamsBytes: true,
     request(payload) {
       const stream = post('/echo')
       stream.end(payload)
       return whole(stream)
     },
-    async serverStreams(plans, take) {
-      const consume = (plan: StreamPlan, i: number) => {
-        const stream = post('/push')
-        stream.end(JSON.stringify(plan))
-        return ended(stream, (piece) => take(i, piece))
-      }
-      await Promise.all(plans.map(consume))
-    },
-    async echoStreams(plans, take) {
-      const converse = (plan: StreamPlan, i: number) => {
-        const stream = post('/echo-stream')
-        writeAll(stream, plan)
-        return ended(stream, (piece) => take(i, piece))
-      }
-      await Promise.all(plans.map(converse))
-    },
-    close: () => session.destroy()
+    serverStreams: each((plan, take) => {
+      const stream = post('/push')
+      stream.end(JSON.stringify(plan))
+      return ended(stream, take)
+    }),
+    echoStreams: each((plan, take) => {
+      const stream = post('/echo-stream')
+      writeAll(stream, plan)
+      return ended(stream, take)
+    })
   }
-}
-
-function ended(stream: ClientHttp2Stream, onPiece: (piece: Buffer) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    stream.on('data', onPiece).once('end', resolve).once('error', reject)
-  })
 }
 
 function settingsOf(windows: Windows | undefined) {
   return windows === undefined ? {} : { settings: { initialWindowSize: windows.stream } }
 }
 
-function make(windows?: Windows): Contestant {
-  return {
-    version: process.versions.node,
-    streamsBytes: true,
-    listen: () => listen(windows),
-    connect: (address) => connect(address, windows)
-  }
+function make(windows?: Windows): Contestant<ClientSide> {
+  const version = process.versions.node
+  return { version, listen: () => listen(windows), connect: (address) => connect(address, windows) }
 }
 
-export const contestants: Record<string, Contestant> = {
+export const contestants: Contestants = {
   http2: make(),
   'http2-wide': make({ stream: 1024 * 1024, session: 4 * 1024 * 1024 })
 }

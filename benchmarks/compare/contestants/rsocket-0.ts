@@ -8,9 +8,9 @@
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
-import { ringOf } from '../messages.ts'
-import { windowOf } from './rsocket-window.ts'
+import { versionOf } from '../../harness/contest/contestant.ts'
+import { type ClientSide, type Contestants, each, type StreamPlan } from '../contestant.ts'
+import { renewing, sendByCredit, windowOf } from './rsocket-credit.ts'
 
 interface Payload {
   readonly data: Uint8Array | null
@@ -44,11 +44,10 @@ interface Requester {
   }
   requestStream(payload: Payload): Flowable
   requestChannel(payloads: Flowable): Flowable
-  close(): void
 }
 
 interface Core {
-  readonly RSocketServer: new (config: object) => { start(): void; stop(): void }
+  readonly RSocketServer: new (config: object) => { start(): void }
   readonly RSocketClient: new (config: object) => { connect(): PromiseLike<Requester> }
   readonly BufferEncoders: object
 }
@@ -67,7 +66,6 @@ const { BufferEncoders, RSocketClient, RSocketServer } = require('rsocket-core-0
 const { Flowable, Single } = require('rsocket-flowable-0') as Flowables
 const { default: TcpClient } = require('rsocket-tcp-client-0') as Transport
 const { default: TcpServer } = require('rsocket-tcp-server-0') as Transport
-const { version } = require('rsocket-core-0/package.json') as { version: string }
 
 const nothing = Buffer.alloc(0)
 
@@ -78,24 +76,12 @@ const responder: Responder = {
 }
 
 /** What is planned, as far as the subscriber asks for it. */
-function messagesOf({ bytes, count, first }: StreamPlan): Flowable {
-  const ring = ringOf(bytes)
+function messagesOf(plan: StreamPlan): Flowable {
   return new Flowable((subscriber) => {
-    let credit = 0
-    let sent = 0
-    let isSending = false
-    const request = (n: number): void => {
-      credit += n
-      // Whoever takes a message may ask for more within the call.
-      if (isSending) return
-      isSending = true
-      while (credit > 0 && sent < count) {
-        credit--
-        subscriber.onNext({ data: ring.at(first + sent++) })
-      }
-      isSending = false
-      if (sent === count) subscriber.onComplete()
-    }
+    const request = sendByCredit(plan, 0, (data, isLast) => {
+      subscriber.onNext({ data })
+      if (isLast) subscriber.onComplete()
+    })
     subscriber.onSubscribe({ request, cancel() {} })
   })
 }
@@ -103,9 +89,8 @@ function messagesOf({ bytes, count, first }: StreamPlan): Flowable {
 function consumed(flowable: Flowable, messageBytes: number, take: (message: Uint8Array) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const window = windowOf(messageBytes)
-    const renewal = Math.ceil(window / 2)
-    let taken = 0
     let subscription: Subscription | undefined
+    const renew = renewing(window, (n) => subscription?.request(n))
     flowable.subscribe({
       onSubscribe(given) {
         subscription = given
@@ -113,7 +98,7 @@ function consumed(flowable: Flowable, messageBytes: number, take: (message: Uint
       },
       onNext({ data }) {
         take(data ?? nothing)
-        if (++taken % renewal === 0) subscription?.request(renewal)
+        renew()
       },
       onComplete: resolve,
       onError: reject
@@ -121,18 +106,17 @@ function consumed(flowable: Flowable, messageBytes: number, take: (message: Uint
   })
 }
 
-async function listen(): Promise<ServerSide> {
+async function listen(): Promise<string> {
   let server: Server | undefined
   const serverFactory = (onConnection: (socket: Socket) => void): Server => {
     server = createServer({ noDelay: true }, onConnection)
     return server
   }
   const transport = new TcpServer({ host: '127.0.0.1', port: 0, serverFactory }, BufferEncoders)
-  const rsocket = new RSocketServer({ transport, getRequestHandler: () => responder })
-  rsocket.start()
+  new RSocketServer({ transport, getRequestHandler: () => responder }).start()
   const started = server as unknown as Server
   if (!started.listening) await once(started, 'listening')
-  return { address: String((started.address() as AddressInfo).port), close: () => rsocket.stop() }
+  return String((started.address() as AddressInfo).port)
 }
 
 async function connect(port: string): Promise<ClientSide> {
@@ -150,20 +134,11 @@ async function connect(port: string): Promise<ClientSide> {
           onError: reject
         })
       }),
-    async serverStreams(plans, take) {
-      const consume = (plan: StreamPlan, i: number) => {
-        const stream = rsocket.requestStream({ data: Buffer.from(JSON.stringify(plan)) })
-        return consumed(stream, plan.bytes, (message) => take(i, message))
-      }
-      await Promise.all(plans.map(consume))
-    },
-    async echoStreams(plans, take) {
-      const converse = (plan: StreamPlan, i: number) =>
-        consumed(rsocket.requestChannel(messagesOf(plan)), plan.bytes, (message) => take(i, message))
-      await Promise.all(plans.map(converse))
-    },
-    close: () => rsocket.close()
+    serverStreams: each((plan, take) => {
+      return consumed(rsocket.requestStream({ data: Buffer.from(JSON.stringify(plan)) }), plan.bytes, take)
+    }),
+    echoStreams: each((plan, take) => consumed(rsocket.requestChannel(messagesOf(plan)), plan.bytes, take))
   }
 }
 
-export const contestants: Record<string, Contestant> = { 'rsocket-tcp-0': { version, listen, connect } }
+export const contestants: Contestants = { 'rsocket-tcp-0': { version: versionOf('rsocket-core-0'), listen, connect } }

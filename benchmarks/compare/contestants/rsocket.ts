@@ -22,12 +22,14 @@ import { TcpServerTransport } from 'rsocket-tcp-server'
 import { WebsocketClientTransport } from 'rsocket-websocket-client'
 import { type SocketFactory, type SocketOptions, WebsocketServerTransport } from 'rsocket-websocket-server'
 import { WebSocketServer, WebSocket as WsWebSocket } from 'ws'
-import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
+import type { Contestant } from '../../harness/contest/contestant.ts'
+import { type ClientSide, type Contestants, each } from '../contestant.ts'
 import { ringOf } from '../messages.ts'
-import { windowOf } from './rsocket-window.ts'
+import { renewing, sendByCredit, windowOf } from './rsocket-credit.ts'
 
 type Subscriber = OnNextSubscriber & OnTerminalSubscriber & OnExtensionSubscriber
 
+const version = '1.0.0-alpha.3'
 const nothing = Buffer.alloc(0)
 const onExtension = (): void => {}
 const ignore = { cancel() {}, onExtension }
@@ -38,10 +40,11 @@ const responder: Partial<RSocket> = {
     return ignore
   },
   requestStream(payload, initialRequestN, requester) {
-    const sender = new CreditSender(JSON.parse(String(payload.data)), 0, requester)
+    const plan = JSON.parse(String(payload.data))
+    const request = sendByCredit(plan, 0, (data, isLast) => requester.onNext({ data }, isLast))
     // The stream is not open before this returns.
-    queueMicrotask(() => sender.request(initialRequestN))
-    return { ...ignore, request: (n) => sender.request(n) }
+    queueMicrotask(() => request(initialRequestN))
+    return { ...ignore, request }
   },
   requestChannel(payload, initialRequestN, isCompleted, requester) {
     requester.onNext(payload, isCompleted)
@@ -56,51 +59,26 @@ const responder: Partial<RSocket> = {
   }
 }
 
-/** Sends what is planned, as far as the other end asked for it. */
-class CreditSender {
-  readonly #plan: StreamPlan
-  readonly #ring
-  readonly #receiver: OnNextSubscriber
-  #sent: number
-  #credit = 0
-
-  constructor(plan: StreamPlan, sent: number, receiver: OnNextSubscriber) {
-    this.#plan = plan
-    this.#ring = ringOf(plan.bytes)
-    this.#sent = sent
-    this.#receiver = receiver
-  }
-
-  request(n: number): void {
-    this.#credit += n
-    const { count, first } = this.#plan
-    while (this.#credit > 0 && this.#sent < count) {
-      this.#credit--
-      const data = this.#ring.at(first + this.#sent++)
-      this.#receiver.onNext({ data }, this.#sent === count)
-    }
-  }
-}
-
-/** Takes messages and asks for more whenever half of the window is free. */
-function receiver(
-  window: number,
+/** Takes the messages of the stream that `open` opens, and asks for more of them. Resolves at its end. */
+function received(
+  messageBytes: number,
   take: (message: Buffer) => void,
-  ask: (n: number) => void,
-  end: (error?: Error) => void
-): Subscriber {
-  const renewal = Math.ceil(window / 2)
-  let taken = 0
-  return {
-    onNext({ data }, isComplete) {
-      take(data ?? nothing)
-      if (isComplete) end()
-      else if (++taken % renewal === 0) ask(renewal)
-    },
-    onComplete: () => end(),
-    onError: end,
-    onExtension
-  }
+  open: (window: number, subscriber: Subscriber) => { request(n: number): void }
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const window = windowOf(messageBytes)
+    const renew = renewing(window, (n) => stream.request(n))
+    const stream = open(window, {
+      onNext({ data }, isComplete) {
+        take(data ?? nothing)
+        if (isComplete) resolve()
+        else renew()
+      },
+      onComplete: resolve,
+      onError: reject,
+      onExtension
+    })
+  })
 }
 
 function clientSide(rsocket: RSocket): ClientSide {
@@ -114,45 +92,28 @@ function clientSide(rsocket: RSocket): ClientSide {
           onExtension
         })
       }),
-    async serverStreams(plans, take) {
-      const consume = (plan: StreamPlan, i: number) =>
-        new Promise<void>((resolve, reject) => {
-          const end = (error?: Error) => (error === undefined ? resolve() : reject(error))
-          const window = windowOf(plan.bytes)
-          const onMessage = (message: Buffer) => take(i, message)
-          const ask = (n: number) => stream.request(n)
-          const data = Buffer.from(JSON.stringify(plan))
-          const stream = rsocket.requestStream({ data }, window, receiver(window, onMessage, ask, end))
-        })
-      await Promise.all(plans.map(consume))
-    },
-    async echoStreams(plans, take) {
-      const converse = (plan: StreamPlan, i: number) =>
-        new Promise<void>((resolve, reject) => {
-          const end = (error?: Error) => (error === undefined ? resolve() : reject(error))
-          const window = windowOf(plan.bytes)
-          const onMessage = (message: Buffer) => take(i, message)
-          const ask = (n: number) => stream.request(n)
-          const sender = new CreditSender(plan, 1, { onNext: (message, isLast) => stream.onNext(message, isLast) })
-          const stream = rsocket.requestChannel({ data: ringOf(plan.bytes).at(plan.first) }, window, plan.count === 1, {
-            ...receiver(window, onMessage, ask, end),
-            request: (n) => sender.request(n),
-            cancel() {}
-          })
-        })
-      await Promise.all(plans.map(converse))
-    },
-    close: () => rsocket.close()
+    serverStreams: each((plan, take) => {
+      const data = Buffer.from(JSON.stringify(plan))
+      return received(plan.bytes, take, (window, subscriber) => rsocket.requestStream({ data }, window, subscriber))
+    }),
+    echoStreams: each((plan, take) =>
+      received(plan.bytes, take, (window, subscriber) => {
+        const request = sendByCredit(plan, 1, (data, isLast) => channel.onNext({ data }, isLast))
+        const first = { data: ringOf(plan.bytes).at(plan.first) }
+        const channel = rsocket.requestChannel(first, window, plan.count === 1, { ...subscriber, request, cancel() {} })
+        return channel
+      })
+    )
   }
 }
 
 /** The transport makes its server by itself, and tells nobody the port that it got. */
-async function serve(transport: ServerTransport, made: () => Listening | undefined): Promise<ServerSide> {
+async function serve(transport: ServerTransport, made: () => Listening | undefined): Promise<string> {
   const server = new RSocketServer({ transport, acceptor: { accept: async () => responder } })
-  const bound = await server.bind()
+  await server.bind()
   const address = made()?.address()
   if (typeof address !== 'object' || address === null) throw new Error('it listens on no port')
-  return { address: String(address.port), close: () => bound.close() }
+  return String(address.port)
 }
 
 interface Listening {
@@ -164,8 +125,8 @@ async function dial(transport: ClientTransport): Promise<ClientSide> {
   return clientSide(await new RSocketConnector({ setup, transport }).connect())
 }
 
-const tcp: Contestant = {
-  version: '1.0.0-alpha.3',
+const tcp: Contestant<ClientSide> = {
+  version,
   async listen() {
     let server: Server | undefined
     const transport = new TcpServerTransport({
@@ -182,8 +143,8 @@ const tcp: Contestant = {
     dial(new TcpClientTransport({ connectionOptions: { host: '127.0.0.1', port: Number(port), noDelay: true } }))
 }
 
-const webSocket: Contestant = {
-  version: '1.0.0-alpha.3',
+const webSocket: Contestant<ClientSide> = {
+  version,
   async listen() {
     let server: WebSocketServer | undefined
     const transport = new WebsocketServerTransport({
@@ -206,4 +167,4 @@ const webSocket: Contestant = {
     )
 }
 
-export const contestants: Record<string, Contestant> = { 'rsocket-tcp': tcp, 'rsocket-ws': webSocket }
+export const contestants: Contestants = { 'rsocket-tcp': tcp, 'rsocket-ws': webSocket }

@@ -7,18 +7,14 @@
  * so bytes, each on a connection of its own.
  */
 
-import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import { Pool } from 'undici'
-import type { ClientSide, Contestant, ServerSide, StreamPlan } from '../contestant.ts'
-import { keepAliveTimeout, listenHttp } from '../http-side.ts'
+import { versionOf } from '../../harness/contest/contestant.ts'
+import { ended, keepAliveTimeout, listenHttp, whole } from '../../harness/http.ts'
+import { type ClientSide, type Contestants, each } from '../contestant.ts'
 import { writeAll } from '../push.ts'
-import { whole } from './body.ts'
 
 const connections = 64
-
-const listen = (): Promise<ServerSide> => listenHttp(respond)
 
 async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await whole(request)
@@ -27,29 +23,21 @@ async function respond(request: IncomingMessage, response: ServerResponse): Prom
 }
 
 async function connect(address: string): Promise<ClientSide> {
-  const pool = new Pool(address, {
-    connections,
-    pipelining: 1,
-    keepAliveTimeout,
-    keepAliveMaxTimeout: keepAliveTimeout
-  })
+  const keepAlive = { keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout }
+  const pool = new Pool(address, { connections, pipelining: 1, ...keepAlive })
   return {
+    streamsBytes: true,
     async request(payload) {
       const { body } = await pool.request({ path: '/echo', method: 'POST', body: payload })
       return await body.bytes()
     },
-    async serverStreams(plans, take) {
-      const consume = async (plan: StreamPlan, i: number) => {
-        const { body } = await pool.request({ path: '/push', method: 'POST', body: JSON.stringify(plan) })
-        body.on('data', (piece) => take(i, piece))
-        await once(body, 'end')
-      }
-      await Promise.all(plans.map(consume))
-    },
-    close: () => pool.destroy()
+    serverStreams: each(async (plan, take) => {
+      const { body } = await pool.request({ path: '/push', method: 'POST', body: JSON.stringify(plan) })
+      await ended(body, take)
+    })
   }
 }
 
-const { version } = createRequire(import.meta.url)('undici/package.json') as { version: string }
-
-export const contestants: Record<string, Contestant> = { undici: { version, streamsBytes: true, listen, connect } }
+export const contestants: Contestants = {
+  undici: { version: versionOf('undici'), listen: () => listenHttp(respond), connect }
+}

@@ -9,9 +9,9 @@
 
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import type { ClientSide, Contestant, StreamPlan, TakeMessage } from '../contestant.ts'
+import type { ClientSide, Contestants, StreamPlan, TakeMessage } from '../contestant.ts'
 import { pushInTurn } from '../push.ts'
-import { highWaterMarkBytes, listenWebSocket } from './ws-server.ts'
+import { allOf, highWaterMarkBytes, listenWebSocket } from './ws-server.ts'
 
 const headerBytes = 8
 /** A batch that grows to this goes out without waiting for the end of the turn. */
@@ -138,33 +138,27 @@ function pushAll(batcher: Batcher, plans: readonly StreamPlan[]): void {
 }
 
 async function connect(address: string): Promise<ClientSide> {
-  const ws = new WebSocket(address, {
-    perMessageDeflate: false,
-    generateMask: (mask) => mask.fill(0)
-  })
+  const ws = new WebSocket(address, { perMessageDeflate: false, generateMask: (mask) => mask.fill(0) })
   await once(ws, 'open')
   const batcher = new Batcher(ws)
   const waiting: (((payload: Buffer) => void) | undefined)[] = []
   const freeIds: number[] = []
   let onStream: ((stream: number, payload: Buffer) => void) | undefined
-  const onPayload = (id: number, payload: Buffer): void => {
-    if (id >= firstStreamId) {
-      onStream?.(id - firstStreamId, payload)
-      return
-    }
+  const reader = new Reader((id, payload) => {
+    if (id >= firstStreamId) return onStream?.(id - firstStreamId, payload)
     freeIds.push(id)
     waiting[id]?.(payload)
-  }
-  const reader = new Reader(onPayload)
+  })
   ws.on('message', (data: Buffer) => reader.onMessage(data))
-  const take = (plans: readonly StreamPlan[], onMessage: TakeMessage) =>
-    new Promise<void>((resolve) => {
-      let left = plans.reduce((sum, { count }) => sum + count, 0)
-      onStream = (stream, payload) => {
-        onMessage(stream, payload)
-        if (--left === 0) resolve()
-      }
-    })
+  const run = (plans: readonly StreamPlan[], take: TakeMessage, start: () => void): Promise<void> => {
+    const { ended, arrived } = allOf(plans)
+    onStream = (stream, payload) => {
+      take(stream, payload)
+      arrived()
+    }
+    start()
+    return ended
+  }
   return {
     request: (payload) =>
       new Promise((resolve) => {
@@ -172,17 +166,9 @@ async function connect(address: string): Promise<ClientSide> {
         waiting[id] = resolve
         batcher.send(id, payload)
       }),
-    serverStreams(plans, onMessage) {
-      ws.send(JSON.stringify(plans))
-      return take(plans, onMessage)
-    },
-    echoStreams(plans, onMessage) {
-      const ended = take(plans, onMessage)
-      pushAll(batcher, plans)
-      return ended
-    },
-    close: () => ws.terminate()
+    serverStreams: (plans, take) => run(plans, take, () => ws.send(JSON.stringify(plans))),
+    echoStreams: (plans, take) => run(plans, take, () => pushAll(batcher, plans))
   }
 }
 
-export const contestants: Record<string, Contestant> = { 'ws-batched': { listen, connect } }
+export const contestants: Contestants = { 'ws-batched': { listen, connect } }

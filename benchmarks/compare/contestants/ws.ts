@@ -7,9 +7,9 @@
 
 import { once } from 'node:events'
 import { WebSocket } from 'ws'
-import type { ClientSide, Contestant, StreamPlan, TakeMessage } from '../contestant.ts'
+import type { ClientSide, Contestants, StreamPlan, TakeMessage } from '../contestant.ts'
 import { pushInTurn } from '../push.ts'
-import { highWaterMarkBytes, listenWebSocket } from './ws-server.ts'
+import { allOf, highWaterMarkBytes, listenWebSocket } from './ws-server.ts'
 
 /** So many answered requests stay in the queue until they are cut off at once. */
 const maxAnswered = 4096
@@ -44,40 +44,16 @@ function tagged(stream: number, message: Buffer): Buffer {
   return whole
 }
 
-/** What streams bring, until as many messages arrived as are planned. */
-class Arrivals {
-  #left: number
-  readonly #plans: readonly StreamPlan[]
-  readonly #take: TakeMessage
-  readonly #onEnd: () => void
-
-  constructor(plans: readonly StreamPlan[], take: TakeMessage, onEnd: () => void) {
-    this.#left = plans.reduce((sum, { count }) => sum + count, 0)
-    this.#plans = plans
-    this.#take = take
-    this.#onEnd = onEnd
-  }
-
-  onMessage(data: Buffer): void {
-    if (this.#plans.length > 1) this.#take(data[0] as number, data.subarray(1))
-    else this.#take(0, data)
-    if (--this.#left === 0) this.#onEnd()
-  }
-
-  /** Beside a stream of large messages there may be small requests: the size tells their answers apart. */
-  isFor(data: Buffer): boolean {
-    return this.#plans.length > 1 || data.length === this.#plans[0]?.bytes
-  }
-}
-
 async function connect(address: string): Promise<ClientSide> {
   const ws = new WebSocket(address, { perMessageDeflate: false })
   await once(ws, 'open')
   const waiting: ((data: Buffer) => void)[] = []
   let head = 0
-  let arrivals: Arrivals | undefined
+  let onStream: ((data: Buffer) => void) | undefined
+  /** Beside one stream of large messages there may be small requests: the size tells their answers apart. */
+  let streamBytes: number | undefined
   ws.on('message', (data: Buffer) => {
-    if (arrivals?.isFor(data)) return arrivals.onMessage(data)
+    if (onStream !== undefined && (streamBytes ?? data.length) === data.length) return onStream(data)
     const resolve = waiting[head++] as (data: Buffer) => void
     if (head === waiting.length || head === maxAnswered) {
       waiting.splice(0, head)
@@ -85,30 +61,28 @@ async function connect(address: string): Promise<ClientSide> {
     }
     resolve(data)
   })
-  const take = (plans: readonly StreamPlan[], onMessage: TakeMessage) =>
-    new Promise<void>((resolve) => {
-      arrivals = new Arrivals(plans, onMessage, () => {
-        arrivals = undefined
-        resolve()
-      })
-    })
+  const run = async (plans: readonly StreamPlan[], take: TakeMessage, start: () => void): Promise<void> => {
+    const { ended, arrived } = allOf(plans)
+    const isTagged = plans.length > 1
+    streamBytes = isTagged ? undefined : plans[0]?.bytes
+    onStream = (data) => {
+      if (isTagged) take(data[0] as number, data.subarray(1))
+      else take(0, data)
+      arrived()
+    }
+    start()
+    await ended
+    onStream = undefined
+  }
   return {
     request: (payload) =>
       new Promise((resolve) => {
         waiting.push(resolve)
         ws.send(payload)
       }),
-    serverStreams(plans, onMessage) {
-      ws.send(JSON.stringify(plans))
-      return take(plans, onMessage)
-    },
-    echoStreams(plans, onMessage) {
-      const ended = take(plans, onMessage)
-      pushAll(ws, plans)
-      return ended
-    },
-    close: () => ws.terminate()
+    serverStreams: (plans, take) => run(plans, take, () => ws.send(JSON.stringify(plans))),
+    echoStreams: (plans, take) => run(plans, take, () => pushAll(ws, plans))
   }
 }
 
-export const contestants: Record<string, Contestant> = { ws: { listen, connect } }
+export const contestants: Contestants = { ws: { listen, connect } }

@@ -5,7 +5,6 @@
  * plain objects that `@grpc/proto-loader` adds; that favours it.
  */
 
-import { createRequire } from 'node:module'
 import { promisify } from 'node:util'
 import {
   credentials,
@@ -19,8 +18,8 @@ import {
 } from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
-import type { ClientSide, Contestant, ServerSide } from '../../compare/contestant.ts'
-import { lockClient } from '../lock-client.ts'
+import { type Contestants, versionOf } from '../../harness/contest/contestant.ts'
+import type { LockSide } from '../drive.ts'
 import { openTable } from '../open-table.ts'
 
 const { root } = protobuf.parse(`
@@ -73,7 +72,7 @@ function handler<Reply>(act: (args: LockArgs) => Reply) {
   }
 }
 
-async function listen(): Promise<ServerSide> {
+async function listen(): Promise<string> {
   const table = openTable()
   const server = new Server()
   server.addService(service, {
@@ -85,7 +84,7 @@ async function listen(): Promise<ServerSide> {
   })
   const bind = promisify(server.bindAsync.bind(server))
   const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure())
-  return { address: `127.0.0.1:${port}`, close: () => server.forceShutdown() }
+  return `127.0.0.1:${port}`
 }
 
 type Unary<Reply> = (args: LockArgs, done: (error: Error | null, reply?: Reply) => void) => void
@@ -95,19 +94,14 @@ interface LocksClient {
   readonly rlock: Unary<LockReply>
   readonly runlock: Unary<object>
   waitForReady(deadline: number, done: (error?: Error) => void): void
-  close(): void
 }
 
-async function connect(address: string): Promise<ClientSide> {
+async function connect(address: string): Promise<LockSide> {
   const Client = makeGenericClientConstructor(service, 'Locks')
   const client = new Client(address, credentials.createInsecure()) as unknown as LocksClient
   await promisify(client.waitForReady.bind(client))(Date.now() + 5_000)
-  const side = {
-    rlock: promised(client.rlock.bind(client)),
-    runlock: promised(client.runlock.bind(client)),
-    close: () => client.close()
-  }
-  return await lockClient(side, 'http://client:1')
+  const [rlock, runlock] = [promised(client.rlock.bind(client)), promised(client.runlock.bind(client))]
+  return { owner: 'http://client:1', rlock, runlock }
 }
 
 function promised<Reply>(call: Unary<Reply>): (args: LockArgs) => Promise<Reply> {
@@ -117,6 +111,6 @@ function promised<Reply>(call: Unary<Reply>): (args: LockArgs) => Promise<Reply>
     })
 }
 
-const { version } = createRequire(import.meta.url)('@grpc/grpc-js/package.json') as { version: string }
-
-export const contestants: Record<string, Contestant> = { 'grpc-js': { version, listen, connect } }
+export const contestants: Contestants<LockSide> = {
+  'grpc-js': { version: versionOf('@grpc/grpc-js'), listen, connect }
+}

@@ -7,18 +7,16 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createRequire } from 'node:module'
 import { type Dispatcher, Pool } from 'undici'
 import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
-import type { ClientSide, Contestant, ServerSide } from '../../compare/contestant.ts'
-import { whole } from '../../compare/contestants/body.ts'
-import { keepAliveTimeout, listenHttp } from '../../compare/http-side.ts'
-import { lockClient } from '../lock-client.ts'
+import { type Contestant, type Contestants, versionOf } from '../../harness/contest/contestant.ts'
+import { keepAliveTimeout, listenHttp, whole } from '../../harness/http.ts'
+import type { LockSide } from '../drive.ts'
 import { openTable } from '../open-table.ts'
 
 const headers = { 'content-type': 'application/json' }
 
-async function listen(): Promise<ServerSide> {
+async function listen(): Promise<string> {
   const table = openTable()
   const actions: Readonly<Record<string, (args: LockArgs) => unknown>> = {
     '/rlock': (args) => table.lock('read', args),
@@ -74,23 +72,20 @@ function byDispatch(pool: Pool): Post {
     })
 }
 
-const { version } = createRequire(import.meta.url)('undici/package.json') as { version: string }
-
-function make(postBy: (pool: Pool) => Post, connections: number, pipelining: number): Contestant {
-  const connect = async (address: string): Promise<ClientSide> => {
+function make(postBy: (pool: Pool) => Post, connections: number, pipelining: number): Contestant<LockSide> {
+  const connect = async (address: string): Promise<LockSide> => {
     const pool = new Pool(address, { connections, pipelining, keepAliveTimeout, keepAliveMaxTimeout: keepAliveTimeout })
     const post = postBy(pool)
-    const side = {
-      rlock: async (args: LockArgs) => JSON.parse(await post('/rlock', args)) as LockReply,
-      runlock: (args: LockArgs) => post('/runlock', args),
-      close: () => pool.destroy()
+    return {
+      owner: 'http://client:1',
+      rlock: async (args) => JSON.parse(await post('/rlock', args)) as LockReply,
+      runlock: (args) => post('/runlock', args)
     }
-    return await lockClient(side, 'http://client:1')
   }
-  return { version, listen, connect }
+  return { version: versionOf('undici'), listen, connect }
 }
 
-export const contestants: Record<string, Contestant> = {
+export const contestants: Contestants<LockSide> = {
   undici: make(byRequest, 64, 1),
   'undici-fast': make(byDispatch, 8, 8)
 }

@@ -1,21 +1,15 @@
 /** Whole calls between two managers over an in-memory conn: both ends, everything but the socket. */
 
 import type { Connection, GridStream, Manager, ManagerOptions, StreamingDefinition } from '../../../lib/index.ts'
+import { callWhile, times } from '../../harness/callers.ts'
 import type { Library } from '../../harness/library.ts'
-import type { Piece, Run } from '../../harness/piece.ts'
+import { type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 import { struct } from './codecs.ts'
 
 const payload = new Uint8Array(512).fill(7)
 
-interface Pair {
-  readonly caller: Manager
-  readonly responder: Manager
-  /** The caller's connection to the responder. */
-  readonly peer: Connection
-}
-
-/** Two managers, connected. The handlers are registered by `serve`, before they connect. */
-async function pair(library: Library, serve: (responder: Manager) => void, checksum = false): Promise<Pair> {
+/** The connection of one manager to another, whose handlers are registered by `serve` before they connect. */
+async function pair(library: Library, serve: (responder: Manager) => void, checksum = false): Promise<Connection> {
   const { dialerOf, insecure, Manager, memoryPair, silentLogger } = await library('index')
   const names = ['http://a:1', 'http://b:1']
   const [dialing, accepting] = dialerOf(names[0] as string, names[1] as string) === names[0] ? names : names.reverse()
@@ -33,38 +27,39 @@ async function pair(library: Library, serve: (responder: Manager) => void, check
   })
   const peer = caller.connection(responder.local)
   await peer.waitForConnect()
-  return { caller, responder, peer }
+  return peer
 }
 
 function checkBytes(answer: Uint8Array): void {
   if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
 }
 
-/** `count` requests of `callers` that each wait for their answer before they ask again. */
-async function inParallel(count: number, callers: number, call: () => Promise<void>): Promise<void> {
-  let left = count
-  const caller = async () => {
-    while (left-- > 0) await call()
+/** Takes the messages of a stream to its end, and counts them. */
+async function takeAll(stream: AsyncIterable<Uint8Array>, count: number): Promise<void> {
+  let received = 0
+  for await (const message of stream) {
+    checkBytes(message)
+    received++
   }
-  await Promise.all(Array.from({ length: callers }, caller))
+  if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
 }
 
 async function bytesRequests(library: Library, callers: number, checksum = false): Promise<Run> {
-  const { peer } = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), checksum)
+  const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), checksum)
   const call = async () => checkBytes(await peer.request('echo', payload))
-  return (count) => inParallel(count, callers, call)
+  return (count) => callWhile(times(count), callers, call)
 }
 
 async function structRequests(library: Library, callers: number): Promise<Run> {
   const { single } = await library('index')
   const lock = single<typeof struct, { granted: boolean; ttlMs: number }>('lock')
-  const { peer } = await pair(library, (responder) =>
+  const peer = await pair(library, (responder) =>
     responder.handle(lock, async ({ shared, ttlMs }) => ({ granted: shared, ttlMs }))
   )
   const call = async () => {
     if ((await peer.request(lock, struct)).ttlMs !== struct.ttlMs) throw new Error('an answer differs')
   }
-  return (count) => inParallel(count, callers, call)
+  return (count) => callWhile(times(count), callers, call)
 }
 
 type Download = StreamingDefinition<number, never, Uint8Array>
@@ -75,15 +70,8 @@ async function downloads(
 ) {
   const { bytes, streaming } = await library('index')
   const download: Download = streaming('download', { inCapacity: 0, response: bytes() })
-  const { peer } = await pair(library, (responder) => responder.handle(download, respond))
-  return async (count: number) => {
-    let received = 0
-    for await (const message of peer.newStream(download, count)) {
-      checkBytes(message)
-      received++
-    }
-    if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
-  }
+  const peer = await pair(library, (responder) => responder.handle(download, respond))
+  return (count: number) => takeAll(peer.newStream(download, count), count)
 }
 
 async function* awaited(count: number): AsyncGenerator<Uint8Array> {
@@ -98,17 +86,12 @@ function* plain(count: number): Generator<Uint8Array> {
 async function echoes(library: Library): Promise<Run> {
   const { bytes, streaming } = await library('index')
   const echo = streaming<void, Uint8Array, Uint8Array>('echo', { request: bytes(), response: bytes() })
-  const { peer } = await pair(library, (responder) => responder.handle(echo, (_none, requests) => requests))
+  const peer = await pair(library, (responder) => responder.handle(echo, (_none, requests) => requests))
   return async (count) => {
     const stream: GridStream<Uint8Array, Uint8Array> = peer.newStream(echo)
     const sent = stream.sink(plain(count))
-    let received = 0
-    for await (const message of stream) {
-      checkBytes(message)
-      received++
-    }
+    await takeAll(stream, count)
     await sent
-    if (received !== count) throw new Error(`${received} messages came back in place of ${count}`)
   }
 }
 
@@ -118,15 +101,8 @@ type Uploading = (stream: GridStream<Uint8Array, never>, count: number) => Promi
 async function uploads(library: Library, upload: Uploading): Promise<Run> {
   const { bytes, streaming } = await library('index')
   const definition = streaming<number, Uint8Array, never>('upload', { request: bytes(), outCapacity: 0 })
-  const { peer } = await pair(library, (responder) =>
-    responder.handle(definition, async (count, requests) => {
-      let received = 0
-      for await (const message of requests) {
-        checkBytes(message)
-        received++
-      }
-      if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
-    })
+  const peer = await pair(library, (responder) =>
+    responder.handle(definition, (count, requests) => takeAll(requests, count))
   )
   return async (count) => {
     const stream = peer.newStream(definition, count)
@@ -141,50 +117,23 @@ async function send(stream: GridStream<Uint8Array, never>, count: number): Promi
   for (let i = 0; i < count; i++) await stream.send(payload)
 }
 
+const generator = 'a response of 512 B from an async generator to a `for await`'
+const sending = 'a request of 512 B by `await stream.send` to a `for await` of the handler'
+
 export const calls: readonly Piece[] = [
-  {
-    name: 'request-1',
-    operation: 'a request of 512 B echoed, one after the other',
-    prepare: (library) => bytesRequests(library, 1)
-  },
-  {
-    name: 'request-64',
-    operation: 'a request of 512 B echoed, 64 callers',
-    prepare: (library) => bytesRequests(library, 64)
-  },
-  {
-    name: 'request-64-checksum',
-    operation: 'the same with the checksum of a plaintext conn',
-    prepare: (library) => bytesRequests(library, 64, true)
-  },
-  {
-    name: 'request-64-struct',
-    operation: 'a typed request, small structs both ways, 64 callers',
-    prepare: (library) => structRequests(library, 64)
-  },
-  {
-    name: 'stream-message',
-    operation: 'a response of 512 B from an async generator to a `for await`',
-    prepare: (library) => downloads(library, awaited)
-  },
-  {
-    name: 'stream-message-plain',
-    operation: 'the same from a plain generator',
-    prepare: (library) => downloads(library, plain)
-  },
-  {
-    name: 'stream-send',
-    operation: 'a request of 512 B by `await stream.send` to a `for await` of the handler',
-    prepare: (library) => uploads(library, send)
-  },
-  {
-    name: 'stream-sink',
-    operation: 'the same by `stream.sink` of a plain generator',
-    prepare: (library) => uploads(library, (stream, count) => stream.sink(plain(count)))
-  },
-  {
-    name: 'stream-echo',
-    operation: 'a message of 512 B there and back on a two-way stream',
-    prepare: echoes
-  }
+  piece('request-1', 'a request of 512 B echoed, one after the other', (library) => bytesRequests(library, 1)),
+  piece('request-64', 'a request of 512 B echoed, 64 callers', (library) => bytesRequests(library, 64)),
+  piece('request-64-checksum', 'the same with the checksum of a plaintext conn', (library) =>
+    bytesRequests(library, 64, true)
+  ),
+  piece('request-64-struct', 'a typed request, small structs both ways, 64 callers', (library) =>
+    structRequests(library, 64)
+  ),
+  piece('stream-message', generator, (library) => downloads(library, awaited)),
+  piece('stream-message-plain', 'the same from a plain generator', (library) => downloads(library, plain)),
+  piece('stream-send', sending, (library) => uploads(library, send)),
+  piece('stream-sink', 'the same by `stream.sink` of a plain generator', (library) =>
+    uploads(library, (stream, count) => stream.sink(plain(count)))
+  ),
+  piece('stream-echo', 'a message of 512 B there and back on a two-way stream', echoes)
 ]

@@ -1,7 +1,7 @@
 /** Values to bytes and back: msgpack with our checks, beside msgpackr without them. */
 
 import { Packr, Unpackr } from 'msgpackr'
-import { keep, type Piece } from '../../harness/piece.ts'
+import { type Piece, piece, repeated } from '../../harness/pieces/piece.ts'
 
 /** Such as a small call carries: 74 bytes in msgpack. */
 export const struct = {
@@ -12,60 +12,28 @@ export const struct = {
   shared: true
 }
 
-const options = { useRecords: false, variableMapSize: true }
+const packr = new Packr({ useRecords: false, variableMapSize: true })
+const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
+const bare = 'the same by msgpackr, without our checks'
 
 export const codecs: readonly Piece[] = [
-  {
-    name: 'msgpack-encode',
-    operation: 'encode a struct of five properties',
-    async prepare(library) {
-      const { encodeMsgpack } = await library('codec/msgpack')
-      return (count) => {
-        for (let i = 0; i < count; i++) keep(encodeMsgpack(struct))
-      }
-    }
-  },
-  {
-    name: 'msgpack-encode-bare',
-    operation: 'the same by msgpackr, without our checks',
-    prepare() {
-      const packr = new Packr(options)
-      return (count) => {
-        for (let i = 0; i < count; i++) keep(packr.pack(struct))
-      }
-    }
-  },
-  {
-    name: 'msgpack-decode',
-    operation: 'decode it',
-    async prepare(library) {
-      const { decodeMsgpack, encodeMsgpack } = await library('codec/msgpack')
-      const encoded = encodeMsgpack(struct)
-      return (count) => {
-        for (let i = 0; i < count; i++) keep(decodeMsgpack(encoded))
-      }
-    }
-  },
-  {
-    name: 'msgpack-decode-bare',
-    operation: 'the same by msgpackr, without our checks',
-    prepare() {
-      const encoded = new Packr(options).pack(struct)
-      const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true })
-      return (count) => {
-        for (let i = 0; i < count; i++) keep(unpackr.unpack(encoded))
-      }
-    }
-  },
-  {
-    name: 'typed-codec',
-    operation: 'encode and decode the struct by the codec of a definition',
-    async prepare(library) {
-      const { single } = await library('index')
-      const { request } = single<typeof struct, void>('lock')
-      return (count) => {
-        for (let i = 0; i < count; i++) keep(request.decode(request.encode(struct)))
-      }
-    }
-  }
+  piece('msgpack-encode', 'encode a struct of five properties', async (library) => {
+    const { encodeMsgpack } = await library('codec/msgpack')
+    return repeated(() => encodeMsgpack(struct))
+  }),
+  piece('msgpack-encode-bare', bare, () => repeated(() => packr.pack(struct))),
+  piece('msgpack-decode', 'decode it', async (library) => {
+    const { decodeMsgpack, encodeMsgpack } = await library('codec/msgpack')
+    const encoded = encodeMsgpack(struct)
+    return repeated(() => decodeMsgpack(encoded))
+  }),
+  piece('msgpack-decode-bare', bare, () => {
+    const encoded = packr.pack(struct)
+    return repeated(() => unpackr.unpack(encoded))
+  }),
+  piece('typed-codec', 'encode and decode the struct by the codec of a definition', async (library) => {
+    const { single } = await library('index')
+    const { request } = single<typeof struct, void>('lock')
+    return repeated(() => request.decode(request.encode(struct)))
+  })
 ]

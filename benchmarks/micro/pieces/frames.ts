@@ -2,7 +2,7 @@
 
 import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
 import type { Library } from '../../harness/library.ts'
-import { keep, type Piece } from '../../harness/piece.ts'
+import { keep, type Piece, piece } from '../../harness/pieces/piece.ts'
 
 const batchBytes = 64 * 1024
 /** Ids of a session that has lived for a while take three bytes. */
@@ -20,12 +20,12 @@ function data(payload: Uint8Array): Write {
   return (writer, id) => writer.data(end, id, payload, 0, payload.length)
 }
 
-const kinds: readonly { readonly name: string; readonly frame: string; readonly write: Write }[] = [
-  { name: 'open-64', frame: 'an open frame with 64 B', write: open(new Uint8Array(64)) },
-  { name: 'open-512', frame: 'an open frame with 512 B', write: open(new Uint8Array(512)) },
-  { name: 'data-64', frame: 'a data frame with 64 B', write: data(new Uint8Array(64)) },
-  { name: 'data-512', frame: 'a data frame with 512 B', write: data(new Uint8Array(512)) },
-  { name: 'credit', frame: 'a credit frame', write: (writer, id) => writer.credit(id, 32, 16_384) }
+const kinds: readonly (readonly [name: string, frame: string, write: Write])[] = [
+  ['open-64', 'an open frame with 64 B', open(new Uint8Array(64))],
+  ['open-512', 'an open frame with 512 B', open(new Uint8Array(512))],
+  ['data-64', 'a data frame with 64 B', data(new Uint8Array(64))],
+  ['data-512', 'a data frame with 512 B', data(new Uint8Array(512))],
+  ['credit', 'a credit frame', (writer, id) => writer.credit(id, 32, 16_384)]
 ]
 
 async function encoder(library: Library, write: Write): Promise<(count: number) => void> {
@@ -62,19 +62,15 @@ async function decoder(library: Library, write: Write, taking: Taking): Promise<
 }
 
 export const frames: readonly Piece[] = [
-  ...kinds.map(({ name, frame, write }) => ({
-    name: `encode-${name}`,
-    operation: `write ${frame} into the batch`,
-    prepare: (library: Library) => encoder(library, write)
-  })),
-  ...kinds.map(({ name, frame, write }) => ({
-    name: `decode-${name}`,
-    operation: name === 'credit' ? `read ${frame}` : `read ${frame}, the payload as a view`,
-    prepare: (library: Library) => decoder(library, write, name === 'credit' ? 'none' : 'viewPayload')
-  })),
-  {
-    name: 'decode-data-512-take',
-    operation: 'read a data frame with 512 B, the payload to keep',
-    prepare: (library) => decoder(library, data(new Uint8Array(512)), 'takePayload')
-  }
+  ...kinds.map(([name, frame, write]) => {
+    return piece(`encode-${name}`, `write ${frame} into the batch`, (library) => encoder(library, write))
+  }),
+  ...kinds.map(([name, frame, write]) => {
+    if (name === 'credit') return piece('decode-credit', `read ${frame}`, (library) => decoder(library, write, 'none'))
+    const operation = `read ${frame}, the payload as a view`
+    return piece(`decode-${name}`, operation, (library) => decoder(library, write, 'viewPayload'))
+  }),
+  piece('decode-data-512-take', 'read a data frame with 512 B, the payload to keep', (library) =>
+    decoder(library, data(new Uint8Array(512)), 'takePayload')
+  )
 ]

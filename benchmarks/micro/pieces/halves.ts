@@ -4,7 +4,7 @@ import type { Producer } from '../../../lib/stream/producer.ts'
 import type { SinkPort } from '../../../lib/stream/sink.ts'
 import type { SendWindow } from '../../../lib/stream/window.ts'
 import type { Library } from '../../harness/library.ts'
-import { keep, type Piece, type Run } from '../../harness/piece.ts'
+import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 
 const payload = new Uint8Array(64)
 const capacity = 64
@@ -81,24 +81,10 @@ async function sourceOf(library: Library, ahead: number): Promise<Run> {
 }
 
 export const halves: readonly Piece[] = [
-  {
-    name: 'sink-plain',
-    operation: 'pull a value of a plain generator into the slot',
-    prepare: (library) => sinkOf(library, plain)
-  },
-  {
-    name: 'sink-async',
-    operation: 'pull a value of an async generator into the slot',
-    prepare: (library) => sinkOf(library, awaited)
-  },
-  {
-    name: 'source-waiting',
-    operation: 'hand a message to a consumer that waits for it',
-    prepare: (library) => sourceOf(library, 0)
-  },
-  {
-    name: 'source-ahead',
-    operation: 'queue a message and let the consumer take it, 32 at a time',
-    prepare: (library) => sourceOf(library, 32)
-  }
+  piece('sink-plain', 'pull a value of a plain generator into the slot', (library) => sinkOf(library, plain)),
+  piece('sink-async', 'pull a value of an async generator into the slot', (library) => sinkOf(library, awaited)),
+  piece('source-waiting', 'hand a message to a consumer that waits for it', (library) => sourceOf(library, 0)),
+  piece('source-ahead', 'queue a message and let the consumer take it, 32 at a time', (library) =>
+    sourceOf(library, 32)
+  )
 ]

@@ -1,6 +1,6 @@
 /** All pieces, in the order of the table: from bytes up to whole calls. */
 
-import type { Piece } from '../../harness/piece.ts'
+import type { Piece } from '../../harness/pieces/piece.ts'
 import { calls } from './calls.ts'
 import { codecs } from './codecs.ts'
 import { frames } from './frames.ts'
@@ -10,13 +10,4 @@ import { rulers } from './rulers.ts'
 import { tables } from './tables.ts'
 import { windows } from './windows.ts'
 
-export const pieces: readonly Piece[] = [
-  ...frames,
-  ...windows,
-  ...tables,
-  ...outboxes,
-  ...halves,
-  ...codecs,
-  ...calls,
-  ...rulers
-]
+export const pieces: readonly Piece[] = [frames, windows, tables, outboxes, halves, codecs, calls, rulers].flat()

@@ -3,7 +3,7 @@
 import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
 import type { Sender } from '../../../lib/wire/outbox.ts'
 import type { Library } from '../../harness/library.ts'
-import { keep, type Piece, type Run } from '../../harness/piece.ts'
+import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 
 const payload = new Uint8Array(64)
 
@@ -33,8 +33,7 @@ async function offerAndPull(library: Library, perBatch: number): Promise<Run> {
   }
 }
 
-export const outboxes: readonly Piece[] = [1, 64].map((perBatch) => ({
-  name: `outbox-${perBatch}`,
-  operation: `offer a frame of 64 B, ${perBatch} to a batch, and pull the batch`,
-  prepare: (library) => offerAndPull(library, perBatch)
-}))
+export const outboxes: readonly Piece[] = [1, 64].map((perBatch) => {
+  const operation = `offer a frame of 64 B, ${perBatch} to a batch, and pull the batch`
+  return piece(`outbox-${perBatch}`, operation, (library) => offerAndPull(library, perBatch))
+})

@@ -1,6 +1,6 @@
 /** Things of known cost, which show that the rulers are right: a spec compares them with what they must be. */
 
-import { keep, type Piece } from '../../harness/piece.ts'
+import { type Piece, piece, repeated } from '../../harness/pieces/piece.ts'
 
 function ignore(): void {}
 
@@ -19,25 +19,9 @@ class Ten {
 }
 
 export const rulers: readonly Piece[] = [
-  {
-    name: 'ruler-object',
-    operation: 'make an object of 104 B: a header of three words and ten properties',
-    prepare: () => (count) => {
-      for (let i = 0; i < count; i++) keep(new Ten())
-    }
-  },
-  {
-    name: 'ruler-promise',
-    operation: 'make a promise',
-    prepare: () => (count) => {
-      for (let i = 0; i < count; i++) keep(new Promise(ignore))
-    }
-  },
-  {
-    name: 'ruler-buffer',
-    operation: 'make a buffer of 512 B outside of the heap',
-    prepare: () => (count) => {
-      for (let i = 0; i < count; i++) keep(new ArrayBuffer(512))
-    }
-  }
+  piece('ruler-object', 'make an object of 104 B: a header of three words and ten properties', () =>
+    repeated(() => new Ten())
+  ),
+  piece('ruler-promise', 'make a promise', () => repeated(() => new Promise(ignore))),
+  piece('ruler-buffer', 'make a buffer of 512 B outside of the heap', () => repeated(() => new ArrayBuffer(512)))
 ]

@@ -1,7 +1,7 @@
 /** What a session looks up per call: streams by id, and deadlines. With 64 calls in flight. */
 
 import type { DeadlineList, Timed } from '../../../lib/stream/deadlines.ts'
-import type { Piece } from '../../harness/piece.ts'
+import { type Piece, piece } from '../../harness/pieces/piece.ts'
 
 const inFlight = 64
 const timeoutMs = 60_000
@@ -21,43 +21,35 @@ function entries(): Entry[] {
 }
 
 export const tables: readonly Piece[] = [
-  {
-    name: 'id-table',
-    operation: 'add a stream, find it twice, delete it',
-    async prepare(library) {
-      const { IdTable } = await library('session/id-table')
-      const table = new IdTable<Entry>()
-      const ring = entries()
-      let id = 1
-      return (count) => {
-        for (let i = 0; i < count; i++) {
-          const entry = ring[i % inFlight] as Entry
-          if (entry.id !== 0 && table.get(entry.id)?.id === entry.id) table.delete(entry.id)
-          entry.id = id
-          id += 2
-          table.add(entry)
-          if (table.get(entry.id) !== entry) throw new Error('an entry is not found')
-        }
+  piece('id-table', 'add a stream, find it twice, delete it', async (library) => {
+    const { IdTable } = await library('session/id-table')
+    const table = new IdTable<Entry>()
+    const ring = entries()
+    let id = 1
+    return (count) => {
+      for (let i = 0; i < count; i++) {
+        const entry = ring[i % inFlight] as Entry
+        if (entry.id !== 0 && table.get(entry.id)?.id === entry.id) table.delete(entry.id)
+        entry.id = id
+        id += 2
+        table.add(entry)
+        if (table.get(entry.id) !== entry) throw new Error('an entry is not found')
       }
     }
-  },
-  {
-    name: 'deadlines',
-    operation: 'add a deadline and remove it',
-    async prepare(library) {
-      const { DeadlineQueue } = await library('stream/deadlines')
-      const queue = new DeadlineQueue()
-      const ring = entries()
-      const startMs = performance.now()
-      let calls = 0
-      return (count) => {
-        for (let i = 0; i < count; i++) {
-          const entry = ring[i % inFlight] as Entry
-          queue.remove(entry)
-          // Later calls have later deadlines; no clock, which is measured nowhere else here either.
-          queue.add(entry, timeoutMs, startMs + calls++ / 1000)
-        }
+  }),
+  piece('deadlines', 'add a deadline and remove it', async (library) => {
+    const { DeadlineQueue } = await library('stream/deadlines')
+    const queue = new DeadlineQueue()
+    const ring = entries()
+    const startMs = performance.now()
+    let calls = 0
+    return (count) => {
+      for (let i = 0; i < count; i++) {
+        const entry = ring[i % inFlight] as Entry
+        queue.remove(entry)
+        // Later calls have later deadlines; no clock, which is measured nowhere else here either.
+        queue.add(entry, timeoutMs, startMs + calls++ / 1000)
       }
     }
-  }
+  })
 ]

@@ -1,15 +1,16 @@
 /** Contestants for the spec of the benchmarks that do something wrong. They answer within their client, over no conn. */
 
-import type { Contestant, StreamPlan, TakeMessage } from '../../../benchmarks/compare/contestant.ts'
+import type { ClientSide, Contestants, StreamPlan, TakeMessage } from '../../../benchmarks/compare/contestant.ts'
 import { ringOf } from '../../../benchmarks/compare/messages.ts'
+import type { Contestant } from '../../../benchmarks/harness/contest/contestant.ts'
 
-const listen = async () => ({ address: 'nowhere', close() {} })
+const listen = async () => 'nowhere'
 
 /** A promise that takes a turn of the event loop, as an answer over a conn does. */
 const later = <T>(value: T): Promise<T> => new Promise((resolve) => setImmediate(resolve, value))
 
 /** Changes one bit of every thousandth answer. */
-const bitFlipper: Contestant = {
+const bitFlipper: Contestant<ClientSide> = {
   listen,
   async connect() {
     let count = 0
@@ -18,8 +19,7 @@ const bitFlipper: Contestant = {
         const answer = Buffer.from(payload)
         if (++count % 1000 === 0) answer[300] = (answer[300] as number) ^ 1
         return await later(answer)
-      },
-      close() {}
+      }
     }
   }
 }
@@ -31,9 +31,9 @@ async function sendAll(plans: readonly StreamPlan[], take: TakeMessage): Promise
   await later(undefined)
 }
 
-export const contestants: Record<string, Contestant> = {
+export const contestants: Contestants = {
   'flips-a-bit': bitFlipper,
-  'does-all-right': { listen, connect: async () => ({ request: later, serverStreams: sendAll, close() {} }) },
+  'does-all-right': { listen, connect: async () => ({ request: later, serverStreams: sendAll }) },
   'dies-in-the-first-round': {
     listen,
     connect: async () => ({
@@ -41,14 +41,13 @@ export const contestants: Record<string, Contestant> = {
       async serverStreams() {
         console.error('TypeError: something of theirs is undefined\n    at line 1')
         process.exit(7)
-      },
-      close() {}
+      }
     })
   },
   'does-not-listen': {
     listen: async () => {
       throw new Error('the port is taken')
     },
-    connect: async () => ({ close() {} })
+    connect: async () => ({})
   }
 }

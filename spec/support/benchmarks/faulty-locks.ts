@@ -1,7 +1,8 @@
 /** Contestants for the spec of the benchmark of locks: servers over a real grid whose tables do something wrong. */
 
-import type { Contestant } from '../../../benchmarks/compare/contestant.ts'
+import type { Contestant, Contestants } from '../../../benchmarks/harness/contest/contestant.ts'
 import { lockGrid } from '../../../benchmarks/locks/contestants/it-grid.ts'
+import type { LockSide } from '../../../benchmarks/locks/drive.ts'
 import { openTable, ttlMs } from '../../../benchmarks/locks/open-table.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
 
@@ -11,7 +12,7 @@ const oneOf = 50
 type Lock = LockTable['lock']
 
 /** Like `openTable`, with another answer to one of so many locks. */
-function sometimes(otherwise: Lock): Contestant {
+function sometimes(otherwise: Lock): Contestant<LockSide> {
   return lockGrid(() => {
     const table = openTable()
     const lock: Lock = table.lock.bind(table)
@@ -24,7 +25,7 @@ function sometimes(otherwise: Lock): Contestant {
 
 const yes: Lock = () => ({ granted: true, ttlMs, heldBy: null })
 
-export const contestants: Record<string, Contestant> = {
+export const contestants: Contestants<LockSide> = {
   'refuses-at-first': lockGrid(() => new LockTable({ ttlMs })),
   'refuses-sometimes': sometimes(() => ({ granted: false, ttlMs, heldBy: 'somebody' })),
   'forgets-sometimes': sometimes(yes),

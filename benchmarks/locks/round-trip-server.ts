@@ -5,16 +5,17 @@
  * told to. Argument: the URL of the folder of the library.
  */
 
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Connection, Manager } from '../../lib/index.ts'
-import { serveCommands } from '../harness/commands.ts'
+import type { Connection } from '../../lib/index.ts'
+import { callWhile, times } from '../harness/callers.ts'
+import { cpuUs, serveCommands } from '../harness/commands.ts'
+import { secret } from '../harness/grid.ts'
+import { listen } from '../harness/http.ts'
 import { libraryIn } from '../harness/library.ts'
-import { type LockArgs, lockArgsOf, measuredArgs } from './args.ts'
+import { type LockArgs, lockArgsOf, measuredArgs } from '../harness/lock-args.ts'
 
 /** What round trips cost at one end. */
-export interface Taken {
+interface Taken {
   readonly elapsedMs: number
   readonly cpuUs: number
 }
@@ -44,34 +45,24 @@ function removeReader({ resources }: LockArgs): { granted: boolean } {
   return { granted }
 }
 
-const server = createServer().listen(0, '127.0.0.1')
-await once(server, 'listening')
-const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-let manager: Manager
+const server = createServer()
+const address = await listen(server)
 let other: Connection
-/** Round trips that are still to be begun. */
-let left = 0
 
-/** One of those who take locks: takes one, gives it back, takes the next. */
-async function caller(index: number): Promise<void> {
-  for (let i = index; left > 0; i++) {
-    left--
-    const args = measuredArgs[i % measuredArgs.length] as LockArgs
-    const taken = await other.request(rlock, args)
-    const released = await other.request(runlock, args)
-    if (!taken.granted || !released.granted) throw new Error('a lock was not granted, or not there to be released')
-  }
+let begun = 0
+
+async function takeAndRelease(): Promise<void> {
+  const args = measuredArgs[begun++ % measuredArgs.length] as LockArgs
+  const taken = await other.request(rlock, args)
+  const released = await other.request(runlock, args)
+  if (!taken.granted || !released.granted) throw new Error('a lock was not granted, or not there to be released')
 }
 
 const commands = {
   address: () => address,
   async join(hosts: readonly string[]) {
-    manager = new grid.Manager({
-      local: address,
-      hosts,
-      auth: grid.sharedSecret('a secret of the benchmarks'),
-      logger: grid.silentLogger
-    })
+    const { Manager, sharedSecret, silentLogger } = grid
+    const manager = new Manager({ local: address, hosts, auth: sharedSecret(secret), logger: silentLogger })
     manager.handle(rlock, addReader)
     manager.handle(runlock, removeReader)
     manager.attach(server)
@@ -81,19 +72,12 @@ const commands = {
   },
   /** Takes and gives back `count` locks at the other server, so many at a time. */
   async take({ callers, count }: { callers: number; count: number }): Promise<Taken> {
-    left = count
-    const before = process.cpuUsage()
+    const beforeUs = cpuUs()
     const startMs = performance.now()
-    await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)))
-    const elapsedMs = performance.now() - startMs
-    const { user, system } = process.cpuUsage(before)
-    return { elapsedMs, cpuUs: user + system }
+    await callWhile(times(count), callers, takeAndRelease)
+    return { elapsedMs: performance.now() - startMs, cpuUs: cpuUs() - beforeUs }
   },
-  /** CPU time of this process so far, in microseconds. */
-  cpu() {
-    const { user, system } = process.cpuUsage()
-    return user + system
-  },
+  cpuUs,
   /** Resources that are locked. */
   locked: () => readers.size
 }

@@ -1,10 +1,10 @@
-/** All forms in the order of the tables, and as the pieces that `harness/processes.ts` measures. */
+/** All forms in the order of the tables, and as the pieces that are measured. */
 
-import type { Piece } from '../harness/piece.ts'
-import { type LockArgs, lockArgsOf } from './args.ts'
+import { type LockArgs, lockArgsOf } from '../../harness/lock-args.ts'
+import { type Piece, piece } from '../../harness/pieces/piece.ts'
 import { type Coding, type Form, form } from './form.ts'
+import { decodeText, encodeText } from './lines.ts'
 import { decodeByEvents, decodeByForAwait, sharedDecoder } from './readline.ts'
-import { decodeText, encodeText } from './text.ts'
 
 /** The old way, and the one to compare with. */
 export const readline = 'readline'
@@ -43,19 +43,9 @@ export const forms: readonly Form[] = [
 export const decodePiece = ({ name }: Form): string => `decode ${name}`
 export const encodePiece = ({ name }: Form): string => `encode ${name}`
 
-export const pieces: readonly Piece[] = forms.flatMap((each) => [
-  {
-    name: decodePiece(each),
-    operation: each.reading,
-    prepare: async (library) => await each.prepareDecode(await library('index'))
-  },
-  ...(each.writing === undefined
-    ? []
-    : [
-        {
-          name: encodePiece(each),
-          operation: each.writing,
-          prepare: async (library) => await each.prepareEncode(await library('index'))
-        } satisfies Piece
-      ])
-])
+export const pieces: readonly Piece[] = forms.flatMap((each) => {
+  const { reading, writing } = each
+  const decode = piece(decodePiece(each), reading, async (library) => each.prepareDecode(await library('index')))
+  if (writing === undefined) return [decode]
+  return [decode, piece(encodePiece(each), writing, async (library) => each.prepareEncode(await library('index')))]
+})

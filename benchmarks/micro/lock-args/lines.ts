@@ -4,7 +4,7 @@
  * Nothing is escaped: a value that holds what may end a line is refused. No quorum is an empty line.
  */
 
-import type { LockArgs } from './args.ts'
+import type { LockArgs } from '../../harness/lock-args.ts'
 
 /** Lines before the first resource. */
 const headLines = 5

@@ -1,17 +1,19 @@
 /** What a run tells whoever started it, and that no process is left behind however it ends. */
 
-import type { Output } from './bench.ts'
-import { killAll } from './child.ts'
+import { killAll } from '../commands.ts'
+
+export interface Output {
+  print(text: string): void
+  progress(text: string): void
+}
 
 /** By convention 128 and the number of the signal. */
 const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
 
 export function killAllAtEnd(): void {
   for (const [signal, code] of Object.entries(exitCodes)) {
-    process.once(signal, () => {
-      killAll()
-      process.exit(code)
-    })
+    // At the end of this process all others end, see below.
+    process.once(signal, () => process.exit(code))
   }
   process.once('exit', killAll)
 }
@@ -22,11 +24,7 @@ export const output: Output = {
     console.log(text)
   },
   /** On a terminal one line that changes; elsewhere a line for each step would drown the rest, so one now and then. */
-  progress: process.stderr.isTTY ? overwrite : printSeldom()
-}
-
-function overwrite(text: string): void {
-  process.stderr.write(`\x1b[2K\r${text}`)
+  progress: process.stderr.isTTY ? (text) => process.stderr.write(`\x1b[2K\r${text}`) : printSeldom()
 }
 
 function printSeldom(): (text: string) => void {

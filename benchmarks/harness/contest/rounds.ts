@@ -5,10 +5,9 @@
  * slows all of them. A contestant that cannot run a workload is out of that workload; an answer that differs ends it all.
  */
 
-import { WrongAnswer } from './checks.ts'
-import { Pair, type Round } from './pair.ts'
-import type { Entry } from './roster.ts'
-import type { Workload } from './workloads.ts'
+import { WrongAnswer } from '../commands.ts'
+import type { Entry, Round, Workload } from './contestant.ts'
+import { type Driving, Pair } from './pair.ts'
 
 export type Outcome =
   | { readonly state: 'measured'; readonly rounds: readonly Round[] }
@@ -16,18 +15,19 @@ export type Outcome =
   | { readonly state: 'lacking'; readonly reason: string }
   | { readonly state: 'failed'; readonly reason: string }
 
-export interface Result {
-  readonly workload: Workload
-  readonly outcomes: ReadonlyMap<Entry, Outcome>
+export type Outcomes<Who extends Entry = Entry> = ReadonlyMap<Who, Outcome>
+
+export interface Result<Work extends Workload, Who extends Entry> {
+  readonly workload: Work
+  readonly outcomes: Outcomes<Who>
 }
 
-export interface Comparison {
-  readonly workloads: readonly Workload[]
-  readonly entriesOf: (workload: Workload) => readonly Entry[]
+export interface Comparison<Work extends Workload, Who extends Entry> extends Driving<Work> {
+  readonly workloads: readonly Work[]
+  readonly entriesOf: (workload: Work) => readonly Who[]
   readonly rounds: number
-  readonly ms: number
   readonly onProgress: (progress: Progress) => void
-  readonly onResult: (result: Result) => void
+  readonly onResult: (result: Result<Work, Who>) => void
 }
 
 export interface Progress {
@@ -40,16 +40,20 @@ export interface Progress {
   readonly turns: number
 }
 
+export type Versions = ReadonlyMap<string, string>
+
 /** Rejects with `WrongAnswer` when an answer differs. However it ends, no process is left. */
-export async function compare(comparison: Comparison): Promise<Versions> {
-  const field = new Field()
-  const turnsOf = (workload: Workload) =>
-    comparison.entriesOf(workload).filter(({ lacks }) => lacks?.[workload.kind] === undefined).length *
-    (comparison.rounds + 1)
-  const turns = comparison.workloads.reduce((sum, workload) => sum + turnsOf(workload), 0)
+export async function compare<Work extends Workload, Who extends Entry>(
+  comparison: Comparison<Work, Who>
+): Promise<Versions> {
+  const { workloads, entriesOf, rounds } = comparison
+  const field = new Field(comparison)
+  const turnsOf = (workload: Work) =>
+    entriesOf(workload).filter((entry) => !lacks(entry, workload)).length * (rounds + 1)
+  const turns = workloads.reduce((sum, workload) => sum + turnsOf(workload), 0)
   let turnsBefore = 0
   try {
-    for (const workload of comparison.workloads) {
+    for (const workload of workloads) {
       comparison.onResult(await runWorkload(workload, comparison, field, turnsBefore, turns))
       turnsBefore += turnsOf(workload)
     }
@@ -59,19 +63,17 @@ export async function compare(comparison: Comparison): Promise<Versions> {
   }
 }
 
-export type Versions = ReadonlyMap<string, string>
-
-async function runWorkload(
-  workload: Workload,
-  { entriesOf, rounds, ms, onProgress }: Comparison,
+async function runWorkload<Work extends Workload, Who extends Entry>(
+  workload: Work,
+  { entriesOf, rounds, onProgress }: Comparison<Work, Who>,
   field: Field,
   turnsBefore: number,
   turns: number
-): Promise<Result> {
+): Promise<Result<Work, Who>> {
   const entries = entriesOf(workload)
-  const outcomes = new Map<Entry, Outcome>()
+  const outcomes = new Map<Who, Outcome>()
   for (const entry of entries) {
-    const reason = entry.lacks?.[workload.kind]
+    const reason = lacks(entry, workload)
     outcomes.set(entry, reason === undefined ? { state: 'measured', rounds: [] } : { state: 'lacking', reason })
   }
   let turn = turnsBefore
@@ -81,7 +83,7 @@ async function runWorkload(
       if (outcome?.state !== 'measured') continue
       onProgress({ workload, entry, round, turn: ++turn, turns })
       try {
-        const measured = await field.measure(entry, workload, ms)
+        const measured = await field.measure(entry, workload)
         if (round > 0) outcomes.set(entry, { state: 'measured', rounds: [...outcome.rounds, measured] })
       } catch (error) {
         if (error instanceof WrongAnswer) throw new WrongAnswer(`${entry.id}, ${workload.id}: ${error.message}`)
@@ -92,6 +94,10 @@ async function runWorkload(
   return { workload, outcomes }
 }
 
+function lacks(entry: Entry, { kind }: Workload): string | undefined {
+  return entry.lacks?.[kind]
+}
+
 function rotated<T>(values: readonly T[], by: number): readonly T[] {
   const cut = by % values.length
   return [...values.slice(cut), ...values.slice(0, cut)]
@@ -100,14 +106,20 @@ function rotated<T>(values: readonly T[], by: number): readonly T[] {
 /** The contestants that run, each started when it is first needed. */
 class Field {
   readonly versions = new Map<string, string>()
-  readonly #pairs = new Map<Entry, Pair>()
-  /** Those that did not start: they will not do so later either. */
-  readonly #failures = new Map<Entry, Error>()
+  readonly #driving: Driving<Workload>
+  /** One that did not start will not do so later either. */
+  readonly #pairs = new Map<Entry, Promise<Pair>>()
 
-  async measure(entry: Entry, workload: Workload, ms: number): Promise<Round> {
-    const pair = await this.#pairOf(entry, ms)
+  constructor(driving: Driving<Workload>) {
+    this.#driving = driving
+  }
+
+  async measure(entry: Entry, workload: Workload): Promise<Round> {
+    const starting = this.#pairs.get(entry) ?? this.#start(entry)
+    this.#pairs.set(entry, starting)
+    const pair = await starting
     try {
-      return await pair.measure(workload, ms)
+      return await pair.measure(workload, this.#driving.ms)
     } catch (error) {
       // In what state it is nobody knows: the next workload gets new processes.
       this.#pairs.delete(entry)
@@ -117,22 +129,12 @@ class Field {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pairs.values()].map((pair) => pair.close()))
+    await Promise.allSettled([...this.#pairs.values()].map(async (starting) => await (await starting).close()))
   }
 
-  async #pairOf(entry: Entry, ms: number): Promise<Pair> {
-    const known = this.#pairs.get(entry)
-    if (known !== undefined) return known
-    const failure = this.#failures.get(entry)
-    if (failure !== undefined) throw failure
-    try {
-      const pair = await Pair.start(entry, ms)
-      this.#pairs.set(entry, pair)
-      if (pair.version !== undefined) this.versions.set(entry.id, pair.version)
-      return pair
-    } catch (error) {
-      this.#failures.set(entry, error as Error)
-      throw error
-    }
+  async #start(entry: Entry): Promise<Pair> {
+    const pair = await Pair.start(entry, this.#driving)
+    if (pair.version !== undefined) this.versions.set(entry.id, pair.version)
+    return pair
   }
 }

@@ -9,6 +9,7 @@ import { createHook } from 'node:async_hooks'
 import { PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import { getHeapSpaceStatistics } from 'node:v8'
+import { cpuUs } from '../commands.ts'
 import type { Run } from './piece.ts'
 
 /**
@@ -41,23 +42,21 @@ export interface Allocation {
 }
 
 /**
- * Nanoseconds of CPU per operation over about `ms` of it, after `warmUpOperations`. CPU and not the clock: on a machine
- * that has other things to do the clock tells more about those. What V8 does beside the program is counted with it.
+ * Nanoseconds of CPU per operation over about `ms` of it. CPU and not the clock: on a machine that has other things to do
+ * the clock tells more about those. What V8 does beside the program is counted with it.
  */
-export async function measureTime(run: Run, warmUpOperations: number, ms: number): Promise<number> {
-  await warmUp(run, warmUpOperations)
+export async function measureTime(run: Run, ms: number): Promise<number> {
   const about = await cpuOf(run, probeOperations)
   return await cpuOf(run, Math.max(probeOperations, Math.round((ms * 1e6) / about)))
 }
 
 async function cpuOf(run: Run, count: number): Promise<number> {
-  const before = process.cpuUsage()
+  const beforeUs = cpuUs()
   await run(count)
-  const { user, system } = process.cpuUsage(before)
-  return (Math.max(1, user + system) / count) * 1000
+  return (Math.max(1, cpuUs() - beforeUs) / count) * 1000
 }
 
-/** Runs `operations` of it; a number and not a time, so that each process is as warm as the other. */
+/** Runs so many of it; a number and not a time, so that each process is as warm as the other. */
 export async function warmUp(run: Run, operations: number): Promise<void> {
   const step = 1024
   for (let done = 0; done < operations; done += step) await run(step)

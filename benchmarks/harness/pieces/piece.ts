@@ -1,6 +1,6 @@
 /** What the micro-benchmarks measure: one small piece of the library at a time. Types, and what keeps results alive. */
 
-import type { Library } from './library.ts'
+import type { Library } from '../library.ts'
 
 /** Does the operation `count` times. */
 export type Run = (count: number) => void | Promise<void>
@@ -10,7 +10,11 @@ export interface Piece {
   /** What one operation is. */
   readonly operation: string
   /** Makes what the operations need; not measured. */
-  prepare(library: Library): Run | Promise<Run>
+  readonly prepare: (library: Library) => Run | Promise<Run>
+}
+
+export function piece(name: string, operation: string, prepare: Piece['prepare']): Piece {
+  return { name, operation, prepare }
 }
 
 const kept: { value: unknown } = { value: undefined }
@@ -18,4 +22,11 @@ const kept: { value: unknown } = { value: undefined }
 /** V8 drops work whose result nobody can see; what is kept here can be seen. */
 export function keep(value: unknown): void {
   kept.value = value
+}
+
+/** The operation over and over, its result kept. */
+export function repeated(operate: (index: number) => unknown): Run {
+  return (count) => {
+    for (let i = 0; i < count; i++) keep(operate(i))
+  }
 }

@@ -1,17 +1,11 @@
-/** The arguments of a lock: their type, their codec, and those that are measured. */
+/** The arguments of a lock, as two benchmarks write and read them: those that are measured, and their codec. */
 
-/** The library, as its users import it. */
-export type Grid = typeof import('../../lib/index.ts')
+import type { LockArgs } from '../../examples/locks/definitions.ts'
+import type { Grid } from './library.ts'
 
-export interface LockArgs {
-  uid: string
-  resources: string[]
-  owner: string
-  source: string
-  quorum: number | null
-}
+export type { LockArgs }
 
-/** Their codec, out of a build of the library. */
+/** The codec of the examples, out of a build of the library. */
 export function lockArgsOf({ field, tuple }: Grid) {
   return tuple({
     uid: field.string,
@@ -35,13 +29,6 @@ export const measuredArgs: readonly LockArgs[] = Array.from({ length: count }, (
   source: 'erasure-object.ts:412:getObject',
   quorum: 3
 }))
-
-/** What a form must bring through as well before it is measured. */
-export const unusualArgs: readonly LockArgs[] = [
-  { uid: '', resources: [], owner: '', source: '', quorum: null },
-  { uid: 'ä', resources: ['', 'bücket/日本語', ''], owner: '🔒', source: '"\\t\t', quorum: 0 },
-  { uid: ' ', resources: Array.from({ length: 40 }, (_, i) => `object-${i}`), owner: '-', source: ' ', quorum: -1.5 }
-]
 
 /** So many digits that look like those of a random number. */
 function hex(index: number, digits: number): string {

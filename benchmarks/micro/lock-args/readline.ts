@@ -6,8 +6,8 @@
 
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import type { LockArgs } from './args.ts'
-import { argsOf, linesInAll } from './text.ts'
+import type { LockArgs } from '../../harness/lock-args.ts'
+import { argsOf, linesInAll } from './lines.ts'
 
 /** A stream and an interface for each struct, and its `line` events: the faster way to take lines from it. */
 export async function decodeByEvents(bytes: Buffer): Promise<LockArgs> {

@@ -1,8 +1,9 @@
 /** One way to write and read the arguments of a lock: that it brings them through, and what is measured of it. */
 
 import assert from 'node:assert/strict'
-import { keep, type Run } from '../harness/piece.ts'
-import { type Grid, type LockArgs, measuredArgs, unusualArgs } from './args.ts'
+import type { Grid } from '../../harness/library.ts'
+import { type LockArgs, measuredArgs } from '../../harness/lock-args.ts'
+import { keep, type Run, repeated } from '../../harness/pieces/piece.ts'
 
 export interface Coding<Encoded extends string | Uint8Array> {
   readonly encode: (args: LockArgs) => Encoded
@@ -25,12 +26,26 @@ export interface Form {
 
 const ring = measuredArgs.length - 1
 
+/** What a form must bring through as well before it is measured. */
+const unusualArgs: readonly LockArgs[] = [
+  { uid: '', resources: [], owner: '', source: '', quorum: null },
+  { uid: 'ä', resources: ['', 'bucket/日本語', ''], owner: '🔒', source: '"\\t\t', quorum: 0 },
+  { uid: ' ', resources: Array.from({ length: 40 }, (_, i) => `object-${i}`), owner: '-', source: ' ', quorum: -1.5 }
+]
+
 export function form<Encoded extends string | Uint8Array>(
   name: string,
   codingOf: (grid: Grid) => Coding<Encoded>,
   reading: string,
   writing?: string
 ): Form {
+  const verified = async (grid: Grid): Promise<Coding<Encoded>> => {
+    const coding = codingOf(grid)
+    for (const args of [...measuredArgs, ...unusualArgs]) {
+      assert.deepEqual(await coding.decode(coding.encode(args)), args, name)
+    }
+    return coding
+  }
   return {
     name,
     reading,
@@ -41,40 +56,21 @@ export function form<Encoded extends string | Uint8Array>(
       assert.deepEqual(others, [], `${name}: the measured arguments differ in size`)
       return size as number
     },
-    async prepareDecode(grid) {
-      const coding = codingOf(grid)
-      await verify(name, coding)
-      return decodes(coding)
-    },
+    prepareDecode: async (grid) => decodes(await verified(grid)),
     async prepareEncode(grid) {
-      const coding = codingOf(grid)
-      await verify(name, coding)
-      return encodes(coding)
+      const { encode } = await verified(grid)
+      return repeated((i) => encode(measuredArgs[i & ring] as LockArgs))
     }
   }
-}
-
-async function verify<Encoded extends string | Uint8Array>(name: string, { encode, decode }: Coding<Encoded>) {
-  for (const args of [...measuredArgs, ...unusualArgs]) assert.deepEqual(await decode(encode(args)), args, name)
 }
 
 /** Only what answers with a promise is waited for. */
 async function decodes<Encoded extends string | Uint8Array>({ encode, decode }: Coding<Encoded>): Promise<Run> {
   const encoded = measuredArgs.map(encode)
   const first = decode(encoded[0] as Encoded)
+  if (!(first instanceof Promise)) return repeated((i) => decode(encoded[i & ring] as Encoded))
   await first
-  if (first instanceof Promise) {
-    return async (count) => {
-      for (let i = 0; i < count; i++) keep(await decode(encoded[i & ring] as Encoded))
-    }
-  }
-  return (count) => {
-    for (let i = 0; i < count; i++) keep(decode(encoded[i & ring] as Encoded))
-  }
-}
-
-function encodes<Encoded extends string | Uint8Array>({ encode }: Coding<Encoded>): Run {
-  return (count) => {
-    for (let i = 0; i < count; i++) keep(encode(measuredArgs[i & ring] as LockArgs))
+  return async (count) => {
+    for (let i = 0; i < count; i++) keep(await decode(encoded[i & ring] as Encoded))
   }
 }

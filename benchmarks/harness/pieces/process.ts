@@ -1,0 +1,41 @@
+/**
+ * The process that measures pieces whenever it is told to, and says what they cost.
+ *
+ * Arguments: the URL of the folder of the library, that of the module that exports the pieces as `pieces`, and how many
+ * operations of a piece come before anything counts.
+ */
+
+import { serveCommands } from '../commands.ts'
+import { libraryIn } from '../library.ts'
+import { countPromises, measureBytes, measureTime, warmUp } from './measure.ts'
+import type { Piece, Run } from './piece.ts'
+
+const [folder = '', module = '', warmUpArgument = ''] = process.argv.slice(2)
+const { pieces } = (await import(module)) as { readonly pieces: readonly Piece[] }
+const library = libraryIn(new URL(folder))
+const warmUpOperations = Number(warmUpArgument)
+const runs = new Map<string, Run>()
+
+async function prepare(name: string): Promise<Run> {
+  const piece = pieces.find((candidate) => candidate.name === name)
+  if (piece === undefined) throw new Error(`no piece ${name}`)
+  const run = await piece.prepare(library)
+  await warmUp(run, warmUpOperations)
+  runs.set(name, run)
+  return run
+}
+
+const commands = {
+  async prepare(name: string) {
+    await prepare(name)
+  },
+  /** Nanoseconds of CPU per operation of what is prepared, over about `ms` of it. */
+  time: ({ name, ms }: { name: string; ms: number }) => measureTime(runs.get(name) as Run, ms),
+  /** Bytes and promises per operation. */
+  async cost(name: string) {
+    const run = await prepare(name)
+    return { ...(await measureBytes(run, warmUpOperations)), promises: await countPromises(run) }
+  }
+}
+export type PieceCommands = typeof commands
+serveCommands(commands)
