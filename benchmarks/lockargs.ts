@@ -14,7 +14,7 @@ import { libraryAt, libraryIn } from './harness/library.ts'
 import { machine } from './harness/machine.ts'
 import { type Cost, costsOf, startPieces } from './harness/pieces/costs.ts'
 import { median } from './harness/statistics.ts'
-import { type RoundTrip, roundTripTable, startServers } from './locks/round-trips.ts'
+import { measureRoundTrips, type RoundTrips, roundTripTable, startServers } from './locks/round-trips.ts'
 import type { Form } from './micro/lock-args/form.ts'
 import {
   decodePiece,
@@ -43,8 +43,7 @@ const names = pieces.map(({ name }) => name)
 const groups = given.processes === 'one' ? [names] : names.map((name) => [name])
 /** Nanoseconds of CPU per operation of each piece, in each round. */
 const times = new Map<string, number[]>(names.map((name) => [name, []]))
-/** For each round, one for each number of callers. */
-const roundTrips: RoundTrip[][] = []
+const roundTrips: RoundTrips[] = []
 const costs = new Map<string, Cost>()
 
 async function measureGeneration(): Promise<void> {
@@ -58,9 +57,9 @@ async function measureGeneration(): Promise<void> {
     for (const { group, child } of coders) {
       for (const name of group) times.get(name)?.push(await child.ask('time', { name, ms }))
     }
-    roundTrips.push(await servers.round(ms))
+    roundTrips.push(await measureRoundTrips(servers, ms))
   }
-  await Promise.all([servers.stop(), ...coders.map(({ child }) => child.stop())])
+  await Promise.all([servers.close(), ...coders.map(({ child }) => child.stop())])
 }
 
 for (let generation = 1; generation <= generations; generation++) {

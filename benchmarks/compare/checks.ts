@@ -15,54 +15,38 @@ interface StreamCheck {
   end(): void
 }
 
-class MessageCheck implements StreamCheck {
-  readonly #plan: StreamPlan
-  readonly #ring
-  #taken = 0
-
-  constructor(plan: StreamPlan) {
-    this.#plan = plan
-    this.#ring = ringOf(plan.bytes)
-  }
-
-  take(message: Uint8Array): void {
-    const expected = this.#ring.at(this.#plan.first + this.#taken++)
-    if (Buffer.compare(message, expected) !== 0) throw new WrongAnswer(`message ${this.#taken} of a stream differs`)
-  }
-
-  end(): void {
-    const { count } = this.#plan
-    if (this.#taken !== count) throw new WrongAnswer(`a stream of ${count} messages brought ${this.#taken}`)
+function messageCheck({ bytes, count, first }: StreamPlan): StreamCheck {
+  const ring = ringOf(bytes)
+  let taken = 0
+  return {
+    take(message) {
+      const expected = ring.at(first + taken++)
+      if (Buffer.compare(message, expected) !== 0) throw new WrongAnswer(`message ${taken} of a stream differs`)
+    },
+    end() {
+      if (taken !== count) throw new WrongAnswer(`a stream of ${count} messages brought ${taken}`)
+    }
   }
 }
 
 /** For streams that do not keep the bounds of messages: the bytes in a row. */
-class ByteCheck implements StreamCheck {
-  readonly #plan: StreamPlan
-  readonly #whole: Buffer
-  #taken = 0
-
-  constructor(plan: StreamPlan) {
-    this.#plan = plan
-    this.#whole = ringOf(plan.bytes).whole
-  }
-
-  take(piece: Uint8Array): void {
-    const whole = this.#whole
-    for (let start = 0; start < piece.length; ) {
-      const at = (this.#plan.first * this.#plan.bytes + this.#taken) % whole.length
-      const length = Math.min(piece.length - start, whole.length - at)
-      if (whole.compare(piece, start, start + length, at, at + length) !== 0) {
-        throw new WrongAnswer(`the bytes of a stream differ after ${this.#taken}`)
+function byteCheck({ bytes, count, first }: StreamPlan): StreamCheck {
+  const { whole } = ringOf(bytes)
+  let taken = 0
+  return {
+    take(piece) {
+      for (let start = 0; start < piece.length; ) {
+        const at = (first * bytes + taken) % whole.length
+        const length = Math.min(piece.length - start, whole.length - at)
+        const isSame = whole.compare(piece, start, start + length, at, at + length) === 0
+        if (!isSame) throw new WrongAnswer(`the bytes of a stream differ after ${taken}`)
+        start += length
+        taken += length
       }
-      start += length
-      this.#taken += length
+    },
+    end() {
+      if (taken !== count * bytes) throw new WrongAnswer(`a stream of ${count * bytes} bytes brought ${taken}`)
     }
-  }
-
-  end(): void {
-    const expected = this.#plan.count * this.#plan.bytes
-    if (this.#taken !== expected) throw new WrongAnswer(`a stream of ${expected} bytes brought ${this.#taken}`)
   }
 }
 
@@ -76,11 +60,11 @@ export async function checkStreams(
   streamsBytes: boolean,
   run: RunStreams
 ): Promise<void> {
-  const checks = plans.map((plan) => (streamsBytes ? new ByteCheck(plan) : new MessageCheck(plan)))
+  const checks = plans.map(streamsBytes ? byteCheck : messageCheck)
   await new Promise<void>((resolve, reject) => {
     const take: TakeMessage = (stream, message) => {
       try {
-        ;(checks[stream] as StreamCheck).take(message)
+        checks[stream]?.take(message)
       } catch (error) {
         reject(error)
       }

@@ -9,7 +9,7 @@ import { callWhile, during } from '../harness/callers.ts'
 import type { Drive, Driven } from '../harness/contest/contestant.ts'
 import { checkAnswer, checkStreams } from './checks.ts'
 import type { ClientSide, StreamPlan } from './contestant.ts'
-import { probe } from './latency.ts'
+import { latenciesBeside } from './latency.ts'
 import { ringOf } from './messages.ts'
 import type { LatencyWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
 
@@ -41,9 +41,9 @@ async function driveRequests(client: ClientSide, { callers, bytes }: RequestWork
 }
 
 async function driveLatency(client: ClientSide, workload: LatencyWorkload, ms: number): Promise<Driven> {
-  const probing = probe(requestOf(client), workload)
-  const driven = driveStreams(client, { ...workload, kind: 'server-stream', streams: 1 }, ms)
-  const [operations, latenciesMs] = await Promise.all([driven, probing.until(driven)])
+  const request = requestOf(client)
+  const bulk = driveStreams(client, { ...workload, kind: 'server-stream', streams: 1 }, ms)
+  const [operations, latenciesMs] = await Promise.all([bulk, latenciesBeside(bulk, request, workload)])
   return { operations, latenciesMs }
 }
 

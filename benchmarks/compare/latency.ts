@@ -6,50 +6,46 @@
  */
 
 import { checkAnswer } from './checks.ts'
+import type { ClientSide } from './contestant.ts'
 import { ringOf } from './messages.ts'
 import type { LatencyWorkload } from './workloads.ts'
 
-type Request = (payload: Uint8Array) => Promise<Uint8Array>
+type Request = NonNullable<ClientSide['request']>
 
-export function probe(request: Request, { requestBytes, everyMs }: LatencyWorkload) {
+/** Asks until the bulk is over, then waits for the last answers. */
+export async function latenciesBeside(
+  bulk: Promise<unknown>,
+  request: Request,
+  { requestBytes, everyMs }: LatencyWorkload
+): Promise<readonly number[]> {
   const ring = ringOf(requestBytes)
   const latenciesMs: number[] = []
+  const asked: Promise<void>[] = []
   const startMs = performance.now()
+  const nextDueMs = () => startMs + (asked.length + 1) * everyMs
   let isOver = false
-
-  async function ask(index: number, dueMs: number): Promise<void> {
+  const over = bulk.finally(() => {
+    isOver = true
+  })
+  const ask = async (index: number, dueMs: number): Promise<void> => {
     const payload = ring.at(index)
     checkAnswer(await request(payload), payload)
     latenciesMs.push(performance.now() - dueMs)
   }
-
-  async function askUntilOver(): Promise<void> {
-    const asked: Promise<void>[] = []
-    await new Promise<void>((resolve, reject) => {
-      const tick = (): void => {
-        const nextDueMs = () => startMs + (asked.length + 1) * everyMs
-        while (nextDueMs() <= performance.now()) {
-          const asking = ask(asked.length, nextDueMs())
-          asking.catch(reject)
-          asked.push(asking)
-        }
-        // A round without a single one has no percentiles.
-        if (isOver && asked.length > 0) resolve()
-        else setTimeout(tick, nextDueMs() - performance.now())
+  const allAsked = new Promise<void>((resolve, reject) => {
+    const tick = (): void => {
+      while (nextDueMs() <= performance.now()) {
+        const asking = ask(asked.length, nextDueMs())
+        asking.catch(reject)
+        asked.push(asking)
       }
-      tick()
-    })
-    await Promise.all(asked)
-  }
-
-  return {
-    /** Asks until the bulk is over, then waits for the last answers. */
-    async until(bulk: Promise<unknown>): Promise<readonly number[]> {
-      const over = bulk.finally(() => {
-        isOver = true
-      })
-      await Promise.all([askUntilOver(), over])
-      return latenciesMs
+      // A round without a single one has no percentiles.
+      if (isOver && asked.length > 0) resolve()
+      else setTimeout(tick, nextDueMs() - performance.now())
     }
-  }
+    tick()
+  })
+  await Promise.all([allAsked, over])
+  await Promise.all(asked)
+  return latenciesMs
 }

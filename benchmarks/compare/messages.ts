@@ -11,15 +11,15 @@ const maxRingLength = 1024
 const minRingLength = 4
 
 export class MessageRing {
-  readonly bytes: number
   /** All messages in a row. */
   readonly whole: Buffer
   readonly #messages: readonly Buffer[]
   readonly #mask: number
 
   constructor(bytes: number) {
-    this.bytes = bytes
-    const length = ringLength(bytes)
+    // A power of two, so that an index finds its message by a mask.
+    let length = maxRingLength
+    while (length > minRingLength && length * bytes > maxRingBytes) length /= 2
     this.#mask = length - 1
     this.whole = randomBytes(bytes * length)
     this.#messages = Array.from({ length }, (_, i) => {
@@ -38,19 +38,9 @@ const rings = new Map<number, MessageRing>()
 
 /** The ring of messages of that size. */
 export function ringOf(bytes: number): MessageRing {
-  let ring = rings.get(bytes)
-  if (ring === undefined) {
-    ring = new MessageRing(bytes)
-    rings.set(bytes, ring)
-  }
+  const ring = rings.get(bytes) ?? new MessageRing(bytes)
+  rings.set(bytes, ring)
   return ring
-}
-
-/** A power of two, so that an index finds its message by a mask. */
-function ringLength(bytes: number): number {
-  let length = maxRingLength
-  while (length > minRingLength && length * bytes > maxRingBytes) length /= 2
-  return length
 }
 
 /** Xorshift with a fixed seed: random enough for a comparison, and the same in both processes. */

@@ -25,6 +25,9 @@ const captionHeight = 82
 /** Between the middles of two figures on an axis. */
 const minTickGap = 22
 
+const title = 'Speed of it-grid and the usual choices; bare ws, one message per payload, is 1.0'
+const cpuTitle = 'CPU time per request, 64 callers, both ends (left is better)'
+const latencyTitle = 'p99 of a small request beside 1 MiB messages (less is better)'
 const how = 'Right of 1 is faster, left is slower, on a logarithmic scale; a thin line spans the rounds.'
 
 interface Bar {
@@ -37,21 +40,15 @@ interface Bar {
 interface Panel {
   readonly title: string
   readonly bars: readonly Bar[]
+  /** Where bars begin; left of it is less, right of it more. Undefined: at the left edge, with latencies beside them. */
+  readonly base?: number
   readonly ticks: readonly number[]
-  readonly valueWidth: number
-  /** Where bars begin; left of it is less, right of it more. Undefined: at the left edge. */
-  readonly base: number | undefined
 }
 
 export function ratioChart(summaries: readonly Summary[], caption: readonly string[]): string | undefined {
   const panels = panelsOf(summaries)
   if (panels.length === 0) return undefined
-  const elements = [
-    text(margin, 24, 'Speed of it-grid and the usual choices; bare ws, one message per payload, is 1.0', {
-      className: 'title'
-    }),
-    ...[...caption, how].map((each, i) => text(margin, 41 + 14 * i, each, { className: 'faint' }))
-  ]
+  const elements: string[] = []
   const columns = [margin, 2 * margin + panelWidth]
   let y = captionHeight
   for (let i = 0; i < panels.length; i += 2) {
@@ -59,7 +56,13 @@ export function ratioChart(summaries: readonly Summary[], caption: readonly stri
     for (const [column, panel] of pair.entries()) elements.push(...drawPanel(panel, columns[column] ?? margin, y))
     y += Math.max(...pair.map(({ bars }) => headHeight + bars.length * rowHeight + tickHeight)) + 10
   }
-  return svg(width, y, 'Rates of it-grid and its rivals as ratios to a bare ws echo', elements)
+  return svg(
+    width,
+    y,
+    'Rates of it-grid and its rivals as ratios to a bare ws echo',
+    [title, ...caption, how],
+    elements
+  )
 }
 
 function panelsOf(summaries: readonly Summary[]): Panel[] {
@@ -67,41 +70,41 @@ function panelsOf(summaries: readonly Summary[]): Panel[] {
   const rates = main.filter(({ workload, rows }) => workload.kind !== 'latency' && rows.some(hasRatio))
   const rateBars = rates.map(({ rows }) => ratioBars(rows, ({ ratio }) => ratio))
   // One scale for all of them, so that they can be compared with each other too.
-  const rateTicks = ticksOf(rateBars.flat(), 1)
-  const panels = rates.map(({ workload: { title } }, i): Panel => {
-    return { title, bars: rateBars[i] ?? [], ticks: rateTicks, valueWidth, base: 1 }
-  })
+  const ticks = ticksOf(rateBars.flat(), 1)
+  const panels = rates.map(({ workload: { title } }, i): Panel => ({ title, bars: rateBars[i] ?? [], base: 1, ticks }))
   const busy = rates.find(({ workload }) => workload.id === 'request-64')
   if (busy !== undefined) {
     const bars = ratioBars(busy.rows, ({ cpuRatio }) => cpuRatio)
-    const title = 'CPU time per request, 64 callers, both ends (left is better)'
-    panels.push({ title, bars, ticks: ticksOf(bars, 1), valueWidth, base: 1 })
+    panels.push({ title: cpuTitle, bars, base: 1, ticks: ticksOf(bars, 1) })
   }
   const latency = main.find(({ workload }) => workload.kind === 'latency')
-  if (latency !== undefined) {
-    const bars = latencyBars(latency.rows)
-    const title = 'p99 of a small request beside 1 MiB messages (less is better)'
-    panels.push({ title, bars, ticks: ticksOf(bars), valueWidth: latencyWidth, base: undefined })
-  }
-  return panels
+  if (latency === undefined) return panels
+  const bars = barsOf(latency.rows, latencyOf)
+  return [...panels, { title: latencyTitle, bars, ticks: ticksOf(bars) }]
 }
 
+type Shown = Pick<Bar, 'value' | 'label'>
+
 function ratioBars(rows: readonly Row[], ratioOf: (measured: Measured) => Spread | undefined): Bar[] {
-  const shown = rows.filter(({ entry }) => !entry.isTableOnly && entry.id !== floorId)
-  return shown.map(({ entry, measured, reason, failed }) => {
-    const value = measured === undefined ? undefined : ratioOf(measured)
-    return { entry, value, label: value === undefined ? why(failed, reason) : figure(value.median) }
+  const withoutFloor = rows.filter(({ entry }) => entry.id !== floorId)
+  return barsOf(withoutFloor, (measured) => {
+    const value = ratioOf(measured)
+    return value && { value, label: figure(value.median) }
   })
 }
 
-function latencyBars(rows: readonly Row[]): Bar[] {
+function latencyOf({ latency }: Measured): Shown | undefined {
+  if (latency === undefined) return undefined
+  const { p99Ms, p99MsSpread, megabytesPerSecond } = latency
+  const label = `${figure(p99Ms)} ms, ${figure(megabytesPerSecond.median)} MB/s`
+  return { value: { ...p99MsSpread, median: p99Ms }, label }
+}
+
+function barsOf(rows: readonly Row[], shownOf: (measured: Measured) => Shown | undefined): Bar[] {
   const shown = rows.filter(({ entry }) => !entry.isTableOnly)
   return shown.map(({ entry, measured, reason, failed }) => {
-    const latency = measured?.latency
-    if (latency === undefined) return { entry, value: undefined, label: why(failed, reason) }
-    const { p99Ms, p99MsSpread, megabytesPerSecond } = latency
-    const label = `${figure(p99Ms)} ms, ${figure(megabytesPerSecond.median)} MB/s`
-    return { entry, value: { ...p99MsSpread, median: p99Ms }, label }
+    const why = { value: undefined, label: failed ? 'cannot run' : (reason ?? '') }
+    return { entry, ...((measured && shownOf(measured)) ?? why) }
   })
 }
 
@@ -109,14 +112,10 @@ function hasRatio({ entry, measured }: Row): boolean {
   return entry.id !== floorId && measured?.ratio !== undefined
 }
 
-function why(failed: boolean, reason: string | undefined): string {
-  return failed ? 'cannot run' : (reason ?? '')
-}
-
-function drawPanel({ title, bars, ticks, valueWidth, base }: Panel, left: number, top: number): string[] {
+function drawPanel({ title, bars, ticks, base }: Panel, left: number, top: number): string[] {
   const first = ticks[0] ?? 1
   const decades = Math.log((ticks.at(-1) ?? 1) / first) || 1
-  const room = panelWidth - nameWidth - valueWidth
+  const room = panelWidth - nameWidth - (base === undefined ? latencyWidth : valueWidth)
   const x = (value: number): number => left + nameWidth + (Math.log(value / first) / decades) * room
   const bottom = top + headHeight + bars.length * rowHeight
   const grid = ticks.map((tick) =>

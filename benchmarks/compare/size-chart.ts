@@ -11,6 +11,7 @@ const plot = { left: 56, right: 460, top: 74, bottom: 318 }
 /** An empty payload has no logarithm: it stands a step left of 64 B. */
 const zeroAt = 3
 const labelHeight = 13
+const title = 'CPU time of both processes per request, in us, by size of its payload'
 
 interface Curve {
   readonly entry: Entry
@@ -28,28 +29,23 @@ export function sizeChart(summaries: readonly Summary[], caption: readonly strin
   const high = Math.ceil(Math.log10(Math.max(...values)))
   const y = scale([low, Math.max(high, low + 1)], [plot.bottom, plot.top])
   const decades = Array.from({ length: Math.max(high, low + 1) - low + 1 }, (_, i) => low + i)
-  const grid = [
+  const yOf = (cpuUs: number) => y(Math.log10(cpuUs))
+  const tick = (anchor: 'end' | 'middle') => ({ className: 'tick', anchor })
+  const middle = { className: 'faint', anchor: 'middle' } as const
+  const elements = [
     ...decades.flatMap((decade) => [
       line(plot.left, y(decade), plot.right, y(decade), 'grid'),
-      text(plot.left - 6, y(decade) + 3, (10 ** decade).toLocaleString('en'), { className: 'tick', anchor: 'end' })
+      text(plot.left - 6, y(decade) + 3, (10 ** decade).toLocaleString('en'), tick('end'))
     ]),
     ...sizes.flatMap(({ workload: { bytes } }) => [
       line(x(step(bytes)), plot.top, x(step(bytes)), plot.bottom, 'grid'),
-      text(x(step(bytes)), plot.bottom + 14, sizeName(bytes), { className: 'tick', anchor: 'middle' })
-    ])
+      text(x(step(bytes)), plot.bottom + 14, sizeName(bytes), tick('middle'))
+    ]),
+    text((plot.left + plot.right) / 2, plot.bottom + 30, 'payload, there and back', middle),
+    ...curves.flatMap((curve) => drawCurve(curve, x, yOf)),
+    ...labels(curves, yOf)
   ]
-  const elements = [
-    text(16, 24, 'CPU time of both processes per request, in us, by size of its payload', { className: 'title' }),
-    ...caption.map((each, i) => text(16, 41 + 14 * i, each, { className: 'faint' })),
-    ...grid,
-    text((plot.left + plot.right) / 2, plot.bottom + 30, 'payload, there and back', {
-      className: 'faint',
-      anchor: 'middle'
-    }),
-    ...curves.flatMap((curve) => drawCurve(curve, x, (cpuUs) => y(Math.log10(cpuUs)))),
-    ...labels(curves, (cpuUs) => y(Math.log10(cpuUs)))
-  ]
-  return svg(width, height, 'CPU time per request by payload size', elements)
+  return svg(width, height, 'CPU time per request by payload size', [title, ...caption], elements)
 }
 
 function curvesOf(sizes: readonly Summary[]): Curve[] {
@@ -86,9 +82,7 @@ function labels(curves: readonly Curve[], y: (v: number) => number): string[] {
   return wanted.map(({ entry, at }) => {
     const place = Math.max(at, free)
     free = place + labelHeight
-    return text(plot.right + 10, place + 3, entry.label, {
-      fill: entry.color,
-      className: entry.id === 'it-grid' ? 'ours' : ''
-    })
+    const className = entry.id === 'it-grid' ? 'ours' : ''
+    return text(plot.right + 10, place + 3, entry.label, { fill: entry.color, className })
   })
 }

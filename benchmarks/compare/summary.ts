@@ -5,7 +5,7 @@
  * a round disturbs both.
  */
 
-import { perSecond, type Round } from '../harness/contest/contestant.ts'
+import { cpuUsOf, perSecond, type Round } from '../harness/contest/contestant.ts'
 import type { Outcome, Result } from '../harness/contest/rounds.ts'
 import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Entry, floorId } from './roster.ts'
@@ -60,6 +60,7 @@ function rowOf(entry: Entry, outcome: Outcome, workload: Workload, floor: readon
   const failed = outcome.state === 'failed'
   if (outcome.state !== 'measured') return { entry, measured: undefined, reason: outcome.reason, failed }
   const { rounds } = outcome
+  const cpuUs = (round: Round) => cpuUsOf(round).both
   const ratioOf = (figure: (round: Round) => number) => floor && ratios(rounds.map(figure), floor.map(figure))
   const measured: Measured = {
     perSecond: spread(rounds.map(perSecond)),
@@ -80,8 +81,4 @@ function latencyOf(rounds: readonly Round[], { bytes }: LatencyWorkload): Latenc
     p99MsSpread: spread(rounds.map(({ latenciesMs = [] }) => percentile(latenciesMs, 0.99))),
     megabytesPerSecond: spread(rounds.map((round) => (perSecond(round) * bytes) / 1e6))
   }
-}
-
-function cpuUs(round: Round): number {
-  return round.cpuUs / round.operations
 }

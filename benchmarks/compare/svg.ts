@@ -24,6 +24,8 @@ const style = `
     .unit, .spread { stroke: #f0f6fc }
   }`
 
+const left = 16
+
 export interface TextOptions {
   readonly className?: string
   readonly anchor?: 'start' | 'middle' | 'end'
@@ -56,14 +58,24 @@ export function dot(x: number, y: number, fill: string): string {
   return `<circle cx="${round(x)}" cy="${round(y)}" r="2.5" fill="${fill}"/>`
 }
 
-/** The whole image. `title` is for those who cannot see it. */
-export function svg(width: number, height: number, title: string, elements: readonly string[]): string {
+/** The whole image, under a headline and lines that say more. `title` is for those who cannot see it. */
+export function svg(
+  width: number,
+  height: number,
+  title: string,
+  [headline = '', ...more]: readonly string[],
+  elements: readonly string[]
+): string {
+  const head = [
+    text(left, 24, headline, { className: 'title' }),
+    ...more.map((line, i) => text(left, 41 + 14 * i, line, { className: 'faint' }))
+  ]
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
 <title>${escaped(title)}</title>
 <style>${style}
 </style>
 <rect class="card" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="6"/>
-${elements.join('\n')}
+${[...head, ...elements].join('\n')}
 </svg>
 `
 }

@@ -1,6 +1,6 @@
 /** What the rounds of a contestant come to, and all of them as a table. */
 
-import { type Entry, perSecond, type Round } from '../harness/contest/contestant.ts'
+import { cpuUsOf, type Entry, perSecond, type Round } from '../harness/contest/contestant.ts'
 import type { Outcomes } from '../harness/contest/rounds.ts'
 import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Cell, number, table } from '../harness/table.ts'
@@ -42,8 +42,8 @@ function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
     pairsPerSecond: of(perSecond),
     p50Us: latencyUs(0.5),
     p99Us: latencyUs(0.99),
-    callerCpuUs: of(({ cpuUs, serverCpuUs, operations }) => (cpuUs - serverCpuUs) / operations),
-    serverCpuUs: of(({ serverCpuUs, operations }) => serverCpuUs / operations),
+    callerCpuUs: of((round) => cpuUsOf(round).client),
+    serverCpuUs: of((round) => cpuUsOf(round).server),
     ratios: Object.fromEntries(toRivals)
   }
 }

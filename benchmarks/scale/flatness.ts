@@ -60,18 +60,18 @@ async function addRounds(results: readonly Round[][], generation: number): Promi
   await Promise.all(processes.map((process) => process.stop()))
 }
 
-async function bytesOf(each: Case): Promise<number> {
+async function bytesOf(each: Case): Promise<string> {
   console.error(`memory: ${JSON.stringify(each)}`)
   const process = start(each, allocationFlags)
   await process.ask('round', requests)
   const bytes = await process.ask('bytes')
   await process.stop()
-  return bytes
+  return number(bytes)
 }
 
 const results: Round[][] = cases.map(() => [])
 for (let generation = 1; generation <= generations; generation++) await addRounds(results, generation)
-const bytes: number[] = []
+const bytes: string[] = []
 for (const each of cases) bytes.push(await bytesOf(each))
 
 const cpu = results.map((all) => all.map(({ us }) => us))
@@ -79,30 +79,12 @@ const [first = []] = cpu
 const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
   const all = cpu[index] as number[]
   const ratios = [median(all) / median(first), least(all) / least(first)].map((ratio) => ratio.toFixed(2))
-  const collections = (results[index] as Round[]).reduce((sum, { fullCollections }) => sum + fullCollections, 0)
-  return [
-    connections,
-    number(streams),
-    number(handlers),
-    spread === true ? 'all' : 'one',
-    median(all).toFixed(1),
-    least(all).toFixed(1),
-    ratios.join(', '),
-    (collections / all.length).toFixed(1),
-    number(bytes[index] as number)
-  ]
+  const collections = results[index]?.reduce((sum, { fullCollections }) => sum + fullCollections, 0) ?? 0
+  const what = [connections, number(streams), number(handlers), spread === true ? 'all' : 'one']
+  const us = [median(all), least(all)].map((each) => each.toFixed(1))
+  return [...what, ...us, ratios.join(', '), (collections / all.length).toFixed(1), bytes[index] as string]
 })
 const all = rounds * generations
 console.log(`64 callers, 512 B echoed, ${all} rounds of ${number(requests)} requests, both ends in one process`)
-const header = [
-  'connections',
-  'open streams',
-  'handlers',
-  'used',
-  'us of CPU',
-  'least',
-  'to the first',
-  'full GCs',
-  'B'
-]
-console.log(table(header, rows))
+const columns = ['connections', 'open streams', 'handlers', 'used', 'us of CPU', 'least', 'to the first']
+console.log(table([...columns, 'full GCs', 'B'], rows))

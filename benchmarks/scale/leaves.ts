@@ -5,7 +5,6 @@ import type { Manager } from '../../lib/index.ts'
 import { serveCommands } from '../harness/commands.ts'
 import { dialedName, dialingName } from '../harness/grid.ts'
 import { listen } from '../harness/http.ts'
-import { memoryNow } from '../harness/memory.ts'
 import { dialerBy, grid, options } from './grid.ts'
 
 const managers: Manager[] = []
@@ -35,18 +34,17 @@ async function grow({ hub, hubUrl, count }: Growth): Promise<Leaf[]> {
     managers.push(manager)
     if (hubUrl !== undefined) {
       added.push({ name })
-    } else {
-      const server = createServer()
-      manager.attach(server)
-      added.push({ name, url: await listen(server) })
+      continue
     }
+    const server = createServer()
+    manager.attach(server)
+    added.push({ name, url: await listen(server) })
   }
   return added
 }
 
 const commands = {
   grow,
-  memory: memoryNow,
   /** Resolves when each has its connection. */
   async connected() {
     await Promise.all(managers.map(({ connections }) => connections[0]?.waitForConnect()))

@@ -4,8 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Connection, GridStream, Manager } from '../../lib/index.ts'
 import { Child } from '../harness/commands.ts'
 import { connectGrid } from '../harness/grid.ts'
-import { held, type Memory, memoryNow, mib, perThing } from '../harness/memory.ts'
-import { number, table } from '../harness/table.ts'
 import type { FarCommands } from './far.ts'
 import { countsOf, echoes, grid, isIdle, type news, options } from './grid.ts'
 
@@ -30,29 +28,6 @@ export async function connectEnds(): Promise<Ends> {
   return { far, manager, peer, close }
 }
 
-export interface BothMemories {
-  readonly near: Memory
-  readonly far: Memory
-}
-
-export async function memoryOf({ far }: Ends): Promise<BothMemories> {
-  return { near: await memoryNow(), far: await far.ask('memory') }
-}
-
-/** What both ends hold before, with, and after `count` things. */
-export function stagesTable(
-  [during, each]: readonly [during: string, each: string],
-  stages: readonly [before: BothMemories, during: BothMemories, after: BothMemories],
-  count: number
-): string {
-  const rows = (['near', 'far'] as const).map((end) => {
-    const [before, during] = stages
-    const cost = `${number(held(perThing(before[end], during[end], count)))} B`
-    return [end === 'near' ? 'caller' : 'handler', ...stages.map((stage) => mib(held(stage[end]))), cost]
-  })
-  return table(['end', 'before', during, 'after', each], rows)
-}
-
 /** Waits until nothing is open, runs or waits on either end. */
 export async function assertIdle({ far, manager }: Ends): Promise<void> {
   const deadlineMs = performance.now() + idleTimeoutMs
@@ -64,53 +39,65 @@ export async function assertIdle({ far, manager }: Ends): Promise<void> {
   }
 }
 
-/** Opens `count` two-way streams; a message has gone each way on each of them when it resolves. */
-export async function openEchoes({ peer }: Ends, count: number): Promise<GridStream<Uint8Array, Uint8Array>[]> {
-  const streams = Array.from({ length: count }, () => peer.newStream(echoes))
-  const exchange = async (stream: GridStream<Uint8Array, Uint8Array>, index: number) => {
-    const payload = numbered(index)
-    const [, { value }] = await Promise.all([stream.send(payload), stream.responses.next()])
-    if (value === undefined || Buffer.compare(value, payload) !== 0) throw new Error('a message came back changed')
-  }
-  await Promise.all(streams.map(exchange))
-  return streams
+/** Something that many of can be open, or under way, between the two ends. */
+export interface Things<Opened> {
+  open(ends: Ends, count: number): Promise<Opened>
+  end(ends: Ends, opened: Opened): Promise<void>
 }
 
-/** Ends the requests of each, and sees each end. */
-export async function endEchoes(streams: readonly GridStream<Uint8Array, Uint8Array>[]): Promise<void> {
-  await Promise.all(
-    streams.map(async (stream) => {
-      stream.requests.end()
-      const { done } = await stream.responses.next()
-      const { how } = await stream.closed
+type Echoes = readonly GridStream<Uint8Array, Uint8Array>[]
+
+/** Two-way streams, on each of which a message has gone each way. Each is seen to end. */
+export const echoStreams: Things<Echoes> = {
+  async open({ peer }, count) {
+    const streams = Array.from({ length: count }, () => peer.newStream(echoes))
+    const exchange = async (stream: GridStream<Uint8Array, Uint8Array>, index: number) => {
+      const payload = numbered(index)
+      const [, { value }] = await Promise.all([stream.send(payload), stream.responses.next()])
+      if (value === undefined || Buffer.compare(value, payload) !== 0) throw new Error('a message came back changed')
+    }
+    await Promise.all(streams.map(exchange))
+    return streams
+  },
+  async end(_ends, streams) {
+    const end = async ({ requests, responses, closed }: GridStream<Uint8Array, Uint8Array>) => {
+      requests.end()
+      const { done } = await responses.next()
+      const { how } = await closed
       if (done !== true || how !== 'ended') throw new Error(`a stream ${how} in place of ending`)
-    })
-  )
+    }
+    await Promise.all(streams.map(end))
+  }
 }
 
-export type News = typeof news
-
-/** Opens `count` streams of responses only, each of which has sent one. */
-export async function openNews({ peer }: Ends, definition: News, count: number) {
-  const streams = Array.from({ length: count }, () => peer.newStream(definition))
-  await Promise.all(streams.map((stream) => stream.responses.next()))
-  return streams
+/** Streams of responses only, each of which has sent one. */
+export function responseStreams(definition: typeof news): Things<readonly GridStream<never, Uint8Array>[]> {
+  return {
+    async open({ peer }, count) {
+      const streams = Array.from({ length: count }, () => peer.newStream(definition))
+      await Promise.all(streams.map((stream) => stream.responses.next()))
+      return streams
+    },
+    async end(_ends, streams) {
+      for (const stream of streams) stream.cancel()
+    }
+  }
 }
 
-/** Makes `count` requests that the far end holds; all have arrived there when it resolves. */
-export async function holdRequests({ far, peer }: Ends, count: number): Promise<Promise<Uint8Array>[]> {
-  const answers = Array.from({ length: count }, (_, index) => peer.request('hold', numbered(index)))
-  while ((await far.ask('held')) < count) await delay(pollMs)
-  return answers
-}
-
-/** Lets the far end answer them all. */
-export async function releaseRequests({ far }: Ends, answers: readonly Promise<Uint8Array>[]): Promise<void> {
-  await far.ask('release')
-  for (const [index, answer] of answers.entries()) {
-    const payload = Buffer.from(await answer)
-    if (payload.length !== 4 || payload.readUInt32LE(0) !== index)
-      throw new Error('an answer is not that of its request')
+/** Requests that the far end holds until it answers all of them. */
+export const heldRequests: Things<readonly Promise<Uint8Array>[]> = {
+  async open({ far, peer }, count) {
+    const answers = Array.from({ length: count }, (_, index) => peer.request('hold', numbered(index)))
+    while ((await far.ask('held')) < count) await delay(pollMs)
+    return answers
+  },
+  async end({ far }, answers) {
+    await far.ask('release')
+    for (const [index, answer] of answers.entries()) {
+      const payload = Buffer.from(await answer)
+      const isOwn = payload.length === 4 && payload.readUInt32LE(0) === index
+      if (!isOwn) throw new Error('an answer is not that of its request')
+    }
   }
 }
 

@@ -18,6 +18,8 @@ export interface Entry {
   readonly label: string
   /** The file that exports it under its id. */
   readonly module: string
+  /** For its processes, beside what they are told anyway. */
+  readonly args?: readonly string[]
   /** Somebody else's: the run goes on, and is fine, without it. */
   readonly isRival: boolean
   /** By kind of workload: what it has no means for, and why. */
@@ -55,6 +57,12 @@ export interface Round extends Driven {
 
 export function perSecond({ operations, elapsedMs }: Round): number {
   return (operations / elapsedMs) * 1000
+}
+
+/** CPU time per operation, in microseconds. */
+export function cpuUsOf({ operations, cpuUs, serverCpuUs }: Round): { client: number; server: number; both: number } {
+  const [both, server] = [cpuUs / operations, serverCpuUs / operations]
+  return { client: both - server, server, both }
 }
 
 export function versionOf(packageName: string): string {

@@ -17,55 +17,45 @@ export interface Driving<Work extends Workload> {
   /** The module that exports `drive`. */
   readonly driver: URL
   readonly ms: number
-  /** New processes run the first of these that they have means for: long enough that they compile their code. */
+  /**
+   * New processes run the first of these that they have means for, and so compile their code: a workload with one call
+   * at a time would be over before that is done, so these are busy ones, and run several times the length of a round.
+   */
   readonly warmUps: readonly Work[]
 }
 
-export class Pair {
+export interface Pair {
   readonly version: string | undefined
-  readonly #server: Child<ContestantCommands>
-  readonly #client: Child<ContestantCommands>
-
-  private constructor(server: Child<ContestantCommands>, client: Child<ContestantCommands>, version?: string) {
-    this.#server = server
-    this.#client = client
-    this.version = version
-  }
-
-  /**
-   * Starts both processes and makes them compile their code. A workload with one call at a time would be over before
-   * that is done, so this takes a busy one, and several times the length of a round.
-   */
-  static async start(entry: Entry, { driver, ms, warmUps }: Driving<Workload>): Promise<Pair> {
-    const { module, id, lacks } = entry
-    const start = () => new Child<ContestantCommands>(besides(import.meta.url, './process'), [module, id, driver.href])
-    const [server, client] = [start(), start()]
-    try {
-      const address = await within(startTimeoutMs, server.ask('listen'))
-      const pair = new Pair(server, client, await within(startTimeoutMs, client.ask('connect', address)))
-      const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
-      if (warmUp !== undefined) await pair.measure(warmUp, ms * warmUpRounds)
-      return pair
-    } catch (error) {
-      await Promise.all([server.stop(), client.stop()])
-      throw error
-    }
-  }
-
   /** Rejects with `WrongAnswer`, or with another error if it could not be run. */
-  async measure(workload: Workload, ms: number): Promise<Round> {
-    const beforeUs = await this.#serverCpuUs()
-    const round = await within(ms * 10 + roundGraceMs, this.#client.ask('run', { workload, ms }))
-    const serverCpuUs = (await this.#serverCpuUs()) - beforeUs
-    return { ...round, cpuUs: round.cpuUs + serverCpuUs, serverCpuUs }
-  }
+  measure(workload: Workload, ms: number): Promise<Round>
+  close(): Promise<void>
+}
 
-  async close(): Promise<void> {
-    await Promise.all([this.#client.stop(), this.#server.stop()])
+/** Starts both processes, and makes them warm. */
+export async function startPair(entry: Entry, { driver, ms, warmUps }: Driving<Workload>): Promise<Pair> {
+  const { module, id, lacks, args = [] } = entry
+  const script = besides(import.meta.url, './process')
+  const start = () => new Child<ContestantCommands>(script, [module, id, driver.href, ...args])
+  const [server, client] = [start(), start()]
+  const serverCpuUs = () => within(cpuTimeoutMs, server.ask('cpuUs'))
+  const measure = async (workload: Workload, ms: number): Promise<Round> => {
+    const beforeUs = await serverCpuUs()
+    const round = await within(ms * 10 + roundGraceMs, client.ask('run', { workload, ms }))
+    const serverUs = (await serverCpuUs()) - beforeUs
+    return { ...round, cpuUs: round.cpuUs + serverUs, serverCpuUs: serverUs }
   }
-
-  async #serverCpuUs(): Promise<number> {
-    return await within(cpuTimeoutMs, this.#server.ask('cpuUs'))
+  const close = async (): Promise<void> => {
+    await Promise.all([server.stop(), client.stop()])
+  }
+  try {
+    const address = await within(startTimeoutMs, server.ask('listen'))
+    const version = await within(startTimeoutMs, client.ask('connect', address))
+    const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
+    if (warmUp !== undefined) await measure(warmUp, ms * warmUpRounds)
+    return { version, measure, close }
+  } catch (error) {
+    await close()
+    throw error
   }
 }
 

@@ -7,7 +7,7 @@
 
 import { WrongAnswer } from '../commands.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
-import { type Driving, Pair } from './pair.ts'
+import { type Driving, type Pair, startPair } from './pair.ts'
 
 export type Outcome =
   | { readonly state: 'measured'; readonly rounds: readonly Round[] }
@@ -46,56 +46,43 @@ export type Versions = ReadonlyMap<string, string>
 export async function compare<Work extends Workload, Who extends Entry>(
   comparison: Comparison<Work, Who>
 ): Promise<Versions> {
-  const { workloads, entriesOf, rounds } = comparison
+  const { workloads, entriesOf, rounds, onProgress, onResult } = comparison
+  const able = workloads.flatMap((workload) => entriesOf(workload).filter((entry) => !reasonOf(entry, workload)))
+  const turns = able.length * (rounds + 1)
   const field = new Field(comparison)
-  const turnsOf = (workload: Work) =>
-    entriesOf(workload).filter((entry) => !lacks(entry, workload)).length * (rounds + 1)
-  const turns = workloads.reduce((sum, workload) => sum + turnsOf(workload), 0)
-  let turnsBefore = 0
-  try {
-    for (const workload of workloads) {
-      comparison.onResult(await runWorkload(workload, comparison, field, turnsBefore, turns))
-      turnsBefore += turnsOf(workload)
+  let turn = 0
+  const run = async (workload: Work): Promise<Outcomes<Who>> => {
+    const entries = entriesOf(workload)
+    const outcomes = new Map(
+      entries.map((entry): [Who, Outcome] => {
+        const reason = reasonOf(entry, workload)
+        return [entry, reason === undefined ? { state: 'measured', rounds: [] } : { state: 'lacking', reason }]
+      })
+    )
+    for (let round = 0; round <= rounds; round++) {
+      for (const entry of rotated(entries, round)) {
+        const outcome = outcomes.get(entry)
+        if (outcome?.state !== 'lacking') turn++
+        if (outcome?.state !== 'measured') continue
+        onProgress({ workload, entry, round, turn, turns })
+        const measured = await field.measure(entry, workload)
+        if (measured instanceof Error) outcomes.set(entry, { state: 'failed', reason: measured.message })
+        else if (round > 0) outcomes.set(entry, { state: 'measured', rounds: [...outcome.rounds, measured] })
+      }
     }
+    return outcomes
+  }
+  try {
+    for (const workload of workloads) onResult({ workload, outcomes: await run(workload) })
     return field.versions
   } finally {
     await field.close()
   }
 }
 
-async function runWorkload<Work extends Workload, Who extends Entry>(
-  workload: Work,
-  { entriesOf, rounds, onProgress }: Comparison<Work, Who>,
-  field: Field,
-  turnsBefore: number,
-  turns: number
-): Promise<Result<Work, Who>> {
-  const entries = entriesOf(workload)
-  const outcomes = new Map<Who, Outcome>()
-  for (const entry of entries) {
-    const reason = lacks(entry, workload)
-    outcomes.set(entry, reason === undefined ? { state: 'measured', rounds: [] } : { state: 'lacking', reason })
-  }
-  let turn = turnsBefore
-  for (let round = 0; round <= rounds; round++) {
-    for (const entry of rotated(entries, round)) {
-      const outcome = outcomes.get(entry)
-      if (outcome?.state !== 'measured') continue
-      onProgress({ workload, entry, round, turn: ++turn, turns })
-      try {
-        const measured = await field.measure(entry, workload)
-        if (round > 0) outcomes.set(entry, { state: 'measured', rounds: [...outcome.rounds, measured] })
-      } catch (error) {
-        if (error instanceof WrongAnswer) throw new WrongAnswer(`${entry.id}, ${workload.id}: ${error.message}`)
-        outcomes.set(entry, { state: 'failed', reason: error instanceof Error ? error.message : String(error) })
-      }
-    }
-  }
-  return { workload, outcomes }
-}
-
-function lacks(entry: Entry, { kind }: Workload): string | undefined {
-  return entry.lacks?.[kind]
+/** Why it has no means for a workload, if so. */
+function reasonOf({ lacks }: Entry, { kind }: Workload): string | undefined {
+  return lacks?.[kind]
 }
 
 function rotated<T>(values: readonly T[], by: number): readonly T[] {
@@ -114,27 +101,25 @@ class Field {
     this.#driving = driving
   }
 
-  async measure(entry: Entry, workload: Workload): Promise<Round> {
-    const starting = this.#pairs.get(entry) ?? this.#start(entry)
+  /** Returns why a contestant could not run. Rejects with `WrongAnswer`. */
+  async measure(entry: Entry, workload: Workload): Promise<Round | Error> {
+    const starting = this.#pairs.get(entry) ?? startPair(entry, this.#driving)
     this.#pairs.set(entry, starting)
-    const pair = await starting
+    let pair: Pair | undefined
     try {
+      pair = await starting
+      if (pair.version !== undefined) this.versions.set(entry.id, pair.version)
       return await pair.measure(workload, this.#driving.ms)
     } catch (error) {
+      if (error instanceof WrongAnswer) throw new WrongAnswer(`${entry.id}, ${workload.id}: ${error.message}`)
       // In what state it is nobody knows: the next workload gets new processes.
-      this.#pairs.delete(entry)
-      await pair.close()
-      throw error
+      if (pair !== undefined) this.#pairs.delete(entry)
+      await pair?.close()
+      return error instanceof Error ? error : new Error(String(error))
     }
   }
 
   async close(): Promise<void> {
     await Promise.allSettled([...this.#pairs.values()].map(async (starting) => await (await starting).close()))
-  }
-
-  async #start(entry: Entry): Promise<Pair> {
-    const pair = await Pair.start(entry, this.#driving)
-    if (pair.version !== undefined) this.versions.set(entry.id, pair.version)
-    return pair
   }
 }
