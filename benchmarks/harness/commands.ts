@@ -52,6 +52,9 @@ const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../..' : '
 const maxReasonChars = 160
 const maxErrorChars = 4096
 
+/** What loads sources, where this process runs as one. */
+const loader = process.execArgv.filter((arg, i, all) => arg.startsWith('--import') || all[i - 1] === '--import')
+
 const running = new Set<ChildProcess>()
 
 /** At once, for the end of this process. */
@@ -69,7 +72,6 @@ export class Child<Served extends Commands> {
   constructor(script: URL, args: readonly string[] = [], flags: readonly string[] = []) {
     // Coverage, when this process runs under it, would be taken of the child as well and slow it down.
     const { NODE_V8_COVERAGE: _, ...env } = process.env
-    const loader = script.href.endsWith('.ts') ? ['--import', 'tsx'] : []
     this.#process = fork(script, args, {
       execArgv: [...flags, ...loader],
       env,
