@@ -1,17 +1,26 @@
-/** Abort signals: listening to one that many calls may share, and waiting for work until it aborts. */
+/**
+ * Abort signals: listening to one that many calls may share, and waiting for work until it aborts.
+ *
+ * A signal searches all its listeners when one is added or removed, and Node takes the eleventh for a leak. So there is one
+ * listener of ours per signal, with a map of subscribers behind it; it is there as long as they are. A signal comes from the
+ * user and may not be one of Node: what it throws is thrown where listening begins, never later.
+ */
 
 import { setMaxListeners } from 'node:events'
 
-/** Calls `onAbort` once when `signal` aborts, or now if it has; returns a function that removes the listener. */
-export function listenToAbort(signal: AbortSignal, onAbort: () => void): () => void {
-  if (signal.aborted) {
-    onAbort()
-    return () => undefined
-  }
-  // Node warns of a leak at the eleventh listener. One signal for many calls at once is no leak.
-  if (signal instanceof EventTarget) setMaxListeners(0, signal)
-  signal.addEventListener('abort', onAbort, { once: true })
-  return () => signal.removeEventListener('abort', onAbort)
+type OnAbort = (reason: unknown) => void
+
+const subscriptions = new WeakMap<AbortSignal, Subscriptions>()
+
+/**
+ * Calls `onAbort` once when `signal` aborts, or now if it has; returns a function that ends that.
+ *
+ * @throws what the signal throws when it is not one of Node
+ */
+export function listenToAbort(signal: AbortSignal, onAbort: OnAbort): () => void {
+  if (!signal.aborted) return (subscriptions.get(signal) ?? new Subscriptions(signal)).add(onAbort)
+  onAbort(abortReason(signal))
+  return () => undefined
 }
 
 /**
@@ -21,7 +30,7 @@ export function listenToAbort(signal: AbortSignal, onAbort: () => void): () => v
  */
 export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, discard?: (value: T) => void): Promise<T> {
   return new Promise((resolve, reject) => {
-    const unlisten = listenToAbort(signal, () => reject(signal.reason))
+    const unlisten = listenToAbort(signal, reject)
     work.then(
       (value) => {
         unlisten()
@@ -34,4 +43,70 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, discard?
       }
     )
   })
+}
+
+/** Why `signal` has aborted; for one without a reason, what Node gives where an abort has none. */
+export function abortReason(signal: AbortSignal): unknown {
+  let reason: unknown
+  try {
+    reason = signal.reason
+  } catch (error) {
+    reason = error
+  }
+  return reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason
+}
+
+/** A controller whose signal is given away: any number may listen to it. */
+export function sharedController(): AbortController {
+  const controller = new AbortController()
+  setMaxListeners(0, controller.signal)
+  return controller
+}
+
+/** The subscribers of one signal in the order in which they came, each by the function that ends it. */
+class Subscriptions {
+  readonly #signal: AbortSignal
+  readonly #subscribers = new Map<() => void, OnAbort>()
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal
+    // The user may listen to it ten times: ours must not be the one that is taken for the leak.
+    if (signal instanceof EventTarget) setMaxListeners(0, signal)
+    signal.addEventListener('abort', this.#onAbort)
+    subscriptions.set(signal, this)
+  }
+
+  add(onAbort: OnAbort): () => void {
+    const leave = () => {
+      if (this.#subscribers.delete(leave) && this.#subscribers.size === 0) this.#stop()
+    }
+    this.#subscribers.set(leave, onAbort)
+    return leave
+  }
+
+  readonly #onAbort = (): void => {
+    this.#stop()
+    const reason = abortReason(this.#signal)
+    const failures: unknown[] = []
+    // One that another one ends is not called any more.
+    for (const [leave, onAbort] of this.#subscribers) {
+      this.#subscribers.delete(leave)
+      try {
+        onAbort(reason)
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    // All were called; now the signal deals with the error, as with that of any listener.
+    if (failures.length > 0) throw failures[0]
+  }
+
+  #stop(): void {
+    if (subscriptions.get(this.#signal) === this) subscriptions.delete(this.#signal)
+    try {
+      this.#signal.removeEventListener('abort', this.#onAbort)
+    } catch {
+      // The call that listened has ended, and must not fail by this.
+    }
+  }
 }

@@ -153,7 +153,7 @@ export class Calls implements Callable {
     open: (session: Session, leftMs: number) => void
   ): void {
     const waiting = new AbortController()
-    const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => stream.cancel(signal.reason))
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => stream.cancel(reason))
     stream.closed.then(() => {
       unlisten?.()
       waiting.abort()

@@ -6,7 +6,7 @@
  */
 
 import type { Pushable } from 'it-pushable'
-import { listenToAbort } from '../base/abort.ts'
+import { abortReason, listenToAbort } from '../base/abort.ts'
 import { CancelledError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
@@ -112,10 +112,12 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   open(session: Session, handler: RemoteHandler, payload: Uint8Array, timeoutMs: number, options: CallOptions): void {
     if (this.#end !== undefined) return
     const { signal } = options
-    if (signal?.aborted === true) return this.cancel(signal.reason)
+    if (signal?.aborted === true) return this.cancel(abortReason(signal))
     if (!session.usable) return this.fail(session.unusableError())
     checkSize(payload, session.limits.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
+    // A signal that is not one of Node may throw here, before anything is held for the stream.
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => this.cancel(reason))
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
@@ -123,7 +125,6 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const { receiveWindowBytes, maxMessageBytes } = session.limits
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = this.#requests.open(stream, session.limits, handler.inCapacity)
-    const unlisten = signal === undefined ? undefined : listenToAbort(signal, () => this.cancel(signal.reason))
     stream.owner = {
       onClosed: (reason) => {
         unlisten?.()

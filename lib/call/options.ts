@@ -37,6 +37,8 @@ export function timeoutOf(timeout: number | undefined, defaultTimeoutMs: number)
 
 /** @throws {InvalidOptionError} when the signal is none, such as a controller in its place */
 export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined || typeof signal?.addEventListener === 'function') return
+  if (signal === undefined) return
+  const isSignal = typeof signal?.addEventListener === 'function' && typeof signal.removeEventListener === 'function'
+  if (isSignal) return
   throw new InvalidOptionError('signal must be an AbortSignal', { delivery: 'notSent' })
 }

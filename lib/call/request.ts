@@ -4,7 +4,7 @@
  * This is the path of every small call; it makes one stream, one promise, and nothing per frame.
  */
 
-import { listenToAbort } from '../base/abort.ts'
+import { abortReason, listenToAbort } from '../base/abort.ts'
 import { DeadlineError, ProtocolError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec, Decoder } from '../codec/codec.ts'
@@ -31,15 +31,16 @@ export function sendRequest<Res>(
   options: CallOptions
 ): Promise<Res> {
   const { signal } = options
-  if (signal?.aborted === true) return Promise.reject(signal.reason)
+  if (signal?.aborted === true) return Promise.reject(abortReason(signal))
   if (!session.usable) return Promise.reject(session.unusableError())
   checkSize(payload, session.limits.maxSendBytes, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
+  // A signal that is not one of Node may throw here, before anything is held for the call.
+  const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => request.cancel(reason))
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
-  const request = new PendingRequest(stream, response, session.remote.host)
+  const request = new PendingRequest(stream, response, session.remote.host, unlisten)
   stream.isSingle = true
   stream.receiver = stream.owner = request
-  if (signal !== undefined) request.cancelBy(signal)
   stream.sendMessage(payload, Flag.end)
   return request.promise
 }
@@ -56,15 +57,16 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   readonly #stream: Stream
   readonly #decoder: Decoder<T>
   readonly #host: string
+  readonly #unlisten: (() => void) | undefined
   #resolve!: (value: T) => void
   #reject!: (reason: unknown) => void
-  #unlisten: (() => void) | undefined
   #answered = false
 
-  constructor(stream: Stream, decoder: Decoder<T>, host: string) {
+  constructor(stream: Stream, decoder: Decoder<T>, host: string, unlisten: (() => void) | undefined) {
     this.#stream = stream
     this.#decoder = decoder
     this.#host = host
+    this.#unlisten = unlisten
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -75,9 +77,8 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     return this.#decoder.readsInPlace === true
   }
 
-  cancelBy(signal: AbortSignal): void {
-    const onAbort = () => this.#stream.abort(signal.reason, ResetCode.cancelled, errorText(signal.reason, 256))
-    this.#unlisten = listenToAbort(signal, onAbort)
+  cancel(reason: unknown): void {
+    this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
   }
 
   onMessage(payload: Uint8Array): void {

@@ -12,7 +12,7 @@ import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
 import type { GridStream } from '../call/grid-stream.ts'
-import type { CallOptions } from '../call/options.ts'
+import { type CallOptions, checkSignal } from '../call/options.ts'
 import type { SingleDefinition, StreamingDefinition } from '../handler/definition.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
@@ -56,6 +56,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** @internal made by the manager */
   constructor(init: ConnectionInit) {
     super()
+    // Whoever waits for a state listens: any number of calls may do so at once.
+    this.setMaxListeners(0)
     this.host = init.host
     this.#init = init
     this.#backoff = new Backoff(init.reconnect)
@@ -124,9 +126,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
    * Resolves when calls can be made.
    *
    * @throws {ClosedError} when the connection is or gets closed
+   * @throws {InvalidOptionError} when `signal` is no AbortSignal
    * @throws `signal.reason` when the wait is given up
    */
   async waitForConnect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    checkSignal(options.signal)
     await this.#waitForSession(0, options.signal)
   }
 

@@ -1,6 +1,6 @@
 /** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
 
-import { listenToAbort } from '../base/abort.ts'
+import { abortReason, listenToAbort } from '../base/abort.ts'
 import { JudgeTimer } from '../base/after-reading.ts'
 import { DeadlineError } from '../base/errors.ts'
 import type { Session } from '../session/session.ts'
@@ -22,9 +22,10 @@ export class ReadyWaiters {
    * @param cause told with the error when the deadline passes
    */
   wait(deadlineMs: number, signal: AbortSignal | undefined, cause: () => unknown): Promise<Session> {
-    if (signal?.aborted === true) return Promise.reject(signal.reason)
+    if (signal?.aborted === true) return Promise.reject(abortReason(signal))
     return new Promise((resolve, reject) => {
       let timer: JudgeTimer | undefined
+      let unlisten: (() => void) | undefined
       const settle = (outcome: Outcome) => {
         timer?.clear()
         unlisten?.()
@@ -32,9 +33,9 @@ export class ReadyWaiters {
         if ('session' in outcome) resolve(outcome.session)
         else reject(outcome.reason)
       }
+      // First, as a signal that is not one of Node may throw.
+      if (signal !== undefined) unlisten = listenToAbort(signal, (reason) => settle({ reason }))
       this.#waiters.add(settle)
-      const onAbort = () => settle({ reason: signal?.reason })
-      const unlisten = signal === undefined ? undefined : listenToAbort(signal, onAbort)
       if (deadlineMs > 0) {
         const text = `no connection to ${this.#host} before the deadline`
         timer = new JudgeTimer(deadlineMs, () =>

@@ -2,6 +2,7 @@
  * What a handler knows of its call. Everything that a handler may not ask for is made only when it is asked for.
  */
 
+import { sharedController } from '../base/abort.ts'
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import { decodeMetadata, noMetadata } from '../codec/metadata.ts'
@@ -39,7 +40,7 @@ export class CallContext implements HandlerContext {
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = new AbortController()
+      this.#controller = sharedController()
       if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
     }
     return this.#controller.signal

@@ -4,7 +4,7 @@
  * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
  */
 
-import { listenToAbort, unlessAborted } from '../base/abort.ts'
+import { listenToAbort, sharedController, unlessAborted } from '../base/abort.ts'
 import { JudgeTimer } from '../base/after-reading.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
@@ -159,19 +159,18 @@ export class Establisher {
 /** A signal that aborts at a moment, or with another one. */
 class Deadline {
   readonly atMs: number
-  readonly #controller = new AbortController()
+  readonly #controller = sharedController()
   readonly #timer: JudgeTimer
   readonly #unlisten: () => void
 
   constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
     this.atMs = atMs
-    const onAbort = () => this.#controller.abort(parent.reason)
     const expire = () =>
       this.#controller.abort(
         new HandshakeError(`no session within ${timeoutMs} ms: does the other end serve the grid, by attach()?`)
       )
     this.#timer = new JudgeTimer(atMs, expire)
-    this.#unlisten = listenToAbort(parent, onAbort)
+    this.#unlisten = listenToAbort(parent, (reason) => this.#controller.abort(reason))
   }
 
   get signal(): AbortSignal {

@@ -1,9 +1,13 @@
-/** Waiting no longer than a signal allows: what comes of the work, and that no listener is left on the signal. */
+/**
+ * Listening to a signal, and waiting no longer than it allows: what comes of the work, which subscribers are told and in which
+ * order, and that no listener is left on the signal.
+ */
 
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { listenToAbort, unlessAborted } from '../../lib/base/abort.ts'
+import { ForeignSignal } from '../support/calls/foreign-signal.ts'
 import { settled } from '../support/until.ts'
 
 const reason = new Error('no longer')
@@ -28,7 +32,7 @@ describe('unlessAborted', () => {
     const { signal } = new AbortController()
     const [good, bad] = [work(), work()]
     const results = [unlessAborted(good.promise, signal), unlessAborted(bad.promise, signal)]
-    assert.equal(listeners(signal), 2)
+    assert.equal(listeners(signal), 1)
     good.done('value')
     bad.fail(new Error('failed'))
     const [first, second] = await Promise.allSettled(results)
@@ -75,5 +79,79 @@ describe('listenToAbort', () => {
     controller.abort(reason)
     listenToAbort(signal, () => heard.push('late'))
     assert.deepEqual(heard, ['kept', 'late'])
+  })
+})
+
+describe('the subscribers of one signal', () => {
+  it('are told the reason in the order in which they came, once', () => {
+    const controller = new AbortController()
+    const told: unknown[] = []
+    for (const name of ['a', 'b', 'c']) listenToAbort(controller.signal, (reason) => told.push(name, reason))
+    assert.equal(listeners(controller.signal), 1)
+    controller.abort(7)
+    assert.deepEqual(told, ['a', 7, 'b', 7, 'c', 7])
+    assert.equal(listeners(controller.signal), 0)
+  })
+
+  it('are not told once they have left: the first, the last, one that leaves twice, one that leaves while others are told', () => {
+    const controller = new AbortController()
+    const told: string[] = []
+    const leave = ['a', 'b', 'c', 'd', 'e'].map((name) => {
+      return listenToAbort(controller.signal, () => {
+        told.push(name)
+        if (name === 'c') leave[3]?.()
+      })
+    })
+    leave[0]?.()
+    leave[0]?.()
+    leave[4]?.()
+    controller.abort()
+    assert.deepEqual(told, ['b', 'c'])
+  })
+
+  it('leave nothing when the last has gone, and begin anew', () => {
+    const { signal } = new AbortController()
+    for (let round = 0; round < 2; round++) {
+      const leave = [1, 2, 3].map(() => listenToAbort(signal, () => assert.fail()))
+      for (const each of leave) each()
+      assert.equal(listeners(signal), 0)
+    }
+  })
+
+  it('are all told when one of them throws, and the signal is left to tell of that', () => {
+    const foreign = new ForeignSignal(() => 7)
+    const told: unknown[] = []
+    listenToAbort(foreign.signal, () => {
+      throw new Error('of the first')
+    })
+    listenToAbort(foreign.signal, (reason) => told.push(reason))
+    assert.throws(() => foreign.abort(), /of the first/)
+    assert.deepEqual([told, foreign.listeners], [[7], 0])
+  })
+
+  it('that come while others are told are told at once', () => {
+    const controller = new AbortController()
+    const told: string[] = []
+    let leave = () => {}
+    listenToAbort(controller.signal, () => {
+      told.push('first')
+      leave = listenToAbort(controller.signal, () => told.push('late'))
+    })
+    controller.abort()
+    assert.deepEqual(told, ['first', 'late'])
+    leave()
+    assert.equal(listeners(controller.signal), 0)
+  })
+
+  it('are not the eleventh listener, of whom Node warns', async () => {
+    const { signal } = new AbortController()
+    const warnings: Error[] = []
+    const onWarning = (warning: Error) => warnings.push(warning)
+    process.on('warning', onWarning)
+    for (let count = 0; count < 10; count++) signal.addEventListener('abort', () => {})
+    listenToAbort(signal, () => assert.fail())()
+    await new Promise(setImmediate)
+    process.off('warning', onWarning)
+    assert.deepEqual(warnings, [])
   })
 })
