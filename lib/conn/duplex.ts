@@ -1,19 +1,19 @@
 /**
- * Conns over any ordered stream of bytes: TCP, TLS, Unix sockets, the stdio of a child.
+ * A conn over any ordered stream of bytes: TCP, TLS, Unix sockets, the stdio of a child. How one is dialed is in
+ * `connect-duplex.ts`.
  *
  * A message is its length as 4 bytes, little-endian, and that many bytes. The length 0x80000000 is the goodbye of an
  * orderly end: without it an end of the stream is a lost conn, for a killed process ends its sockets in the same way.
  * Nobody is authenticated and nothing encrypted here.
  */
 
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
-import { listenToAbort, unlessAborted } from '../base/abort.ts'
-import { DialError, DisconnectedError, ProtocolError } from '../base/errors.ts'
+import { DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import { CarrierConn, defaultHighWaterMarkBytes, remoteAddressOf } from './carrier.ts'
-import type { Conn, ConnDialer } from './conn.ts'
+import type { Conn } from './conn.ts'
 
 const headerBytes = 4
 /** No length of a message: those are below 2 ** 31. */
@@ -35,13 +35,8 @@ interface SocketLike {
   remoteAddress?: string
   remotePort?: number
   encrypted?: boolean
-  connecting?: boolean
-  secureConnecting?: boolean
   setNoDelay?(noDelay: boolean): unknown
 }
-
-/** A stream that was given up may still report why it ended. */
-function ignoreAfterGivingUp(): void {}
 
 /** A `Conn` over an open stream, which is used for nothing else from now on. */
 export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Conn {
@@ -206,55 +201,4 @@ class MessageReader {
     }
     return at + count
   }
-}
-
-/** Opens a stream to a host. It may still be connecting when it is returned. */
-export type DuplexConnect = (address: string, options: { signal: AbortSignal }) => Duplex | Promise<Duplex>
-
-/** A dialer of your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
-export function connectDuplex(
-  connect: DuplexConnect,
-  options: Omit<DuplexConnOptions, 'maxConnMessageBytes'> = {}
-): ConnDialer {
-  return async (address, { signal, maxConnMessageBytes }) => {
-    signal.throwIfAborted()
-    try {
-      const made = connect(address, { signal })
-      // A stream that came at once is listened to at once, for its error may be the next thing to happen.
-      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
-      return await connected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
-    } catch (error) {
-      signal.throwIfAborted()
-      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
-    }
-  }
-}
-
-/** Calls `make` in the very turn in which the stream is open, so that none of its events is missed. */
-function connected(stream: Duplex & SocketLike, signal: AbortSignal, make: () => Conn): Promise<Conn> {
-  if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
-  const event = stream.encrypted === true ? 'secureConnect' : 'connect'
-  return new Promise((resolve, reject) => {
-    let unlisten = (): void => undefined
-    const leave = (): void => {
-      unlisten()
-      stream.off(event, onConnected).off('error', onFailed).off('close', onFailed)
-    }
-    const onConnected = (): void => {
-      leave()
-      resolve(make())
-    }
-    const onFailed = (error?: unknown): void => {
-      leave()
-      destroyQuietly(stream)
-      reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
-    }
-    stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)
-    unlisten = listenToAbort(signal, () => onFailed(signal.reason))
-  })
-}
-
-function destroyQuietly(stream: Duplex): void {
-  stream.on('error', ignoreAfterGivingUp)
-  stream.destroy()
 }

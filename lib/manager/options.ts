@@ -15,7 +15,7 @@ import {
   withDefaults
 } from '../base/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
-import { connectWS } from '../conn/websocket.ts'
+import { connectWS } from '../conn/connect-ws.ts'
 import type { Auth } from '../peer/auth.ts'
 import { canonicalHost } from '../peer/hosts.ts'
 import type { Hosts } from './host-lists.ts'

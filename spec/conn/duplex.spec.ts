@@ -4,17 +4,11 @@
  */
 
 import assert from 'node:assert/strict'
-import { EventEmitter, getEventListeners, once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
 import { Duplex, PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import tls from 'node:tls'
-import type { DialOptions } from '../../lib/conn/conn.ts'
-import { connectDuplex, duplexConn } from '../../lib/conn/duplex.ts'
-import { selfSigned } from '../support/network/certificates.ts'
+import { duplexConn } from '../../lib/conn/duplex.ts'
 import { collect, each, message, silent } from '../support/units/conn-suite.ts'
-import { until } from '../support/until.ts'
 
 const goodbye = Uint8Array.of(0, 0, 0, 0x80)
 
@@ -37,10 +31,6 @@ function framed(bytes: Uint8Array): Buffer {
   const field = Buffer.alloc(4)
   field.writeUInt32LE(bytes.length)
   return Buffer.concat([field, bytes])
-}
-
-function dialOptions(signal = new AbortController().signal): DialOptions {
-  return { signal, path: '/unused', maxConnMessageBytes: 1000 }
 }
 
 describe('duplexConn', () => {
@@ -158,80 +148,5 @@ describe('duplexConn', () => {
     assert.equal(duplexConn(bare().stream).secure, false)
     assert.equal(duplexConn(bare().stream, { secure: true }).secure, true)
     assert.equal(duplexConn(bare().stream).remoteAddress, 'local')
-  })
-})
-
-describe('connectDuplex', () => {
-  it('waits for a TCP conn, and knows its remote end', async () => {
-    const server = net.createServer()
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const { port } = server.address() as AddressInfo
-    const accepted = once(server, 'connection')
-    const conn = await connectDuplex(() => net.connect(port, '127.0.0.1'))('http://node-1', dialOptions())
-    assert.equal(conn.remoteAddress, `127.0.0.1:${port}`)
-    conn.abort(new Error('the spec is over'))
-    const [socket] = await accepted
-    socket.destroy()
-    server.close()
-  })
-
-  it('waits for the handshake of TLS, and is secure', async () => {
-    const certificate = await selfSigned(['127.0.0.1'])
-    const server = tls.createServer(certificate)
-    await once(server.listen(0, '127.0.0.1'), 'listening')
-    const { port } = server.address() as AddressInfo
-    const secured = once(server, 'secureConnection')
-    const options = { port, host: '127.0.0.1' }
-    const conn = await connectDuplex(() => tls.connect({ ...options, ca: certificate.ca }))('x', dialOptions())
-    // With TLS 1.3 the client is done before the server.
-    const [socket] = await secured
-    assert.equal(conn.secure, true)
-    conn.abort(new Error('the spec is over'))
-    socket.destroy()
-    await assert.rejects(connectDuplex(() => tls.connect(options))('x', dialOptions()), {
-      code: 'ERR_DIAL',
-      message: /self-signed/
-    })
-    server.close()
-  })
-
-  it('rejects with the cause when it cannot connect, however the stream came', async () => {
-    const gone = (): net.Socket => net.connect('/nowhere/it-grid')
-    const error = { code: 'ERR_DIAL', message: /cannot connect to x: .*ENOENT/ }
-    await assert.rejects(connectDuplex(gone)('x', dialOptions()), error)
-    await assert.rejects(connectDuplex(async () => gone())('x', dialOptions()), error)
-    const failing = (): never => {
-      throw new Error('no route')
-    }
-    await assert.rejects(connectDuplex(async () => failing())('x', dialOptions()), { message: /no route/ })
-    await assert.rejects(connectDuplex(failing)('x', dialOptions()), { code: 'ERR_DIAL', message: /no route/ })
-  })
-
-  it('gives up with the reason of the signal, and destroys a stream that comes later', async () => {
-    const controller = new AbortController()
-    const { stream } = bare()
-    let hand: ((made: Duplex) => void) | undefined
-    const dialer = connectDuplex(
-      () =>
-        new Promise((resolve) => {
-          hand = resolve
-        })
-    )
-    const dial = assert.rejects(dialer('x', dialOptions(controller.signal)), /too slow/)
-    controller.abort(new Error('too slow'))
-    await dial
-    hand?.(stream)
-    await until(() => stream.destroyed, 'the late stream is destroyed')
-    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
-  })
-
-  it('gives up while the stream is connecting', async () => {
-    const controller = new AbortController()
-    const stream = Object.assign(bare().stream, { connecting: true })
-    const dial = assert.rejects(connectDuplex(() => stream)('x', dialOptions(controller.signal)), /too slow/)
-    controller.abort(new Error('too slow'))
-    await dial
-    assert.ok(stream instanceof EventEmitter)
-    assert.equal(stream.destroyed, true)
   })
 })

@@ -1,0 +1,69 @@
+/** A dialer of one's own transport: `connectDuplex` makes a conn over the stream that a function opens. */
+
+import { Duplex } from 'node:stream'
+import { listenToAbort, unlessAborted } from '../base/abort.ts'
+import { DialError } from '../base/errors.ts'
+import { errorText } from '../base/text.ts'
+import type { Conn, ConnDialer } from './conn.ts'
+import { type DuplexConnOptions, duplexConn } from './duplex.ts'
+
+/** What a `net.Socket` or `TLSSocket` that is being opened has beyond a `Duplex`. */
+interface Connecting {
+  encrypted?: boolean
+  connecting?: boolean
+  secureConnecting?: boolean
+}
+
+/** A stream that was given up may still report why it ended. */
+function ignoreAfterGivingUp(): void {}
+
+/** Opens a stream to a host. It may still be connecting when it is returned. */
+export type DuplexConnect = (address: string, options: { signal: AbortSignal }) => Duplex | Promise<Duplex>
+
+/** A dialer of your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
+export function connectDuplex(
+  connect: DuplexConnect,
+  options: Omit<DuplexConnOptions, 'maxConnMessageBytes'> = {}
+): ConnDialer {
+  return async (address, { signal, maxConnMessageBytes }) => {
+    signal.throwIfAborted()
+    try {
+      const made = connect(address, { signal })
+      // A stream that came at once is listened to at once, for its error may be the next thing to happen.
+      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
+      return await connected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
+    } catch (error) {
+      signal.throwIfAborted()
+      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
+    }
+  }
+}
+
+/** Calls `make` in the very turn in which the stream is open, so that none of its events is missed. */
+function connected(stream: Duplex & Connecting, signal: AbortSignal, make: () => Conn): Promise<Conn> {
+  if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
+  const event = stream.encrypted === true ? 'secureConnect' : 'connect'
+  return new Promise((resolve, reject) => {
+    let unlisten = (): void => undefined
+    const leave = (): void => {
+      unlisten()
+      stream.off(event, onConnected).off('error', onFailed).off('close', onFailed)
+    }
+    const onConnected = (): void => {
+      leave()
+      resolve(make())
+    }
+    const onFailed = (error?: unknown): void => {
+      leave()
+      destroyQuietly(stream)
+      reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
+    }
+    stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)
+    unlisten = listenToAbort(signal, () => onFailed(signal.reason))
+  })
+}
+
+function destroyQuietly(stream: Duplex): void {
+  stream.on('error', ignoreAfterGivingUp)
+  stream.destroy()
+}

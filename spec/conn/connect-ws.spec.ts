@@ -1,0 +1,150 @@
+/** How a dial of a WebSocket fails, gives up, and what it asks for. */
+
+import assert from 'node:assert/strict'
+import { getEventListeners, once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { after, afterEach, before, describe, it } from 'node:test'
+import { WebSocketServer } from 'ws'
+import { subprotocol } from '../../lib/base/options.ts'
+import type { DialOptions } from '../../lib/conn/conn.ts'
+import { connectWS } from '../../lib/conn/connect-ws.ts'
+
+function dialOptions(signal = new AbortController().signal): DialOptions {
+  return { signal, path: '/grid/v1', maxConnMessageBytes: 100_000 }
+}
+
+let server: Server
+let address: string
+
+before(async () => {
+  server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+
+after(async () => {
+  server.closeAllConnections()
+  await new Promise((resolve) => server.close(resolve))
+})
+
+afterEach(() => server.removeAllListeners('upgrade'))
+
+/** Answers the next upgrade with raw text. */
+function answerWith(text: string, end = true): void {
+  server.once('upgrade', (_request: IncomingMessage, socket: Duplex) => {
+    socket.on('error', () => socket.destroy())
+    // The client is the one that must let go, also of a socket that stays open here.
+    socket.on('end', () => socket.end()).resume()
+    if (end) socket.end(text)
+    else socket.write(text)
+  })
+}
+
+describe('connectWS', () => {
+  for (const status of [200, 301, 401, 502]) {
+    it(`rejects with the status when the upgrade is answered with ${status}`, async () => {
+      answerWith(`HTTP/1.1 ${status} Odd\r\nLocation: ${address}/other\r\nContent-Length: 0\r\n\r\n`)
+      const error = { code: 'ERR_DIAL', message: new RegExp(`answered the upgrade with ${status}`) }
+      await assert.rejects(connectWS()(address, dialOptions()), error)
+    })
+  }
+
+  it('shows the first 256 characters of a plain-text refusal, as one line', async () => {
+    const body = `busy\r\n${'x'.repeat(10_000)}`
+    answerWith(`HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
+    await assert.rejects(connectWS()(address, dialOptions()), (error: Error) => {
+      assert.match(error.message, /503: busy x+$/)
+      assert.ok(error.message.length < 350)
+      return true
+    })
+  })
+
+  it('does not wait for a refusal whose text never ends', async () => {
+    answerWith('HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: 900\r\n\r\nbusy', false)
+    await assert.rejects(connectWS()(address, dialOptions()), /503: busy$/)
+  })
+
+  it('does not show a refusal that is not plain text', async () => {
+    answerWith('HTTP/1.1 502 Bad\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>')
+    await assert.rejects(connectWS()(address, dialOptions()), /with 502$/)
+  })
+
+  it('rejects when the server does not agree on the subprotocol', async () => {
+    const other = new WebSocketServer({ noServer: true, handleProtocols: () => false })
+    server.once('upgrade', (request, socket, head) => other.handleUpgrade(request, socket, head, () => {}))
+    await assert.rejects(connectWS()(address, dialOptions()), { code: 'ERR_DIAL', message: /subprotocol/ })
+  })
+
+  it('rejects with the cause when nobody listens', async () => {
+    const closed = createServer()
+    await once(closed.listen(0, '127.0.0.1'), 'listening')
+    const { port } = closed.address() as AddressInfo
+    await new Promise((resolve) => closed.close(resolve))
+    await assert.rejects(connectWS()(`http://127.0.0.1:${port}`, dialOptions()), {
+      code: 'ERR_DIAL',
+      message: /ECONNREFUSED/
+    })
+    await assert.rejects(connectWS()(`http://localhost:${port}`, dialOptions()), /ECONNREFUSED/)
+  })
+
+  it('rejects when an option cannot be used', async () => {
+    const dial = connectWS({ headers: { 'bad name': 'x' } })
+    await assert.rejects(dial(address, dialOptions()), { code: 'ERR_DIAL' })
+  })
+
+  it('opens nothing for a signal that is aborted already', async () => {
+    const reason = new Error('not wanted')
+    let upgrades = 0
+    server.on('upgrade', () => {
+      upgrades += 1
+    })
+    await assert.rejects(connectWS()(address, dialOptions(AbortSignal.abort(reason))), reason)
+    assert.equal(upgrades, 0)
+  })
+
+  it('gives up with the reason of the signal, closes the socket and keeps no listener on the signal', async () => {
+    const controller = new AbortController()
+    const upgraded = once(server, 'upgrade')
+    const dial = assert.rejects(connectWS()(address, dialOptions(controller.signal)), /too slow/)
+    const [, socket] = await upgraded
+    const socketEnded = once(socket.resume(), 'end')
+    controller.abort(new Error('too slow'))
+    await dial
+    await socketEnded
+    assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+  })
+
+  it('gives up with the reason of the signal also while it waits for the TLS options, and opens nothing', async () => {
+    const controller = new AbortController()
+    let upgrades = 0
+    server.on('connection', () => {
+      upgrades += 1
+    })
+    const tls = async () => {
+      controller.abort(new Error('too slow'))
+      return {}
+    }
+    await assert.rejects(connectWS({ tls })(address, dialOptions(controller.signal)), /^Error: too slow$/)
+    assert.equal(upgrades, 0)
+  })
+
+  it('rejects when the TLS options cannot be had', async () => {
+    const tls = () => Promise.reject(new Error('no such file'))
+    await assert.rejects(connectWS({ tls })(address, dialOptions()), { code: 'ERR_DIAL', message: /no such file/ })
+  })
+
+  it('asks for the path and the subprotocol, sends the given headers, and no Origin or extension', async () => {
+    const upgraded = once(server, 'upgrade')
+    const dial = connectWS({ headers: { 'X-Proxy': 'yes' } })(address, dialOptions())
+    const [request, socket] = (await upgraded) as [IncomingMessage, Duplex]
+    socket.end('HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n')
+    await assert.rejects(dial, /400/)
+    assert.equal(request.url, '/grid/v1')
+    assert.equal(request.headers['sec-websocket-protocol'], subprotocol)
+    assert.equal(request.headers['x-proxy'], 'yes')
+    assert.equal(request.headers.origin, undefined)
+    assert.equal(request.headers['sec-websocket-extensions'], undefined)
+  })
+})
