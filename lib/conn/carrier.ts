@@ -1,8 +1,8 @@
 /**
- * What all conns have in common: the life of a `Conn` over something that carries messages.
+ * What all conns have in common: the life of a `Conn` over a transport that carries messages.
  *
- * `websocket.ts`, `duplex.ts` and `memory.ts` each bring a `Carrier` and report what happens to it; how that turns
- * into the end of `source` and the outcome of `sink` is decided here, once. No bytes are looked at here.
+ * `websocket.ts`, `duplex.ts` and `memory.ts` each provide a `Carrier` and report its events. How these end `source` and
+ * settle `sink` is decided here, once. Does not look at bytes.
  *
  *   open --close()/remote goodbye--> closing --transport gone--> over
  *     \-------- lost, violated, abort() ------------------------^
@@ -16,22 +16,23 @@ import type { Conn } from './conn.ts'
 import { Inbox } from './inbox.ts'
 import { Pump, type PumpTarget } from './pump.ts'
 
-/** How much a socket may hold unsent before `sink` waits, and how much may wait unread: twice a full batch. */
+/** Bytes that a socket may hold unsent before `sink` waits, and that may wait unread: two full batches. */
 export const defaultHighWaterMarkBytes = 128 * 1024
-/** What a remote end has to answer a close in, before it is cut off. */
+/** Time that a remote end has to answer a close before the conn is aborted. */
 export const closeGraceMs = 1_000
 
-/** One transport, as a conn drives it. Every method may be called in any state and must not throw. */
+/** One transport, driven by a conn. Each method may be called in any state and must not throw. */
 export interface Carrier extends PumpTarget {
-  /** Stop and go on reading from the network. */
+  /** Stops reading from the network. */
   pause(): void
+  /** Continues reading from the network. */
   resume(): void
-  /** As of `Conn`. */
+  /** As in `Conn`. */
   limitInbound?(maxBytes: number): void
-  /** Says goodbye behind everything written, unless it has. */
-  finish(reason: string): void
-  /** Cuts the transport now. `closed` is reported when it is gone. Idempotent. */
-  destroy(): void
+  /** Says goodbye after everything written. Idempotent. */
+  close(reason: string): void
+  /** Ends the transport now. `closed` is reported when it is gone. Idempotent. */
+  abort(): void
 }
 
 export interface CarrierConnOptions {
@@ -39,13 +40,13 @@ export interface CarrierConnOptions {
   remoteAddress: string
   transport?: unknown
   tls?: TLSSocket
-  /** Unread bytes until the carrier is paused. */
+  /** Unread bytes at which the carrier is paused. */
   highWaterMarkBytes: number
-  /** What the carrier may hold unsent until `sink` waits, in the unit of `unsent()`. Default `highWaterMarkBytes`. */
+  /** What the carrier may hold unsent before `sink` waits, in the unit of `unsent()`. Default `highWaterMarkBytes`. */
   unsentLimit?: number
 }
 
-/** A conn over a `Carrier`. The methods that are not of `Conn` are for the carrier's own listeners. */
+/** A conn over a `Carrier`. The methods that `Conn` does not have are for the listeners of the carrier. */
 export class CarrierConn implements Conn {
   readonly source: Inbox
   readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
@@ -56,7 +57,7 @@ export class CarrierConn implements Conn {
   readonly #carrier: Carrier
   readonly #pump: Pump
   #phase: 'open' | 'closing' | 'over' = 'open'
-  #finishSoon: NodeJS.Immediate | undefined
+  #closeSoon: NodeJS.Immediate | undefined
   #graceTimer: NodeJS.Timeout | undefined
 
   constructor(options: CarrierConnOptions, carrier: Carrier) {
@@ -72,7 +73,7 @@ export class CarrierConn implements Conn {
       onReturn: () => this.#onReaderGone()
     })
     this.#pump = new Pump(carrier, options.unsentLimit ?? options.highWaterMarkBytes, (thrown) => {
-      // A message that could not be made would leave a gap that the remote end cannot see.
+      // Without this message the remote end would see a gap as a complete stream.
       this.abort(thrown instanceof Error ? thrown : new Error(errorText(thrown), { cause: thrown }))
     })
     this.sink = (source) => this.#pump.run(source)
@@ -86,10 +87,10 @@ export class CarrierConn implements Conn {
     if (this.#phase !== 'open') return
     this.#phase = 'closing'
     this.#pump.halt()
-    // A pull may have settled whose continuation has not run yet. That message was pulled, so it goes first.
-    this.#finishSoon = setImmediate(() => {
+    // A pull may have settled whose continuation has not run yet. Its message was pulled, so it is sent first.
+    this.#closeSoon = setImmediate(() => {
       this.#pump.stop()
-      this.#carrier.finish(reason)
+      this.#carrier.close(reason)
       this.#startGrace()
     })
   }
@@ -101,7 +102,7 @@ export class CarrierConn implements Conn {
       this.#pump.settle(error)
     }
     this.#clearTimers()
-    this.#carrier.destroy()
+    this.#carrier.abort()
   }
 
   /** A message arrived. */
@@ -109,68 +110,68 @@ export class CarrierConn implements Conn {
     this.source.push(message)
   }
 
-  /** The carrier got rid of something that was unsent. */
+  /** The carrier has sent something. */
   drained(): void {
     this.#pump.drained()
   }
 
-  /** The remote end said goodbye: everything it sent has been `received`. It is answered, as it waits for that. */
+  /** The remote end said goodbye: everything it sent has been `received`. It waits for an answer and gets one. */
   remoteClosed(reason = ''): void {
     if (this.#phase === 'over') return
     this.source.end()
     if (this.#phase === 'open') {
       this.#phase = 'closing'
-      this.#pump.settle(new DisconnectedError('lost', withReason('the remote end closed the conn', reason)))
+      this.#pump.settle(new DisconnectedError('lost', addReason('the remote end closed the conn', reason)))
     }
-    this.#carrier.finish('')
+    this.#carrier.close('')
     this.#startGrace()
   }
 
-  /** The transport failed. Once a goodbye was said by either end that is the expected end of it. */
+  /** The transport failed. After a goodbye of either end this is the expected end. */
   lost(error: Error): void {
     if (this.#phase === 'over') return
     const cause = this.#phase === 'open' ? error : undefined
     this.#phase = 'over'
-    clearImmediate(this.#finishSoon)
+    clearImmediate(this.#closeSoon)
     this.source.end(cause)
     this.#pump.settle(cause)
   }
 
-  /** The remote end broke a rule, and the carrier has told it so; it is cut off after the grace. */
+  /** The remote end broke a rule and the carrier has told it so. The transport is aborted after the grace. */
   violated(error: Error): void {
     this.lost(error)
     this.#startGrace()
   }
 
-  /** The transport is gone. Always reported last. */
+  /** The transport is gone. Always the last report. */
   closed(): void {
     this.lost(new DisconnectedError('lost', 'connection lost'))
     this.#clearTimers()
   }
 
-  /** Whoever stops reading in the middle has given up the conn; after `close()` he just does not care for the rest. */
+  /** A reader that stops early gives up the conn. After `close()` it only drops the rest. */
   #onReaderGone(): void {
     if (this.#phase === 'open') this.abort(new ClosedError('the reader of the conn stopped'))
   }
 
   #startGrace(): void {
     if (this.#graceTimer !== undefined) return
-    this.#graceTimer = setTimeout(() => afterReading(() => this.#carrier.destroy()), closeGraceMs)
+    this.#graceTimer = setTimeout(() => afterReading(() => this.#carrier.abort()), closeGraceMs)
     this.#graceTimer.unref()
   }
 
   #clearTimers(): void {
-    clearImmediate(this.#finishSoon)
+    clearImmediate(this.#closeSoon)
     clearTimeout(this.#graceTimer)
   }
 }
 
-export function withReason(text: string, reason: string): string {
+export function addReason(text: string, reason: string): string {
   return reason === '' ? text : `${text}: ${reason}`
 }
 
-/** The remote end of a socket for people: `10.0.0.7:41234`, `[::1]:9000`, or `local` where it has no address. */
-export function remoteAddressOf(socket: { remoteAddress?: string; remotePort?: number }): string {
+/** The remote address of a socket for logs: `10.0.0.7:41234`, `[::1]:9000`, or `local` when it has none. */
+export function formatRemoteAddress(socket: { remoteAddress?: string; remotePort?: number }): string {
   const { remoteAddress, remotePort } = socket
   if (remoteAddress === undefined) return 'local'
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`

@@ -1,26 +1,26 @@
 /**
- * What a conn is: one ordered two-way flow of messages between two servers, and how one is made.
+ * What a conn is: one ordered two-way flow of messages between two servers; and what a dialer is.
  *
- * This is the contract only; `websocket.ts`, `duplex.ts` and `memory.ts` implement it. A conn knows nothing of frames:
- * it carries opaque messages, whole and in order, and says when it can take more.
+ * The contract only: `websocket.ts`, `duplex.ts` and `memory.ts` implement it. A conn carries opaque messages, whole and in
+ * order, and says when it can take more. It knows no frames.
  */
 
 import type { TLSSocket } from 'node:tls'
 
-/** A live carrier of messages, as an it-stream duplex of `Uint8Array`. It is used by one reader and one writer. */
+/** A live carrier of messages, as an it-stream duplex of `Uint8Array`. It has one reader and one writer. */
 export interface Conn {
   /**
-   * The messages from the remote end, whole and in order. Ends when the remote end closed in an orderly way; throws
-   * when the conn was lost, aborted, or a message broke a rule of the transport (`ProtocolError`). A message may be a
-   * view into a larger buffer. It belongs to the reader from then on, who may keep, change and give away its memory: the
-   * conn must not read it or write to it again. Not asking stops reading from the network once a bounded amount arrived. Iterated once.
+   * The messages from the remote end, whole and in order. Ends when the remote end closed gracefully. Throws when the conn
+   * was lost, aborted, or a message broke a rule of the transport (`ProtocolError`). A message may be a view into a larger
+   * buffer. From then on it belongs to the reader, which may keep, change or transfer its memory: the conn must not read or
+   * write it again. When nothing is pulled, the conn stops reading from the network after a bounded amount. Iterated once.
    */
   readonly source: AsyncIterable<Uint8Array>
 
   /**
-   * Sends each message of `source`, pulling the next one only when the transport has drained enough of those before
-   * (a bounded amount may be in flight). A message must not be changed after it was pulled. Resolves when `source`
-   * ended and everything was handed to the network; rejects when the conn is lost. Called once.
+   * Sends each message of `source`. Pulls the next one only when the transport has drained enough of the earlier ones (a
+   * bounded amount may be in flight). A message must not be changed after it was pulled. Resolves when `source` has ended
+   * and everything was handed to the network; rejects when the conn is lost. Called once.
    */
   readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
 
@@ -30,34 +30,34 @@ export interface Conn {
   /** The address of the remote end for logs, such as `10.0.0.7:41234`. */
   readonly remoteAddress: string
 
-  /** What carries the messages (a `WebSocket`, a Node `Duplex`), for whoever must look beneath. */
+  /** The object that carries the messages (a `WebSocket`, a Node `Duplex`), for code that needs to look below the conn. */
   readonly transport?: unknown
 
-  /** The TLS that it runs over, if it does, for an `Auth` that looks at certificates. */
+  /** The TLS socket below, if there is one, for an `Auth` that reads certificates. */
   readonly tls?: TLSSocket
 
   /**
-   * At most so many bytes may arrive from now on, whole messages or not; one more ends the conn. Infinity lifts it. For
-   * remote ends that nobody knows yet; a conn without it takes from them what it takes from peers.
+   * From now on at most `maxBytes` may arrive, in whole messages or not; one more ends the conn. Infinity removes the limit.
+   * It is set during the handshake. A conn without this method accepts from everyone what it accepts from proven peers.
    */
   limitInbound?(maxBytes: number): void
 
   /**
-   * Closes in an orderly way: what `sink` has pulled is still delivered, then the remote end's `source` ends. A remote
-   * end that does not answer is cut off after a short grace. Idempotent, never throws.
+   * Closes gracefully: what `sink` has pulled is still delivered, then the `source` of the remote end ends. A conn whose
+   * remote end does not answer is aborted after a short grace. Idempotent, never throws.
    */
   close(reason?: string): void
 
-  /** Cuts the conn now. `source` throws `error`, `sink` rejects with it. Idempotent, never throws. */
+  /** Ends the conn now. `source` throws `error`, `sink` rejects with it. Idempotent, never throws. */
   abort(error: Error): void
 }
 
 export interface DialOptions {
-  /** Aborts when the dial is no longer wanted or the handshake deadline has passed; the dialer must give up then. */
+  /** Aborts when the dial is no longer wanted or the handshake deadline has passed. The dialer must give up then. */
   signal: AbortSignal
-  /** The HTTP path the remote manager listens on, such as `/grid/v1`. */
+  /** The HTTP path on which the remote manager listens, such as `/grid/v1`. */
   path: string
-  /** The largest message in bytes that this side accepts; a larger one must end the conn before it is held. */
+  /** The largest message in bytes that this side accepts. A larger one must end the conn before it is buffered. */
   maxConnMessageBytes: number
 }
 

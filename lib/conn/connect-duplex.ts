@@ -1,4 +1,4 @@
-/** A dialer of one's own transport: `connectDuplex` makes a conn over the stream that a function opens. */
+/** A dialer over the user's own transport: `connectDuplex` makes a conn over the stream that a function opens. */
 
 import { Duplex } from 'node:stream'
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
@@ -7,20 +7,20 @@ import { errorText } from '../base/text.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { type DuplexConnOptions, duplexConn } from './duplex.ts'
 
-/** What a `net.Socket` or `TLSSocket` that is being opened has beyond a `Duplex`. */
+/** What a connecting `net.Socket` or `TLSSocket` has in addition to a `Duplex`. */
 interface Connecting {
   encrypted?: boolean
   connecting?: boolean
   secureConnecting?: boolean
 }
 
-/** A stream that was given up may still report why it ended. */
+/** A stream that was given up may still report an error. */
 function ignoreAfterGivingUp(): void {}
 
-/** Opens a stream to a host. It may still be connecting when it is returned. */
+/** Opens a stream to a host. The stream may still be connecting when it is returned. */
 export type DuplexConnect = (address: string, options: { signal: AbortSignal }) => Duplex | Promise<Duplex>
 
-/** A dialer of your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
+/** A dialer over your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
 export function connectDuplex(
   connect: DuplexConnect,
   options: Omit<DuplexConnOptions, 'maxConnMessageBytes'> = {}
@@ -29,9 +29,9 @@ export function connectDuplex(
     signal.throwIfAborted()
     try {
       const made = connect(address, { signal })
-      // A stream that came at once is listened to at once, for its error may be the next thing to happen.
+      // A stream that is here already may fail next, so listeners are added in this turn.
       const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
-      return await connected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
+      return await whenConnected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
     } catch (error) {
       signal.throwIfAborted()
       throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
@@ -39,8 +39,8 @@ export function connectDuplex(
   }
 }
 
-/** Calls `make` in the very turn in which the stream is open, so that none of its events is missed. */
-function connected(stream: Duplex & Connecting, signal: AbortSignal, make: () => Conn): Promise<Conn> {
+/** Calls `make` in the same turn in which the stream connects, so that no event is missed. */
+function whenConnected(stream: Duplex & Connecting, signal: AbortSignal, make: () => Conn): Promise<Conn> {
   if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
   const event = stream.encrypted === true ? 'secureConnect' : 'connect'
   return new Promise((resolve, reject) => {

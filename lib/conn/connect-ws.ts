@@ -1,8 +1,8 @@
 /**
  * The default dialer: `connectWS` makes a conn over a WebSocket that it dials.
  *
- * No redirects, no `Origin`. It authenticates nobody: whoever answers with a 101 and the subprotocol is taken, the
- * handshake above finds out.
+ * No redirects, no `Origin`. It does not authenticate: each server that answers with a 101 and the subprotocol is accepted,
+ * the handshake checks the rest.
  */
 
 import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
@@ -15,40 +15,40 @@ import { afterReading } from '../base/after-reading.ts'
 import { DialError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { errorText, printable } from '../base/text.ts'
-import { remoteAddressOf, withReason } from './carrier.ts'
+import { addReason, formatRemoteAddress } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
 import { webSocketConn, webSocketDefaults } from './websocket.ts'
 
 export interface WebSocketOptions {
-  /** Sent with the upgrade, for proxies on the way. They prove nothing to the peer. */
+  /** Sent with the upgrade, for proxies on the way. The peer does not look at them. */
   headers?: Record<string, string>
   /**
-   * For `https` addresses: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... as of `tls.connect`. A function is
+   * For `https` addresses: `ca`, `cert`, `key`, `servername`, `rejectUnauthorized`, ... as for `tls.connect`. A function is
    * called at each dial, so that certificates can be replaced while the grid runs.
    */
   tls?: ConnectionOptions | (() => ConnectionOptions | Promise<ConnectionOptions>)
   /**
-   * Mask what is sent with a random key, as RFC 6455 section 5.3 has it. Default false: the key is zero, which is valid
-   * on the wire and spares both ends the XOR of every byte. Masking protects proxies that guess at the content of a
-   * conn from content that looks like HTTP to them; switch it on where plain `http` conns cross such a proxy.
+   * Masks what is sent with a random key, RFC 6455 section 5.3. Default false: the key is zero, which is valid on the wire
+   * and saves both ends the XOR of each byte. Masking protects proxies that inspect a conn from content that looks like HTTP
+   * to them. Set it when plain `http` conns pass such a proxy.
    */
   mask?: boolean
-  /** Bytes the socket may hold unsent until `sink` waits, and bytes that may wait unread. Default 128 KiB. */
+  /** Bytes that the socket may hold unsent before `sink` waits, and bytes that may wait unread. Default 128 KiB. */
   highWaterMarkBytes?: number
-  /** An HTTP agent for the upgrade, such as one that goes through a proxy. */
+  /** An HTTP agent for the upgrade, such as one for a proxy. */
   agent?: Agent
-  /** Resolves host names in place of `dns.lookup`. */
+  /** Resolves host names instead of `dns.lookup`. */
   lookup?: LookupFunction
 }
 
-/** How much of the body of a refusal is shown, and how long it may take to arrive. */
+/** How much of the body of a refusal is shown, and how long it is waited for. */
 const maxRefusalChars = 256
 const refusalBodyTimeoutMs = 500
 
-/** After a dial was given up, `ws` still reports that. */
+/** `ws` reports an error after the dial was given up. */
 function ignoreAfterGivingUp(): void {}
 
-/** A zero masking key: `ws` then skips the XOR on both ends. */
+/** With a zero masking key `ws` skips the XOR on both ends. */
 function zeroMask(key: Buffer): void {
   key[0] = key[1] = key[2] = key[3] = 0
 }
@@ -56,8 +56,8 @@ function zeroMask(key: Buffer): void {
 /**
  * The default dialer: a WebSocket to `wss://` for an `https` address, `ws://` for `http`.
  *
- * Rejects with `DialError` when the upgrade is not answered with a 101, whose text has the status and the reason the
- * listener gave; with `signal.reason` when the signal aborts.
+ * Rejects with a `DialError` when the upgrade is not answered with a 101; its message has the status and the reason that the
+ * listener gave. Rejects with `signal.reason` when the signal aborts.
  */
 export function connectWS(options: WebSocketOptions = {}): ConnDialer {
   return async (address, dial) => {
@@ -67,16 +67,16 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
     try {
       const tls = typeof options.tls === 'function' ? await options.tls() : options.tls
       dial.signal.throwIfAborted()
-      ws = new WebSocket(url, subprotocol, { ...tls, ...clientOptions(options, dial) })
+      ws = new WebSocket(url, subprotocol, { ...tls, ...toClientOptions(options, dial) })
     } catch (error) {
       dial.signal.throwIfAborted()
-      throw new DialError(`cannot dial ${address}: ${errorText(error)}`, { cause: error })
+      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
     }
-    return await opened(ws, address, dial.signal, options.highWaterMarkBytes)
+    return await whenOpen(ws, address, dial.signal, options.highWaterMarkBytes)
   }
 }
 
-function clientOptions(options: WebSocketOptions, dial: DialOptions) {
+function toClientOptions(options: WebSocketOptions, dial: DialOptions) {
   return {
     ...webSocketDefaults,
     headers: options.headers,
@@ -87,8 +87,8 @@ function clientOptions(options: WebSocketOptions, dial: DialOptions) {
   }
 }
 
-/** Waits for the upgrade, and leaves no listener of its own behind. */
-function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
+/** Waits for the upgrade. Leaves no listener behind. */
+function whenOpen(ws: WebSocket, address: string, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
   return new Promise((resolve, reject) => {
     let remoteAddress = address
     let socket: Duplex | undefined
@@ -103,13 +103,16 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
       ws.terminate()
       reject(error)
     }
-    const onError = (error: Error): void => giveUp(dialError(address, error))
+    const onError = (error: Error): void => giveUp(toDialError(address, error))
     const onUpgrade = (response: IncomingMessage): void => {
       socket = response.socket
-      remoteAddress = remoteAddressOf(response.socket)
+      remoteAddress = formatRemoteAddress(response.socket)
     }
     const onRefused = (_request: ClientRequest, response: IncomingMessage): void => {
-      refusalText(response).then((text) => giveUp(new DialError(withReason(refusal(address, response), text))), giveUp)
+      readRefusal(response).then(
+        (text) => giveUp(new DialError(addReason(describeStatus(address, response), text))),
+        giveUp
+      )
     }
     const onOpen = (): void => {
       leave()
@@ -120,23 +123,23 @@ function opened(ws: WebSocket, address: string, signal: AbortSignal, highWaterMa
   })
 }
 
-function dialError(address: string, error: Error): DialError {
-  // When every address of a name refused, Node gives an AggregateError with a code and an empty message.
+function toDialError(address: string, error: Error): DialError {
+  // When every address of a host name refused, Node reports an AggregateError with a code and an empty message.
   const code = 'code' in error ? String(error.code) : error.name
-  // A server that refuses our certificate in TLS 1.3 does so when the handshake is over for us: it just hangs up.
+  // In TLS 1.3 a server can refuse our certificate only after the handshake has ended for us: it just closes the socket.
   const hint = code === 'ECONNRESET' && address.startsWith('https:') ? ' (has it refused our certificate?)' : ''
   const text = printable(errorText(error) || code).trim()
   return new DialError(`cannot connect to ${address}: ${text}${hint}`, { cause: error })
 }
 
-function refusal(address: string, response: IncomingMessage): string {
+function describeStatus(address: string, response: IncomingMessage): string {
   const status = response.statusCode ?? 0
   const redirect = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
   return `${address} answered the upgrade with ${status}${redirect}`
 }
 
-/** The first characters of a plain-text body, where our own listener says why; never rejects. */
-function refusalText(response: IncomingMessage): Promise<string> {
+/** The first characters of a plain-text body, in which our own listener gives its reason. Never rejects. */
+function readRefusal(response: IncomingMessage): Promise<string> {
   if (!/^text\/plain\b/i.test(response.headers['content-type'] ?? '')) return Promise.resolve('')
   return new Promise((resolve) => {
     let text = ''

@@ -1,10 +1,10 @@
 /**
- * A conn over any ordered stream of bytes: TCP, TLS, Unix sockets, the stdio of a child. How one is dialed is in
- * `connect-duplex.ts`.
+ * A conn over any ordered stream of bytes: TCP, TLS, Unix sockets, the stdio of a child process. `connect-duplex.ts` dials
+ * one.
  *
- * A message is its length as 4 bytes, little-endian, and that many bytes. The length 0x80000000 is the goodbye of an
- * orderly end: without it an end of the stream is a lost conn, for a killed process ends its sockets in the same way.
- * Nobody is authenticated and nothing encrypted here.
+ * A message is its length as 4 bytes, little-endian, and that many bytes. The length 0x80000000 is the goodbye of a graceful
+ * end. A stream that ends without it is a lost conn, since the sockets of a killed process end in the same way. Neither
+ * authenticates nor encrypts.
  */
 
 import type { Duplex } from 'node:stream'
@@ -12,25 +12,25 @@ import { TLSSocket } from 'node:tls'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
-import { CarrierConn, defaultHighWaterMarkBytes, remoteAddressOf } from './carrier.ts'
+import { CarrierConn, defaultHighWaterMarkBytes, formatRemoteAddress } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
 const headerBytes = 4
-/** No length of a message: those are below 2 ** 31. */
+/** Cannot be the length of a message: those are below 2 ** 31. */
 const goodbye = 0x80000000
 
 export interface DuplexConnOptions {
-  /** The largest message that is accepted. Default: the largest that a session sends. */
+  /** The largest message that is accepted, in bytes. Default: the largest that a session sends. */
   maxConnMessageBytes?: number
-  /** The stream itself protects integrity. Default: true for a `TLSSocket`, else false. */
+  /** Whether the stream itself protects integrity. Default: true for a `TLSSocket`, else false. */
   secure?: boolean
-  /** For logs. Default: the stream's own, else `local`. */
+  /** For logs. Default: that of the stream, else `local`. */
   remoteAddress?: string
-  /** Bytes the stream may hold unsent until `sink` waits, and bytes that may wait unread. Default 128 KiB. */
+  /** Bytes that the stream may hold unsent before `sink` waits, and bytes that may wait unread. Default 128 KiB. */
   highWaterMarkBytes?: number
 }
 
-/** What a `net.Socket` or `TLSSocket` has beyond a `Duplex`. */
+/** What a `net.Socket` or `TLSSocket` has in addition to a `Duplex`. */
 interface SocketLike {
   remoteAddress?: string
   remotePort?: number
@@ -38,16 +38,16 @@ interface SocketLike {
   setNoDelay?(noDelay: boolean): unknown
 }
 
-/** A `Conn` over an open stream, which is used for nothing else from now on. */
+/** A `Conn` over an open stream, which must not be used for anything else from now on. */
 export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Conn {
   const socket = stream as Duplex & SocketLike
-  // The outbox has batched already: waiting for more would only hold up what is there.
+  // The outbox has batched already: waiting for more would only add delay.
   socket.setNoDelay?.(true)
   const onFlushed = (): void => conn.drained()
   let saidGoodbye = false
   const carrierOptions = {
     secure: options.secure ?? socket.encrypted === true,
-    remoteAddress: options.remoteAddress ?? remoteAddressOf(socket),
+    remoteAddress: options.remoteAddress ?? formatRemoteAddress(socket),
     transport: stream,
     tls: stream instanceof TLSSocket ? stream : undefined,
     highWaterMarkBytes: options.highWaterMarkBytes ?? defaultHighWaterMarkBytes
@@ -56,7 +56,7 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     write(message) {
       if (!stream.writable) return false
       stream.cork()
-      stream.write(lengthField(message.byteLength))
+      stream.write(encodeLength(message.byteLength))
       stream.write(message, onFlushed)
       stream.uncork()
       return true
@@ -67,12 +67,12 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     limitInbound(maxBytes) {
       reader.leftBytes = maxBytes
     },
-    finish() {
+    close() {
       if (saidGoodbye || !stream.writable) return
       saidGoodbye = true
-      stream.end(lengthField(goodbye))
+      stream.end(encodeLength(goodbye))
     },
-    destroy: () => stream.destroy()
+    abort: () => stream.destroy()
   })
   const maxBytes = options.maxConnMessageBytes ?? largestConnMessageBytes(defaultLimits)
   const reader = new MessageReader(maxBytes, (message) => conn.received(message))
@@ -80,7 +80,7 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
   return conn
 }
 
-function lengthField(length: number): Buffer {
+function encodeLength(length: number): Buffer {
   const field = Buffer.allocUnsafe(headerBytes)
   field.writeUInt32LE(length)
   return field
@@ -93,7 +93,7 @@ function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void 
       if (!reader.push(chunk)) return
       stream.off('data', onData)
       conn.remoteClosed()
-      // Only the end of the stream is left to read, and that must be seen however full the inbox is.
+      // Only the end of the stream is left to read. It must be read even when the inbox is full.
       stream.resume()
     } catch (error) {
       conn.lost(error as ProtocolError)
@@ -114,11 +114,11 @@ function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void 
   }
   stream.on('error', onError).on('close', onClose).on('end', onEnd).on('data', onData)
   if (stream.readableEnded) stream.destroy()
-  // A stream that is destroyed but not closed may still report an error.
+  // A stream that is destroyed but not yet closed may still report an error.
   if (stream.closed) onClose()
 }
 
-/** Cuts a stream of bytes into messages. A message inside one chunk is a view of it, others are gathered once. */
+/** Splits a stream of bytes into messages. A message inside one chunk is a view of it; others are copied together once. */
 class MessageReader {
   /** Bytes that may still arrive. */
   leftBytes = Infinity
@@ -140,9 +140,9 @@ class MessageReader {
   }
 
   /**
-   * Takes the next chunk. True once the goodbye was read.
+   * Takes the next chunk. Returns true once the goodbye was read.
    *
-   * @throws {ProtocolError} on a length that no message has, and on more bytes than may arrive
+   * @throws {ProtocolError} on a length that no message may have, and on more bytes than may arrive
    */
   push(chunk: Buffer): boolean {
     this.leftBytes -= chunk.length
@@ -187,7 +187,7 @@ class MessageReader {
       throw new ProtocolError(`a message of ${length} bytes arrived, ${this.#maxBytes} are allowed`)
     }
     if (length - here > this.leftBytes || this.leftBytes < 0) {
-      throw new ProtocolError(`a message of ${length} bytes arrived, which is too much from whom nobody knows yet`)
+      throw new ProtocolError(`a message of ${length} bytes arrived, too large before the handshake is done`)
     }
   }
 

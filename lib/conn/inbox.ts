@@ -1,17 +1,18 @@
 /**
- * The receiving end of a conn: messages that arrived and were not yet asked for, as an async iterator.
+ * The receiving end of a conn: an async iterator over messages that have arrived and were not pulled yet.
  *
- * It bounds what waits by asking its carrier to pause. It knows nothing of sockets, and does not copy: a message is
- * handed out as it came. A hand-written iterator, for an async generator costs three promises per message.
+ * It bounds what waits by pausing its carrier. It copies nothing and knows no sockets. A hand-written iterator, since an
+ * async generator costs three promises per message.
  */
 
 import { ClosedError } from '../base/errors.ts'
 import { Fifo } from '../base/fifo.ts'
 
-/** What a waiting message counts beyond its bytes, so that a flood of tiny ones is bounded as well. */
+/** Counted for each waiting message in addition to its bytes, so that a flood of tiny messages is bounded too. */
 const messageOverheadBytes = 64
+
 export interface InboxOptions {
-  /** More than this waiting pauses the carrier; half of it resumes it. */
+  /** The carrier is paused while more than this waits, and resumed at half of it. */
   highWaterMarkBytes: number
   pause(): void
   resume(): void
@@ -34,7 +35,7 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     this.#options = options
   }
 
-  /** A message arrived. After the end it is dropped: the conn is over and its reader knows. */
+  /** A message arrived. After the end it is dropped: the reader knows that the conn is over. */
   push(message: Uint8Array): void {
     if (this.#over) return
     if (this.#resolve !== undefined) {
@@ -49,7 +50,7 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     }
   }
 
-  /** Nothing more will arrive. What waits is still handed out, then the iteration ends, or throws `error`. */
+  /** Nothing more will arrive. What waits can still be pulled, then the iteration ends, or throws `error`. */
   end(error?: Error): void {
     if (this.#over) return
     this.#over = true
@@ -58,7 +59,7 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     else this.#fail(error)
   }
 
-  /** Drops what waits: the next thing the reader sees is `error`. */
+  /** Drops what waits: the next pull throws `error`. */
   discard(error: Error): void {
     this.#clear()
     this.#over = false
@@ -84,7 +85,7 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     this.#clear()
     this.#error = undefined
     this.end()
-    // The carrier must go on reading, or it would never see how the conn ends.
+    // The carrier must continue to read, or it would not see the end of the conn.
     this.#resume()
     return Promise.resolve({ done: true, value: undefined })
   }

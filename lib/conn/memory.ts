@@ -1,8 +1,8 @@
 /**
- * Conns inside one process: for specs, and for peers that share one.
+ * Conns inside one process: for specs, and for peers in the same process.
  *
- * Each message is copied, each direction holds a bounded number of them, and delivery is never in the turn of the
- * sender: what works here does not rest on sharing memory. A direction can be held, for exact schedules.
+ * Each message is copied, each direction holds a bounded number of them, and they are never delivered in the sender's turn:
+ * code that works here does not depend on shared memory. A direction can be held, for exact schedules.
  */
 
 import { DisconnectedError } from '../base/errors.ts'
@@ -10,27 +10,27 @@ import { CarrierConn } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
 export interface MemoryPairOptions {
-  /** Messages one direction holds until its sender waits. Default 16. */
+  /** Messages that one direction holds before its sender waits. Default 16. */
   capacity?: number
-  /** What `secure` of both conns says. Default true. */
+  /** `secure` of both conns. Default true. */
   secure?: boolean
-  /** Keep a copy of every message that was sent in `link.sent`. Default false. */
+  /** Keeps a copy of each sent message in `link.sent`. Default false. */
   log?: boolean
-  /** Timers and sockets get their turn before each delivery, as with a real network. Default false. */
+  /** Lets timers and sockets run before each delivery, as on a real network. Default false. */
   yields?: boolean
 }
 
-/** The direction from the conn that has it to the other one. */
+/** The direction from this conn to the other one. */
 export interface MemoryLink {
-  /** Nothing gets through any more: no message, no close, no abort. The sender is told nothing. */
+  /** Delivers nothing any more: no message, no close, no abort. The sender is not told. */
   hold(): void
-  /** What was held goes on its way. */
+  /** Delivers what was held, and all that follows. */
   release(): void
-  /** Messages handed to the other conn. */
+  /** Messages delivered to the other conn. */
   readonly delivered: number
-  /** Messages sent and not yet handed over. */
+  /** Messages sent and not delivered yet. */
   readonly inFlight: number
-  /** All messages ever sent, when `log` was asked for. */
+  /** All messages sent so far, with the option `log`. */
   readonly sent: readonly Uint8Array[]
 }
 
@@ -42,68 +42,68 @@ export interface MemoryConn extends Conn {
 export function memoryPair(options: MemoryPairOptions = {}): [MemoryConn, MemoryConn] {
   const aToB = new Link(options)
   const bToA = new Link(options)
-  const a = memoryConn('memory:b', aToB, bToA, options)
-  const b = memoryConn('memory:a', bToA, aToB, options)
+  const a = makeMemoryConn('memory:b', aToB, bToA, options)
+  const b = makeMemoryConn('memory:a', bToA, aToB, options)
   return [a, b]
 }
 
-function memoryConn(remoteAddress: string, outgoing: Link, incoming: Link, options: MemoryPairOptions): MemoryConn {
+function makeMemoryConn(remoteAddress: string, outgoing: Link, incoming: Link, options: MemoryPairOptions): MemoryConn {
   const capacity = options.capacity ?? 16
   let said = false
   let heard = false
   const carrierOptions = {
     secure: options.secure ?? true,
     remoteAddress,
-    // One unread message pauses the link, so that `capacity` alone says how much waits.
+    // One unread message pauses the link, so that only `capacity` limits how much waits.
     highWaterMarkBytes: 0,
     unsentLimit: 0
   }
   const conn = new CarrierConn(carrierOptions, {
     write: (message) => outgoing.send(message),
-    // What fits in is the network's; the sender waits from the message on that fills it.
+    // The sender waits from the message that fills the link.
     unsent: () => Math.max(0, outgoing.inFlight - capacity + 1),
     pause: () => incoming.pause(),
     resume: () => incoming.resume(),
-    finish() {
+    close() {
       if (said) return
       said = true
-      outgoing.goodbye()
+      outgoing.close()
       if (heard) conn.closed()
     },
-    destroy() {
-      outgoing.cut()
+    abort() {
+      outgoing.abort()
       conn.closed()
     }
   })
   outgoing.onDrained = () => conn.drained()
   incoming.onMessage = (message) => conn.received(message)
-  incoming.onGoodbye = () => {
+  incoming.onClose = () => {
     heard = true
     conn.remoteClosed()
     if (said) conn.closed()
   }
-  incoming.onCut = () => {
+  incoming.onAbort = () => {
     conn.lost(new DisconnectedError('lost', 'connection lost'))
-    outgoing.cut()
+    outgoing.abort()
     conn.closed()
   }
   return Object.assign(conn, { link: outgoing })
 }
 
-type Parcel = Uint8Array | 'goodbye'
+type Parcel = Uint8Array | 'close'
 
 class Link implements MemoryLink {
   readonly sent: Uint8Array[] = []
   delivered = 0
   onMessage: ((message: Uint8Array) => void) | undefined
-  onGoodbye: (() => void) | undefined
-  onCut: (() => void) | undefined
+  onClose: (() => void) | undefined
+  onAbort: (() => void) | undefined
   onDrained: (() => void) | undefined
   readonly #log: boolean
   readonly #later: (run: () => void) => void
   #parcels: Parcel[] = []
-  #over = false
-  #cut = false
+  #closed = false
+  #aborted = false
   #held = false
   #paused = false
   #scheduled = false
@@ -118,7 +118,7 @@ class Link implements MemoryLink {
   }
 
   send(message: Uint8Array): boolean {
-    if (this.#over) return false
+    if (this.#closed) return false
     const copy = new Uint8Array(message)
     if (this.#log) this.sent.push(new Uint8Array(message))
     this.#parcels.push(copy)
@@ -126,18 +126,18 @@ class Link implements MemoryLink {
     return true
   }
 
-  goodbye(): void {
-    if (this.#over) return
-    this.#over = true
-    this.#parcels.push('goodbye')
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#parcels.push('close')
     this.#schedule()
   }
 
-  /** What is in flight is lost, as with a socket that is destroyed. */
-  cut(): void {
-    if (this.#cut) return
-    this.#over = true
-    this.#cut = true
+  /** What is in flight is lost, as when a socket is destroyed. */
+  abort(): void {
+    if (this.#aborted) return
+    this.#closed = true
+    this.#aborted = true
     this.#parcels = []
     this.#schedule()
   }
@@ -172,9 +172,9 @@ class Link implements MemoryLink {
   #deliver(): void {
     while (!this.#held && this.#parcels.length > 0) {
       const parcel = this.#parcels[0] as Parcel
-      if (parcel === 'goodbye') {
+      if (parcel === 'close') {
         this.#parcels.shift()
-        this.onGoodbye?.()
+        this.onClose?.()
         break
       }
       if (this.#paused) break
@@ -182,10 +182,10 @@ class Link implements MemoryLink {
       this.delivered += 1
       this.onMessage?.(parcel)
     }
-    if (this.#cut && !this.#held) {
-      const onCut = this.onCut
-      this.onCut = undefined
-      onCut?.()
+    if (this.#aborted && !this.#held) {
+      const { onAbort } = this
+      this.onAbort = undefined
+      onAbort?.()
     }
     this.onDrained?.()
   }

@@ -1,29 +1,29 @@
 /**
- * The sending end of a conn: pulls messages from a source and writes each to a carrier that says how much it holds.
+ * The sending end of a conn: pulls messages from a source and writes each to a carrier.
  *
- * It pulls only while the carrier holds little enough. It does not know when a conn is over: `CarrierConn` tells it.
+ * It pulls only while the carrier holds little unsent. It does not know when a conn is over: `CarrierConn` tells it.
  */
 
 import { ClosedError } from '../base/errors.ts'
 
 export interface PumpTarget {
-  /** Hands over one message. False when nothing can be sent any more: the pump then waits to be settled. */
+  /** Writes one message. Returns false when nothing can be sent any more: the pump then waits to be settled. */
   write(message: Uint8Array): boolean
-  /** How much is written and not yet out, in the unit of `limit`. */
+  /** How much is written and not sent yet, in the unit of `limit`. */
   unsent(): number
 }
 
-/** No amount is this small: waiting for it lasts until the pump is settled. */
+/** `unsent()` is never this small: waiting for it lasts until the pump is settled. */
 const never = -1
 
-/** What a source throws while it is given back says nothing of the conn, which is over and has its own error. */
+/** The conn is over and has its own error, so errors of `return()` are ignored. */
 function ignoreLateError(): void {}
 
-async function giveBack(iterator: AsyncIterator<Uint8Array>): Promise<void> {
+async function returnSource(iterator: AsyncIterator<Uint8Array>): Promise<void> {
   await iterator.return?.()
 }
 
-/** Runs once. Each event of the conn (`drained`, `halt`, `settle`) may come at any time, also before `run`. */
+/** Runs once. The events of the conn (`drained`, `halt`, `settle`) may come at any time, also before `run`. */
 export class Pump {
   readonly #target: PumpTarget
   readonly #limit: number
@@ -38,7 +38,7 @@ export class Pump {
   #wake: (() => void) | undefined
   #wakeAt = 0
 
-  /** The pump waits while the target holds more than `limit`. A source that throws is reported to `onSourceError`. */
+  /** The pump waits while the target holds more than `limit` unsent. Errors of the source go to `onSourceError`. */
   constructor(target: PumpTarget, limit: number, onSourceError: (error: unknown) => void) {
     this.#target = target
     this.#limit = limit
@@ -54,36 +54,36 @@ export class Pump {
       this.#reject = reject
       if (this.#outcome !== undefined) this.settle(this.#outcome.error)
       if (this.#halted || this.#stopped) {
-        this.#giveBack()
+        this.#returnSource()
         return
       }
       this.#loop(iterator).catch((error: unknown) => {
         this.#exhausted = true
-        // A source that fails once it is no longer wanted must not cut short what is still being sent.
+        // A source that fails after `halt` must not stop what is still being sent.
         if (!this.#halted && !this.#stopped) this.#onSourceError(error)
       })
     })
   }
 
-  /** The target got rid of something. */
+  /** The target has sent something. */
   drained(): void {
     if (this.#wake !== undefined && this.#target.unsent() <= this.#wakeAt) this.#wakeUp()
   }
 
-  /** Pulls no more. A pull that is under way is still written if it settles before `stop`. */
+  /** Pulls no more. A pull in progress is still written if it settles before `stop`. */
   halt(): void {
     this.#halted = true
     this.#wakeUp()
   }
 
-  /** Writes no more, and gives the source back. */
+  /** Writes no more, and calls `return()` of the source. */
   stop(): void {
     this.#stopped = true
     this.#wakeUp()
-    this.#giveBack()
+    this.#returnSource()
   }
 
-  /** The conn is over: settles what `run` returned. The first call counts. */
+  /** The conn is over: settles the promise of `run`. The first call counts. */
   settle(error?: Error): void {
     this.#outcome ??= { error }
     this.stop()
@@ -99,7 +99,7 @@ export class Pump {
       if (!this.#target.write(result.value)) await this.#room(never)
       else if (this.#target.unsent() > this.#limit && !this.#halted) await this.#room(this.#limit)
       if (this.#stopped || this.#halted) {
-        this.#giveBack()
+        this.#returnSource()
         return
       }
     }
@@ -121,9 +121,9 @@ export class Pump {
     wake?.()
   }
 
-  #giveBack(): void {
+  #returnSource(): void {
     if (this.#exhausted || this.#iterator === undefined) return
     this.#exhausted = true
-    giveBack(this.#iterator).catch(ignoreLateError)
+    returnSource(this.#iterator).catch(ignoreLateError)
   }
 }

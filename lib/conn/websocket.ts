@@ -1,7 +1,7 @@
 /**
- * A conn over a WebSocket, of either end: `webSocketConn`. How one is dialed is in `connect-ws.ts`.
+ * A conn over a WebSocket of either end: `webSocketConn`. `connect-ws.ts` dials one.
  *
- * Binary messages, no compression. What breaks a rule of the transport is answered with the close code for it.
+ * Binary messages, no compression. A message that breaks a rule of the transport is answered with its close code.
  */
 
 import type { Duplex } from 'node:stream'
@@ -10,51 +10,51 @@ import { type RawData, WebSocket } from 'ws'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { Rate } from '../base/rate.ts'
 import { encodeText, errorText, printable } from '../base/text.ts'
-import { CarrierConn, closeGraceMs, defaultHighWaterMarkBytes, withReason } from './carrier.ts'
+import { addReason, CarrierConn, closeGraceMs, defaultHighWaterMarkBytes } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
 export interface WebSocketConnInit {
   secure: boolean
   remoteAddress: string
-  /** What `ws` reads from; `ws` itself does not tell. Without it the conn has neither `tls` nor `limitInbound`. */
+  /** The socket of the WebSocket, which `ws` does not expose. Without it the conn has neither `tls` nor `limitInbound`. */
   socket?: Duplex
-  /** As of `WebSocketOptions`. Default 128 KiB. */
+  /** As in `WebSocketOptions`. Default 128 KiB. */
   highWaterMarkBytes?: number
 }
 
 /**
- * Common to both ends. `ws` has no type for `closeTimeout`: without it a peer that never closes costs 30 s. Pings are
- * answered here, as `ws` silently cuts off whoever sends 60 of them in one packet.
+ * For both ends. `ws` has no type for `closeTimeout`: without it a peer that never closes costs 30 s. Pings are answered
+ * here, since `ws` silently drops a conn on which 60 of them arrive in one packet.
  */
 export const webSocketDefaults = {
   perMessageDeflate: false,
   autoPong: false,
   closeTimeout: closeGraceMs,
   maxFragments: 16,
-  // Of a message that is not whole. Each keeps an object, so a message that comes byte by byte costs a hundred times its size.
+  // Chunks of an incomplete message. Each is an object, so a message that arrives byte by byte costs a hundred times its size.
   maxBufferedChunks: 16 * 1024
 }
 
-/** RFC 6455 section 5.5: a control frame holds 125 bytes, two are the code. */
+/** RFC 6455 section 5.5: a control frame holds 125 bytes, of which 2 are the code. */
 const maxCloseReasonBytes = 123
-/** WebSocket pings cost a pong each and are not used by us; a proxy sends a few a minute. */
+/** Each WebSocket ping costs a pong. We send none; a proxy sends a few a minute. */
 const maxPingsPerSecond = 1_000
 
-/** Close codes of RFC 6455 section 7.4.1 that mean an orderly end: normal, going away, none given. */
-const orderlyCodes: ReadonlySet<number> = new Set([1000, 1001, 1005])
-/** Close codes by which the remote end says that we broke a rule: protocol error, unsupported data, policy, too big. */
+/** Close codes of RFC 6455 section 7.4.1 that mean a graceful end: normal, going away, none given. */
+const gracefulCodes: ReadonlySet<number> = new Set([1000, 1001, 1005])
+/** Close codes that say that we broke a rule: protocol error, unsupported data, policy, too big. */
 const blamingCodes: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009])
 
 const binary = Object.freeze({ binary: true })
 
-/** A `Conn` over an open WebSocket that was made with `webSocketDefaults`, and is used for nothing else from now on. */
+/** A `Conn` over an open WebSocket made with `webSocketDefaults`, which must not be used for anything else from now on. */
 export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
   const onFlushed = (): void => conn.drained()
   let leftBytes = Infinity
   const onBytes = (chunk: Buffer): void => {
     leftBytes -= chunk.length
     if (leftBytes >= 0) return
-    conn.violated(new ProtocolError('too many bytes arrived from whom nobody knows yet'))
+    conn.violated(new ProtocolError('too many bytes arrived before the handshake is done'))
     ws.terminate()
   }
   const options = {
@@ -66,7 +66,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
   }
   const conn = new CarrierConn(options, {
     write(message) {
-      // The remote end may have closed already: `ws` says so with its `close` event only.
+      // The remote end may have closed already: `ws` reports that with its `close` event only.
       if (ws.readyState !== WebSocket.OPEN) return false
       ws.send(message, binary, onFlushed)
       return true
@@ -79,8 +79,8 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
       init.socket?.off('data', onBytes)
       if (maxBytes < Infinity) init.socket?.on('data', onBytes)
     },
-    finish: (reason) => ws.close(1000, encodeText(reason, maxCloseReasonBytes)),
-    destroy: () => ws.terminate()
+    close: (reason) => ws.close(1000, encodeText(reason, maxCloseReasonBytes)),
+    abort: () => ws.terminate()
   })
   listen(ws, conn, options.highWaterMarkBytes)
   return conn
@@ -93,7 +93,7 @@ function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): v
     ws.close(code, encodeText(text, maxCloseReasonBytes))
   }
   const onMessage = (data: RawData, isBinary: boolean): void => {
-    // `binaryType` is "nodebuffer" on every WebSocket of ours, so it is one Buffer.
+    // `binaryType` is "nodebuffer" on all our WebSockets, so the data is one Buffer.
     const message = data as Buffer
     if (!isBinary) violated(1003, 'a text message arrived, all messages are binary')
     else if (message.length === 0) violated(1002, 'an empty message arrived')
@@ -103,18 +103,18 @@ function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): v
   const onPing = (data: Buffer): void => {
     if (ws.readyState !== WebSocket.OPEN) return
     if (!pings.count()) violated(1008, `more than ${maxPingsPerSecond} WebSocket pings in a second`, 'flood')
-    // A peer that does not read its pongs gets no more of them, RFC 6455 section 5.5.3 allows to leave some out.
+    // A peer that does not read its pongs gets no more of them: RFC 6455 section 5.5.3 allows that.
     else if (ws.bufferedAmount <= highWaterMarkBytes) ws.pong(data)
   }
   const onError = (error: Error): void => {
-    // `ws` itself answers a bad frame with the fitting close code.
+    // `ws` itself answers a bad frame with a close code.
     if (isFrameError(error)) conn.violated(new ProtocolError(`bad WebSocket message: ${error.message}`))
     else conn.lost(new DisconnectedError('lost', `connection lost: ${errorText(error)}`, { cause: error }))
   }
   const onClose = (code: number, reason: Buffer): void => {
     ws.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose)
-    if (orderlyCodes.has(code)) conn.remoteClosed(printable(reason.toString()))
-    else conn.lost(closeError(code, printable(reason.toString())))
+    if (gracefulCodes.has(code)) conn.remoteClosed(printable(reason.toString()))
+    else conn.lost(toCloseError(code, printable(reason.toString())))
     conn.closed()
   }
   ws.on('message', onMessage).on('ping', onPing).on('error', onError).on('close', onClose)
@@ -125,8 +125,8 @@ function isFrameError(error: Error): boolean {
   return 'code' in error && typeof error.code === 'string' && error.code.startsWith('WS_ERR_')
 }
 
-function closeError(code: number, reason: string): DisconnectedError {
+function toCloseError(code: number, reason: string): DisconnectedError {
   if (code === 1006) return new DisconnectedError('lost', 'connection lost')
-  const text = withReason(`the remote end closed the conn with code ${code}`, reason)
+  const text = addReason(`the remote end closed the conn with code ${code}`, reason)
   return new DisconnectedError(blamingCodes.has(code) ? 'protocol' : 'lost', text)
 }

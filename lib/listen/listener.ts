@@ -12,7 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../base/logger.ts'
 import { type Limits, subprotocol } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
-import { remoteAddressOf } from '../conn/carrier.ts'
+import { formatRemoteAddress } from '../conn/carrier.ts'
 import type { Conn } from '../conn/conn.ts'
 import { webSocketConn, webSocketDefaults } from '../conn/websocket.ts'
 import type { HttpServer } from './head-deadline.ts'
@@ -78,7 +78,7 @@ export class Listener {
     const onTlsError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
       // Node cuts a peer whose certificate is not trusted without an error of its own.
       const code = String(socket.authorizationError ?? error.code)
-      if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, remoteAddressOf(socket))
+      if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, formatRemoteAddress(socket))
     }
     server.on('tlsClientError', onTlsError)
     const detach = (): void => {
@@ -108,7 +108,7 @@ export class Listener {
   }
 
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAt: number): void {
-    const remoteAddress = remoteAddressOf(request.socket)
+    const remoteAddress = formatRemoteAddress(request.socket)
     const refusal = this.#refusalOf(request)
     if (refusal !== undefined) {
       this.#options.logger.debug(`upgrade from ${remoteAddress} refused with ${refusal.status}: ${refusal.text}`)

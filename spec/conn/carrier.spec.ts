@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { CarrierConn, closeGraceMs, remoteAddressOf } from '../../lib/conn/carrier.ts'
+import { CarrierConn, closeGraceMs, formatRemoteAddress } from '../../lib/conn/carrier.ts'
 import { collect, silent } from '../support/units/conn-suite.ts'
 
 function conn() {
@@ -18,8 +18,8 @@ function conn() {
       unsent: () => 0,
       pause: () => calls.push('pause'),
       resume: () => calls.push('resume'),
-      finish: (reason) => calls.push(`finish ${reason}`),
-      destroy: () => calls.push('destroy')
+      close: (reason) => calls.push(`close ${reason}`),
+      abort: () => calls.push('abort')
     }
   )
   return { carrier, calls }
@@ -43,11 +43,11 @@ describe('CarrierConn', () => {
     assert.deepEqual(calls, [])
     await turn()
     t.mock.timers.tick(closeGraceMs - 1)
-    assert.deepEqual(calls, ['finish bye'])
+    assert.deepEqual(calls, ['close bye'])
     t.mock.timers.tick(1)
-    assert.deepEqual(calls, ['finish bye'], 'an answer that has arrived is read first')
+    assert.deepEqual(calls, ['close bye'], 'an answer that has arrived is read first')
     await twoTurns()
-    assert.deepEqual(calls, ['finish bye', 'destroy'])
+    assert.deepEqual(calls, ['close bye', 'abort'])
     carrier.closed()
     assert.deepEqual(await collect(carrier), [])
   })
@@ -60,7 +60,7 @@ describe('CarrierConn', () => {
     carrier.closed()
     t.mock.timers.tick(closeGraceMs * 2)
     await twoTurns()
-    assert.deepEqual(calls, ['finish '])
+    assert.deepEqual(calls, ['close '])
   })
 
   it('says no goodbye when it is aborted in the turn of the close', async () => {
@@ -68,14 +68,14 @@ describe('CarrierConn', () => {
     carrier.close()
     carrier.abort(new Error('now'))
     await turn()
-    assert.deepEqual(calls, ['destroy'])
+    assert.deepEqual(calls, ['abort'])
   })
 
   it('answers a goodbye of the remote end', () => {
     const { carrier, calls } = conn()
     carrier.remoteClosed('bye')
     carrier.closed()
-    assert.deepEqual(calls, ['finish '])
+    assert.deepEqual(calls, ['close '])
   })
 
   it('throws what the remote end did wrong, and cuts it off after the grace', async (t) => {
@@ -88,7 +88,7 @@ describe('CarrierConn', () => {
     assert.deepEqual(calls, [])
     t.mock.timers.tick(closeGraceMs)
     await twoTurns()
-    assert.deepEqual(calls, ['destroy'])
+    assert.deepEqual(calls, ['abort'])
     carrier.closed()
   })
 
@@ -102,10 +102,10 @@ describe('CarrierConn', () => {
   })
 })
 
-describe('remoteAddressOf', () => {
+describe('formatRemoteAddress', () => {
   it('writes addresses as people do', () => {
-    assert.equal(remoteAddressOf({ remoteAddress: '10.0.0.7', remotePort: 41234 }), '10.0.0.7:41234')
-    assert.equal(remoteAddressOf({ remoteAddress: '::1', remotePort: 1 }), '[::1]:1')
-    assert.equal(remoteAddressOf({}), 'local')
+    assert.equal(formatRemoteAddress({ remoteAddress: '10.0.0.7', remotePort: 41234 }), '10.0.0.7:41234')
+    assert.equal(formatRemoteAddress({ remoteAddress: '::1', remotePort: 1 }), '[::1]:1')
+    assert.equal(formatRemoteAddress({}), 'local')
   })
 })
