@@ -1,21 +1,20 @@
 /**
  * The sessions of one connection: the one that takes the calls, the next one until it is ready, and those that end.
  *
- * The newest wins: at once, or if it renews the identity of the one before, when it is ready. Who dials when, and what
- * state that makes, is for the connection.
+ * The newest wins: at once, or if it renews the identity of the one before, when it is ready. When that is due is for
+ * `renewal.ts`, who dials when and what state that makes for `connection.ts`.
  */
 
 import { JudgeTimer } from '../base/after-reading.ts'
 import { ClosedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { defaultCloseTimeoutMs, maxDraining, maxTimeoutMs } from '../base/options.ts'
+import { maxDraining, maxTimeoutMs } from '../base/options.ts'
 import { addTotals, newTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
-import { errorText } from '../base/text.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
 import type { OpenConn } from '../wire/open-conn.ts'
-import { Expiry } from './expiry.ts'
+import { Renewal } from './renewal.ts'
 
 /** Conns of one peer that may take their time to close; one that connects again and again must not pile them up. */
 const maxClosing = 2
@@ -33,6 +32,7 @@ export interface SessionsInit {
 
 export class Sessions {
   readonly #init: SessionsInit
+  readonly #renewal: Renewal
   #current: Session | undefined
   /** Has shaken hands and waits for the handler table of the remote. */
   #arriving: Session | undefined
@@ -40,15 +40,15 @@ export class Sessions {
   /** Conns whose session has ended, the latest last; they are gone when they have closed. */
   readonly #closing: WeakRef<OpenConn>[] = []
   #isOver = false
-  readonly #expiries = new Map<Session, Expiry>()
   /** Those whose remote end has their handler table. */
   readonly #answered = new WeakSet<Session>()
   readonly #totals = newTotals()
   #readyTimer: JudgeTimer | undefined
-  #renewal: AbortController | undefined
 
   constructor(init: SessionsInit) {
+    const { host, logger, renew } = init
     this.#init = init
+    this.#renewal = new Renewal({ host, logger, renew, current: () => this.#current, arriving: () => this.#arriving })
   }
 
   /** The session that can take a call, if there is one. */
@@ -75,7 +75,7 @@ export class Sessions {
       () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
       session.arrived
     ).unref()
-    this.#watchExpiry(session, established.renewBefore)
+    this.#renewal.watch(session, established.renewBefore)
     session.start()
     session.probe(() => this.#onAnswered(session))
     return renews
@@ -84,7 +84,7 @@ export class Sessions {
   /** Ends all of them: running calls may end within `graceMs`. */
   async drain(end: SessionEnd, graceMs: number): Promise<void> {
     this.#readyTimer?.clear()
-    this.#renewal?.abort(new ClosedError(end.text))
+    this.#renewal.abort(end.text)
     this.#isOver = true
     await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
   }
@@ -112,20 +112,11 @@ export class Sessions {
     this.#arriving = undefined
     this.#current = session
     if (renewed !== undefined) {
-      this.#warnOfEnd(renewed, session)
+      this.#renewal.warnUnlessLater(renewed, session)
       this.#setAside(renewed)
     }
     this.#init.onReady(session)
     if (this.#answered.has(session)) this.#endRenewed()
-  }
-
-  /** A certificate or token that nobody replaces would be noticed only when it has ended. */
-  #warnOfEnd(renewed: Session, session: Session): void {
-    const [before, after] = [renewed, session].map((each) => this.#expiries.get(each)?.endsAt)
-    // What is told as a time that is left is not exact.
-    if (before === undefined || after === undefined || after - before > 1000) return
-    const endsAt = new Date(after).toISOString()
-    this.#init.logger.warn(`renewed with ${this.#init.host}, but the identity of one end still ends at ${endsAt}`)
   }
 
   /** The remote has dealt with the handler table of `session`, so that it is ready there as well. */
@@ -164,8 +155,7 @@ export class Sessions {
       this.#closing.shift()?.deref()?.abort(new ClosedError('another session has ended meanwhile'))
     }
     this.#draining.delete(session)
-    this.#expiries.get(session)?.stop()
-    this.#expiries.delete(session)
+    this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
     if (end.reason !== 'shutdown') this.#init.logger.info(`disconnected from ${this.#init.host}: ${end.text}`)
     this.#leave(session, end)
@@ -177,15 +167,15 @@ export class Sessions {
       this.#arriving = undefined
       this.#readyTimer?.clear()
       if (this.#current === undefined) this.#init.onLost(end, false)
-      else this.#expiries.get(this.#current)?.renewLater()
+      else this.#renewal.retryLater(this.#current)
     } else if (session === this.#current) {
       // If it had just taken the place of another one, that is still there.
       this.#current = [...this.#draining].find(({ usable }) => usable)
       if (this.#current !== undefined) {
         this.#draining.delete(this.#current)
-        return this.#expiries.get(this.#current)?.renewLater()
+        return this.#renewal.retryLater(this.#current)
       }
-      this.#renewal?.abort(new ClosedError('the session that was to be renewed has ended'))
+      this.#renewal.abort('the session that was to be renewed has ended')
       this.#init.onLost(end, this.#arriving !== undefined)
     }
   }
@@ -196,28 +186,6 @@ export class Sessions {
     const text = isSame ? 'the host has connected anew' : 'another instance of the host has connected'
     logger.warn(`the conn to ${host} is replaced by a newer one: ${text}`)
     previous.end({ reason: 'replaced', text })
-  }
-
-  #watchExpiry(session: Session, renewBefore: number | undefined): void {
-    const { expiresAt } = session.remote.identity
-    if (expiresAt === undefined && renewBefore === undefined) return
-    const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
-    const onExpired = () => session.drain(expired, defaultCloseTimeoutMs)
-    const onRenew = this.#init.renew && (() => this.#renew(session))
-    this.#expiries.set(session, new Expiry({ expiresAt, renewBefore, onRenew, onExpired }))
-  }
-
-  /** Dials beside `session`. */
-  #renew(session: Session): void {
-    const { host, logger, renew } = this.#init
-    if (renew === undefined || (session !== this.#current && session !== this.#arriving)) return
-    if (this.#arriving !== undefined) return this.#expiries.get(session)?.renewLater()
-    this.#renewal = new AbortController()
-    renew(this.#renewal.signal).catch((error) => {
-      if (session !== this.#current) return
-      logger.warn(`the session with ${host} is not renewed yet: ${errorText(error)}`)
-      this.#expiries.get(session)?.renewLater()
-    })
   }
 }
 

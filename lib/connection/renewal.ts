@@ -1,0 +1,83 @@
+/**
+ * The renewal of identities: a session whose identity ends is followed by another one in time, which is dialed beside it.
+ *
+ * When is for `expiry.ts`, which of two sessions takes the calls is for `sessions.ts`.
+ */
+
+import { ClosedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { defaultCloseTimeoutMs } from '../base/options.ts'
+import { errorText } from '../base/text.ts'
+import type { Session } from '../session/session.ts'
+import { Expiry } from './expiry.ts'
+
+export interface RenewalInit {
+  readonly host: string
+  readonly logger: Logger
+  /** Makes a conn beside the session whose identity ends soon; rejects when it cannot. Undefined where the other side dials. */
+  readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
+  /** The session that takes the calls. */
+  readonly current: () => Session | undefined
+  /** The one that is about to. */
+  readonly arriving: () => Session | undefined
+}
+
+/** What a peer tells as the time that is left is not exact. */
+const toleranceMs = 1000
+
+export class Renewal {
+  readonly #init: RenewalInit
+  readonly #expiries = new Map<Session, Expiry>()
+  #dial: AbortController | undefined
+
+  constructor(init: RenewalInit) {
+    this.#init = init
+  }
+
+  /** Ends `session` when the identity of the peer does, and renews it before that of either side does. */
+  watch(session: Session, renewBefore: number | undefined): void {
+    const { expiresAt } = session.remote.identity
+    if (expiresAt === undefined && renewBefore === undefined) return
+    const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
+    const onExpired = () => session.drain(expired, defaultCloseTimeoutMs)
+    const onRenew = this.#init.renew && (() => this.#renew(session))
+    this.#expiries.set(session, new Expiry({ expiresAt, renewBefore, onRenew, onExpired }))
+  }
+
+  /** Another session was to take the place of `session` and did not. */
+  retryLater(session: Session): void {
+    this.#expiries.get(session)?.renewLater()
+  }
+
+  /** `session` has ended. */
+  forget(session: Session): void {
+    this.#expiries.get(session)?.stop()
+    this.#expiries.delete(session)
+  }
+
+  /** Gives up the dial that is under way, if one is. */
+  abort(text: string): void {
+    this.#dial?.abort(new ClosedError(text))
+  }
+
+  /** A certificate or token that nobody replaces would be noticed only when it has ended. */
+  warnUnlessLater(renewed: Session, session: Session): void {
+    const [before, after] = [renewed, session].map((each) => this.#expiries.get(each)?.endsAt)
+    if (before === undefined || after === undefined || after - before > toleranceMs) return
+    const endsAt = new Date(after).toISOString()
+    this.#init.logger.warn(`renewed with ${this.#init.host}, but the identity of one end still ends at ${endsAt}`)
+  }
+
+  /** Dials beside `session`, unless another one is arriving. */
+  #renew(session: Session): void {
+    const { host, logger, renew, current, arriving } = this.#init
+    if (renew === undefined || (session !== current() && session !== arriving())) return
+    if (arriving() !== undefined) return this.retryLater(session)
+    this.#dial = new AbortController()
+    renew(this.#dial.signal).catch((error) => {
+      if (session !== current()) return
+      logger.warn(`the session with ${host} is not renewed yet: ${errorText(error)}`)
+      this.retryLater(session)
+    })
+  }
+}
