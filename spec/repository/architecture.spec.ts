@@ -29,6 +29,8 @@ const layers = [
 /** The only files that know `ws`. */
 const knowWs = ['conn/connect-ws', 'conn/websocket', 'listen/listener']
 const maxLines = 320
+/** More members than this handed over at once mean that one thing was cut where it is thick. */
+const maxMembers = 9
 
 interface File {
   /** Within `lib/`, without the ending: `stream/window`. */
@@ -104,6 +106,15 @@ function circleOf(sources: readonly File[]): string | undefined {
   return undefined
 }
 
+/** The interfaces of a source that have too many members, with how many. */
+function thickSeams({ name, text }: File): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '')
+  return [...code.matchAll(/^(?:export )?interface (?<what>\w+).*\{\n(?<body>[\s\S]*?)^\}/gm)].flatMap(({ groups }) => {
+    const members = groups?.body?.match(/^ {2}(?:readonly )?[\w[]/gm)?.length ?? 0
+    return members > maxMembers ? [`${name} ${groups?.what} ${members}`] : []
+  })
+}
+
 describe('lib/', () => {
   it('has a folder for each layer, and beside them only the public names', () => {
     const folders = new Set(files.map(({ name }) => folderOf(name)).filter((name) => !name.startsWith('extras/')))
@@ -124,6 +135,19 @@ describe('lib/', () => {
 
   it('has no circles, those of types included', () => {
     assert.equal(circleOf(files), undefined)
+  })
+
+  it(`hands over at most ${maxMembers} members at once, but for what users fill in or read`, () => {
+    const names = new Set(files.find(({ name }) => name === 'index')?.text.match(/\w+/g))
+    const seams = files.flatMap(thickSeams)
+    assert.ok(
+      seams.some((seam) => seam.startsWith('manager/options ManagerOptions')),
+      'public ones were not found'
+    )
+    assert.deepEqual(
+      seams.filter((seam) => !names.has(seam.split(' ')[1] ?? '')),
+      []
+    )
   })
 
   it('knows ws in three files only, and no package that is not a dependency', () => {
@@ -187,6 +211,15 @@ describe('the rules of lib/', () => {
       assert.equal(circle(line), 'stream/a > stream/b > stream/a', line)
     }
     assert.equal(circle("import { c } from './d.ts'"), undefined)
+  })
+
+  it('find a seam that is too thick', () => {
+    const members = Array.from({ length: 10 }, (_, i) =>
+      i % 2 === 0 ? `  readonly m${i}: { a: 1 }` : `  m${i}(): void`
+    )
+    const text = (count: number) => ['export interface Init<T> {', ...members.slice(0, count), '}']
+    assert.deepEqual(thickSeams(source('stream/a.ts', ...text(9))), [])
+    assert.deepEqual(thickSeams(source('stream/a.ts', ...text(10), ...text(9))), ['stream/a Init 10'])
   })
 
   it('find an extra in the core, and anything but public names in an extra', () => {
