@@ -27,7 +27,8 @@ export interface Carrier extends PumpTarget {
   pause(): void
   /** Continues reading from the network. */
   resume(): void
-  /** As in `Conn`. */
+  /** Both as in `Conn`. */
+  arrivedBytes?(): number
   limitInbound?(maxBytes: number): void
   /** Says goodbye after everything written. Idempotent. */
   close(reason: string): void
@@ -77,6 +78,10 @@ export class CarrierConn implements Conn {
       this.abort(thrown instanceof Error ? thrown : new Error(errorText(thrown), { cause: thrown }))
     })
     this.sink = (source) => this.#pump.run(source)
+  }
+
+  get arrivedBytes(): number {
+    return this.#carrier.arrivedBytes?.() ?? 0
   }
 
   limitInbound(maxBytes: number): void {

@@ -37,6 +37,12 @@ export interface Conn {
   readonly tls?: TLSSocket
 
   /**
+   * Bytes that have arrived so far, including those of a message that is not whole yet. On a slow network they are the only
+   * sign of life for a while. Without this member a conn shows life by whole messages only.
+   */
+  readonly arrivedBytes?: number
+
+  /**
    * From now on at most `maxBytes` may arrive, in whole messages or not; one more ends the conn. Infinity removes the limit.
    * It is set during the handshake. A conn without this method accepts from everyone what it accepts from proven peers.
    */

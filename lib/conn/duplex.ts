@@ -64,6 +64,7 @@ export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Con
     unsent: () => stream.writableLength,
     pause: () => stream.pause(),
     resume: () => stream.resume(),
+    arrivedBytes: () => reader.arrivedBytes,
     limitInbound(maxBytes) {
       reader.leftBytes = maxBytes
     },
@@ -122,6 +123,7 @@ function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void 
 class MessageReader {
   /** Bytes that may still arrive. */
   leftBytes = Infinity
+  arrivedBytes = 0
   readonly #maxBytes: number
   readonly #deliver: (message: Uint8Array) => void
   readonly #field = Buffer.alloc(headerBytes)
@@ -145,6 +147,7 @@ class MessageReader {
    * @throws {ProtocolError} on a length that no message may have, and on more bytes than may arrive
    */
   push(chunk: Buffer): boolean {
+    this.arrivedBytes += chunk.length
     this.leftBytes -= chunk.length
     let at = 0
     while (at < chunk.length && !this.#sawGoodbye) {

@@ -4,6 +4,7 @@
  * Binary messages, no compression. A message that breaks a rule of the transport is answered with its close code.
  */
 
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
@@ -16,7 +17,7 @@ import type { Conn } from './conn.ts'
 export interface WebSocketConnInit {
   secure: boolean
   remoteAddress: string
-  /** The socket of the WebSocket, which `ws` does not expose. Without it the conn has neither `tls` nor `limitInbound`. */
+  /** The socket of the WebSocket, which `ws` does not expose. Without it the conn has no `tls`, `limitInbound`, `arrivedBytes`. */
   socket?: Duplex
   /** As in `WebSocketOptions`. Default 128 KiB. */
   highWaterMarkBytes?: number
@@ -74,6 +75,7 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
     unsent: () => ws.bufferedAmount,
     pause: () => ws.pause(),
     resume: () => ws.resume(),
+    arrivedBytes: () => (init.socket as Partial<Socket> | undefined)?.bytesRead ?? 0,
     limitInbound(maxBytes) {
       leftBytes = maxBytes
       init.socket?.off('data', onBytes)

@@ -1,9 +1,9 @@
 /**
  * Liveness of one session: pings, the round-trip time, and when a silent peer counts as dead.
  *
- * Clock and timer are injected. It looks only at whether anything arrived; what a stall of this very process held up
- * is forgiven, and what has already arrived is read before anyone is judged. Until the first batch has arrived nobody
- * is: that is for the handshake deadline.
+ * Clock and timer are injected. It looks only at whether anything arrived, be it a part of a batch; what a stall of this
+ * very process held up is forgiven, and what has already arrived is read before anyone is judged. Until the first batch has
+ * arrived nobody is: that is for the handshake deadline.
  */
 
 import { afterReading } from '../base/after-reading.ts'
@@ -17,7 +17,7 @@ const timerSlackMs = 5
 
 export interface KeepAliveInit {
   readonly intervalMs: number
-  /** Anything that grows with each batch that arrives. */
+  /** Anything that grows with what arrives; 0 until the first batch is whole. */
   readonly received: () => number
   readonly sendPing: (token: number) => void
   /** Called before each ping but the first. */

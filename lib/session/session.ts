@@ -78,7 +78,7 @@ export class Session {
     })
     this.#keepAlive = new KeepAlive({
       intervalMs: init.keepAlive.intervalMs,
-      received: () => this.#counts.batchesIn,
+      received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
       sendPing: (token) => this.#control.ping(token),
       onTick: () => this.#onTick(),
       onDead: (silentMs) => this.end(endBySilence(silentMs))
@@ -88,8 +88,8 @@ export class Session {
     this.#dispatch = new Dispatch({ ...parts, checksum, handlers, calls: this.#calls, state: () => this.#state })
   }
 
-  /** Grows as bytes arrive and are dealt with, for whoever is about to judge by time. */
-  readonly arrived = (): number => this.#counts.bytesIn
+  /** Grows as bytes arrive and as they are dealt with, for whoever is about to judge by time. */
+  readonly arrived = (): number => this.#counts.bytesIn + (this.#init.wire.conn.arrivedBytes ?? 0)
 
   /** New calls can start. */
   get usable(): boolean {

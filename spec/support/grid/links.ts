@@ -33,6 +33,8 @@ export interface Link {
   cut(): void
   /** Nothing arrives any more at one side; it can still send. */
   blockInbound(side: 'caller' | 'responder'): void
+  /** Bytes arrive at one side at this rate from now on; not over memory. */
+  throttleInbound(side: 'caller' | 'responder', bytesPerSecond: number): void
   unblock(): void
   /** Resolves when both ends are connected, since session number `sessions` of the link. */
   connected(sessions?: number): Promise<void>
@@ -69,13 +71,16 @@ export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOpt
 function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom): Link {
   const peer = caller.connection(responder.local)
   const back = responder.connection(caller.local)
+  const towards = (side: 'caller' | 'responder') =>
+    (side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener'
   const link: Link = {
     caller,
     responder,
     peer,
     back,
     cut: () => network.cut(),
-    blockInbound: (side) => network.block((side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener'),
+    blockInbound: (side) => network.block(towards(side)),
+    throttleInbound: (side, bytesPerSecond) => network.throttle(towards(side), bytesPerSecond),
     unblock: () => network.unblock(),
     async connected(sessions = 1) {
       const isUp = (end: Connection) => end.state === 'connected' && end.stats().reconnects >= sessions - 1

@@ -29,6 +29,8 @@ export interface Network {
   /** From now on conns arrive at `manager`. */
   accept(manager: Manager): void
   block(direction: Direction): void
+  /** Bytes arrive at this rate; not in memory, where there are messages only. */
+  throttle(direction: Direction, bytesPerSecond: number): void
   unblock(): void
   cut(): void
   close(): Promise<void>
@@ -96,9 +98,13 @@ async function proxyTo(server: net.Server, serverAt: Place, proxyAt: Place): Pro
   return await FaultProxy.start(proxyAt, target)
 }
 
-function proxied(proxy: FaultProxy, server: net.Server): Pick<Network, 'block' | 'unblock' | 'cut' | 'close'> {
+function proxied(
+  proxy: FaultProxy,
+  server: net.Server
+): Pick<Network, 'block' | 'throttle' | 'unblock' | 'cut' | 'close'> {
   return {
     block: (direction) => proxy.impair({ blackhole: true }, direction),
+    throttle: (direction, bytesPerSecond) => proxy.impair({ bytesPerSecond }, direction),
     unblock: () => proxy.heal(),
     cut: () => proxy.cut(),
     async close() {
@@ -136,6 +142,9 @@ async function memory(): Promise<Network> {
     block(direction) {
       blocked.add(direction)
       hold(live)
+    },
+    throttle() {
+      throw new Error('a memory conn has no rate')
     },
     unblock() {
       blocked.clear()

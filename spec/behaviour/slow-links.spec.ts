@@ -1,0 +1,74 @@
+/** Links so slow that one batch takes longer than the keep-alive waits: a live peer is not taken for a dead one. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { bytes, streaming } from '../../lib/index.ts'
+import { openLink } from '../support/grid/links.ts'
+
+/** A silent peer is dead after 300 to 400 ms. Two blobs are one batch and take 600 ms, a record of TLS takes 80. */
+const keepAlive = { intervalMs: 200 }
+const bytesPerSecond = 200_000
+const blob = Buffer.alloc(60_000, 7)
+
+const upload = streaming<void, Uint8Array, number>('upload', { request: bytes() })
+const download = streaming<void, never, Uint8Array>('download', { inCapacity: 0, response: bytes() })
+
+async function collect<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const value of source) all.push(value)
+  return all
+}
+
+for (const kind of ['ws', 'wss', 'tcp'] as const) {
+  describe(`over a slow link, ${kind}, a peer stays connected while`, () => {
+    for (const side of ['caller', 'responder'] as const) {
+      const what = side === 'caller' ? 'a batch of answers' : 'a batch of requests'
+      it(`${what} arrives bit by bit at the ${side}`, async () => {
+        const link = await openLink(kind, 'dialer', { keepAlive })
+        try {
+          link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
+          link.responder.handle('blob', () => blob)
+          await link.known()
+          link.throttleInbound(side, bytesPerSecond)
+          const id = side === 'caller' ? 'blob' : 'size'
+          const answers = await Promise.all(
+            [1, 2].map(() => link.peer.request(id, side === 'caller' ? undefined : blob))
+          )
+          const expected = side === 'caller' ? blob : Buffer.from('60000')
+          for (const answer of answers) assert.deepEqual(Buffer.from(answer), expected)
+          assert.deepEqual([link.peer.stats().reconnects, link.back.stats().reconnects], [0, 0])
+        } catch (error) {
+          await link.abandon()
+          throw error
+        }
+        await link.dispose()
+      })
+    }
+
+    it('streams go both ways at once', async () => {
+      const link = await openLink(kind, 'dialer', { keepAlive })
+      try {
+        link.responder.handle(upload, async function* (_payload, requests) {
+          for await (const request of requests) yield request.length
+        })
+        link.responder.handle(download, async function* () {
+          yield* [blob, blob]
+        })
+        await link.known()
+        for (const side of ['caller', 'responder'] as const) link.throttleInbound(side, bytesPerSecond)
+        const up = link.peer.newStream(upload)
+        const down = link.peer.newStream(download)
+        await Promise.all([
+          up.sink([blob, blob]),
+          collect(up).then((sizes) => assert.deepEqual(sizes, [60_000, 60_000])),
+          collect(down).then((blobs) => assert.deepEqual(Buffer.concat(blobs), Buffer.concat([blob, blob])))
+        ])
+        assert.deepEqual([link.peer.stats().reconnects, link.back.stats().reconnects], [0, 0])
+      } catch (error) {
+        await link.abandon()
+        throw error
+      }
+      await link.dispose()
+    })
+  })
+}
