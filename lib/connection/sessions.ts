@@ -13,7 +13,7 @@ import { addTotals, newTotals, type SessionStats, type SessionTotals } from '../
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
-import type { OpenConn } from '../wire/open-conn.ts'
+import type { Wire } from '../wire/wire.ts'
 import { Renewal } from './renewal.ts'
 
 /** Conns of one peer that may take their time to close; one that connects again and again must not pile them up. */
@@ -38,7 +38,7 @@ export class Sessions {
   #arriving: Session | undefined
   readonly #draining = new Set<Session>()
   /** Conns whose session has ended, the latest last; they are gone when they have closed. */
-  readonly #closing: WeakRef<OpenConn>[] = []
+  readonly #closing: WeakRef<Wire>[] = []
   #isOver = false
   /** Those whose remote end has their handler table. */
   readonly #answered = new WeakSet<Session>()
@@ -148,7 +148,7 @@ export class Sessions {
     if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
   }
 
-  #onEnd(session: Session, end: SessionEnd, wire: OpenConn): void {
+  #onEnd(session: Session, end: SessionEnd, wire: Wire): void {
     this.#closing.push(new WeakRef(wire))
     // In a shutdown all of them end at once, and nothing comes after.
     if (this.#closing.length > maxClosing && !this.#isOver) {

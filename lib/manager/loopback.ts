@@ -13,7 +13,7 @@ import { LocalHandlers } from '../handler/table.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
-import { OpenConn } from '../wire/open-conn.ts'
+import { Wire } from '../wire/wire.ts'
 
 export interface LoopbackInit {
   readonly local: string
@@ -53,14 +53,14 @@ export class Loopback {
     const [near, far] = memoryPair({ yields: true })
     const unheard = () => {}
     this.#responder = new Session(
-      { ...session, wire: new OpenConn(far), role: 'listener', handlers },
+      { ...session, wire: new Wire(far), role: 'listener', handlers },
       { onReady: unheard, onDraining: unheard, onEnd: unheard }
     )
     this.#responder.start()
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs
     const none = new LocalHandlers(limits.maxNameBytes)
     return {
-      session: { ...session, wire: new OpenConn(near), role: 'dialer', handlers: none },
+      session: { ...session, wire: new Wire(near), role: 'dialer', handlers: none },
       ...{ deadlineMs, renews: false, renewBefore: undefined }
     }
   }

@@ -10,7 +10,7 @@ import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { SessionInit } from '../session/session.ts'
-import { OpenConn } from '../wire/open-conn.ts'
+import { Wire } from '../wire/wire.ts'
 import type { Auth } from './auth.ts'
 import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshake, type Refusal } from './handshake.ts'
 import { hostOf, RefusalLog } from './refusal-log.ts'
@@ -85,7 +85,7 @@ export class Establisher {
     try {
       const connecting = this.#init.connect(host, deadline.signal)
       const cutLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
-      const wire = new OpenConn(await unlessAborted(connecting, deadline.signal, cutLate))
+      const wire = new Wire(await unlessAborted(connecting, deadline.signal, cutLate))
       try {
         const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
         return this.#established(wire, 'dialer', result, deadline.atMs)
@@ -108,7 +108,7 @@ export class Establisher {
     this.#pending.set(conn, deadline)
     // Until the dialer has proved itself it has two messages to send.
     conn.limitInbound?.(2 * limits.maxHandshakeBytes + framingBytes)
-    const wire = new OpenConn(conn)
+    const wire = new Wire(conn)
     listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
       .then((result) => {
         conn.limitInbound?.(Infinity)
@@ -142,13 +142,13 @@ export class Establisher {
     oldest.abort(error)
   }
 
-  #handshake(wire: OpenConn, signal: AbortSignal): HandshakeInit {
+  #handshake(wire: Wire, signal: AbortSignal): HandshakeInit {
     const { local, instance, auth, session, checksum } = this.#init
     const wantChecksum = checksum ?? !wire.conn.secure
     return { wire, local, instance, auth, limits: session.limits, wantChecksum, signal }
   }
 
-  #established(wire: OpenConn, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
+  #established(wire: Wire, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
     const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
     const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
     const session = { ...this.#init.session, wire, role, remote, remoteLimits, checksum }

@@ -11,7 +11,7 @@ import { HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import type { Identity, RemoteLimits } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
-import type { HandshakeWire } from '../wire/open-conn.ts'
+import type { HandshakeWire } from '../wire/wire.ts'
 import type { Auth, AuthContext } from './auth.ts'
 import {
   announcedLimits,

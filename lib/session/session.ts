@@ -12,7 +12,7 @@ import { newSessionCounts, type SessionStats } from '../base/stats.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
-import type { OpenConn } from '../wire/open-conn.ts'
+import type { Wire } from '../wire/wire.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
 import {
@@ -28,7 +28,7 @@ import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
 
 export interface SessionInit {
-  readonly wire: OpenConn
+  readonly wire: Wire
   readonly role: 'dialer' | 'listener'
   readonly remote: Remote
   readonly remoteLimits: RemoteLimits

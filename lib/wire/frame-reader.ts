@@ -1,8 +1,8 @@
 /**
- * Bytes to frames: walks the frames of one batch and checks every number where it is read.
+ * Bytes to frames: reads the frames of a batch and checks each number.
  *
- * It is a cursor, not a parser: `next()` moves to the next frame and its fields can be read until the next call, so
- * that a frame costs no object. Whether a frame makes sense is for the session to say.
+ * It is a cursor, not a parser: `next()` moves to the next frame, whose fields are valid until the next call. So a frame
+ * costs no object. Whether a frame is allowed at this moment is decided by the session.
  */
 
 import { Buffer } from 'node:buffer'
@@ -20,7 +20,7 @@ export class FrameReader {
   type = 0
   flags = 0
   streamId = 0
-  /** Of open: the index in this side's handler table. */
+  /** Of open: the index in the handler table of this side. */
   handler = 0
   /** Of open: remaining time in ms, 0 for none. */
   timeoutMs = 0
@@ -33,7 +33,7 @@ export class FrameReader {
   /** Of ping and pong. */
   token = 0
   #batch: Buffer = noBytes
-  /** What the batch is a view of, and where it begins there: to ask a view for it is a call of C++. */
+  /** The buffer of the batch, and where the batch starts in it: reading these from a view is a call into C++. */
   #memory: ArrayBufferLike = noBytes.buffer
   #offset = 0
   #length = 0
@@ -65,9 +65,9 @@ export class FrameReader {
   }
 
   /**
-   * Moves to the next frame; false at the end of the batch.
+   * Moves to the next frame; returns false at the end of the batch.
    *
-   * @throws {ProtocolError} naming what is wrong with the frame
+   * @throws {ProtocolError} that says what is wrong with the frame
    */
   next(): boolean {
     if (this.#at === this.#length) {
@@ -120,26 +120,26 @@ export class FrameReader {
     return true
   }
 
-  /** Bytes of the batch that are read. */
+  /** Bytes of the batch that were read. */
   get position(): number {
     return this.#at
   }
 
-  /** Bytes of the payload of open, data, or the text of reset and go-away. */
+  /** Bytes of the payload of open and data, or of the text of reset and go-away. */
   get payloadLength(): number {
     return this.#payloadEnd - this.#payloadStart
   }
 
-  /** The payload as a view into the batch, valid until the next batch is read. */
+  /** The payload as a view of the batch, valid until the next batch is read. */
   viewPayload(): Uint8Array {
     return this.#batch.subarray(this.#payloadStart, this.#payloadEnd)
   }
 
   /**
-   * The payload, to be kept and changed by whoever gets it. It pins at most twice its size, or, below 4 KiB, 8 KiB that it
-   * shares with others.
+   * The payload for a receiver that may keep and change it. It keeps at most twice its size alive or, below 4 KiB, 8 KiB that
+   * it shares with other payloads.
    *
-   * The last payload of a batch can stay where it arrived, if not much else is there: nobody reads that memory again.
+   * The last payload of a batch is not copied when it is most of its buffer: that memory is not read again.
    */
   takePayload(): Uint8Array {
     const start = this.#payloadStart
@@ -153,7 +153,7 @@ export class FrameReader {
     return payload
   }
 
-  /** The metadata of an open frame in memory of its own. */
+  /** A copy of the metadata of an open frame. */
   copyMetadata(): Uint8Array | undefined {
     if (this.#metadataEnd === 0) return undefined
     return Buffer.from(this.#batch.subarray(this.#metadataStart, this.#metadataEnd))
@@ -229,7 +229,7 @@ export class FrameReader {
     return id
   }
 
-  /** Moves past a length and as many bytes; returns where they start. */
+  /** Skips a length and that many bytes; returns where they start. */
   #bytes(): number {
     const length = this.#varint()
     const start = this.#at
@@ -238,7 +238,7 @@ export class FrameReader {
     return start
   }
 
-  /** Unsigned LEB128 of at most 2^53-1, in its shortest form. docs/protocol.md, section "Varints". */
+  /** Unsigned LEB128 of at most 2^53-1 in its shortest form. docs/protocol.md, section "Varints". */
   #varint(): number {
     const first = this.#batch[this.#at++]
     if (first === undefined) throw this.#truncated()

@@ -1,9 +1,9 @@
 /**
- * Frames to bytes: encodes straight into the buffer of the batch that is being filled.
+ * Frames to bytes: encodes into the buffer of the current batch.
  *
- * Knows the layout of docs/protocol.md and nothing of what the frames mean. Batches stand one after the other in a buffer
- * and are handed out as views of it, never copied and never written again; when it is full the next one is begun. Buffers
- * start small and grow with what the conn carries, so that an idle conn costs little.
+ * Knows the layout of docs/protocol.md, not the meaning of the frames. Batches follow each other in a buffer and are given
+ * out as views of it, which are never written again. When the buffer is full, a new one follows. Buffers start small and
+ * grow with the traffic, so that an idle conn costs little.
  */
 
 import { Buffer } from 'node:buffer'
@@ -12,27 +12,27 @@ import { encodeText } from '../base/text.ts'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 
 const initialBytes = 4096
-/** A new buffer costs 2 us however large it is, so a busy conn fills large ones. */
+/** A new buffer of any size costs 2 us, so a busy conn uses large ones. */
 const maxBufferBytes = 256 * 1024
-/** An idle conn has a ping and a pong per beat. */
+/** Frames between two beats of an idle conn, which has a ping and a pong. */
 const idleFrames = 4
-/** The most that a frame needs beside payload, metadata and text: type, five varints of up to 8 bytes. */
+/** The most that a frame needs in addition to payload, metadata and text: its type, and five varints of up to 8 bytes. */
 const headerBytes = 48
 
 export class FrameWriter {
-  /** Whether batches carry a checksum; settled by the handshake, before the first frame. */
+  /** Whether batches have a checksum. Set after the handshake, before the first frame. */
   checksum = false
   /** Frames written since the start, for the stats. */
   frames = 0
-  /** Messages among them that were written whole, for the stats. */
+  /** Messages in these frames, each counted once, for the stats. */
   messages = 0
   #buffer = Buffer.allocUnsafeSlow(initialBytes)
-  /** Where the batch that is being filled starts, its checksum first. */
+  /** Where the current batch starts, with its checksum. */
   #start = 0
   #at = checksumBytes
   #framesAtBeat = 0
 
-  /** Bytes of frames in the batch that is being filled. */
+  /** Bytes of frames in the current batch. */
   get length(): number {
     return this.#at - this.#start - checksumBytes
   }
@@ -120,7 +120,7 @@ export class FrameWriter {
     this.#bytes(bytes, 0, bytes.length)
   }
 
-  /** The batch as one message of the conn, never changed afterwards; the writer is empty again. */
+  /** The batch as one message of the conn, which is never changed again; starts the next batch. */
   takeBatch(): Uint8Array {
     const frames = this.#buffer.subarray(this.#start + checksumBytes, this.#at)
     const batch = this.checksum ? this.#buffer.subarray(this.#start, this.#at) : frames
@@ -130,7 +130,7 @@ export class FrameWriter {
     return batch
   }
 
-  /** Called at a steady beat: gives back the memory that a burst left behind, once there was hardly a frame between two. */
+  /** Called at a steady beat: releases the memory of a burst once there were hardly any frames between two beats. */
   shrink(): void {
     const isBusy = this.frames - this.#framesAtBeat > idleFrames
     this.#framesAtBeat = this.frames
@@ -146,14 +146,14 @@ export class FrameWriter {
     this.#buffer[this.#at++] = head
   }
 
-  /** Moves what there is of the batch to the next buffer when this one has no room for `bytes` more. */
+  /** Moves the current batch to a new buffer when this one has no room for `bytes` more. */
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return
     const filled = this.#at - this.#start
     let capacity = Math.min(this.#buffer.length * 2, maxBufferBytes)
     while (capacity < filled + bytes) capacity *= 2
     const next = Buffer.allocUnsafeSlow(capacity)
-    // The checksum has no place yet when the batch before it filled the buffer to the last byte.
+    // Nothing to copy, not even a place for the checksum, when the batch before filled the buffer to its last byte.
     if (this.length > 0) this.#buffer.copy(next, 0, this.#start, this.#at)
     this.#buffer = next
     this.#start = 0

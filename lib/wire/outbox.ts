@@ -1,9 +1,9 @@
 /**
- * What is written next: the conn's sink pulls batches here, and senders are asked in turn for their frames.
+ * Decides what is written next: the sink of the conn pulls batches here, and senders are asked for their frames in turn.
  *
- * Control frames come first, then the senders take turns, a frame each. While the current batch has room a sender's
- * frame is encoded at once; when it is full the sender waits for its turn, and with it whatever feeds it. So nothing
- * queues here but the senders themselves. Knows nothing of what the frames mean.
+ * Control frames come first, then the senders take turns, one frame each. While the current batch has room, a frame is
+ * encoded at once. When it is full, the sender waits for its turn, and so does its source. So only senders queue here, no
+ * frames. Does not know what the frames mean.
  */
 
 import { nextTick } from 'node:process'
@@ -11,11 +11,11 @@ import { Fifo } from '../base/fifo.ts'
 import { batchBytes } from '../base/options.ts'
 import { FrameWriter } from './frame-writer.ts'
 
-/** Something that has frames to write. The outbox alone writes the two `queued` fields. */
+/** Something that has frames to write. Only the outbox writes the two `queued` fields. */
 export interface Sender {
   dataQueued: boolean
   controlQueued: boolean
-  /** Writes one frame of data, if there is any; returns whether there is more to write now. */
+  /** Writes one data frame, if there is one; returns whether there is more to write now. */
   writeData(writer: FrameWriter): boolean
   /** Writes all control frames that are due. */
   writeControl(writer: FrameWriter): void
@@ -25,12 +25,12 @@ type Pull = (result: IteratorResult<Uint8Array>) => void
 
 export class Outbox implements AsyncIterableIterator<Uint8Array> {
   readonly writer = new FrameWriter()
-  /** Batches and their bytes handed to the conn, for the stats; the handshake is not among them, as at the other end. */
+  /** Batches given to the conn, and their bytes, for the stats. The handshake does not count, at neither end. */
   batches = 0
   bytes = 0
   readonly #data = new Fifo<Sender>()
   readonly #control = new Fifo<Sender>()
-  /** Whole messages that precede all frames: the handshake's. */
+  /** Whole messages before all frames: those of the handshake. */
   readonly #messages = new Fifo<Uint8Array>()
   #pull: Pull | undefined
   #flushScheduled = false
@@ -38,10 +38,10 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #filling = false
   #stalled = 0
   #batchesAtTick = 0
-  #state: 'open' | 'ending' | 'ended' = 'open'
+  #state: 'open' | 'closing' | 'ended' = 'open'
   readonly #flush = () => this.#onTurnEnd()
 
-  /** Asked at a steady beat: how many times in a row something waited and the conn took nothing. */
+  /** Called at a steady beat; returns how many times in a row data waited and the conn took none. */
   stalledTicks(): number {
     const blocked = this.#pull === undefined && this.#state !== 'ended' && !this.#isEmpty()
     this.#stalled = blocked && this.batches === this.#batchesAtTick ? this.#stalled + 1 : 0
@@ -49,22 +49,22 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this.#stalled
   }
 
-  /** Nothing is sent any more: all that was offered has been, or it was dropped. */
+  /** Nothing is sent any more: everything was sent, or it was dropped. */
   get isOver(): boolean {
     return this.#state === 'ended'
   }
 
-  /** Senders that wait with control frames. */
+  /** Senders that wait to write control frames. */
   get waitingControl(): number {
     return this.#control.length
   }
 
-  /** Senders and bytes that wait, for the stats. */
+  /** Waiting senders and bytes, for the stats. */
   get waiting(): { senders: number; bytes: number } {
     return { senders: this.#data.length + this.#control.length, bytes: this.writer.length }
   }
 
-  /** `sender` has a frame of data to write. */
+  /** `sender` has a data frame to write. */
   offer(sender: Sender): void {
     if (sender.dataQueued || this.#state !== 'open') return
     if (this.#data.length > 0 || this.writer.length >= batchBytes || sender.writeData(this.writer)) this.#queue(sender)
@@ -83,14 +83,14 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#wake()
   }
 
-  /** Sends one whole message of the conn before any frame. */
+  /** Sends one whole message of the conn, before all frames. */
   sendMessage(message: Uint8Array): void {
     if (this.#state !== 'open') return
     this.#messages.push(message)
     this.#wake()
   }
 
-  /** Resolves when all that this turn's work has offered is on its way, as far as the conn takes it. For one waiter. */
+  /** Resolves when what this turn has offered is sent, as far as the conn takes it. For one waiter. */
   turnEnd(): Promise<void> {
     return new Promise((resolve) => {
       this.#onTurnEnded = resolve
@@ -98,7 +98,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     })
   }
 
-  /** The next batch. Resolves as soon as the conn may have it; done after `end` once all is sent. */
+  /** The next batch; done once everything is sent after `close`. */
   next(): Promise<IteratorResult<Uint8Array>> {
     return new Promise((resolve) => {
       this.#pull = resolve
@@ -118,14 +118,14 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this
   }
 
-  /** Nothing more is offered; what waits is still sent. */
-  end(): void {
+  /** Takes no more offers; what waits is still sent. */
+  close(): void {
     if (this.#state !== 'open') return
-    this.#state = 'ending'
+    this.#state = 'closing'
     if (this.#pull !== undefined) this.#deliver()
   }
 
-  /** Drops what waits. */
+  /** Ends now: drops what waits. */
   abort(): void {
     this.#state = 'ended'
     this.#data.clear()
@@ -144,9 +144,9 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#data.push(sender)
   }
 
-  /** A full batch goes at once; a partial one when this turn's work is done, so that what the turn still adds rides along. */
+  /** A full batch is sent at once, a partial one at the end of this turn, so that it includes what the turn still adds. */
   #wake(): void {
-    // While a batch is filled, a sender may offer its next frame: that batch is delivered by whoever fills it.
+    // While a batch is filled, a sender may offer its next frame: `#deliver` is already running then.
     if (this.#pull === undefined || this.#filling) return
     if (this.writer.length >= batchBytes || this.#messages.length > 0) this.#deliver()
     else if (!this.#flushScheduled && !this.#isEmpty()) this.#schedule()
@@ -155,21 +155,21 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #schedule(): void {
     if (this.#flushScheduled) return
     this.#flushScheduled = true
-    // From a microtask, where nearly all offers come from, Node runs ticks after all other microtasks: every await chain of
-    // this turn has offered what it had, and nobody waited.
+    // Nearly all offers come from microtasks. Node runs ticks after all other microtasks, so each await chain of this turn
+    // has made its offers by then, without any delay.
     nextTick(this.#flush)
   }
 
   #onTurnEnd(): void {
     this.#flushScheduled = false
     if (this.#pull !== undefined && !this.#isEmpty()) this.#deliver()
-    // The conn's sink has been called by its promise: it writes before the waiter goes on.
+    // The sink of the conn was woken first, so it writes before the waiter continues.
     const onTurnEnded = this.#onTurnEnded
     this.#onTurnEnded = undefined
     onTurnEnded?.()
   }
 
-  /** Gives the waiting sink its next batch, or the end. */
+  /** Gives the next batch, or the end, to the waiting sink. */
   #deliver(): void {
     const message = this.#messages.shift()
     if (message !== undefined) return this.#give(message)

@@ -1,21 +1,21 @@
 /**
- * Memory for payloads that users get to keep: of their own, or for small ones a part of a buffer that they share.
+ * Memory for payloads that users may keep: a buffer each, or for small ones a part of a shared buffer.
  *
- * A buffer costs 2 us to make, so small payloads of all sessions are laid one after the other into common ones, as Node
- * does for its small Buffers. Nobody may give such a buffer away, it would take other payloads along.
+ * A buffer costs 2 us, so small payloads of all sessions follow each other in shared buffers, like small Buffers of Node.
+ * A shared buffer cannot be transferred: the other payloads in it would be lost.
  */
 
 import { Buffer } from 'node:buffer'
 import { markAsUntransferable } from 'node:worker_threads'
 
-/** From this size on a payload has memory of its own. */
+/** From this size on a payload has a buffer of its own. */
 const minOwnBytes = 4096
 const sharedBytes = 8192
 
 let shared = new ArrayBuffer(0)
 let at = 0
 
-/** Memory for `length` bytes, which hold anything until they are set. */
+/** `length` bytes of memory, with any content until they are set. */
 export function allocatePayload(length: number): Uint8Array {
   if (length === 0) return new Uint8Array(0)
   if (length >= minOwnBytes) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
@@ -25,7 +25,7 @@ export function allocatePayload(length: number): Uint8Array {
     at = 0
   }
   const payload = new Uint8Array(shared, at, length)
-  // Aligned, as memory of its own would be: views of wider numbers need it.
+  // Aligned like a buffer of its own: views of wider numbers need that.
   at += (length + 7) & ~7
   return payload
 }

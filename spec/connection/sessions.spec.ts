@@ -9,7 +9,7 @@ import { Connection } from '../../lib/connection/connection.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
 import type { SessionInit } from '../../lib/session/session.ts'
 import { type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { OpenConn } from '../../lib/wire/open-conn.ts'
+import { Wire } from '../../lib/wire/wire.ts'
 import { naiveBatch, naiveDecode } from '../support/codec/naive.ts'
 import { rawSingle } from '../support/raw/peer.ts'
 import { connWire, type RawWire } from '../support/raw/wire.ts'
@@ -25,7 +25,7 @@ class RemoteEnd {
     this.#wire = connWire(mine)
     this.#read()
     const session: SessionInit = {
-      ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits },
+      ...{ wire: new Wire(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits },
       ...{ handlers: new LocalHandlers(defaultLimits.maxNameBytes), keepAlive: defaultKeepAlive, checksum: false },
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
     }

@@ -10,7 +10,7 @@ import { rawSingle } from '../../lib/handler/definition.ts'
 import { entryOf, LocalHandlers } from '../../lib/handler/table.ts'
 import type { SessionInit } from '../../lib/session/session.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { OpenConn } from '../../lib/wire/open-conn.ts'
+import { Wire } from '../../lib/wire/wire.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
 import { until } from '../support/until.ts'
 
@@ -41,9 +41,9 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
   ]
   for (let session = 0; session < maxDraining * 3; session++) {
     const [mine, theirs] = memoryPair()
-    new OpenConn(mine).write(naiveBatch(frames, false))
+    new Wire(mine).write(naiveBatch(frames, false))
     const init: SessionInit = {
-      ...{ wire: new OpenConn(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits, handlers },
+      ...{ wire: new Wire(theirs), role: 'listener', limits: defaultLimits, remoteLimits: defaultLimits, handlers },
       ...{ keepAlive: defaultKeepAlive, checksum: false },
       remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' }
     }

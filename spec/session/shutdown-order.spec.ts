@@ -62,7 +62,7 @@ async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new
   note(Responder.prototype, 'onAbort', 'handler: onAbort')
   note(Responder.prototype, 'onClosed', 'handler: onClosed')
   note(DeadlineQueue.prototype, 'clear', 'deadlines cleared')
-  note(peer.wire.outbox, 'end', 'outbox ended')
+  note(peer.wire.outbox, 'close', 'outbox closed')
   note(peer.wire.outbox, 'abort', 'outbox aborted')
   note(peer.wire.conn, 'close', 'conn closed')
   note(peer.wire.conn, 'abort', 'conn aborted')
@@ -124,7 +124,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
     'onEnd',
     ...bothFail,
     'deadlines cleared',
-    'outbox ended',
+    'outbox closed',
     'conn closed'
   ]
 
@@ -162,7 +162,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when it is drained and nothing is open, at once', async () => {
     await start()
     drain(60_000)
-    const atOnce = ['go-away', ...said, 'keep-alive stopped', 'onEnd', 'deadlines cleared', 'outbox ended']
+    const atOnce = ['go-away', ...said, 'keep-alive stopped', 'onEnd', 'deadlines cleared', 'outbox closed']
     assert.deepEqual(steps, atOnce)
     await assertOrder('shutdown', 2, [...atOnce, 'drained', 'conn closed'])
   })
@@ -183,7 +183,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
 describe('a session whose conn is dead offers it nothing, stops, tells, fails its calls, and ends the conn once', () => {
   const over = ['control stopped', 'keep-alive stopped', 'onEnd', ...bothFail, 'deadlines cleared']
   const ways = [
-    ['that the peer closed', () => peer.close(), ['outbox ended', 'conn aborted']],
+    ['that the peer closed', () => peer.close(), ['outbox closed', 'conn aborted']],
     ['that is lost', () => peer.cut(), ['conn aborted', 'outbox aborted']]
   ] as const
   for (const [title, act, ends] of ways) {
@@ -214,7 +214,7 @@ describe('a session that a handler of it ends', () => {
       'onEnd',
       ...failed,
       'deadlines cleared',
-      'outbox ended',
+      'outbox closed',
       'conn closed'
     ]
     await assertOrder('shutdown', 1, order)

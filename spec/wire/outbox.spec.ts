@@ -34,7 +34,7 @@ describe('the outbox', () => {
     const outbox = new Outbox()
     outbox.offer(new Bulk(1, 50, fragmentBytes))
     outbox.offer(new Bulk(3, 500, 100))
-    outbox.end()
+    outbox.close()
     let frames = 0
     for await (const batch of outbox) {
       const sizes = naiveDecode(batch).map((frame) => (frame.type === FrameType.data ? frame.payload.length : 0))
@@ -145,8 +145,8 @@ describe('the outbox', () => {
   it('ends behind all that waits, and takes no more', async () => {
     const outbox = new Outbox()
     outbox.offer(new Bulk(1, 10))
-    outbox.end()
-    outbox.end()
+    outbox.close()
+    outbox.close()
     const late = new Bulk(3, 1)
     outbox.offer(late)
     outbox.offerControl(late.ping(1))
@@ -159,7 +159,7 @@ describe('the outbox', () => {
   it('ends a pull that waits', async () => {
     const outbox = new Outbox()
     const taken = take(outbox)
-    outbox.end()
+    outbox.close()
     assert.deepEqual(await taken, { done: true, value: undefined })
   })
 

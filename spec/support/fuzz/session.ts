@@ -18,7 +18,7 @@ import { entryOf, LocalHandlers, type RemoteHandler } from '../../../lib/handler
 import type { SessionEnd } from '../../../lib/session/end.ts'
 import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import type { Frame } from '../../../lib/wire/frame.ts'
-import { OpenConn } from '../../../lib/wire/open-conn.ts'
+import { Wire } from '../../../lib/wire/wire.ts'
 import { fastDecode } from '../codec/fast.ts'
 
 /** The fuzzer's table: what the session may call. */
@@ -134,7 +134,7 @@ export class FuzzSession {
     this.checksum = checksum
     this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
     const init: SessionInit = {
-      wire: new OpenConn(this.#conn),
+      wire: new Wire(this.#conn),
       role,
       remote: { host: 'http://fuzz', instance: '00', identity: {}, address: 'fuzz' },
       remoteLimits: limits,

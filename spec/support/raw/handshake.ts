@@ -17,7 +17,7 @@ import {
   newInstance,
   type Refusal
 } from '../../../lib/peer/handshake.ts'
-import type { HandshakeWire } from '../../../lib/wire/open-conn.ts'
+import type { HandshakeWire } from '../../../lib/wire/wire.ts'
 
 export const dialer = 'https://a:9000'
 export const listener = 'https://b:9000'

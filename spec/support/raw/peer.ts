@@ -12,7 +12,7 @@ import { LocalHandlers } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
 import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../../lib/wire/frame.ts'
-import { OpenConn } from '../../../lib/wire/open-conn.ts'
+import { Wire } from '../../../lib/wire/wire.ts'
 import { until } from '../until.ts'
 import { RawFrames } from './frames.ts'
 import { connWire } from './wire.ts'
@@ -48,7 +48,7 @@ export const rawStream: HandlerEntry = {
 export class RawPeer {
   readonly session: Session
   /** The session's end of the conn. */
-  readonly wire: OpenConn
+  readonly wire: Wire
   readonly handlers = new LocalHandlers(defaultLimits.maxNameBytes)
   /** How the session ended. */
   end: SessionEnd | undefined
@@ -62,7 +62,7 @@ export class RawPeer {
     const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
     this.#raw = new RawFrames(connWire(mine))
     this.link = theirs.link
-    this.wire = new OpenConn(options.over?.(theirs) ?? theirs)
+    this.wire = new Wire(options.over?.(theirs) ?? theirs)
     const limits = { ...defaultLimits, ...options.limits }
     const init: SessionInit = {
       wire: this.wire,

@@ -7,7 +7,7 @@
 import { WebSocket } from 'ws'
 import { subprotocol } from '../../../lib/base/options.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
-import { OpenConn } from '../../../lib/wire/open-conn.ts'
+import { Wire } from '../../../lib/wire/wire.ts'
 
 export interface RawWire {
   /** The other end has closed, or the conn is lost. */
@@ -27,7 +27,7 @@ export interface RawWire {
 
 /** Over the other end of a conn, such as one of a `memoryPair()`. */
 export function connWire(conn: Conn): RawWire {
-  const open = new OpenConn(conn)
+  const open = new Wire(conn)
   let closed = false
   let resume = () => {}
   let resumed: Promise<void> | undefined

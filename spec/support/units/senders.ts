@@ -92,7 +92,7 @@ export function marks({ value, done }: Take): number[] {
 /** Every batch until the outbox has nothing more. */
 export async function drain(outbox: Outbox): Promise<number[][]> {
   const batches: number[][] = []
-  outbox.end()
+  outbox.close()
   for await (const value of outbox) batches.push(marks({ done: false, value }))
   return batches
 }

@@ -1,7 +1,7 @@
 /**
- * A conn in use: the one reader and the one writer that handshake and session share.
+ * A conn in use: its one reader and its one writer, which handshake and session share.
  *
- * Starts the conn's sink on an outbox, so that handshake messages and batches go the same way, one after the other.
+ * Runs the sink of the conn on an outbox, so that handshake messages and batches are sent in order.
  */
 
 import { afterReading } from '../base/after-reading.ts'
@@ -9,18 +9,18 @@ import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Outbox } from './outbox.ts'
 
-/** Time for what waits to be sent when the conn is closed, in ms; a peer that does not read must not hold us up. */
+/** Time to send what waits when the wire is closed, in ms: a peer that does not read must not delay the end. */
 const flushTimeoutMs = 1000
 
-/** The conn in use, as far as a handshake needs it. */
+/** The part of a wire that a handshake needs. */
 export interface HandshakeWire {
   readonly conn: Conn
-  /** The next message, valid until the next call; `undefined` when the conn ended. */
+  /** The next message, valid until the next call; `undefined` after the end of the conn. */
   read(): Promise<Uint8Array | undefined>
   write(message: Uint8Array): void
 }
 
-export class OpenConn implements HandshakeWire {
+export class Wire implements HandshakeWire {
   readonly conn: Conn
   readonly outbox = new Outbox()
   readonly inbound: AsyncIterator<Uint8Array>
@@ -30,7 +30,7 @@ export class OpenConn implements HandshakeWire {
   constructor(conn: Conn) {
     this.conn = conn
     this.inbound = conn.source[Symbol.asyncIterator]()
-    // A sink that fails means a conn that is lost; its source says so too, and the reader is who reports it.
+    // A sink that fails means that the conn is lost. Its source fails too, and the reader reports that.
     this.#sent = conn
       .sink(this.outbox)
       .catch((error) => this.abort(error instanceof Error ? error : new Error(errorText(error), { cause: error })))
@@ -45,11 +45,11 @@ export class OpenConn implements HandshakeWire {
     this.outbox.sendMessage(message)
   }
 
-  /** Sends what waits, then closes. */
+  /** Sends what waits, then closes the conn. */
   close(reason: string): void {
     if (this.#state !== 'open') return
     this.#state = 'closing'
-    if (!this.outbox.isOver) this.outbox.end()
+    if (!this.outbox.isOver) this.outbox.close()
     const timer = setTimeout(() => afterReading(() => this.conn.close(reason)), flushTimeoutMs).unref()
     this.#sent.then(() => {
       clearTimeout(timer)
@@ -57,12 +57,12 @@ export class OpenConn implements HandshakeWire {
     })
   }
 
-  /** Cuts the conn now. */
+  /** Aborts the conn now. */
   abort(error: Error): void {
     if (this.#state === 'aborted') return
     this.#state = 'aborted'
     this.conn.abort(error)
-    // A conn that is over has given it back by itself; the sink of one that the user made may still wait for it.
+    // Our conns return the outbox when they are over; the sink of a user's conn may still wait for it.
     if (!this.outbox.isOver) this.outbox.abort()
   }
 }
