@@ -14,7 +14,7 @@ export async function formGrid(world: World): Promise<void> {
   servers.push(...(await Promise.all(names.map((name) => ServerProcess.start(name)))))
   report.say(...servers.map(({ name, host, pid }) => `${name}  ${host}  process ${pid}`))
   const startedAt = performance.now()
-  await Promise.all(servers.map((server) => server.ask('join', world.addresses, world.secret, world.disk.folder)))
+  await Promise.all(servers.map((server) => server.ask('join', world.plan)))
   const peers = await Promise.all(servers.map((server) => server.ask('waitForPeers')))
   const elapsed = ms(performance.now() - startedAt)
   report.check(

@@ -11,6 +11,15 @@ export interface ServerAddress {
   readonly host: string
 }
 
+/** What a server must know to join the grid. The same for all of them. */
+export interface GridPlan {
+  readonly servers: readonly ServerAddress[]
+  readonly secret: string
+  /** The folder that serves as the disk of a server. */
+  readonly disk: string
+  readonly lockTtlMs: number
+}
+
 /** Something that happened in a server, reported when it happens. */
 export interface JournalEntry {
   readonly what: 'job started' | 'job aborted' | 'generator ended' | 'restart noticed' | 'connection left'

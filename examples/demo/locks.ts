@@ -10,8 +10,6 @@ import { join } from 'node:path'
 import { ms } from './calls.ts'
 import type { World } from './world.ts'
 
-/** How long a grant lasts in the demo. The default is half a minute. */
-export const lockTtlMs = 1_000
 const timesEach = 10
 
 export async function locks(world: World): Promise<void> {
@@ -47,6 +45,6 @@ export async function lockOfTheDead(world: World): Promise<void> {
   world.report.check(
     'the lock that node-4 had when it died is free again when its time is over',
     value === 'had it',
-    error === undefined ? `node-1 got it ${ms(elapsedMs)} later; a grant lasts ${ms(lockTtlMs)}` : error.text
+    error === undefined ? `node-1 got it ${ms(elapsedMs)} later; a grant lasts ${ms(world.lockTtlMs)}` : error.text
   )
 }

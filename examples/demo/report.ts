@@ -17,8 +17,14 @@ const green = (text: string) => paint(32, text)
 
 export class Report {
   readonly failed: string[] = []
+  readonly #onProgress: () => void
   #acts = 0
   #held = 0
+
+  /** Calls `onProgress` at each act and each claim. */
+  constructor(onProgress: () => void) {
+    this.#onProgress = onProgress
+  }
 
   title(...lines: string[]): void {
     const [first = '', ...others] = lines
@@ -27,6 +33,7 @@ export class Report {
 
   /** Runs one act. An error in it counts as a claim that did not hold, and the next act follows. */
   async act(title: string, intro: string[], play: () => Promise<void>): Promise<void> {
+    this.#onProgress()
     this.#acts += 1
     print('', bold(`${this.#acts}. ${title}`), ...intro.map((line) => `   ${line}`))
     try {
@@ -42,6 +49,7 @@ export class Report {
 
   /** Prints `claim`, whether it `holds`, and what was seen. `remark` is printed only with a claim that holds. */
   check(claim: string, holds: boolean, seen: string, remark = ''): void {
+    this.#onProgress()
     if (holds) {
       this.#held += 1
       print(`   ${green('✓')} ${claim}`, faint(`     ${seen}${remark}`))

@@ -12,14 +12,13 @@ import { type Logger, Manager, sharedSecret } from '../../lib/index.ts'
 import { serveLocks } from '../locks/server.ts'
 import { LockTable } from '../locks/table.ts'
 import { offerHandlers, Workshop } from './handlers.ts'
-import { journal, type ServerAddress, type ToServer, tell } from './ipc.ts'
-import { lockTtlMs } from './locks.ts'
+import { type GridPlan, journal, type ServerAddress, type ToServer, tell } from './ipc.ts'
 import { watchSockets } from './sockets.ts'
 import { Tasks } from './tasks.ts'
 
 const [name = 'unnamed', port = '0'] = process.argv.slice(2)
-/** One server can be told to really misbehave. That shows that the checks of the demo can fail. */
-const sabotage = name === 'node-1' ? process.env.IT_GRID_DEMO_SABOTAGE : undefined
+/** One server can be told to really misbehave, in several ways. That shows that the checks of the demo can fail. */
+const sabotages = name === 'node-1' ? (process.env.IT_GRID_DEMO_SABOTAGE ?? '').split(',') : []
 
 const server = createServer((_request, response) => response.writeHead(404).end('only peers are served here\n'))
 const openSockets = watchSockets(server)
@@ -33,13 +32,13 @@ const logger: Logger = {
 }
 
 /** Everything that is needed to join a grid. */
-function joinGrid(servers: readonly ServerAddress[], secret: string, disk: string): Manager {
+function joinGrid({ servers, secret, disk, lockTtlMs }: GridPlan): Manager {
   const hosts = servers.map(({ host }) => host)
   const local = servers.find((each) => each.name === name)?.host ?? ''
   // One server is killed in this demo. With the default of 10 s, the redials would take too long to watch.
   const reconnect = { maxDelayMs: 500 }
   const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
-  offerHandlers(grid, { name, disk, workshop, eager: sabotage === 'eager' })
+  offerHandlers(grid, { name, disk, workshop, eager: sabotages.includes('eager') })
   serveLocks(grid, new LockTable({ ttlMs: lockTtlMs }))
   grid.attach(server)
 
@@ -54,8 +53,8 @@ function joinGrid(servers: readonly ServerAddress[], secret: string, disk: strin
 }
 
 async function misbehave(servers: readonly ServerAddress[]): Promise<void> {
-  if (sabotage === 'lingering') setInterval(() => {}, 1000)
-  if (sabotage !== 'second-socket') return
+  if (sabotages.includes('lingering')) setInterval(() => {}, 1000)
+  if (!sabotages.includes('second-socket')) return
   const socket = connect(Number(new URL(servers[1]?.host ?? '').port), '127.0.0.1')
   socket.on('error', (error) => tell({ type: 'log', line: error.message }))
   await once(socket, 'connect')
@@ -74,12 +73,12 @@ const tasks = new Tasks({
   name,
   workshop,
   openSockets,
-  async join(servers, secret, disk) {
-    await misbehave(servers)
-    return joinGrid(servers, secret, disk)
+  async join(plan) {
+    await misbehave(plan.servers)
+    return joinGrid(plan)
   },
   leave,
-  lockless: sabotage === 'lockless'
+  lockless: sabotages.includes('lockless')
 })
 
 process.on('disconnect', onOrphaned)

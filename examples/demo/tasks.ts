@@ -13,13 +13,13 @@ import { type Connection, GridError, type GridStream, type Manager } from '../..
 import { LockClient } from '../locks/client.ts'
 import { add, count, haveReadLock, introduce, job, walk } from './definitions.ts'
 import type { Workshop } from './handlers.ts'
-import type { OpenSockets, Outcome, ServerAddress } from './ipc.ts'
+import type { GridPlan, OpenSockets, Outcome } from './ipc.ts'
 
 export interface TasksInit {
   readonly name: string
   readonly workshop: Workshop
   readonly openSockets: () => OpenSockets
-  join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<Manager>
+  join(plan: GridPlan): Promise<Manager>
   leave(grid: Manager): Promise<void>
   /** The sabotage: makes one of its counts without a lock. */
   readonly lockless: boolean
@@ -47,10 +47,13 @@ export class Tasks {
     return await method.apply(this, args)
   }
 
-  async join(servers: readonly ServerAddress[], secret: string, disk: string): Promise<string> {
-    for (const { name, host } of servers) this.#hosts.set(name, host)
-    this.#grid = await this.#init.join(servers, secret, disk)
-    this.#locks = new LockClient(this.#grid, { servers: servers.map(({ host }) => host) })
+  async join(plan: GridPlan): Promise<string> {
+    for (const { name, host } of plan.servers) this.#hosts.set(name, host)
+    this.#grid = await this.#init.join(plan)
+    this.#locks = new LockClient(this.#grid, {
+      servers: plan.servers.map(({ host }) => host),
+      requestTimeoutMs: plan.lockTtlMs
+    })
     return this.#grid.instance
   }
 

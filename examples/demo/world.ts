@@ -7,9 +7,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import type { OpenSocket, Outcome, ServerAddress } from './ipc.ts'
-import { ServerProcess } from './processes.ts'
+import type { GridPlan, OpenSocket, Outcome } from './ipc.ts'
+import { allowed, ServerProcess } from './processes.ts'
 import type { Report } from './report.ts'
+
+/** By then all dials are over, on an idle machine. */
+const settleMs = 1_000
+/** The default of a grant is half a minute. */
+const idleLockTtlMs = 1_000
 
 /** One open socket between two servers, as both of its ends see it. */
 export interface Link extends OpenSocket {
@@ -28,6 +33,7 @@ export class World {
   readonly disk: Disk
   readonly secret: string
   readonly servers: ServerProcess[] = []
+  #lockTtlMs: number | undefined
 
   constructor(report: Report, secret: string) {
     this.report = report
@@ -39,8 +45,15 @@ export class World {
     return this.servers.map(({ name }) => name)
   }
 
-  get addresses(): ServerAddress[] {
-    return this.servers.map(({ name, host }) => ({ name, host }))
+  /** How long a grant of a lock lasts. Long enough for this machine, as it was when the servers started. */
+  get lockTtlMs(): number {
+    this.#lockTtlMs ??= allowed(idleLockTtlMs)
+    return this.#lockTtlMs
+  }
+
+  get plan(): GridPlan {
+    const { secret, disk, lockTtlMs } = this
+    return { servers: this.servers.map(({ name, host }) => ({ name, host })), secret, disk: disk.folder, lockTtlMs }
   }
 
   /** The current process of the server of this name. */
@@ -78,8 +91,8 @@ export class World {
   }
 
   /** The sockets, once there is exactly one for each pair, or after `timeoutMs` whatever there is. */
-  async linksOncePerPair(timeoutMs = 4_000): Promise<Link[]> {
-    const deadline = performance.now() + timeoutMs
+  async linksOncePerPair(): Promise<Link[]> {
+    const deadline = performance.now() + allowed(settleMs)
     for (;;) {
       const links = await this.links()
       if (isOncePerPair(links, this.names) || performance.now() > deadline) return links

@@ -5,13 +5,14 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { connectWS, DisconnectedError, type HandlerContext, single, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { quickReconnect } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { until } from '../support/until.ts'
 
-const intervalMs = 150
-/** Machines that run specs are slow at times. */
+const intervalMs = paced(150)
+const handshakeTimeoutMs = paced(300)
 const slackMs = 1500
 
 const hold = single<void, void>('hold')
@@ -20,7 +21,7 @@ const count = streaming<void, never, number>('count', { inCapacity: 0, outCapaci
 /** Two servers with a proxy in between, connected; `there` is the dialing end. */
 async function relayed(test: TestContext, keepAliveOfListener = intervalMs) {
   const servers = new Servers(test)
-  const options = { limits: { handshakeTimeoutMs: 300 }, reconnect: { ...quickReconnect, stableAfterMs: 50 } }
+  const options = { limits: { handshakeTimeoutMs }, reconnect: { ...quickReconnect, stableAfterMs: 50 } }
   const pair = await servers.pair(
     { ...options, keepAlive: { intervalMs } },
     { ...options, keepAlive: { intervalMs: keepAliveOfListener } }
@@ -67,7 +68,7 @@ describe('a network that swallows everything', () => {
       proxy.impair({ blackhole: true })
       for (const error of await Promise.all([...calls, ...ends])) assertKeepAlive(error)
       const took = performance.now() - started
-      assert.ok(took < 2 * intervalMs + slackMs, `it took ${took} ms`)
+      assert.ok(took < paced(2 * intervalMs + slackMs), `it took ${took} ms`)
       for (const { signal } of contexts) {
         await until(() => signal.aborted, 'the handlers are told')
         assert.equal((signal.reason as DisconnectedError).reason, 'keepAlive')
@@ -97,7 +98,7 @@ describe('a network that swallows everything', () => {
       }
       const took = performance.now() - started
       // The end that hears is told by the other one, or finds out by itself.
-      assert.ok(took < 4 * intervalMs + slackMs, `it took ${took} ms`)
+      assert.ok(took < paced(4 * intervalMs + slackMs), `it took ${took} ms`)
       assert.match(states[0] ?? '', /^waiting keep-alive: the peer sent nothing for \d+ ms$/)
       proxy.heal()
       await Promise.all([there.waitForConnect(), back.waitForConnect()])
@@ -107,7 +108,10 @@ describe('a network that swallows everything', () => {
   it('is tried again and again until it heals, without a conn left over', async (test) => {
     const { there, back, proxy, listener } = await relayed(test)
     proxy.impair({ blackhole: true }, 'toDialer')
-    await until(() => /no session within 300 ms/.test(there.lastError?.message ?? ''), 'a dial into the black hole')
+    await until(
+      () => there.lastError?.message.includes(`no session within ${handshakeTimeoutMs} ms`) === true,
+      'a dial into the black hole'
+    )
     proxy.heal()
     await Promise.all([there.waitForConnect(), back.waitForConnect()])
     await until(() => listener.server.sockets.size === 1, 'the sockets of the dials are gone')
@@ -139,7 +143,7 @@ it('a peer that answers pings is kept for many intervals, whatever else is silen
   const pings = there.stats().totals.framesIn
   await until(() => there.stats().totals.framesIn - pings >= 20, 'ten intervals', 10_000)
   assert.deepEqual([there.stats().reconnects, back.stats().reconnects], [0, 0])
-  for (const rtt of rtts()) assert.ok(rtt !== undefined && rtt >= 0 && rtt < 1000, `${rtt}`)
+  for (const rtt of rtts()) assert.ok(rtt !== undefined && rtt >= 0 && rtt < paced(1000), `${rtt}`)
 })
 
 it('connectWS gives up a dial that gets no answer when its signal aborts', async (test) => {

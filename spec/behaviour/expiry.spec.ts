@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Auth, type Connection, insecure, type Manager, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -34,8 +35,8 @@ async function expiring(
 }
 
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
-/** Renewed after two to three seconds, which leaves one or two for it on a machine that has other things to do. */
-const soon = () => Date.now() + 4000
+/** Renewed after two to three seconds, which leaves one or two for it. */
+const soon = () => Date.now() + paced(4000)
 
 describe('an identity that expires', () => {
   for (const side of ['listener', 'dialer'] as const) {
@@ -65,7 +66,7 @@ describe('an identity that expires', () => {
   }
 
   it('ends its session gracefully when it was not renewed in time, and the next session follows', async (test) => {
-    const endsAt = Date.now() + 1500
+    const endsAt = Date.now() + paced(1500)
     // The same moment again and again: what is not renewed by the identity is not renewed by a dial.
     const { peer, logger } = await expiring(test, {
       listener: () => (Date.now() < endsAt ? endsAt : Date.now() + 60_000)

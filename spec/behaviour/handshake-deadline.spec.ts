@@ -9,15 +9,19 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { subprotocol } from '../../lib/base/options.ts'
 import { insecure, Manager, memoryPair, silentLogger } from '../../lib/index.ts'
 import { encodeHello, helloKinds } from '../../lib/peer/hello.ts'
+import { paced } from '../support/clock/pace.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
 import { RawDialer } from '../support/raw/dialer.ts'
 import { rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
-const limits = { handshakeTimeoutMs: 150 }
+const limits = { handshakeTimeoutMs: paced(150) }
 /** Where something has to be done in time first. */
-const ample = { handshakeTimeoutMs: 500 }
+const ample = { handshakeTimeoutMs: paced(500) }
+
+const noSessionWithin = ({ handshakeTimeoutMs }: typeof limits) =>
+  new RegExp(`no session within ${handshakeTimeoutMs} ms`)
 
 /** A listener that expects `a`. */
 async function listener(test: TestContext, more: object = {}) {
@@ -62,7 +66,7 @@ describe('the listener closes, at the handshake deadline, a conn', () => {
     await until(() => dialers.every(({ closed }) => closed), 'they are closed')
     await until(() => server.sockets.size === 0, 'all sockets are gone')
     assert.deepEqual([manager.stats().pendingHandshakes, manager.stats().refusedHandshakes], [0, 3])
-    assert.equal(log.warnings(/no session within 500 ms/).length, 1)
+    assert.equal(log.warnings(noSessionWithin(ample)).length, 1)
   })
 
   it('that sends half a hello, and one that does not answer the close either', async (test) => {
@@ -119,7 +123,7 @@ describe('the dialer gives up, at the handshake deadline, a conn', () => {
       socket.resume()
     })
     await until(() => accepted >= 3, 'it tried three times')
-    assert.match(connection.lastError?.message ?? '', /no session within 150 ms/)
+    assert.match(connection.lastError?.message ?? '', noSessionWithin(limits))
     assert.ok(sockets.size <= 1, `${sockets.size} sockets`)
   })
 
@@ -137,7 +141,7 @@ describe('the dialer gives up, at the handshake deadline, a conn', () => {
         http.http.emit('connection', socket)
       })
       await until(() => accepted >= 3, 'it tried three times')
-      assert.match(connection.lastError?.message ?? '', /no session within 150 ms/)
+      assert.match(connection.lastError?.message ?? '', noSessionWithin(limits))
       await until(() => sockets.size <= 1, 'the sockets of the tries before are gone')
     })
   }
@@ -151,7 +155,7 @@ it('one handshake over maxPendingHandshakes takes the place of the oldest, and l
   const servers = new Servers(test)
   const { there, listener: node } = await servers.pair(
     {},
-    { limits: { maxPendingHandshakes: 3, handshakeTimeoutMs: 400 } }
+    { limits: { maxPendingHandshakes: 3, handshakeTimeoutMs: paced(400) } }
   )
   node.manager.handle('echo', (payload) => payload)
   await there.waitForConnect()

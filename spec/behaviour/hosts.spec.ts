@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { pushable } from 'it-pushable'
 import { DisconnectedError, dialerOf, type HandlerContext, single, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
@@ -216,7 +217,7 @@ it('a host that went is closed at once with its manager, whatever it still runs'
   const closingAt = performance.now()
   await manager.close({ timeout: 10 })
   assert.ok((await running) instanceof DisconnectedError)
-  assert.ok(performance.now() - closingAt < 5000, 'it waited for the grace of the removal')
+  assert.ok(performance.now() - closingAt < paced(5000), 'it waited for the grace of the removal')
   await until(() => timers() <= timersBefore, 'no timer of that grace is left')
   await until(() => contexts[0]?.signal.aborted === true, 'its handler is told')
 })

@@ -19,6 +19,7 @@ import {
   mutualTLS,
   RejectedError
 } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { LogBook, nameThat, testManager } from '../support/grid/manager.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
 import { Authority, type Certificate, type CertificateOptions } from '../support/network/certificates.ts'
@@ -102,7 +103,7 @@ describe('mutualTLS', () => {
   it('lets in a peer whose certificate is for its host name, and tells its handlers of it', async (test) => {
     const { waiting, peer, dialing, certificates } = await pair(test)
     waiting.handle('who', (_, { remote }) => Buffer.from(JSON.stringify(remote.identity)))
-    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
     const { expiresAt, claims } = JSON.parse(Buffer.from(await peer.request('who')).toString())
     assert.equal(expiresAt, Date.parse(new X509Certificate(certificates.dialer.cert).validTo))
     assert.equal((claims as CertificateClaims).subjectAltName, `DNS:${new URL(dialing.local).hostname}`)
@@ -128,7 +129,7 @@ describe('mutualTLS', () => {
   it('refuses a wildcard, unless it is told to take them', async (test) => {
     await assertRefused(await pair(test, { dialer: { names: ['*.grid.test'] } }), /it is for DNS:\*\.grid\.test/)
     const { peer } = await pair(test, { dialer: { names: ['*.grid.test'] }, auth: { wildcards: true } })
-    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
   })
 
   it('asks a function of the user in place of the names', async (test) => {
@@ -138,7 +139,7 @@ describe('mutualTLS', () => {
       return true
     }
     const { peer, dialing } = await pair(test, { dialer: { names: ['spiffe.test'] }, auth: { isFor } })
-    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
     assert.ok(asked.includes(`DNS:spiffe.test ${dialing.local}`))
     assert.ok(asked.includes(`DNS:localhost ${peer.host}`))
   })
@@ -212,7 +213,7 @@ describe('mutualTLS', () => {
     await until(() => peer?.lastError !== undefined, 'the dial has failed')
     assert.ok(peer?.lastError instanceof RejectedError)
     through = server
-    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
   })
 })
 
@@ -222,11 +223,11 @@ function portOf(server: net.Server): number {
 
 describe('certificates that end', () => {
   it('are replaced while calls go on: none fails, the connection stays connected', async (test) => {
-    const first = { validMs: 3000 }
+    const first = { validMs: paced(3000) }
     let renewed = {}
     const options = { dialer: first, listener: first, tls: () => renewed }
     const { peer, waiting, server, dialing } = await pair(test, options)
-    await peer.waitForConnect({ signal: AbortSignal.timeout(5000) })
+    await peer.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
     const states: string[] = []
     peer.on('state', ({ state }) => states.push(state))
     const { key, cert } = await authority.issue(['localhost'])
@@ -240,7 +241,7 @@ describe('certificates that end', () => {
     while (!(hasFresh() && Date.now() - start > first.validMs + 500)) {
       await peer.request('echo', Buffer.of(1))
       calls++
-      assert.ok(Date.now() - start < 20_000, 'it was renewed')
+      assert.ok(Date.now() - start < paced(20_000), 'it was renewed')
     }
     assert.ok(calls > 10)
     assert.deepEqual(states, [])

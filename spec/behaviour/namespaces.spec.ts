@@ -8,13 +8,13 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { paced } from '../support/clock/pace.ts'
 import { type NamespaceHost, Namespaces } from '../support/network/namespaces.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import type { NamespaceServerReport, NamespaceServerWord } from '../support/process/namespace-server.ts'
 import { until } from '../support/until.ts'
 
-const intervalMs = 400
-/** Machines that run specs are slow at times. */
+const intervalMs = paced(400)
 const slackMs = 2000
 const recoveryMs = 5000
 
@@ -134,11 +134,11 @@ describe('two hosts', { skip }, () => {
       const figures = reports.map(({ states, ended }, number) => {
         const lostAtMs = states.find(({ state }) => state !== 'connected')?.atMs ?? Number.NaN
         const backAtMs = states.findLast(({ state }) => state === 'connected')?.atMs ?? Number.NaN
-        assert.ok(lostAtMs - cutAtMs < 2 * intervalMs + slackMs, `noticed after ${lostAtMs - cutAtMs} ms`)
+        assert.ok(lostAtMs - cutAtMs < paced(2 * intervalMs + slackMs), `noticed after ${lostAtMs - cutAtMs} ms`)
         assert.equal(ended.length, 4)
         for (const { what, outcome, atMs } of ended) {
           assert.match(outcome, /^maybeRan (keepAlive|lost|replaced)$/, what)
-          assert.ok(atMs - lostAtMs < slackMs, `a ${what} settled ${atMs - lostAtMs} ms after the loss`)
+          assert.ok(atMs - lostAtMs < paced(slackMs), `a ${what} settled ${atMs - lostAtMs} ms after the loss`)
         }
         return `${namespaces.hosts[number]?.address}: noticed after ${lostAtMs - cutAtMs} ms, connected ${backAtMs - healedAtMs} ms after it healed`
       })

@@ -23,7 +23,7 @@ describe('a shared secret', () => {
     const connections = grid.managers.flatMap((manager) => manager.connections)
     const refusals = () => grid.managers.reduce((sum, manager) => sum + manager.stats().refusedHandshakes, 0)
     const callAll = async () => {
-      const call = { waitForReady: true, timeout: 5000 }
+      const call = { waitForReady: true }
       await Promise.all(connections.map((connection) => connection.request('echo', Buffer.of(7), call)))
     }
     /** The worst that can happen to a grid whose secrets change: every conn must be made anew. */

@@ -12,6 +12,7 @@ import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Connection, connectWS, type GridStream, type HandlerContext } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { nameThat } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -29,7 +30,6 @@ const localhost = { host: '127.0.0.1', port: 0 }
 const graceMs = 300
 /** Closing the conns takes at most a second more. */
 const closeConnsMs = 1000
-/** Machines that run specs are slow at times. */
 const slackMs = 6000
 
 const kept = ['kept', 'kept']
@@ -91,7 +91,7 @@ class Closing {
 
   /** It exits by itself, and says how it went. */
   async exited(withinMs: number): Promise<void> {
-    const limitMs = withinMs + slackMs
+    const limitMs = paced(withinMs + slackMs)
     const { tookMs } = await this.event('closed')
     await until(() => this.#exitedAtMs > 0, `it exits within ${limitMs} ms`, limitMs)
     const { exitCode } = this.#child
@@ -150,7 +150,7 @@ async function assertRefused(peers: readonly Connection[]): Promise<void> {
 
 /** A row that hangs ends with its process. */
 function row(title: string, body: (test: TestContext) => Promise<void>): void {
-  it(title, { timeout: 40_000 }, body)
+  it(title, { timeout: paced(40_000) }, body)
 }
 
 describe('a process that calls close()', () => {

@@ -6,6 +6,7 @@
 
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
 import { errorFacts } from './suite/errors.ts'
 import { lossFacts } from './suite/loss.ts'
@@ -29,7 +30,7 @@ const themes: Record<string, (fact: Fact) => void> = {
 }
 
 /** A call that never ends must end the fact at least; no fact is near this. */
-const timeout = 30_000
+const timeout = paced(30_000)
 
 export function behaviourSuite(kind: LinkKind): void {
   for (const from of ['dialer', 'listener'] as const) {

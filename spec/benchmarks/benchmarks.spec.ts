@@ -24,12 +24,12 @@ import { type Workload, workloads } from '../../benchmarks/compare/workloads.ts'
 import { UsageError } from '../../benchmarks/harness/arguments.ts'
 import type { Round } from '../../benchmarks/harness/contest/contestant.ts'
 import { percentile } from '../../benchmarks/harness/statistics.ts'
+import { paced } from '../support/clock/pace.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-/** On a machine that runs all other specs meanwhile. */
-const slowMs = 30_000
+const slowMs = paced(30_000)
 
 let folder = ''
 before(async () => {

@@ -9,13 +9,13 @@ import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { paced } from '../support/clock/pace.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
-/** They take a second each, and the demo a few; this is for a machine that runs all other specs meanwhile. */
-const exampleMs = 20_000
-const demoMs = 60_000
+/** Each takes a few seconds at most: this ends what hangs. */
+const longestMs = paced(180_000)
 
 interface Run {
   readonly output: () => string
@@ -23,12 +23,12 @@ interface Run {
   readonly exited: Promise<number | null>
 }
 
-function run(file: string, timeoutMs: number, env: Record<string, string> = {}): Run {
+function run(file: string, env: Record<string, string> = {}): Run {
   const child = spawn(process.execPath, [...sourceArgs, `examples/${file}`], {
     cwd: root,
     env: { ...childEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: timeoutMs,
+    timeout: longestMs,
     killSignal: 'SIGTERM'
   })
   let output = ''
@@ -58,7 +58,7 @@ const examples: Record<string, RegExp> = {
 /** What they share. */
 const notExamples = ['start-pair.ts']
 
-describe('examples', { concurrency: 2 }, () => {
+describe('examples', { concurrency: 3 }, () => {
   it('are all run here', () => {
     const files = readdirSync(`${root}/examples`).filter((file) => file.endsWith('.ts') && !notExamples.includes(file))
     assert.deepEqual([...files, 'locks/main.ts'].sort(), Object.keys(examples).sort())
@@ -66,7 +66,7 @@ describe('examples', { concurrency: 2 }, () => {
 
   for (const [file, line] of Object.entries(examples)) {
     it(`${file} does what it says and ends by itself`, async () => {
-      const { exited, output } = run(file, exampleMs)
+      const { exited, output } = run(file)
       assert.equal(await exited, 0, output())
       assert.match(output(), line)
       assert.match(output(), /^done: /m)
@@ -74,13 +74,23 @@ describe('examples', { concurrency: 2 }, () => {
   }
 })
 
-describe('demo', { concurrency: 2 }, () => {
+describe('demo', { concurrency: 3 }, () => {
   it('shows the main job: every claim holds, and it exits with 0', async () => {
-    const { exited, output } = run('demo/main.ts', demoMs)
+    const { exited, output } = run('demo/main.ts')
     assert.equal(await exited, 0, output())
     assert.match(output(), /^ {2}.*accepts .* = 6$/m)
     assert.match(output(), /^✓ All 32 claims held, in [\d.]+ s\.$/m)
     assert.doesNotMatch(output(), /^ +✗/m)
+  })
+
+  it('leaves no process behind when it is interrupted', async () => {
+    const { exited, output, kill } = run('demo/main.ts')
+    await until(() => output().includes('2. Requests'), 'the second act', longestMs)
+    const pids = [...output().matchAll(/ process (\d+)$/gm)].map(([, pid]) => Number(pid))
+    kill('SIGINT')
+    assert.equal(await exited, 130, output())
+    assert.equal(pids.length, 4)
+    await until(() => !pids.some(isAlive), 'the end of the server processes')
   })
 
   const sabotages: [string, string][] = [
@@ -89,24 +99,20 @@ describe('demo', { concurrency: 2 }, () => {
     ['lockless', 'act 7: all 4 processes count up in one file'],
     ['lingering', 'act 10: all four processes ended by themselves, with exit code 0']
   ]
+  let sabotagedRun: Run | undefined
+  /** One run for all of them: each must be found beside the others. */
+  const sabotaged = () => {
+    sabotagedRun ??= run('demo/main.ts', { IT_GRID_DEMO_SABOTAGE: sabotages.map(([name]) => name).join() })
+    return sabotagedRun
+  }
   for (const [sabotage, claim] of sabotages) {
     it(`exits with 1 and names the claim when a server misbehaves: ${sabotage}`, async () => {
-      const { exited, output } = run('demo/main.ts', demoMs, { IT_GRID_DEMO_SABOTAGE: sabotage })
+      const { exited, output } = sabotaged()
       assert.equal(await exited, 1, output())
       const [, failures = ''] = output().split('Some claims did not hold')
       assert.ok(failures.includes(claim), output())
     })
   }
-
-  it('leaves no process behind when it is interrupted', async () => {
-    const { exited, output, kill } = run('demo/main.ts', demoMs)
-    await until(() => output().includes('2. Requests'), 'the second act', demoMs)
-    const pids = [...output().matchAll(/ process (\d+)$/gm)].map(([, pid]) => Number(pid))
-    kill('SIGINT')
-    assert.equal(await exited, 130, output())
-    assert.equal(pids.length, 4)
-    await until(() => !pids.some(isAlive), 'the end of the server processes')
-  })
 })
 
 function isAlive(pid: number): boolean {

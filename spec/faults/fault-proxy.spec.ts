@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { paced } from '../support/clock/pace.ts'
 import { FaultProxy, type Place } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -159,7 +160,7 @@ describe('the fault proxy', () => {
     const took = performance.now() - sentAt
     assert.equal(listener.text, text)
     // One after the other they would take as many delays as there are bytes.
-    assert.ok(took >= delayMs - 1 && took < 5 * delayMs, `the end took ${took} ms`)
+    assert.ok(took >= delayMs - 1 && took < paced(5 * delayMs), `the end took ${took} ms`)
   })
 
   it('slices into single bytes that arrive one by one', async (test) => {
@@ -186,7 +187,7 @@ describe('the fault proxy', () => {
     await until(() => listener.ended, 'all has arrived')
     const took = performance.now() - started
     assert.equal(listener.bytes.length, 20_000)
-    assert.ok(took >= 180 && took < 3000, `20 000 bytes took ${took} ms at ${bytesPerSecond} a second`)
+    assert.ok(took >= 180 && took < paced(3000), `20 000 bytes took ${took} ms at ${bytesPerSecond} a second`)
   })
 
   it('goes on at full speed when it heals amid a slow byte', async (test) => {

@@ -14,13 +14,14 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import tls from 'node:tls'
 import { AcceptWatch } from '../../lib/listen/head-deadline.ts'
+import { paced } from '../support/clock/pace.ts'
 import { selfSigned } from '../support/network/certificates.ts'
 import { listening, rawSocket } from '../support/raw/http.ts'
 import { settled, until } from '../support/until.ts'
 
 const certificate = await selfSigned(['127.0.0.1'])
 /** Long enough for a TLS handshake on a busy machine. */
-const timeoutMs = 250
+const timeoutMs = paced(250)
 
 /** Resolves once the remote end has cut the socket. */
 function cut(socket: net.Socket): Promise<unknown> {

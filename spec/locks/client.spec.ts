@@ -7,12 +7,13 @@ import { type LockArgs, list, lock, refresh, rlock, runlock, unlock } from '../.
 import { LockError } from '../../examples/locks/errors.ts'
 import { quorumOf } from '../../examples/locks/grants.ts'
 import { DisconnectedError, RemoteError, UnknownHostError } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { type LockCluster, lockCluster } from '../support/locks/cluster.ts'
 import { until } from '../support/until.ts'
 
-/** Long enough for a stall of this machine; the specs that wait for the end of a grant have one of their own. */
-const ttlMs = 20_000
+/** The specs that wait for the end of a grant have a time of their own. */
+const ttlMs = paced(20_000)
 
 const nothingHeld = (cluster: LockCluster) => until(() => cluster.held() === 0, 'no server holds a lock')
 
@@ -126,7 +127,7 @@ describe('a lock over several servers', () => {
       ),
       failure
     )
-    assert.equal(await client.withLock(['a'], () => 'in', { timeout: 1000 }), 'in')
+    assert.equal(await client.withLock(['a'], () => 'in', { timeout: paced(1000) }), 'in')
     const cancel = new AbortController()
     const working = client.withLock(['a'], (signal) => aborted(signal).then((reason) => Promise.reject(reason)), {
       signal: cancel.signal
@@ -185,7 +186,7 @@ describe('a lock over several servers', () => {
   })
 
   it('is kept for as long as the work takes', async () => {
-    const shortMs = 500
+    const shortMs = paced(500)
     await using cluster = await lockCluster(3, shortMs)
     const until = performance.now() + 3 * shortMs
     await cluster.client(0).withLock(['a'], async (signal) => {
@@ -198,7 +199,7 @@ describe('a lock over several servers', () => {
   })
 
   it('survives the restart of every server, one after the other', async () => {
-    const shortMs = 600
+    const shortMs = paced(600)
     await using cluster = await lockCluster(3, shortMs)
     await cluster.client(0).withLock(['a'], async (signal) => {
       for (const at of [1, 2, 1]) {
@@ -211,7 +212,7 @@ describe('a lock over several servers', () => {
   })
 
   it('that is lost aborts the signal of the work before others can have it, and withLock says so', async () => {
-    const shortMs = 800
+    const shortMs = paced(800)
     await using cluster = await lockCluster(5, shortMs)
     const error = await rejection(
       cluster.client(0).withLock(['a'], async (signal) => {
@@ -227,7 +228,7 @@ describe('a lock over several servers', () => {
   })
 
   it('that was taken by force is lost at the next refresh, and is not taken back', async () => {
-    const shortMs = 600
+    const shortMs = paced(600)
     await using cluster = await lockCluster(3, shortMs)
     const error = await rejection(
       cluster.client(0).withLock(['a'], async (signal) => {
@@ -243,7 +244,7 @@ describe('a lock over several servers', () => {
   })
 
   it('of an owner that died ends with its time', async () => {
-    const shortMs = 300
+    const shortMs = paced(300)
     await using cluster = await lockCluster(3, shortMs)
     const dead = { uid: 'dead', resources: ['a'], owner: cluster.hosts[2] as string, source: 'spec', quorum: 2 }
     for (const at of [0, 1])

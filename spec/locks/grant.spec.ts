@@ -7,7 +7,7 @@ import { Grant } from '../../examples/locks/grant.ts'
 import type { Connection } from '../../lib/index.ts'
 
 const args = { uid: 'u', resources: ['a'], owner: 'o', source: 'spec', quorum: null }
-const ttlMs = 1000
+const ttlMs = 60_000
 
 /** A server that grants, and whose answer takes so long. */
 function grantOf(answerMs: number): Grant {

@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { paced } from '../support/clock/pace.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { markdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
@@ -19,8 +20,8 @@ import { randomFrom, seed } from '../support/random.ts'
 
 const run = promisify(execFile)
 const page = markdownFile('docs/locks.md')
-/** They take a few seconds at most; this is for a machine that runs all other specs meanwhile. */
-const options = { timeout: 30_000, killSignal: 'SIGKILL', env: childEnvironment() } as const
+/** They take a few seconds at most: this ends what hangs. */
+const options = { timeout: paced(60_000), killSignal: 'SIGKILL', env: childEnvironment() } as const
 const maxLines = 44
 /** The ports of the page. */
 const ports = ['9001', '9002', '9003']

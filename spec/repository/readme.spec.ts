@@ -13,6 +13,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/index.ts'
 import * as grid from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { markdownFile, root } from '../support/pages/markdown.ts'
 
 const run = promisify(execFile)
@@ -63,7 +64,10 @@ describe('the example of the README', () => {
   })
 
   it('prints what the README says', async () => {
-    const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], { cwd: root, timeout: 20_000 })
+    const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], {
+      cwd: root,
+      timeout: paced(20_000)
+    })
     const printed = stdout.replaceAll(ports[0] ?? '', '9001').replaceAll(ports[1] ?? '', '9002')
     assert.equal(printed, readme.code('text')[0])
     assert.equal(stderr, '')

@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { DisconnectedError, ShutdownError, streaming } from '../../../lib/index.ts'
+import { paced } from '../../support/clock/pace.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
@@ -212,7 +213,7 @@ function shutdownFacts(fact: Fact): void {
     const slow = link.peer.request('slow', Uint8Array.of(9))
     const late = new Outcome(link.peer.request('waits'))
     await until(() => link.back.stats().session?.runningHandlers === 2, 'both handlers run')
-    const closed = link.responder.close({ timeout: 100 })
+    const closed = link.responder.close({ timeout: paced(200) })
     await until(() => link.peer.state !== 'connected', 'the caller is told')
     await assert.rejects(link.peer.request('echo'), { delivery: 'notSent' })
     gate.open()

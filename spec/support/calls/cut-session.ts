@@ -8,6 +8,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Pushable, pushable } from 'it-pushable'
 import type { ConnDialer, Connection, Manager } from '../../../lib/index.ts'
+import { paced } from '../clock/pace.ts'
 import { dialerTo, namesInOrder, testManager } from '../grid/manager.ts'
 import { assertIdle } from '../grid/nothing-left.ts'
 import { TestServer } from '../grid/servers.ts'
@@ -112,7 +113,7 @@ export class CutSession {
 
   /** Rejects when it takes so long that something must hang. */
   async #tooLate(signal: AbortSignal): Promise<void> {
-    const hangs = await delay(hangsMs, true, { signal }).catch(() => false)
+    const hangs = await delay(paced(hangsMs), true, { signal }).catch(() => false)
     if (hangs) throw new Error(`it hangs, ${this.#book.settled} of ${this.#book.started} calls have settled`)
   }
 

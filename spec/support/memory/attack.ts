@@ -9,6 +9,7 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Limits } from '../../../lib/index.ts'
+import { paced } from '../clock/pace.ts'
 import { childEnvironment, sourceArgs } from '../process/child.ts'
 import { until } from '../until.ts'
 import type { FromAttacker, FromVictim, Held, HonestResult, ToAttacker, ToHonest, ToVictim } from './messages.ts'
@@ -26,7 +27,7 @@ class Child {
 
   async ask(message: object): Promise<unknown> {
     const over = new AbortController()
-    const timer = setTimeout(() => over.abort(new Error('the process does not answer')), startMs)
+    const timer = setTimeout(() => over.abort(new Error('the process does not answer')), paced(startMs))
     const onExit = (code: number | null) => over.abort(new Error(`the process ended with ${code}`))
     this.process.once('exit', onExit)
     try {

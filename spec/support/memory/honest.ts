@@ -4,11 +4,12 @@
 
 import { once } from 'node:events'
 import type { Manager } from '../../../lib/index.ts'
+import { paced } from '../clock/pace.ts'
 import { testManager } from '../grid/manager.ts'
 import { until } from '../until.ts'
 import type { HonestResult, ToHonest } from './messages.ts'
 
-const timeout = 10_000
+const timeout = paced(10_000)
 const payload = Buffer.alloc(100, 'honest ')
 const managers = new Map<string, Manager>()
 

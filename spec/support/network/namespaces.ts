@@ -5,9 +5,10 @@
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
+import { paced } from '../clock/pace.ts'
 
 const prefix = 'it-grid-'
-const commandMs = 5000
+const commandMs = paced(5000)
 /** Nobody has it: the other side ignores what is sent there. */
 const wrongHardware = '02:00:00:00:00:99'
 

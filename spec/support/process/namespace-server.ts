@@ -51,7 +51,7 @@ const manager = new Manager({
   auth: sharedSecret('a secret of the specs'),
   logger: silentLogger,
   keepAlive: { intervalMs },
-  limits: { handshakeTimeoutMs: 500 },
+  limits: { handshakeTimeoutMs: intervalMs },
   reconnect: { firstDelayMs: 10, baseDelayMs: 50, maxDelayMs: 200 }
 })
 const connection = manager.connection(remote)
