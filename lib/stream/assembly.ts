@@ -1,4 +1,4 @@
-/** A message that arrives, in one frame or in fragments. An `Assembly` exists only while a message is in pieces. */
+/** Builds messages from frames. An `Assembly` exists only while a message is incomplete. */
 
 import { MessageTooLargeError } from '../base/errors.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
@@ -9,7 +9,7 @@ export interface AssemblyLimits {
   readonly maxFragments: number
 }
 
-/** Smaller fragments are gathered: a peer may send thousands of them, and an object for each costs more than its bytes. */
+/** Smaller fragments are copied together: a peer may send thousands, and an object for each costs more than its bytes. */
 const minPartBytes = 4096
 const noBytes = new Uint8Array(0)
 
@@ -18,7 +18,7 @@ export class Assembly {
   readonly #parts: Uint8Array[] = []
   #fragments = 0
   #bytes = 0
-  /** Small fragments, one behind the other: the first `gatheredBytes` of it. */
+  /** Small fragments, one after the other, in its first `gatheredBytes` bytes. */
   #gathered = noBytes
   #gatheredBytes = 0
 
@@ -26,7 +26,7 @@ export class Assembly {
     this.#limits = limits
   }
 
-  /** @throws {MessageTooLargeError} when the message has grown over a limit */
+  /** @throws {MessageTooLargeError} when the message exceeds a limit */
   add(reader: FrameReader): void {
     this.#bytes += reader.payloadLength
     checkMessageBytes(this.#bytes, this.#limits.maxMessageBytes)
@@ -38,7 +38,7 @@ export class Assembly {
     this.#parts.push(reader.takePayload())
   }
 
-  /** The whole message, in memory of its own. */
+  /** The whole message, as a copy. */
   join(): Uint8Array {
     this.#endGathered()
     const whole = allocatePayload(this.#bytes)
@@ -70,12 +70,12 @@ export class Assembly {
 }
 
 /**
- * The message that the last frame of it makes whole: the only frame, or the last of `assembly`.
+ * The message whose last frame has arrived: its only frame, or the last one of `assembly`.
  *
- * @param inPlace a view that is valid only while the frame is dealt with will do
+ * @param inPlace a view is enough that is valid only while the frame is handled
  * @throws {MessageTooLargeError}
  */
-export function wholeMessage(
+export function completeMessage(
   reader: FrameReader,
   assembly: Assembly | undefined,
   limits: AssemblyLimits,

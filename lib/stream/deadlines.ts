@@ -1,17 +1,16 @@
 /**
- * All deadlines of one session behind a single timer.
+ * All deadlines of one session, with a single timer.
  *
- * Calls with the same timeout expire in the order in which they were made, and nearly all have the same. So there is a
- * list for each timeout, where a call comes and goes at the cost of two links, and a binary heap of the lists by what
- * expires first. What has arrived by a deadline is read before it counts. Knows nothing of what a deadline ends. Times are
- * of `performance.now()`, in ms.
+ * Calls with the same timeout expire in the order in which they were made, and nearly all calls have the same timeout. So
+ * there is a linked list for each timeout, and a binary heap of the lists by what expires first. What has arrived before a
+ * deadline is read before the deadline counts. Does not know what a deadline ends. Times are of `performance.now()`, in ms.
  */
 
 import { performance } from 'node:perf_hooks'
 import { afterReading } from '../base/after-reading.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 
-/** Something with a deadline. The queue alone writes these fields. */
+/** Something with a deadline. Only the queue writes these fields. */
 export interface Timed {
   deadlineMs: number
   deadlines: DeadlineList | undefined
@@ -20,22 +19,22 @@ export interface Timed {
   onDeadline(): void
 }
 
-/** Time until an entry expires, at least 1 ms: 0 is for no deadline. */
+/** Time until an entry expires, at least 1 ms, since 0 means no deadline. */
 export function remainingMs({ deadlineMs }: Timed): number {
   return Math.max(1, deadlineMs - performance.now())
 }
 
-/** The entries of one timeout, first to expire first. */
+/** The entries with one timeout, in the order in which they expire. */
 export interface DeadlineList {
   readonly timeoutMs: number
   first: Timed | undefined
   last: Timed | undefined
-  /** No entry expires before this; what left in time may have raised that unnoticed. */
+  /** No entry expires before this. It may be too early, since entries that leave do not update it. */
   dueMs: number
   heapIndex: number
 }
 
-/** Empty lists are kept, as the next call will need them; but not for every timeout that a peer thinks of. */
+/** Empty lists are kept for the next call, but only so many: peers choose the timeouts. */
 const maxIdleLists = 16
 
 export class DeadlineQueue {
@@ -44,7 +43,7 @@ export class DeadlineQueue {
   readonly #heap: DeadlineList[] = []
   #size = 0
   #timer: NodeJS.Timeout | undefined
-  /** When the timer fires; Infinity without one, and -Infinity while what has arrived is read. It may fire in vain after its entry left: cheaper than re-arming. */
+  /** When the timer fires; Infinity without one, -Infinity while what has arrived is read. It may fire for nothing after its entry left: cheaper than setting it again. */
   #timerAtMs = Number.POSITIVE_INFINITY
 
   /** `afterReading` calls back once what has already arrived was read. */
@@ -60,7 +59,7 @@ export class DeadlineQueue {
   add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
     const list = this.#lists.get(timeoutMs) ?? this.#newList(timeoutMs, nowMs + timeoutMs)
     const { last } = list
-    // What is added with an older look at the clock must wait for what stands in the list already.
+    // `nowMs` may be older than that of the last entry: the order of the list counts.
     entry.deadlineMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
     if (entry.deadlineMs < list.dueMs) {
       list.dueMs = entry.deadlineMs
@@ -88,7 +87,7 @@ export class DeadlineQueue {
     if (list.first === undefined && this.#heap.length > maxIdleLists) this.#forget(list)
   }
 
-  /** Forgets all entries and the timer. */
+  /** Removes all entries and the timer. */
   clear(): void {
     for (const list of [...this.#heap]) while (list.first !== undefined) this.remove(list.first)
     this.#heap.length = 0
@@ -119,7 +118,7 @@ export class DeadlineQueue {
     clearTimeout(this.#timer)
     this.#timerAtMs = atMs
     const delayMs = Math.max(1, Math.ceil(atMs - performance.now()))
-    // A peer may name any deadline. Node fires a timer that is longer than it can count at once, and again and again.
+    // A peer may send any deadline, and Node fires a timer that is too long at once, again and again.
     this.#timer = setTimeout(() => this.#fire(), Math.min(delayMs, maxTimeoutMs))
   }
 
@@ -128,7 +127,7 @@ export class DeadlineQueue {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     const now = performance.now()
     if (this.#due(now) === undefined) return this.#armNext()
-    // Until this is judged nothing else need be: what falls due meanwhile is found when the timer is armed again.
+    // Until then no other timer is needed: what falls due meanwhile is found when the timer is set again.
     this.#timerAtMs = Number.NEGATIVE_INFINITY
     this.#afterReading(() => this.#expire(now))
   }
@@ -150,7 +149,7 @@ export class DeadlineQueue {
     if (this.#size > 0 && next !== undefined && next.dueMs < this.#timerAtMs) this.#arm(next.dueMs)
   }
 
-  /** The first entry whose deadline has passed; tidies up the lists on the way. */
+  /** The first entry whose deadline has passed. Updates the lists on the way. */
   #due(now: number): Timed | undefined {
     for (let list = this.#heap[0]; list !== undefined && list.dueMs <= now; list = this.#heap[0]) {
       const { first } = list

@@ -1,8 +1,8 @@
-/** What a stream deals with on either side: who takes its messages, and what it needs of its session. Types only. */
+/** The interfaces of a stream: what receives its messages, its owner, and what it needs from its session. Types only. */
 
 import type { Remote } from '../base/remote.ts'
 
-/** What takes the messages of the remote end. The last message, or exactly one of the last three, ends it, and nothing follows. */
+/** Receives the messages of the remote end. The last message, or one of the last three methods, ends them. */
 export interface Receiver {
   /** True when the next message may be a view that is valid only during `onMessage`. */
   readonly readsInPlace: boolean
@@ -11,11 +11,11 @@ export interface Receiver {
   onEnd(): void
   /** The handler's own error. */
   onRemoteError(error: Error): void
-  /** The stream was cut. */
+  /** The stream ended early. */
   onAbort(reason: unknown): void
 }
 
-/** Whose stream it is, on either side of a call. One object with methods, not a closure per event and call. */
+/** The owner of a stream at either end of a call: one object with methods, not a closure for each event of each call. */
 export interface StreamOwner {
   /** The stream ended, with this reason; `undefined` when both halves ended by themselves. Called once. */
   onClosed(reason: unknown): void
@@ -23,29 +23,29 @@ export interface StreamOwner {
   onDeadline(): void
 }
 
-/** What a stream (`S`) needs of its session. */
+/** What a stream (`S`) needs from its session. */
 export interface StreamPort<S> {
-  /** Registers an opening stream, which is about to write its open frame, and sets its id. Returns whether it had to wait. */
+  /** Sets the id of an opening stream that is about to write its open frame. Returns whether the stream had to wait. */
   register(stream: S): boolean
   /** Forgets a stream that has closed. */
   release(stream: S): void
-  /** The stream has a frame of data to write. */
+  /** The stream has a data frame to write. */
   offer(stream: S): void
   /** The stream has control frames to write. */
   offerControl(stream: S): void
   /**
    * The remote end broke a rule of one stream, which was reset.
    *
-   * @throws {ProtocolError} when it does that all the time
+   * @throws {ProtocolError} when this happens too often
    */
   streamBroken(): void
-  /** A frame arrived that no longer matters. */
+  /** A frame arrived too late to matter. */
   ignoreFrame(): void
   readonly remote: Remote
   readonly limits: StreamLimits
 }
 
-/** What one stream may hold and send, as the two ends announced it. */
+/** What one stream may hold and send, as announced by the two ends. */
 export interface StreamLimits {
   /** Bytes of one message that this side accepts. */
   readonly maxMessageBytes: number
@@ -61,10 +61,10 @@ export interface StreamLimits {
   readonly maxMetadataBytes: number
 }
 
-/** The open frame of a stream that this side initiates, until it is written. */
+/** What the open frame of a stream of this side will contain. */
 export interface OpenRequest {
   readonly handler: number
   readonly metadata: Uint8Array | undefined
-  /** Time left for the call when it was made, in ms; 0 for no limit. */
+  /** Time left for the call when it was made, in ms; 0 for no deadline. */
   readonly timeoutMs: number
 }

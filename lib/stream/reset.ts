@@ -1,4 +1,4 @@
-/** What the codes of reset and go-away frames mean to this side, as errors and words. */
+/** Reset codes to errors, and back. */
 
 import {
   CancelledError,
@@ -13,8 +13,8 @@ import {
 } from '../base/errors.ts'
 import { ResetCode } from '../wire/frame.ts'
 
-/** The error that a reset of a stream means. The text is the peer's own. */
-export function resetErrorOf(code: number, text: string, delivery: Delivery, host: string): Error {
+/** The error for a reset of a stream by `host`. The text is that of the peer. */
+export function toResetError(code: number, text: string, delivery: Delivery, host: string): Error {
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
     case ResetCode.cancelled:
@@ -38,8 +38,8 @@ export function resetErrorOf(code: number, text: string, delivery: Delivery, hos
   }
 }
 
-/** The code that tells the remote end which rule of a stream it broke. */
-export function resetCodeOf(error: GridError): number {
+/** The code for a rule of a stream that the remote end broke. */
+export function toResetCode(error: GridError): number {
   if (error instanceof FlowControlError) return ResetCode.flowControl
   return error instanceof MessageTooLargeError ? ResetCode.messageTooLarge : ResetCode.streamProtocol
 }

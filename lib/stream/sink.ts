@@ -1,14 +1,14 @@
 /**
- * The sending half of a stream: pulls the producer only against credit, and only while the outbox has room.
+ * The sending half of a stream: pulls the producer only with credit, and only while the outbox has room.
  *
- * The producer may be an async or a plain iterator; values of a plain one are taken without waiting. It knows the
- * window and one slot for a message, and nothing of frames.
+ * The producer may be an async or a plain iterator; a plain one is pulled without waiting. Knows the window and one slot for
+ * a message, but no frames.
  */
 
-import { type Iterators, isPromise, iteratorOf, type Producer, type Result } from './producer.ts'
+import { getIterator, type Iterators, isPromise, type Producer, type Result } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
-/** What the sending half needs of its stream. */
+/** What the sending half needs from its stream. */
 export interface SinkPort {
   /** The slot for the next message is empty. */
   readonly canTake: boolean
@@ -19,13 +19,13 @@ export interface SinkPort {
 }
 
 export class Sink<T> {
-  /** Values that the window took and that are encoded: their bytes belong to the caller again. */
+  /** Values accepted by flow control and written: their bytes belong to the caller again. */
   taken = 0
   /** Called when `taken` has grown. */
   onTaken: (() => void) | undefined
-  /** Called at most once: the producer threw (and `ended` by that), or a value of it could not be encoded or is too large. */
+  /** Called at most once: the producer threw (and has `ended`), or one of its values cannot be encoded or is too large. */
   onFailed: ((error: unknown, ended: boolean) => void) | undefined
-  /** Called once, when the producer has ended, thrown, or unwound. */
+  /** Called once, when the producer has ended, thrown, or was unwound. */
   onSettled: (() => void) | undefined
   #sent = 0
   readonly #port: SinkPort
@@ -44,10 +44,10 @@ export class Sink<T> {
     this.#encode = encode
   }
 
-  /** Names the producer; nothing is pulled before. */
+  /** Sets the producer and begins to pull it. */
   attach(producer: Producer<T>): void {
     try {
-      this.#iterator = iteratorOf(producer)
+      this.#iterator = getIterator(producer)
     } catch (error) {
       if (this.#state === 'done') this.onSettled?.()
       return this.#onThrown(error)
@@ -56,7 +56,7 @@ export class Sink<T> {
     else this.pump()
   }
 
-  /** Pulls while there is credit and room; called when either has come. */
+  /** Pulls while there is credit and room. Called when either arrives. */
   pump(): void {
     this.#confirm()
     const iterator = this.#iterator
@@ -68,7 +68,7 @@ export class Sink<T> {
           result.then(this.#onResult, this.#onError)
           return
         }
-        // What `next()` does may have stopped this half.
+        // `next()` may have stopped this half.
         if (this.#state !== 'pulling' || !this.#take(result)) return
       } catch (error) {
         this.#onThrown(error)
@@ -76,11 +76,11 @@ export class Sink<T> {
     }
   }
 
-  /** No more is wanted: unwinds the producer, so that its `finally` runs. */
+  /** Takes no more values: unwinds the producer, so that its `finally` runs. */
   stop(): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    // Without a producer there is nothing to unwind yet; one that is attached later is unwound then.
+    // A producer that is attached later is unwound then.
     if (this.#iterator !== undefined) this.#unwind()
   }
 
@@ -93,7 +93,7 @@ export class Sink<T> {
     }
   }
 
-  /** Returns false when the value is itself a promise, which is waited for. */
+  /** Returns false when the value is a promise, which is awaited first. */
   #take(result: Result<T>): boolean {
     if (result.done === true) {
       this.#state = 'done'
@@ -115,30 +115,30 @@ export class Sink<T> {
     if (this.#state !== 'pulling') return false
     this.#window.take(payload.length)
     this.#port.sendMessage(payload)
-    // Sending can have ended the stream, and with it this half.
+    // Sending may have ended the stream, and with it this half.
     if (this.#state === 'pulling') this.#state = 'idle'
     this.#sent++
     this.#confirm()
     return true
   }
 
-  /** A value is taken once the slot is empty again. */
+  /** A value counts as taken once the slot is empty again. */
   #confirm(): void {
     if (this.taken === this.#sent || !this.#port.canTake) return
     this.taken = this.#sent
     this.onTaken?.()
   }
 
-  /** The producer threw, and has ended by that. */
+  /** The producer threw, which ended it. */
   #onThrown(error: unknown): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    // The failure first: settled requests would tell a caller of `sink` that all of them were taken.
+    // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
     this.onFailed?.(error, true)
     this.onSettled?.()
   }
 
-  /** A value is none that can be sent; the producer does not know that and is unwound. */
+  /** A value cannot be sent. The producer does not know that and is unwound. */
   #onBadValue(error: unknown): void {
     if (this.#state === 'done') return
     this.#state = 'done'
@@ -146,7 +146,7 @@ export class Sink<T> {
     this.#unwind()
   }
 
-  /** What the producer throws while it is unwound has no reader: its stream is already over. */
+  /** Errors of the producer are ignored while it is unwound: its stream has ended already. */
   #unwind(): void {
     const settled = () => this.onSettled?.()
     try {

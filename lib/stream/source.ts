@@ -1,8 +1,8 @@
 /**
  * The receiving half of a stream as an async iterator: taking a value grants its credit back.
  *
- * Messages that arrive before they are asked for wait here as bytes; the window bounds them. They are decoded when
- * they are taken. It knows nothing of frames.
+ * Messages that arrive before they are pulled wait here as bytes, bounded by the window. They are decoded when they are
+ * taken. Knows no frames.
  */
 
 import { Fifo } from '../base/fifo.ts'
@@ -10,9 +10,9 @@ import type { Decoder } from '../codec/codec.ts'
 import { decodeError } from '../codec/payload.ts'
 import type { Receiver } from './port.ts'
 
-/** What the receiving half needs of its stream. */
+/** What the receiving half needs from its stream. */
 export interface SourcePort {
-  /** The consumer took a message of so many bytes. */
+  /** The consumer took a message of `bytes` bytes. */
   messageTaken(bytes: number): void
 }
 
@@ -22,7 +22,7 @@ interface Waiter<T> {
 }
 
 export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver {
-  /** Called at most once: the consumer broke off, or (with `error`) a message could not be decoded. */
+  /** Called at most once: the consumer stopped, or (with `error`) a message cannot be decoded. */
   onStopped: ((error: Error | undefined) => void) | undefined
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
@@ -35,12 +35,12 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     this.#decoder = decoder
   }
 
-  /** Names the stream; until then nothing can arrive. */
+  /** Sets the stream; nothing can arrive before. */
   bind(port: SourcePort): void {
     this.#port = port
   }
 
-  /** A view into the batch will do when a consumer is waiting for it. */
+  /** A view of the batch is enough when a consumer is waiting. */
   get readsInPlace(): boolean {
     return this.#decoder.readsInPlace === true && this.#waiters.length > 0
   }
@@ -64,7 +64,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
   }
 
-  /** `break`: the remote end is told, what waits is dropped. */
+  /** `break`: tells the remote end and drops what waits. */
   return(): Promise<IteratorResult<T, undefined>> {
     this.#error = undefined
     this.#queue.clear()
@@ -88,22 +88,22 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     if (!this.#ended) this.#finish()
   }
 
-  /** The handler's own error: it stands behind the messages that were sent before it. */
+  /** The handler's own error. It is delivered after the messages that were sent before it. */
   onRemoteError(error: Error): void {
     if (this.#ended) return
     this.#fail(error)
   }
 
-  /** The stream was cut: what waits is dropped, so that nothing is delivered after it. */
+  /** The stream ended early: drops what waits, so that the error is delivered next. */
   onAbort(reason: unknown): void {
     const dropped = this.#queue.length > 0
     this.#queue.clear()
     if (!this.#ended) this.#fail(reason)
-    // The end has arrived but not all before it was taken: the gap must not look like the end.
+    // The end has arrived, but some messages before it are dropped: that must not look like the end.
     else if (dropped) this.#error ??= { reason }
   }
 
-  /** To the consumer that waits, or to the queue. */
+  /** To the waiting consumer, or to the queue. */
   #deliver(payload: Uint8Array): void {
     const waiter = this.#waiters.shift()
     if (waiter === undefined) {

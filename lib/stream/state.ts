@@ -1,5 +1,5 @@
 /**
- * The half-close machine of one stream, alone. Every other file asks `canSend` and `canReceive`.
+ * The state machine of one stream. Other files ask `canSend` and `canReceive`.
  *
  *                 sendOpen / receiveOpen
  *     opening ------------------------------> open

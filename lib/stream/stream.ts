@@ -1,8 +1,8 @@
 /**
  * One stream of a session: its state, its one slot for an outgoing message, its fragments, its end.
  *
- * A single request and a two-way stream are the same thing here; they differ in what receives (`Receiver`) and in what
- * feeds the slot (`Sink`). It writes its own frames when the outbox asks, and knows neither handlers nor values.
+ * A single request and a two-way stream are the same here. They differ in what receives (`Receiver`) and in what fills the
+ * slot (`Sink`). A stream writes its own frames when the outbox asks. It knows neither handlers nor values.
  */
 
 import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
@@ -12,25 +12,25 @@ import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Sender } from '../wire/outbox.ts'
-import { Assembly, wholeMessage } from './assembly.ts'
+import { Assembly, completeMessage } from './assembly.ts'
 import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
 import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
-import { resetCodeOf, resetErrorOf } from './reset.ts'
+import { toResetCode, toResetError } from './reset.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
 import type { ReceiveWindow, SendWindow } from './window.ts'
 
-/** `grant` of a window fills this in; it is read at once. */
+/** Filled in by `grant` of a window, and read at once. */
 const credit = { messages: 0, bytes: 0 }
 const noPayload = new Uint8Array(0)
 
 export class Stream implements Sender, Timed, SinkPort, SourcePort {
-  /** 0 until the open frame is written: ids rise in the order of the wire. */
+  /** 0 until the open frame is written: ids rise in the order of the open frames. */
   id: number
   readonly initiator: boolean
   state: StreamState
-  /** Each half is one message with the end in the same frame. */
+  /** Each half is one message, with the end in the same frame. */
   isSingle = false
   owner: StreamOwner | undefined
   receiver: Receiver | undefined
@@ -49,14 +49,14 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #messageBytes = 0
   #offset = 0
   #messageFlags = 0
-  /** What stands behind the message in the slot: the end of the half, or an error. */
+  /** What follows the message in the slot: the end of the half, or an error. */
   #next: { readonly payload: Uint8Array; readonly flags: number } | undefined
   #resetDue: { readonly code: number; readonly text: string } | undefined
   #assembly: Assembly | undefined
-  /** The responder told the initiator to stop: requests that are still on their way are dropped. */
+  /** The responder told the initiator to stop: requests still in flight are dropped. */
   #stopped = false
 
-  /** @param id the stream id where the remote end opened it, 0 where this end is about to */
+  /** @param id the stream id if the remote end opened the stream, 0 if this end is about to */
   constructor(port: StreamPort<Stream>, id: number, open: OpenRequest | undefined) {
     this.#port = port
     this.id = id
@@ -65,7 +65,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.state = open === undefined ? 'open' : 'opening'
   }
 
-  /** Whether the remote handler can have run by now. */
+  /** Whether the remote handler may have run by now. */
   get delivery(): Delivery {
     return this.#open === undefined ? 'maybeRan' : 'notSent'
   }
@@ -74,10 +74,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     return this.#message === undefined && canSend(this.state)
   }
 
-  /** Puts a message into the slot, or behind the one that is in it. Whether there is credit the caller has asked. */
+  /** Puts a message into the slot, or after the one in it. Does not ask for credit: the sink has done that. */
   sendMessage(payload: Uint8Array, flags = 0): void {
     if (!canSend(this.state)) return
-    // An error needs no credit: a message that waits for some amid its fragments gives way to it.
+    // An error needs no credit: it replaces a message that waits for credit between its fragments.
     const passes = (flags & Flag.error) !== 0 && this.sendWindow?.isBlocked === true
     if (this.#message !== undefined && !passes) {
       this.#next = { payload, flags }
@@ -112,7 +112,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#enter(afterReceiveEnd(this.state))
   }
 
-  /** Ends the stream now. Tells the remote end, unless it never heard of the stream. */
+  /** Ends the stream now. Tells the remote end, unless the stream was never opened there. */
   abort(reason: unknown, code: number, text: string): void {
     if (this.state === 'closed') return
     if (this.#open === undefined) this.#sendReset(code, text)
@@ -130,9 +130,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   writeData(writer: FrameWriter): boolean {
     const message = this.#message
     if (message === undefined) return false
-    // Whose memory it is may have given it away since.
+    // The owner of the memory may have transferred it.
     if (message.length !== this.#messageBytes) {
-      const error = new CodecError('the memory of a message was given away', { delivery: this.delivery })
+      const error = new CodecError('the buffer of a message was transferred before it was sent', {
+        delivery: this.delivery
+      })
       this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
       return false
     }
@@ -173,7 +175,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const flags = reader.type === FrameType.open ? reader.flags & ~Flag.metadata : reader.flags
     try {
       if (!canReceive(this.state)) {
-        // Requests that were on their way when this side said stop are dropped.
+        // Requests that were in flight when this side said stop are dropped.
         if (!this.#stopped) throw new ProtocolError('data after the end of the half')
         this.#port.ignoreFrame()
       } else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
@@ -181,7 +183,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else this.#onPayload(reader, flags)
     } catch (error) {
       if (!(error instanceof GridError)) throw error
-      this.abort(this.initiator ? error.ofCall('maybeRan') : error, resetCodeOf(error), error.message)
+      this.abort(this.initiator ? error.ofCall('maybeRan') : error, toResetCode(error), error.message)
       this.#port.streamBroken()
     }
   }
@@ -191,7 +193,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.sendWindow === undefined || !canSend(this.state)) return this.#port.ignoreFrame()
     this.sendWindow.add(messages, bytes)
     if (this.#message === undefined) this.sink?.pump()
-    // It may have waited for this amid its fragments. If it waits for its turn, it is not offered twice.
+    // The message may have waited for this between its fragments. A stream that waits for its turn is not offered twice.
     else if (!this.sendWindow.isBlocked) this.#port.offer(this)
   }
 
@@ -205,7 +207,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
-    this.fail(resetErrorOf(code, text, this.delivery, this.#port.remote.host))
+    this.fail(toResetError(code, text, this.delivery, this.#port.remote.host))
   }
 
   #onPayload(reader: FrameReader, flags: number): void {
@@ -218,11 +220,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       if (isGrantDue) this.#port.offerControl(this)
       return
     }
-    const payload = wholeMessage(reader, this.#assembly, this.#port.limits, this.receiver?.readsInPlace === true)
+    const payload = completeMessage(reader, this.#assembly, this.#port.limits, this.receiver?.readsInPlace === true)
     this.#assembly = undefined
     const isEnd = (flags & Flag.end) !== 0
     if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
-    // The state comes first: a handler that answers at once must find the half of its requests ended.
+    // First the state: a handler that answers at once must find the half of the requests ended.
     const closes = isEnd && this.state === 'half-closed-local'
     if (isEnd) this.state = afterReceiveEnd(this.state)
     this.receiver?.onMessage(payload, isEnd)
@@ -235,7 +237,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#assembly = undefined
     const error = decodeRemoteError(reader.viewPayload())
     this.receiver?.onRemoteError(error)
-    // It has its end; what it holds from before the error is still its to deliver.
+    // It has its end, and still delivers the messages from before the error.
     this.receiver = undefined
     this.fail(error)
   }
@@ -256,7 +258,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const waited = this.#port.register(this)
     this.#open = undefined
     this.state = 'open'
-    // Most calls are written as they are made: then no clock need be read for how much of the time is left.
+    // Most calls are written when they are made: then the time left is known without reading the clock.
     const leftMs = waited && open.timeoutMs > 0 ? remainingMs(this) : open.timeoutMs
     writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
   }
@@ -280,7 +282,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #closed(reason: unknown): void {
     this.#message = this.#next = this.#assembly = this.#open = undefined
     this.#port.release(this)
-    // The signal of a handler first: what unwinds at once must find it aborted, and not count as ended by itself.
+    // First the signal of a handler: code that unwinds at once must find it aborted.
     this.owner?.onClosed(reason)
     this.sink?.stop()
   }

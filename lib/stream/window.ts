@@ -1,32 +1,31 @@
 /**
- * Credit arithmetic, and nothing else: no promise, no timer, no I/O. docs/protocol.md, section "Windows".
+ * The arithmetic of credit: no promise, no timer, no I/O. docs/protocol.md, section "Windows".
  *
- * A window has two dimensions. Messages are what a handler declares; bytes bound memory. A message may begin while both
- * are above zero, and each further fragment of it may follow while the bytes are. A message larger than the window gets
- * through because the receiver *lends*: it grants bytes of a message that is still arriving, and not again when the
- * message is taken.
+ * A window has two dimensions. Messages are what a handler declares; bytes bound memory. A message may begin while both are
+ * above zero. Each further fragment of it may follow while the bytes are above zero. A message larger than the window
+ * passes because the receiver *lends*: it grants bytes of a message that is still arriving, and not again when it is taken.
  *
  * With a window of W bytes, messages of at most M and fragments of at most F, no more than max(W, M) + F bytes wait at a
- * receiver. What is not lent came on the window, which is overdrawn by less than a fragment: below W + F. Lent are bytes
- * of one message only, the oldest, since nothing is lent while a whole one waits; and never more than M - W + 1 of them,
- * since the window carries the rest.
+ * receiver. Bytes that are not lent are within the window, which is overdrawn by less than a fragment: below W + F. Only
+ * bytes of the oldest message are lent, since nothing is lent while a whole message waits, and at most M - W + 1 of them,
+ * since the window covers the rest.
  *
- * Nobody waits for ever. By what has arrived, a sender that waits has run dry, so every take grants. Once no whole
- * message waits, all that was taken is granted and all that may be lent is lent: of a message that is still arriving at
- * least one more byte may come, and a next message may begin.
+ * No sender waits for ever. A sender that waits has used up its credit, so each take grants. Once no whole message waits,
+ * everything taken is granted and everything that may be lent is lent. Then at least one more byte of an arriving message
+ * may follow, or the next message may begin.
  */
 
 import { FlowControlError, ProtocolError } from '../base/errors.ts'
 
-/** The largest credit a side may hold; beyond it the peer has lost count. */
+/** The largest credit that a side may hold. Beyond it the peer has counted wrong. */
 export const maxCredit = 2 ** 31 - 1
 
 /** What the remote end allows this side to send on one stream. */
 export class SendWindow {
   #messages: number
-  /** What is left once the message that has begun is written, all of it. */
+  /** Bytes left after the current message is written completely. */
   #bytes: number
-  /** Bytes of the message that has begun and that are not written yet. */
+  /** Bytes of the current message that are not written yet. */
   #unwritten = 0
 
   constructor(messages: number, bytes: number) {
@@ -39,19 +38,19 @@ export class SendWindow {
     return this.#messages > 0 && this.#bytes > 0
   }
 
-  /** The message that has begun must wait before its next fragment. */
+  /** The current message must wait before its next fragment. */
   get isBlocked(): boolean {
     return this.#unwritten > 0 && this.#bytes + this.#unwritten <= 0
   }
 
-  /** A message of so many bytes begins. */
+  /** A message of `bytes` bytes begins. */
   take(bytes: number): void {
     this.#messages--
     this.#bytes -= bytes
     this.#unwritten = bytes
   }
 
-  /** So many bytes were written. What was not taken from the window, as the payload of a call, passes by. */
+  /** `bytes` bytes were written. The payload of a call does not count: it was not taken from the window. */
   write(bytes: number): void {
     if (this.#unwritten > 0) this.#unwritten -= bytes
   }
@@ -70,7 +69,7 @@ export class SendWindow {
   }
 }
 
-/** What this side allows the remote end to send on one stream, and what it can grant since the last grant. */
+/** What this side allows the remote end to send on one stream, and what it can grant next. */
 export class ReceiveWindow {
   readonly #capacityMessages: number
   readonly #capacityBytes: number
@@ -81,13 +80,13 @@ export class ReceiveWindow {
   #takenBytes = 0
   /** Whole messages that the consumer has not taken. */
   #unread = 0
-  /** Bytes that have arrived of a message that is not whole. */
+  /** Bytes that have arrived of an incomplete message. */
   #arrivedBytes = 0
-  /** Bytes that are lent of the oldest message that is not taken. */
+  /** Bytes lent of the oldest message that is not taken. */
   #lentBytes = 0
   #isGrantDue = false
 
-  /** @param maxMessageBytes what one message may have: a larger one is refused, so that none need be lent for it */
+  /** @param maxMessageBytes larger messages are refused, so nothing is lent for them */
   constructor(capacityMessages: number, capacityBytes: number, maxMessageBytes = maxCredit) {
     this.#capacityMessages = this.#messages = capacityMessages
     this.#capacityBytes = this.#bytes = capacityBytes
@@ -107,8 +106,8 @@ export class ReceiveWindow {
   }
 
   /**
-   * A fragment of the message that has begun arrived, with `more` to follow, or the last one. Returns whether a grant is
-   * due now: the bytes of a message that is still arriving are lent, so that one larger than the window gets through.
+   * A fragment of the current message arrived, the last one unless `more` follow. Returns whether a grant is due now: bytes
+   * of an arriving message are lent, so that a message larger than the window passes.
    *
    * @throws {FlowControlError} when the remote end had no bytes left
    */
@@ -121,14 +120,14 @@ export class ReceiveWindow {
       return false
     }
     this.#arrivedBytes += bytes
-    // Who has something to read gets no more: else a consumer that takes nothing would be sent a message after another.
+    // Nothing is lent while a whole message waits: else a consumer that takes none would be sent one after the other.
     if (this.#unread > 0) return false
     return this.#isNowDue(this.#bytes <= 0 || (this.#takenBytes + this.#lendableBytes()) * 2 >= this.#capacityBytes)
   }
 
   /**
-   * The consumer took a message. Returns whether a grant is due now: when half the window can be given back at once, or
-   * when the remote end has run dry, so that batching grants never stalls a waiting consumer.
+   * The consumer took a message. Returns whether a grant is due now: when half the window can be granted at once, or when
+   * the remote end has no credit left, so that batching grants never stalls a waiting consumer.
    */
   take(bytes: number): boolean {
     this.#unread--
@@ -143,7 +142,7 @@ export class ReceiveWindow {
     )
   }
 
-  /** Hands out what was taken as credit, all of it, and what can be lent. Returns false when nothing is due. */
+  /** Grants everything that was taken and can be lent. Returns false when no grant is due. */
   grant(into: { messages: number; bytes: number }): boolean {
     if (!this.#isGrantDue) return false
     this.#isGrantDue = false
@@ -155,11 +154,11 @@ export class ReceiveWindow {
     this.#lentBytes += lent
     this.#takenMessages = 0
     this.#takenBytes = 0
-    // A message that was to be lent for may have become whole meanwhile.
+    // A message to lend for may have become whole meanwhile.
     return into.messages > 0 || into.bytes > 0
   }
 
-  /** True once for each grant. */
+  /** Returns true once for each grant. */
   #isNowDue(due: boolean): boolean {
     if (!due || this.#isGrantDue) return false
     this.#isGrantDue = true
