@@ -7,6 +7,7 @@
  */
 
 import { setMaxListeners } from 'node:events'
+import { quietly } from './quietly.ts'
 
 type OnAbort = (reason: unknown) => void
 
@@ -28,13 +29,17 @@ export function listenToAbort(signal: AbortSignal, onAbort: OnAbort): () => void
  *
  * @param discard receives the value when the work is done after the abort
  */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, discard?: (value: T) => void): Promise<T> {
+export function unlessAborted<T>(
+  work: T | PromiseLike<T>,
+  signal: AbortSignal,
+  discard?: (value: T) => void
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const unlisten = listenToAbort(signal, reject)
-    work.then(
+    Promise.resolve(work).then(
       (value) => {
         unlisten()
-        if (signal.aborted) discard?.(value)
+        if (signal.aborted) quietly(() => discard?.(value))
         else resolve(value)
       },
       (error) => {

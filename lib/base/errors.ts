@@ -5,7 +5,7 @@
  * where the fault is and what to do. No error contains payload bytes or secrets.
  */
 
-import { printable } from './text.ts'
+import { errorText, printable } from './text.ts'
 
 /** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
@@ -269,4 +269,14 @@ export class InvalidOptionError extends GridError {
   constructor(message: string, options: GridErrorOptions = {}) {
     super('ERR_INVALID_OPTION', message, options)
   }
+}
+
+/** What was thrown, if it is an error, else an error with its text. Never throws, whatever was thrown. */
+export function toError(thrown: unknown): Error {
+  try {
+    if (thrown instanceof Error) return thrown
+  } catch {
+    // A proxy may refuse to be looked at.
+  }
+  return new Error(errorText(thrown), { cause: thrown })
 }

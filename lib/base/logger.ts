@@ -1,5 +1,7 @@
 /** The log: a few lines about conns and peers, never payloads or secrets. */
 
+import { quietly } from './quietly.ts'
+
 /** `console` is a logger, and so are most logging libraries. Each call is one line of text. */
 export interface Logger {
   debug(message: string): void
@@ -19,14 +21,8 @@ export const defaultLogger: Logger = {
 /** Drops everything. */
 export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** The same logger, but it never throws: a logger that fails must not break the code that logs. */
+/** The same logger, but it neither throws nor rejects: a logger that fails must not break the code that logs. */
 export function safeLogger(logger: Logger): Logger {
-  const safe = (level: keyof Logger) => (message: string) => {
-    try {
-      logger[level](message)
-    } catch {
-      // There is no other place to report it.
-    }
-  }
+  const safe = (level: keyof Logger) => (message: string) => quietly(() => logger[level](message))
   return { debug: safe('debug'), info: safe('info'), warn: safe('warn'), error: safe('error') }
 }

@@ -10,8 +10,7 @@
 
 import type { TLSSocket } from 'node:tls'
 import { afterReading } from '../base/after-reading.ts'
-import { ClosedError, DisconnectedError } from '../base/errors.ts'
-import { errorText } from '../base/text.ts'
+import { ClosedError, DisconnectedError, toError } from '../base/errors.ts'
 import type { Conn } from './conn.ts'
 import { Inbox } from './inbox.ts'
 import { Pump, type PumpTarget } from './pump.ts'
@@ -75,7 +74,7 @@ export class CarrierConn implements Conn {
     })
     this.#pump = new Pump(carrier, options.unsentLimit ?? options.highWaterMarkBytes, (thrown) => {
       // Without this message the remote end would see a gap as a complete stream.
-      this.abort(thrown instanceof Error ? thrown : new Error(errorText(thrown), { cause: thrown }))
+      this.abort(toError(thrown))
     })
     this.sink = (source) => this.#pump.run(source)
   }

@@ -41,7 +41,7 @@ export function connectDuplex(
 
 /** Calls `make` in the same turn in which the stream connects, so that no event is missed. */
 function whenConnected(stream: Duplex & Connecting, signal: AbortSignal, make: () => Conn): Promise<Conn> {
-  if (stream.connecting !== true && stream.secureConnecting !== true) return Promise.resolve(make())
+  const isOpen = stream.connecting !== true && stream.secureConnecting !== true
   const event = stream.encrypted === true ? 'secureConnect' : 'connect'
   return new Promise((resolve, reject) => {
     let unlisten = (): void => undefined
@@ -51,13 +51,18 @@ function whenConnected(stream: Duplex & Connecting, signal: AbortSignal, make: (
     }
     const onConnected = (): void => {
       leave()
-      resolve(make())
+      try {
+        resolve(make())
+      } catch (error) {
+        onFailed(error)
+      }
     }
     const onFailed = (error?: unknown): void => {
       leave()
       destroyQuietly(stream)
       reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
     }
+    if (isOpen) return onConnected()
     stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)
     unlisten = listenToAbort(signal, () => onFailed(signal.reason))
   })

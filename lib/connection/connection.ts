@@ -5,7 +5,7 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { ClosedError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import { ClosedError, DisconnectedError, RejectedError, toError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ReconnectOptions } from '../base/options.ts'
 import type { ConnectionStats } from '../base/stats.ts'
@@ -176,10 +176,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   #dial(): void {
     this.#setState('connecting')
-    this.#init.dial(this.host, this.#closing.signal, false).then(
-      (established) => this.adopt(established),
-      (error) => this.#onDialFailed(error)
-    )
+    this.#init
+      .dial(this.host, this.#closing.signal, false)
+      .then((established) => this.adopt(established))
+      .catch((thrown) => this.#onDialFailed(toError(thrown)))
   }
 
   #onDialFailed(error: Error): void {

@@ -150,7 +150,7 @@ export class Manager {
     this.#listener.handleUpgrade(request, socket, head)
   }
 
-  /** Takes a conn that arrived in any other way: its peer dialed. Returns at once; refusals are logged. */
+  /** Takes a conn that arrived in any other way: its peer dialed. Returns at once and never throws; refusals are logged. */
   incomingConn(conn: Conn): void {
     this.#establisher.accept(conn, performance.now())
   }

@@ -6,7 +6,7 @@
 
 import { listenToAbort, sharedController, unlessAborted } from '../base/abort.ts'
 import { JudgeTimer } from '../base/after-reading.ts'
-import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
+import { ClosedError, HandshakeError, RejectedError, toError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { SessionInit } from '../session/session.ts'
@@ -48,7 +48,7 @@ const framingBytes = 1024
 
 export class Establisher {
   /** Handshakes of conns that arrived and are under way, the oldest first. */
-  readonly #pending = new Map<Conn, Deadline>()
+  readonly #pending = new Map<Wire, Deadline>()
   readonly #init: EstablisherInit
   readonly #refusals: RefusalLog
   readonly #closing = new AbortController()
@@ -98,40 +98,41 @@ export class Establisher {
     }
   }
 
-  /** Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. */
-  accept(conn: Conn, acceptedAtMs: number): void {
+  /**
+   * Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. Never rejects:
+   * what is not a conn, or throws, is refused like a peer.
+   */
+  async accept(conn: Conn, acceptedAtMs: number): Promise<void> {
     const { session, admit, onAccepted } = this.#init
-    const { limits } = session
-    if (this.pending >= limits.maxPendingHandshakes) this.#cutOldest()
-    const { handshakeTimeoutMs } = limits
+    const { handshakeTimeoutMs, maxHandshakeBytes, maxPendingHandshakes } = session.limits
     const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
-    this.#pending.set(conn, deadline)
-    // Until the dialer has proved itself it has two messages to send.
-    conn.limitInbound?.(2 * limits.maxHandshakeBytes + framingBytes)
-    const wire = new Wire(conn)
-    listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
-      .then((result) => {
-        conn.limitInbound?.(Infinity)
-        onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
-      })
-      .catch((error) => {
-        this.#refusals.add(error, conn.remoteAddress)
-        wire.close('the handshake failed')
-      })
-      .finally(() => {
-        this.#pending.delete(conn)
-        deadline.clear()
-      })
+    let wire: Wire | undefined
+    try {
+      wire = new Wire(conn)
+      if (this.pending >= maxPendingHandshakes) this.#cutOldest()
+      this.#pending.set(wire, deadline)
+      // Until the dialer has proved itself it has two messages to send.
+      conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
+      const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
+      conn.limitInbound?.(Infinity)
+      onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
+    } catch (thrown) {
+      this.#refusals.add(toError(thrown), wire?.remoteAddress ?? 'an unknown address')
+      wire?.close('the handshake failed')
+    } finally {
+      if (wire !== undefined) this.#pending.delete(wire)
+      deadline.clear()
+    }
   }
 
   /** Makes room: silent conns must not keep those out who have something to say, nor one address all others. */
   #cutOldest(): void {
-    const byHost = new Map<string, Conn[]>()
-    for (const conn of this.#pending.keys()) {
-      const host = hostOf(conn.remoteAddress)
-      const conns = byHost.get(host)
-      if (conns === undefined) byHost.set(host, [conn])
-      else conns.push(conn)
+    const byHost = new Map<string, Wire[]>()
+    for (const wire of this.#pending.keys()) {
+      const host = hostOf(wire.remoteAddress)
+      const wires = byHost.get(host)
+      if (wires === undefined) byHost.set(host, [wire])
+      else wires.push(wire)
     }
     const [most] = [...byHost.values()].sort((a, b) => b.length - a.length)
     const oldest = most?.[0]
@@ -144,13 +145,13 @@ export class Establisher {
 
   #handshake(wire: Wire, signal: AbortSignal): HandshakeInit {
     const { local, instance, auth, session, checksum } = this.#init
-    const wantChecksum = checksum ?? !wire.conn.secure
+    const wantChecksum = checksum ?? !wire.secure
     return { wire, local, instance, auth, limits: session.limits, wantChecksum, signal }
   }
 
   #established(wire: Wire, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
     const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
-    const remote = Object.freeze({ host, instance, identity, address: wire.conn.remoteAddress })
+    const remote = Object.freeze({ host, instance, identity, address: wire.remoteAddress })
     const session = { ...this.#init.session, wire, role, remote, remoteLimits, checksum }
     return { session, deadlineMs, renews, renewBefore }
   }

@@ -14,7 +14,7 @@ export interface SessionEnd {
 }
 
 /** How a session ends by an error: of the peer, of the conn, or of this side amid the peer's frames. */
-export function endByError(error: unknown, inDispatch: boolean, farewell: SessionEnd | undefined): SessionEnd {
+export function endByError(error: Error, inDispatch: boolean, farewell: SessionEnd | undefined): SessionEnd {
   if (error instanceof ProtocolError) return { reason: error.reason, text: error.message, cause: error }
   // The peer is told the text, and that of an error that nobody expected may hold anything.
   if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }

@@ -5,7 +5,7 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { DisconnectedError } from '../base/errors.ts'
+import { DisconnectedError, toError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { newSessionCounts, type SessionStats } from '../base/stats.ts'
@@ -178,7 +178,8 @@ export class Session {
         inDispatch = false
       }
       this.#onConnOver(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
-    } catch (error) {
+    } catch (thrown) {
+      const error = toError(thrown)
       const end = endByError(error, inDispatch, this.#farewell)
       if (inDispatch) this.end(end)
       else this.#onConnOver(end, new DisconnectedError('lost', end.text, { cause: error }))

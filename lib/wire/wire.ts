@@ -5,7 +5,8 @@
  */
 
 import { afterReading } from '../base/after-reading.ts'
-import { errorText } from '../base/text.ts'
+import { InvalidOptionError, toError } from '../base/errors.ts'
+import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Outbox } from './outbox.ts'
 
@@ -22,18 +23,32 @@ export interface HandshakeWire {
 
 export class Wire implements HandshakeWire {
   readonly conn: Conn
+  readonly remoteAddress: string
+  /** The conn itself protects what it carries. */
+  readonly secure: boolean
   readonly outbox = new Outbox()
   readonly inbound: AsyncIterator<Uint8Array>
   readonly #sent: Promise<void>
   #state: 'open' | 'closing' | 'aborted' = 'open'
 
+  /**
+   * A conn may come from the user: what it throws here is thrown, and it is cut.
+   *
+   * @throws {InvalidOptionError} when it is not a conn
+   */
   constructor(conn: Conn) {
     this.conn = conn
-    this.inbound = conn.source[Symbol.asyncIterator]()
-    // A sink that fails means that the conn is lost. Its source fails too, and the reader reports that.
-    this.#sent = conn
-      .sink(this.outbox)
-      .catch((error) => this.abort(error instanceof Error ? error : new Error(errorText(error), { cause: error })))
+    try {
+      checkConn(conn)
+      this.secure = conn.secure === true
+      this.remoteAddress = String(conn.remoteAddress)
+      this.inbound = conn.source[Symbol.asyncIterator]()
+      // A sink that fails means that the conn is lost. Its source fails too, and the reader reports that.
+      this.#sent = Promise.resolve(conn.sink(this.outbox)).catch((error) => this.abort(toError(error)))
+    } catch (error) {
+      this.abort(toError(error))
+      throw error
+    }
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -50,10 +65,10 @@ export class Wire implements HandshakeWire {
     if (this.#state !== 'open') return
     this.#state = 'closing'
     if (!this.outbox.isOver) this.outbox.close()
-    const timer = setTimeout(() => afterReading(() => this.conn.close(reason)), flushTimeoutMs).unref()
+    const timer = setTimeout(() => afterReading(() => this.#closeConn(reason)), flushTimeoutMs).unref()
     this.#sent.then(() => {
       clearTimeout(timer)
-      if (this.#state === 'closing') this.conn.close(reason)
+      if (this.#state === 'closing') this.#closeConn(reason)
     })
   }
 
@@ -61,8 +76,22 @@ export class Wire implements HandshakeWire {
   abort(error: Error): void {
     if (this.#state === 'aborted') return
     this.#state = 'aborted'
-    this.conn.abort(error)
+    quietly(() => this.conn.abort(error))
     // Our conns return the outbox when they are over; the sink of a user's conn may still wait for it.
     if (!this.outbox.isOver) this.outbox.abort()
   }
+
+  /** A conn of the user that cannot even be closed is cut. */
+  #closeConn(reason: string): void {
+    const close = async () => await this.conn.close(reason)
+    close().catch((error) => this.abort(toError(error)))
+  }
+}
+
+function checkConn(conn: Conn): void {
+  const isConn =
+    typeof conn?.source?.[Symbol.asyncIterator] === 'function' &&
+    [conn.sink, conn.close, conn.abort].every((method) => typeof method === 'function')
+  if (!isConn)
+    throw new InvalidOptionError('not a conn: it needs an async iterable source, sink(), close() and abort()')
 }
