@@ -56,7 +56,7 @@ export interface CallPort {
   /** The session that can take a call, if there is one. */
   usableSession(): Session | undefined
   /** The error of a call while there is none. */
-  notConnectedError(): Error
+  createNotConnectedError(): Error
   /** Resolves when there is one; rejects when the wait is given up. */
   waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
 }
@@ -83,7 +83,7 @@ export class Calls implements Callable {
       checkSignal(options.signal)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
-      if (!this.#waits(options)) return Promise.reject(this.#port.notConnectedError())
+      if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
       const { signal } = options
       return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
         this.#send(ready, definition, payload, leftMs, options)
@@ -114,7 +114,7 @@ export class Calls implements Callable {
       const timeoutMs = timeoutOf(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
       if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
-      else if (!this.#waits(options)) stream.fail(this.#port.notConnectedError())
+      else if (!this.#waits(options)) stream.fail(this.#port.createNotConnectedError())
       else {
         this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
           this.#open(stream, ready, definition, payload, leftMs, options)

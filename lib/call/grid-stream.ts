@@ -113,7 +113,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.cancel(abortReason(signal))
-    if (!session.usable) return this.fail(session.unusableError())
+    if (!session.usable) return this.fail(session.createUnusableError())
     checkSize(payload, session.limits.maxSendBytes, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     // A signal that is not one of Node may throw here, before anything is held for the stream.

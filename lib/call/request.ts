@@ -32,7 +32,7 @@ export function sendRequest<Res>(
 ): Promise<Res> {
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(abortReason(signal))
-  if (!session.usable) return Promise.reject(session.unusableError())
+  if (!session.usable) return Promise.reject(session.createUnusableError())
   checkSize(payload, session.limits.maxSendBytes, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   // A signal that is not one of Node may throw here, before anything is held for the call.

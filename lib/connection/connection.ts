@@ -27,11 +27,11 @@ export interface ConnectionInit {
   readonly host: string
   /** Whether this side dials. */
   readonly dials: boolean
-  /** Makes a conn to the host; it `renews` the session that there is, or starts from nothing. */
+  /** Makes a conn to the host; with `renews`, beside the session that takes the calls, to renew it. */
   readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
-  /** Calls wait for a session unless they say otherwise, as it is sure to come at once. Default false. */
+  /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
   readonly callsWait?: boolean
 }
 
@@ -56,7 +56,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** @internal made by the manager */
   constructor(init: ConnectionInit) {
     super()
-    // Whoever waits for a state listens: any number of calls may do so at once.
+    // Any number of calls may wait for a state at once.
     this.setMaxListeners(0)
     this.host = init.host
     this.#init = init
@@ -74,7 +74,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const port: CallPort = {
       callsWait: init.callsWait === true,
       usableSession: () => this.#sessions.usable,
-      notConnectedError: () => this.#notConnectedError(),
+      createNotConnectedError: () => this.#createNotConnectedError(),
       waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)
     }
     this.#calls = new Calls(port, '')
@@ -134,7 +134,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     await this.#waitForSession(0, options.signal)
   }
 
-  /** What goes over the live conn and has gone over all before. Plain data, cheap to take. */
+  /** Counters of the live session, and of all sessions so far. Plain data, cheap to take. */
   stats(): ConnectionStats {
     return {
       host: this.host,
@@ -159,7 +159,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   adopt(established: Established): void {
     clearTimeout(this.#redialTimer)
     const renews = this.#sessions.adopt(established)
-    if (this.#state === 'closed') this.#sessions.drain({ reason: 'shutdown', text: 'closed' }, 0)
+    if (this.#state === 'closed') this.#sessions.close({ reason: 'shutdown', text: 'closed' }, 0)
     else if (!renews) this.#setState('connecting')
   }
 
@@ -169,9 +169,9 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       this.#setState('closed', end.text)
       this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${end.text}`))
       clearTimeout(this.#redialTimer)
-      this.#waiters.settle({ reason: this.#notConnectedError() })
+      this.#waiters.settle({ reason: this.#createNotConnectedError() })
     }
-    await this.#sessions.drain(end, graceMs)
+    await this.#sessions.close(end, graceMs)
   }
 
   #dial(): void {
@@ -184,7 +184,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   #onDialFailed(error: Error): void {
     if (this.#state !== 'connecting') return
-    this.#dialLog.failed(error, this.#backoff.attempts)
+    this.#dialLog.logFailure(error, this.#backoff.attempts)
     this.#lastError = error
     this.#redialLater(errorText(error))
   }
@@ -204,11 +204,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#instance = instance
     this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`)
     this.#setState('connected')
-    if (previous !== undefined && previous !== instance) this.#tell('restart', { instance, previous })
+    if (previous !== undefined && previous !== instance) this.#emitSafely('restart', { instance, previous })
     this.#waiters.settle({ session })
   }
 
-  /** No session takes calls any more; unless another one is arriving, the next is made. */
+  /** No session takes calls any more. Dials, unless another session is arriving. */
   #onLost({ reason, text, cause }: SessionEnd, arriving: boolean): void {
     this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
@@ -217,7 +217,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     else this.#redialLater(text)
   }
 
-  #notConnectedError(): Error {
+  #createNotConnectedError(): Error {
     const delivery = 'notSent'
     if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
     const cause = this.#lastError
@@ -233,7 +233,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
     const session = this.#sessions.usable
     if (session !== undefined) return Promise.resolve(session)
-    if (this.#state === 'closed') return Promise.reject(this.#notConnectedError())
+    if (this.#state === 'closed') return Promise.reject(this.#createNotConnectedError())
     return this.#waiters.wait(deadlineMs, signal, () => this.#lastError)
   }
 
@@ -242,11 +242,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const previous = this.#state
     this.#state = state
     this.#sinceMs = Date.now()
-    this.#tell('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
+    this.#emitSafely('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
   }
 
-  /** A listener that throws must not keep the connection from what it is doing. */
-  #tell<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
+  /** A listener that throws must not stop what the connection is doing. */
+  #emitSafely<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
     try {
       EventEmitter.prototype.emit.call(this, name, ...args)
     } catch (error) {

@@ -1,4 +1,4 @@
-/** Tells why a host cannot be reached: once it is more than a blip, again when the reason changes, then ever more rarely. */
+/** Logs why a host cannot be reached: from the second attempt on, when the reason changes, and ever more rarely. */
 
 import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
@@ -14,7 +14,7 @@ export class DialLog {
   }
 
   /** @param attempts dials that failed before this one since the last good session */
-  failed(error: unknown, attempts: number): void {
+  logFailure(error: unknown, attempts: number): void {
     const text = errorText(error)
     const isNews = text !== this.#lastText
     this.#lastText = text

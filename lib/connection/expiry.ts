@@ -1,22 +1,18 @@
-/**
- * The end of an identity: the session that rests on it ends gracefully at that moment, and is renewed some time before.
- *
- * Timers only; what renewing and ending mean is the connection's business.
- */
+/** The timers of an identity: it is renewed some time before it ends, and its session is closed at that moment. */
 
 import { maxTimeoutMs } from '../base/options.ts'
 
 export interface ExpiryInit {
   /** When this side ends the session, in ms since the epoch; undefined for never. */
   readonly expiresAt: number | undefined
-  /** When either side will, as far as that is known. */
+  /** When either side ends it, as far as that is known. */
   readonly renewBefore: number | undefined
   /** Called once, and again after each `renewLater`; undefined where the other side renews. */
   readonly onRenew: (() => void) | undefined
   readonly onExpired: () => void
 }
 
-/** Less than this is left: a dial would not be through in time. */
+/** With less than this left, a dial would not be done in time. */
 const minLeftMs = 10
 
 export class Expiry {
@@ -36,8 +32,8 @@ export class Expiry {
   }
 
   /**
-   * Renews somewhere between half and three quarters of the time that is left: early enough to try again, and not at the same
-   * moment as all who got their certificates together.
+   * Renews when between a half and three quarters of the time that is left have passed: early enough to try again, and not at
+   * the same moment as all servers that got their certificates together.
    */
   renewLater(): void {
     const { onRenew, renewBefore } = this.#init
@@ -48,13 +44,13 @@ export class Expiry {
     const renew = () => {
       const waitMs = renewAt - Date.now()
       if (waitMs <= 0) onRenew()
-      else this.#renewTimer = later(renew, waitMs)
+      else this.#renewTimer = callLater(renew, waitMs)
     }
     clearTimeout(this.#renewTimer)
-    this.#renewTimer = later(renew, renewAt - Date.now())
+    this.#renewTimer = callLater(renew, renewAt - Date.now())
   }
 
-  /** No more is called. */
+  /** Calls back no more. */
   stop(): void {
     clearTimeout(this.#renewTimer)
     clearTimeout(this.#endTimer)
@@ -64,11 +60,11 @@ export class Expiry {
     const { expiresAt, onExpired } = this.#init
     if (expiresAt === undefined) return
     const leftMs = expiresAt - Date.now()
-    this.#endTimer = leftMs <= 0 ? later(onExpired, 0) : later(this.#endWhenOver, leftMs)
+    this.#endTimer = leftMs <= 0 ? callLater(onExpired, 0) : callLater(this.#endWhenOver, leftMs)
   }
 }
 
-/** Calls `fn` after `ms`, never at once, or after as much of it as a timer can count. */
-function later(fn: () => void, ms: number): NodeJS.Timeout {
+/** Calls `fn` after `ms`, or after as much of it as a timer can count. Never at once. */
+function callLater(fn: () => void, ms: number): NodeJS.Timeout {
   return setTimeout(fn, Math.min(Math.ceil(ms), maxTimeoutMs)).unref()
 }

@@ -1,4 +1,4 @@
-/** Those who wait for a connection to be usable, each with a deadline and a signal of its own. */
+/** Calls that wait for a connection to be usable, each with a deadline and a signal of its own. */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { JudgeTimer } from '../base/after-reading.ts'

@@ -1,7 +1,7 @@
 /**
- * The renewal of identities: a session whose identity ends is followed by another one in time, which is dialed beside it.
+ * The renewal of identities: before the identity of a session ends, another session is dialed beside it.
  *
- * When is for `expiry.ts`, which of two sessions takes the calls is for `sessions.ts`.
+ * `expiry.ts` has the timers, and `sessions.ts` decides which session takes the calls.
  */
 
 import { ClosedError } from '../base/errors.ts'
@@ -18,11 +18,11 @@ export interface RenewalInit {
   readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
   /** The session that takes the calls. */
   readonly current: () => Session | undefined
-  /** The one that is about to. */
+  /** The session that is about to take them. */
   readonly arriving: () => Session | undefined
 }
 
-/** What a peer tells as the time that is left is not exact. */
+/** The time that is left, as the peer tells it, is not exact. */
 const toleranceMs = 1000
 
 export class Renewal {
@@ -39,7 +39,7 @@ export class Renewal {
     const { expiresAt } = session.remote.identity
     if (expiresAt === undefined && renewBefore === undefined) return
     const expired = { reason: 'expired', text: 'the identity of the peer has expired' } as const
-    const onExpired = () => session.drain(expired, defaultCloseTimeoutMs)
+    const onExpired = () => session.close(expired, defaultCloseTimeoutMs)
     const onRenew = this.#init.renew && (() => this.#renew(session))
     this.#expiries.set(session, new Expiry({ expiresAt, renewBefore, onRenew, onExpired }))
   }
@@ -60,7 +60,7 @@ export class Renewal {
     this.#dial?.abort(new ClosedError(text))
   }
 
-  /** A certificate or token that nobody replaces would be noticed only when it has ended. */
+  /** Warns when the new identity ends no later: a certificate that is not replaced would be noticed only when it has ended. */
   warnUnlessLater(renewed: Session, session: Session): void {
     const [before, after] = [renewed, session].map((each) => this.#expiries.get(each)?.endsAt)
     if (before === undefined || after === undefined || after - before > toleranceMs) return

@@ -1,8 +1,9 @@
 /**
- * The sessions of one connection: the one that takes the calls, the next one until it is ready, and those that end.
+ * The sessions of one connection: the current one that takes the calls, the arriving one until it is ready, and those that
+ * are draining.
  *
- * The newest wins: at once, or if it renews the identity of the one before, when it is ready. When that is due is for
- * `renewal.ts`, who dials when and what state that makes for `connection.ts`.
+ * The newest takes over: at once, or when it is ready if it renews the one before. `renewal.ts` decides when to renew,
+ * `connection.ts` when to dial.
  */
 
 import { JudgeTimer } from '../base/after-reading.ts'
@@ -16,7 +17,7 @@ import { Session } from '../session/session.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Renewal } from './renewal.ts'
 
-/** Conns of one peer that may take their time to close; one that connects again and again must not pile them up. */
+/** Conns of one peer that may be closing at once: a peer that connects again and again must not pile them up. */
 const maxClosing = 2
 
 export interface SessionsInit {
@@ -26,7 +27,7 @@ export interface SessionsInit {
   readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
   /** `session` takes the calls from now on. */
   readonly onReady: (session: Session) => void
-  /** None takes calls any more; another one may be `arriving`. */
+  /** No session takes calls any more; another one may be `arriving`. */
   readonly onLost: (end: SessionEnd, arriving: boolean) => void
 }
 
@@ -37,10 +38,10 @@ export class Sessions {
   /** Has shaken hands and waits for the handler table of the remote. */
   #arriving: Session | undefined
   readonly #draining = new Set<Session>()
-  /** Conns whose session has ended, the latest last; they are gone when they have closed. */
+  /** Conns whose session has ended, the latest last. Weak: a conn that has closed is gone. */
   readonly #closing: WeakRef<Wire>[] = []
   #isOver = false
-  /** Those whose remote end has their handler table. */
+  /** Sessions whose remote end has received the handler table. */
   readonly #answered = new WeakSet<Session>()
   readonly #totals = newTotals()
   #readyTimer: JudgeTimer | undefined
@@ -72,7 +73,7 @@ export class Sessions {
     this.#readyTimer?.clear()
     this.#readyTimer = new JudgeTimer(
       established.deadlineMs,
-      () => session.end({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
+      () => session.abort({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
       session.arrived
     ).unref()
     this.#renewal.watch(session, established.renewBefore)
@@ -82,26 +83,26 @@ export class Sessions {
   }
 
   /** Ends all of them: running calls may end within `graceMs`. */
-  async drain(end: SessionEnd, graceMs: number): Promise<void> {
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
     this.#readyTimer?.clear()
     this.#renewal.abort(end.text)
     this.#isOver = true
-    await Promise.all(this.#alive().map((session) => session.drain(end, graceMs)))
+    await Promise.all(this.#listAlive().map((session) => session.close(end, graceMs)))
   }
 
-  /** Of the one that takes calls, or is about to. */
+  /** The stats of the session that takes the calls, or is about to. */
   stats(): SessionStats | undefined {
     return (this.#current ?? this.#arriving)?.stats()
   }
 
-  /** What all sessions so far have counted. */
+  /** The sum over all sessions so far. */
   totals(): SessionTotals {
     const totals = { ...this.#totals }
-    for (const session of this.#alive()) addTotals(totals, session.stats())
+    for (const session of this.#listAlive()) addTotals(totals, session.stats())
     return totals
   }
 
-  #alive(): Session[] {
+  #listAlive(): Session[] {
     return [this.#current, this.#arriving, ...this.#draining].filter((session) => session !== undefined)
   }
 
@@ -119,20 +120,20 @@ export class Sessions {
     if (this.#answered.has(session)) this.#endRenewed()
   }
 
-  /** The remote has dealt with the handler table of `session`, so that it is ready there as well. */
+  /** The remote end has handled our handler table, so that `session` is ready there as well. */
   #onAnswered(session: Session): void {
     this.#answered.add(session)
     if (session === this.#current) this.#endRenewed()
   }
 
-  /** The remote begins no more calls on what was renewed; those that are on their way from it have arrived with the answer. */
+  /** The remote end starts no more calls on the renewed session; those that were on their way arrive before its answer. */
   #endRenewed(): void {
     const end = { reason: 'replaced', text: 'the identity of a host was renewed' } as const
     for (const renewed of this.#draining) {
       if (!renewed.usable) continue
       renewed.probe(() => {
-        // The session that took its place may have died meanwhile: then it takes the calls again.
-        if (this.#draining.has(renewed)) renewed.drain(end, maxTimeoutMs)
+        // If the session that took its place has died meanwhile, the renewed one takes the calls again.
+        if (this.#draining.has(renewed)) renewed.close(end, maxTimeoutMs)
       })
     }
   }
@@ -145,12 +146,12 @@ export class Sessions {
   #setAside(session: Session): void {
     this.#draining.add(session)
     const [oldest] = this.#draining
-    if (this.#draining.size > maxDraining) oldest?.end({ reason: 'replaced', text: 'too many sessions are ending' })
+    if (this.#draining.size > maxDraining) oldest?.abort({ reason: 'replaced', text: 'too many sessions are ending' })
   }
 
   #onEnd(session: Session, end: SessionEnd, wire: Wire): void {
     this.#closing.push(new WeakRef(wire))
-    // In a shutdown all of them end at once, and nothing comes after.
+    // In a shutdown all sessions end at once, and no other follows.
     if (this.#closing.length > maxClosing && !this.#isOver) {
       this.#closing.shift()?.deref()?.abort(new ClosedError('another session has ended meanwhile'))
     }
@@ -169,7 +170,7 @@ export class Sessions {
       if (this.#current === undefined) this.#init.onLost(end, false)
       else this.#renewal.retryLater(this.#current)
     } else if (session === this.#current) {
-      // If it had just taken the place of another one, that is still there.
+      // The session whose place it had just taken may still be there.
       this.#current = [...this.#draining].find(({ usable }) => usable)
       if (this.#current !== undefined) {
         this.#draining.delete(this.#current)
@@ -185,7 +186,7 @@ export class Sessions {
     const isSame = isSameInstance(previous, session)
     const text = isSame ? 'the host has connected anew' : 'another instance of the host has connected'
     logger.warn(`the conn to ${host} is replaced by a newer one: ${text}`)
-    previous.end({ reason: 'replaced', text })
+    previous.abort({ reason: 'replaced', text })
   }
 }
 

@@ -1,4 +1,4 @@
-/** The states of a connection and the events that tell of them. Types only. */
+/** The states of a connection, and its events. Types only. */
 
 /**
  * - `idle`: made, not started.
@@ -12,7 +12,7 @@ export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'waiting' | 
 export interface StateChange {
   readonly state: ConnectionState
   readonly previous: ConnectionState
-  /** Why, in words, where there is a reason to tell. */
+  /** Why, in words, where there is a reason. */
   readonly reason?: string
 }
 

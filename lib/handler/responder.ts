@@ -26,7 +26,7 @@ export interface ResponderPort {
   readonly remote: Remote
   readonly limits: StreamLimits
   /** The handler's code has ended, for better or worse; called once per call. */
-  handlerSettled(): void
+  onHandlerSettled(): void
 }
 
 export class Responder implements Receiver, StreamOwner {
@@ -191,7 +191,7 @@ export class Responder implements Receiver, StreamOwner {
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
-    this.#port.handlerSettled()
+    this.#port.onHandlerSettled()
   }
 }
 

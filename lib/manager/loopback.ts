@@ -42,7 +42,7 @@ export class Loopback {
 
   /** Both ends take no new calls; running ones may end within `graceMs`. */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
-    await Promise.all([this.connection.close(end, graceMs), this.#responder?.drain(end, graceMs)])
+    await Promise.all([this.connection.close(end, graceMs), this.#responder?.close(end, graceMs)])
   }
 
   #dial(): Established {

@@ -41,7 +41,7 @@ export class SessionControl implements Sender {
   #pingDue: number | undefined
   #pongDue: number | undefined
   #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
-  /** Stream id, code and handler of each: a peer may make a second's worth of them wait, so they must be small. */
+  /** Stream id, code and handler of each refusal: a peer may make a second's worth of them wait, so they must be small. */
   #refusalsDue: number[] = []
   readonly #idleFrames: Rate
   readonly #callEnds: Rate
@@ -54,19 +54,19 @@ export class SessionControl implements Sender {
     this.#stopListening = handlers.onAdded(() => this.#advertise())
   }
 
-  /** Advertises the handlers, none included: the remote end waits for the first table. */
+  /** Advertises the handlers, also when there are none: the remote end waits for the first table. */
   start(): void {
     this.#advertise()
   }
 
-  /** The session ends: what waits no longer matters, but for the go-away that may follow. */
+  /** The session ends: drops what waits, so that nothing holds up the go-away that may follow. */
   stop(): void {
     this.#stopListening()
     this.#tableDue = false
     this.#refusalsDue = []
   }
 
-  ping(token: number): void {
+  sendPing(token: number): void {
     this.#pingDue = token
     this.#offer()
   }
@@ -80,7 +80,7 @@ export class SessionControl implements Sender {
     this.#offer()
   }
 
-  goAway(code: number, lastStreamId: number, text: string): void {
+  sendGoAway(code: number, lastStreamId: number, text: string): void {
     this.#goAwayDue = { code, lastStreamId, text }
     this.#offer()
   }
@@ -90,7 +90,7 @@ export class SessionControl implements Sender {
    *
    * @throws {ProtocolError} when it breaks a rule, or there are too many of them
    */
-  onFrame(reader: FrameReader): void {
+  handleFrame(reader: FrameReader): void {
     const { onPong, onGoAway } = this.#init
     this.countIdleFrame()
     switch (reader.type) {
@@ -103,7 +103,7 @@ export class SessionControl implements Sender {
         onPong(reader.token)
         break
       case FrameType.handlers:
-        this.#onHandlers(reader)
+        this.#handleTable(reader)
         break
       default:
         onGoAway(reader.code, reader.streamId, printable(reader.readText()))
@@ -148,7 +148,7 @@ export class SessionControl implements Sender {
     }
   }
 
-  #onHandlers(reader: FrameReader): void {
+  #handleTable(reader: FrameReader): void {
     const { remoteHandlers, limits, onTable } = this.#init
     remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
     if ((reader.flags & Flag.more) === 0) onTable()

@@ -1,7 +1,7 @@
 /**
- * What arrives on a live conn: each frame of each batch to the stream or the part of the session that it is for.
+ * Brings each frame of each batch that arrives to its stream, or to the part of the session that it is for.
  *
- * Dispatch only; what a frame does is decided where it goes. A `ProtocolError` thrown from here ends the session.
+ * What a frame does is decided there. A `ProtocolError` thrown from here ends the session.
  */
 
 import { performance } from 'node:perf_hooks'
@@ -82,7 +82,7 @@ export class Dispatch {
     // A handler that was called from here may have ended the session.
     while (state() !== 'ended' && reader.next()) {
       counts.framesIn++
-      this.#onFrame(reader)
+      this.#handleFrame(reader)
       if (reader.position - start < this.#turnLeftBytes) continue
       this.#turnLeftBytes = turnBytes
       return true
@@ -91,7 +91,7 @@ export class Dispatch {
     return false
   }
 
-  #onFrame(reader: FrameReader): void {
+  #handleFrame(reader: FrameReader): void {
     switch (reader.type) {
       case FrameType.data:
         if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
@@ -107,7 +107,7 @@ export class Dispatch {
         this.#handleReset(reader)
         break
       default:
-        this.#init.control.onFrame(reader)
+        this.#init.control.handleFrame(reader)
     }
   }
 
@@ -118,7 +118,7 @@ export class Dispatch {
     const handler = handlers.at(reader.handler)
     const metadata = reader.copyMetadata()
     if (handler === undefined) return control.refuse(id, ResetCode.unknownHandler, reader.handler)
-    const refusal = this.#refusalOf(metadata?.length ?? 0)
+    const refusal = this.#findRefusal(metadata?.length ?? 0)
     if (refusal !== undefined) return control.refuse(id, refusal, reader.handler)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
     // One look at the clock per turn: what one turn brings has arrived at once.
@@ -131,14 +131,14 @@ export class Dispatch {
 
   #handleReset(reader: FrameReader): void {
     const stream = this.#find(reader.streamId)
-    // Many calls may well be cancelled at once, but not more than can be open.
+    // Many calls may be cancelled at once, but not more than can be open.
     if (stream === undefined) this.#init.control.countIdleFrame()
     else this.#init.control.countCallEnd()
     stream?.onReset(reader.code, printable(reader.readText()))
   }
 
   /** Why an open is refused, for reasons that have nothing to do with its handler. */
-  #refusalOf(metadataBytes: number): number | undefined {
+  #findRefusal(metadataBytes: number): number | undefined {
     const { limits, calls, state, outbox } = this.#init
     if (state() === 'draining') return ResetCode.goingAway
     const count = Math.max(calls.running, calls.streams.inbound + outbox.waitingControl)

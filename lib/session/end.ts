@@ -1,4 +1,4 @@
-/** How a session ended, and what that means to a call that was running on it. */
+/** How a session ended, and the errors of the calls that were running on it. */
 
 import { DisconnectedError, type DisconnectReason, ProtocolError, ShutdownError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
@@ -8,46 +8,50 @@ import { CloseCode } from '../wire/frame.ts'
 export interface SessionEnd {
   readonly reason: DisconnectReason
   readonly text: string
-  /** The remote end ended it, and said so. */
+  /** The remote end announced it by a go-away. */
   readonly byRemote?: boolean
   readonly cause?: unknown
 }
 
-/** How a session ends by an error: of the peer, of the conn, or of this side amid the peer's frames. */
-export function endByError(error: Error, inDispatch: boolean, farewell: SessionEnd | undefined): SessionEnd {
+/** How a session ends by an error: of the peer, of the conn, or of this side while it handles the peer's frames (`inDispatch`). */
+export function toSessionEnd(error: Error, inDispatch: boolean, remoteGoAway: SessionEnd | undefined): SessionEnd {
   if (error instanceof ProtocolError) return { reason: error.reason, text: error.message, cause: error }
-  // The peer is told the text, and that of an error that nobody expected may hold anything.
+  // The text is sent to the peer, and that of an unexpected error may hold anything.
   if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }
-  return { ...(farewell ?? { reason: 'lost', text: errorText(error) }), cause: error }
+  return { ...(remoteGoAway ?? { reason: 'lost', text: errorText(error) }), cause: error }
 }
 
-/** How a session ends with a peer of whom nothing has arrived for so long. */
-export function endBySilence(silentMs: number): SessionEnd {
+/** How a session ends when nothing has arrived for so long. */
+export function toSilenceEnd(silentMs: number): SessionEnd {
   return { reason: 'keepAlive', text: `keep-alive: the peer sent nothing for ${Math.round(silentMs)} ms` }
 }
 
 /** The close code that tells the remote end. */
-export function closeCodeOf(reason: DisconnectReason): number {
+export function toCloseCode(reason: DisconnectReason): number {
   return CloseCode[reason as keyof typeof CloseCode] ?? CloseCode.internal
 }
 
 /** The word for a close code; a code of a later version is `internal`. */
-export function closeReasonOf(code: number): DisconnectReason {
+export function toCloseReason(code: number): DisconnectReason {
   for (const [reason, known] of Object.entries(CloseCode)) if (known === code) return reason as DisconnectReason
   return 'internal'
 }
 
 /** The error of a call whose session ended; `host` is the remote one. */
-export function lossErrorOf(end: SessionEnd, stream: Stream, host: string): Error {
+export function createLossError(end: SessionEnd, stream: Stream, host: string): Error {
   if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
   const delivery = stream.initiator ? stream.delivery : undefined
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
 }
 
-/** The error of a call that cannot start on a session that goes away (`farewell` where the remote said so) or has ended. */
-export function unusableErrorOf(host: string, ended: boolean, farewell: SessionEnd | undefined): DisconnectedError {
+/** The error of a call that cannot start: the session has ended, or goes away (`remoteGoAway` when the remote end began it). */
+export function createUnusableError(
+  host: string,
+  ended: boolean,
+  remoteGoAway: SessionEnd | undefined
+): DisconnectedError {
   const delivery = 'notSent'
   if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery })
-  const { reason, text } = farewell ?? { reason: 'shutdown', text: 'this side is going away' }
+  const { reason, text } = remoteGoAway ?? { reason: 'shutdown', text: 'this side is going away' }
   return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery })
 }

@@ -1,9 +1,9 @@
 /**
- * Things by id, where ids rise, live shortly for the most part, and come and go all the time.
+ * Entries by id, where ids rise and most entries live shortly.
  *
- * A ring of slots indexed by the low bits of the id; one that lives so long that the ring comes round to it moves to a
- * map. A map alone would do, but costs more than half the time of a small call: each time it reallocates itself, V8
- * keeps what its old table pointed to alive until a full collection, so that every short-lived entry grows old.
+ * A ring of slots, indexed by the low bits of the id. An entry that lives until the ring comes round to its slot moves to a
+ * map. A map alone would cost more than half the time of a small call: each time it reallocates itself, V8 keeps what
+ * its old table pointed to alive until a full collection, so that every short-lived entry grows old.
  */
 
 const initialSlots = 64
@@ -49,7 +49,7 @@ export class IdTable<T extends { readonly id: number }> {
     return [...this.#elders.values(), ...this.#slots.filter((entry) => entry !== undefined)]
   }
 
-  /** A ring with many entries grows; in one with few the occupant is just old. */
+  /** A ring with many entries grows; in one with few, the entry in the slot is old and moves to the map. */
   #makeRoom(slot: number): void {
     const slots = this.#slots
     if (this.#inRing * 4 < slots.length || slots.length >= maxSlots) {

@@ -1,23 +1,23 @@
 /**
  * Liveness of one session: pings, the round-trip time, and when a silent peer counts as dead.
  *
- * Clock and timer are injected. It looks only at whether anything arrived, be it a part of a batch; what a stall of this
- * very process held up is forgiven, and what has already arrived is read before anyone is judged. Until the first batch has
- * arrived nobody is: that is for the handshake deadline.
+ * Clock and timer are injected. It looks only at whether anything arrived, even part of a batch. A silence that a stall of this process
+ * explains is forgiven, and what has already arrived is read before the peer is judged. Before its first batch the peer
+ * is not judged here, but by the handshake deadline.
  */
 
 import { afterReading } from '../base/after-reading.ts'
 
-/** It looks twice between two pings, so that a sign of life that comes a little late is not missed. */
+/** Checks between two pings: two, so that a sign of life that comes a little late is not missed. */
 const checksPerPing = 2
-/** Silent for so many checks is dead: for one and a half intervals at least, for two at most. */
+/** A peer that is silent for so many checks is dead: after one and a half intervals at least, two at most. */
 const maxSilentChecks = 3
-/** A timer is never more exact than this. */
+/** How exact a timer is at best. */
 const timerSlackMs = 5
 
 export interface KeepAliveInit {
   readonly intervalMs: number
-  /** Anything that grows with what arrives; 0 until the first batch is whole. */
+  /** A number that grows with what arrives; 0 until the first batch is whole. */
   readonly received: () => number
   readonly sendPing: (token: number) => void
   /** Called before each ping but the first. */
@@ -104,23 +104,23 @@ export class KeepAlive {
   #check(): void {
     if (this.#stopped) return
     const stalledMs = this.#now() - this.#checkDueMs
-    // A timer this late means that this process did not run; the peer may have spoken all along.
+    // A timer this late means that this process did not run: the peer may have sent something all along.
     const forgiven = stalledMs > Math.max(this.#init.intervalMs / 2, timerSlackMs)
-    if (this.#hears() || forgiven || this.#received === 0) this.#silentChecks = 0
+    if (this.#hasHeard() || forgiven || this.#received === 0) this.#silentChecks = 0
     else this.#silentChecks++
-    if (this.#silentChecks < maxSilentChecks) return this.#goOn()
+    if (this.#silentChecks < maxSilentChecks) return this.#continue()
     this.#afterReading(() => {
       if (this.#stopped) return
-      if (this.#hears()) {
+      if (this.#hasHeard()) {
         this.#silentChecks = 0
-        this.#goOn()
+        this.#continue()
       } else {
         this.#init.onDead(this.#now() - this.#heardAtMs)
       }
     })
   }
 
-  #goOn(): void {
+  #continue(): void {
     if (--this.#checksToPing === 0) {
       this.#init.onTick()
       if (this.#stopped) return
@@ -130,7 +130,7 @@ export class KeepAlive {
   }
 
   /** Whether anything has arrived since this was asked before. */
-  #hears(): boolean {
+  #hasHeard(): boolean {
     const received = this.#init.received()
     if (received === this.#received) return false
     this.#received = received

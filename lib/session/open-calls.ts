@@ -1,8 +1,7 @@
 /**
  * What is open on one session: the streams that either side opened, their deadlines, and the handlers that run.
  *
- * It is all that a stream and the answering end of a call know of their session. Ids are the business of `stream-table.ts`,
- * and what arrives is brought by `dispatch.ts`.
+ * A stream, and the answering end of a call, know no more than this of their session. Ids are managed by `stream-table.ts`.
  */
 
 import { afterReading, JudgeTimer } from '../base/after-reading.ts'
@@ -85,14 +84,14 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   /** Fails each stream that is open with an error of its own, and forgets all deadlines. */
   failAll(errorOf: (stream: Stream) => Error): void {
-    for (const stream of this.streams.all()) stream.fail(errorOf(stream))
+    for (const stream of this.streams.list()) stream.fail(errorOf(stream))
     this.#deadlines.clear()
     this.#isOver = true
     this.#onIdle?.()
   }
 
   /** Resolves when it is idle, or so many ms have passed. */
-  idleWithin(timeoutMs: number): Promise<void> {
+  waitUntilIdle(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = new JudgeTimer(performance.now() + timeoutMs, resolve, this.#arrived)
       const onIdleBefore = this.#onIdle
@@ -118,7 +117,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   offer(stream: Stream): void {
     this.#outbox.offer(stream)
-    // The usual call has written its open frame by now, and was never opening as far as anyone can see.
+    // The usual call has written its open frame by now, and never counts as opening.
     if (stream.state === 'opening') this.streams.addOpening(stream)
   }
 
@@ -126,7 +125,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#outbox.offerControl(stream)
   }
 
-  streamBroken(): void {
+  onStreamBroken(): void {
     this.#control.countIdleFrame()
   }
 
@@ -134,7 +133,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#counts.ignoredFrames++
   }
 
-  handlerSettled(): void {
+  onHandlerSettled(): void {
     this.running--
     if (this.#onIdle !== undefined) this.#checkIdle()
   }

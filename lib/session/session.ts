@@ -1,5 +1,5 @@
 /**
- * One live conn after its handshake: starts calls, keeps it alive, goes away, tears down. Dies with the conn.
+ * One live conn after its handshake: starts calls, keeps it alive, goes away, ends. It never outlives its conn.
  *
  * What is open on it is in `open-calls.ts`; frames go through `dispatch.ts` and `control.ts`. Hosts, reconnecting and
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
@@ -16,13 +16,13 @@ import type { Wire } from '../wire/wire.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
 import {
-  closeCodeOf,
-  closeReasonOf,
-  endByError,
-  endBySilence,
-  lossErrorOf,
+  createLossError,
+  createUnusableError,
   type SessionEnd,
-  unusableErrorOf
+  toCloseCode,
+  toCloseReason,
+  toSessionEnd,
+  toSilenceEnd
 } from './end.ts'
 import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
@@ -38,11 +38,11 @@ export interface SessionInit {
   readonly checksum: boolean
 }
 
-/** What a session tells of itself. */
+/** The events of a session. */
 export interface SessionEvents {
   /** The remote's handler table has arrived: calls can start. Called once. */
   readonly onReady: () => void
-  /** No new calls can start here any more: the remote, or this side, goes away. Called at most once. */
+  /** No new calls can start here any more: the remote or this side goes away. Called at most once. */
   readonly onDraining: (end: SessionEnd) => void
   /** The session has ended, and its calls are about to fail. Called once. */
   readonly onEnd: (end: SessionEnd) => void
@@ -60,7 +60,7 @@ export class Session {
   readonly #counts = newSessionCounts()
   #state: 'starting' | 'ready' | 'draining' | 'ended' = 'starting'
   /** What the remote said in its go-away frame. */
-  #farewell: SessionEnd | undefined
+  #remoteGoAway: SessionEnd | undefined
 
   constructor(init: SessionInit, events: SessionEvents) {
     const { remote, handlers, limits, checksum } = init
@@ -79,16 +79,16 @@ export class Session {
     this.#keepAlive = new KeepAlive({
       intervalMs: init.keepAlive.intervalMs,
       received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
-      sendPing: (token) => this.#control.ping(token),
+      sendPing: (token) => this.#control.sendPing(token),
       onTick: () => this.#onTick(),
-      onDead: (silentMs) => this.end(endBySilence(silentMs))
+      onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
     })
     const parts = { limits, outbox, control: this.#control, counts: this.#counts }
     this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits: init.remoteLimits })
     this.#dispatch = new Dispatch({ ...parts, checksum, handlers, calls: this.#calls, state: () => this.#state })
   }
 
-  /** Grows as bytes arrive and as they are dealt with, for whoever is about to judge by time. */
+  /** Grows as bytes arrive and as they are dealt with, for what is about to judge by time. */
   readonly arrived = (): number => this.#counts.bytesIn + (this.#init.wire.conn.arrivedBytes ?? 0)
 
   /** New calls can start. */
@@ -108,7 +108,7 @@ export class Session {
     this.#keepAlive.probe(onAnswered)
   }
 
-  /** What each stream of it may hold and send. */
+  /** What each of its streams may hold and send. */
   get limits(): StreamLimits {
     return this.#calls.limits
   }
@@ -119,24 +119,24 @@ export class Session {
   }
 
   /** The error of a call that cannot start here. */
-  unusableError(): DisconnectedError {
-    return unusableErrorOf(this.remote.host, this.#state === 'ended', this.#farewell)
+  createUnusableError(): DisconnectedError {
+    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
   }
 
   /**
    * Ends the session gracefully: new calls are refused at once, running ones may end within `graceMs`, then they are
    * aborted. Resolves when it has ended.
    */
-  async drain(end: SessionEnd, graceMs: number): Promise<void> {
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
     if (this.#state === 'ended') return
     this.#sendGoAway(end)
     this.#startDraining(end)
-    if (!this.#calls.isIdle) await this.#calls.idleWithin(graceMs)
-    this.end(end)
+    if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(graceMs)
+    this.abort(end)
   }
 
   /** Ends the session now: tells the remote why, fails every call, closes the conn. */
-  end(end: SessionEnd): void {
+  abort(end: SessionEnd): void {
     if (this.#state === 'ended') return
     this.#control.stop()
     this.#sendGoAway(end)
@@ -163,7 +163,7 @@ export class Session {
     }
   }
 
-  // What arrives, beside what the dispatch deals with
+  // What arrives
 
   async #read(): Promise<void> {
     let inDispatch = false
@@ -177,11 +177,11 @@ export class Session {
         if (rest !== undefined) await rest
         inDispatch = false
       }
-      this.#onConnOver(this.#farewell ?? { reason: 'lost', text: 'the peer closed the conn' })
+      this.#onConnOver(this.#remoteGoAway ?? { reason: 'lost', text: 'the peer closed the conn' })
     } catch (thrown) {
       const error = toError(thrown)
-      const end = endByError(error, inDispatch, this.#farewell)
-      if (inDispatch) this.end(end)
+      const end = toSessionEnd(error, inDispatch, this.#remoteGoAway)
+      if (inDispatch) this.abort(end)
       else this.#onConnOver(end, new DisconnectedError('lost', end.text, { cause: error }))
     }
   }
@@ -193,24 +193,24 @@ export class Session {
   }
 
   #onGoAway(code: number, lastStreamId: number, text: string): void {
-    const reason = closeReasonOf(code)
-    // It may say so again, for another reason; but what it has seen once it cannot unsee.
-    const seenId = this.#farewell === undefined ? lastStreamId : undefined
-    this.#farewell = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
-    this.#startDraining(this.#farewell, seenId)
+    const reason = toCloseReason(code)
+    // A second go-away may name another reason, but what the peer has seen once it has seen.
+    const seenId = this.#remoteGoAway === undefined ? lastStreamId : undefined
+    this.#remoteGoAway = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
+    this.#startDraining(this.#remoteGoAway, seenId)
   }
 
-  /** Once per keep-alive interval: is the peer taking what we send? */
+  /** Once per keep-alive interval: ends the session if the peer takes nothing of what waits for it. */
   #onTick(): void {
     const { outbox } = this.#init.wire
     const { slowPeerTimeoutMs } = this.#init.limits
     if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs < slowPeerTimeoutMs) return outbox.writer.shrink()
-    this.end({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
+    this.abort({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
   }
 
   // How it ends
 
-  /** The peer has closed the conn, or (with `error`) it is lost: there is nothing to say on it any more. */
+  /** The peer has closed the conn, or it is lost by `error`: nothing can be sent on it any more. */
   #onConnOver(end: SessionEnd, error?: Error): void {
     if (this.#state === 'ended') return
     this.#control.stop()
@@ -220,21 +220,21 @@ export class Session {
   }
 
   #sendGoAway({ reason, text }: SessionEnd): void {
-    this.#control.goAway(closeCodeOf(reason), this.#calls.streams.lastInboundId, text)
+    this.#control.sendGoAway(toCloseCode(reason), this.#calls.streams.lastInboundId, text)
   }
 
-  /** From now on no call starts here; of this side's calls only those up to `lastStreamId` may still end. */
+  /** From now on no call starts here. Of this side's calls, those above `lastStreamId` fail, and the others may end. */
   #startDraining(end: SessionEnd, lastStreamId = Number.MAX_SAFE_INTEGER): void {
     const before = this.#state
     this.#state = 'draining'
     if (before !== 'draining') this.#events.onDraining(end)
-    for (const stream of this.#calls.streams.unseenAbove(lastStreamId)) stream.fail(this.unusableError())
+    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.createUnusableError())
   }
 
   #finish(end: SessionEnd): void {
     this.#state = 'ended'
     this.#keepAlive.stop()
     this.#events.onEnd(end)
-    this.#calls.failAll((stream) => lossErrorOf(end, stream, this.remote.host))
+    this.#calls.failAll((stream) => createLossError(end, stream, this.remote.host))
   }
 }

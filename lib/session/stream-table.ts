@@ -1,8 +1,8 @@
 /**
  * The open streams of one session by id, and the rules of ids. docs/protocol.md, section "Stream ids".
  *
- * Ids rise on each side and are never used again, so that a late frame of a stream that is over can be told from one
- * of a stream that never was.
+ * Ids rise on each side and are never used again. So a late frame of a stream that is over can be told from a frame of a
+ * stream that never was.
  */
 
 import { ProtocolError } from '../base/errors.ts'
@@ -76,12 +76,12 @@ export class StreamTable {
     return undefined
   }
 
-  all(): Stream[] {
+  list(): Stream[] {
     return [...this.#opening, ...this.#streams.values()]
   }
 
   /** Streams of this side that a remote end which accepted up to `lastId` has not seen. */
-  unseenAbove(lastId: number): Stream[] {
-    return this.all().filter((stream) => stream.initiator && (stream.id === 0 || stream.id > lastId))
+  listUnseen(lastId: number): Stream[] {
+    return this.list().filter((stream) => stream.initiator && (stream.id === 0 || stream.id > lastId))
   }
 }

@@ -38,7 +38,7 @@ export interface StreamPort<S> {
    *
    * @throws {ProtocolError} when this happens too often
    */
-  streamBroken(): void
+  onStreamBroken(): void
   /** A frame arrived too late to matter. */
   ignoreFrame(): void
   readonly remote: Remote

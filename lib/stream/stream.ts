@@ -184,7 +184,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     } catch (error) {
       if (!(error instanceof GridError)) throw error
       this.abort(this.initiator ? error.ofCall('maybeRan') : error, toResetCode(error), error.message)
-      this.#port.streamBroken()
+      this.#port.onStreamBroken()
     }
   }
 

@@ -21,7 +21,7 @@ it('a call that the peer has not seen when it goes away is notSent, also where t
   const [first] = await until(() => peer.of(FrameType.open).length === 2, 'both calls are on the wire').then(() =>
     peer.of(FrameType.open)
   )
-  const drained = session.drain({ reason: 'shutdown', text: 'this side' }, 10_000)
+  const drained = session.close({ reason: 'shutdown', text: 'this side' }, 10_000)
   peer.send({ type: FrameType.goAway, flags: 0, code: 0, lastStreamId: first?.streamId ?? 0, text: 'that side' })
   await until(() => unseen.settled, 'the call that was not seen is over')
   assert.ok(unseen.error instanceof DisconnectedError)

@@ -225,7 +225,7 @@ describe('a session refuses, before the handler runs,', () => {
     await start()
     peer.send(open(1, 2, 0))
     await until(() => runs === 1, 'the handler runs')
-    const drained = peer.session.drain({ reason: 'shutdown', text: 'bye' }, 60_000)
+    const drained = peer.session.close({ reason: 'shutdown', text: 'bye' }, 60_000)
     assert.equal((await peer.frame(FrameType.goAway)).lastStreamId, 1)
     peer.send(open(3, 0))
     const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === 3)

@@ -55,7 +55,7 @@ function note<T extends object>(part: T, method: keyof T & string, step: string)
 /** A session whose one handler is `fn`, and whose parts note what they do. */
 async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new Promise(() => {})): Promise<void> {
   peer = new RawPeer({ ...options, onEnd: () => onEnd(options) })
-  note(SessionControl.prototype, 'goAway', 'go-away')
+  note(SessionControl.prototype, 'sendGoAway', 'go-away')
   note(SessionControl.prototype, 'stop', 'control stopped')
   note(KeepAlive.prototype, 'stop', 'keep-alive stopped')
   note(Responder.prototype, 'onEnd', 'handler: onEnd')
@@ -101,7 +101,7 @@ async function callBothWays(): Promise<void> {
 }
 
 function drain(graceMs: number): void {
-  peer.session.drain(bye, graceMs).then(() => steps.push('drained'))
+  peer.session.close(bye, graceMs).then(() => steps.push('drained'))
 }
 
 /** All that happens, once the session has ended with `reason`, and the go-aways that the peer was sent. */
@@ -131,7 +131,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when this side ends it', async () => {
     await start()
     await callBothWays()
-    peer.session.end(bye)
+    peer.session.abort(bye)
     await assertOrder('shutdown', 1, order)
   })
 
@@ -145,7 +145,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when an error that nobody expected is thrown amid the frames of the peer', async () => {
     await start()
     await callBothWays()
-    mock.method(SessionControl.prototype, 'onFrame', () => {
+    mock.method(SessionControl.prototype, 'handleFrame', () => {
       throw new TypeError('not expected')
     })
     peer.send({ type: FrameType.ping, flags: 0, token: 1 })
@@ -170,12 +170,12 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
   it('when it is ended or drained from within its own onEnd, once', async () => {
     await start({
       onEnd() {
-        peer.session.end(bye)
-        peer.session.drain(bye, 60_000)
+        peer.session.abort(bye)
+        peer.session.close(bye, 60_000)
       }
     })
     await callBothWays()
-    peer.session.end(bye)
+    peer.session.abort(bye)
     await assertOrder('shutdown', 1, order)
   })
 })
@@ -205,7 +205,7 @@ describe('a session whose conn is dead offers it nothing, stops, tells, fails it
 
 describe('a session that a handler of it ends', () => {
   it('ends as by itself, and tells the handler nothing behind the end of its call', async () => {
-    await start({}, () => peer.session.end(bye))
+    await start({}, () => peer.session.abort(bye))
     peer.send(open(1))
     const failed = ['handler: onAbort', 'handler: onClosed']
     const order = [
@@ -221,7 +221,7 @@ describe('a session that a handler of it ends', () => {
   })
 
   it('by what it is told of the go-away, is drained at once, whatever still runs', async () => {
-    await start({ onDraining: () => peer.session.end(bye) })
+    await start({ onDraining: () => peer.session.abort(bye) })
     await callBothWays()
     drain(60_000)
     await until(() => steps.includes('drained'), 'the drain has resolved')

@@ -66,7 +66,7 @@ describe('a turn', () => {
 
   it('does not begin once the session has ended, and what was left of the batch is dropped', async () => {
     await start()
-    onCall = () => queueMicrotask(() => peer.session.end({ reason: 'shutdown', text: 'over' }))
+    onCall = () => queueMicrotask(() => peer.session.abort({ reason: 'shutdown', text: 'over' }))
     peer.send(...opens())
     await until(() => peer.end !== undefined, 'the session has ended')
     // One more turn of the event loop, in which the rest would be dealt with.

@@ -8,7 +8,7 @@
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
 import { ProtocolError } from '../../../lib/base/errors.ts'
-import { closeCodeOf } from '../../../lib/session/end.ts'
+import { toCloseCode } from '../../../lib/session/end.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../../lib/wire/frame.ts'
 import { FrameReader } from '../../../lib/wire/frame-reader.ts'
 import { fastBatch, fastDecode } from '../codec/fast.ts'
@@ -258,10 +258,10 @@ class Target {
     if (told === undefined) return
     assert.deepEqual(
       [told.type, told.type === FrameType.goAway && told.code],
-      [FrameType.goAway, closeCodeOf(end.reason)]
+      [FrameType.goAway, toCloseCode(end.reason)]
     )
     assert.ok(
-      [CloseCode.protocol, CloseCode.checksum, CloseCode.flood].some((code) => code === closeCodeOf(end.reason))
+      [CloseCode.protocol, CloseCode.checksum, CloseCode.flood].some((code) => code === toCloseCode(end.reason))
     )
   }
 

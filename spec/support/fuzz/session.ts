@@ -209,7 +209,7 @@ export class FuzzSession {
   /** Ends the session as its owner would, and waits until nothing of it is left. */
   async stop(): Promise<void> {
     this.release()
-    this.session.end({ reason: 'shutdown', text: 'the round is over' })
+    this.session.abort({ reason: 'shutdown', text: 'the round is over' })
     for (let turns = 0; ; turns++) {
       const { runningHandlers, inboundStreams, outboundStreams } = this.session.stats()
       const left = { runningHandlers, inboundStreams, outboundStreams, calls: this.pendingCalls }

@@ -116,7 +116,7 @@ export class RawPeer {
 
   /** Ends the session and waits for it. */
   async stop(): Promise<void> {
-    this.session.end({ reason: 'shutdown', text: 'the spec is over' })
+    this.session.abort({ reason: 'shutdown', text: 'the spec is over' })
     await until(() => this.end !== undefined, 'the session has ended')
     this.cut()
   }
