@@ -9,7 +9,7 @@ import { DeadlineError, ProtocolError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec, Decoder } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
-import { checkSize, decodeError } from '../codec/payload.ts'
+import { checkSize, toDecodeError } from '../codec/payload.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'
@@ -86,7 +86,7 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     try {
       this.#resolve(this.#decoder.decode(payload))
     } catch (thrown) {
-      this.#reject(decodeError('the response', thrown, 'ran'))
+      this.#reject(toDecodeError('the response', thrown, 'ran'))
     }
   }
 

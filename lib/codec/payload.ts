@@ -7,14 +7,14 @@ import type { Codec } from './codec.ts'
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
   try {
-    return checkedPayload(codec.encode(value))
+    return checkPayload(codec.encode(value))
   } catch (cause) {
     throw new CodecError(errorText(cause), { delivery, cause })
   }
 }
 
 /** The error for what a codec threw when it decoded `what`. At a handler it has no delivery. */
-export function decodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
+export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
   try {
     // A new error: a codec may throw the same object each time, or a frozen one.
     if (thrown instanceof ValidationError) return new ValidationError(thrown.details.path, { delivery })
@@ -25,7 +25,7 @@ export function decodeError(what: string, thrown: unknown, delivery?: Delivery):
 }
 
 /** @throws {TypeError} when a codec returned anything but bytes */
-export function checkedPayload(payload: Uint8Array): Uint8Array {
+export function checkPayload(payload: Uint8Array): Uint8Array {
   if (payload instanceof Uint8Array) return payload
   throw new TypeError('the codec did not return a Uint8Array')
 }

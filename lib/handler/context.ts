@@ -1,6 +1,4 @@
-/**
- * What a handler knows of its call. Everything that a handler may not ask for is made only when it is asked for.
- */
+/** The context of a call for its handler. What most handlers do not use is created only when it is read. */
 
 import { sharedController } from '../base/abort.ts'
 import type { Remote } from '../base/remote.ts'
@@ -12,7 +10,7 @@ import type { HandlerContext } from './handler.ts'
 export class CallContext implements HandlerContext {
   readonly remote: Remote
   readonly #entry: HandlerEntry
-  /** Of `performance.now()`; 0 for none. */
+  /** Of `performance.now()`; 0 for no deadline. */
   readonly #deadlineMs: number
   readonly #metadataBytes: Uint8Array | undefined
   #metadata: Metadata | undefined
@@ -46,13 +44,13 @@ export class CallContext implements HandlerContext {
     return this.#controller.signal
   }
 
-  /** @throws {CodecError} when the caller sent something that is no metadata */
+  /** @throws {CodecError} when the caller did not send valid metadata */
   get metadata(): Metadata {
     this.#metadata ??= this.#metadataBytes === undefined ? noMetadata : decodeMetadata(this.#metadataBytes)
     return this.#metadata
   }
 
-  /** The answer is no longer wanted. */
+  /** The answer is no longer needed. */
   abort(reason: unknown): void {
     this.#aborted = { reason }
     this.#controller?.abort(reason)

@@ -1,7 +1,7 @@
 /**
- * Definitions that both ends share: a handler registers under one, a call is made with it, and the types follow.
+ * Definitions that both ends share: handlers are registered and calls are made with them, and they give the types.
  *
- * msgpack is the default codec. Nothing here knows how a call travels; `table.ts` registers handlers.
+ * msgpack is the default codec. `table.ts` registers handlers.
  */
 
 import { InvalidOptionError } from '../base/errors.ts'
@@ -29,12 +29,12 @@ export interface StreamingDefinition<Payload, Req, Res> {
   readonly outCapacity: number
 }
 
-/** The definition that a string id stands for. */
+/** The definition of a single handler that is named by a string id only. */
 export function rawSingle(id: string): SingleDefinition<unknown, unknown> {
   return { kind: 'single', id, request: anything, response: anything }
 }
 
-/** What a string id stands for as a stream, in the shape that the remote advertised. */
+/** The definition of a streaming handler named by a string id only, with the capacities that the remote advertised. */
 export function rawStreaming(
   id: string,
   inCapacity: number,
@@ -43,13 +43,13 @@ export function rawStreaming(
   return { kind: 'streaming', id, payload: anything, request: anything, response: anything, inCapacity, outCapacity }
 }
 
-/** `encode` checks what it gets, so the codec of bytes may be handed anything. */
+/** The codec of bytes checks its values itself, so any value may be passed. */
 const anything = rawBytes as Codec<unknown>
 
 export interface SingleOptions<Req, Res> {
-  /** How requests travel. Default msgpack. */
+  /** The codec of requests. Default msgpack. */
   readonly request?: Codec<Req>
-  /** How responses travel. Default msgpack. */
+  /** The codec of responses. Default msgpack. */
   readonly response?: Codec<Res>
 }
 
@@ -62,7 +62,7 @@ export interface SingleOptions<Req, Res> {
  * const rlock = single<LockArgs, LockReply>('lock.rlock')
  * ```
  *
- * @throws {InvalidOptionError} when a codec is none
+ * @throws {InvalidOptionError} when a codec is not a codec
  */
 export function single<Req = void, Res = void>(
   id: string,
@@ -71,23 +71,23 @@ export function single<Req = void, Res = void>(
   return Object.freeze({
     kind: 'single',
     id,
-    request: codecOf('request', options.request),
-    response: codecOf('response', options.response)
+    request: checkCodec('request', options.request),
+    response: checkCodec('response', options.response)
   })
 }
 
 interface StreamingCodecs<Payload, Req, Res> {
-  /** How the payload travels. Default msgpack. */
+  /** The codec of the payload. Default msgpack. */
   readonly payload?: Codec<Payload>
-  /** How requests travel. Default msgpack. */
+  /** The codec of requests. Default msgpack. */
   readonly request?: Codec<Req>
-  /** How responses travel. Default msgpack. */
+  /** The codec of responses. Default msgpack. */
   readonly response?: Codec<Res>
   /** Responses that may be sent ahead of the consumer. Default 128. */
   readonly outCapacity?: number
 }
 
-/** A handler that takes no requests says so in its capacity, because types are gone when it runs. */
+/** A handler without requests must say so by its capacity: at run time there are no types. */
 export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, Res> &
   ([Req] extends [never]
     ? { readonly inCapacity: 0 }
@@ -105,7 +105,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
  * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
  * ```
  *
- * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535, or a codec is none
+ * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535, or a codec is not a codec
  */
 export function streaming<Payload = void, Req = never, Res = never>(
   id: string,
@@ -117,22 +117,22 @@ export function streaming<Payload = void, Req = never, Res = never>(
   return Object.freeze({
     kind: 'streaming',
     id,
-    payload: codecOf('payload', given.payload),
-    request: codecOf('request', given.request),
-    response: codecOf('response', given.response),
-    inCapacity: capacity('inCapacity', given.inCapacity),
-    outCapacity: capacity('outCapacity', given.outCapacity)
+    payload: checkCodec('payload', given.payload),
+    request: checkCodec('request', given.request),
+    response: checkCodec('response', given.response),
+    inCapacity: checkCapacity('inCapacity', given.inCapacity),
+    outCapacity: checkCapacity('outCapacity', given.outCapacity)
   })
 }
 
-function codecOf<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
+function checkCodec<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
   const isCodec = typeof codec?.encode === 'function' && typeof codec.decode === 'function'
-  // A schema may look like one, and makes no bytes.
+  // A schema may have the same methods, but does not make bytes.
   if (isCodec && !('~standard' in codec)) return codec
   throw new InvalidOptionError(`${name} must be a codec, such as bytes() or json(schema)`)
 }
 
-function capacity(name: string, value: number = defaultCapacity): number {
+function checkCapacity(name: string, value: number = defaultCapacity): number {
   if (Number.isInteger(value) && value >= 0 && value <= maxCapacity) return value
   throw new InvalidOptionError(`${name} must be a whole number from 0 to ${maxCapacity}`)
 }

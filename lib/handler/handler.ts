@@ -1,36 +1,36 @@
-/** What a handler function gets and gives. Types only. */
+/** What a handler function takes and returns. Types only. */
 
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import type { Producer } from '../stream/producer.ts'
 
-/** What a handler knows of its call. */
+/** What a handler knows about its call. */
 export interface HandlerContext {
   /**
-   * Aborts when the answer is no longer wanted. Its `reason` is a `GridError`, in most cases a `CancelledError`,
-   * `DeadlineError`, `DisconnectedError` or `ShutdownError`; docs/errors.md has them all.
+   * Aborts when the answer is no longer needed. Its `reason` is a `GridError`, in most cases a `CancelledError`,
+   * `DeadlineError`, `DisconnectedError` or `ShutdownError`; docs/errors.md lists all of them.
    */
   readonly signal: AbortSignal
-  /** When the caller stops waiting, in ms since the epoch; undefined when it waits for ever. */
+  /** When the caller stops waiting, in ms since the epoch; undefined without a deadline. */
   readonly deadline: number | undefined
   readonly remote: Remote
-  /** The id under which the handler was called. */
+  /** The id of the handler. */
   readonly handler: string
-  /** The subroute under which it was called, '' for none. */
+  /** The subroute of the handler, '' for none. */
   readonly subroute: string
   readonly metadata: Metadata
 }
 
-/** The function behind a single definition. */
+/** The handler function of a single definition. */
 export type SingleHandler<Req, Res> = (request: Req, context: HandlerContext) => Res | PromiseLike<Res>
 
-/** The requests that a handler function gets: an async iterator, or null where it takes none. */
+/** The requests for a handler function: an async iterator, or null when it takes none. */
 export type Requests<Req> = [Req] extends [never] ? null : AsyncIterableIterator<Req, undefined>
 
-/** What a streaming handler may return: anything that `for await` takes, or nothing. */
+/** What a streaming handler may return: anything that `for await` accepts, or nothing. */
 export type Responses<Res> = Producer<Res> | undefined | void
 
-/** The function behind a streaming definition. The stream ends when what it returns ends. */
+/** The handler function of a streaming definition. The stream ends when the returned iterable ends. */
 export type StreamingHandler<Payload, Req, Res> = (
   payload: Payload,
   requests: Requests<Req>,

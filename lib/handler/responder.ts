@@ -1,13 +1,13 @@
 /**
- * The answering end of a call: decodes the payload, runs the handler, sends what it gives.
+ * The answering end of a call: decodes the payload, runs the handler, sends its responses.
  *
- * Whatever a handler does (throw, reject, yield what cannot be encoded) becomes a remote error of this call and
- * nothing else. Knows streams, not sessions or hosts.
+ * A handler that fails in any way (throws, rejects, yields what cannot be encoded) gives its caller a remote error and
+ * affects nothing else. Knows streams, not sessions or hosts.
  */
 
 import { CancelledError, DeadlineError, MessageTooLargeError } from '../base/errors.ts'
 import type { Remote } from '../base/remote.ts'
-import { checkedPayload, decodeError } from '../codec/payload.ts'
+import { checkPayload, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { isPromise } from '../stream/producer.ts'
@@ -21,11 +21,11 @@ import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
 import type { LocalHandler } from './table.ts'
 
-/** What the answering end needs of its session. */
+/** What the answering end needs from its session. */
 export interface ResponderPort {
   readonly remote: Remote
   readonly limits: StreamLimits
-  /** The handler's code has ended, for better or worse; called once per call. */
+  /** The code of the handler has ended, with or without an error. Called once per call. */
   onHandlerSettled(): void
 }
 
@@ -35,7 +35,7 @@ export class Responder implements Receiver, StreamOwner {
   readonly #port: ResponderPort
   readonly #metadata: Uint8Array | undefined
   #context: CallContext | undefined
-  /** No handler runs: it has not started, or it has settled. */
+  /** The handler has settled, or it will not start. */
   #settled = false
 
   constructor(stream: Stream, handler: LocalHandler, port: ResponderPort, metadata: Uint8Array | undefined) {
@@ -70,7 +70,7 @@ export class Responder implements Receiver, StreamOwner {
 
   onClosed(reason: unknown): void {
     if (this.#context === undefined) this.#settle()
-    else if (!this.#settled) this.#context.abort(reason ?? new CancelledError('the call is over'))
+    else if (!this.#settled) this.#context.abort(reason ?? new CancelledError('the call has ended'))
   }
 
   onDeadline(): void {
@@ -102,7 +102,7 @@ export class Responder implements Receiver, StreamOwner {
     if (this.#stream.state === 'closed') return this.#settle()
     let payload: Uint8Array
     try {
-      payload = this.#checked(definition.response.encode(value))
+      payload = this.#check(definition.response.encode(value))
     } catch (error) {
       return this.#fail(error)
     }
@@ -110,7 +110,7 @@ export class Responder implements Receiver, StreamOwner {
     this.#stream.sendMessage(payload, Flag.end)
   }
 
-  /** The requests that a handler takes; `ended` where its caller has none. */
+  /** The requests for the handler, or null when it takes none; `ended` when the caller has sent all. */
   #openRequests({ inCapacity, request }: StreamingDefinition<unknown, unknown, unknown>, ended: boolean) {
     const stream = this.#stream
     const { receiveWindowBytes, maxMessageBytes } = this.#port.limits
@@ -137,7 +137,7 @@ export class Responder implements Receiver, StreamOwner {
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      return this.#checked(definition.response.encode(value))
+      return this.#check(definition.response.encode(value))
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     sink.onSettled = () => this.#settle()
@@ -163,29 +163,31 @@ export class Responder implements Receiver, StreamOwner {
       this.#settle()
       this.#stream.sendEnd()
     } else if (typeof responses !== 'object' || ArrayBuffer.isView(responses) || !isIterable(responses)) {
-      this.#fail(new TypeError('the handler returned neither an iterable of responses nor nothing'))
+      this.#fail(new TypeError('a streaming handler must return an iterable of responses, or nothing'))
     } else {
       sink.attach(responses)
     }
   }
 
-  /** The handler's code has ended with an error. */
+  /** The code of the handler has ended with an error. */
   #fail(error: unknown): void {
     this.#settle()
     this.#sendError(error)
   }
 
-  /** The call ends with an error; the handler may not know it yet. */
+  /** The call ends with an error. The code of the handler may still be running. */
   #sendError(error: unknown): void {
     const stream = this.#stream
     if (stream.state === 'closed') return
     stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
   }
 
-  #checked(payload: Uint8Array): Uint8Array {
+  #check(payload: Uint8Array): Uint8Array {
     const { maxSendBytes } = this.#port.limits
-    if (checkedPayload(payload).length <= maxSendBytes) return payload
-    throw new MessageTooLargeError(`a response of ${payload.length} bytes; the caller accepts ${maxSendBytes}`)
+    if (checkPayload(payload).length <= maxSendBytes) return payload
+    throw new MessageTooLargeError(
+      `the response has ${payload.length} bytes; the caller accepts at most ${maxSendBytes}`
+    )
   }
 
   #settle(): void {
@@ -199,7 +201,7 @@ function decodePayload(codec: { decode(bytes: Uint8Array): unknown }, payload: U
   try {
     return codec.decode(payload)
   } catch (thrown) {
-    throw decodeError('the payload', thrown)
+    throw toDecodeError('the payload', thrown)
   }
 }
 

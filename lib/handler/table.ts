@@ -1,7 +1,7 @@
 /**
- * The handler tables: what this server offers, in the order it was registered, and what a remote one advertised.
+ * The handler tables: the handlers of this server in the order of registration, and those that a remote server advertised.
  *
- * A handler's index is its place in the table. Both tables find it by id and subroute in one lookup.
+ * The index of a handler is its place in the table.
  */
 
 import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
@@ -31,12 +31,12 @@ export function joinSubroute(base: string, name: string): string {
   return base === '' ? name : name === '' ? base : `${base}/${name}`
 }
 
-/** Ids and subroutes are separate names; NUL, which neither may hold, keeps them apart. */
-function keyOf(subroute: string, id: string): string {
+/** One key for subroute and id, separated by NUL, which neither may contain. */
+function toKey(subroute: string, id: string): string {
   return subroute === '' ? id : `${subroute}\0${id}`
 }
 
-/** What this server offers. One table serves all its sessions. */
+/** The handlers of this server: one table for all its sessions. */
 export class LocalHandlers {
   readonly #handlers: LocalHandler[] = []
   readonly #keys = new Set<string>()
@@ -55,46 +55,48 @@ export class LocalHandlers {
     return this.#handlers[index]
   }
 
-  /** The entries from `index` on: what a peer that knows the ones before has yet to hear of. */
+  /** The entries from `index` on: those that a peer which knows the ones before has not received yet. */
   entriesFrom(index: number): HandlerEntry[] {
     return this.#handlers.slice(index).map((handler) => handler.entry)
   }
 
   /**
    * @throws {HandlerExistsError} when the id is taken under this subroute
-   * @throws {InvalidOptionError} when the id or subroute is empty, too long or holds NUL
+   * @throws {InvalidOptionError} when the id is empty, or the id or subroute is too long or contains NUL
    */
   add(handler: LocalHandler): void {
     const { subroute, id } = handler.entry
     if (id === '') throw new InvalidOptionError('a handler id must not be empty')
     this.#checkName('handler id', id)
     this.#checkName('subroute', subroute)
-    const key = keyOf(subroute, id)
+    const key = toKey(subroute, id)
     if (this.#keys.has(key)) {
-      throw new HandlerExistsError(`a handler "${id}"${subroute === '' ? '' : ` under "${subroute}"`} exists already`)
+      throw new HandlerExistsError(
+        `the handler "${id}"${subroute === '' ? '' : ` under "${subroute}"`} is already registered`
+      )
     }
     this.#keys.add(key)
     this.#handlers.push(handler)
     for (const listener of this.#listeners) listener()
   }
 
-  /** Calls `listener` after each registration; returns how to stop it. */
+  /** Calls `listener` after each registration; returns a function that removes it. */
   onAdded(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
 
   #checkName(what: string, name: string): void {
-    if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not hold NUL`)
+    if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not contain NUL`)
     if (Buffer.byteLength(name) > this.#maxNameBytes) {
       throw new InvalidOptionError(`a ${what} must not exceed ${this.#maxNameBytes} bytes`)
     }
   }
 }
 
-/** What a remote server advertised so far. */
+/** The handlers that a remote server has advertised. */
 export class RemoteHandlers {
-  /** By subroute, then by id: a joined key would be a new string for each call. */
+  /** By subroute, then by id: a joined key would cost a string for each call. */
   readonly #subroutes = new Map<string, Map<string, RemoteHandler>>()
   readonly #maxHandlers: number
   #size = 0
@@ -124,7 +126,7 @@ export class RemoteHandlers {
 }
 
 /** The table entry of a definition. */
-export function entryOf(
+export function toEntry(
   definition: SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
   subroute: string
 ): HandlerEntry {

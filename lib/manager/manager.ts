@@ -15,7 +15,7 @@ import type { Conn } from '../conn/conn.ts'
 import { Connection } from '../connection/connection.ts'
 import { rawSingle, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
-import { entryOf, joinSubroute, type LocalHandler, LocalHandlers } from '../handler/table.ts'
+import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
 import { newInstance, type Refusal } from '../peer/handshake.ts'
@@ -132,7 +132,7 @@ export class Manager {
     if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
     this.#throwIfClosed()
     const definition = typeof target === 'string' ? rawSingle(target) : target
-    const entry = entryOf(definition, joinSubroute('', options.subroute ?? ''))
+    const entry = toEntry(definition, joinSubroute('', options.subroute ?? ''))
     this.#handlers.add({ entry, definition, fn } as LocalHandler)
   }
 

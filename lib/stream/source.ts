@@ -7,7 +7,7 @@
 
 import { Fifo } from '../base/fifo.ts'
 import type { Decoder } from '../codec/codec.ts'
-import { decodeError } from '../codec/payload.ts'
+import { toDecodeError } from '../codec/payload.ts'
 import type { Receiver } from './port.ts'
 
 /** What the receiving half needs from its stream. */
@@ -137,7 +137,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     try {
       value = this.#decoder.decode(payload)
     } catch (thrown) {
-      const error = decodeError('a message of the stream', thrown, 'ran')
+      const error = toDecodeError('a message of the stream', thrown, 'ran')
       this.#queue.clear()
       this.#finish()
       this.onStopped?.(error)

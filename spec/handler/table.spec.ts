@@ -3,12 +3,12 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
-import { entryOf, joinSubroute, type LocalHandler, LocalHandlers, RemoteHandlers } from '../../lib/handler/table.ts'
+import { joinSubroute, type LocalHandler, LocalHandlers, RemoteHandlers, toEntry } from '../../lib/handler/table.ts'
 import type { HandlerEntry } from '../../lib/wire/frame.ts'
 
 function handler(id: string, subroute = ''): LocalHandler {
   const definition = rawSingle(id)
-  return { entry: entryOf(definition, subroute), definition, fn: (request: unknown) => request }
+  return { entry: toEntry(definition, subroute), definition, fn: (request: unknown) => request }
 }
 
 function entry(id: string, subroute = ''): HandlerEntry {
@@ -30,11 +30,11 @@ describe('joinSubroute', () => {
   })
 })
 
-describe('entryOf', () => {
+describe('toEntry', () => {
   it('has one response and no requests for a single handler, and the capacities of a streaming one', () => {
-    assert.deepEqual(entryOf(rawSingle('a'), 's'), entry('a', 's'))
+    assert.deepEqual(toEntry(rawSingle('a'), 's'), entry('a', 's'))
     const streaming = { kind: 1, inCapacity: 3, outCapacity: 5, subroute: '', id: 'b' }
-    assert.deepEqual(entryOf(rawStreaming('b', 3, 5), ''), streaming)
+    assert.deepEqual(toEntry(rawStreaming('b', 3, 5), ''), streaming)
   })
 })
 
@@ -69,10 +69,10 @@ describe('LocalHandlers', () => {
     const exists = {
       name: 'HandlerExistsError',
       code: 'ERR_HANDLER_EXISTS',
-      message: 'a handler "a" under "disk1" exists already'
+      message: 'the handler "a" under "disk1" is already registered'
     }
     assert.throws(() => handlers.add(handler('a', 'disk1')), exists)
-    assert.throws(() => handlers.add(handler('a')), { message: 'a handler "a" exists already' })
+    assert.throws(() => handlers.add(handler('a')), { message: 'the handler "a" is already registered' })
     assert.equal(handlers.size, 3)
   })
 

@@ -5,7 +5,7 @@ import { afterEach, describe, it } from 'node:test'
 import { CodecError } from '../../lib/base/errors.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
-import { entryOf } from '../../lib/handler/table.ts'
+import { toEntry } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
@@ -20,11 +20,11 @@ async function start(options: RawPeerOptions): Promise<RawPeer> {
   context = undefined
   unwound = false
   const large = rawSingle('large')
-  peer.handlers.add({ entry: entryOf(large, ''), definition: large, fn: () => Buffer.alloc(65_536) })
+  peer.handlers.add({ entry: toEntry(large, ''), definition: large, fn: () => Buffer.alloc(65_536) })
   const wait = rawSingle('wait')
   const waiting = (_request: unknown, { signal }: HandlerContext) =>
     new Promise((resolve) => signal.addEventListener('abort', resolve))
-  peer.handlers.add({ entry: entryOf(wait, ''), definition: wait, fn: waiting })
+  peer.handlers.add({ entry: toEntry(wait, ''), definition: wait, fn: waiting })
   const request = {
     encode: () => new Uint8Array(0),
     decode: (bytes: Uint8Array) => {
@@ -34,7 +34,7 @@ async function start(options: RawPeerOptions): Promise<RawPeer> {
   }
   const picky = { ...rawStreaming('picky', 2, 2), request }
   peer.handlers.add({
-    entry: entryOf(picky, ''),
+    entry: toEntry(picky, ''),
     definition: picky,
     fn: async function* (_payload: unknown, requests: unknown, given: HandlerContext) {
       context = given

@@ -7,7 +7,7 @@ import { defaultKeepAlive, defaultLimits, defaultReconnect, maxDraining } from '
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
-import { entryOf, LocalHandlers } from '../../lib/handler/table.ts'
+import { LocalHandlers, toEntry } from '../../lib/handler/table.ts'
 import type { SessionInit } from '../../lib/session/session.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
@@ -25,7 +25,7 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
     signal.addEventListener('abort', () => running--)
     return new Promise(() => undefined)
   }
-  handlers.add({ entry: entryOf(definition, ''), definition, fn })
+  handlers.add({ entry: toEntry(definition, ''), definition, fn })
   const connection = new Connection({
     ...{ host: 'http://raw', dials: false, reconnect: defaultReconnect, logger: silentLogger },
     dial: () => Promise.reject(new Error('this side does not dial'))

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
-import { entryOf, type LocalHandler } from '../../lib/handler/table.ts'
+import { type LocalHandler, toEntry } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
@@ -30,11 +30,11 @@ async function start(options?: RawPeerOptions): Promise<RawPeer> {
       contexts.push(context)
       return fn(request)
     }
-    peer.handlers.add({ entry: entryOf(definition, ''), definition, fn: run })
+    peer.handlers.add({ entry: toEntry(definition, ''), definition, fn: run })
   }
   const definition = rawStreaming('each', 2, 2)
   const each: LocalHandler = {
-    entry: entryOf(definition, ''),
+    entry: toEntry(definition, ''),
     definition,
     fn: async function* (_payload: unknown, requests: unknown) {
       runs++
@@ -44,7 +44,7 @@ async function start(options?: RawPeerOptions): Promise<RawPeer> {
   peer.handlers.add(each)
   const deaf = rawStreaming('deaf', 2, 2)
   peer.handlers.add({
-    entry: entryOf(deaf, ''),
+    entry: toEntry(deaf, ''),
     definition: deaf,
     fn: async function* (_payload, _requests, context) {
       contexts.push(context)

@@ -10,7 +10,7 @@ import { afterEach, describe, it, mock } from 'node:test'
 import type { Conn } from '../../lib/conn/conn.ts'
 import { rawSingle as single } from '../../lib/handler/definition.ts'
 import { Responder } from '../../lib/handler/responder.ts'
-import { entryOf } from '../../lib/handler/table.ts'
+import { toEntry } from '../../lib/handler/table.ts'
 import { SessionControl } from '../../lib/session/control.ts'
 import type { SessionEnd } from '../../lib/session/end.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
@@ -67,7 +67,7 @@ async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new
   note(peer.wire.conn, 'close', 'conn closed')
   note(peer.wire.conn, 'abort', 'conn aborted')
   const definition = single('handler')
-  peer.handlers.add({ entry: entryOf(definition, ''), definition, fn })
+  peer.handlers.add({ entry: toEntry(definition, ''), definition, fn })
   await peer.start()
   steps.length = 0
 }

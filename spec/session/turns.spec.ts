@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { loopBytes, turnBytes } from '../../lib/base/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
-import { entryOf } from '../../lib/handler/table.ts'
+import { toEntry } from '../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
@@ -39,7 +39,7 @@ async function start(): Promise<void> {
     onCall()
     return request
   }
-  peer.handlers.add({ entry: entryOf(definition, ''), definition, fn: echo })
+  peer.handlers.add({ entry: toEntry(definition, ''), definition, fn: echo })
   await peer.start([])
 }
 

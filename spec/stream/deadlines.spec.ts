@@ -57,13 +57,13 @@ function withClock(work: (clock: Clock, queue: DeadlineQueue) => void): void {
   }
 }
 
-function entryOf(onDeadline: () => void = () => undefined): Timed {
+function toEntry(onDeadline: () => void = () => undefined): Timed {
   return { deadlineMs: 0, deadlines: undefined, timedBefore: undefined, timedAfter: undefined, onDeadline }
 }
 
 /** Adds an entry that expires at a moment of `performance.now()`. */
 function addAt(queue: DeadlineQueue, atMs: number, onDeadline?: () => void): Timed {
-  const entry = entryOf(onDeadline)
+  const entry = toEntry(onDeadline)
   queue.add(entry, atMs - performance.now())
   return entry
 }
@@ -132,7 +132,7 @@ describe('DeadlineQueue', () => {
     withClock((clock, queue) => {
       const expired: number[] = []
       const entries = Array.from({ length: 1000 }, (_, i) => {
-        const entry = entryOf(() => expired.push(i))
+        const entry = toEntry(() => expired.push(i))
         queue.add(entry, 50)
         clock.now += 0.01
         return entry
@@ -151,11 +151,11 @@ describe('DeadlineQueue', () => {
     withClock((clock, queue) => {
       const expired: string[] = []
       queue.add(
-        entryOf(() => expired.push('first')),
+        toEntry(() => expired.push('first')),
         20
       )
       queue.add(
-        entryOf(() => expired.push('older')),
+        toEntry(() => expired.push('older')),
         20,
         clock.now - 5
       )
@@ -168,7 +168,7 @@ describe('DeadlineQueue', () => {
 
   it('does nothing when it removes what is not in it', () => {
     withClock((_clock, queue) => {
-      const [inside, outside] = [addAt(queue, 2000), entryOf()]
+      const [inside, outside] = [addAt(queue, 2000), toEntry()]
       queue.remove(outside)
       queue.remove(inside)
       queue.remove(inside)

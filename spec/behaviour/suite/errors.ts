@@ -306,7 +306,7 @@ function streamErrorFacts(fact: Fact): void {
     for (const index of [0, 1, 2, 3]) {
       const { got, error } = await drain(link, `returns-${index}`)
       assert.deepEqual(got, [])
-      assert.ok(error instanceof RemoteError && /neither an iterable/.test(error.message))
+      assert.ok(error instanceof RemoteError && /must return an iterable/.test(error.message))
     }
   })
 

@@ -14,7 +14,7 @@ import { rawBytes } from '../../../lib/codec/codec.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
-import { entryOf, LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
+import { LocalHandlers, type RemoteHandler, toEntry } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
 import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import type { Frame } from '../../../lib/wire/frame.ts'
@@ -269,11 +269,11 @@ const streams: Record<string, StreamingHandler<unknown, unknown, unknown>> = {
 
 for (const [id, fn] of Object.entries(singles)) {
   const definition = rawSingle(id)
-  fuzzHandlers.add({ entry: entryOf(definition, ''), definition, fn })
+  fuzzHandlers.add({ entry: toEntry(definition, ''), definition, fn })
 }
 for (const [id, fn] of Object.entries(streams)) {
   const definition = rawStreaming(id, id === 'count' ? 0 : 2, 3)
-  fuzzHandlers.add({ entry: entryOf(definition, ''), definition, fn })
+  fuzzHandlers.add({ entry: toEntry(definition, ''), definition, fn })
 }
 const typed = single<unknown, unknown>('typed')
-fuzzHandlers.add({ entry: entryOf(typed, ''), definition: typed, fn: (value: unknown) => value })
+fuzzHandlers.add({ entry: toEntry(typed, ''), definition: typed, fn: (value: unknown) => value })

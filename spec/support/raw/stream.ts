@@ -9,7 +9,7 @@ import { GridStream } from '../../../lib/call/grid-stream.ts'
 import { rawBytes } from '../../../lib/codec/codec.ts'
 import { rawSingle, rawStreaming } from '../../../lib/handler/definition.ts'
 import type { StreamingHandler } from '../../../lib/handler/handler.ts'
-import { entryOf, type RemoteHandler } from '../../../lib/handler/table.ts'
+import { type RemoteHandler, toEntry } from '../../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { settled } from '../until.ts'
 import { RawPeer, type RawPeerOptions } from './peer.ts'
@@ -44,9 +44,9 @@ export class RawStream {
     )
     const { handlers } = raw.peer
     const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
-    handlers.add({ entry: entryOf(definition, ''), definition, fn: fn as StreamingHandler<unknown, unknown, unknown> })
+    handlers.add({ entry: toEntry(definition, ''), definition, fn: fn as StreamingHandler<unknown, unknown, unknown> })
     const echo = rawSingle('echo')
-    handlers.add({ entry: entryOf(echo, ''), definition: echo, fn: (payload: unknown) => payload })
+    handlers.add({ entry: toEntry(echo, ''), definition: echo, fn: (payload: unknown) => payload })
     await raw.peer.start()
     raw.open(1, 0)
     return raw
