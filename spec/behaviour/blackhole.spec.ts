@@ -52,7 +52,7 @@ function assertKeepAlive(error: unknown): void {
   assert.equal(error.delivery, 'maybeRan')
 }
 
-describe('a network that swallows everything', () => {
+describe('a network that swallows everything', { concurrency: true }, () => {
   for (const busy of [false, true]) {
     const how = busy ? 'with busy streams' : 'with an idle conn'
     it(`is noticed on both ends in two intervals ${how}, fails all calls, and heals`, async (test) => {

@@ -38,7 +38,7 @@ const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
 /** Renewed after two to three seconds, which leaves one or two for it. */
 const soon = () => Date.now() + paced(4000)
 
-describe('an identity that expires', () => {
+describe('an identity that expires', { concurrency: true }, () => {
   for (const side of ['listener', 'dialer'] as const) {
     it(`is renewed before, beside running calls, when it is that of the ${side}`, async (test) => {
       const { peer, back } = await expiring(test, { [side]: soon })

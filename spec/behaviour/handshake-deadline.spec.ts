@@ -40,7 +40,7 @@ async function timeToClose(socket: Socket): Promise<number> {
   return performance.now() - started
 }
 
-describe('the listener closes, at the handshake deadline, a conn', () => {
+describe('the listener closes, at the handshake deadline, a conn', { concurrency: true }, () => {
   it('that was accepted and stays silent', async (test) => {
     const { server } = await listener(test)
     assert.ok((await timeToClose(await rawSocket(server.port))) > 100)
@@ -94,7 +94,7 @@ describe('the listener closes, at the handshake deadline, a conn', () => {
   })
 })
 
-describe('the dialer gives up, at the handshake deadline, a conn', () => {
+describe('the dialer gives up, at the handshake deadline, a conn', { concurrency: true }, () => {
   /** A manager that dials a server of the spec. */
   async function dialing(test: TestContext, onSocket: (socket: Socket) => void) {
     const servers = new Servers(test)

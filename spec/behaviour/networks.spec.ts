@@ -65,8 +65,8 @@ describe('a live peer', () => {
     assertAllRight(net)
   })
 
-  it('whose every byte comes 300 ms late is not condemned with a keep-alive of 200 ms', async (test) => {
-    const net = await proxied(test, { delayMs: 300 }, { keepAlive: { intervalMs: 200 } })
+  it('whose every byte comes 120 ms late is not condemned with a keep-alive of 80 ms', async (test) => {
+    const net = await proxied(test, { delayMs: 120 }, { keepAlive: { intervalMs: 80 } })
     const { there, back } = net
     const frames = () => [there, back].map((end) => end.stats().totals.framesIn)
     const before = frames()
@@ -106,7 +106,7 @@ describe('a live peer', () => {
   })
 })
 
-describe('a peer that is not alive', () => {
+describe('a peer that is not alive', { concurrency: true }, () => {
   it('is noticed within two keep-alive intervals of its last word, on both ends', async (test) => {
     const intervalMs = 700
     const { there, back, proxy } = await proxied(test, {}, { keepAlive: { intervalMs } })

@@ -153,7 +153,7 @@ function row(title: string, body: (test: TestContext) => Promise<void>): void {
   it(title, { timeout: paced(40_000) }, body)
 }
 
-describe('a process that calls close()', () => {
+describe('a process that calls close()', { concurrency: 4 }, () => {
   row('when idle exits at once', async (test) => {
     const { closing } = await connected(test, { situation: 'idle' })
     assert.deepEqual(await outcomes(closing, 'newCalls'), [...refused, ...refused])

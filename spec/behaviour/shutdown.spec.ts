@@ -255,7 +255,7 @@ describe('close()', () => {
   })
 })
 
-describe('a process with a manager and an HTTP server', () => {
+describe('a process with a manager and an HTTP server', { concurrency: true }, () => {
   for (const role of ['dials', 'is dialed'] as const) {
     it(`that ${role} exits by itself after close(), within the grace of a call that hangs`, async (test) => {
       const servers = new Servers(test)

@@ -36,8 +36,8 @@ export function behaviourSuite(kind: LinkKind): void {
   for (const from of ['dialer', 'listener'] as const) {
     const fact: Fact = (title, body, options) =>
       it(title, { timeout }, async ({ signal }) => onLink(await openLink(kind, from, options), body, signal))
-    describe(`over ${kind}, called from the ${from}`, () => {
-      for (const [theme, facts] of Object.entries(themes)) describe(theme, () => facts(fact))
+    describe(`over ${kind}, called from the ${from}`, { concurrency: 3 }, () => {
+      for (const [theme, facts] of Object.entries(themes)) describe(theme, { concurrency: 1 }, () => facts(fact))
     })
   }
 }

@@ -9,6 +9,7 @@ import { createServer as createSecureServer } from 'node:https'
 import net, { type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { describe } from 'node:test'
 import tls from 'node:tls'
 import { silentLogger } from '../../lib/base/logger.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../../lib/base/options.ts'
@@ -59,48 +60,50 @@ async function duplexPair(server: net.Server, event: string, dialer: ConnDialer)
   return { a, b, dispose: () => dispose(server, a, b) }
 }
 
-connSuite('a WebSocket', () => webSocketPair(createServer(), 'http', connectWS()))
+describe('the contract of a conn', { concurrency: true }, () => {
+  connSuite('a WebSocket', () => webSocketPair(createServer(), 'http', connectWS()))
 
-connSuite('a WebSocket with masking', () => webSocketPair(createServer(), 'http', connectWS({ mask: true })))
+  connSuite('a WebSocket with masking', () => webSocketPair(createServer(), 'http', connectWS({ mask: true })))
 
-connSuite('a WebSocket over TLS', () =>
-  webSocketPair(createSecureServer(certificate), 'https', connectWS({ tls: { ca: certificate.ca } }))
-)
-
-connSuite('TCP', async () => {
-  const server = net.createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  return duplexPair(
-    server,
-    'connection',
-    connectDuplex(() => net.connect(port, '127.0.0.1'))
+  connSuite('a WebSocket over TLS', () =>
+    webSocketPair(createSecureServer(certificate), 'https', connectWS({ tls: { ca: certificate.ca } }))
   )
-})
 
-connSuite('TLS', async () => {
-  const server = tls.createServer(certificate)
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  const dialer = connectDuplex(() => tls.connect({ port, host: '127.0.0.1', ca: certificate.ca }))
-  return duplexPair(server, 'secureConnection', dialer)
-})
+  connSuite('TCP', async () => {
+    const server = net.createServer()
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    return duplexPair(
+      server,
+      'connection',
+      connectDuplex(() => net.connect(port, '127.0.0.1'))
+    )
+  })
 
-connSuite('a Unix socket', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
-  const file = join(folder, 'socket')
-  const server = net.createServer()
-  await once(server.listen(file), 'listening')
-  const pair = await duplexPair(
-    server,
-    'connection',
-    connectDuplex(async () => net.connect(file))
-  )
-  const { a, b } = pair
-  return { a, b, dispose: () => pair.dispose().finally(() => rmSync(folder, { recursive: true })) }
-})
+  connSuite('TLS', async () => {
+    const server = tls.createServer(certificate)
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const dialer = connectDuplex(() => tls.connect({ port, host: '127.0.0.1', ca: certificate.ca }))
+    return duplexPair(server, 'secureConnection', dialer)
+  })
 
-connSuite('memory', async () => {
-  const [a, b] = memoryPair()
-  return { a, b, dispose: async () => a.abort(new Error('the spec is over')) }
+  connSuite('a Unix socket', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
+    const file = join(folder, 'socket')
+    const server = net.createServer()
+    await once(server.listen(file), 'listening')
+    const pair = await duplexPair(
+      server,
+      'connection',
+      connectDuplex(async () => net.connect(file))
+    )
+    const { a, b } = pair
+    return { a, b, dispose: () => pair.dispose().finally(() => rmSync(folder, { recursive: true })) }
+  })
+
+  connSuite('memory', async () => {
+    const [a, b] = memoryPair()
+    return { a, b, dispose: async () => a.abort(new Error('the spec is over')) }
+  })
 })

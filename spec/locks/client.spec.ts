@@ -41,7 +41,7 @@ describe('a quorum', () => {
   })
 })
 
-describe('a lock over several servers', () => {
+describe('a lock over several servers', { concurrency: 4 }, () => {
   it('lets one in at a time, whoever asks from wherever', async () => {
     await using cluster = await lockCluster(5, ttlMs)
     let inside = 0

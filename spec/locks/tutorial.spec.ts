@@ -67,7 +67,7 @@ function commandsOf(blocks: readonly Block[]): Command[] {
   return commands
 }
 
-describe('docs/locks.md', { concurrency: 4 }, () => {
+describe('docs/locks.md', { concurrency: true }, () => {
   const commands = commandsOf(blocks)
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'it-grid-tutorial-')))
   const folderOf = (command: Command) => join(folder, String(commands.indexOf(command)))

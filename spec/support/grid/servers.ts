@@ -86,7 +86,7 @@ export interface Node {
 
 /** All that one spec opens. */
 export class Servers {
-  /** How many of them a spec has. */
+  /** How many of them are open, in one spec or in specs that run at the same time. */
   static #open = 0
   readonly #managers: Manager[] = []
   readonly #servers: TestServer[] = []
@@ -148,7 +148,6 @@ export class Servers {
   }
 
   async #close(): Promise<void> {
-    const isLast = --Servers.#open === 0
     for (const close of this.#closers) await close()
     await Promise.all(this.#managers.map((manager) => manager.close({ timeout: 1 })))
     await Promise.all(this.#servers.map((server) => server.stop()))
@@ -156,9 +155,10 @@ export class Servers {
       this.#managers.map((manager) => manager.stats().pendingHandshakes),
       this.#managers.map(() => 0)
     )
-    if (!isLast) return
+    Servers.#open--
     const left = () => process.getActiveResourcesInfo().filter((kind) => /^(TCP|Pipe.*Server)/.test(kind))
-    await until(() => left().length === 0, `nothing is left, but there is ${left().join(', ')}`)
+    // Those that are open beside it look when they close.
+    await until(() => Servers.#open > 0 || left().length === 0, `nothing is left, but there is ${left().join(', ')}`)
   }
 }
 

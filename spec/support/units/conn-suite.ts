@@ -67,7 +67,7 @@ export async function collect(conn: Conn): Promise<Uint8Array[]> {
 }
 
 export function connSuite(name: string, makePair: () => Promise<ConnPair>): void {
-  describe(`a conn over ${name}`, () => {
+  describe(`a conn over ${name}`, { concurrency: 1 }, () => {
     let pair: ConnPair
     let a: Conn
     let b: Conn
