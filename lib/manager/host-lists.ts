@@ -1,67 +1,102 @@
-/** Follows where the list of hosts comes from: one list for good, or an async iterable of lists. */
+/**
+ * Follows the source of hosts: one list for good, or an async iterable of lists.
+ *
+ * The last good list stays in force, whatever the source does next. While there was none, callers are told why.
+ */
 
-import { InvalidOptionError } from '../base/errors.ts'
+import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
 
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
 
 export interface HostLists {
-  /** Resolves with the first list, or when it is stopped before. */
+  /** As of `Manager`. */
   readonly ready: Promise<void>
+  /** Why there is no list yet; undefined once there is one. */
+  readonly missing: Error | undefined
   stop(): void
 }
 
+type OnList = (hosts: Iterable<string>) => void
+
 /**
- * Calls `onList` with each list. One that `onList` throws at is logged and ignored; the one before stays in force. A
- * single list is handed over before this returns, and may throw.
+ * Calls `onList` with each list. One that `onList` throws at is logged and ignored. A single list is handed over before this
+ * returns, and may throw.
  *
  * @throws {InvalidOptionError} when `hosts` is neither
  */
-export function followHosts(hosts: Hosts, onList: (hosts: Iterable<string>) => void, logger: Logger): HostLists {
+export function followHosts(hosts: Hosts, onList: OnList, logger: Logger): HostLists {
   if (typeof hosts !== 'object' || hosts === null || !(Symbol.asyncIterator in hosts || Symbol.iterator in hosts)) {
     throw new InvalidOptionError('hosts must be an iterable of host names, or an async iterable of such lists')
   }
-  if (Symbol.asyncIterator in hosts) return followLists(hosts, onList, logger)
+  if (Symbol.asyncIterator in hosts) return new FollowedLists(hosts, onList, logger)
   onList(hosts)
-  return { ready: Promise.resolve(), stop: () => undefined }
+  return { ready: Promise.resolve(), missing: undefined, stop: () => undefined }
 }
 
-function followLists(
-  lists: AsyncIterable<Iterable<string>>,
-  onList: (hosts: Iterable<string>) => void,
-  logger: Logger
-): HostLists {
-  const iterator = lists[Symbol.asyncIterator]()
-  let stopped = false
-  let onStop = () => {}
-  const whenStopped = new Promise<void>((resolve) => {
-    onStop = resolve
-  })
-  const next = async (): Promise<boolean> => {
-    const { done, value } = await iterator.next()
-    if (done === true || stopped) return false
-    try {
-      onList(value)
-    } catch (error) {
-      logger.error(`a list of hosts is ignored: ${errorText(error)}`)
-    }
-    return true
+class FollowedLists implements HostLists {
+  ready: Promise<void>
+  missing: Error | undefined = new UnknownHostError('no list of hosts has arrived yet')
+  readonly #onList: OnList
+  readonly #logger: Logger
+  #iterator: AsyncIterator<Iterable<string>> | undefined
+  #stopped = false
+  #resolve!: () => void
+  #reject!: (error: Error) => void
+
+  constructor(lists: AsyncIterable<Iterable<string>>, onList: OnList, logger: Logger) {
+    this.#onList = onList
+    this.#logger = logger
+    this.ready = new Promise((resolve, reject) => {
+      this.#resolve = resolve
+      this.#reject = reject
+    })
+    // The log has told it.
+    this.ready.catch(() => undefined)
+    this.#follow(lists).catch((error: unknown) =>
+      this.#failed(`the source of hosts failed: ${errorText(error)}`, error)
+    )
   }
-  const failed = (error: unknown) => logger.error(`the source of hosts failed: ${errorText(error)}`)
-  const followRest = async () => {
-    let more = true
-    while (more) more = await next()
-  }
-  const first = next().then((more) => {
-    if (more) followRest().catch(failed)
-  }, failed)
-  const stop = () => {
-    stopped = true
-    onStop()
+
+  stop(): void {
+    this.#stopped = true
+    this.#resolve()
     // Awaited, for it may give no promise (that of an it-pushable does not), and throw.
-    const end = async () => await iterator.return?.()
-    end().catch((error: unknown) => logger.warn(`the source of hosts failed to end: ${errorText(error)}`))
+    const end = async () => await this.#iterator?.return?.()
+    end().catch((error: unknown) => this.#logger.warn(`the source of hosts failed to end: ${errorText(error)}`))
   }
-  return { ready: Promise.race([first, whenStopped]), stop }
+
+  async #follow(lists: AsyncIterable<Iterable<string>>): Promise<void> {
+    const iterator = lists[Symbol.asyncIterator]()
+    this.#iterator = iterator
+    for (;;) {
+      const { done, value } = await iterator.next()
+      if (this.#stopped) return
+      if (done === true) break
+      this.#take(value)
+    }
+    if (this.missing !== undefined) this.#failed('the source of hosts ended without a list of hosts')
+  }
+
+  #take(list: Iterable<string>): void {
+    try {
+      this.#onList(list)
+    } catch (error) {
+      return this.#failed(`a list of hosts is ignored: ${errorText(error)}`, error)
+    }
+    if (this.missing === undefined) return
+    this.missing = undefined
+    this.#resolve()
+    // It may have been rejected for an earlier list.
+    this.ready = this.ready.catch(() => undefined)
+  }
+
+  #failed(text: string, cause?: unknown): void {
+    if (this.#stopped) return
+    this.#logger.error(text)
+    if (this.missing === undefined) return
+    this.missing = new UnknownHostError(text, { cause })
+    this.#reject(this.missing)
+  }
 }

@@ -36,8 +36,6 @@ export class Manager {
   readonly local: string
   /** New at each start, in hex. */
   readonly instance: string
-  /** Resolves with the first list of hosts: at once, unless `hosts` is an async iterable. */
-  readonly ready: Promise<void>
   readonly #settings: Settings
   readonly #handlers: LocalHandlers
   readonly #listener: Listener
@@ -78,7 +76,15 @@ export class Manager {
       logger
     })
     this.#hostLists = followHosts(options.hosts, (hosts) => this.#setHosts(hosts), logger)
-    this.ready = this.#hostLists.ready
+  }
+
+  /**
+   * Resolves with the first list of hosts: at once, unless `hosts` is an async iterable; or when the manager is closed before.
+   * Rejects with an `UnknownHostError` when the source of hosts throws, ends or gives a list that is not valid before there is
+   * a good one. A good list that comes later is taken all the same, and this resolves from then on.
+   */
+  get ready(): Promise<void> {
+    return this.#hostLists.ready
   }
 
   /** The canonical names of the other servers. */
@@ -95,14 +101,18 @@ export class Manager {
    * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory:
    * its calls need not wait for anybody, and it is not among `connections`, nor in `stats()`.
    *
-   * @throws {UnknownHostError} when it is not among `hosts`
+   * @throws {UnknownHostError} when it is not among `hosts`, or no list of hosts has arrived yet; `cause` says why
    */
   connection(host: string): Connection {
     const name = canonicalHost(host)
     if (name === this.local) return this.#self()
     const connection = this.#connections.get(name)
     if (connection !== undefined) return connection
-    throw new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
+    const { missing } = this.#hostLists
+    if (missing === undefined) {
+      throw new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
+    }
+    throw new UnknownHostError(`${name} is not known: ${missing.message}`, { delivery: 'notSent', cause: missing })
   }
 
   /**

@@ -147,6 +147,80 @@ describe('an async iterable of lists of hosts', () => {
     assert.deepEqual(manager.hosts, ['http://b'])
   })
 
+  const listless: readonly (readonly [title: string, hosts: () => unknown, text: RegExp])[] = [
+    [
+      'throws',
+      () => ({ next: () => Promise.reject(new Error('the discovery is down')) }),
+      /^the source of hosts failed: the discovery is down$/
+    ],
+    ['rejects with undefined', () => ({ next: () => Promise.reject() }), /^the source of hosts failed: undefined$/],
+    ['gives no iterator', () => undefined, /^the source of hosts failed: /],
+    [
+      'throws when it is asked for its iterator',
+      () => {
+        throw new Error('no iterator')
+      },
+      /^the source of hosts failed: no iterator$/
+    ],
+    ['ends', async function* () {}, /^the source of hosts ended without a list of hosts$/],
+    [
+      'gives a list that is not valid and ends',
+      async function* () {
+        yield ['node-1:9000']
+      },
+      /^the source of hosts ended without a list of hosts$/
+    ]
+  ]
+  for (const [title, hosts, text] of listless) {
+    it(`that ${title} before its first list rejects ready, is told at error, and knows no host but this one`, async (test) => {
+      const log = new LogBook()
+      const manager = new Servers(test).manager({
+        local: 'http://a',
+        hosts: { [Symbol.asyncIterator]: hosts } as AsyncIterable<string[]>,
+        logger: log
+      })
+      assert.throws(() => manager.connection('http://b'), {
+        name: 'UnknownHostError',
+        message: 'http://b is not known: no list of hosts has arrived yet'
+      })
+      await rejection(manager.ready)
+      await until(() => log.lines.some((line) => line.startsWith('error ') && text.test(line.slice(6))), 'it is told')
+      const error = await rejection(manager.ready)
+      assert.deepEqual([error.name, error.code], ['UnknownHostError', 'ERR_UNKNOWN_HOST'])
+      assert.throws(
+        () => manager.connection('http://b'),
+        (thrown: Error & { delivery?: string }) => {
+          const why = (thrown.cause as Error).message
+          return text.test(why) && thrown.message === `http://b is not known: ${why}` && thrown.delivery === 'notSent'
+        }
+      )
+      assert.equal(manager.connection('http://a').host, 'http://a')
+    })
+  }
+
+  it('whose first list is not valid rejects ready, and the next good list is taken and resolves it', async (test) => {
+    const log = new LogBook()
+    const servers = new Servers(test)
+    const [a, b] = namesInOrder()
+    await servers.node(b, [a, b])
+    const lists = pushable<string[]>({ objectMode: true })
+    const { manager } = await servers.node(a, lists, { logger: log })
+    const first = rejection(manager.ready)
+    lists.push(['node-1:9000'])
+    const error = await first
+    assert.match(error.message, /^a list of hosts is ignored: host "node-1:9000" must start with/)
+    assert.equal((error.cause as Error).name, 'InvalidOptionError')
+    assert.equal(await rejection(manager.ready), error)
+    assert.equal(log.lines.filter((line) => line === `error ${error.message}`).length, 1)
+    lists.push([a, b])
+    await until(() => manager.hosts.length === 1, 'the good list is taken')
+    await manager.ready
+    await manager.connection(b).waitForConnect()
+    lists.push(['node-1:9000'])
+    await until(() => log.warnings(/a list of hosts is ignored/).length === 2, 'a bad list later is told')
+    await manager.ready
+  })
+
   it('is ended by close(), also while it waits for its first list', async (test) => {
     const servers = new Servers(test)
     let ended = 0
