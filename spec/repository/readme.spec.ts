@@ -118,7 +118,7 @@ describe('the API of the README', () => {
   })
 
   it('lists every public member of a manager', () => {
-    const properties = ['local', 'instance', 'ready']
+    const properties = ['local', 'instance']
     const methods = Object.getOwnPropertyNames(grid.Manager.prototype).filter((name) => name !== 'constructor')
     const documented = namesIn('Manager', 'member').map((name) => name.replace(/\(.*/, ''))
     assert.deepEqual(documented.sort(), [...properties, ...methods].sort())
