@@ -1,9 +1,8 @@
 /**
- * The deadline of an HTTP server's sockets from TCP accept to the first whole request head.
+ * The deadline for the sockets of an HTTP server, from TCP accept to the first complete request head.
  *
- * It knows when each socket was accepted, and destroys those that stay silent or stop half-way. What comes after the
- * head is not its business. With TLS the raw socket is what is accepted, and another object carries the request: the
- * two are matched by their addresses.
+ * It knows when each socket was accepted, and destroys those that send no complete head in time. With TLS, a raw socket is
+ * accepted and a TLSSocket carries the request: the two are matched by their addresses.
  */
 
 import type * as http from 'node:http'
@@ -17,28 +16,28 @@ export type HttpServer = http.Server | https.Server
 interface Accepted {
   socket: Socket
   tlsSocket: TLSSocket | undefined
-  /** Kept, for a socket that closed no longer knows it. */
+  /** Kept, since a closed socket no longer knows it. */
   address: string
-  acceptedAt: number
+  acceptedAtMs: number
   timer: JudgeTimer
   onClose: () => void
 }
 
 /**
- * A server with one of these listeners takes request heads that we are not told of: there the deadline is not held
- * against a socket, for it may be in the middle of a request.
+ * A server with one of these listeners receives request heads that we do not see. Its sockets are not destroyed at the
+ * deadline: they may be in the middle of a request.
  */
 const otherHeadEvents = ['checkContinue', 'checkExpectation', 'connect']
 
-export class AcceptWatch {
+export class HeadDeadline {
   readonly #server: HttpServer
   readonly #timeoutMs: () => number
   readonly #bySocket = new WeakMap<object, Accepted>()
   readonly #waiting = new Set<Accepted>()
-  /** Raw sockets of a TLS server that have no TLSSocket yet. */
+  /** Raw sockets of a TLS server whose TLSSocket is not known yet. */
   readonly #byAddress = new Map<string, Accepted>()
 
-  /** `timeoutMs` is asked at each accept. */
+  /** `timeoutMs` is called at each accept. */
   constructor(server: HttpServer, timeoutMs: () => number) {
     this.#server = server
     this.#timeoutMs = timeoutMs
@@ -46,17 +45,17 @@ export class AcceptWatch {
     server.on('secureConnection', this.#onSecureConnection)
   }
 
-  /** A request head arrived on `socket`: when that was accepted, if it was its first. Its deadline is met. */
+  /** A request head arrived on `socket`. Returns when the socket was accepted, if this is its first head. */
   headArrived(socket: object): number | undefined {
     const accepted = this.#bySocket.get(socket)
     if (accepted === undefined) return undefined
     this.#forget(accepted)
-    return accepted.acceptedAt
+    return accepted.acceptedAtMs
   }
 
   /**
-   * Whoever has not said yet what he wants is cut, unless somebody else serves the server: nobody would answer him, and he would
-   * keep a process from its exit for as long as he waits.
+   * Destroys sockets that sent no complete request head, unless another listener serves this server. They would get no answer
+   * and keep the process from exiting.
    */
   stop(): void {
     this.#server.off('connection', this.#onConnection)
@@ -64,20 +63,20 @@ export class AcceptWatch {
     const isServed = [...otherHeadEvents, 'request', 'upgrade'].some((event) => this.#server.listenerCount(event) > 0)
     for (const accepted of this.#waiting) {
       this.#forget(accepted)
-      if (!isServed) this.#cut(accepted)
+      if (!isServed) this.#destroy(accepted)
     }
   }
 
   readonly #onConnection = (socket: Socket): void => {
     const isTls = this.#server instanceof TlsServer
-    // Over a Unix socket there is no address to find the TLSSocket by: it is watched from its handshake on.
+    // A Unix socket has no address by which to find its TLSSocket: that is watched from its own handshake on.
     if (isTls && socket.remotePort === undefined) return
     const accepted = this.#watch(socket)
     if (isTls) this.#byAddress.set(accepted.address, accepted)
   }
 
   readonly #onSecureConnection = (tlsSocket: TLSSocket): void => {
-    const accepted = this.#byAddress.get(addressesOf(tlsSocket))
+    const accepted = this.#byAddress.get(formatAddresses(tlsSocket))
     if (accepted === undefined) {
       if (tlsSocket.remotePort === undefined) this.#watch(tlsSocket)
       return
@@ -88,13 +87,13 @@ export class AcceptWatch {
   }
 
   #watch(socket: Socket): Accepted {
-    const acceptedAt = performance.now()
+    const acceptedAtMs = performance.now()
     const accepted: Accepted = {
       socket,
       tlsSocket: undefined,
-      address: addressesOf(socket),
-      acceptedAt,
-      timer: new JudgeTimer(acceptedAt + this.#timeoutMs(), () => this.#onDeadline(accepted)).unref(),
+      address: formatAddresses(socket),
+      acceptedAtMs,
+      timer: new JudgeTimer(acceptedAtMs + this.#timeoutMs(), () => this.#onDeadline(accepted)).unref(),
       onClose: () => this.#forget(accepted)
     }
     socket.once('close', accepted.onClose)
@@ -106,10 +105,10 @@ export class AcceptWatch {
   #onDeadline(accepted: Accepted): void {
     this.#forget(accepted)
     if (otherHeadEvents.some((event) => this.#server.listenerCount(event) > 0)) return
-    this.#cut(accepted)
+    this.#destroy(accepted)
   }
 
-  #cut({ socket, tlsSocket }: Accepted): void {
+  #destroy({ socket, tlsSocket }: Accepted): void {
     tlsSocket?.destroy()
     socket.destroy()
   }
@@ -125,6 +124,6 @@ export class AcceptWatch {
   }
 }
 
-function addressesOf(socket: Socket): string {
+function formatAddresses(socket: Socket): string {
   return `${socket.remoteAddress} ${socket.remotePort} ${socket.localAddress} ${socket.localPort}`
 }

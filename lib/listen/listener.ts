@@ -1,8 +1,8 @@
 /**
  * Accepts conns: refuses or completes the WebSocket upgrades that arrive on one path.
  *
- * It refuses by what a request shows: path, `Origin`, subprotocol. Who the peer is, the handshake on the conn
- * finds out. The HTTP server is the user's: it is never closed here, nor are conns that were handed on.
+ * It checks the request only: path, `Origin`, subprotocol. The handshake on the conn proves the identity of the peer. The
+ * HTTP server belongs to the user: it is never closed here, nor are conns given to `onConn`.
  */
 
 import type { IncomingMessage } from 'node:http'
@@ -16,27 +16,27 @@ import { formatRemoteAddress } from '../conn/carrier.ts'
 import type { Conn } from '../conn/conn.ts'
 import { webSocketConn, webSocketDefaults } from '../conn/websocket.ts'
 import type { HttpServer } from './head-deadline.ts'
-import { pathOf, type Route, refuseUpgrade, serveUpgrades } from './upgrade-hub.ts'
+import { getPath, type Route, refuseUpgrade, serveUpgrades } from './upgrade-hub.ts'
 
 export interface ListenerOptions {
-  /** The path that is served, compared without the query. */
+  /** The path to serve. The query of a request is ignored. */
   path: string
   limits: Pick<Limits, 'handshakeTimeoutMs'> & {
-    /** The largest message of a conn; a larger one ends it. */
+    /** The largest message of a conn, in bytes. A larger one ends the conn. */
     maxConnMessageBytes: number
   }
-  /** Which browsers may connect. Default: none, for a request with an `Origin` comes from a page, not from a peer. */
+  /** Which origins may connect. Default: none, since a request with an `Origin` comes from a browser, not from a peer. */
   allowOrigin?: (origin: string) => boolean
-  /** As of `WebSocketOptions`. */
+  /** As in `WebSocketOptions`. */
   highWaterMarkBytes?: number
-  /** Takes each new conn; `acceptedAt` (of `performance.now()`) is when its TCP conn was accepted, where that is known. */
-  onConn: (conn: Conn, acceptedAt: number) => void
-  /** TLS has refused the certificate of a conn, or that it has none; nobody else says so. */
+  /** Receives each new conn, and when its socket was accepted as far as that is known, of `performance.now()`. */
+  onConn: (conn: Conn, acceptedAtMs: number) => void
+  /** TLS has refused the certificate of a peer, or a peer without one. Node reports this nowhere else. */
   onTlsRefused: (code: string, remoteAddress: string) => void
   logger: Logger
 }
 
-/** Codes of OpenSSL and Node. Other errors of TLS are the noise of any open port. */
+/** Codes of OpenSSL and Node about certificates. Other TLS errors occur on every open port. */
 const aboutCertificates = /CERT|ISSUER|SIGNED|SIGNATURE|PURPOSE/
 
 interface Refusal {
@@ -62,21 +62,21 @@ export class Listener {
   }
 
   /**
-   * Serves the upgrades of `server` on our path, beside whatever else it serves. Returns what ends that.
+   * Serves the upgrades of `server` on our path, beside everything else that it serves. Returns a function that ends this.
    *
-   * From now on every socket of the server has to deliver one whole request head within `handshakeTimeoutMs` of its
-   * accept, or it is destroyed: silence on a port of ours costs nothing for longer than that.
+   * From now on each socket of the server must send one complete request head within `handshakeTimeoutMs` of its accept, or
+   * it is destroyed.
    *
-   * @throws {InvalidOptionError} when the path is served on this server already
+   * @throws {InvalidOptionError} when the path is already served on this server
    */
   attach(server: HttpServer): () => void {
     const route: Route = {
       handshakeTimeoutMs: this.#options.limits.handshakeTimeoutMs,
-      onUpgrade: (request, socket, head, acceptedAt) => this.#onUpgrade(request, socket, head, acceptedAt)
+      onUpgrade: (request, socket, head, acceptedAtMs) => this.#onUpgrade(request, socket, head, acceptedAtMs)
     }
     const leave = serveUpgrades(server, this.#options.path, route)
     const onTlsError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
-      // Node cuts a peer whose certificate is not trusted without an error of its own.
+      // Node reports a peer whose certificate is not trusted without a code of its own.
       const code = String(socket.authorizationError ?? error.code)
       if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, formatRemoteAddress(socket))
     }
@@ -90,40 +90,41 @@ export class Listener {
     return detach
   }
 
-  /** Takes one upgrade of an HTTP server whose 'upgrade' events you route yourself. Another path gets a 404. */
+  /** Handles one upgrade of an HTTP server whose 'upgrade' events you route yourself. Another path gets a 404. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (pathOf(request) === this.#options.path) this.#onUpgrade(request, socket, head, performance.now())
+    if (getPath(request) === this.#options.path) this.#onUpgrade(request, socket, head, performance.now())
     else refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
-  /** From now on every upgrade on our path gets a 503: better than the silence of a server that serves no upgrades. */
+  /** From now on each upgrade on our path gets a 503: a server that no longer serves upgrades would not answer at all. */
   refuse(): void {
     this.#refusing = true
   }
 
-  /** Detaches from all servers and refuses what still comes. Conns that were handed on are not touched. */
+  /** Detaches from all servers and refuses later upgrades. Conns given to `onConn` stay open. */
   close(): void {
     this.refuse()
     for (const detach of this.#detachers) detach()
   }
 
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAt: number): void {
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAtMs: number): void {
     const remoteAddress = formatRemoteAddress(request.socket)
-    const refusal = this.#refusalOf(request)
+    const refusal = this.#check(request)
     if (refusal !== undefined) {
       this.#options.logger.debug(`upgrade from ${remoteAddress} refused with ${refusal.status}: ${refusal.text}`)
       refuseUpgrade(socket, refusal.status, refusal.text)
       return
     }
-    // Method, key and version are checked by `ws`, which answers with a 4xx itself.
+    // `ws` checks method, key and version, and answers with a 4xx itself.
     this.#webSockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
       const secure = 'encrypted' in request.socket && request.socket.encrypted === true
       const { highWaterMarkBytes } = this.#options
-      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, socket, highWaterMarkBytes }), acceptedAt)
+      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, socket, highWaterMarkBytes }), acceptedAtMs)
     })
   }
 
-  #refusalOf(request: IncomingMessage): Refusal | undefined {
+  /** Why a request is refused; undefined when it is not. */
+  #check(request: IncomingMessage): Refusal | undefined {
     const { origin } = request.headers
     if (this.#refusing) return { status: 503, text: 'this server is shutting down' }
     if (origin !== undefined && !this.#originAllowed(origin)) {
@@ -135,7 +136,7 @@ export class Listener {
     return undefined
   }
 
-  /** A function of the user that throws has not allowed it. */
+  /** When the user's function throws, the origin is not allowed. */
   #originAllowed(origin: string): boolean {
     try {
       return this.#options.allowOrigin?.(origin) === true

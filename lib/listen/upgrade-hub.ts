@@ -1,8 +1,8 @@
 /**
- * What all listeners on one HTTP server share: one set of event listeners, which routes upgrades by path.
+ * Shared by all listeners on one HTTP server: one set of event listeners, which routes upgrades by path.
  *
- * It leaves to others what others serve: upgrades of foreign paths where somebody else listens for upgrades, and all
- * plain requests where somebody else listens for requests. It decides nothing about a peer.
+ * Upgrades of other paths are left to the other 'upgrade' listeners of the server, plain requests to its other 'request'
+ * listeners. Decides nothing about a peer.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
@@ -11,23 +11,23 @@ import type { Duplex } from 'node:stream'
 import { afterReading } from '../base/after-reading.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
-import { AcceptWatch, type HttpServer } from './head-deadline.ts'
+import { HeadDeadline, type HttpServer } from './head-deadline.ts'
 
-/** What a refused peer has to take the answer in, before it is cut off. */
+/** Time that a refused peer has to read the answer before its socket is destroyed. */
 const refusalGraceMs = 1_000
 
-/** Who serves one path of a server. */
+/** How one path of a server is served. */
 export interface Route {
   handshakeTimeoutMs: number
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAt: number): void
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAtMs: number): void
 }
 
 const hubs = new WeakMap<HttpServer, UpgradeHub>()
 
 /**
- * Serves `path` on `server`. Returns what ends it; after the last one nothing of ours is left on the server.
+ * Serves `path` on `server`. Returns a function that ends this; after the last one the server has no listener of ours.
  *
- * @throws {InvalidOptionError} when the path is served already
+ * @throws {InvalidOptionError} when the path is already served
  */
 export function serveUpgrades(server: HttpServer, path: string, route: Route): () => void {
   const hub = hubs.get(server) ?? new UpgradeHub(server)
@@ -38,16 +38,16 @@ export function serveUpgrades(server: HttpServer, path: string, route: Route): (
   }
 }
 
-export function pathOf(request: IncomingMessage): string {
+export function getPath(request: IncomingMessage): string {
   const url = request.url ?? '/'
   const query = url.indexOf('?')
   return query === -1 ? url : url.slice(0, query)
 }
 
-/** A refused socket may fail while it takes the answer: that is the end of it in any case. */
+/** A refused socket may fail while the answer is sent: it ends in any case. */
 function ignoreOnRefused(): void {}
 
-/** Answers an upgrade with an error and destroys the socket once that is flushed, or after a short grace. */
+/** Answers an upgrade with an error, and destroys the socket once the answer is flushed, or after a short grace. */
 export function refuseUpgrade(socket: Duplex, status: number, text: string): void {
   const body = `${text}\n`
   const head = [
@@ -61,7 +61,7 @@ export function refuseUpgrade(socket: Duplex, status: number, text: string): voi
   socket.on('error', ignoreOnRefused)
   socket.once('close', () => clearTimeout(timer))
   socket.once('finish', () => socket.destroy())
-  // Unread bytes would turn the close into a reset, which can overtake the answer.
+  // With unread bytes the close would become a TCP reset, which can overtake the answer.
   socket.resume()
   if (socket.writable) socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
   else socket.destroy()
@@ -70,7 +70,7 @@ export function refuseUpgrade(socket: Duplex, status: number, text: string): voi
 class UpgradeHub {
   readonly #server: HttpServer
   readonly #routes = new Map<string, Route>()
-  #watch: AcceptWatch | undefined
+  #headDeadline: HeadDeadline | undefined
 
   constructor(server: HttpServer) {
     this.#server = server
@@ -80,23 +80,23 @@ class UpgradeHub {
     if (this.#routes.has(path)) throw new InvalidOptionError(`path "${path}" is already served on this HTTP server`)
     this.#routes.set(path, route)
     if (this.#routes.size > 1) return
-    this.#watch = new AcceptWatch(this.#server, () => this.#handshakeTimeoutMs())
+    this.#headDeadline = new HeadDeadline(this.#server, () => this.#handshakeTimeoutMs())
     this.#server.on('upgrade', this.#onUpgrade)
     this.#server.on('request', this.#onRequest)
   }
 
-  /** True when that was the last one. */
+  /** Returns true when that was the last route. */
   remove(path: string, route: Route): boolean {
     if (this.#routes.get(path) !== route) return false
     this.#routes.delete(path)
     if (this.#routes.size > 0) return false
     this.#server.off('upgrade', this.#onUpgrade)
     this.#server.off('request', this.#onRequest)
-    this.#watch?.stop()
+    this.#headDeadline?.stop()
     return true
   }
 
-  /** At accept the path is not known, so the longest counts; each route holds to its own once it has the head. */
+  /** The path is not known at accept, so the longest timeout counts. Each route applies its own after the head. */
   #handshakeTimeoutMs(): number {
     let longestMs = 0
     for (const route of this.#routes.values()) longestMs = Math.max(longestMs, route.handshakeTimeoutMs)
@@ -104,17 +104,17 @@ class UpgradeHub {
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const acceptedAt = this.#watch?.headArrived(socket) ?? performance.now()
-    const route = this.#routes.get(pathOf(request))
-    if (route !== undefined) route.onUpgrade(request, socket, head, acceptedAt)
+    const acceptedAtMs = this.#headDeadline?.headArrived(socket) ?? performance.now()
+    const route = this.#routes.get(getPath(request))
+    if (route !== undefined) route.onUpgrade(request, socket, head, acceptedAtMs)
     else if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    this.#watch?.headArrived(request.socket)
+    this.#headDeadline?.headArrived(request.socket)
     if (this.#server.listenerCount('request') > 1) return
     const headers = { Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' }
-    if (!this.#routes.has(pathOf(request))) {
+    if (!this.#routes.has(getPath(request))) {
       response.writeHead(404, headers).end('nothing is served on this path\n')
       return
     }

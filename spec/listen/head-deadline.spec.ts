@@ -13,7 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import tls from 'node:tls'
-import { AcceptWatch } from '../../lib/listen/head-deadline.ts'
+import { HeadDeadline } from '../../lib/listen/head-deadline.ts'
 import { paced } from '../support/clock/pace.ts'
 import { selfSigned } from '../support/network/certificates.ts'
 import { listening, rawSocket } from '../support/raw/http.ts'
@@ -30,14 +30,14 @@ function cut(socket: net.Socket): Promise<unknown> {
   })
 }
 
-describe('AcceptWatch', { concurrency: true }, () => {
+describe('HeadDeadline', { concurrency: true }, () => {
   for (const [kind, makeServer] of [
     ['http', createServer],
     ['https', () => createSecureServer(certificate)]
   ] as const) {
     describe(`on ${kind}`, { concurrency: 1 }, () => {
       let server: Server
-      let watch: AcceptWatch
+      let watch: HeadDeadline
       let port: number
       const heads: (number | undefined)[] = []
       let namesBefore: (string | symbol)[]
@@ -57,7 +57,7 @@ describe('AcceptWatch', { concurrency: true }, () => {
           response.end('served')
         })
         namesBefore = server.eventNames()
-        watch = new AcceptWatch(server, () => timeoutMs)
+        watch = new HeadDeadline(server, () => timeoutMs)
         port = await listening(server)
       })
 
@@ -89,13 +89,13 @@ describe('AcceptWatch', { concurrency: true }, () => {
         socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
         await once(socket, 'data')
         assert.equal(heads.length, 1)
-        const acceptedAt = heads[0] ?? Number.NaN
-        assert.ok(acceptedAt >= before && acceptedAt <= performance.now())
+        const acceptedAtMs = heads[0] ?? Number.NaN
+        assert.ok(acceptedAtMs >= before && acceptedAtMs <= performance.now())
         const silentFrom = performance.now()
         await until(() => performance.now() - silentFrom > timeoutMs * 2, 'twice the deadline has passed')
         socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n')
         await once(socket, 'data')
-        assert.deepEqual(heads, [acceptedAt, undefined])
+        assert.deepEqual(heads, [acceptedAtMs, undefined])
         socket.destroy()
       })
 
@@ -129,12 +129,12 @@ describe('AcceptWatch', { concurrency: true }, () => {
   }
 })
 
-describe('AcceptWatch on https over a Unix socket', () => {
+describe('HeadDeadline on https over a Unix socket', () => {
   it('watches from the TLS handshake on, as there are no addresses to know a socket by', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
     const file = join(folder, 'socket')
     const server = createSecureServer(certificate)
-    const watch = new AcceptWatch(server, () => timeoutMs)
+    const watch = new HeadDeadline(server, () => timeoutMs)
     await once(server.listen(file), 'listening')
     const socket = tls.connect({ path: file, servername: '', rejectUnauthorized: false })
     await once(socket, 'secureConnect')

@@ -39,9 +39,9 @@ describe('Listener', () => {
       path,
       limits,
       onTlsRefused: () => undefined,
-      onConn: (conn, acceptedAt) => {
+      onConn: (conn, acceptedAtMs) => {
         conns.push(conn)
-        acceptedAts.push(acceptedAt)
+        acceptedAts.push(acceptedAtMs)
       },
       logger: silentLogger,
       ...options
