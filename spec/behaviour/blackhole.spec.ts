@@ -8,7 +8,6 @@ import { connectWS, DisconnectedError, type HandlerContext, single, streaming } 
 import { paced } from '../support/clock/pace.ts'
 import { quickReconnect } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
-import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { until } from '../support/until.ts'
 
 const intervalMs = paced(150)
@@ -26,10 +25,7 @@ async function relayed(test: TestContext, keepAliveOfListener = intervalMs) {
     { ...options, keepAlive: { intervalMs } },
     { ...options, keepAlive: { intervalMs: keepAliveOfListener } }
   )
-  const place = { host: '127.0.0.1', port: 0 }
-  const proxy = await FaultProxy.start(place, { ...place, port: pair.listener.server.port })
-  servers.urls.set(pair.listener.name, `http://127.0.0.1:${proxy.port}`)
-  servers.onEnd(() => proxy.close())
+  const proxy = await servers.proxy(pair.listener)
   const contexts: HandlerContext[] = []
   for (const { manager } of [pair.dialer, pair.listener]) {
     manager.handle(hold, (_, context) => {

@@ -4,86 +4,41 @@
  */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
+import type { ConnectionState } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { type NamespaceHost, Namespaces } from '../support/network/namespaces.ts'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
-import type { NamespaceServerReport, NamespaceServerWord } from '../support/process/namespace-server.ts'
+import { Child } from '../support/process/child.ts'
+import type { NamespaceServerReport, NamespaceServerWords } from '../support/process/namespace-server.ts'
 import { until } from '../support/until.ts'
 
 const intervalMs = paced(400)
 const slackMs = 2000
 const recoveryMs = 5000
 
-const script = fileURLToPath(new URL('../support/process/namespace-server.ts', import.meta.url))
-
 const made = Namespaces.make()
 const skip = typeof made === 'string' ? made : false
 
+type Server = Child<NamespaceServerWords, ConnectionState>
+
 /** A server on one of the hosts. */
-class Server {
-  readonly #child: ChildProcess
-  readonly #states: string[] = []
-  #report: NamespaceServerReport | undefined
-  #listening = false
-
-  constructor(own: NamespaceHost, other: NamespaceHost) {
-    const nameOf = ({ address }: NamespaceHost) => `http://${address}:9000`
-    const init = JSON.stringify({ local: nameOf(own), remote: nameOf(other), intervalMs })
-    const [command = '', ...args] = (made as Namespaces).commandOn(own, [process.execPath, ...sourceArgs, script, init])
-    this.#child = spawn(command, args, { env: childEnvironment(), stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.#child.on('message', (message) => {
-      if (message === 'listening') this.#listening = true
-      else if (typeof message === 'string') this.#states.push(message)
-      else this.#report = message as NamespaceServerReport
-    })
-  }
-
-  get connected(): boolean {
-    return this.#states.at(-1) === 'connected'
-  }
-
-  listening(): Promise<void> {
-    return until(() => this.#listening, 'it listens', 20_000)
-  }
-
-  tell(word: NamespaceServerWord): void {
-    this.#child.send(word)
-  }
-
-  async report(): Promise<NamespaceServerReport> {
-    this.#report = undefined
-    this.tell('report')
-    await until(() => this.#report !== undefined, 'it reports')
-    return this.#report as unknown as NamespaceServerReport
-  }
-
-  /** By itself. */
-  async exited(): Promise<void> {
-    await until(() => this.#child.exitCode !== null, 'it exits', 10_000)
-    assert.equal(this.#child.exitCode, 0)
-  }
-
-  async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
-    this.#child.kill('SIGKILL')
-    await once(this.#child, 'exit')
-  }
+function startOn(own: NamespaceHost, other: NamespaceHost): Server {
+  const nameOf = ({ address }: NamespaceHost) => `http://${address}:9000`
+  const init = { local: nameOf(own), remote: nameOf(other), intervalMs }
+  const source = new URL('../support/process/namespace-server.ts', import.meta.url)
+  return new Child(source, init, { command: (made as Namespaces).commandOn(own) })
 }
 
 describe('two hosts', { skip }, () => {
   const namespaces = made as Namespaces
   const [one, other] = namespaces.hosts ?? []
   let servers: readonly Server[] = []
-  const bothConnected = (what: string, limitMs: number) =>
-    until(() => servers.every((server) => server.connected), what, limitMs)
+  const isConnected = ({ reports }: Server) => reports.at(-1) === 'connected'
+  const bothConnected = (what: string, limitMs: number) => until(() => servers.every(isConnected), what, limitMs)
 
   before(async () => {
-    servers = [new Server(one, other), new Server(other, one)]
-    await Promise.all(servers.map((server) => server.listening()))
+    servers = [startOn(one, other), startOn(other, one)]
+    await Promise.all(servers.map((server) => server.ask('listening')))
     await bothConnected('connected', 20_000)
   })
 
@@ -104,23 +59,23 @@ describe('two hosts', { skip }, () => {
   for (const [which, cut] of Object.entries(cuts)) {
     it(`${which} notice it in two intervals, settle every call, lose none silently, and connect again`, async (test) => {
       for (const server of servers) {
-        await server.report()
-        server.tell('hold')
-        server.tell('record')
+        await server.ask('report')
+        await server.ask('hold')
+        await server.ask('record')
       }
-      const recorded = async () => Object.keys((await (servers[0] as Server).report()).sent).length
+      const recorded = async () => Object.keys((await (servers[0] as Server).ask('report')).sent).length
       const before = await recorded()
       await until(async () => (await recorded()) > before + 5, 'the calls run')
       const cutAtMs = Date.now()
       cut()
-      await until(() => servers.every((server) => !server.connected), 'both notice', 2 * intervalMs + slackMs)
+      await until(() => !servers.some(isConnected), 'both notice', 2 * intervalMs + slackMs)
       const healedAtMs = Date.now()
       namespaces.heal()
       await bothConnected('connected again', recoveryMs)
-      for (const server of servers) server.tell('record')
+      for (const server of servers) await server.ask('stopRecording')
       const seen = servers.map(() => [] as NamespaceServerReport[])
       const look = async () => {
-        const reports = await Promise.all(servers.map((server) => server.report()))
+        const reports = await Promise.all(servers.map((server) => server.ask('report')))
         for (const [number, report] of reports.entries()) seen[number]?.push(report)
         return reports
       }
@@ -161,7 +116,7 @@ describe('two hosts', { skip }, () => {
   }
 
   it('exit by themselves when they are closed', async () => {
-    for (const server of servers) server.tell('close')
+    for (const server of servers) await server.ask('close')
     await Promise.all(servers.map((server) => server.exited()))
   })
 })

@@ -5,21 +5,16 @@
  */
 
 import assert from 'node:assert/strict'
-import { fork } from 'node:child_process'
-import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { DeadlineError, DisconnectedError, type ManagerOptions } from '../../lib/index.ts'
 import { Book, Caller, serveCalls } from '../support/calls/cut.ts'
 import { paced } from '../support/clock/pace.ts'
 import { namesInOrder, quickReconnect } from '../support/grid/manager.ts'
 import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
-import { FaultProxy, type Faults } from '../support/network/fault-proxy.ts'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
-import type { TalkingPeerOptions } from '../support/process/talking-peer.ts'
+import type { Faults } from '../support/network/fault-proxy.ts'
+import { Child } from '../support/process/child.ts'
+import type { ServerInit } from '../support/process/server.ts'
 import { until } from '../support/until.ts'
-
-/** As of `servers.ts`. */
-const secretText = 'a secret of the specs'
 
 type Options = Partial<ManagerOptions>
 
@@ -27,11 +22,8 @@ type Options = Partial<ManagerOptions>
 async function proxied(test: TestContext, faults: Faults = {}, ofDialer: Options = {}, ofListener: Options = ofDialer) {
   const servers = new Servers(test)
   const pair = await servers.pair(ofDialer, ofListener)
-  const place = { host: '127.0.0.1', port: 0 }
-  const proxy = await FaultProxy.start(place, { ...place, port: pair.listener.server.port })
+  const proxy = await servers.proxy(pair.listener)
   proxy.impair(faults)
-  servers.urls.set(pair.listener.name, `http://127.0.0.1:${proxy.port}`)
-  servers.onEnd(() => proxy.close())
   const book = new Book()
   for (const { manager } of [pair.dialer, pair.listener]) serveCalls(manager, () => book)
   const { there, back } = pair
@@ -85,13 +77,9 @@ describe('a live peer', () => {
       heard++
       return payload
     })
-    const options: TalkingPeerOptions = { local, remote, url: server.url, secret: secretText }
-    const peer = fork(new URL('../support/process/talking-peer.ts', import.meta.url), [JSON.stringify(options)], {
-      execArgv: [...sourceArgs],
-      env: childEnvironment()
-    })
-    const gone = once(peer, 'exit')
-    test.after(() => peer.kill('SIGKILL'))
+    const init: ServerInit = { local, hosts: [local, remote], urls: { [remote]: server.url } }
+    const peer = new Child(new URL('../support/process/talking-peer.ts', import.meta.url), init)
+    test.after(() => peer.kill())
     const back = manager.connection(local)
     await until(() => heard > 0, 'it talks', 20_000)
     const states = statesOf(back)
@@ -101,8 +89,8 @@ describe('a live peer', () => {
       await until(() => heard > before, 'it is heard again')
     }
     assert.deepEqual([states, back.stats().reconnects], [[], 0])
-    peer.disconnect()
-    await gone
+    await peer.ask('close')
+    await peer.exited()
   })
 })
 

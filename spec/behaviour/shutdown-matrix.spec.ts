@@ -5,26 +5,29 @@
  */
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
-import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { type Connection, connectWS, type GridStream, type HandlerContext } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { nameThat } from '../support/grid/manager.ts'
-import { rejection, Servers } from '../support/grid/servers.ts'
-import { FaultProxy } from '../support/network/fault-proxy.ts'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
-import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from '../support/process/closing.ts'
+import { type Node, rejection, Servers } from '../support/grid/servers.ts'
+import { Child } from '../support/process/child.ts'
+import {
+  type ClosingServerEvent,
+  type ClosingServerInit,
+  closeNow,
+  closingServer,
+  hold,
+  tenfold
+} from '../support/process/closing.ts'
+import type { Words } from '../support/process/obey.ts'
 import { until } from '../support/until.ts'
 
 const own = 'http://closing.test:9000'
 const dialed = nameThat('is dialed', own)
 const dialing = nameThat('dials', own)
-const localhost = { host: '127.0.0.1', port: 0 }
 
 /** The grace of those rows in which it is used up; in the others it is far longer than the row may take. */
 const graceMs = 300
@@ -39,70 +42,41 @@ const refused = [
 ]
 const shutdown = ['ERR_DISCONNECTED', 'maybeRan', 'shutdown']
 
-const script = fileURLToPath(new URL('../support/process/closing-server.ts', import.meta.url))
-
 /** The process that closes. */
 class Closing {
-  readonly events: ClosingServerEvent[] = []
-  readonly #child: ChildProcess
-  #stderr = ''
+  readonly #child: Child<Words, ClosingServerEvent>
   #closingAtMs = 0
-  #exitedAtMs = 0
 
-  constructor(test: TestContext, init: Omit<ClosingServerInit, 'local' | 'peers'>) {
-    const given: ClosingServerInit = { ...init, local: own, peers: [dialed, dialing] }
-    const child = spawn(process.execPath, [...sourceArgs, script, JSON.stringify(given)], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: childEnvironment()
-    })
-    this.#child = child
-    createInterface(child.stdout).on('line', (line) => {
-      const event: ClosingServerEvent = JSON.parse(line)
-      if (event.event === 'closing') this.#closingAtMs = performance.now()
-      this.events.push(event)
-    })
-    child.stderr.on('data', (text) => {
-      this.#stderr += text
-    })
-    child.on('close', () => {
-      this.#exitedAtMs = performance.now()
-    })
-    test.after(async () => {
-      if (child.exitCode !== null || child.signalCode !== null) return
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    })
+  constructor(test: TestContext, init: Omit<ClosingServerInit, 'local' | 'hosts'>) {
+    const onReport = ({ event }: ClosingServerEvent) => {
+      if (event === 'closing') this.#closingAtMs = performance.now()
+    }
+    this.#child = new Child(closingServer, { ...init, local: own, hosts: [own, dialed, dialing] }, { onReport })
+    test.after(() => this.#child.kill())
   }
 
   /** The event of this name, once it is there. */
-  async event<Name extends ClosingServerEvent['event']>(name: Name) {
-    const find = () => this.events.find(({ event }) => event === name)
-    const isThere = () => {
-      assert.ok(find() !== undefined || this.#exitedAtMs === 0, `it exited without "${name}": ${this.#stderr}`)
-      return find() !== undefined
-    }
-    await until(isThere, `it tells "${name}"`, 20_000)
-    return find() as Extract<ClosingServerEvent, { event: Name }>
+  event<Name extends ClosingServerEvent['event']>(name: Name) {
+    type Event = Extract<ClosingServerEvent, { event: Name }>
+    return this.#child.report((report): report is Event => report.event === name, `the event "${name}"`)
   }
 
-  signal(): void {
-    this.#child.kill('SIGUSR2')
+  ask(word: string): Promise<unknown> {
+    return this.#child.ask(word)
   }
 
   /** It exits by itself, and says how it went. */
   async exited(withinMs: number): Promise<void> {
     const limitMs = paced(withinMs + slackMs)
     const { tookMs } = await this.event('closed')
-    await until(() => this.#exitedAtMs > 0, `it exits within ${limitMs} ms`, limitMs)
-    const { exitCode } = this.#child
-    assert.deepEqual([exitCode, this.#stderr], [0, ''])
-    const took = this.#exitedAtMs - this.#closingAtMs
+    await this.#child.exited(limitMs)
+    const took = (this.#child.exitedAtMs as number) - this.#closingAtMs
     assert.ok(took < limitMs, `it exited ${Math.round(took)} ms after close(), which took ${Math.round(tookMs)} ms`)
   }
 }
 
 /** A closing process between its two peers, which have the same handlers as it has. */
-async function connected(test: TestContext, options: Omit<ClosingServerInit, 'local' | 'peers' | 'urls'>) {
+async function connected(test: TestContext, options: Omit<ClosingServerInit, 'local' | 'hosts' | 'urls'>) {
   const servers = new Servers(test)
   const nodes = [await servers.node(dialed, [own, dialed]), await servers.node(dialing, [own, dialing])]
   const contexts: HandlerContext[] = []
@@ -118,13 +92,9 @@ async function connected(test: TestContext, options: Omit<ClosingServerInit, 'lo
       for await (const request of requests) yield request * 10
     })
   }
-  const proxies = [await FaultProxy.start(localhost, { ...localhost, port: nodes[0]?.server.port ?? 0 })]
-  const urls = { [dialed]: `http://127.0.0.1:${proxies[0]?.port}` }
-  const closing = new Closing(test, { ...options, urls })
-  const { port } = await closing.event('listening')
-  proxies.push(await FaultProxy.start(localhost, { ...localhost, port }))
-  servers.urls.set(own, `http://127.0.0.1:${proxies[1]?.port}`)
-  for (const proxy of proxies) servers.onEnd(() => proxy.close())
+  const toDialed = await servers.proxy(nodes[0] as Node)
+  const closing = new Closing(test, { ...options, urls: { [dialed]: toDialed.url } })
+  const proxies = [toDialed, await servers.proxy({ name: own, server: await closing.event('listening') })]
   const peers = nodes.map(({ manager }) => manager.connection(own))
   await Promise.all(peers.map((peer) => peer.waitForConnect()))
   const toldToBoth = () => until(() => peers.every(({ state }) => state !== 'connected'), 'both peers are told')
@@ -211,11 +181,9 @@ describe('a process that calls close()', { concurrency: 4 }, () => {
   row('with peers that never answer aborts its calls when the grace is over, and exits', async (test) => {
     const { closing, peers, proxies } = await connected(test, { situation: 'silentPeers', graceMs })
     const calls = peers.map((peer) => rejection(peer.request(hold)))
-    await closing.event('ready')
-    for (const proxy of proxies) {
-      proxy.impair({ blackhole: true })
-    }
-    closing.signal()
+    await closing.ask('called')
+    for (const proxy of proxies) proxy.impair({ blackhole: true })
+    await closing.ask('silenced')
     assert.deepEqual(await outcomes(closing, 'ownCalls'), [shutdown, shutdown])
     assert.deepEqual((await closing.event('aborted')).codes, ['ERR_SHUTDOWN', 'ERR_SHUTDOWN'])
     await closing.exited(graceMs + closeConnsMs)

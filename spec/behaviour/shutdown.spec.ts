@@ -3,9 +3,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createInterface } from 'node:readline'
 import { describe, it, type TestContext } from 'node:test'
 import {
   ClosedError,
@@ -21,7 +18,9 @@ import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+import { Child } from '../support/process/child.ts'
+import { type ClosingServerEvent, type ClosingServerInit, closingServer, tenfold } from '../support/process/closing.ts'
+import type { Words } from '../support/process/obey.ts'
 import { settled, until } from '../support/until.ts'
 
 const hold = single<void, string>('hold')
@@ -262,30 +261,18 @@ describe('a process with a manager and an HTTP server', { concurrency: true }, (
       const [a, b] = namesInOrder()
       const [ownName, childName] = role === 'dials' ? [b, a] : [a, b]
       const own = await servers.node(ownName, [a, b])
-      const script = new URL('../support/process/lone-server.ts', import.meta.url).pathname
-      const child = spawn(process.execPath, [...sourceArgs, script, childName, ownName, own.server.url], {
-        env: childEnvironment()
-      })
-      test.after(() => child.kill('SIGKILL'))
-      let said = ''
-      child.stderr.on('data', (text) => {
-        said += text
-      })
-      const exit = once(child, 'exit')
-      const lines = createInterface(child.stdout)[Symbol.asyncIterator]()
-      servers.urls.set(childName, (await lines.next()).value)
+      const init = { local: childName, hosts: [a, b], urls: { [ownName]: own.server.url } }
+      const situation: Partial<ClosingServerInit> = { situation: 'hanging', graceMs: 300 }
+      const child = new Child<Words, ClosingServerEvent>(closingServer, { ...init, ...situation })
+      test.after(() => child.kill())
+      const isListening = (report: ClosingServerEvent) => report.event === 'listening'
+      const { port } = await child.report(isListening, 'its port')
+      servers.urls.set(childName, `http://127.0.0.1:${port}`)
       const connection = own.manager.connection(childName)
       await until(() => connection.state === 'connected', 'connected', 15_000)
-      const call = rejection(connection.request('hold'))
-      assert.equal((await lines.next()).value, 'holding')
-      child.stdin.write('close')
-      const error = await call
-      assert.equal(error.reason, 'shutdown')
-      assert.equal((await lines.next()).value, 'closed')
-      const closedAt = performance.now()
-      assert.deepEqual(await exit, [0, null])
-      assert.ok(performance.now() - closedAt < paced(5000), 'it took its time to exit')
-      assert.equal(said, '')
+      const calls = [connection.request(hold), rest(connection.newStream(tenfold))].map(rejection)
+      for (const error of await Promise.all(calls)) assert.equal(error.reason, 'shutdown')
+      await child.exited(5000)
     })
   }
 })

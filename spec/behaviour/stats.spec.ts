@@ -8,7 +8,6 @@ import { type ManagerOptions, type SessionStats, single, streaming } from '../..
 import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
-import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
 
 /** No ping but the first of each end disturbs the numbers. */
@@ -19,10 +18,7 @@ const hold = single<void, string>('hold')
 async function connected(test: TestContext, ofListener: Partial<ManagerOptions> = {}) {
   const servers = new Servers(test)
   const pair = await servers.pair({ keepAlive }, { keepAlive, ...ofListener })
-  const place = { host: '127.0.0.1', port: 0 }
-  const proxy = await FaultProxy.start(place, { ...place, port: pair.listener.server.port })
-  servers.urls.set(pair.listener.name, `http://127.0.0.1:${proxy.port}`)
-  servers.onEnd(() => proxy.close())
+  const proxy = await servers.proxy(pair.listener)
   const gate = new Gate()
   let started = 0
   for (const { manager } of [pair.dialer, pair.listener]) {

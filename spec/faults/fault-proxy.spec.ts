@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { paced } from '../support/clock/pace.ts'
-import { FaultProxy, type Place } from '../support/network/fault-proxy.ts'
+import { FaultProxy, loopback } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
 
 /** One end of a conn through the proxy, and what has happened to it. */
@@ -47,18 +47,16 @@ class End {
   }
 }
 
-const anyPort: Place = { host: '127.0.0.1', port: 0 }
-
 /** A proxy to a server, and a way to make conns through it; all is gone after the spec. */
-async function proxied(test: TestContext, at: { server: Place; proxy: Place } = { server: anyPort, proxy: anyPort }) {
+async function proxied(test: TestContext, at = { server: loopback, proxy: loopback }) {
   const accepted: End[] = []
   const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => accepted.push(new End(socket)))
   server.listen(at.server)
   await once(server, 'listening')
   const address = server.address()
-  const target = typeof address === 'string' ? { path: address } : { ...anyPort, port: address?.port ?? 0 }
-  const proxy = await FaultProxy.start(at.proxy, target)
-  const place = 'path' in at.proxy ? at.proxy : { ...anyPort, port: proxy.port }
+  const target = typeof address === 'string' ? { path: address } : (address?.port ?? 0)
+  const proxy = await FaultProxy.start(target, at.proxy)
+  const place = 'path' in at.proxy ? at.proxy : { ...loopback, port: proxy.port }
   const dialed: End[] = []
   test.after(async () => {
     await proxy.close()
@@ -133,8 +131,8 @@ describe('the fault proxy', () => {
   })
 
   it('resets the dialer when there is no target', async () => {
-    const proxy = await FaultProxy.start(anyPort, { path: join(tmpdir(), 'it-grid-nowhere') })
-    const dialer = new End(net.connect({ ...anyPort, port: proxy.port }))
+    const proxy = await FaultProxy.start({ path: join(tmpdir(), 'it-grid-nowhere') })
+    const dialer = new End(net.connect({ ...loopback, port: proxy.port }))
     await until(() => dialer.closed && proxy.size === 0, 'it is told')
     assert.equal(dialer.code, 'ECONNRESET')
     await proxy.close()

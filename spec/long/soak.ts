@@ -11,11 +11,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
-import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
-import { freePort } from '../support/network/free-port.ts'
-import { directions, makeNet } from '../support/network/net.ts'
+import { addOutcomes, type Outcomes } from '../support/calls/load.ts'
+import type { NodeInit, NodeReport, NodeWords } from '../support/calls/node.ts'
+import { handlesText, leaks, megabytes, type Vitals } from '../support/grid/vitals.ts'
+import { directions } from '../support/network/fault-proxy.ts'
+import { makeNet } from '../support/network/net.ts'
+import { Child } from '../support/process/child.ts'
+import { MortalServer } from '../support/process/mortal.ts'
 import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
-import { addOutcomes, type Quiet, Server } from './soak-servers.ts'
 
 const given = optionsOf({ minutes: '30', seed: String(Date.now() % 2 ** 31), servers: '4', workers: '3', pause: '140' })
 const minutes = countOf('minutes', given.minutes)
@@ -25,6 +28,15 @@ const startedMs = performance.now()
 const failures: string[] = []
 const faults: Record<string, number> = {}
 let healing = false
+
+type Server = MortalServer<Child<NodeWords, NodeReport>>
+/** What a server says when it rests: its calls are those of this process of it. */
+type Quiet = Awaited<ReturnType<NodeWords['quiet']>>
+/** The first rest of the process that each server has, to compare the last one with. */
+const firsts = new Map<string, Vitals>()
+/** The outcomes of processes that are gone, as far as they told, and of those that are here. */
+const past: Record<string, number> = {}
+const last = new Map<string, Outcomes>()
 
 function log(text: string): void {
   const seconds = Math.round((performance.now() - startedMs) / 1000)
@@ -37,27 +49,21 @@ function wrong(text: string): void {
 }
 
 const names = Array.from({ length: countOf('servers', given.servers) }, (_, n) => `http://node-${n}.test:9000`)
-const ports: number[] = []
-while (ports.length < names.length) {
-  const port = await freePort(random)
-  if (!ports.includes(port)) ports.push(port)
-}
-const net = await makeNet(names, ports)
-const servers = names.map(
-  (local, n) =>
-    new Server(
-      {
-        local,
-        hosts: names,
-        port: ports[n] ?? 0,
-        urls: net.urlsFor(local),
-        seed: seed + 1_000_000 * n,
-        workers: countOf('workers', given.workers),
-        pauseMs: countOf('pause', given.pause)
-      },
-      wrong
-    )
-)
+const net = await makeNet(names, random)
+const script = new URL('../support/calls/node.ts', import.meta.url)
+const options = { keepAlive: { intervalMs: 1000 }, limits: { handshakeTimeoutMs: 2000, slowPeerTimeoutMs: 5000 } }
+const load = { workers: countOf('workers', given.workers), pauseMs: countOf('pause', given.pause) }
+const servers = names.map((local, n): Server => {
+  const onReport = (text: NodeReport) => wrong(`${local}: ${text}`)
+  const spawn = (start: number) => {
+    firsts.delete(local)
+    addOutcomes(past, last.get(local) ?? {})
+    last.delete(local)
+    const init: NodeInit = { ...net.initOf(local), ...load, seed: seed + 1_000_000 * n + 100_000 * start, options }
+    return new Child<NodeWords, NodeReport>(script, init, { onReport })
+  }
+  return new MortalServer<Child<NodeWords, NodeReport>>(local, spawn, wrong)
+})
 /** The first two live from the start to the end. */
 const mortal = servers.slice(2)
 const busy = new Set<Server>()
@@ -65,12 +71,13 @@ const busy = new Set<Server>()
 /** Ends with everything as it was. */
 const faultKinds: Readonly<Record<string, () => Promise<void>>> = {
   'kill -9 and restart': () => onServer(mortal, (server) => restart(server, () => server.kill())),
-  'graceful restart': () => onServer(mortal, (server) => restart(server, () => server.close())),
+  'graceful restart': () => onServer(mortal, (server) => restart(server, () => close(server))),
   'stop and continue': () =>
     onServer(servers, async (server) => {
-      server.signal('SIGSTOP')
+      const { child } = server
+      child.signal('SIGSTOP')
       await pause(6000)
-      server.signal('SIGCONT')
+      child.signal('SIGCONT')
     }),
   async cut() {
     oneOf(random, net.proxies).cut()
@@ -101,11 +108,14 @@ async function onServer(choices: readonly Server[], fault: (server: Server) => P
   await fault(server).finally(() => busy.delete(server))
 }
 
+async function close(server: Server): Promise<void> {
+  await server.close().catch((error) => wrong(`${server.name}: ${error.message}`))
+}
+
 async function restart(server: Server, end: () => Promise<void>): Promise<void> {
   await end()
   await pause(1500)
-  await server.start()
-  server.tell('go')
+  await (await server.start()).ask('go')
 }
 
 async function pause(maxMs: number): Promise<void> {
@@ -124,15 +134,23 @@ async function makeFaults(): Promise<void> {
   }
 }
 
+/** It makes no more calls, and all have settled. */
+async function rest({ name, child }: Server): Promise<Quiet> {
+  const quiet = await child.ask('quiet')
+  if (!firsts.has(name)) firsts.set(name, quiet.vitals)
+  last.set(name, quiet.outcomes)
+  return quiet
+}
+
 /** Load and faults for so long, then everything is healed and at rest. */
 async function round(loadMs: number): Promise<Quiet[]> {
   healing = false
-  for (const server of servers) server.tell('go')
+  await Promise.all(servers.map(({ child }) => child.ask('go')))
   const making = makeFaults()
   await delay(loadMs)
   healing = true
   await making
-  const rests = await Promise.all(servers.map((server) => server.rest()))
+  const rests = await Promise.all(servers.map(rest))
   for (const [n, { vitals, outcomes, slowestMs }] of rests.entries()) {
     const { heapBytes, externalBytes, files, streams } = vitals
     log(
@@ -146,14 +164,13 @@ async function round(loadMs: number): Promise<Quiet[]> {
 }
 
 function printEnd(ends: readonly Quiet[]): void {
-  const totals: Record<string, number> = {}
+  const totals = { ...past }
+  for (const outcomes of last.values()) addOutcomes(totals, outcomes)
   const rows = servers.map((server, n) => {
-    const { vitals: end, outcomes } = ends[n] as Quiet
-    const start = server.first ?? end
+    const { vitals: end } = ends[n] as Quiet
+    const start = firsts.get(server.name) ?? end
     const found = start === end ? [] : leaks(start, end)
     for (const leak of found) wrong(`${server.name}: ${leak}`)
-    addOutcomes(totals, server.past)
-    addOutcomes(totals, outcomes)
     const fromTo = (of: (vitals: typeof end) => string | number) => `${of(start)} > ${of(end)}`
     return [
       server.name,
@@ -186,7 +203,7 @@ log('a round of 20 s to warm up')
 let ends = await round(20_000)
 for (let minute = 1; minute <= minutes; minute++) ends = await round(50_000 + wholeBelow(random, 5000))
 printEnd(ends)
-await Promise.all(servers.map((server) => server.close()))
+await Promise.all(servers.map(close))
 await net.close()
 console.log(failures.length === 0 ? 'nothing leaked, no wrong answer, every call settled' : `FAILED ${failures.length}`)
 process.exitCode = failures.length === 0 ? 0 : 1

@@ -54,7 +54,7 @@ export class CutSession {
 
   private constructor(server: TestServer, proxy: FaultProxy) {
     const [dialerName, listenerName] = namesInOrder()
-    const dial = dialerTo(() => `http://127.0.0.1:${proxy.port}`)
+    const dial = dialerTo(() => proxy.url)
     this.#server = server
     this.#proxy = proxy
     this.#dialer = this.#end(dialerName, listenerName, dial)
@@ -64,8 +64,7 @@ export class CutSession {
 
   static async start(): Promise<CutSession> {
     const server = await new TestServer().listen()
-    const place = { host: '127.0.0.1', port: 0 }
-    return new CutSession(server, await FaultProxy.start(place, { ...place, port: server.port }))
+    return new CutSession(server, await FaultProxy.start(server.port))
   }
 
   /** Runs one session to its end, with nobody cutting. */

@@ -3,19 +3,19 @@
  * what this process saw and holds, before and after.
  */
 
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Connection, connectWS, dialerOf, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
+import type { Connection, Manager } from '../../../lib/index.ts'
+import { dialerTo, nameThat, testManager } from '../grid/manager.ts'
+import { TestServer } from '../grid/servers.ts'
 import { openStreams, takeVitals, type Vitals } from '../grid/vitals.ts'
 import { freePort } from '../network/free-port.ts'
-import { childEnvironment, sourceArgs } from '../process/child.ts'
-import { oneOf, randomFrom } from '../random.ts'
+import { Child } from '../process/child.ts'
+import { MortalServer } from '../process/mortal.ts'
+import { randomFrom } from '../random.ts'
 import { until } from '../until.ts'
-import { excusedCode, mixedCalls, serveMixedCalls } from './mixed.ts'
-import type { RestartServerInit, RestartServerReport } from './restart-server.ts'
+import { Load, type Outcomes } from './load.ts'
+import { serveMixedCalls } from './mixed.ts'
+import type { NodeInit, NodeReport, NodeWords } from './node.ts'
 
 export interface RestartLoopOptions {
   readonly restarts: number
@@ -33,8 +33,7 @@ export interface RestartLoopFacts {
   readonly restarts: number
   /** `restart` events that told the right two instances. */
   readonly told: number
-  /** How many calls ended how. */
-  readonly outcomes: Readonly<Record<string, number>>
+  readonly outcomes: Outcomes
   /** The longest time from a kill until all calls on that instance had settled. */
   readonly slowestSettleMs: number
   readonly start: Vitals
@@ -46,169 +45,112 @@ const settleMs = 5000
 const startMs = 20_000
 /** What a server has to answer before it is killed. */
 const callsPerLife = 10
-
-const script = new URL('./restart-server.ts', import.meta.url)
+const own = 'http://measured.test:9000'
 
 export async function restartLoop(options: RestartLoopOptions): Promise<RestartLoopFacts> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const [own, other] = namesWhere(options.dials)
-  const port = await freePort(randomFrom(options.seed))
-  const manager = new Manager({
-    local: own,
-    hosts: [own, other],
-    auth: sharedSecret('a secret of the specs'),
-    logger: silentLogger,
-    reconnect: { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 },
-    dialer: (_address, dialOptions) => connectWS()(`http://127.0.0.1:${port}`, dialOptions)
-  })
+  const { dials, seed } = options
+  const server = await new TestServer().listen()
+  const other = nameThat(dials ? 'is dialed' : 'dials', own, (n) => `http://killed-${n}.test:9000`)
+  const hosts = [own, other]
+  const port = await freePort(randomFrom(seed))
+  const manager = testManager({ local: own, hosts, dialer: dialerTo(() => `http://127.0.0.1:${port}`) })
   serveMixedCalls(manager)
-  manager.attach(server)
-  const peerUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const init = { local: other, peer: own, peerUrl, port, seed: options.seed }
+  manager.attach(server.http)
+  const init = { local: other, hosts, port, urls: { [own]: server.url }, seed, workers: 1, pauseMs: 5 }
   const loop = new RestartLoop(manager, manager.connection(other), init, options)
   try {
     return await loop.run()
   } finally {
     await loop.stop()
     await manager.close({ timeout: 1 })
-    server.close()
-    await once(server, 'close')
+    await server.end()
   }
 }
 
 class RestartLoop {
   readonly #manager: Manager
   readonly #connection: Connection
-  readonly #init: RestartServerInit
   readonly #options: RestartLoopOptions
   readonly #random: () => number
-  readonly #outcomes: Record<string, number> = { ok: 0 }
-  readonly #running = new Set<object>()
+  readonly #server: MortalServer<Child<NodeWords, NodeReport>>
+  readonly #load: Load
   readonly #told: string[] = []
   readonly #wrong: string[] = []
-  #workers: Promise<unknown> = Promise.resolve()
-  #working = false
-  #child: ChildProcess | undefined
-  #instance: string | undefined
+  #instance = ''
   #slowestSettleMs = 0
 
-  constructor(manager: Manager, connection: Connection, init: RestartServerInit, options: RestartLoopOptions) {
+  constructor(manager: Manager, connection: Connection, init: NodeInit, options: RestartLoopOptions) {
+    const { seed, workers = 8 } = options
+    const onWrong = (text: string) => void this.#wrong.push(text)
     this.#manager = manager
     this.#connection = connection
-    this.#init = init
     this.#options = options
-    this.#random = randomFrom(options.seed)
+    this.#random = randomFrom(seed)
+    const script = new URL('./node.ts', import.meta.url)
+    const spawn = (start: number) => new Child(script, { ...init, seed: seed + start }, { onReport: onWrong })
+    this.#server = new MortalServer<Child<NodeWords, NodeReport>>(init.local, spawn, onWrong)
+    this.#load = new Load({ seed, workers, pauseMs: 5, onWrong })
     connection.on('restart', ({ previous, instance }) => this.#told.push(`${previous} ${instance}`))
   }
 
   async run(): Promise<RestartLoopFacts> {
     const { restarts, warmUp, onRestart } = this.#options
+    const { outcomes } = this.#load
     const expected: string[] = []
     let start: Vitals | undefined
-    await this.#startChild(0)
+    await this.#start()
     for (let restart = 1; restart <= restarts; restart++) {
       if (restart - 1 === warmUp) start = await this.#rest()
-      if (!this.#working) this.#work()
-      const answered = (this.#outcomes.ok ?? 0) + callsPerLife
-      await until(() => (this.#outcomes.ok ?? 0) >= answered, 'the server answers', startMs)
+      if (!this.#load.isGoing) this.#load.go([this.#connection])
+      const answered = (outcomes.ok ?? 0) + callsPerLife
+      await until(() => (outcomes.ok ?? 0) >= answered, 'the server answers', startMs)
       await delay(this.#random() * 20)
       const previous = this.#instance
-      await this.#killChild()
-      await this.#startChild(restart)
+      await this.#kill()
+      await this.#start()
       expected.push(`${previous} ${this.#instance}`)
       if (this.#wrong.length > 0) throw new Error(`wrong answers: ${this.#wrong.join('\n')}`)
       onRestart?.(restart)
     }
     const end = await this.#rest()
     return {
-      restarts,
-      told: this.#told.filter((pair, n) => pair === expected[n]).length,
-      outcomes: this.#outcomes,
-      slowestSettleMs: this.#slowestSettleMs,
-      start: start ?? end,
-      end
+      ...{ restarts, outcomes, slowestSettleMs: this.#slowestSettleMs, start: start ?? end, end },
+      told: this.#told.filter((pair, n) => pair === expected[n]).length
     }
   }
 
   async stop(): Promise<void> {
-    this.#working = false
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    this.#load.close()
+    await this.#server.kill()
   }
 
-  async #startChild(life: number): Promise<void> {
-    const init = { ...this.#init, seed: this.#options.seed + life }
-    const child = fork(script, [JSON.stringify(init)], { env: childEnvironment(), execArgv: [...sourceArgs] })
-    this.#child = child
-    let instance: string | undefined
-    child.on('message', (report: RestartServerReport) => {
-      if ('instance' in report) instance = report.instance
-      else this.#wrong.push(report.wrong)
-    })
-    await until(() => instance !== undefined, 'the server listens', startMs)
+  async #start(): Promise<void> {
+    const child = await this.#server.start()
+    const { instance } = await child.ask('listening')
     this.#instance = instance
     const isBack = () => this.#connection.state === 'connected' && this.#connection.instance === instance
     await until(isBack, 'connected to the new instance', startMs)
+    await child.ask('go')
   }
 
   /** All calls that it had to answer must settle now. */
-  async #killChild(): Promise<void> {
-    const child = this.#child as ChildProcess
-    const exit = once(child, 'exit')
-    const pending = [...this.#running]
+  async #kill(): Promise<void> {
+    const { running } = this.#load
+    const pending = [...running]
     const killedMs = performance.now()
-    child.kill('SIGKILL')
-    await exit
-    const areSettled = () => pending.every((call) => !this.#running.has(call))
+    await this.#server.kill()
+    const areSettled = () => pending.every((call) => !running.has(call))
     await until(areSettled, 'all calls on the killed server have settled', settleMs)
     this.#slowestSettleMs = Math.max(this.#slowestSettleMs, performance.now() - killedMs)
   }
 
-  #work(): void {
-    this.#working = true
-    const { workers = 8 } = this.#options
-    this.#workers = Promise.all(Array.from({ length: workers }, () => this.#callOn()))
-  }
-
-  async #callOn(): Promise<void> {
-    while (this.#working) {
-      const name = oneOf(this.#random, Object.keys(mixedCalls))
-      const call = {}
-      this.#running.add(call)
-      let outcome = 'ok'
-      try {
-        const waitForReady = this.#random() < 0.2
-        await mixedCalls[name]?.(this.#connection, this.#random, { timeout: Number.POSITIVE_INFINITY, waitForReady })
-      } catch (error) {
-        outcome = excusedCode(error) ?? 'wrong'
-        if (outcome === 'wrong') this.#wrong.push(String(error instanceof Error ? error.stack : error))
-      }
-      this.#running.delete(call)
-      this.#outcomes[outcome] = (this.#outcomes[outcome] ?? 0) + 1
-      await delay(this.#random() * 10)
-    }
-  }
-
   /** Ends the load of both sides, and looks at what is left. */
   async #rest(): Promise<Vitals> {
-    this.#working = false
-    this.#child?.send('quiet')
-    await until(() => this.#running.size === 0, 'all calls have settled', settleMs)
-    await this.#workers
+    await this.#server.child.ask('quiet')
+    await this.#load.rest(settleMs)
     await until(() => openStreams(this.#manager) === 0, 'no stream is open', settleMs)
     const vitals = await takeVitals(this.#manager)
-    this.#child?.send('go')
+    await this.#server.child.ask('go')
     return vitals
-  }
-}
-
-function namesWhere(ownDials: boolean): [own: string, other: string] {
-  const own = 'http://measured.test:9000'
-  for (let n = 0; ; n++) {
-    const other = `http://killed-${n}.test:9000`
-    if ((dialerOf(own, other) === own) === ownDials) return [own, other]
   }
 }

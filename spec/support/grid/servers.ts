@@ -10,6 +10,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
 import type { ConnDialer, ConnectionState, Manager, ManagerOptions, StateChange } from '../../../lib/index.ts'
+import { FaultProxy } from '../network/fault-proxy.ts'
 import { until } from '../until.ts'
 import { dialerTo, LogBook, namesInOrder, testManager } from './manager.ts'
 
@@ -135,6 +136,20 @@ export class Servers {
       await manager.close({ timeout: 1 })
     }
     return { name, manager, server, log, kill }
+  }
+
+  /** A proxy before a server: there the others dial it from now on. */
+  async proxy({
+    name,
+    server
+  }: {
+    readonly name: string
+    readonly server: { readonly port: number }
+  }): Promise<FaultProxy> {
+    const proxy = await FaultProxy.start(server.port)
+    this.urls.set(name, proxy.url)
+    this.onEnd(() => proxy.close())
+    return proxy
   }
 
   /** Two servers, of which the first dials the second; neither has started when this resolves. */

@@ -1,9 +1,10 @@
 /** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { directions, type Net } from '../network/net.ts'
+import { directions } from '../network/fault-proxy.ts'
+import type { Net } from '../network/net.ts'
 import { oneOf } from '../random.ts'
-import type { Server } from './server.ts'
+import { type Server, startToWork } from './proof.ts'
 
 export interface Disturbance {
   readonly servers: readonly Server[]
@@ -21,7 +22,7 @@ export async function disturb({ servers, net, random, ttlMs, faults }: Disturban
     async kill(server) {
       await server.kill()
       await pause(random() * ttlMs)
-      await server.start()
+      await startToWork(server)
     },
     async cut({ name }) {
       for (const proxy of net.around(name)) proxy.cut()

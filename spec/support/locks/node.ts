@@ -1,31 +1,21 @@
-/**
- * One server of the proof: a lock server, and clients in the same process that lock and write down that they are inside.
- *
- * Words from the driver: `go`, `quiet` (begin no more rounds, answer when all are over), `close`.
- */
+/** One server of the proof: a lock server, and clients in the same process that lock and write down that they are inside. */
 
-import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { LockClient } from '../../../examples/locks/client.ts'
 import { list } from '../../../examples/locks/definitions.ts'
 import { LockError } from '../../../examples/locks/errors.ts'
 import { serveLocks } from '../../../examples/locks/server.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
-import { connectWS, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
-import { obey } from '../process/obey.ts'
+import { errorStack, given, obey, tell } from '../process/obey.ts'
+import { type ServerInit, startServer } from '../process/server.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
 import { HolderLog } from './holders.ts'
 
 /** What the driver starts it with. */
-export interface NodeInit {
-  readonly local: string
-  readonly hosts: readonly string[]
+export interface NodeInit extends ServerInit {
   /** The lock servers that its clients ask. */
   readonly servers: readonly string[]
-  readonly port: number
-  /** Where each name that this server dials is to be reached. */
-  readonly urls: Readonly<Record<string, string>>
   readonly seed: number
   readonly clients: number
   readonly ttlMs: number
@@ -34,12 +24,10 @@ export interface NodeInit {
   readonly start: number
 }
 
-export type NodeReport =
-  | { readonly kind: 'listening' }
-  /** Rounds that have ended since the last report, by how: `ok`, or a code. */
-  | { readonly kind: 'rounds'; readonly outcomes: Readonly<Record<string, number>> }
-  | { readonly kind: 'quiet' }
-  | { readonly kind: 'wrong'; readonly text: string }
+/** Rounds that have ended since the last report, by how: `ok`, or a code; or what is not as it must be. */
+export type NodeReport = Readonly<Record<string, number>> | string
+
+export type NodeWords = typeof words
 
 const names = ['a', 'b', 'c', 'd', 'e', 'f']
 /** Of those who hold on for about as long as a grant lasts, so that it must be refreshed, or is lost. */
@@ -47,29 +35,16 @@ const longNames = ['x', 'y']
 const writeShare = 0.4
 const reportMs = 50
 
-const init: NodeInit = JSON.parse(process.argv[2] ?? '')
+const init = given<NodeInit>()
 const self = `${init.local}#${init.start}`
 const log = new HolderLog(init.log)
-const report = (message: NodeReport) => process.send?.(message)
 let outcomes: Record<string, number> = {}
 let going = false
 let rounds = 0
 
-const server = createServer()
-const grid = new Manager({
-  local: init.local,
-  hosts: init.hosts,
-  auth: sharedSecret('a secret of the specs'),
-  logger: silentLogger,
-  keepAlive: { intervalMs: 1000 },
-  reconnect: { firstDelayMs: 20, baseDelayMs: 50, maxDelayMs: 500 },
-  limits: { handshakeTimeoutMs: 2000 },
-  dialer: (address, options) => connectWS()(init.urls[address] ?? address, options)
-})
-const table = new LockTable({ ttlMs: init.ttlMs })
-serveLocks(grid, table)
-grid.attach(server)
-server.listen(init.port, '127.0.0.1', () => report({ kind: 'listening' }))
+const options = { keepAlive: { intervalMs: 1000 }, limits: { handshakeTimeoutMs: 2000 } }
+const { manager: grid, words: serverWords } = startServer(init, options)
+serveLocks(grid, new LockTable({ ttlMs: init.ttlMs }))
 const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
 
 async function round(random: () => number, isLong: boolean): Promise<void> {
@@ -102,32 +77,39 @@ async function work(random: () => number, isLong: boolean): Promise<void> {
     } catch (error) {
       outcome = error instanceof LockError ? error.code : 'wrong'
       const isExpected = outcome === 'ERR_LOCK_TIMEOUT' || outcome === 'ERR_LOCK_LOST'
-      if (!isExpected) report({ kind: 'wrong', text: error instanceof Error ? `${error.stack}` : String(error) })
+      if (!isExpected) tell(errorStack(error))
     }
     outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
     await delay(wholeBelow(random, 3))
   }
 }
 
-function tell(): void {
-  if (Object.keys(outcomes).length > 0) report({ kind: 'rounds', outcomes })
+function report(): void {
+  if (Object.keys(outcomes).length > 0) tell(outcomes)
   outcomes = {}
 }
-const telling = setInterval(tell, reportMs)
+const reporting = setInterval(report, reportMs)
 
 let workers: Promise<unknown> = Promise.resolve()
-function go(): void {
-  going = true
-  workers = Promise.all(Array.from({ length: init.clients }, (_, n) => work(randomFrom(init.seed + 7919 * n), n === 0)))
-}
-
-/** Everybody is out, and no server holds a lock: those of the dead have ended too. */
-async function rest(): Promise<void> {
-  going = false
-  await workers
-  tell()
-  await until(async () => (await locksHeld()) === 0, 'no lock is held anywhere', 6 * init.ttlMs)
-  report({ kind: 'quiet' })
+const words = {
+  ...serverWords,
+  go() {
+    going = true
+    workers = Promise.all(
+      Array.from({ length: init.clients }, (_, n) => work(randomFrom(init.seed + 7919 * n), n === 0))
+    )
+  },
+  /** Everybody is out, and no server holds a lock: those of the dead have ended too. */
+  async quiet() {
+    going = false
+    await workers
+    report()
+    await until(async () => (await locksHeld()) === 0, 'no lock is held anywhere', 6 * init.ttlMs)
+  },
+  async close() {
+    clearInterval(reporting)
+    await serverWords.close()
+  }
 }
 
 async function locksHeld(): Promise<number> {
@@ -138,8 +120,4 @@ async function locksHeld(): Promise<number> {
   return held
 }
 
-obey({
-  ...{ manager: grid, server, words: { go, quiet: rest } },
-  onClose: () => clearInterval(telling),
-  onFailed: (text) => report({ kind: 'wrong', text })
-})
+obey(words)

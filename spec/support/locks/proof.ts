@@ -7,14 +7,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { freePort } from '../network/free-port.ts'
+import { addOutcomes } from '../calls/load.ts'
 import { makeNet } from '../network/net.ts'
+import { Child } from '../process/child.ts'
+import { MortalServer } from '../process/mortal.ts'
 import { randomFrom } from '../random.ts'
-import { until } from '../until.ts'
 import { disturb } from './disturb.ts'
-import { judge, type Verdict } from './holders.ts'
-import type { NodeReport } from './node.ts'
-import { Server } from './server.ts'
+import { HolderLog, judge, type Verdict } from './holders.ts'
+import type { NodeInit, NodeReport, NodeWords } from './node.ts'
+
+/** A server of the proof. */
+export type Server = MortalServer<Child<NodeWords, NodeReport>>
 
 export interface ProofOptions {
   readonly servers: number
@@ -44,6 +47,13 @@ export interface Proof {
 }
 
 const roundsMs = 100
+const script = new URL('./node.ts', import.meta.url)
+
+/** Resolves when it listens, and its clients have begun. */
+export async function startToWork(server: Server): Promise<void> {
+  const child = await server.start()
+  await child.ask('go')
+}
 
 /** Runs until enough rounds have ended well; then heals all, waits until nobody holds anything, and judges. */
 export async function proveLocks(options: ProofOptions): Promise<Proof> {
@@ -51,27 +61,30 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
   const log = join(folder, 'holders.log')
   const random = randomFrom(options.seed)
   const names = Array.from({ length: options.servers }, (_, n) => `http://locks-${n}.test:9000`)
-  const ports = new Set<number>()
-  while (ports.size < names.length) ports.add(await freePort(random))
-  const net = await makeNet(names, [...ports])
+  const net = await makeNet(names, random)
+  const holders = new HolderLog(log)
   const outcomes: Record<string, number> = {}
   const wrong: string[] = []
   const onReport = (report: NodeReport) => {
-    if (report.kind === 'wrong') wrong.push(report.text)
-    if (report.kind !== 'rounds') return
-    for (const [outcome, count] of Object.entries(report.outcomes)) outcomes[outcome] = (outcomes[outcome] ?? 0) + count
+    if (typeof report === 'string') wrong.push(report)
+    else addOutcomes(outcomes, report)
   }
-  const servers = names.map((local, n) => {
+  const servers = names.map((local, n): Server => {
     const { clients, ttlMs, seed } = options
-    const place = { local, hosts: names, port: [...ports][n] ?? 0, urls: net.urlsFor(local) }
-    const asked = options.askedBy?.(n, names) ?? names
-    const init = { ...place, servers: asked, clients, ttlMs, log, seed: seed + 1_000_003 * n }
-    return new Server(init, onReport)
+    const common = { ...net.initOf(local), servers: options.askedBy?.(n, names) ?? names, clients, ttlMs, log }
+    const spawn = (start: number) => {
+      const init: NodeInit = { ...common, start, seed: seed + 1_000_003 * n + 104_729 * start }
+      const child = new Child<NodeWords, NodeReport>(script, init, { onReport })
+      // Nobody is inside in a process that is no more.
+      child.gone.then(() => holders.write({ what: 'gone', process: `${local}#${start}` }))
+      return child
+    }
+    return new MortalServer<Child<NodeWords, NodeReport>>(local, spawn, (text) => wrong.push(text))
   })
   const startedMs = performance.now()
   const faults: Record<string, number> = {}
   try {
-    await Promise.all(servers.map((server) => server.start()))
+    await Promise.all(servers.map(startToWork))
     const enough = new AbortController()
     const disturbance = { servers, net, random, faults, ttlMs: options.ttlMs }
     const disturbed = (options.faults === false ? Promise.resolve() : disturb(disturbance, enough.signal)).catch(
@@ -87,13 +100,12 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
     enough.abort()
     await disturbed
     for (const proxy of net.proxies) proxy.heal()
-    for (const server of servers) server.quiet()
-    await until(() => wrong.length > 0 || servers.every(({ isQuiet }) => isQuiet), 'all are out', 20 * options.ttlMs)
+    if (wrong.length === 0) await Promise.all(servers.map(({ child }) => child.ask('quiet')))
     if (wrong.length === 0) await Promise.all(servers.map((server) => server.close()))
     return { verdict: judge(log), outcomes, faults, wrong, tookMs: performance.now() - startedMs }
   } finally {
     await Promise.all(servers.map((server) => server.kill()))
-    for (const server of servers) server.dispose()
+    holders.close()
     await net.close()
     rmSync(folder, { recursive: true })
   }

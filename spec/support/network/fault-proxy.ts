@@ -10,10 +10,13 @@ import net, { type AddressInfo } from 'node:net'
 
 export type Direction = 'toDialer' | 'toListener'
 
-const directions = ['toDialer', 'toListener'] as const
+export const directions = ['toDialer', 'toListener'] as const
 
 /** Where to listen or connect. */
 export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
+
+/** Any port. */
+export const loopback: Place = { host: '127.0.0.1', port: 0 }
 
 /** What happens to the bytes of one direction. */
 export interface Faults {
@@ -59,9 +62,9 @@ export class FaultProxy {
     })
   }
 
-  /** Listens at `at` and connects each conn on to `target`. */
-  static async start(at: Place, target: Place): Promise<FaultProxy> {
-    const proxy = new FaultProxy(target)
+  /** Listens at `at` and connects each conn on to `target`, or to that port. */
+  static async start(target: Place | number, at: Place = loopback): Promise<FaultProxy> {
+    const proxy = new FaultProxy(typeof target === 'number' ? { ...loopback, port: target } : target)
     proxy.#server.listen(at)
     await once(proxy.#server, 'listening')
     return proxy
@@ -70,6 +73,10 @@ export class FaultProxy {
   /** The port it listens on, where it has one. */
   get port(): number {
     return (this.#server.address() as AddressInfo).port
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`
   }
 
   /** Conns that go through it. */

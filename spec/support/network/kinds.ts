@@ -21,7 +21,7 @@ import {
   memoryPair
 } from '../../../lib/index.ts'
 import { type Certificate, selfSigned } from './certificates.ts'
-import { type Direction, FaultProxy, type Place } from './fault-proxy.ts'
+import { type Direction, FaultProxy, loopback, type Place } from './fault-proxy.ts'
 
 export interface Network {
   readonly listenerName: string
@@ -35,8 +35,6 @@ export interface Network {
   cut(): void
   close(): Promise<void>
 }
-
-const anyPort: Place = { host: '127.0.0.1', port: 0 }
 
 export const networks = { ws, wss, tcp, unix, memory }
 
@@ -54,10 +52,10 @@ async function wss(): Promise<Network> {
 }
 
 async function webSockets(scheme: string, server: http.Server, dialer: ConnDialer): Promise<Network> {
-  const proxy = await proxyTo(server, anyPort, anyPort)
+  const proxy = await proxyTo(server)
   return {
     ...proxied(proxy, server),
-    listenerName: `${scheme}://127.0.0.1:${proxy.port}`,
+    listenerName: proxy.url.replace('http', scheme),
     dialer,
     accept: (manager) => manager.attach(server)
   }
@@ -65,7 +63,7 @@ async function webSockets(scheme: string, server: http.Server, dialer: ConnDiale
 
 async function tcp(): Promise<Network> {
   const server = net.createServer()
-  const proxy = await proxyTo(server, anyPort, anyPort)
+  const proxy = await proxyTo(server)
   return { ...proxied(proxy, server), ...duplexes(server, { host: '127.0.0.1', port: proxy.port }) }
 }
 
@@ -90,12 +88,11 @@ function duplexes(server: net.Server, place: Place): Pick<Network, 'listenerName
   }
 }
 
-async function proxyTo(server: net.Server, serverAt: Place, proxyAt: Place): Promise<FaultProxy> {
+async function proxyTo(server: net.Server, serverAt = loopback, proxyAt = loopback): Promise<FaultProxy> {
   server.listen(serverAt)
   await once(server, 'listening')
   const address = server.address()
-  const target = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', port: address?.port ?? 0 }
-  return await FaultProxy.start(proxyAt, target)
+  return await FaultProxy.start(typeof address === 'string' ? { path: address } : (address?.port ?? 0), proxyAt)
 }
 
 function proxied(

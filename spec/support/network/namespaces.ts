@@ -48,9 +48,9 @@ export class Namespaces {
     }
   }
 
-  /** The command that runs `command` on a host. */
-  commandOn({ namespace }: NamespaceHost, command: readonly string[]): string[] {
-    return ['ip', 'netns', 'exec', namespace, ...command]
+  /** What runs a command on a host. */
+  commandOn({ namespace }: NamespaceHost): string[] {
+    return ['ip', 'netns', 'exec', namespace]
   }
 
   /** Pulls the cable at one end; both see that. */

@@ -1,40 +1,41 @@
 /** The network between server processes of one machine, as faults can be done to it: one proxy for each pair. */
 
 import { dialerOf } from '../../../lib/index.ts'
-import { type Direction, FaultProxy } from './fault-proxy.ts'
+import type { ServerInit } from '../process/server.ts'
+import { FaultProxy } from './fault-proxy.ts'
+import { freePort } from './free-port.ts'
 
 export interface Net {
   readonly proxies: readonly FaultProxy[]
   /** Those between `name` and the others. */
   around(name: string): FaultProxy[]
-  /** Where each of `names` finds the others. */
-  urlsFor(name: string): Record<string, string>
+  /** Where `name` is, and where it finds the others. */
+  initOf(name: string): ServerInit
   close(): Promise<void>
 }
 
-export async function makeNet(names: readonly string[], ports: readonly number[]): Promise<Net> {
+export async function makeNet(hosts: readonly string[], random: () => number): Promise<Net> {
+  const ports = new Set<number>()
+  while (ports.size < hosts.length) ports.add(await freePort(random))
+  const portOf = new Map([...ports].map((port, n) => [hosts[n] as string, port]))
   const proxies = new Map<string, FaultProxy>()
-  for (const [number, name] of names.entries()) {
-    for (const dialer of names) {
+  for (const [name, port] of portOf) {
+    for (const dialer of hosts) {
       if (dialer === name || dialerOf(dialer, name) !== dialer) continue
-      const target = { host: '127.0.0.1', port: ports[number] ?? 0 }
-      proxies.set(`${dialer} ${name}`, await FaultProxy.start({ host: '127.0.0.1', port: 0 }, target))
+      proxies.set(`${dialer} ${name}`, await FaultProxy.start(port))
     }
   }
+  const urlsFor = (dialer: string) =>
+    hosts.flatMap((name): [string, string][] => {
+      const proxy = proxies.get(`${dialer} ${name}`)
+      return proxy === undefined ? [] : [[name, proxy.url]]
+    })
   return {
     proxies: [...proxies.values()],
     around: (name) => [...proxies].flatMap(([pair, proxy]) => (pair.split(' ').includes(name) ? [proxy] : [])),
-    urlsFor: (dialer) =>
-      Object.fromEntries(
-        names.flatMap((name) => {
-          const proxy = proxies.get(`${dialer} ${name}`)
-          return proxy === undefined ? [] : [[name, `http://127.0.0.1:${proxy.port}`]]
-        })
-      ),
+    initOf: (local) => ({ local, hosts, port: portOf.get(local), urls: Object.fromEntries(urlsFor(local)) }),
     async close() {
       await Promise.all([...proxies.values()].map((proxy) => proxy.close()))
     }
   }
 }
-
-export const directions: readonly Direction[] = ['toDialer', 'toListener']

@@ -1,23 +1,15 @@
 /**
  * A server process that closes its manager in a situation of the spec's choice, and then has nothing left to live for.
  *
- * It has two peers, one that it dials and one that dials it, and treats both alike. What it sees it prints, as lines of
- * JSON. It never ends itself.
+ * It treats alike the peers that it dials and those that dial it, and tells what it sees. It never ends itself.
  */
 
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import {
-  connectWS,
-  type GridError,
-  type HandlerContext,
-  Manager,
-  sharedSecret,
-  silentLogger
-} from '../../../lib/index.ts'
+import type { GridError, HandlerContext } from '../../../lib/index.ts'
+import { Gate } from '../gate.ts'
 import { until } from '../until.ts'
 import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, type Situation, tenfold } from './closing.ts'
+import { given, obey, tell } from './obey.ts'
+import { startServer } from './server.ts'
 
 const situations: Record<Situation, () => Promise<void>> = {
   async idle() {
@@ -27,50 +19,44 @@ const situations: Record<Situation, () => Promise<void>> = {
 
   async requests() {
     await connected()
-    const own = connections().map((connection) => outcomeOf(connection.request(hold)))
-    await until(() => contexts.length === 2, 'the peers call')
+    const own = connections.map((connection) => outcomeOf(connection.request(hold)))
+    await called(1)
     const closed = close()
-    tell({ event: 'ownCalls', outcomes: await Promise.all(own) })
-    answer()
+    report({ event: 'ownCalls', outcomes: await Promise.all(own) })
+    answered.open()
     await closed
   },
 
   async streams() {
     await connected()
-    const own = connections().map((connection) => connection.newStream(tenfold))
+    const own = connections.map((connection) => connection.newStream(tenfold))
     for (const stream of own) stream.requests.push(1)
     for (const stream of own) await stream.responses.next()
-    await until(() => contexts.length === 2, 'the peers call')
+    await called(1)
     const closed = close()
     for (const stream of own) stream.requests.push(2).push(3).end()
-    tell({ event: 'ownCalls', outcomes: await Promise.all(own.map((stream) => outcomeOf(all(stream)))) })
+    report({ event: 'ownCalls', outcomes: await Promise.all(own.map((stream) => outcomeOf(all(stream)))) })
     await closed
   },
 
   /** Neither its own calls nor those of its peers ever end. */
   async hanging() {
     await connected()
-    const own = connections().flatMap((connection) => [
+    const own = connections.flatMap((connection) => [
       outcomeOf(connection.request(hold)),
       outcomeOf(all(connection.newStream(tenfold)))
     ])
-    await until(() => contexts.length === 4, 'the peers call')
-    await close()
-    tell({ event: 'ownCalls', outcomes: await Promise.all(own) })
-    tell({ event: 'aborted', codes: contexts.map(({ signal }) => signal.reason?.code) })
+    await called(2)
+    await closeOver(own)
   },
 
-  /** From a signal on, the network swallows everything. */
+  /** From a word on, the network swallows everything. */
   async silentPeers() {
     await connected()
-    const own = connections().map((connection) => outcomeOf(connection.request(hold)))
-    await until(() => contexts.length === 2, 'the peers call')
-    const signalled = once(process, 'SIGUSR2')
-    tell({ event: 'ready' })
-    await signalled
-    await close()
-    tell({ event: 'ownCalls', outcomes: await Promise.all(own) })
-    tell({ event: 'aborted', codes: contexts.map(({ signal }) => signal.reason?.code) })
+    const own = connections.map((connection) => outcomeOf(connection.request(hold)))
+    await called(1)
+    await silenced.opened
+    await closeOver(own)
   },
 
   async twice() {
@@ -87,7 +73,7 @@ const situations: Record<Situation, () => Promise<void>> = {
 
   async insideHandlerThatWaits() {
     await situations.insideHandler()
-    tell({ event: 'aborted', codes: contexts.map(({ signal }) => signal.reason?.code) })
+    reportAborted()
   },
 
   async beforeConnecting() {
@@ -97,37 +83,29 @@ const situations: Record<Situation, () => Promise<void>> = {
   /** Its dial gets no answer, and who dials it says nothing. */
   async connecting() {
     await until(() => manager.stats().pendingHandshakes > 0, 'a conn shakes hands')
-    await until(() => connections().some(({ state }) => state === 'connecting'), 'it dials')
+    await until(() => connections.some(({ state }) => state === 'connecting'), 'it dials')
     await close()
   },
 
   async waiting() {
-    await until(() => connections().every(({ state }) => state === 'waiting'), 'no dial succeeds')
+    await until(() => connections.every(({ state }) => state === 'waiting'), 'no dial succeeds')
     await close()
   }
 }
 
-const init: ClosingServerInit = JSON.parse(process.argv[2] ?? '')
+const init = given<ClosingServerInit>()
 const contexts: HandlerContext[] = []
-let answer = () => {}
-const answered = new Promise<void>((resolve) => {
-  answer = resolve
-})
+const answered = new Gate()
+const silenced = new Gate()
 let closing: Promise<void> | undefined
 
-const server = createServer()
-const manager = new Manager({
-  local: init.local,
-  hosts: [init.local, ...init.peers],
-  auth: sharedSecret('a secret of the specs'),
-  logger: silentLogger,
-  // So long that whoever waits for it is seen.
-  reconnect: { firstDelayMs: 600_000, baseDelayMs: 600_000, maxDelayMs: 600_000 },
-  dialer: (address, options) => connectWS()(init.urls[address] ?? address, options)
-})
+// So long that whoever waits for it is seen.
+const reconnect = { firstDelayMs: 600_000, baseDelayMs: 600_000, maxDelayMs: 600_000 }
+const { manager, server, words } = startServer(init, { reconnect })
+const { connections } = manager
 manager.handle(hold, async (_, context) => {
   contexts.push(context)
-  await answered
+  await answered.opened
   return 'kept'
 })
 manager.handle(tenfold, async function* (_, requests, context) {
@@ -136,37 +114,48 @@ manager.handle(tenfold, async function* (_, requests, context) {
 })
 manager.handle(closeNow, async (_, context) => {
   contexts.push(context)
-  await until(() => contexts.length === 2, 'both peers call')
+  await called(1)
   closing ??= close()
   if (init.situation === 'insideHandlerThatWaits') await closing
   return 'kept'
 })
-manager.attach(server)
-
-function connections() {
-  return manager.connections
-}
 
 async function connected(): Promise<void> {
-  await Promise.all(connections().map((connection) => connection.waitForConnect()))
+  await Promise.all(connections.map((connection) => connection.waitForConnect()))
+}
+
+/** Each peer has made so many calls. */
+function called(times: number): Promise<void> {
+  return until(() => contexts.length === times * connections.length, 'the peers call')
 }
 
 /** The calls beside it are refused, whether they wait for a connection or come too late. */
 async function close(): Promise<void> {
-  const calls = connections()
+  const calls = connections
     .filter(({ state }) => state !== 'connected')
     .map((connection) => outcomeOf(connection.request(hold, undefined, { waitForReady: true })))
-  tell({ event: 'closing' })
+  report({ event: 'closing' })
   const startedMs = performance.now()
   const closed = manager.close(init.graceMs === undefined ? {} : { timeout: init.graceMs })
-  for (const connection of connections()) {
+  for (const connection of connections) {
     calls.push(outcomeOf(connection.request(hold, undefined, { waitForReady: true })))
     calls.push(outcomeOf(all(connection.newStream(tenfold))))
   }
-  tell({ event: 'newCalls', outcomes: await Promise.all(calls) })
+  report({ event: 'newCalls', outcomes: await Promise.all(calls) })
   await closed
-  tell({ event: 'closed', tookMs: performance.now() - startedMs })
+  report({ event: 'closed', tookMs: performance.now() - startedMs })
   server.close()
+}
+
+/** Closes over calls that never end. */
+async function closeOver(own: readonly Promise<unknown>[]): Promise<void> {
+  await close()
+  report({ event: 'ownCalls', outcomes: await Promise.all(own) })
+  reportAborted()
+}
+
+function reportAborted(): void {
+  report({ event: 'aborted', codes: contexts.map(({ signal }) => signal.reason?.code) })
 }
 
 async function all(stream: AsyncIterable<number>): Promise<number[]> {
@@ -184,9 +173,12 @@ async function outcomeOf(call: Promise<unknown>): Promise<unknown> {
   }
 }
 
-function tell(event: ClosingServerEvent): void {
-  process.stdout.write(`${JSON.stringify(event)}\n`)
+function report(event: ClosingServerEvent): void {
+  tell(event)
 }
 
-server.listen(0, '127.0.0.1', () => tell({ event: 'listening', port: (server.address() as AddressInfo).port }))
+obey({ called: () => called(1), silenced: () => silenced.open() })
+// Its driver is nothing to live for.
+process.channel?.unref()
+report({ event: 'listening', port: (await words.listening()).port })
 await situations[init.situation]()

@@ -1,6 +1,7 @@
-/** What `closing-server.ts` and the spec that starts it share. */
+/** What `closing-server.ts` and the specs that start it share. */
 
 import { single, streaming } from '../../../lib/index.ts'
+import type { ServerInit } from './server.ts'
 
 export type Situation =
   | 'idle'
@@ -15,24 +16,22 @@ export type Situation =
   | 'connecting'
   | 'waiting'
 
-export interface ClosingServerInit {
-  readonly local: string
-  readonly peers: readonly string[]
-  /** Where the peers are. */
-  readonly urls: Readonly<Record<string, string>>
+export interface ClosingServerInit extends ServerInit {
   readonly situation: Situation
   /** The default grace when it is undefined. */
   readonly graceMs?: number
 }
 
-/** What it prints. */
+/** What it tells. */
 export type ClosingServerEvent =
   | { readonly event: 'listening'; readonly port: number }
-  | { readonly event: 'ready' | 'closing' }
+  | { readonly event: 'closing' }
   | { readonly event: 'closed'; readonly tookMs: number }
   /** What became of calls: results, or code and delivery (and reason) of errors. */
   | { readonly event: 'newCalls' | 'ownCalls'; readonly outcomes: readonly unknown[] }
   | { readonly event: 'aborted'; readonly codes: readonly unknown[] }
+
+export const closingServer = new URL('./closing-server.ts', import.meta.url)
 
 export const hold = single<void, string>('hold')
 export const closeNow = single<void, string>('closeNow')

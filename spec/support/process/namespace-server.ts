@@ -1,21 +1,12 @@
 /**
- * One of two servers that call each other over a network that is cut: a manager on an HTTP server on an address of its
- * own. It numbers the entries that it sends to the other one, and keeps what became of each; and tells, when asked, what
- * it saw.
+ * One of two servers that call each other over a network that is cut, on an address of its own. It numbers the entries
+ * that it sends to the other one, and keeps what became of each; it tells each state of its connection.
  */
 
-import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  type ConnectionState,
-  DisconnectedError,
-  type GridError,
-  Manager,
-  sharedSecret,
-  silentLogger,
-  single,
-  streaming
-} from '../../../lib/index.ts'
+import { type ConnectionState, DisconnectedError, type GridError, single, streaming } from '../../../lib/index.ts'
+import { given, obey, tell } from './obey.ts'
+import { startServer } from './server.ts'
 
 export interface NamespaceServerInit {
   readonly local: string
@@ -23,49 +14,52 @@ export interface NamespaceServerInit {
   readonly intervalMs: number
 }
 
-/** What the spec says to it. */
-export type NamespaceServerWord = 'hold' | 'record' | 'report' | 'close'
-
 /** What it saw since the last report; times are of `Date.now()`. */
-export interface NamespaceServerReport {
-  readonly states: readonly { readonly state: ConnectionState; readonly atMs: number; readonly reason?: string }[]
-  /** Calls that had no deadline and should never have ended: what they ended with, and when. */
-  readonly ended: readonly { readonly what: string; readonly outcome: string; readonly atMs: number }[]
-  /** How many calls have not ended. */
-  readonly pending: number
-  /** What became of each entry that was sent. */
-  readonly sent: Readonly<Record<number, string>>
-  /** The entries that have come from the other one, in the order in which they came. */
-  readonly received: readonly number[]
+export type NamespaceServerReport = ReturnType<NamespaceServerWords['report']>
+export type NamespaceServerWords = typeof words
+
+interface State {
+  readonly state: ConnectionState
+  readonly atMs: number
+}
+
+interface Ended {
+  readonly what: string
+  readonly outcome: string
+  readonly atMs: number
 }
 
 const hold = single<void, void>('hold')
 const entry = single<number, number>('entry')
 const count = streaming<void, never, number>('count', { inCapacity: 0, outCapacity: 8 })
+const endless = { timeout: Number.POSITIVE_INFINITY }
 
-const { local, remote, intervalMs }: NamespaceServerInit = JSON.parse(process.argv[2] ?? '')
-const server = createServer()
-const manager = new Manager({
-  local,
-  hosts: [local, remote],
-  auth: sharedSecret('a secret of the specs'),
-  logger: silentLogger,
-  keepAlive: { intervalMs },
-  limits: { handshakeTimeoutMs: intervalMs },
-  reconnect: { firstDelayMs: 10, baseDelayMs: 50, maxDelayMs: 200 }
-})
+const { local, remote, intervalMs } = given<NamespaceServerInit>()
+const { hostname: address, port } = new URL(local)
+const { manager, words: serverWords } = startServer(
+  { local, hosts: [local, remote], address, port: Number(port) },
+  {
+    keepAlive: { intervalMs },
+    limits: { handshakeTimeoutMs: intervalMs },
+    reconnect: { firstDelayMs: 10, baseDelayMs: 50, maxDelayMs: 200 }
+  }
+)
 const connection = manager.connection(remote)
+/** The entries that have come from the other one, in the order in which they came. */
 const received: number[] = []
+/** What became of each entry that was sent. */
 const sent: Record<number, string> = {}
-let states: NamespaceServerReport['states'][number][] = []
-let ended: NamespaceServerReport['ended'][number][] = []
+let states: State[] = []
+/** Calls that had no deadline and should never have ended: what they ended with, and when. */
+let ended: Ended[] = []
+/** How many calls have not ended. */
 let pending = 0
 let serial = 0
 let recording = false
 
-connection.on('state', ({ state, reason }) => {
-  states.push({ state, atMs: Date.now(), ...(reason === undefined ? {} : { reason }) })
-  process.send?.(state)
+connection.on('state', ({ state }) => {
+  states.push({ state, atMs: Date.now() })
+  tell(state)
 })
 manager.handle(hold, (_, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve())))
 manager.handle(count, async function* () {
@@ -78,20 +72,17 @@ manager.handle(entry, (number) => {
   received.push(number)
   return number
 })
-manager.attach(server)
-server.listen(Number(new URL(local).port), new URL(local).hostname, () => process.send?.('listening'))
 
 function watch(what: string, call: Promise<unknown>): void {
   pending++
+  const settle = (outcome: string) => {
+    pending--
+    ended.push({ what, outcome, atMs: Date.now() })
+  }
   call.then(
-    () => settle(what, 'a quiet end'),
-    (error) => settle(what, outcomeOf(error))
+    () => settle('a quiet end'),
+    (error) => settle(outcomeOf(error))
   )
-}
-
-function settle(what: string, outcome: string): void {
-  pending--
-  ended.push({ what, outcome, atMs: Date.now() })
 }
 
 function outcomeOf(error: GridError): string {
@@ -106,13 +97,12 @@ async function readAll(): Promise<void> {
 }
 
 /** One entry after the other, without a deadline: only the end of its conn can end one that is lost. */
-async function record(): Promise<void> {
-  recording = true
+async function recordEntries(): Promise<void> {
   while (recording) {
     const number = ++serial
     pending++
     try {
-      const answer = await connection.request(entry, number, { timeout: Number.POSITIVE_INFINITY })
+      const answer = await connection.request(entry, number, endless)
       sent[number] = answer === number ? 'ran' : `wrong answer ${answer}`
     } catch (error) {
       sent[number] = (error as GridError).delivery ?? String(error)
@@ -122,26 +112,24 @@ async function record(): Promise<void> {
   }
 }
 
-// Whoever started it is gone, or it was told to close.
-process.on('disconnect', () => {
-  if (connection.state !== 'closed') process.exit(1)
-})
-process.on('message', async (word: NamespaceServerWord) => {
-  if (word === 'hold') {
-    for (let n = 0; n < 3; n++)
-      watch('request', connection.request(hold, undefined, { timeout: Number.POSITIVE_INFINITY }))
+const words = {
+  ...serverWords,
+  hold() {
+    for (let n = 0; n < 3; n++) watch('request', connection.request(hold, undefined, endless))
     watch('stream', readAll())
-  } else if (word === 'record') {
-    if (recording) recording = false
-    else await record()
-  } else if (word === 'report') {
-    const report: NamespaceServerReport = { states, ended, pending, sent, received }
-    process.send?.(report)
+  },
+  record() {
+    recording = true
+    void recordEntries()
+  },
+  stopRecording() {
+    recording = false
+  },
+  report() {
+    const report = { states, ended, pending, sent, received }
     states = []
     ended = []
-  } else {
-    await manager.close({ timeout: 100 })
-    server.close()
-    process.disconnect()
+    return report
   }
-})
+}
+obey(words)

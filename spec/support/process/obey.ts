@@ -1,37 +1,53 @@
-/** What server processes share that a driver tells by words what to do: they close when told to, and end with the driver. */
+/** The side of a process that a driver tells what to do: it answers each word, and ends with its driver. */
 
-import type { Server } from 'node:http'
-import type { Manager } from '../../../lib/index.ts'
+/** What is done at each word, and answered; at `close` it leaves the driver when that is done. */
+export type Words = Readonly<Record<string, (...args: never[]) => unknown>>
 
-export interface Obedience {
-  readonly manager: Manager
-  readonly server: Server
-  /** What is done at each word; `close` is known. */
-  readonly words: Readonly<Record<string, () => void | Promise<void>>>
-  /** Before all is closed. */
-  readonly onClose: () => void
-  /** Something told did not work. */
-  readonly onFailed: (text: string) => void
+export interface Asked {
+  readonly id: number
+  readonly word: string
+  readonly args: readonly unknown[]
 }
 
-export function obey({ manager, server, words, onClose, onFailed }: Obedience): void {
+export interface Answer {
+  readonly id: number
+  readonly value?: unknown
+  readonly error?: string
+}
+
+/** What it was started with. */
+export function given<Init>(): Init {
+  return JSON.parse(process.argv[2] ?? 'null')
+}
+
+/** Tells the driver something that it did not ask for. */
+export function tell(report: unknown): void {
+  process.send?.({ report })
+}
+
+export function obey(words: Words): void {
   let isClosing = false
-  const close = async (): Promise<void> => {
-    isClosing = true
-    onClose()
-    await manager.close({ timeout: 1000 })
-    server.close()
-    process.disconnect()
-  }
   process.on('disconnect', () => {
     // The driver is gone.
     if (!isClosing) process.exit(1)
   })
-  process.on('message', async (word: string) => {
-    try {
-      await (word === 'close' ? close() : words[word]?.())
-    } catch (error) {
-      onFailed(`"${word}" failed: ${error instanceof Error ? error.stack : String(error)}`)
-    }
+  process.on('message', async ({ id, word, args }: Asked) => {
+    isClosing ||= word === 'close'
+    const answer = await answerTo(words[word] as (...args: unknown[]) => unknown, args)
+    process.send?.({ id, ...answer }, () => {
+      if (word === 'close') process.disconnect()
+    })
   })
+}
+
+async function answerTo(fn: (...args: unknown[]) => unknown, args: readonly unknown[]): Promise<Omit<Answer, 'id'>> {
+  try {
+    return { value: await fn(...args) }
+  } catch (error) {
+    return { error: errorStack(error) }
+  }
+}
+
+export function errorStack(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }
