@@ -18,7 +18,7 @@ import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
-import { newInstance, type Refusal } from '../peer/handshake.ts'
+import { makeInstance, type Refusal } from '../peer/handshake.ts'
 import { canonicalHost, dialerOf } from '../peer/hosts.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
@@ -54,7 +54,7 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const settings = settingsOf(options)
     const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
-    const instance = newInstance()
+    const instance = makeInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings

@@ -1,8 +1,8 @@
 /**
- * Who the other end is: the open `Auth` interface, its built-in `sharedSecret()`, and `insecure()`.
+ * Authentication of peers: the open `Auth` interface, its built-in `sharedSecret()`, and `insecure()`.
  *
- * An `Auth` makes a proof of its own side and checks the proof of the other. It knows nothing of the messages that
- * carry them; the handshake binds every proof to this one exchange by the transcript it hands over.
+ * An `Auth` makes the proof of its own side and checks the proof of the other. It does not know the messages that contain
+ * them. The transcript that it gets from the handshake binds each proof to one exchange.
  */
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
@@ -10,39 +10,39 @@ import { HandshakeError, InvalidOptionError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
 import type { Conn } from '../conn/conn.ts'
 
-/** Everything a proof is about. */
+/** Everything that a proof covers. */
 export interface AuthContext {
-  /** Whose proof it is: that of the end that dialed, or of the one that accepted. Proofs of the two must differ. */
+  /** The end that makes the proof: the one that dialed, or the one that accepted. Their proofs must differ. */
   readonly prover: 'dialer' | 'listener'
   /** Canonical host name of this side. */
   readonly local: string
-  /** Canonical host name of the other side: at the dialer the one dialed, at the listener the one claimed. */
+  /** Canonical host name of the other side: at the dialer the dialed one, at the listener the claimed one. */
   readonly remote: string
   /**
-   * SHA-256 over the hello and the challenge, byte for byte: both nonces, both names, versions, instances and limits.
-   * A proof that covers it cannot be replayed on another conn, to another peer or in the other direction.
+   * SHA-256 over the hello and the challenge, byte for byte: both nonces, both names, versions, instances and limits. A
+   * proof that covers it cannot be replayed on another conn, to another peer or in the other direction.
    */
   readonly transcript: Uint8Array
-  /** The conn, for identities that come with TLS (`conn.tls`). */
+  /** The conn, for identities that are proved by TLS (`conn.tls`). */
   readonly conn: Conn
   /** Aborts at the handshake deadline. */
   readonly signal: AbortSignal
 }
 
-/** Called on every attempt, so that secrets and tokens can rotate. */
+/** Called at each attempt, so that secrets and tokens can rotate. */
 export interface Auth {
-  /** The proof of this side, at most 4 KiB. A throw ends the handshake; its text stays in the local log. */
+  /** The proof of this side, at most 4 KiB. An error ends the handshake; its message is written to the local log only. */
   prove(context: AuthContext): Uint8Array | Promise<Uint8Array>
-  /** Checks the proof of the other side; throws when it is wrong. The text of the throw stays in the local log. */
+  /** Checks the proof of the other side; throws when it is wrong. The message is written to the local log only. */
   verify(context: AuthContext, proof: Uint8Array): Identity | undefined | Promise<Identity | undefined>
 }
 
-/** A secret that both ends know: random, at least 16 bytes (a string counts as UTF-8). */
+/** A secret that both ends know: random, at least 16 bytes (of UTF-8 in a string). */
 export type Secret = string | Uint8Array
-/** One secret, or several while one replaces another: the first proves, any of them verifies. */
+/** One secret, or several during a rotation: the first one proves, each of them verifies. */
 export type Secrets = Secret | readonly Secret[]
 
-/** Shorter secrets are refused: 128 random bits is what cannot be searched. */
+/** Shorter secrets are refused: 128 random bits cannot be searched. */
 const minSecretBytes = 16
 const keyInfo = 'it-grid.v1 shared secret'
 const proofPrefix = 'it-grid.v1 '
@@ -51,15 +51,15 @@ const proofPrefix = 'it-grid.v1 '
  * Both ends prove that they know the same secret, without sending it.
  *
  * The key is HKDF-SHA256 (RFC 5869) of the secret, with an empty salt, the info `it-grid.v1 shared secret` and 32 bytes:
- * every language has it, and a secret that something else uses too gives that nothing of ours. It does not stretch a
- * password: the secret must be random. The proof is HMAC-SHA256 under that key over the ASCII text `it-grid.v1 `, the
+ * every language has it, and it separates this use of a secret from others. It does not strengthen a password: the secret
+ * must be random. The proof is HMAC-SHA256 under that key over the ASCII text `it-grid.v1 `, the
  * role (`dialer` or `listener`), one zero byte and the transcript. The role makes the two proofs of an exchange differ,
- * so that neither can be sent back as the other.
+ * so that neither can be sent back in place of the other.
  *
- * To rotate: add the new secret second everywhere, then put it first everywhere, then take the old one away. A function
- * is called at every attempt, so that secrets can be read from where they are kept.
+ * To rotate: add the new secret as the second one on all servers, then make it the first one on all servers, then remove the
+ * old one. A function is called at each attempt, so that secrets can be read from their store.
  *
- * @throws {InvalidOptionError} at once when there is no secret or one is too short; from a function, at each attempt
+ * @throws {InvalidOptionError} when there is no secret, or one is too short; for a function at each attempt, else at once
  */
 export function sharedSecret(secret: Secrets | (() => Secrets | Promise<Secrets>)): Auth {
   const fixedKeys = typeof secret === 'function' ? undefined : deriveKeys(secret)
@@ -67,13 +67,13 @@ export function sharedSecret(secret: Secrets | (() => Secrets | Promise<Secrets>
   return {
     async prove(context) {
       const [first] = await keys()
-      return proofUnder(first, context)
+      return makeProof(first, context)
     },
     async verify(context, proof) {
       let matches = false
       for (const key of await keys()) {
-        const expected = proofUnder(key, context)
-        // No early end: how long it takes says nothing of which secret was right.
+        const expected = makeProof(key, context)
+        // No early exit: the time must not tell which secret was right.
         if (proof.length === expected.length && timingSafeEqual(proof, expected)) matches = true
       }
       if (!matches) throw new HandshakeError('the proof was made with another secret')
@@ -82,7 +82,7 @@ export function sharedSecret(secret: Secrets | (() => Secrets | Promise<Secrets>
   }
 }
 
-/** Accepts anyone as whoever they claim to be. For tests, and for networks where nothing else can reach the port. */
+/** Accepts each peer under the name that it claims. For tests, and for networks in which nothing else can reach the port. */
 export function insecure(): Auth {
   return {
     prove: () => new Uint8Array(),
@@ -90,7 +90,7 @@ export function insecure(): Auth {
   }
 }
 
-function proofUnder(key: Uint8Array, { prover, transcript }: AuthContext): Uint8Array {
+function makeProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint8Array {
   return createHmac('sha256', key).update(`${proofPrefix}${prover}\0`).update(transcript).digest()
 }
 

@@ -1,7 +1,7 @@
 /**
- * From a fresh conn to one that has shaken hands, on either end, within one deadline.
+ * Runs the handshake on a new conn, at either end, within one deadline.
  *
- * Who may connect is asked of the manager; what becomes of an established conn is the connection's business.
+ * The manager decides which hosts may connect. The connection makes a session of an established conn.
  */
 
 import { listenToAbort, sharedController, unlessAborted } from '../base/abort.ts'
@@ -13,17 +13,17 @@ import type { SessionInit } from '../session/session.ts'
 import { Wire } from '../wire/wire.ts'
 import type { Auth } from './auth.ts'
 import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshake, type Refusal } from './handshake.ts'
-import { hostOf, RefusalLog } from './refusal-log.ts'
+import { RefusalLog, stripPort } from './refusal-log.ts'
 
 /** A conn whose handshake is done. */
 export interface Established {
-  /** What a session on it needs. */
+  /** What its session needs. */
   readonly session: SessionInit
   /** When the session must be ready, of `performance.now()`. */
   readonly deadlineMs: number
-  /** It takes the place of a session that is to end its calls beside it. */
+  /** It replaces a session, whose calls may end meanwhile. */
   readonly renews: boolean
-  /** When the identity of either side ends, as far as this side knows; ms since the epoch. */
+  /** When the first of the two identities expires, as far as this side knows; ms since the epoch. */
   readonly renewBefore: number | undefined
 }
 
@@ -31,23 +31,23 @@ export interface EstablisherInit {
   readonly local: string
   readonly instance: Uint8Array
   readonly auth: Auth
-  /** What all sessions of this side have in common. */
+  /** What all sessions of this server have in common. */
   readonly session: Pick<SessionInit, 'limits' | 'keepAlive' | 'handlers'>
   readonly checksum: boolean | undefined
   readonly logger: Logger
   /** Makes a conn to a host; rejects when it cannot, or when the signal aborts. */
   readonly connect: (host: string, signal: AbortSignal) => Promise<Conn>
-  /** Why a peer that has proved its name is not let in, if it is not. */
+  /** Why a peer that has proved its name is refused; undefined when it is not. */
   readonly admit: (host: string) => Refusal | undefined
-  /** A conn that arrived has shaken hands with a host that `admit` let in. */
+  /** The handshake of an inbound conn is done; `admit` has not refused the host. */
   readonly onAccepted: (host: string, established: Established) => void
 }
 
-/** What frames of the transport and pings of a proxy may add to the messages of a handshake. */
+/** Bytes that the framing of the transport and pings of a proxy may add to the messages of a handshake. */
 const framingBytes = 1024
 
 export class Establisher {
-  /** Handshakes of conns that arrived and are under way, the oldest first. */
+  /** Inbound handshakes in progress, the oldest first. */
   readonly #pending = new Map<Wire, Deadline>()
   readonly #init: EstablisherInit
   readonly #refusals: RefusalLog
@@ -58,34 +58,35 @@ export class Establisher {
     this.#refusals = new RefusalLog(init.logger)
   }
 
-  /** Handshakes of conns that arrived and are under way. */
+  /** Inbound handshakes in progress. */
   get pending(): number {
     return this.#pending.size
   }
 
-  /** Handshakes, those of TLS included, that were refused or failed here. */
+  /** Inbound handshakes that were refused or failed, including those of TLS. */
   get refusals(): number {
     return this.#refusals.count
   }
 
-  /** A conn from this address did not even get to a handshake. */
+  /** A conn from this address was refused by TLS, before its handshake. */
   refusedByTls(code: string, address: string): void {
     this.#refusals.add(new HandshakeError(`TLS does not accept its certificate: ${code}`), address)
   }
 
-  /** Gives up all handshakes of conns that arrived. */
+  /** Aborts all inbound handshakes. */
   close(): void {
     this.#closing.abort(new ClosedError('the manager is closed'))
   }
 
-  /** Makes a conn to `host` and shakes hands; it `renews` the session that there is. */
+  /** Makes a conn to `host` and runs the handshake; it `renews` the current session. */
   async dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
     const { handshakeTimeoutMs } = this.#init.session.limits
-    const deadline = new Deadline(performance.now() + handshakeTimeoutMs, handshakeTimeoutMs, signal)
+    const text = `no session with ${host} within ${handshakeTimeoutMs} ms: does that server call attach()?`
+    const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, signal)
     try {
       const connecting = this.#init.connect(host, deadline.signal)
-      const cutLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
-      const wire = new Wire(await unlessAborted(connecting, deadline.signal, cutLate))
+      const abortLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
+      const wire = new Wire(await unlessAborted(connecting, deadline.signal, abortLate))
       try {
         const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
         return this.#established(wire, 'dialer', result, deadline.atMs)
@@ -99,19 +100,20 @@ export class Establisher {
   }
 
   /**
-   * Shakes hands on a conn that arrived; its TCP conn was accepted at `acceptedAtMs`, of `performance.now()`. Never rejects:
-   * what is not a conn, or throws, is refused like a peer.
+   * Runs the handshake on an inbound conn, which was accepted at `acceptedAtMs` of `performance.now()`. Never rejects: a
+   * value that is not a conn, or a conn that throws, is refused like a peer.
    */
   async accept(conn: Conn, acceptedAtMs: number): Promise<void> {
     const { session, admit, onAccepted } = this.#init
     const { handshakeTimeoutMs, maxHandshakeBytes, maxPendingHandshakes } = session.limits
-    const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, handshakeTimeoutMs, this.#closing.signal)
+    const text = `no session within ${handshakeTimeoutMs} ms`
+    const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
     try {
       wire = new Wire(conn)
-      if (this.pending >= maxPendingHandshakes) this.#cutOldest()
+      if (this.pending >= maxPendingHandshakes) this.#abortOldest()
       this.#pending.set(wire, deadline)
-      // Until the dialer has proved itself it has two messages to send.
+      // Up to its proof the dialer sends two messages.
       conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
       const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
       conn.limitInbound?.(Infinity)
@@ -125,11 +127,11 @@ export class Establisher {
     }
   }
 
-  /** Makes room: silent conns must not keep those out who have something to say, nor one address all others. */
-  #cutOldest(): void {
+  /** Makes room: silent conns must not keep out others, nor one address all others. */
+  #abortOldest(): void {
     const byHost = new Map<string, Wire[]>()
     for (const wire of this.#pending.keys()) {
-      const host = hostOf(wire.remoteAddress)
+      const host = stripPort(wire.remoteAddress)
       const wires = byHost.get(host)
       if (wires === undefined) byHost.set(host, [wire])
       else wires.push(wire)
@@ -137,7 +139,7 @@ export class Establisher {
     const [most] = [...byHost.values()].sort((a, b) => b.length - a.length)
     const oldest = most?.[0]
     if (oldest === undefined) return
-    const error = new RejectedError('busy', 'too many handshakes are under way: the oldest made room')
+    const error = new RejectedError('busy', 'too many handshakes at once: the oldest was aborted')
     this.#pending.get(oldest)?.abort(error)
     this.#pending.delete(oldest)
     oldest.abort(error)
@@ -157,20 +159,16 @@ export class Establisher {
   }
 }
 
-/** A signal that aborts at a moment, or with another one. */
+/** A signal that aborts at a moment, or when another one aborts. */
 class Deadline {
   readonly atMs: number
   readonly #controller = sharedController()
   readonly #timer: JudgeTimer
   readonly #unlisten: () => void
 
-  constructor(atMs: number, timeoutMs: number, parent: AbortSignal) {
+  constructor(atMs: number, text: string, parent: AbortSignal) {
     this.atMs = atMs
-    const expire = () =>
-      this.#controller.abort(
-        new HandshakeError(`no session within ${timeoutMs} ms: does the other end serve the grid, by attach()?`)
-      )
-    this.#timer = new JudgeTimer(atMs, expire)
+    this.#timer = new JudgeTimer(atMs, () => this.#controller.abort(new HandshakeError(text)))
     this.#unlisten = listenToAbort(parent, (reason) => this.#controller.abort(reason))
   }
 

@@ -1,8 +1,8 @@
 /**
- * The exchange on a fresh conn that makes a peer of it: hello, challenge, proof, accept or reject.
+ * The handshake on a new conn: hello, challenge, proof, accept or reject.
  *
- * The proof comes first: until the dialer has proved itself, a refusal says only that it failed. Nothing here knows of
- * streams, of who should dial, or of which hosts exist: `admit` decides that. docs/protocol.md, section "Handshake".
+ * The proof comes first: before the dialer has proved its identity, a refusal says only that the handshake failed. Does not
+ * know streams, or which hosts exist and which one dials: `admit` decides that. docs/protocol.md, section "Handshake".
  */
 
 import { randomBytes } from 'node:crypto'
@@ -14,25 +14,25 @@ import { errorText } from '../base/text.ts'
 import type { HandshakeWire } from '../wire/wire.ts'
 import type { Auth, AuthContext } from './auth.ts'
 import {
-  announcedLimits,
-  badLimit,
-  commonVersion,
+  chooseVersion,
   encodeHello,
+  findBadLimit,
+  hashTranscript,
   helloKinds,
   instanceBytes,
   maxProofBytes,
   maxRejectLength,
   nonceBytes,
+  pickLimits,
   type Reject,
   readAccept,
   readChallenge,
   readHello,
   readProof,
   readReject,
-  supportedVersions,
-  transcriptOf
+  supportedVersions
 } from './hello.ts'
-import { type Refusal, refusalFor, refusalOf, untrusted } from './refusal.ts'
+import { checkHello, type Refusal, toRefusalError, toUntrustedError } from './refusal.ts'
 
 export type { Refusal } from './refusal.ts'
 
@@ -40,13 +40,13 @@ export interface HandshakeInit {
   wire: HandshakeWire
   /** Canonical host name of this side. */
   local: string
-  /** From `newInstance()`, one for the life of a manager. */
+  /** From `makeInstance()`, one for each manager. */
   instance: Uint8Array
   auth: Auth
   limits: Readonly<Limits>
-  /** Whether this side wants a checksum with each batch; it is on when either side does. */
+  /** Whether this side wants a checksum with each batch. There is one when either side wants it. */
   wantChecksum: boolean
-  /** The deadline, or shutdown: the handshake rejects with its reason at once. */
+  /** Aborts at the deadline or at shutdown: the handshake rejects with its reason at once. */
   signal: AbortSignal
 }
 
@@ -59,62 +59,62 @@ export interface HandshakeResult {
   identity: Identity
   limits: RemoteLimits
   checksum: boolean
-  /** The dialer has a session already, which is to end its calls beside this one. */
+  /** The dialer has a session already, whose calls may end while this one takes over. */
   renews: boolean
-  /** When the identity of either side ends, as far as this side knows; ms since the epoch. */
+  /** When the first of the two identities expires, as far as this side knows; ms since the epoch. */
   renewBefore: number | undefined
 }
 
-/** 16 random bytes that tell this run of a server from the one before it. */
-export function newInstance(): Uint8Array {
+/** 16 random bytes that distinguish this run of a server from earlier ones. */
+export function makeInstance(): Uint8Array {
   return randomBytes(instanceBytes)
 }
 
 /**
- * The dialer's part.
+ * The handshake at the dialer.
  *
- * @throws {RejectedError} when the listener refused; `authFailed` when it did so without proving itself
- * @throws {HandshakeError} when the listener is not who was dialed, or broke the protocol
+ * @throws {RejectedError} when the listener refused; `authFailed` when it did not prove its identity
+ * @throws {HandshakeError} when the listener is not the dialed host, or broke the protocol
  */
 export async function dialHandshake(
   init: HandshakeInit & { remote: string; renews?: boolean }
 ): Promise<HandshakeResult> {
   const { remote, auth, renews = false } = init
   try {
-    const opening = { ...challengeOf(init), host: init.local, remote, ...(renews ? { renews } : {}) }
+    const opening = { ...makeChallenge(init), host: init.local, remote, ...(renews ? { renews } : {}) }
     const hello = encodeHello(helloKinds.hello, opening)
     send(init, hello)
     const answer = await receive(init)
-    if (answer[0] === helloKinds.reject) throw untrusted(remote, readReject(answer))
+    if (answer[0] === helloKinds.reject) throw toUntrustedError(remote, readReject(answer))
     const challenge = readChallenge(answer)
-    const limit = badLimit(challenge.limits)
+    const limit = findBadLimit(challenge.limits)
     if (limit !== undefined) throw new HandshakeError(`malformed CHALLENGE: limits.${limit} is not a positive integer`)
-    const context = contextOf(init, remote, transcriptOf(hello, answer))
+    const context = makeContext(init, remote, hashTranscript(hello, answer))
     send(init, encodeHello(helloKinds.proof, { proof: await prove(init, { ...context, prover: 'dialer' }) }))
 
     const verdict = await receive(init)
     const verify = (proof: Uint8Array) =>
-      step(init.signal, async () => inForce(await auth.verify({ ...context, prover: 'listener' }, proof)))
-    if (verdict[0] === helloKinds.reject) throw await refusalOf(init.signal, remote, readReject(verdict), verify)
+      step(init.signal, async () => checkIdentity(await auth.verify({ ...context, prover: 'listener' }, proof)))
+    if (verdict[0] === helloKinds.reject) throw await toRefusalError(init.signal, remote, readReject(verdict), verify)
     const accept = readAccept(verdict)
     const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
-    // Recomputed from what the proofs cover: the ACCEPT itself is not covered by them.
-    const version = commonVersion(challenge.versions)
+    // Computed from what the proofs cover: they do not cover the ACCEPT.
+    const version = chooseVersion(challenge.versions)
     if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
-    if (accept.host !== remote) throw new HandshakeError(`the listener says it is ${accept.host}`)
+    if (accept.host !== remote) throw new HandshakeError(`the listener calls itself ${accept.host}`)
     const ownExpiry = accept.lifetimeMs === undefined ? undefined : Date.now() + accept.lifetimeMs
-    return resultOf(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
+    return makeResult(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
   } catch (error) {
-    throw located(init, `with ${remote}`, error)
+    throw locate(init, `with ${remote}`, error)
   }
 }
 
 /**
- * The listener's part. `admit` is asked after the proof, in the same turn as the answer is written, and gives the
- * refusal if there is one. A refused dialer has been told when this throws; the caller closes the conn.
+ * The handshake at the listener. `admit` is called after the proof, in the turn in which the answer is written, and returns
+ * the refusal, if any. When this throws, a refused dialer has been told; the code that called this closes the conn.
  *
- * @throws {RejectedError} when the dialer proved itself and was refused
- * @throws {HandshakeError} when the dialer did not prove itself, or broke the protocol
+ * @throws {RejectedError} when the dialer proved its identity and was refused
+ * @throws {HandshakeError} when the dialer did not prove its identity, or broke the protocol
  */
 export async function listenHandshake(
   init: HandshakeInit & { admit: (host: string, instance: string) => Refusal | undefined }
@@ -124,47 +124,47 @@ export async function listenHandshake(
     const opening = await receive(init)
     const hello = readHello(opening)
     claimed = `a dialer that claims to be ${hello.host}`
-    const challenge = encodeHello(helloKinds.challenge, challengeOf(init))
-    const context = contextOf(init, hello.host, transcriptOf(opening, challenge))
+    const challenge = encodeHello(helloKinds.challenge, makeChallenge(init))
+    const context = makeContext(init, hello.host, hashTranscript(opening, challenge))
     send(init, challenge)
     const proof = readProof(await receive(init))
     const identity = await guard(init, 'the proof of the dialer was refused', async () =>
-      inForce(await init.auth.verify({ ...context, prover: 'dialer' }, proof))
+      checkIdentity(await init.auth.verify({ ...context, prover: 'dialer' }, proof))
     )
     const ownProof = await prove(init, { ...context, prover: 'listener' })
-    const version = commonVersion(hello.versions)
-    const refusal = refusalFor(init.local, hello, version) ?? init.admit(hello.host, hexOf(hello.instance))
+    const version = chooseVersion(hello.versions)
+    const refusal = checkHello(init.local, hello, version) ?? init.admit(hello.host, toHex(hello.instance))
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
       throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
     }
-    const lifetime = lifetimeOf(identity)
+    const lifetime = toLifetime(identity)
     send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
-    return resultOf(init, hello.host, version, hello, identity)
+    return makeResult(init, hello.host, version, hello, identity)
   } catch (error) {
     if (!(error instanceof RejectedError) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
     }
-    throw located(init, `with ${claimed} at ${init.wire.conn.remoteAddress}`, error)
+    throw locate(init, `with ${claimed} at ${init.wire.conn.remoteAddress}`, error)
   }
 }
 
-function challengeOf(init: HandshakeInit) {
+function makeChallenge(init: HandshakeInit) {
   return {
     versions: supportedVersions,
     nonce: randomBytes(nonceBytes),
     instance: init.instance,
     checksum: init.wantChecksum,
-    limits: announcedLimits(init.limits)
+    limits: pickLimits(init.limits)
   }
 }
 
-function contextOf({ local, wire, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
+function makeContext({ local, wire, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
   return { local, remote, transcript, conn: wire.conn, signal }
 }
 
-function resultOf(
+function makeResult(
   init: HandshakeInit,
   host: string,
   version: number,
@@ -176,31 +176,31 @@ function resultOf(
   const checksum = init.wantChecksum || theirs.checksum
   const firstExpiry = Math.min(identity.expiresAt ?? Infinity, ownExpiry ?? Infinity)
   const renewBefore = firstExpiry === Infinity ? undefined : firstExpiry
-  return { version, host, instance: hexOf(theirs.instance), identity, limits, checksum, renews, renewBefore }
+  return { version, host, instance: toHex(theirs.instance), identity, limits, checksum, renews, renewBefore }
 }
 
-/** What `auth.verify` said of the peer. */
-function inForce(identity: Identity | undefined): Identity {
+/** The identity that `auth.verify` returned, unless it has expired. */
+function checkIdentity(identity: Identity | undefined): Identity {
   const { expiresAt = Infinity } = identity ?? {}
-  // Not by `<=`: a moment that is no number is none that one can trust in.
+  // Not `<=`: an `expiresAt` that is not a number must not pass.
   if (!(expiresAt > Date.now())) throw new HandshakeError('the identity of the peer has expired')
   return identity ?? {}
 }
 
-/** What the dialer is told of its own identity, so that it can dial again in time. */
-function lifetimeOf({ expiresAt = Infinity }: Identity): { lifetimeMs?: number } {
+/** How long the identity of the dialer lasts. It is told, so that it can dial again in time. */
+function toLifetime({ expiresAt = Infinity }: Identity): { lifetimeMs?: number } {
   return expiresAt === Infinity ? {} : { lifetimeMs: Math.max(0, Math.floor(expiresAt - Date.now())) }
 }
 
 async function prove(init: HandshakeInit, context: AuthContext): Promise<Uint8Array> {
   const proof = await guard(init, 'this side could not make its proof', () => init.auth.prove(context))
   if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
-    throw new HandshakeError(`auth.prove gave something else than a Uint8Array of at most ${maxProofBytes} bytes`)
+    throw new HandshakeError(`auth.prove must return a Uint8Array of at most ${maxProofBytes} bytes`)
   }
   return proof
 }
 
-/** Runs a part of `auth`; its own text goes into the local error, and nowhere else. */
+/** Runs a method of `auth`. Its error message becomes part of the local error only. */
 async function guard<T>(init: HandshakeInit, what: string, work: () => T | Promise<T>): Promise<T> {
   try {
     return await step(init.signal, work)
@@ -213,7 +213,7 @@ async function receive(init: HandshakeInit): Promise<Uint8Array> {
   const message = await step(init.signal, () => init.wire.read())
   if (message === undefined) throw new HandshakeError('the conn ended')
   if (message.length > init.limits.maxHandshakeBytes) {
-    throw new HandshakeError(`a message of ${message.length} bytes, over maxHandshakeBytes`)
+    throw new HandshakeError(`a message of ${message.length} bytes exceeds maxHandshakeBytes`)
   }
   return message
 }
@@ -223,7 +223,7 @@ function send(init: HandshakeInit, message: Uint8Array): void {
   init.wire.write(message)
 }
 
-/** Tells the dialer as far as that is possible. A conn that is gone is not what the caller must hear of first. */
+/** Tells the dialer, if possible. A conn that is lost must not hide the refusal from the caller. */
 function sendReject(init: HandshakeInit, reject: Reject): { cause?: unknown } {
   try {
     init.wire.write(encodeHello(helloKinds.reject, reject))
@@ -233,20 +233,20 @@ function sendReject(init: HandshakeInit, reject: Reject): { cause?: unknown } {
   }
 }
 
-/** The error as the caller sees it: the signal's reason once it aborted, and a text that names the peer. */
-function located(init: HandshakeInit, peer: string, error: unknown): unknown {
+/** The error for the caller: the reason of the signal once it aborted, else an error that names the peer. */
+function locate(init: HandshakeInit, peer: string, error: unknown): unknown {
   if (error instanceof RejectedError) return error
   if (init.signal.aborted) return init.signal.reason
   if (!(error instanceof HandshakeError)) return error
   return new HandshakeError(`the handshake ${peer} failed: ${error.message}`, { cause: error.cause })
 }
 
-/** Waits for one piece of work, but no longer than the handshake may take. */
+/** Runs one step of the handshake, no longer than the handshake may take. */
 async function step<T>(signal: AbortSignal, work: () => T | Promise<T>): Promise<T> {
   signal.throwIfAborted()
   return await unlessAborted(Promise.resolve().then(work), signal)
 }
 
-function hexOf(bytes: Uint8Array): string {
+function toHex(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('hex')
 }

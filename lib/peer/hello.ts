@@ -1,8 +1,8 @@
 /**
- * The five messages of the handshake, and their bytes: one kind byte, then one msgpack map.
+ * The five messages of the handshake as bytes: one byte for the kind, then one msgpack map.
  *
- * Every field is checked here for type and range before anything acts on it; unknown fields are ignored, so that a later
- * version may add some. What the messages mean, and their order, is `handshake.ts`.
+ * The type and range of each field is checked here. Unknown fields are ignored, so that later versions may add some. The
+ * order and the meaning of the messages is in `handshake.ts`.
  */
 
 import { createHash } from 'node:crypto'
@@ -20,7 +20,7 @@ const kindNames = ['', 'HELLO', 'CHALLENGE', 'PROOF', 'ACCEPT', 'REJECT']
 
 /** The protocol versions that this side speaks. */
 export const supportedVersions: readonly number[] = [1]
-/** The reasons that a REJECT may carry. */
+/** The reasons that a REJECT may have. */
 export const handshakeReasons: readonly RejectReason[] = [
   'authFailed',
   'unknownHost',
@@ -35,44 +35,44 @@ export const handshakeReasons: readonly RejectReason[] = [
 
 export const nonceBytes = 32
 export const instanceBytes = 16
-/** A proof is a digest, a signature or a token; this is room for each. */
+/** Enough for a digest, a signature or a token. */
 export const maxProofBytes = 4096
-/** The text of a REJECT is one line of a log. */
+/** The message of a REJECT is one line of a log. */
 export const maxRejectLength = 1024
 const maxHostBytes = 512
 const maxVersions = 16
 
-/** CHALLENGE: the listener answers a HELLO with as little of itself as the proofs need. */
+/** CHALLENGE: the listener answers a HELLO with no more than the proofs need. */
 export interface Challenge {
   /** The protocol versions it speaks. */
   versions: readonly number[]
-  /** 32 random bytes, new for each handshake: no proof fits twice. */
+  /** 32 random bytes, new for each handshake: no proof is valid twice. */
   nonce: Uint8Array
-  /** 16 random bytes, new at each start: a restart is noticed. */
+  /** 16 random bytes, new at each start of a server: they show a restart. */
   instance: Uint8Array
-  /** It wants a checksum with each batch. */
+  /** Whether it wants a checksum with each batch. */
   checksum: boolean
   limits: RemoteLimits
 }
 
-/** HELLO: the dialer opens, and says who it is and whom it means to reach. */
+/** HELLO: the dialer opens the handshake, with its own host name and the one that it dials. */
 export interface Hello extends Challenge {
   host: string
   remote: string
-  /** It has a session with us already, which is to end its calls beside this one. */
+  /** It has a session with us already, whose calls may end while the new one takes over. */
   renews?: boolean
 }
 
-/** ACCEPT: the listener has verified the dialer, and proves itself. */
+/** ACCEPT: the listener has verified the dialer, and proves its own identity. */
 export interface Accept {
   version: number
   host: string
   proof: Uint8Array
-  /** How long the identity of the dialer lasts, in ms; undefined for ever. */
+  /** How long the identity of the dialer lasts, in ms; undefined when it does not expire. */
   lifetimeMs?: number
 }
 
-/** REJECT: the listener refuses. Without a proof the text says nothing and is not to be trusted. */
+/** REJECT: the listener refuses. Without a proof the message has no details and cannot be trusted. */
 export interface Reject {
   reason: string
   message: string
@@ -87,23 +87,23 @@ export function encodeHello(kind: HelloKind, fields: object): Uint8Array {
   return message
 }
 
-/** The limits that travel. */
-export function announcedLimits(limits: RemoteLimits): RemoteLimits {
+/** The limits that are announced to the peer. */
+export function pickLimits(limits: RemoteLimits): RemoteLimits {
   return Object.fromEntries(limitNames.map((name) => [name, limits[name]])) as RemoteLimits
 }
 
-/** The first limit that no peer can keep to, if there is one. */
-export function badLimit(limits: RemoteLimits): string | undefined {
+/** The name of the first limit that is out of range, if there is one. */
+export function findBadLimit(limits: RemoteLimits): string | undefined {
   return limitNames.find((name) => !(Number.isInteger(limits[name]) && limits[name] >= 1 && limits[name] <= maxLimit))
 }
 
-/** The highest version that both speak, 0 when there is none. */
-export function commonVersion(theirs: readonly number[]): number {
+/** The highest version that both sides support, 0 when there is none. */
+export function chooseVersion(theirs: readonly number[]): number {
   return Math.max(0, ...supportedVersions.filter((version) => theirs.includes(version)))
 }
 
-/** What the proofs cover: both messages whole, with their kind byte, so that nothing either side said can be changed. */
-export function transcriptOf(hello: Uint8Array, challenge: Uint8Array): Uint8Array {
+/** What the proofs cover: both complete messages with their kind bytes, so that nothing in them can be changed. */
+export function hashTranscript(hello: Uint8Array, challenge: Uint8Array): Uint8Array {
   const hash = createHash('sha256')
   for (const message of [hello, challenge]) {
     const length = Buffer.alloc(4)
@@ -113,10 +113,10 @@ export function transcriptOf(hello: Uint8Array, challenge: Uint8Array): Uint8Arr
   return new Uint8Array(hash.digest())
 }
 
-/** @throws {HandshakeError} as all readers here: naming the field that is wrong, quoting nothing of it */
+/** @throws {HandshakeError} like all readers here: names the field that is wrong, and quotes nothing of it */
 export function readHello(message: Uint8Array): Hello {
-  const fields = fieldsOf(helloKinds.hello, message)
-  const hello = { ...challengeIn(fields), host: hostIn(fields, 'host'), remote: hostIn(fields, 'remote') }
+  const fields = decodeFields(helloKinds.hello, message)
+  const hello = { ...parseChallenge(fields), host: parseHost(fields, 'host'), remote: parseHost(fields, 'remote') }
   const { renews } = fields.values
   if (renews === undefined) return hello
   if (typeof renews !== 'boolean') throw malformed(fields, 'renews is not a boolean')
@@ -124,19 +124,19 @@ export function readHello(message: Uint8Array): Hello {
 }
 
 export function readChallenge(message: Uint8Array): Challenge {
-  return challengeIn(fieldsOf(helloKinds.challenge, message))
+  return parseChallenge(decodeFields(helloKinds.challenge, message))
 }
 
 export function readProof(message: Uint8Array): Uint8Array {
-  return proofIn(fieldsOf(helloKinds.proof, message))
+  return parseProof(decodeFields(helloKinds.proof, message))
 }
 
 export function readAccept(message: Uint8Array): Accept {
-  const fields = fieldsOf(helloKinds.accept, message)
+  const fields = decodeFields(helloKinds.accept, message)
   const version = fields.values.version
   if (!isVersion(version)) throw malformed(fields, 'version is not a positive integer')
-  const accept = { version, host: hostIn(fields, 'host'), proof: proofIn(fields) }
-  const lifetimeMs = numberOf(fields.values.lifetimeMs)
+  const accept = { version, host: parseHost(fields, 'host'), proof: parseProof(fields) }
+  const lifetimeMs = toNumber(fields.values.lifetimeMs)
   if (lifetimeMs === undefined) return accept
   if (!(typeof lifetimeMs === 'number' && lifetimeMs >= 0)) {
     throw malformed(fields, 'lifetimeMs is not a number of at least 0')
@@ -145,13 +145,13 @@ export function readAccept(message: Uint8Array): Accept {
 }
 
 export function readReject(message: Uint8Array): Reject {
-  const fields = fieldsOf(helloKinds.reject, message)
+  const fields = decodeFields(helloKinds.reject, message)
   const { reason, message: text } = fields.values
   if (typeof reason !== 'string' || !/^[A-Za-z]{1,32}$/.test(reason)) throw malformed(fields, 'reason is not a word')
   if (typeof text !== 'string') throw malformed(fields, 'message is not a string')
-  // The text goes to a log: one line of it, whatever the peer sent.
+  // The message is logged as one line, whatever the peer sent.
   const line = printable(text, maxRejectLength)
-  return { reason, message: line, proof: fields.values.proof === undefined ? undefined : proofIn(fields) }
+  return { reason, message: line, proof: fields.values.proof === undefined ? undefined : parseProof(fields) }
 }
 
 interface Fields {
@@ -159,10 +159,10 @@ interface Fields {
   values: Record<string, unknown>
 }
 
-function fieldsOf(kind: HelloKind, message: Uint8Array): Fields {
+function decodeFields(kind: HelloKind, message: Uint8Array): Fields {
   if (message[0] !== kind) {
     const got = message.length === 0 ? 'an empty message' : (kindNames[message[0] as number] ?? 'an unknown message')
-    throw new HandshakeError(`expected ${kindNames[kind]}, but ${got || 'an unknown message'} came`)
+    throw new HandshakeError(`expected ${kindNames[kind]}, received ${got || 'an unknown message'}`)
   }
   let values: unknown
   try {
@@ -182,29 +182,29 @@ function malformed(fields: Fields, what: string): HandshakeError {
   return new HandshakeError(`malformed ${kindNames[fields.kind]}: ${what}`)
 }
 
-function challengeIn(fields: Fields): Challenge {
+function parseChallenge(fields: Fields): Challenge {
   const { versions, checksum } = fields.values
   if (!Array.isArray(versions) || versions.length < 1 || versions.length > maxVersions || !versions.every(isVersion)) {
     throw malformed(fields, `versions is not a list of 1 to ${maxVersions} positive integers`)
   }
   if (typeof checksum !== 'boolean') throw malformed(fields, 'checksum is not a boolean')
-  const nonce = bytesIn(fields, 'nonce', nonceBytes)
-  const instance = bytesIn(fields, 'instance', instanceBytes)
-  return { versions, checksum, nonce, instance, limits: limitsIn(fields) }
+  const nonce = parseBytes(fields, 'nonce', nonceBytes)
+  const instance = parseBytes(fields, 'instance', instanceBytes)
+  return { versions, checksum, nonce, instance, limits: parseLimits(fields) }
 }
 
 function isVersion(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 1
 }
 
-function bytesIn(fields: Fields, name: string, length: number): Uint8Array {
+function parseBytes(fields: Fields, name: string, length: number): Uint8Array {
   const value = fields.values[name]
   if (!(value instanceof Uint8Array && value.length === length))
     throw malformed(fields, `${name} is not ${length} bytes`)
   return value
 }
 
-function proofIn(fields: Fields): Uint8Array {
+function parseProof(fields: Fields): Uint8Array {
   const { proof } = fields.values
   if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
     throw malformed(fields, `proof is not binary of at most ${maxProofBytes} bytes`)
@@ -212,24 +212,24 @@ function proofIn(fields: Fields): Uint8Array {
   return proof
 }
 
-/** Type only: a number out of range is refused after the proof, with the reason `badLimits`. */
-function limitsIn(fields: Fields): RemoteLimits {
+/** Checks the types only: a limit out of range is refused after the proof, with the reason `badLimits`. */
+function parseLimits(fields: Fields): RemoteLimits {
   const { limits } = fields.values
   if (!isMap(limits)) throw malformed(fields, 'limits is not a map')
   const read = limitNames.map((name) => {
-    const value = numberOf(limits[name])
+    const value = toNumber(limits[name])
     if (typeof value !== 'number') throw malformed(fields, `limits.${name} is not a number`)
     return [name, value]
   })
   return Object.fromEntries(read) as RemoteLimits
 }
 
-/** Another implementation may write a large number as a 64-bit integer, which decodes to a bigint. */
-function numberOf(value: unknown): unknown {
+/** Other implementations may send a large number as a 64-bit integer, which is decoded as a bigint. */
+function toNumber(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
 }
 
-function hostIn(fields: Fields, name: string): string {
+function parseHost(fields: Fields, name: string): string {
   const value = fields.values[name]
   if (typeof value !== 'string' || Buffer.byteLength(value) > maxHostBytes || !isCanonical(value)) {
     throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)

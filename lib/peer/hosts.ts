@@ -1,7 +1,7 @@
 /**
- * The names of servers: one canonical spelling for each, and who of two dials.
+ * Host names: the canonical spelling of each, and which of two hosts dials.
  *
- * A host name is an origin: scheme, host, port. Nothing here opens a socket.
+ * A host name is an origin: scheme, host, port. Opens no socket.
  */
 
 import { createHash } from 'node:crypto'
@@ -32,7 +32,9 @@ export function canonicalHost(host: string): string {
     throw new InvalidOptionError(`host "${host.slice(0, 256)}" must start with http://, https://, ws:// or wss://`)
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
-    throw new InvalidOptionError('a host is scheme, name and port only, without credentials, path, query or fragment')
+    throw new InvalidOptionError(
+      'a host has a scheme, a name and a port only, without credentials, path, query or fragment'
+    )
   }
   url.protocol = scheme
   return url.origin

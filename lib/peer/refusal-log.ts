@@ -1,12 +1,12 @@
-/** Tells of refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
+/** Logs refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
 
 import { RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
 
-/** Lines and addresses that are remembered; what is forgotten, the oldest first, may be told again. */
+/** Lines and addresses that are remembered. The oldest are forgotten first, and may be logged again. */
 const maxRemembered = 1000
-/** Lines about peers that did not prove themselves, per address: what they say is theirs to choose. */
+/** Lines per address about peers that did not prove their identity: they can choose what they send. */
 const maxUnproven = 10
 
 export class RefusalLog {
@@ -22,7 +22,7 @@ export class RefusalLog {
 
   add(error: unknown, address: string): void {
     this.count++
-    const host = hostOf(address)
+    const host = stripPort(address)
     const text = errorText(error)
     const key = `${host} ${text.replaceAll(address, host)}`
     if (this.#told.has(key)) return
@@ -41,6 +41,6 @@ export class RefusalLog {
 }
 
 /** The address of a conn without its port, which is new with each try. */
-export function hostOf(address: string): string {
+export function stripPort(address: string): string {
   return address.replace(/:\d+$/, '')
 }

@@ -1,25 +1,25 @@
 /**
- * Why a handshake is refused: what the listener finds wrong once the dialer has proved itself, and what the dialer may
- * believe of a refusal.
+ * Why a handshake is refused: what the listener checks after the proof of the dialer, and what the dialer may believe of a
+ * refusal.
  */
 
 import { HandshakeError, RejectedError, type RejectReason } from '../base/errors.ts'
-import { badLimit, type Hello, handshakeReasons, type Reject, supportedVersions } from './hello.ts'
+import { findBadLimit, type Hello, handshakeReasons, type Reject, supportedVersions } from './hello.ts'
 
 export interface Refusal {
   reason: RejectReason
   message: string
 }
 
-/** What is wrong with `hello` for the server `local`, if anything is. */
-export function refusalFor(local: string, hello: Hello, version: number): Refusal | undefined {
+/** Why the server `local` refuses this `hello`; undefined when it does not. */
+export function checkHello(local: string, hello: Hello, version: number): Refusal | undefined {
   if (version === 0) {
     const theirs = hello.versions.join(', ')
     const ours = supportedVersions.join(', ')
     const message = `no common protocol version: ${hello.host} speaks ${theirs}, ${local} speaks ${ours}`
     return { reason: 'unsupportedVersion', message }
   }
-  const limit = badLimit(hello.limits)
+  const limit = findBadLimit(hello.limits)
   if (limit !== undefined) {
     return { reason: 'badLimits', message: `limits.${limit} of ${hello.host} is not a positive integer` }
   }
@@ -32,29 +32,29 @@ export function refusalFor(local: string, hello: Hello, version: number): Refusa
   return undefined
 }
 
-/** What a REJECT means to the dialer: its reason counts only with a proof that it comes from the listener. */
-export async function refusalOf(
+/** The error for a REJECT at the dialer. Its reason counts only with a proof of the listener. */
+export async function toRefusalError(
   signal: AbortSignal,
   remote: string,
   reject: Reject,
   verify: (proof: Uint8Array) => Promise<unknown>
 ): Promise<Error> {
   const { proof, reason, message } = reject
-  if (proof === undefined) return untrusted(remote, reject)
+  if (proof === undefined) return toUntrustedError(remote, reject)
   try {
     await verify(proof)
   } catch (error) {
     signal.throwIfAborted()
-    return untrusted(remote, reject, error)
+    return toUntrustedError(remote, reject, error)
   }
   const known = handshakeReasons.find((word) => word === reason)
   if (known !== undefined) return new RejectedError(known, `${remote} refused: ${message}`)
-  return new HandshakeError(`it refused for a reason that this version does not know, ${reason}: ${message}`)
+  return new HandshakeError(`refused for a reason that this version does not know, ${reason}: ${message}`)
 }
 
-/** Nothing of what came is repeated: anyone on the way can have written it. */
-export function untrusted(remote: string, reject: Reject, cause?: unknown): RejectedError {
-  const how = reject.proof === undefined ? 'without a proof' : 'with a proof that is not valid'
-  const text = `${remote} refused the handshake ${how} of who it is: secrets, or certificates and names, may differ; its own log has the reason`
+/** Quotes nothing of the message: it may have been written by anything between the two servers. */
+export function toUntrustedError(remote: string, reject: Reject, cause?: unknown): RejectedError {
+  const how = reject.proof === undefined ? 'without a proof' : 'with an invalid proof'
+  const text = `${remote} refused the handshake ${how} of its identity: secrets, or certificates and names, may differ; its log has the reason`
   return new RejectedError('authFailed', text, cause === undefined ? {} : { cause })
 }

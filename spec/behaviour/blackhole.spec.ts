@@ -105,7 +105,8 @@ describe('a network that swallows everything', { concurrency: true }, () => {
     const { there, back, proxy, listener } = await relayed(test)
     proxy.impair({ blackhole: true }, 'toDialer')
     await until(
-      () => there.lastError?.message.includes(`no session within ${handshakeTimeoutMs} ms`) === true,
+      () =>
+        there.lastError?.message.includes(` within ${handshakeTimeoutMs} ms: does that server call attach()?`) === true,
       'a dial into the black hole'
     )
     proxy.heal()

@@ -21,7 +21,7 @@ const limits = { handshakeTimeoutMs: paced(150) }
 const ample = { handshakeTimeoutMs: paced(500) }
 
 const noSessionWithin = ({ handshakeTimeoutMs }: typeof limits) =>
-  new RegExp(`no session within ${handshakeTimeoutMs} ms`)
+  new RegExp(`no session (with http://\\S+ )?within ${handshakeTimeoutMs} ms`)
 
 /** A listener that expects `a`. */
 async function listener(test: TestContext, more: object = {}) {

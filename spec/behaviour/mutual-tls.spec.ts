@@ -153,7 +153,7 @@ describe('mutualTLS', () => {
     const lax = { server: { rejectUnauthorized: false } }
     await assertRefused(await pair(test, { ...lax, dialer: { issuer: stranger } }), /is not trusted: UNABLE_TO/)
     const bare = { key: undefined, cert: undefined }
-    await assertRefused(await pair(test, { ...lax, tls: bare }), /showed no certificate/)
+    await assertRefused(await pair(test, { ...lax, tls: bare }), /sent no certificate/)
     await assertRefused(await pair(test, { ...lax, dialer: { validMs: -1000 } }), /CERT_HAS_EXPIRED/)
   })
 

@@ -57,7 +57,7 @@ describe('a wrong secret', () => {
     const { connection, dialer, refuser, b } = await refused(test, { auth: otherSecret }, {})
     await assertRefused(connection, dialer.log, refuser, {
       reason: 'authFailed',
-      atCaller: /refused the handshake without a proof of who it is: secrets, or certificates and names, may differ/,
+      atCaller: /refused the handshake without a proof of its identity: secrets, or certificates and names, may differ/,
       atRefuser: /claims to be http:\/\/a .*the proof of the dialer was refused: the proof was made with another secret/
     })
     assert.equal(refuser.manager.connections[0]?.state, 'waiting')

@@ -74,7 +74,7 @@ for (const kind of siegeKinds) {
           'the oldest are closed'
         )
         assert.ok(silent.at(-1)?.closed === false, 'the newest are not')
-        assert.equal(siege.log.warnings(/too many handshakes are under way: the oldest made room/).length, 1)
+        assert.equal(siege.log.warnings(/too many handshakes at once: the oldest was aborted/).length, 1)
         for (const dialer of silent) dialer.cut()
         await until(() => siege.manager.stats().pendingHandshakes === 0, 'nothing is pending')
       }

@@ -43,7 +43,7 @@ describe('an auth that fails', () => {
     for (const proof of ['text', undefined, new Uint8Array(4097)]) {
       const prove = () => proof as Uint8Array
       const { dialed } = await exchange({ dial: { auth: { ...secret, prove } } })
-      assert.match(errorOf(dialed).message, /auth.prove gave something else than a Uint8Array of at most 4096 bytes$/)
+      assert.match(errorOf(dialed).message, /auth.prove must return a Uint8Array of at most 4096 bytes$/)
     }
   })
 })

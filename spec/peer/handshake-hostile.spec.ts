@@ -120,7 +120,7 @@ describe('a broken peer', () => {
     ]) {
       const wire = new Wire()
       wire.toListener.put(first)
-      const expected = /^the handshake with a dialer at 10\.0\.0\.7:41234 failed: expected HELLO, but .+ came$/
+      const expected = /^the handshake with a dialer at 10\.0\.0\.7:41234 failed: expected HELLO, received .+$/
       await assert.rejects(wire.listen({ auth }), { name: 'HandshakeError', message: expected })
       assert.deepEqual(wire.toDialer.sent.map(fieldsOf), [generic])
     }
@@ -131,7 +131,7 @@ describe('a broken peer', () => {
     const wire = new Wire()
     wire.toListener.put(await hello())
     wire.toListener.put(await hello())
-    const text = `the handshake with ${claim} failed: expected PROOF, but HELLO came`
+    const text = `the handshake with ${claim} failed: expected PROOF, received HELLO`
     await assert.rejects(wire.listen(), { name: 'HandshakeError', message: text })
   })
 
@@ -147,7 +147,7 @@ describe('a broken peer', () => {
       const { dialed, listened } = await exchange({ tamper })
       const error = errorOf(from === 'dialer' ? listened : dialed)
       assert.equal(error.name, 'HandshakeError')
-      assert.match(error.message, /failed: a message of 16385 bytes, over maxHandshakeBytes$/)
+      assert.match(error.message, /failed: a message of 16385 bytes exceeds maxHandshakeBytes$/)
     }
   })
 

@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import type { RejectReason } from '../../lib/base/errors.ts'
 import { defaultLimits } from '../../lib/base/options.ts'
 import { type Auth, insecure, sharedSecret } from '../../lib/peer/auth.ts'
-import { newInstance, type Refusal } from '../../lib/peer/handshake.ts'
+import { makeInstance, type Refusal } from '../../lib/peer/handshake.ts'
 import {
   dialer,
   errorOf,
@@ -24,7 +24,7 @@ import {
 
 describe('a handshake', () => {
   it('gives both ends the name, instance, limits, identity and version of the other', async () => {
-    const [instanceA, instanceB] = [newInstance(), newInstance()]
+    const [instanceA, instanceB] = [makeInstance(), makeInstance()]
     const expiresAt = Date.now() + 60_000
     const identity = { claims: 'node', expiresAt }
     const withIdentity: Auth = {
@@ -83,7 +83,7 @@ describe('a handshake', () => {
 
   it('tells the listener who dialed once the proof is verified, and tells auth who it deals with', async () => {
     const admitted: unknown[] = []
-    const instance = newInstance()
+    const instance = makeInstance()
     const contexts: unknown[] = []
     const auth: Auth = {
       prove: ({ prover, local, remote }) => {
@@ -174,7 +174,7 @@ describe('a wrong secret', () => {
     const refusing = { auth: gullible, admit: () => ({ reason: 'unknownHost', message: 'a lie' }) as const }
     const refused = errorOf((await exchange({ listen: refusing })).dialed)
     assert.equal(refused.reason, 'authFailed')
-    assert.equal(refused.message, unproven.replace('without a proof', 'with a proof that is not valid'))
+    assert.equal(refused.message, unproven.replace('without a proof', 'with an invalid proof'))
   })
 })
 
@@ -256,15 +256,15 @@ describe('a dialer', () => {
     const version = errorOf((await accept({ version: 2 })).dialed)
     assert.match(version.message, /failed: the listener did not choose the highest common version$/)
     const host = errorOf((await accept({ host: 'https://c' })).dialed)
-    assert.match(host.message, /failed: the listener says it is https:\/\/c$/)
+    assert.match(host.message, /failed: the listener calls itself https:\/\/c$/)
     const { dialed } = await exchange({ listen: { limits: { ...defaultLimits, maxFragments: -1 } } })
     assert.match(errorOf(dialed).message, /failed: malformed CHALLENGE: limits.maxFragments is not a positive integer$/)
   })
 })
 
-describe('newInstance', () => {
+describe('makeInstance', () => {
   it('is 16 bytes, new each time', () => {
-    assert.equal(newInstance().length, 16)
-    assert.notDeepEqual(newInstance(), newInstance())
+    assert.equal(makeInstance().length, 16)
+    assert.notDeepEqual(makeInstance(), makeInstance())
   })
 })

@@ -7,7 +7,7 @@ import { defaultLimits } from '../../lib/base/options.ts'
 import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import * as hello from '../../lib/peer/hello.ts'
 
-const limits = hello.announcedLimits(defaultLimits)
+const limits = hello.pickLimits(defaultLimits)
 const challenge = {
   versions: [1],
   nonce: new Uint8Array(32).fill(1),
@@ -87,7 +87,7 @@ describe('the messages of the handshake', () => {
     })
 
     it(`${name} is refused as another kind, as something else than a map, and truncated at every byte`, () => {
-      const wrongKind = { name: 'HandshakeError', message: /^expected [A-Z]+, but .+ came$/ }
+      const wrongKind = { name: 'HandshakeError', message: /^expected [A-Z]+, received .+$/ }
       for (const other of [0, (kind % 5) + 1, 6, 255]) assert.throws(() => read(encode(other, fields)), wrongKind)
       assert.throws(() => read(new Uint8Array()), wrongKind)
       for (const value of [null, 1, [fields], new Date(0), new Uint8Array(4)]) {
@@ -119,29 +119,29 @@ describe('the messages of the handshake', () => {
   })
 })
 
-describe('badLimit', () => {
+describe('findBadLimit', () => {
   it('names the first limit that is not a positive safe integer', () => {
-    assert.equal(hello.badLimit(limits), undefined)
+    assert.equal(hello.findBadLimit(limits), undefined)
     for (const value of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]) {
-      assert.equal(hello.badLimit({ ...limits, maxHandlers: value }), 'maxHandlers')
+      assert.equal(hello.findBadLimit({ ...limits, maxHandlers: value }), 'maxHandlers')
     }
   })
 })
 
-describe('commonVersion', () => {
+describe('chooseVersion', () => {
   it('is the highest that both speak, and 0 without one', () => {
-    assert.equal(hello.commonVersion([3, 1, 2]), 1)
-    assert.equal(hello.commonVersion([2, 3]), 0)
+    assert.equal(hello.chooseVersion([3, 1, 2]), 1)
+    assert.equal(hello.chooseVersion([2, 3]), 0)
   })
 })
 
-describe('transcriptOf', () => {
+describe('hashTranscript', () => {
   it('is SHA-256 over both messages, each after its length as u32 LE', () => {
     const expected = createHash('sha256')
       .update(Buffer.from('02000000' + 'aabb' + '03000000' + 'ccddee', 'hex'))
       .digest()
     assert.deepEqual(
-      Buffer.from(hello.transcriptOf(Buffer.from('aabb', 'hex'), Buffer.from('ccddee', 'hex'))),
+      Buffer.from(hello.hashTranscript(Buffer.from('aabb', 'hex'), Buffer.from('ccddee', 'hex'))),
       expected
     )
   })

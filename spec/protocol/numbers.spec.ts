@@ -126,7 +126,7 @@ describe('the numbers of the wire', () => {
       maxNameBytes: 256,
       maxMetadataBytes: 8192
     }
-    assert.deepEqual(hello.announcedLimits(options.defaultLimits), announced)
+    assert.deepEqual(hello.pickLimits(options.defaultLimits), announced)
     const onThePage = rows('Limits').map(([name, value = '']) => [name, Number(value.replaceAll(' ', ''))])
     assert.deepEqual(Object.fromEntries(onThePage.slice(2)), announced)
   })

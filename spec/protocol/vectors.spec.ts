@@ -141,7 +141,7 @@ describe('the handshake of docs/protocol.md', () => {
     const digest = createHash('sha256')
     for (const bytes of [opening, challenge]) digest.update(length(bytes)).update(bytes)
     assert.equal(digest.digest('hex'), hexOf(transcript))
-    assert.equal(hexOf(hello.transcriptOf(opening, challenge)), hexOf(transcript))
+    assert.equal(hexOf(hello.hashTranscript(opening, challenge)), hexOf(transcript))
   })
 
   it('the key is HKDF-SHA256 of the secret', () => {

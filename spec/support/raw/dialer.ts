@@ -7,12 +7,12 @@ import { randomBytes } from 'node:crypto'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { type Auth, defaultLimits } from '../../../lib/index.ts'
 import {
-  announcedLimits,
   encodeHello,
+  hashTranscript,
   helloKinds,
+  pickLimits,
   readChallenge,
-  readReject,
-  transcriptOf
+  readReject
 } from '../../../lib/peer/hello.ts'
 import { secret } from '../grid/manager.ts'
 import { RawFrames } from './frames.ts'
@@ -66,13 +66,13 @@ export class RawDialer {
   async shakeHands({ host, remote, versions = [1], limits, auth = secret }: RawHello): Promise<Uint8Array | undefined> {
     const hello = encodeHello(helloKinds.hello, {
       ...{ host, remote, versions, checksum: false, nonce: randomBytes(32), instance: randomBytes(16) },
-      limits: { ...announcedLimits(defaultLimits), ...limits }
+      limits: { ...pickLimits(defaultLimits), ...limits }
     })
     this.write(hello)
     const challenge = await this.read()
     if (challenge?.[0] !== helloKinds.challenge) return challenge
     this.#checksum = readChallenge(challenge).checksum
-    const context = { prover: 'dialer' as const, local: host, remote, transcript: transcriptOf(hello, challenge) }
+    const context = { prover: 'dialer' as const, local: host, remote, transcript: hashTranscript(hello, challenge) }
     const signal = new AbortController().signal
     const proof = await auth.prove({ ...context, signal, conn: undefined as never })
     this.write(encodeHello(helloKinds.proof, { proof }))

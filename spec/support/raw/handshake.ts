@@ -14,7 +14,7 @@ import {
   type HandshakeInit,
   type HandshakeResult,
   listenHandshake,
-  newInstance,
+  makeInstance,
   type Refusal
 } from '../../../lib/peer/handshake.ts'
 import type { HandshakeWire } from '../../../lib/wire/wire.ts'
@@ -85,7 +85,7 @@ export class Wire {
 
 export function base(wire: HandshakeWire, local: string): HandshakeInit {
   const signal = new AbortController().signal
-  const instance = newInstance()
+  const instance = makeInstance()
   return { wire, local, instance, auth: secret, limits: defaultLimits, wantChecksum: false, signal }
 }
 
@@ -131,6 +131,6 @@ export function rewrite(from: string, index: number, change: (fields: Record<str
 
 /** What the dialer is told when the listener refuses before the proof, and what the wire says then. */
 export const unproven =
-  'https://b:9000 refused the handshake without a proof of who it is: secrets, or certificates and names, may differ; its own log has the reason'
+  'https://b:9000 refused the handshake without a proof of its identity: secrets, or certificates and names, may differ; its log has the reason'
 export const claim = 'a dialer that claims to be https://a:9000 at 10.0.0.7:41234'
 export const generic = { reason: 'authFailed', message: 'the handshake failed' }
