@@ -1,7 +1,7 @@
 /**
- * Follows the source of hosts: one list for good, or an async iterable of lists.
+ * Follows the source of hosts: one fixed list, or an async iterable of lists.
  *
- * The last good list stays in force, whatever the source does next. While there was none, callers are told why.
+ * The last valid list stays in force, whatever the source does next. Before the first one, callers are told why there is none.
  */
 
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
@@ -11,7 +11,7 @@ import { errorText } from '../base/text.ts'
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
 
 export interface HostLists {
-  /** As of `Manager`. */
+  /** As in `Manager`. */
   readonly ready: Promise<void>
   /** Why there is no list yet; undefined once there is one. */
   readonly missing: Error | undefined
@@ -21,8 +21,8 @@ export interface HostLists {
 type OnList = (hosts: Iterable<string>) => void
 
 /**
- * Calls `onList` with each list. One that `onList` throws at is logged and ignored. A single list is handed over before this
- * returns, and may throw.
+ * Calls `onList` with each list. When it throws, the list is ignored and the error is logged; with a fixed list, `onList` is
+ * called before this returns, and this throws.
  *
  * @throws {InvalidOptionError} when `hosts` is neither
  */
@@ -52,7 +52,7 @@ class FollowedLists implements HostLists {
       this.#resolve = resolve
       this.#reject = reject
     })
-    // The log has told it.
+    // A rejection that is not awaited must not end the process: the log has it too.
     this.ready.catch(() => undefined)
     this.#follow(lists).catch((error: unknown) =>
       this.#failed(`the source of hosts failed: ${errorText(error)}`, error)
@@ -62,7 +62,7 @@ class FollowedLists implements HostLists {
   stop(): void {
     this.#stopped = true
     this.#resolve()
-    // Awaited, for it may give no promise (that of an it-pushable does not), and throw.
+    // An async function, since `return()` may throw, or return no promise as that of an it-pushable.
     const end = async () => await this.#iterator?.return?.()
     end().catch((error: unknown) => this.#logger.warn(`the source of hosts failed to end: ${errorText(error)}`))
   }
@@ -88,7 +88,7 @@ class FollowedLists implements HostLists {
     if (this.missing === undefined) return
     this.missing = undefined
     this.#resolve()
-    // It may have been rejected for an earlier list.
+    // It may have been rejected because of an earlier list.
     this.ready = this.ready.catch(() => undefined)
   }
 

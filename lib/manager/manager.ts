@@ -1,7 +1,7 @@
 /**
- * All connections of this server: its hosts, its handlers, who dials whom, what arrives, and the shutdown of it all.
+ * All connections of this server: its hosts, its handlers, which server dials, inbound conns, and the shutdown.
  *
- * Decides and wires; how conns are made, shaken hands with and kept is in the files it imports. Knows no frames.
+ * It decides, and connects the parts: dialing, handshakes and connections are in the files that it imports. Knows no frames.
  */
 
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
@@ -24,11 +24,11 @@ import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
 import {
   type CloseOptions,
-  graceMsOf,
   type HandleOptions,
   type ManagerOptions,
-  type Settings,
-  settingsOf
+  parseGraceMs,
+  parseOptions,
+  type Settings
 } from './options.ts'
 
 export class Manager {
@@ -41,18 +41,18 @@ export class Manager {
   readonly #listener: Listener
   readonly #establisher: Establisher
   readonly #connections = new Map<string, Connection>()
-  /** Connections to hosts that went, while they end their running calls. */
+  /** Connections to removed hosts, while their running calls end. */
   readonly #leaving = new Set<Connection>()
-  /** Made when it is first asked for. */
+  /** Created on first use. */
   #loopback: Loopback | undefined
   readonly #hostLists: HostLists
   #closed: Promise<void> | undefined
-  /** Set before anybody hears of the end: what they do then must find it closed. */
+  /** Set first: code that learns of the end must find the manager closed. */
   #isClosing = false
 
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
-    const settings = settingsOf(options)
+    const settings = parseOptions(options)
     const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
     const instance = makeInstance()
     this.local = local
@@ -64,7 +64,7 @@ export class Manager {
       ...{ local, instance, auth, checksum, logger },
       session: { limits, keepAlive, handlers: this.#handlers },
       connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
-      admit: (host) => this.#refusalFor(host),
+      admit: (host) => this.#admit(host),
       onAccepted: (host, established) => this.#onAccepted(host, established)
     })
     this.#listener = new Listener({
@@ -79,9 +79,9 @@ export class Manager {
   }
 
   /**
-   * Resolves with the first list of hosts: at once, unless `hosts` is an async iterable; or when the manager is closed before.
-   * Rejects with an `UnknownHostError` when the source of hosts throws, ends or gives a list that is not valid before there is
-   * a good one. A good list that comes later is taken all the same, and this resolves from then on.
+   * Resolves with the first list of hosts: at once, unless `hosts` is an async iterable; or when the manager is closed first.
+   * Rejects with an `UnknownHostError` when the source of hosts throws, ends or yields an invalid list before the first valid
+   * one. A later valid list still counts, and this resolves from then on.
    */
   get ready(): Promise<void> {
     return this.#hostLists.ready
@@ -98,10 +98,10 @@ export class Manager {
   }
 
   /**
-   * The connection to a host, in any spelling of its name. That of this server leads to its own handlers, over memory:
-   * its calls need not wait for anybody, and it is not among `connections`, nor in `stats()`.
+   * The connection to a host, in any spelling of its name. The connection to this server itself calls its own handlers over
+   * memory. It is always connected, and it is neither among `connections` nor in `stats()`.
    *
-   * @throws {UnknownHostError} when it is not among `hosts`, or no list of hosts has arrived yet; `cause` says why
+   * @throws {UnknownHostError} when the host is not among `hosts`, or there is no list of hosts yet; `cause` says why
    */
   connection(host: string): Connection {
     const name = canonicalHost(host)
@@ -118,9 +118,9 @@ export class Manager {
   /**
    * Registers a handler, before or after connecting. A string id is a raw single handler: `Uint8Array` in and out.
    *
-   * A raw payload that the handler gets is its to keep; one that it returns must not be changed before the call is over.
+   * A raw handler may keep its payload. What it returns must not be changed before the call has ended.
    *
-   * @throws {HandlerExistsError} when the id is taken under this subroute
+   * @throws {HandlerExistsError} when the id is already registered under this subroute
    * @throws {ClosedError} when the manager is closed
    */
   handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void
@@ -147,20 +147,21 @@ export class Manager {
   }
 
   /**
-   * Accepts conns that arrive at `server` on our path; other upgrades and requests are left to others. Returns what
-   * ends that. From now on a socket of the server has to deliver a whole request head within the handshake timeout.
+   * Accepts conns that arrive at `server` on our path. Other upgrades and requests are left to the other listeners of the
+   * server. Returns a function that ends this. From now on, each socket of the server must send a complete request head
+   * within the handshake timeout.
    */
   attach(server: HttpServer | HttpsServer): () => void {
     this.#throwIfClosed()
     return this.#listener.attach(server)
   }
 
-  /** Takes one upgrade from a server whose 'upgrade' events you route yourself. Another path gets a 404. */
+  /** Handles one upgrade from a server whose 'upgrade' events you route yourself. Another path gets a 404. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#listener.handleUpgrade(request, socket, head)
   }
 
-  /** Takes a conn that arrived in any other way: its peer dialed. Returns at once and never throws; refusals are logged. */
+  /** Accepts a conn that was dialed by its peer in any other way. Returns at once and never throws; refusals are logged. */
   incomingConn(conn: Conn): void {
     this.#establisher.accept(conn, performance.now())
   }
@@ -184,11 +185,11 @@ export class Manager {
   }
 
   /**
-   * Refuses new work at once, lets running calls end within `timeout`, aborts the rest, closes all conns. Idempotent.
-   * Resolves when all of that is done. The HTTP servers are yours to close.
+   * Refuses new calls at once, lets running calls end within `timeout`, aborts the others, and closes all conns. Resolves when
+   * this is done. Idempotent. It does not close your HTTP servers.
    */
   close(options: CloseOptions = {}): Promise<void> {
-    const graceMs = graceMsOf(options)
+    const graceMs = parseGraceMs(options)
     this.#isClosing = true
     this.#closed ??= this.#close(graceMs)
     return this.#closed
@@ -211,7 +212,9 @@ export class Manager {
   #self(): Connection {
     if (this.#loopback === undefined) {
       const { local, instance } = this
-      this.#loopback = new Loopback({ ...this.#settings, local, instance, handlers: this.#handlers })
+      const { limits, keepAlive, reconnect, logger } = this.#settings
+      const session = { limits, keepAlive, handlers: this.#handlers }
+      this.#loopback = new Loopback({ local, instance, session, reconnect, logger })
       if (!this.#isClosing) this.#loopback.connection.start()
       else this.#loopback.close({ reason: 'shutdown', text: `${local} is shutting down` }, 0)
     }
@@ -245,20 +248,20 @@ export class Manager {
         logger: this.#settings.logger
       })
       this.#connections.set(name, connection)
-      // A turn later, so that handlers registered in this one are in the first table.
+      // In the next turn, so that handlers registered in this one are in the first table.
       setImmediate(() => connection.start())
     }
   }
 
-  /** @throws {RejectedError} when the host went since it was admitted */
+  /** @throws {RejectedError} when the host was removed after it was admitted */
   #onAccepted(host: string, established: Established): void {
     const connection = this.#connections.get(host)
     if (connection === undefined) throw new RejectedError('unknownHost', `${host} is no longer among the hosts`)
     connection.adopt(established)
   }
 
-  /** Why a peer that has proved its name is not let in. */
-  #refusalFor(host: string): Refusal | undefined {
+  /** Why a peer that has proved its name is refused; undefined when it is not. */
+  #admit(host: string): Refusal | undefined {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
     if (!this.#connections.has(host)) {
       return { reason: 'unknownHost', message: `${host} is not among the hosts of ${this.local}` }

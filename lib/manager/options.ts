@@ -1,4 +1,4 @@
-/** What a manager can be told when it is made and when it closes, the defaults of that, and the checks of it. */
+/** The options of a manager, of `handle` and of `close`: their defaults and their checks. */
 
 import { InvalidOptionError } from '../base/errors.ts'
 import { defaultLogger, type Logger, safeLogger } from '../base/logger.ts'
@@ -24,13 +24,13 @@ export interface ManagerOptions {
   /** The name of this server: an origin such as `https://node-1:9000`. */
   readonly local: string
   /**
-   * Every server of the grid, this one included. An async iterable gives the whole list anew each time it changes: a
-   * host that appears gets a connection, one that goes is drained and closed.
+   * All servers of the grid, including this one. An async iterable yields the complete list each time it changes: a new host
+   * gets a connection, the connection to a removed host is drained and closed.
    */
   readonly hosts: Hosts
-  /** How servers prove who they are: `sharedSecret(...)`, `mutualTLS()`, `insecure()`, or an `Auth` of your own. */
+  /** How servers prove their identity: `sharedSecret(...)`, `mutualTLS()`, `insecure()`, or an `Auth` of your own. */
   readonly auth: Auth
-  /** The HTTP path of the upgrade, the same on every server. Default `/grid/v1`. */
+  /** The HTTP path of the upgrade, the same on all servers. Default `/grid/v1`. */
   readonly path?: string
   /** Makes conns. Default `connectWS()`. */
   readonly dialer?: ConnDialer
@@ -42,31 +42,31 @@ export interface ManagerOptions {
   readonly keepAlive?: Partial<KeepAliveOptions>
   /** See `ReconnectOptions`. */
   readonly reconnect?: Partial<ReconnectOptions>
-  /** A checksum with each batch. Default: on conns that are not protected by TLS. Both ends have it as soon as one wants it. */
+  /** Whether each batch has a checksum. Default: on conns without TLS. Both ends use it when either wants it. */
   readonly checksum?: boolean
-  /** Which `Origin` headers may upgrade. Default none: browsers are not peers. */
+  /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */
   readonly allowOrigin?: (origin: string) => boolean
 }
 
 export interface HandleOptions {
-  /** Registers under a static subroute, which the caller names with `connection.subroute(name)`. Default none. */
+  /** The static subroute of the handler, which callers name with `connection.subroute(name)`. Default none. */
   readonly subroute?: string
 }
 
 export interface CloseOptions {
-  /** Time for running calls to end, in ms; then they are aborted. `Infinity` waits for all of them. Default 10 000. */
+  /** Time for running calls to end, in ms. Then they are aborted. `Infinity` waits for all of them. Default 10 000. */
   readonly timeout?: number
 }
 
-/** The options of a manager, checked, with every default filled in; the hosts are checked where they are followed. */
-export type Settings = ReturnType<typeof settingsOf>
+/** The checked options of a manager with all defaults, but without the hosts: those are checked in `host-lists.ts`. */
+export type Settings = ReturnType<typeof parseOptions>
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
-export function settingsOf(options: ManagerOptions) {
+export function parseOptions(options: ManagerOptions) {
   const { auth, path = defaultPath, dialer = connectWS(), logger = defaultLogger, checksum, allowOrigin } = options
   const isAuth = typeof auth?.prove === 'function' && typeof auth.verify === 'function'
   check(isAuth, 'auth is required: sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own')
-  check(isPath(path), 'path must be the path of a URL as it is sent, with a leading slash and without a query')
+  check(isPath(path), 'path must be a URL path in its encoded form, with a leading slash and without a query')
   check(typeof dialer === 'function', 'dialer must be a function that makes conns, such as connectWS()')
   check(isLogger(logger), 'logger must have the methods debug, info, warn and error')
   check(checksum === undefined || typeof checksum === 'boolean', 'checksum must be a boolean')
@@ -86,11 +86,11 @@ export function settingsOf(options: ManagerOptions) {
 }
 
 /**
- * The grace of a shutdown in ms, as a timer can count it.
+ * The grace of a shutdown in ms, at most what a timer can count.
  *
- * @throws {InvalidOptionError} when the timeout is no number of at least 0
+ * @throws {InvalidOptionError} when the timeout is not a number of at least 0
  */
-export function graceMsOf({ timeout = defaultCloseTimeoutMs }: CloseOptions): number {
+export function parseGraceMs({ timeout = defaultCloseTimeoutMs }: CloseOptions): number {
   check(typeof timeout === 'number' && timeout >= 0, 'timeout must be a number of at least 0')
   return Math.min(timeout, maxTimeoutMs)
 }
@@ -99,7 +99,7 @@ function check(holds: boolean, text: string): asserts holds {
   if (!holds) throw new InvalidOptionError(text)
 }
 
-/** A path that is spelled in any other way than on the wire would never match. */
+/** A path in any form but the encoded one would never match that of a request. */
 function isPath(path: unknown): boolean {
   return typeof path === 'string' && path.startsWith('/') && new URL(`http://a${path}`).pathname === path
 }
