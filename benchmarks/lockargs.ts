@@ -9,38 +9,24 @@
  * `--processes one` has all forms in one process: quick, to see that it runs, and not for figures.
  */
 
-import { countOf, optionsOf, refuse } from './harness/arguments.ts'
+import { optionsOf, refuse } from './harness/arguments.ts'
 import { libraryAt, libraryIn } from './harness/library.ts'
 import { machine } from './harness/machine.ts'
 import { type Cost, costsOf, startPieces } from './harness/pieces/costs.ts'
 import { median } from './harness/statistics.ts'
 import { measureRoundTrips, type RoundTrips, roundTripTable, startServers } from './locks/round-trips.ts'
-import type { Form } from './micro/lock-args/form.ts'
-import {
-  decodePiece,
-  encodePiece,
-  forms,
-  jsonOfBytes,
-  pieces,
-  readline,
-  sharedReadline,
-  tuple
-} from './micro/lock-args/forms.ts'
+import * as coding from './micro/lock-args/forms.ts'
 import { aimText, codingTable, type Measured } from './micro/lock-args/report.ts'
 
-const defaults = { generations: '4', rounds: '10', ms: '50', warmup: '50000', processes: 'each', library: '' }
-const given = optionsOf(defaults)
-const generations = countOf('generations', given.generations)
-const rounds = countOf('rounds', given.rounds)
-const ms = countOf('ms', given.ms)
-const warmUpOperations = countOf('warmup', given.warmup)
-if (!['each', 'one'].includes(given.processes)) refuse(`--processes must be each or one, not ${given.processes}`)
+const given = optionsOf({ generations: 4, rounds: 10, ms: 50, warmup: 50_000, processes: 'each', library: '' })
+const { generations, rounds, ms, warmup: warmUpOperations, processes } = given
+if (!['each', 'one'].includes(processes)) refuse(`--processes must be each or one, not ${processes}`)
 const library = libraryAt(given.library)
 
 const suite = { library, module: new URL('./micro/lock-args/forms.ts', import.meta.url), warmUpOperations }
-const names = pieces.map(({ name }) => name)
+const names = coding.pieces.map(({ name }) => name)
 /** What shares a process. */
-const groups = given.processes === 'one' ? [names] : names.map((name) => [name])
+const groups = processes === 'one' ? [names] : names.map((name) => [name])
 /** Nanoseconds of CPU per operation of each piece, in each round. */
 const times = new Map<string, number[]>(names.map((name) => [name, []]))
 const roundTrips: RoundTrips[] = []
@@ -73,27 +59,29 @@ for (const group of groups) {
 
 const grid = await libraryIn(library)('index')
 
-function measured(form: Form, piece: string, how: string): Measured {
+function measured(form: coding.Form, piece: string, how: string): Measured {
   const cost = costs.get(piece) as Cost
   return { name: form.name, how, sizeBytes: form.sizeBytes(grid), times: times.get(piece) ?? [], cost }
 }
 
-const decoded = forms.map((form) => measured(form, decodePiece(form), form.reading))
-const encoded = forms.flatMap((form) =>
-  form.writing === undefined ? [] : [measured(form, encodePiece(form), form.writing)]
+const decoded = coding.forms.map((form) => measured(form, coding.decodePiece(form), form.reading))
+const encoded = coding.forms.flatMap((form) =>
+  form.writing ? [measured(form, coding.encodePiece(form), form.writing)] : []
 )
 const decodedAs = (name: string) => decoded.find((each) => each.name === name) as Measured
-const [ours, old] = [decodedAs(tuple), decodedAs(readline)]
+const [ours, old] = [decodedAs(coding.tuple), decodedAs(coding.readline)]
+const bases = [coding.readline, coding.jsonOfBytes]
 const twiceUs = ({ times }: Measured) => (2 * median(times)) / 1000
+const x = 'x: so many times as fast, median of the rounds (of the least of each)'
+const aims = [
+  aimText('tuple, at least 5.5 times as fast as readline', ours, old, 5.5),
+  aimText('tuple, faster than JSON.parse of bytes', ours, decodedAs(coding.jsonOfBytes), 1),
+  aimText('tuple beside a readline that is shared, no aim', ours, decodedAs(coding.sharedReadline))
+]
 
-console.log(
-  `${generations} times ${rounds} rounds of ${ms} ms. x: so many times as fast, median of the rounds (of the least of each)\n`
-)
-console.log(codingTable(decoded, [readline, jsonOfBytes], 'decode'))
-console.log(`\n${codingTable(encoded, [readline, jsonOfBytes], 'encode')}`)
+console.log(`${generations} times ${rounds} rounds of ${ms} ms. ${x}\n`)
+console.log(codingTable(decoded, bases, 'decode'))
+console.log(`\n${codingTable(encoded, bases, 'encode')}`)
 console.log('\nrlock and runlock at the other server, one round trip, both with the tuple:\n')
 console.log(roundTripTable(roundTrips, twiceUs(ours), twiceUs(old)))
-console.log(`\n${aimText('tuple, at least 5.5 times as fast as readline', ours, old, 5.5)}`)
-console.log(aimText('tuple, faster than JSON.parse of bytes', ours, decodedAs(jsonOfBytes), 1))
-console.log(aimText('tuple beside a readline that is shared, no aim', ours, decodedAs(sharedReadline)))
-console.log(`\n${machine()}`)
+console.log(`\n${aims.join('\n')}\n\n${machine()}`)

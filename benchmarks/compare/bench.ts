@@ -1,7 +1,7 @@
 /** One whole run: compares, prints as it goes, writes the report, and says by which code the process should exit. */
 
 import { WrongAnswer } from '../harness/commands.ts'
-import { compare, type Progress, type Versions } from '../harness/contest/rounds.ts'
+import { type Comparison, compare } from '../harness/contest/rounds.ts'
 import type { Output } from '../harness/contest/terminal.ts'
 import { besides, measures } from '../harness/library.ts'
 import { describeMachine } from '../harness/machine.ts'
@@ -11,11 +11,7 @@ import { type Summary, summarise } from './summary.ts'
 import { figure, matrix, ratioText, workloadTable } from './table.ts'
 import { type Workload, warmUps } from './workloads.ts'
 
-export interface Bench {
-  readonly workloads: readonly Workload[]
-  readonly entriesOf: (workload: Workload) => readonly Entry[]
-  readonly rounds: number
-  readonly ms: number
+export interface Bench extends Pick<Comparison<Workload, Entry>, 'workloads' | 'entriesOf' | 'rounds' | 'ms'> {
   /** Folder of the report. */
   readonly out: string
 }
@@ -26,25 +22,20 @@ export async function bench({ out, ...plan }: Bench, { print, progress }: Output
   print(`${machine.cpu}, ${machine.cores} cores, ${machine.platform}, Node ${machine.node}, ${machine.date}`)
   print(`commit ${machine.commit}, ${measures}; ${rounds} rounds of ${ms} ms`)
   const summaries: Summary[] = []
-  const startMs = performance.now()
-  let versions: Versions
-  try {
-    versions = await compare({
-      ...{ ...plan, driver: besides(import.meta.url, './drive'), warmUps },
-      onProgress: (step) => progress(progressText(step, rounds, performance.now() - startMs)),
-      onResult: (result) => {
-        const summary = summarise(result)
-        summaries.push(summary)
-        print(`\n${workloadTable(summary)}`)
-      }
-    })
-  } catch (error) {
-    if (!(error instanceof WrongAnswer)) throw error
-    print(`\nAn answer differs, so nothing here counts: ${error.message}`)
+  const versions = await compare({
+    ...{ ...plan, driver: besides(import.meta.url, './drive'), warmUps, progress },
+    onResult(result) {
+      const summary = summarise(result)
+      summaries.push(summary)
+      print(`\n${workloadTable(summary)}`)
+    }
+  })
+  if (versions instanceof WrongAnswer) {
+    print(`\nAn answer differs, so nothing here counts: ${versions.message}`)
     return 1
   }
   print(`\n${matrices(summaries).join('\n\n')}`)
-  const files = writeReport(out, { machine, rounds, ms, versions, summaries })
+  const files = writeReport(out, { machine, measures, rounds, ms, versions, summaries })
   print(`\nWritten: ${files.join(', ')} (in ${out})`)
   const broken = summaries.flatMap(({ workload, rows }) =>
     rows.filter(({ entry, failed }) => failed && !entry.isRival).map(({ entry }) => `${entry.id} in ${workload.id}`)
@@ -69,9 +60,4 @@ function matrices(summaries: readonly Summary[]): string[] {
     ['By payload: CPU time of both processes per request, us', sizes, ({ cpuUs }) => figure(cpuUs.median)]
   ]
   return tables.filter(([, of]) => of.length > 0).map((each) => matrix(...each))
-}
-
-function progressText({ workload, entry, round, turn, turns }: Progress, rounds: number, elapsedMs: number): string {
-  const left = turn > 1 ? `, ${Math.ceil(((elapsedMs / (turn - 1)) * (turns - turn + 1)) / 1000)} s left` : ''
-  return `${turn}/${turns}${left}: ${workload.id} ${round === 0 ? 'warm-up' : `round ${round}/${rounds}`}, ${entry.id}`
 }

@@ -5,7 +5,7 @@
  * contestants run equally long; the first run of a workload, the warm-up, finds it out by doubling.
  */
 
-import { callWhile, during } from '../harness/callers.ts'
+import { atOnce, during } from '../harness/callers.ts'
 import type { Drive, Driven } from '../harness/contest/contestant.ts'
 import { checkAnswer, checkStreams } from './checks.ts'
 import type { ClientSide, StreamPlan } from './contestant.ts'
@@ -32,10 +32,13 @@ async function driveRequests(client: ClientSide, { callers, bytes }: RequestWork
   const ring = ringOf(bytes)
   let operations = 0
   let next = 0
-  await callWhile(during(ms), callers, async () => {
-    const payload = ring.at(next++)
-    checkAnswer(await request(payload), payload)
-    operations++
+  const goesOn = during(ms)
+  await atOnce(callers, async () => {
+    while (goesOn()) {
+      const payload = ring.at(next++)
+      checkAnswer(await request(payload), payload)
+      operations++
+    }
   })
   return { operations }
 }

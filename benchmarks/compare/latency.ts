@@ -10,12 +10,10 @@ import type { ClientSide } from './contestant.ts'
 import { ringOf } from './messages.ts'
 import type { LatencyWorkload } from './workloads.ts'
 
-type Request = NonNullable<ClientSide['request']>
-
 /** Asks until the bulk is over, then waits for the last answers. */
 export async function latenciesBeside(
   bulk: Promise<unknown>,
-  request: Request,
+  request: NonNullable<ClientSide['request']>,
   { requestBytes, everyMs }: LatencyWorkload
 ): Promise<readonly number[]> {
   const ring = ringOf(requestBytes)
@@ -27,15 +25,14 @@ export async function latenciesBeside(
   const over = bulk.finally(() => {
     isOver = true
   })
-  const ask = async (index: number, dueMs: number): Promise<void> => {
-    const payload = ring.at(index)
-    checkAnswer(await request(payload), payload)
-    latenciesMs.push(performance.now() - dueMs)
-  }
   const allAsked = new Promise<void>((resolve, reject) => {
     const tick = (): void => {
-      while (nextDueMs() <= performance.now()) {
-        const asking = ask(asked.length, nextDueMs())
+      for (let dueMs = nextDueMs(); dueMs <= performance.now(); dueMs = nextDueMs()) {
+        const payload = ring.at(asked.length)
+        const asking = request(payload).then((answer) => {
+          checkAnswer(answer, payload)
+          latenciesMs.push(performance.now() - dueMs)
+        })
         asking.catch(reject)
         asked.push(asking)
       }

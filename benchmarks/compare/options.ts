@@ -1,19 +1,8 @@
 /** The command line: what it takes, and what it answers to what it does not take. */
 
 import { parse, UsageError, wholeNumber } from '../harness/arguments.ts'
-import { type Entry, roster } from './roster.ts'
+import { roster } from './roster.ts'
 import { groups, type Workload, workloads } from './workloads.ts'
-
-export interface Options {
-  /** Undefined: all, and for the group `sizes` those that belong there. */
-  readonly only: readonly Entry[] | undefined
-  readonly workloads: readonly Workload[]
-  readonly rounds: number
-  readonly ms: number
-  /** Where results and charts go; undefined for the folder `results` beside this program. */
-  readonly out: string | undefined
-  readonly shows: 'help' | 'list' | undefined
-}
 
 const definitions = {
   only: { type: 'string' },
@@ -39,7 +28,7 @@ Exit codes: 0 all well, or only a rival could not run; 1 an answer differs, or o
 2 wrong options.`
 
 /** @throws {UsageError} */
-export function parseOptions(args: readonly string[]): Options {
+export function parseOptions(args: readonly string[]) {
   const {
     only,
     workloads: wanted,
@@ -54,12 +43,14 @@ export function parseOptions(args: readonly string[]): Options {
   const positive = (name: keyof typeof numbers) =>
     wholeNumber(numbers[name], `--${name} takes a whole number from 1, not "${numbers[name]}".`)
   return {
+    /** Undefined: all, and for the group `sizes` those that belong there. */
     only: only === undefined ? undefined : named(namesIn(only), roster, 'contestant'),
     workloads: wanted === undefined ? workloads : workloadsOf(namesIn(wanted)),
     rounds: positive('rounds'),
     ms: positive('ms'),
+    /** Where results and charts go; undefined for the folder `results` beside this program. */
     out,
-    shows: help ? 'help' : list ? 'list' : undefined
+    shows: help ? ('help' as const) : list ? ('list' as const) : undefined
   }
 }
 

@@ -25,6 +25,7 @@ const captionHeight = 82
 /** Between the middles of two figures on an axis. */
 const minTickGap = 22
 
+const about = 'Rates of it-grid and its rivals as ratios to a bare ws echo'
 const title = 'Speed of it-grid and the usual choices; bare ws, one message per payload, is 1.0'
 const cpuTitle = 'CPU time per request, 64 callers, both ends (left is better)'
 const latencyTitle = 'p99 of a small request beside 1 MiB messages (less is better)'
@@ -56,13 +57,7 @@ export function ratioChart(summaries: readonly Summary[], caption: readonly stri
     for (const [column, panel] of pair.entries()) elements.push(...drawPanel(panel, columns[column] ?? margin, y))
     y += Math.max(...pair.map(({ bars }) => headHeight + bars.length * rowHeight + tickHeight)) + 10
   }
-  return svg(
-    width,
-    y,
-    'Rates of it-grid and its rivals as ratios to a bare ws echo',
-    [title, ...caption, how],
-    elements
-  )
+  return svg([width, y], about, [title, ...caption, how], elements)
 }
 
 function panelsOf(summaries: readonly Summary[]): Panel[] {

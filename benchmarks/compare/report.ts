@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Versions } from '../harness/contest/rounds.ts'
-import { measures } from '../harness/library.ts'
 import type { Machine } from '../harness/machine.ts'
 import { ratioChart } from './ratio-chart.ts'
 import { sizeChart } from './size-chart.ts'
@@ -11,6 +10,8 @@ import type { Row, Summary } from './summary.ts'
 
 export interface Report {
   readonly machine: Machine
+  /** What of the library was measured. */
+  readonly measures: string
   readonly rounds: number
   readonly ms: number
   readonly versions: Versions
@@ -38,15 +39,9 @@ export function writeReport(folder: string, report: Report): readonly string[] {
   })
 }
 
-function plain({ machine, rounds, ms, versions, summaries }: Report): object {
-  return {
-    machine,
-    measures,
-    rounds,
-    ms,
-    versions: Object.fromEntries(versions),
-    workloads: summaries.map(({ workload, rows }) => ({ ...workload, contestants: rows.map(plainRow) }))
-  }
+function plain({ versions, summaries, ...run }: Report): object {
+  const workloads = summaries.map(({ workload, rows }) => ({ ...workload, contestants: rows.map(plainRow) }))
+  return { ...run, versions: Object.fromEntries(versions), workloads }
 }
 
 function plainRow({ entry, measured, reason, failed }: Row): object {

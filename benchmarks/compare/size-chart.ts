@@ -45,7 +45,7 @@ export function sizeChart(summaries: readonly Summary[], caption: readonly strin
     ...curves.flatMap((curve) => drawCurve(curve, x, yOf)),
     ...labels(curves, yOf)
   ]
-  return svg(width, height, 'CPU time per request by payload size', [title, ...caption], elements)
+  return svg([width, height], 'CPU time per request by payload size', [title, ...caption], elements)
 }
 
 function curvesOf(sizes: readonly Summary[]): Curve[] {

@@ -58,15 +58,12 @@ export function dot(x: number, y: number, fill: string): string {
   return `<circle cx="${round(x)}" cy="${round(y)}" r="2.5" fill="${fill}"/>`
 }
 
+type Size = readonly [width: number, height: number]
+type Lines = readonly string[]
+
 /** The whole image, under a headline and lines that say more. `title` is for those who cannot see it. */
-export function svg(
-  width: number,
-  height: number,
-  title: string,
-  [headline = '', ...more]: readonly string[],
-  elements: readonly string[]
-): string {
-  const head = [
+export function svg([width, height]: Size, title: string, [headline = '', ...more]: Lines, elements: Lines): string {
+  const lines = [
     text(left, 24, headline, { className: 'title' }),
     ...more.map((line, i) => text(left, 41 + 14 * i, line, { className: 'faint' }))
   ]
@@ -75,7 +72,7 @@ export function svg(
 <style>${style}
 </style>
 <rect class="card" x="0.5" y="0.5" width="${width - 1}" height="${height - 1}" rx="6"/>
-${[...head, ...elements].join('\n')}
+${[...lines, ...elements].join('\n')}
 </svg>
 `
 }

@@ -27,17 +27,24 @@ export function wholeNumber(text: string, explanation: string): number {
   throw new UsageError(explanation)
 }
 
-/** The given options as text, over the defaults. */
-export function optionsOf<Name extends string>(defaults: Readonly<Record<Name, string>>): Record<Name, string> {
+type Defaults = Readonly<Record<string, string | number>>
+
+/** The given options over the defaults: a whole number from 1 where the default is a number, otherwise text. */
+export function optionsOf<Given extends Defaults>(
+  defaults: Given
+): { [Name in keyof Given]: Given[Name] extends number ? number : string } {
   const options = Object.fromEntries(Object.keys(defaults).map((name) => [name, { type: 'string' as const }]))
   const known = Object.entries(defaults).map(([name, value]) => `--${name} (default ${value || 'none'})`)
   const explain = (problem: string) => `${problem}\noptions: ${known.join(', ')}`
-  return orRefuse(() => ({ ...defaults, ...parse(options, process.argv.slice(2), explain) }))
-}
-
-/** @returns a whole number of at least 1 */
-export function countOf(name: string, text: string): number {
-  return orRefuse(() => wholeNumber(text, `--${name} must be a whole number above 0, not ${text}`))
+  return orRefuse(() => {
+    const given = parse(options, process.argv.slice(2), explain)
+    const values = Object.entries(defaults).map(([name, value]) => {
+      const text = given[name] ?? value
+      if (typeof value === 'string') return [name, text]
+      return [name, wholeNumber(String(text), `--${name} must be a whole number above 0, not ${text}`)]
+    })
+    return Object.fromEntries(values)
+  })
 }
 
 /** Those of `names` that `only` lists, by their names or by what their names begin with; all of them when it is empty. */

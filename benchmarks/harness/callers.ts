@@ -1,14 +1,7 @@
-/** Callers at once: each calls again as soon as it has its answer. */
+/** Callers at once, and how long they go on. Each loops by itself: what is measured must not pay for a call per call. */
 
-/** Runs `callers` of them until `more` says no; each is told its own number, from 0. */
-export async function callWhile(
-  more: () => boolean,
-  callers: number,
-  call: (caller: number) => Promise<void>
-): Promise<void> {
-  const caller = async (index: number): Promise<void> => {
-    while (more()) await call(index)
-  }
+/** Each is told its number, from 0. */
+export async function atOnce(callers: number, caller: (index: number) => Promise<void>): Promise<void> {
   await Promise.all(Array.from({ length: callers }, (_, index) => caller(index)))
 }
 

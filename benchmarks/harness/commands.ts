@@ -22,10 +22,12 @@ interface Call {
   readonly argument: unknown
 }
 
-type Answer = { readonly id: number } & (
-  | { readonly value: unknown }
-  | { readonly failure: string; readonly isWrongAnswer?: boolean }
-)
+interface Answer {
+  readonly id: number
+  readonly value?: unknown
+  readonly failure?: string
+  readonly isWrongAnswer?: boolean
+}
 
 /** Serves the parent of this process. */
 export function serveCommands(commands: Commands): void {
@@ -101,7 +103,7 @@ export class Child<Served extends Commands> {
       // A command that does not arrive shows in the end of the process.
       else this.#process.send({ id, name, argument }, () => {})
     })
-    if (!('failure' in answer)) return answer.value as Awaited<ReturnType<Served[Name]>>
+    if (answer.failure === undefined) return answer.value as Awaited<ReturnType<Served[Name]>>
     throw new (answer.isWrongAnswer ? WrongAnswer : Error)(shortReason(answer.failure))
   }
 

@@ -27,8 +27,10 @@ export function ended(stream: Readable, take: (piece: Buffer) => void): Promise<
 }
 
 /** The whole body of an HTTP message. */
-export async function whole(stream: Readable): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  await ended(stream, (piece) => pieces.push(piece))
-  return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
+export function whole(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = []
+    stream.on('data', (piece: Buffer) => pieces.push(piece)).once('error', reject)
+    stream.once('end', () => resolve(pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)))
+  })
 }

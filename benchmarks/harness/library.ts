@@ -15,7 +15,6 @@ export type Grid = typeof import('../../lib/index.ts')
 /** The files that are measured. */
 interface Modules {
   readonly 'stream/deadlines': typeof import('../../lib/stream/deadlines.ts')
-  readonly 'wire/frame': typeof import('../../lib/wire/frame.ts')
   readonly 'wire/frame-reader': typeof import('../../lib/wire/frame-reader.ts')
   readonly 'wire/frame-writer': typeof import('../../lib/wire/frame-writer.ts')
   readonly 'session/id-table': typeof import('../../lib/session/id-table.ts')

@@ -32,8 +32,6 @@ export const measuredArgs: readonly LockArgs[] = Array.from({ length: count }, (
 
 /** So many digits that look like those of a random number. */
 function hex(index: number, digits: number): string {
-  const mixed = BigInt(index + 1) * 0x9e3779b97f4a7c15n
-  return BigInt.asUintN(digits * 4, mixed >> 4n)
-    .toString(16)
-    .padStart(digits, '0')
+  const mixed = BigInt.asUintN(digits * 4, (BigInt(index + 1) * 0x9e3779b97f4a7c15n) >> 4n)
+  return mixed.toString(16).padStart(digits, '0')
 }

@@ -4,26 +4,18 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
-export interface Machine {
-  readonly cpu: string
-  readonly cores: number
-  readonly memoryGiB: number
-  readonly platform: string
-  readonly node: string
-  /** Day and time, UTC. */
-  readonly date: string
-  /** Of this repository; "unknown" outside of git. */
-  readonly commit: string
-}
+export type Machine = ReturnType<typeof describeMachine>
 
-export function describeMachine(): Machine {
+export function describeMachine() {
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     platform: `${platform()} ${process.arch}`,
     node: process.version,
+    /** Day and time, UTC. */
     date: `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+    /** Of this repository; "unknown" outside of git. */
     commit: commit()
   }
 }

@@ -6,7 +6,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { LockArgs, LockReply } from '../../examples/locks/definitions.ts'
-import { callWhile, during } from '../harness/callers.ts'
+import { atOnce, during } from '../harness/callers.ts'
 import { WrongAnswer } from '../harness/commands.ts'
 import type { Drive, Workload } from '../harness/contest/contestant.ts'
 import { ttlMs } from './open-table.ts'
@@ -32,10 +32,13 @@ export const drive: Drive<LockSide, LockWorkload> = async (side, { callers }, ms
   if (!isChecked) await check(side)
   isChecked = true
   const latenciesMs: number[] = []
-  await callWhile(during(ms), callers, async () => {
-    const startMs = performance.now()
-    await lockAndUnlock(side)
-    latenciesMs.push(performance.now() - startMs)
+  const goesOn = during(ms)
+  await atOnce(callers, async () => {
+    while (goesOn()) {
+      const startMs = performance.now()
+      await lockAndUnlock(side)
+      latenciesMs.push(performance.now() - startMs)
+    }
   })
   return { operations: latenciesMs.length, latenciesMs }
 }

@@ -5,17 +5,7 @@ import type { Outcomes } from '../harness/contest/rounds.ts'
 import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Cell, number, table } from '../harness/table.ts'
 
-export interface LockFigures {
-  readonly pairsPerSecond: Spread
-  /** Of a pair, rlock and runlock, in each round. */
-  readonly p50Us: Spread
-  readonly p99Us: Spread
-  /** CPU time per pair. */
-  readonly callerCpuUs: Spread
-  readonly serverCpuUs: Spread
-  /** By id of the rival: how many times as many pairs, in each round. */
-  readonly ratios: Readonly<Record<string, Spread>>
-}
+export type LockFigures = ReturnType<typeof figuresOf>
 
 export interface LockRow {
   readonly entry: Entry
@@ -31,7 +21,7 @@ export function lockRows(outcomes: Outcomes): readonly LockRow[] {
   })
 }
 
-function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
+function figuresOf(rounds: readonly Round[], outcomes: Outcomes) {
   const of = (figure: (round: Round) => number): Spread => spread(rounds.map(figure))
   const latencyUs = (part: number) => of(({ latenciesMs = [] }) => percentile(latenciesMs, part) * 1000)
   const toRivals = [...outcomes].flatMap(([rival, outcome]) => {
@@ -40,11 +30,14 @@ function figuresOf(rounds: readonly Round[], outcomes: Outcomes): LockFigures {
   })
   return {
     pairsPerSecond: of(perSecond),
+    /** Of a pair, rlock and runlock, in each round. */
     p50Us: latencyUs(0.5),
     p99Us: latencyUs(0.99),
+    /** CPU time per pair. */
     callerCpuUs: of((round) => cpuUsOf(round).client),
     serverCpuUs: of((round) => cpuUsOf(round).server),
-    ratios: Object.fromEntries(toRivals)
+    /** By id of the rival: how many times as many pairs, in each round. */
+    ratios: Object.fromEntries(toRivals) as Readonly<Record<string, Spread>>
   }
 }
 

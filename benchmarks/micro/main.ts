@@ -6,7 +6,7 @@
  * `--against <folder>` measures a second build in the same rounds.
  */
 
-import { countOf, optionsOf, selectionOf } from '../harness/arguments.ts'
+import { optionsOf, selectionOf } from '../harness/arguments.ts'
 import { libraryAt } from '../harness/library.ts'
 import { machine } from '../harness/machine.ts'
 import { type Cost, costsOf, type Suite, timeOf } from '../harness/pieces/costs.ts'
@@ -14,11 +14,9 @@ import { spread } from '../harness/statistics.ts'
 import { number, table } from '../harness/table.ts'
 import { pieces } from './pieces/index.ts'
 
-const given = optionsOf({ only: '', rounds: '5', ms: '200', against: '' })
-const rounds = countOf('rounds', given.rounds)
-const ms = countOf('ms', given.ms)
+const { only, rounds, ms, against } = optionsOf({ only: '', rounds: 5, ms: 200, against: '' })
 const all = pieces.map(({ name }) => name)
-const names = selectionOf(given.only, all)
+const names = selectionOf(only, all)
 
 interface Build extends Suite {
   readonly name: string
@@ -26,7 +24,7 @@ interface Build extends Suite {
 
 const module = new URL('./pieces/index.ts', import.meta.url)
 const builds: Build[] = [{ name: '', module, library: libraryAt('') }]
-if (given.against !== '') builds.push({ name: ' (against)', module, library: libraryAt(given.against) })
+if (against !== '') builds.push({ name: ' (against)', module, library: libraryAt(against) })
 
 interface Row {
   readonly name: string
@@ -53,15 +51,8 @@ function cellsOf({ name, operation, build, times, cost, failure }: Row): string[
   if (failure !== undefined || cost === undefined) return [title, '-', '-', '-', '-', '-', failure ?? 'not measured']
   const { median, min, max } = spread(times)
   const { heap, buffers, promises } = cost
-  return [
-    title,
-    number(median),
-    `${number(min)} - ${number(max)}`,
-    number(heap, 0),
-    number(buffers, 0),
-    number(promises, 2),
-    operation
-  ]
+  const time = [number(median), `${number(min)} - ${number(max)}`]
+  return [title, ...time, number(heap, 0), number(buffers, 0), number(promises, 2), operation]
 }
 
 const rows: Row[] = pieces

@@ -9,18 +9,12 @@ import { createServer } from 'node:http'
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Connection } from '../../lib/index.ts'
-import { callWhile, times } from '../harness/callers.ts'
+import { atOnce, times } from '../harness/callers.ts'
 import { cpuUs, serveCommands } from '../harness/commands.ts'
 import { dialedName } from '../harness/grid.ts'
 import { listen } from '../harness/http.ts'
 import { measureBytes } from '../harness/pieces/measure.ts'
 import { dialerBy, echoes, grid, options } from './grid.ts'
-
-export interface Round {
-  /** CPU per request, in microseconds. */
-  readonly us: number
-  readonly fullCollections: number
-}
 
 const [connectionCount = 1, streamCount = 0, handlerCount = 1, spread = 0] = process.argv.slice(2).map(Number)
 const callers = 64
@@ -58,10 +52,13 @@ async function openStream(): Promise<void> {
 
 async function request(count: number): Promise<void> {
   const connections = spread === 1 ? manager.connections : [first]
-  await callWhile(times(count), callers, async (caller) => {
+  const goesOn = times(count)
+  await atOnce(callers, async (caller) => {
     const connection = connections[caller % connections.length] as Connection
-    const answer = await connection.request(echo, payload)
-    if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
+    while (goesOn()) {
+      const answer = await connection.request(echo, payload)
+      if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
+    }
   })
 }
 
@@ -75,8 +72,8 @@ const observer = new PerformanceObserver((list) => {
 observer.observe({ entryTypes: ['gc'] })
 
 const commands = {
-  /** What `count` requests cost, of both ends together. */
-  async round(count: number): Promise<Round> {
+  /** What one of `count` requests costs, of both ends together, in microseconds of CPU. */
+  async round(count: number) {
     fullCollections = 0
     const beforeUs = cpuUs()
     await request(count)
@@ -92,4 +89,5 @@ const commands = {
   }
 }
 export type FlatCommands = typeof commands
+export type Round = Awaited<ReturnType<FlatCommands['round']>>
 serveCommands(commands)

@@ -7,29 +7,21 @@
  * explain most of what differs. Bytes are exact, see `harness/measure.ts`.
  */
 
-import { countOf, optionsOf } from '../harness/arguments.ts'
+import { optionsOf } from '../harness/arguments.ts'
 import { Child } from '../harness/commands.ts'
 import { allocationFlags } from '../harness/pieces/measure.ts'
 import { least, median } from '../harness/statistics.ts'
 import { number, table } from '../harness/table.ts'
 import type { FlatCommands, Round } from './flat-load.ts'
 
-const given = optionsOf({ rounds: '4', requests: '20000' })
-const rounds = countOf('rounds', given.rounds)
-const requests = countOf('requests', given.requests)
+const { rounds, requests } = optionsOf({ rounds: 4, requests: 20_000 })
 
 const warmUpRounds = 5
 const generations = 3
 
-interface Case {
-  readonly connections: number
-  readonly streams: number
-  readonly handlers: number
-  /** The callers use all connections, not one. */
-  readonly spread?: boolean
-}
-
-const base: Case = { connections: 1, streams: 100, handlers: 10 }
+/** With `spread` the callers use all connections, not one. */
+const base = { connections: 1, streams: 100, handlers: 10, spread: false }
+type Case = typeof base
 const cases: readonly Case[] = [
   base,
   { ...base, connections: 10 },
@@ -43,7 +35,7 @@ const cases: readonly Case[] = [
 ]
 
 function start({ connections, streams, handlers, spread }: Case, flags: readonly string[]) {
-  const args = [connections, streams, handlers, spread === true ? 1 : 0].map(String)
+  const args = [connections, streams, handlers, Number(spread)].map(String)
   return new Child<FlatCommands>(new URL('./flat-load.ts', import.meta.url), args, flags)
 }
 
@@ -80,7 +72,7 @@ const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
   const all = cpu[index] as number[]
   const ratios = [median(all) / median(first), least(all) / least(first)].map((ratio) => ratio.toFixed(2))
   const collections = results[index]?.reduce((sum, { fullCollections }) => sum + fullCollections, 0) ?? 0
-  const what = [connections, number(streams), number(handlers), spread === true ? 'all' : 'one']
+  const what = [connections, number(streams), number(handlers), spread ? 'all' : 'one']
   const us = [median(all), least(all)].map((each) => each.toFixed(1))
   return [...what, ...us, ratios.join(', '), (collections / all.length).toFixed(1), bytes[index] as string]
 })

@@ -5,19 +5,20 @@
  * more of them, so many more bytes.
  */
 
+import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../harness/arguments.ts'
+import { type Pushable, pushable } from 'it-pushable'
+import { optionsOf } from '../harness/arguments.ts'
+import { Child } from '../harness/commands.ts'
+import { listen } from '../harness/http.ts'
 import { held, type Memory, memoryNow, perThing } from '../harness/memory.ts'
 import { type Cell, number, table } from '../harness/table.ts'
-import { news, watch } from './grid.ts'
+import { dialerBy, grid, news, options, watch } from './grid.ts'
 import { costsOf, hold } from './hold.ts'
-import { Hub, type Role } from './hub.ts'
+import type { LeafCommands } from './leaves.ts'
 import { connectEnds, type Ends, echoStreams, heldRequests, responseStreams, type Things } from './near.ts'
 
-const given = optionsOf({ connections: '400', streams: '10000', requests: '100000' })
-const connections = countOf('connections', given.connections)
-const streamCount = countOf('streams', given.streams)
-const requests = countOf('requests', given.requests)
+const { connections, streams, requests } = optionsOf({ connections: 400, streams: 10_000, requests: 100_000 })
 
 /** Bytes of heap and external memory, per side. */
 const aims = { connection: 64 * 1024, stream: 2 * 1024, request: 600 }
@@ -35,9 +36,40 @@ function row(what: string, side: string, cost: Memory, aim: number, note = ''): 
   rows.push([what, side, ...figures, `${number(aim)}: ${met}`, note])
 }
 
+type Role = 'accepting' | 'dialing'
+
+/** A manager in this process whose connections all go to another process; see `leaves.ts`. */
+async function startHub(role: Role) {
+  const leaves = new Child<LeafCommands>(new URL('./leaves.ts', import.meta.url))
+  const urls = new Map<string, string>()
+  const hosts: Pushable<readonly string[]> = pushable({ objectMode: true })
+  const server = createServer()
+  const hub = await listen(server)
+  const dialer = dialerBy((name) => urls.get(name) ?? name)
+  const manager = new grid.Manager({ ...options, local: hub, hosts, dialer })
+  manager.handle('echo', (payload) => payload)
+  manager.attach(server)
+  server.unref()
+  return {
+    manager,
+    /** Adds `count` leaves; resolves when all are connected. */
+    async grow(count: number): Promise<void> {
+      const hubUrl = role === 'accepting' ? hub : undefined
+      for (const { name, url } of await leaves.ask('grow', { hub, hubUrl, count })) urls.set(name, url ?? '')
+      hosts.push([...urls.keys()])
+      await leaves.ask('connected')
+      await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
+    },
+    async close(): Promise<void> {
+      await manager.close({ timeout: 100 })
+      await leaves.stop()
+    }
+  }
+}
+
 async function measureConnections(role: Role): Promise<void> {
   console.error(`connections, the measured end ${role}`)
-  const hub = await Hub.start(role)
+  const hub = await startHub(role)
   await hub.grow(Math.ceil(connections / 8))
   const first = await memoryNow()
   await hub.grow(connections)
@@ -74,7 +106,7 @@ async function measure<Opened>({ what, count, aim, things, note }: Kind<Opened>)
 }
 
 async function measureStreams<Opened>(what: string, note: string, things: Things<Opened>): Promise<void> {
-  await measure({ what, count: streamCount, aim: aims.stream, things, note: () => note })
+  await measure({ what, count: streams, aim: aims.stream, things, note: () => note })
 }
 
 async function noteOfRequests({ far }: Ends): Promise<string> {

@@ -22,18 +22,13 @@ export function dialerBy(addressOf: (name: string) => string): ConnDialer {
   return (name, options) => grid.connectWS()(addressOf(name), options)
 }
 
-/** What is open or runs at a manager; all zero when its work is done. */
-export interface Counts {
-  readonly inboundStreams: number
-  readonly outboundStreams: number
-  readonly runningHandlers: number
-  readonly sendQueueStreams: number
-}
+export type Counts = ReturnType<typeof countsOf>
 
-export function countsOf(manager: Manager): Counts {
+/** What is open or runs at a manager; all zero when its work is done. */
+export function countsOf(manager: Manager) {
   const counts = { inboundStreams: 0, outboundStreams: 0, runningHandlers: 0, sendQueueStreams: 0 }
   for (const { session } of manager.stats().connections) {
-    for (const name of Object.keys(counts) as (keyof Counts)[]) counts[name] += session?.[name] ?? 0
+    for (const name of Object.keys(counts) as (keyof typeof counts)[]) counts[name] += session?.[name] ?? 0
   }
   return counts
 }

@@ -17,14 +17,9 @@ interface Growth {
   readonly count: number
 }
 
-interface Leaf {
-  readonly name: string
-  /** Where it listens; undefined where it dials. */
-  readonly url?: string
-}
-
-async function grow({ hub, hubUrl, count }: Growth): Promise<Leaf[]> {
-  const added: Leaf[] = []
+/** Returns where each listens, or no address where it dials. */
+async function grow({ hub, hubUrl, count }: Growth) {
+  const added: { readonly name: string; readonly url?: string }[] = []
   for (let i = 0; i < count; i++) {
     const index = managers.length
     const name = hubUrl === undefined ? dialedName(grid, hub, index) : dialingName(grid, hub, index)

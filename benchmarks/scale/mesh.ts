@@ -4,17 +4,17 @@
  * Every manager then calls every other one. Memory is that of both ends of each connection.
  */
 
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../harness/arguments.ts'
+import { optionsOf } from '../harness/arguments.ts'
 import { cpuUs } from '../harness/commands.ts'
 import { listen } from '../harness/http.ts'
 import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
 import { number, table } from '../harness/table.ts'
 import { countsOf, grid, isIdle, options } from './grid.ts'
 
-const size = countOf('managers', optionsOf({ managers: '32' }).managers)
+const { managers: size } = optionsOf({ managers: 32 })
 const pairs = (size * (size - 1)) / 2
 
 const sockets = { accepted: 0, open: new Set<Socket>() }
@@ -35,8 +35,7 @@ const startMs = performance.now()
 const managers = hosts.map((local, index) => {
   const manager = new grid.Manager({ ...options, local, hosts })
   manager.handle('who', () => Buffer.from(manager.local))
-  const server = servers[index]
-  if (server !== undefined) manager.attach(server)
+  manager.attach(servers[index] as Server)
   return manager
 })
 const connections = managers.flatMap((manager) => manager.connections)
@@ -54,9 +53,8 @@ const callsMs = performance.now() - callMs
 /** Both ends of each are in this process. */
 const socketEnds = process.getActiveResourcesInfo().filter((kind) => kind === 'TCPSocketWrap').length
 const accepted = { ever: sockets.accepted, open: sockets.open.size }
-const reconnects = managers
-  .flatMap((manager) => manager.stats().connections)
-  .filter((each) => each.reconnects > 0).length
+const stats = managers.flatMap((manager) => manager.stats().connections)
+const madeTwice = stats.filter(({ reconnects }) => reconnects > 0).length
 if (!managers.map(countsOf).every(isIdle)) throw new Error('streams or handlers are left')
 
 const closeMs = performance.now()
@@ -67,25 +65,22 @@ await Promise.all(servers.map((server) => new Promise((resolve) => server.close(
 await delay(100)
 
 console.log(`${size} managers in one process, connected each to each over WebSockets, with a shared secret`)
-console.log(
-  table(
-    ['what', 'figure'],
-    [
-      ['connections', `${connections.length / 2} of ${pairs}`],
-      ['sockets accepted ever, open now', `${accepted.ever}, ${accepted.open}`],
-      ['socket ends in this process', `${socketEnds}, two for each`],
-      ['connections that were made twice', reconnects],
-      ['time until all are connected', `${number(connectMs)} ms, ${number(connectCpuMs)} ms of CPU`],
-      ['time per connection', `${number(connectMs / pairs)} ms`],
-      ['heap and external, all', mib(held(after) - held(before))],
-      ['heap and external, per connection (both ends)', `${number(held(perThing(before, after, pairs)))} B`],
-      ['resident memory, per connection (both ends)', `${number(perThing(before, after, pairs).resident)} B`],
-      [`${connections.length} calls, each to each, one after the other`, `${number(callsMs)} ms`],
-      ['time to close all', `${number(closedMs)} ms`],
-      ['sockets left', sockets.open.size]
-    ]
-  )
-)
+const each = perThing(before, after, pairs)
+const rows = [
+  ['connections', `${connections.length / 2} of ${pairs}`],
+  ['sockets accepted ever, open now', `${accepted.ever}, ${accepted.open}`],
+  ['socket ends in this process', `${socketEnds}, two for each`],
+  ['connections that were made twice', madeTwice],
+  ['time until all are connected', `${number(connectMs)} ms, ${number(connectCpuMs)} ms of CPU`],
+  ['time per connection', `${number(connectMs / pairs)} ms`],
+  ['heap and external, all', mib(held(after) - held(before))],
+  ['heap and external, per connection (both ends)', `${number(held(each))} B`],
+  ['resident memory, per connection (both ends)', `${number(each.resident)} B`],
+  [`${connections.length} calls, each to each, one after the other`, `${number(callsMs)} ms`],
+  ['time to close all', `${number(closedMs)} ms`],
+  ['sockets left', sockets.open.size]
+]
+console.log(table(['what', 'figure'], rows))
 const exact = accepted.ever === pairs && accepted.open === pairs && socketEnds === 2 * pairs && sockets.open.size === 0
 if (!exact) throw new Error(`there must be exactly ${pairs} sockets, one for each pair, and none at the end`)
 process.exit()

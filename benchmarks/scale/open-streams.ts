@@ -4,12 +4,12 @@
  * The two ends are two processes. When all have ended nothing may be left at either.
  */
 
-import { countOf, optionsOf } from '../harness/arguments.ts'
+import { optionsOf } from '../harness/arguments.ts'
 import { number } from '../harness/table.ts'
 import { hold, stagesTable } from './hold.ts'
 import { connectEnds, echoStreams } from './near.ts'
 
-const count = countOf('streams', optionsOf({ streams: '10000' }).streams)
+const { streams: count } = optionsOf({ streams: 10_000 })
 const ends = await connectEnds()
 const { openMs, endMs, counts, stages } = await hold(ends, echoStreams, count, count)
 const all = [counts.near.outboundStreams, counts.far.inboundStreams, counts.far.runningHandlers]

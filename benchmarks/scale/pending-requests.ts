@@ -4,12 +4,12 @@
  * That is as many as the default limits of the far end allow. The two ends are two processes.
  */
 
-import { countOf, optionsOf } from '../harness/arguments.ts'
+import { optionsOf } from '../harness/arguments.ts'
 import { number } from '../harness/table.ts'
 import { hold, stagesTable } from './hold.ts'
 import { connectEnds, heldRequests } from './near.ts'
 
-const count = countOf('requests', optionsOf({ requests: '100000' }).requests)
+const { requests: count } = optionsOf({ requests: 100_000 })
 const ends = await connectEnds()
 const { openMs, endMs, stages } = await hold(ends, heldRequests, 1000, count)
 

@@ -7,12 +7,12 @@
  */
 
 import { Worker } from 'node:worker_threads'
-import { countOf, optionsOf, selectionOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf, selectionOf } from '../../benchmarks/harness/arguments.ts'
 import { type FuzzReport, fuzz, outcomeTable } from '../support/fuzz/fuzz.ts'
 import { type FuzzerName, fuzzers, shares } from '../support/fuzz/fuzzers.ts'
 
-const given = optionsOf({ inputs: '10000000', seed: String(Date.now() % 2 ** 31), only: '', minutes: '100000' })
-const seed = countOf('seed', given.seed)
+const given = optionsOf({ inputs: 10_000_000, seed: Date.now() % 2 ** 31, only: '', minutes: 100_000 })
+const { seed } = given
 const names = selectionOf(given.only, Object.keys(shares)) as FuzzerName[]
 const allShares = names.reduce((sum, name) => sum + shares[name], 0)
 const progressMs = 30_000
@@ -56,8 +56,8 @@ function onInput(bytes: Uint8Array): void {
 
 async function run(name: FuzzerName, all: Awaited<ReturnType<typeof fuzzers>>): Promise<FuzzReport> {
   const part = shares[name] / allShares
-  const inputs = Math.round(countOf('inputs', given.inputs) * part)
-  const maxMs = countOf('minutes', given.minutes) * 60_000 * part
+  const inputs = Math.round(given.inputs * part)
+  const maxMs = given.minutes * 60_000 * part
   const startMs = performance.now()
   let saidMs = startMs
   return await fuzz({

@@ -5,21 +5,17 @@
  *     node --import tsx spec/long/locks.ts --rounds 100000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { proveLocks } from '../support/locks/proof.ts'
 
-const given = optionsOf({
-  ...{ rounds: '100000', seed: String(Date.now() % 2 ** 31), servers: '5', clients: '4', ttl: '2000' }
-})
-const seed = countOf('seed', given.seed)
+const defaults = { rounds: 100_000, seed: Date.now() % 2 ** 31, servers: 5, clients: 4, ttl: 2000 }
+const { ttl: ttlMs, ...given } = optionsOf(defaults)
+const { seed } = given
 console.log(`seed ${seed}`)
 
 const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks({
-  servers: countOf('servers', given.servers),
-  clients: countOf('clients', given.clients),
-  ttlMs: countOf('ttl', given.ttl),
-  rounds: countOf('rounds', given.rounds),
-  seed,
+  ...given,
+  ttlMs,
   progress: (text) => console.log(text)
 })
 const { writes, reads, shared, violations } = verdict

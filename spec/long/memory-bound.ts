@@ -4,19 +4,18 @@
  *     node --import tsx spec/long/memory-bound.ts --peers 200 --processes 4 --seconds 10
  */
 
-import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { tinyLimits } from '../support/memory/bound.ts'
 import { crowd, crowdTable } from '../support/memory/crowd.ts'
 
-const given = optionsOf({ peers: '200', processes: '4', seconds: '10', every: '10' })
-const peers = countOf('peers', given.peers)
+const { peers, processes, seconds, every } = optionsOf({ peers: 200, processes: 4, seconds: 10, every: 10 })
 
 const result = await crowd({
   peers,
-  processes: countOf('processes', given.processes),
+  processes,
   limits: tinyLimits,
-  everyMs: countOf('every', given.every),
-  forMs: 1000 * countOf('seconds', given.seconds)
+  everyMs: every,
+  forMs: 1000 * seconds
 })
 console.log(crowdTable(result, peers))
 const { alone, attacked, heldBytes, boundBytes } = result

@@ -5,14 +5,13 @@
  *     node --import tsx spec/long/model.ts --schedules 100000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { runSchedule } from '../support/model/driver.ts'
 import { newSum } from '../support/model/sum.ts'
 
-const given = optionsOf({ schedules: '100000', seed: String(1 + (Date.now() % 2 ** 31)), minutes: '100000' })
-const schedules = countOf('schedules', given.schedules)
-const seed = countOf('seed', given.seed)
-const endMs = performance.now() + countOf('minutes', given.minutes) * 60_000
+const defaults = { schedules: 100_000, seed: 1 + (Date.now() % 2 ** 31), minutes: 100_000 }
+const { schedules, seed, minutes } = optionsOf(defaults)
+const endMs = performance.now() + minutes * 60_000
 const isLogged = schedules === 1
 /** As many as are told in one line of progress. */
 const step = 5_000

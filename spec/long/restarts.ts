@@ -5,15 +5,12 @@
  *     node --import tsx spec/long/restarts.ts --restarts 1000 --seed 1
  */
 
-import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
 import { type RestartLoopFacts, restartLoop } from '../support/calls/restart-loop.ts'
 import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
 
-const given = optionsOf({ restarts: '1000', seed: String(Date.now() % 2 ** 31), workers: '8' })
-const restarts = countOf('restarts', given.restarts)
-const seed = countOf('seed', given.seed)
-const workers = countOf('workers', given.workers)
+const { restarts, seed, workers } = optionsOf({ restarts: 1000, seed: Date.now() % 2 ** 31, workers: 8 })
 /** As many as are told in one line of progress. */
 const step = 50
 const header = [

@@ -9,7 +9,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { countOf, optionsOf } from '../../benchmarks/harness/arguments.ts'
+import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
 import { addOutcomes, type Outcomes } from '../support/calls/load.ts'
 import type { NodeInit, NodeReport, NodeWords } from '../support/calls/node.ts'
@@ -20,9 +20,8 @@ import { Child } from '../support/process/child.ts'
 import { MortalServer } from '../support/process/mortal.ts'
 import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
 
-const given = optionsOf({ minutes: '30', seed: String(Date.now() % 2 ** 31), servers: '4', workers: '3', pause: '140' })
-const minutes = countOf('minutes', given.minutes)
-const seed = countOf('seed', given.seed)
+const given = optionsOf({ minutes: 30, seed: Date.now() % 2 ** 31, servers: 4, workers: 3, pause: 140 })
+const { minutes, seed } = given
 const random = randomFrom(seed)
 const startedMs = performance.now()
 const failures: string[] = []
@@ -48,11 +47,11 @@ function wrong(text: string): void {
   log(`WRONG ${text}`)
 }
 
-const names = Array.from({ length: countOf('servers', given.servers) }, (_, n) => `http://node-${n}.test:9000`)
+const names = Array.from({ length: given.servers }, (_, n) => `http://node-${n}.test:9000`)
 const net = await makeNet(names, random)
 const script = new URL('../support/calls/node.ts', import.meta.url)
 const options = { keepAlive: { intervalMs: 1000 }, limits: { handshakeTimeoutMs: 2000, slowPeerTimeoutMs: 5000 } }
-const load = { workers: countOf('workers', given.workers), pauseMs: countOf('pause', given.pause) }
+const load = { workers: given.workers, pauseMs: given.pause }
 const servers = names.map((local, n): Server => {
   const onReport = (text: NodeReport) => wrong(`${local}: ${text}`)
   const spawn = (start: number) => {

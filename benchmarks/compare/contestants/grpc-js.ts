@@ -7,20 +7,7 @@
 
 import type { Writable } from 'node:stream'
 import { promisify } from 'node:util'
-import {
-  type ChannelOptions,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  credentials,
-  makeGenericClientConstructor,
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type ServiceDefinition,
-  type sendUnaryData
-} from '@grpc/grpc-js'
+import * as grpc from '@grpc/grpc-js'
 import { type Contestant, versionOf } from '../../harness/contest/contestant.ts'
 import { ended } from '../../harness/http.ts'
 import { type ClientSide, type Contestants, each } from '../contestant.ts'
@@ -31,38 +18,39 @@ const serializers = {
   ...{ requestSerialize: asIs, requestDeserialize: asIs },
   ...{ responseSerialize: asIs, responseDeserialize: asIs }
 }
-const service: ServiceDefinition = {
+const service: grpc.ServiceDefinition = {
   echo: { path: '/bench/echo', requestStream: false, responseStream: false, ...serializers },
   push: { path: '/bench/push', requestStream: false, responseStream: true, ...serializers },
   echoStream: { path: '/bench/echoStream', requestStream: true, responseStream: true, ...serializers }
 }
 
-async function listen(options: ChannelOptions): Promise<string> {
-  const server = new Server(options)
+async function listen(options: grpc.ChannelOptions): Promise<string> {
+  const server = new grpc.Server(options)
   server.addService(service, {
-    echo: (call: ServerUnaryCall<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => callback(null, call.request),
-    push: (call: ServerWritableStream<Buffer, Buffer>) =>
+    echo: (call: grpc.ServerUnaryCall<Buffer, Buffer>, callback: grpc.sendUnaryData<Buffer>) =>
+      callback(null, call.request),
+    push: (call: grpc.ServerWritableStream<Buffer, Buffer>) =>
       writeAll(call as unknown as Writable, JSON.parse(call.request.toString())),
-    echoStream: (call: ServerDuplexStream<Buffer, Buffer>) => {
+    echoStream: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => {
       call.pipe(call as unknown as Writable)
     }
   })
   const bind = promisify(server.bindAsync.bind(server))
-  const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure())
+  const port = await bind('127.0.0.1:0', grpc.ServerCredentials.createInsecure())
   return `127.0.0.1:${port}`
 }
 
 /** What the generic client makes of `service`; its own type knows no names. */
 interface EchoClient {
   echo(payload: Uint8Array, done: (error: Error | null, answer?: Buffer) => void): void
-  push(plan: Buffer): ClientReadableStream<Buffer>
-  echoStream(): ClientDuplexStream<Buffer, Buffer>
+  push(plan: Buffer): grpc.ClientReadableStream<Buffer>
+  echoStream(): grpc.ClientDuplexStream<Buffer, Buffer>
   waitForReady(deadline: number, done: (error?: Error) => void): void
 }
 
-async function connect(address: string, options: ChannelOptions): Promise<ClientSide> {
-  const Client = makeGenericClientConstructor(service, 'bench')
-  const client = new Client(address, credentials.createInsecure(), options) as unknown as EchoClient
+async function connect(address: string, options: grpc.ChannelOptions): Promise<ClientSide> {
+  const Client = grpc.makeGenericClientConstructor(service, 'bench')
+  const client = new Client(address, grpc.credentials.createInsecure(), options) as unknown as EchoClient
   await promisify(client.waitForReady.bind(client))(Date.now() + 5_000)
   return {
     request: (payload) =>
@@ -78,7 +66,7 @@ async function connect(address: string, options: ChannelOptions): Promise<Client
   }
 }
 
-function make(options: ChannelOptions): Contestant<ClientSide> {
+function make(options: grpc.ChannelOptions): Contestant<ClientSide> {
   const version = versionOf('@grpc/grpc-js')
   return { version, listen: () => listen(options), connect: (address) => connect(address, options) }
 }

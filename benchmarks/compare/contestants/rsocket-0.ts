@@ -22,39 +22,36 @@ interface Subscription {
 }
 
 interface Subscriber {
-  onSubscribe?(subscription: Subscription): void
-  onNext?(payload: Payload): void
-  onComplete?(): void
-  onError?(error: Error): void
+  onSubscribe(subscription: Subscription): void
+  onNext(payload: Payload): void
+  onComplete(): void
+  onError(error: Error): void
 }
 
 interface Flowable {
   subscribe(subscriber: Subscriber): void
 }
 
-interface Responder {
-  requestResponse(payload: Payload): unknown
-  requestStream(payload: Payload): Flowable
-  requestChannel(payloads: Flowable): Flowable
+interface Single {
+  subscribe(subscriber: { onComplete(payload: Payload): void; onError(error: Error): void }): void
 }
 
-interface Requester {
-  requestResponse(payload: Payload): {
-    subscribe(subscriber: { onComplete(payload: Payload): void; onError(error: Error): void }): void
-  }
+/** What one end calls, and the other offers. */
+interface Requests {
+  requestResponse(payload: Payload): Single
   requestStream(payload: Payload): Flowable
   requestChannel(payloads: Flowable): Flowable
 }
 
 interface Core {
   readonly RSocketServer: new (config: object) => { start(): void }
-  readonly RSocketClient: new (config: object) => { connect(): PromiseLike<Requester> }
+  readonly RSocketClient: new (config: object) => { connect(): PromiseLike<Requests> }
   readonly BufferEncoders: object
 }
 
 interface Flowables {
-  readonly Flowable: new (source: (subscriber: Required<Subscriber>) => void) => Flowable
-  readonly Single: { of(payload: Payload): unknown }
+  readonly Flowable: new (source: (subscriber: Subscriber) => void) => Flowable
+  readonly Single: { of(payload: Payload): Single }
 }
 
 interface Transport {
@@ -69,7 +66,7 @@ const { default: TcpServer } = require('rsocket-tcp-server-0') as Transport
 
 const nothing = Buffer.alloc(0)
 
-const responder: Responder = {
+const responder: Requests = {
   requestResponse: (payload) => Single.of(payload),
   requestStream: ({ data }) => messagesOf(JSON.parse(String(data))),
   requestChannel: (payloads) => payloads

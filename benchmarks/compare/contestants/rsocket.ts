@@ -6,17 +6,7 @@
  */
 
 import { type AddressInfo, createServer, type Server } from 'node:net'
-import {
-  type ClientTransport,
-  type OnExtensionSubscriber,
-  type OnNextSubscriber,
-  type OnTerminalSubscriber,
-  type Payload,
-  type RSocket,
-  RSocketConnector,
-  RSocketServer,
-  type ServerTransport
-} from 'rsocket-core'
+import * as core from 'rsocket-core'
 import { TcpClientTransport } from 'rsocket-tcp-client'
 import { TcpServerTransport } from 'rsocket-tcp-server'
 import { WebsocketClientTransport } from 'rsocket-websocket-client'
@@ -27,14 +17,14 @@ import { type ClientSide, type Contestants, each } from '../contestant.ts'
 import { ringOf } from '../messages.ts'
 import { renewing, sendByCredit, windowOf } from './rsocket-credit.ts'
 
-type Subscriber = OnNextSubscriber & OnTerminalSubscriber & OnExtensionSubscriber
+type Subscriber = core.OnNextSubscriber & core.OnTerminalSubscriber & core.OnExtensionSubscriber
 
 const version = '1.0.0-alpha.3'
 const nothing = Buffer.alloc(0)
 const onExtension = (): void => {}
 const ignore = { cancel() {}, onExtension }
 
-const responder: Partial<RSocket> = {
+const responder: Partial<core.RSocket> = {
   requestResponse(payload, requester) {
     requester.onNext(payload, true)
     return ignore
@@ -81,11 +71,11 @@ function received(
   })
 }
 
-function clientSide(rsocket: RSocket): ClientSide {
+function clientSide(rsocket: core.RSocket): ClientSide {
   return {
     request: (data) =>
       new Promise((resolve, reject) => {
-        rsocket.requestResponse({ data: data as Buffer } satisfies Payload, {
+        rsocket.requestResponse({ data: data as Buffer } satisfies core.Payload, {
           onNext: (payload) => resolve(payload.data ?? nothing),
           onError: reject,
           onComplete: () => resolve(nothing),
@@ -108,8 +98,8 @@ function clientSide(rsocket: RSocket): ClientSide {
 }
 
 /** The transport makes its server by itself, and tells nobody the port that it got. */
-async function serve(transport: ServerTransport, made: () => Listening | undefined): Promise<string> {
-  const server = new RSocketServer({ transport, acceptor: { accept: async () => responder } })
+async function serve(transport: core.ServerTransport, made: () => Listening | undefined): Promise<string> {
+  const server = new core.RSocketServer({ transport, acceptor: { accept: async () => responder } })
   await server.bind()
   const address = made()?.address()
   if (typeof address !== 'object' || address === null) throw new Error('it listens on no port')
@@ -120,9 +110,9 @@ interface Listening {
   address(): AddressInfo | string | null
 }
 
-async function dial(transport: ClientTransport): Promise<ClientSide> {
+async function dial(transport: core.ClientTransport): Promise<ClientSide> {
   const setup = { keepAlive: 60_000, lifetime: 600_000 }
-  return clientSide(await new RSocketConnector({ setup, transport }).connect())
+  return clientSide(await new core.RSocketConnector({ setup, transport }).connect())
 }
 
 const tcp: Contestant<ClientSide> = {

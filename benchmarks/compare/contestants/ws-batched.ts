@@ -87,20 +87,15 @@ class Batcher {
   }
 }
 
-class Reader {
-  readonly #onPayload: (id: number, payload: Buffer) => void
+/** Returns what takes the messages of a conn. */
+function readerOf(onPayload: (id: number, payload: Buffer) => void): (message: Buffer) => void {
   /** The id of a payload that is a message of its own, while that is awaited. */
-  #awaited: number | undefined
-
-  constructor(onPayload: (id: number, payload: Buffer) => void) {
-    this.#onPayload = onPayload
-  }
-
-  onMessage(message: Buffer): void {
-    if (this.#awaited !== undefined) {
-      const id = this.#awaited
-      this.#awaited = undefined
-      this.#onPayload(id, message)
+  let awaited: number | undefined
+  return (message) => {
+    if (awaited !== undefined) {
+      const id = awaited
+      awaited = undefined
+      onPayload(id, message)
       return
     }
     for (let at = 0; at < message.length; ) {
@@ -108,10 +103,10 @@ class Reader {
       const length = message.readUInt32LE(at + 4)
       at += headerBytes
       if (length === alone) {
-        this.#awaited = id
+        awaited = id
         return
       }
-      this.#onPayload(id, message.subarray(at, at + length))
+      onPayload(id, message.subarray(at, at + length))
       at += length
     }
   }
@@ -122,13 +117,13 @@ const listen = () =>
     const batcher = new Batcher(ws)
     const resume = () => ws.resume()
     let canTake = true
-    const reader = new Reader((id, payload) => {
+    const read = readerOf((id, payload) => {
       if (!batcher.send(id, payload, canTake ? resume : undefined)) canTake = false
     })
     ws.on('message', (data: Buffer, isBinary) => {
       if (!isBinary) return pushAll(batcher, JSON.parse(data.toString()))
       canTake = true
-      reader.onMessage(data)
+      read(data)
       if (!canTake) ws.pause()
     })
   })
@@ -144,12 +139,12 @@ async function connect(address: string): Promise<ClientSide> {
   const waiting: (((payload: Buffer) => void) | undefined)[] = []
   const freeIds: number[] = []
   let onStream: ((stream: number, payload: Buffer) => void) | undefined
-  const reader = new Reader((id, payload) => {
+  const read = readerOf((id, payload) => {
     if (id >= firstStreamId) return onStream?.(id - firstStreamId, payload)
     freeIds.push(id)
     waiting[id]?.(payload)
   })
-  ws.on('message', (data: Buffer) => reader.onMessage(data))
+  ws.on('message', read)
   const run = (plans: readonly StreamPlan[], take: TakeMessage, start: () => void): Promise<void> => {
     const { ended, arrived } = allOf(plans)
     onStream = (stream, payload) => {

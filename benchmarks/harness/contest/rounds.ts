@@ -8,6 +8,7 @@
 import { WrongAnswer } from '../commands.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
 import { type Driving, type Pair, startPair } from './pair.ts'
+import type { Output } from './terminal.ts'
 
 export type Outcome =
   | { readonly state: 'measured'; readonly rounds: readonly Round[] }
@@ -26,27 +27,18 @@ export interface Comparison<Work extends Workload, Who extends Entry> extends Dr
   readonly workloads: readonly Work[]
   readonly entriesOf: (workload: Work) => readonly Who[]
   readonly rounds: number
-  readonly onProgress: (progress: Progress) => void
+  readonly progress: Output['progress']
   readonly onResult: (result: Result<Work, Who>) => void
-}
-
-export interface Progress {
-  readonly workload: Workload
-  readonly entry: Entry
-  /** From 1; 0 is the warm-up. */
-  readonly round: number
-  /** Of all turns of the run. */
-  readonly turn: number
-  readonly turns: number
 }
 
 export type Versions = ReadonlyMap<string, string>
 
-/** Rejects with `WrongAnswer` when an answer differs. However it ends, no process is left. */
+/** Returns what was wrong with an answer, if one was. However it ends, no process is left. */
 export async function compare<Work extends Workload, Who extends Entry>(
   comparison: Comparison<Work, Who>
-): Promise<Versions> {
-  const { workloads, entriesOf, rounds, onProgress, onResult } = comparison
+): Promise<Versions | WrongAnswer> {
+  const { workloads, entriesOf, rounds, progress, onResult } = comparison
+  const startMs = performance.now()
   const able = workloads.flatMap((workload) => entriesOf(workload).filter((entry) => !reasonOf(entry, workload)))
   const turns = able.length * (rounds + 1)
   const field = new Field(comparison)
@@ -64,7 +56,10 @@ export async function compare<Work extends Workload, Who extends Entry>(
         const outcome = outcomes.get(entry)
         if (outcome?.state !== 'lacking') turn++
         if (outcome?.state !== 'measured') continue
-        onProgress({ workload, entry, round, turn, turns })
+        const leftMs = ((performance.now() - startMs) / (turn - 1)) * (turns - turn + 1)
+        const left = turn > 1 ? `, ${Math.ceil(leftMs / 1000)} s left` : ''
+        const what = round === 0 ? 'warm-up' : `round ${round}/${rounds}`
+        progress(`${turn}/${turns}${left}: ${workload.id} ${what}, ${entry.id}`)
         const measured = await field.measure(entry, workload)
         if (measured instanceof Error) outcomes.set(entry, { state: 'failed', reason: measured.message })
         else if (round > 0) outcomes.set(entry, { state: 'measured', rounds: [...outcome.rounds, measured] })
@@ -75,6 +70,9 @@ export async function compare<Work extends Workload, Who extends Entry>(
   try {
     for (const workload of workloads) onResult({ workload, outcomes: await run(workload) })
     return field.versions
+  } catch (error) {
+    if (error instanceof WrongAnswer) return error
+    throw error
   } finally {
     await field.close()
   }

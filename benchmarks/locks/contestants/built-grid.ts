@@ -5,7 +5,8 @@
  * The far end keeps the readers of each resource. A round trip is both calls: rlock and runlock.
  */
 
-import { callWhile, during, times } from '../../harness/callers.ts'
+import type { Connection } from '../../../lib/index.ts'
+import { atOnce, during, times } from '../../harness/callers.ts'
 import { WrongAnswer } from '../../harness/commands.ts'
 import type { Contestants, Drive, Workload } from '../../harness/contest/contestant.ts'
 import { connectGrid, secret, serveGrid } from '../../harness/grid.ts'
@@ -40,13 +41,7 @@ function removeReader({ resources }: LockArgs): { granted: boolean } {
   return { granted }
 }
 
-interface Side {
-  takeAndRelease(): Promise<void>
-  /** Throws while anything is locked. */
-  assertFree(): Promise<void>
-}
-
-export const contestants: Contestants<Side> = {
+export const contestants: Contestants<Connection> = {
   'built-grid': {
     async listen() {
       const manager = await serveGrid(grid, options, (manager) => {
@@ -56,22 +51,7 @@ export const contestants: Contestants<Side> = {
       })
       return manager.local
     },
-    async connect(address) {
-      const { peer } = await connectGrid(grid, options, address)
-      let next = 0
-      return {
-        async takeAndRelease() {
-          const args = measuredArgs[next++ % measuredArgs.length] as LockArgs
-          const taken = await peer.request(rlock, args)
-          const released = await peer.request(runlock, args)
-          if (taken.granted && released.granted) return
-          throw new WrongAnswer('a lock was not granted, or not there to be released')
-        },
-        async assertFree() {
-          if ((await peer.request(locked)).count > 0) throw new WrongAnswer('locks are left')
-        }
-      }
-    }
+    connect: async (address) => (await connectGrid(grid, options, address)).peer
   }
 }
 
@@ -81,12 +61,18 @@ export interface RoundTripWorkload extends Workload {
   readonly count?: number
 }
 
-export const drive: Drive<Side, RoundTripWorkload> = async (side, { callers, count }, ms) => {
+export const drive: Drive<Connection, RoundTripWorkload> = async (peer, { callers, count }, ms) => {
+  const goesOn = count === undefined ? during(ms) : times(count)
   let operations = 0
-  await callWhile(count === undefined ? during(ms) : times(count), callers, async () => {
-    await side.takeAndRelease()
-    operations++
+  await atOnce(callers, async (caller) => {
+    for (let i = caller; goesOn(); i++) {
+      const args = measuredArgs[i % measuredArgs.length] as LockArgs
+      const taken = await peer.request(rlock, args)
+      const released = await peer.request(runlock, args)
+      if (!taken.granted || !released.granted) throw new WrongAnswer('a lock was not granted, or not there to release')
+      operations++
+    }
   })
-  await side.assertFree()
+  if ((await peer.request(locked)).count > 0) throw new WrongAnswer('locks are left')
   return { operations }
 }

@@ -6,16 +6,7 @@
  */
 
 import { promisify } from 'node:util'
-import {
-  credentials,
-  makeGenericClientConstructor,
-  Server,
-  ServerCredentials,
-  type ServerUnaryCall,
-  type ServiceDefinition,
-  type sendUnaryData,
-  status
-} from '@grpc/grpc-js'
+import * as grpc from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
 import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
 import { type Contestants, versionOf } from '../../harness/contest/contestant.ts'
@@ -56,16 +47,16 @@ function method(name: string, response: string) {
   } as const
 }
 
-const service: ServiceDefinition = { rlock: method('rlock', 'LockReply'), runlock: method('runlock', 'Nothing') }
+const service: grpc.ServiceDefinition = { rlock: method('rlock', 'LockReply'), runlock: method('runlock', 'Nothing') }
 
 /** A handler that answers at once, with what `act` returns or throws. */
 function handler<Reply>(act: (args: LockArgs) => Reply) {
-  return ({ request }: ServerUnaryCall<LockArgs, Reply>, callback: sendUnaryData<Reply>): void => {
+  return ({ request }: grpc.ServerUnaryCall<LockArgs, Reply>, callback: grpc.sendUnaryData<Reply>): void => {
     let reply: Reply
     try {
       reply = act(request)
     } catch (error) {
-      callback({ code: status.FAILED_PRECONDITION, details: (error as Error).message })
+      callback({ code: grpc.status.FAILED_PRECONDITION, details: (error as Error).message })
       return
     }
     callback(null, reply)
@@ -74,7 +65,7 @@ function handler<Reply>(act: (args: LockArgs) => Reply) {
 
 async function listen(): Promise<string> {
   const table = openTable()
-  const server = new Server()
+  const server = new grpc.Server()
   server.addService(service, {
     rlock: handler((args) => table.lock('read', args)),
     runlock: handler((args) => {
@@ -83,7 +74,7 @@ async function listen(): Promise<string> {
     })
   })
   const bind = promisify(server.bindAsync.bind(server))
-  const port = await bind('127.0.0.1:0', ServerCredentials.createInsecure())
+  const port = await bind('127.0.0.1:0', grpc.ServerCredentials.createInsecure())
   return `127.0.0.1:${port}`
 }
 
@@ -97,8 +88,8 @@ interface LocksClient {
 }
 
 async function connect(address: string): Promise<LockSide> {
-  const Client = makeGenericClientConstructor(service, 'Locks')
-  const client = new Client(address, credentials.createInsecure()) as unknown as LocksClient
+  const Client = grpc.makeGenericClientConstructor(service, 'Locks')
+  const client = new Client(address, grpc.credentials.createInsecure()) as unknown as LocksClient
   await promisify(client.waitForReady.bind(client))(Date.now() + 5_000)
   const [rlock, runlock] = [promised(client.rlock.bind(client)), promised(client.runlock.bind(client))]
   return { owner: 'http://client:1', rlock, runlock }

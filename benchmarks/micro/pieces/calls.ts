@@ -1,12 +1,14 @@
 /** Whole calls between two managers over an in-memory conn: both ends, everything but the socket. */
 
 import type { Connection, GridStream, Manager, ManagerOptions, StreamingDefinition } from '../../../lib/index.ts'
-import { callWhile, times } from '../../harness/callers.ts'
+import { atOnce, times } from '../../harness/callers.ts'
 import type { Library } from '../../harness/library.ts'
 import { type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 import { struct } from './codecs.ts'
+import { producersOf } from './halves.ts'
 
 const payload = new Uint8Array(512).fill(7)
+const { plain, awaited } = producersOf(payload)
 
 /** The connection of one manager to another, whose handlers are registered by `serve` before they connect. */
 async function pair(library: Library, serve: (responder: Manager) => void, checksum = false): Promise<Connection> {
@@ -34,6 +36,14 @@ function checkBytes(answer: Uint8Array): void {
   if (answer.length !== payload.length || answer[511] !== 7) throw new Error('an answer differs from its request')
 }
 
+/** `count` requests of `callers` that each wait for their answer before they ask again. */
+async function inParallel(count: number, callers: number, call: () => Promise<void>): Promise<void> {
+  const goesOn = times(count)
+  await atOnce(callers, async () => {
+    while (goesOn()) await call()
+  })
+}
+
 /** Takes the messages of a stream to its end, and counts them. */
 async function takeAll(stream: AsyncIterable<Uint8Array>, count: number): Promise<void> {
   let received = 0
@@ -47,7 +57,7 @@ async function takeAll(stream: AsyncIterable<Uint8Array>, count: number): Promis
 async function bytesRequests(library: Library, callers: number, checksum = false): Promise<Run> {
   const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), checksum)
   const call = async () => checkBytes(await peer.request('echo', payload))
-  return (count) => callWhile(times(count), callers, call)
+  return (count) => inParallel(count, callers, call)
 }
 
 async function structRequests(library: Library, callers: number): Promise<Run> {
@@ -59,7 +69,7 @@ async function structRequests(library: Library, callers: number): Promise<Run> {
   const call = async () => {
     if ((await peer.request(lock, struct)).ttlMs !== struct.ttlMs) throw new Error('an answer differs')
   }
-  return (count) => callWhile(times(count), callers, call)
+  return (count) => inParallel(count, callers, call)
 }
 
 type Download = StreamingDefinition<number, never, Uint8Array>
@@ -72,14 +82,6 @@ async function downloads(
   const download: Download = streaming('download', { inCapacity: 0, response: bytes() })
   const peer = await pair(library, (responder) => responder.handle(download, respond))
   return (count: number) => takeAll(peer.newStream(download, count), count)
-}
-
-async function* awaited(count: number): AsyncGenerator<Uint8Array> {
-  for (let i = 0; i < count; i++) yield payload
-}
-
-function* plain(count: number): Generator<Uint8Array> {
-  for (let i = 0; i < count; i++) yield payload
 }
 
 /** Sends ahead as far as the window lets it, and takes what comes back. */

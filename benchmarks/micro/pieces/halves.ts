@@ -1,8 +1,6 @@
 /** The two halves of a stream by themselves: a producer into its slot, a message to its consumer. */
 
 import type { Producer } from '../../../lib/stream/producer.ts'
-import type { SinkPort } from '../../../lib/stream/sink.ts'
-import type { SendWindow } from '../../../lib/stream/window.ts'
 import type { Library } from '../../harness/library.ts'
 import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 
@@ -10,52 +8,36 @@ const payload = new Uint8Array(64)
 const capacity = 64
 const windowBytes = 256 * 1024
 
+/** Generators of so many messages, all the same. */
+export function producersOf(message: Uint8Array) {
+  return {
+    *plain(count: number): Generator<Uint8Array> {
+      for (let i = 0; i < count; i++) yield message
+    },
+    async *awaited(count: number): AsyncGenerator<Uint8Array> {
+      for (let i = 0; i < count; i++) yield message
+    }
+  }
+}
+
 function itself(value: Uint8Array): Uint8Array {
   return value
 }
 
-/** A stream whose slot is always empty and whose consumer grants at once. */
-class OpenPort implements SinkPort {
-  readonly canTake = true
-  readonly ended: Promise<void>
-  readonly sendEnd: () => void
-  readonly #window: SendWindow
-
-  constructor(window: SendWindow) {
-    this.#window = window
-    let end = () => {}
-    this.ended = new Promise((resolve) => {
-      end = resolve
-    })
-    this.sendEnd = end
-  }
-
-  sendMessage(message: Uint8Array): void {
-    keep(message)
-    this.#window.add(1, message.length)
-  }
-}
-
+/** Into a stream whose slot is always empty and whose consumer grants at once. */
 async function sinkOf(library: Library, produce: (count: number) => Producer<Uint8Array>): Promise<Run> {
   const [{ Sink }, { SendWindow }] = [await library('stream/sink'), await library('stream/window')]
-  return (count) => {
-    const window = new SendWindow(capacity, windowBytes)
-    const port = new OpenPort(window)
-    const sink = new Sink(port, window, itself)
-    sink.onFailed = (error) => {
-      throw error
-    }
-    sink.attach(produce(count))
-    return port.ended
-  }
-}
-
-function* plain(count: number): Generator<Uint8Array> {
-  for (let i = 0; i < count; i++) yield payload
-}
-
-async function* awaited(count: number): AsyncGenerator<Uint8Array> {
-  for (let i = 0; i < count; i++) yield payload
+  return (count) =>
+    new Promise((sendEnd, reject) => {
+      const window = new SendWindow(capacity, windowBytes)
+      const sendMessage = (message: Uint8Array) => {
+        keep(message)
+        window.add(1, message.length)
+      }
+      const sink = new Sink({ canTake: true, sendMessage, sendEnd }, window, itself)
+      sink.onFailed = reject
+      sink.attach(produce(count))
+    })
 }
 
 /** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
@@ -79,6 +61,8 @@ async function sourceOf(library: Library, ahead: number): Promise<Run> {
     }
   }
 }
+
+const { plain, awaited } = producersOf(payload)
 
 export const halves: readonly Piece[] = [
   piece('sink-plain', 'pull a value of a plain generator into the slot', (library) => sinkOf(library, plain)),

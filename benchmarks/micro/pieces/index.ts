@@ -8,6 +8,5 @@ import { halves } from './halves.ts'
 import { outboxes } from './outboxes.ts'
 import { rulers } from './rulers.ts'
 import { tables } from './tables.ts'
-import { windows } from './windows.ts'
 
-export const pieces: readonly Piece[] = [frames, windows, tables, outboxes, halves, codecs, calls, rulers].flat()
+export const pieces: readonly Piece[] = [frames, tables, outboxes, halves, codecs, calls, rulers].flat()

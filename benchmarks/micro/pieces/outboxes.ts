@@ -1,6 +1,5 @@
 /** From a sender that has a frame to a batch that the conn has pulled. */
 
-import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
 import type { Sender } from '../../../lib/wire/outbox.ts'
 import type { Library } from '../../harness/library.ts'
 import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
@@ -8,22 +7,20 @@ import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts
 const payload = new Uint8Array(64)
 
 /** Has one data frame to write whenever it is asked. */
-class OneFrame implements Sender {
-  dataQueued = false
-  controlQueued = false
-
-  writeData(writer: FrameWriter): boolean {
+const oneFrame = (): Sender => ({
+  dataQueued: false,
+  controlQueued: false,
+  writeData(writer) {
     writer.data(0, 100_001, payload, 0, payload.length)
     return false
-  }
-
-  writeControl(): void {}
-}
+  },
+  writeControl() {}
+})
 
 async function offerAndPull(library: Library, perBatch: number): Promise<Run> {
   const { Outbox } = await library('wire/outbox')
   const outbox = new Outbox()
-  const senders = Array.from({ length: perBatch }, () => new OneFrame())
+  const senders = Array.from({ length: perBatch }, oneFrame)
   return async (count) => {
     for (let done = 0; done < count; done += perBatch) {
       const pulled = outbox.next()

@@ -1,10 +1,14 @@
-/** What a session looks up per call: streams by id, and deadlines. With 64 calls in flight. */
+/** What a session looks up per call, with 64 in flight, and what it counts per message: ids, deadlines, credit. */
 
 import type { DeadlineList, Timed } from '../../../lib/stream/deadlines.ts'
 import { type Piece, piece } from '../../harness/pieces/piece.ts'
 
 const inFlight = 64
 const timeoutMs = 60_000
+const windowMessages = 64
+const windowBytes = 256 * 1024
+const payloadBytes = 512
+const crediting = 'send, receive and take one message of 512 B in a window of 64, with the grants back'
 
 /** What both tables hold; the benchmark must not measure how it is made. */
 class Entry implements Timed {
@@ -21,6 +25,23 @@ function entries(): Entry[] {
 }
 
 export const tables: readonly Piece[] = [
+  piece('window', crediting, async (library) => {
+    const { ReceiveWindow, SendWindow } = await library('stream/window')
+    const send = new SendWindow(windowMessages, windowBytes)
+    const receive = new ReceiveWindow(windowMessages, windowBytes)
+    const credit = { messages: 0, bytes: 0 }
+    return (count) => {
+      for (let i = 0; i < count; i++) {
+        if (!send.canSend) throw new Error('the window is empty')
+        send.take(payloadBytes)
+        receive.begin()
+        receive.receive(payloadBytes)
+        if (!receive.take(payloadBytes)) continue
+        receive.grant(credit)
+        send.add(credit.messages, credit.bytes)
+      }
+    }
+  }),
   piece('id-table', 'add a stream, find it twice, delete it', async (library) => {
     const { IdTable } = await library('session/id-table')
     const table = new IdTable<Entry>()
