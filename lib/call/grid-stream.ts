@@ -8,6 +8,7 @@
 import type { Pushable } from 'it-pushable'
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { CancelledError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize } from '../codec/payload.ts'
@@ -27,7 +28,7 @@ import { StreamRequests } from './requests.ts'
 export interface StreamEnd {
   /** `ended`: both halves ended by themselves. `cancelled`: this side stopped it. `failed`: anything else. */
   readonly how: 'ended' | 'cancelled' | 'failed'
-  /** The error, or the reason of the cancel. */
+  /** The error, or the reason of the cancel: any value, also `undefined`. There is none when the stream `ended`. */
   readonly error?: unknown
 }
 
@@ -98,7 +99,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     this.#cancelled = true
     const delivery = this.#stream?.delivery ?? 'notSent'
-    const why = reason ?? new CancelledError('the stream was cancelled', { delivery })
+    const why = reason === undefined ? new CancelledError('the stream was cancelled', { delivery }) : reason
     if (this.#stream === undefined) this.fail(why)
     else this.#stream.abort(why, ResetCode.cancelled, errorText(why, 256))
   }
@@ -126,9 +127,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = this.#requests.open(stream, session.limits, handler.inCapacity)
     stream.owner = {
-      onClosed: (reason) => {
+      onClosed: (failure) => {
         unlisten?.()
-        this.#finish(reason)
+        this.#finish(failure)
       },
       onDeadline: () => expire(stream, session.remote.host)
     }
@@ -140,14 +141,14 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   /** @internal the stream cannot be opened */
   fail(reason: unknown): void {
     this.#source.onAbort(reason)
-    this.#finish(reason)
+    this.#finish({ reason })
   }
 
-  #finish(reason: unknown): void {
+  #finish(failure: Failure | undefined): void {
     if (this.#end !== undefined) return
-    const how = reason === undefined ? 'ended' : this.#cancelled ? 'cancelled' : 'failed'
-    this.#end = reason === undefined ? { how } : { how, error: reason }
-    this.#requests.end(reason)
+    const how = this.#cancelled ? 'cancelled' : 'failed'
+    this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
+    this.#requests.end(failure)
     this.#resolveClosed(this.#end)
   }
 }

@@ -7,6 +7,7 @@
 
 import { type Pushable, pushable } from 'it-pushable'
 import { ClosedError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkSize, encodePayload } from '../codec/payload.ts'
@@ -36,8 +37,9 @@ export class StreamRequests<Req> {
   #sinkWaiter: Waiter | undefined
   /** None is taken any more. */
   #ended = false
-  /** Why the stream failed, if it did. */
-  #failure: unknown
+  #failure: Failure | undefined
+  /** What was thrown into the pushable, if anything was. */
+  #thrown: Failure | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
     this.#codec = codec
@@ -83,7 +85,10 @@ export class StreamRequests<Req> {
       return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)
-    sink.onFailed = (error) => stream.abort(error, ResetCode.cancelled, 'the source of the requests failed')
+    sink.onFailed = (error) => {
+      const reason = error === thrownIn ? this.#thrown?.reason : error
+      stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
+    }
     sink.onSettled = () => {
       // When the whole stream has ended, `end` tells why.
       if (stream.state !== 'closed') this.#stop(new ClosedError('the handler takes no more requests'))
@@ -100,20 +105,20 @@ export class StreamRequests<Req> {
   }
 
   /** The stream is over; `failure` is undefined where both its halves ended by themselves. */
-  end(failure: unknown): void {
+  end(failure: Failure | undefined): void {
     this.#ended = true
     this.#failure = failure
-    if (failure !== undefined) this.#sinkWaiter?.reject(failure)
+    if (failure !== undefined) this.#sinkWaiter?.reject(failure.reason)
     // The sink unwinds its producer; without one, nothing has pulled it.
     if (this.#sink === undefined && this.#producer !== undefined) unwind(this.#producer)
-    this.#stop(failure ?? new ClosedError('the handler takes no more requests'))
+    this.#stop(failure === undefined ? new ClosedError('the handler takes no more requests') : failure.reason)
     this.#endPushable?.()
   }
 
   /** The stream failed, or takes no more requests, before it had a source. */
   #refuse(source: Producer<Req>): Promise<void> {
     unwind(source)
-    return this.#failure === undefined ? Promise.resolve() : handled(Promise.reject(this.#failure))
+    return this.#failure === undefined ? Promise.resolve() : handled(Promise.reject(this.#failure.reason))
   }
 
   #attach(producer: Producer<Req>): void {
@@ -153,14 +158,22 @@ export class StreamRequests<Req> {
     }
     requests.end = (error) => {
       if (this.#ended) return requests
-      this.#ended = true
       use()
+      this.#ended = true
       end(error)
       return requests
+    }
+    requests.throw = async (reason) => {
+      this.#thrown ??= { reason }
+      requests.end(thrownIn)
+      return { done: true, value: undefined }
     }
     return requests
   }
 }
+
+/** Stands for what was thrown into the pushable, for that may be `undefined`, which an it-pushable takes for its end. */
+const thrownIn = new Error('thrown into the requests')
 
 /** A promise that is not awaited must not end the process: `closed` and the responses tell the same. */
 function handled<T>(promise: Promise<T>): Promise<T> {

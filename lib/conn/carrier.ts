@@ -99,9 +99,11 @@ export class CarrierConn implements Conn {
     })
   }
 
-  abort(error: Error): void {
+  abort(thrown: Error): void {
     if (this.#phase !== 'over') {
       this.#phase = 'over'
+      // A program without types may give none, and that must not look like an end.
+      const error = toError(thrown)
       this.source.discard(error)
       this.#pump.settle(error)
     }

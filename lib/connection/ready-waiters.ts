@@ -3,9 +3,10 @@
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { JudgeTimer } from '../base/after-reading.ts'
 import { DeadlineError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import type { Session } from '../session/session.ts'
 
-type Outcome = { readonly session: Session } | { readonly reason: unknown }
+type Outcome = { readonly session: Session } | Failure
 
 export class ReadyWaiters {
   readonly #host: string

@@ -1,6 +1,7 @@
 /** The context of a call for its handler. What most handlers do not use is created only when it is read. */
 
 import { sharedController } from '../base/abort.ts'
+import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import { decodeMetadata, noMetadata } from '../codec/metadata.ts'
@@ -15,7 +16,7 @@ export class CallContext implements HandlerContext {
   readonly #metadataBytes: Uint8Array | undefined
   #metadata: Metadata | undefined
   #controller: AbortController | undefined
-  #aborted: { readonly reason: unknown } | undefined
+  #aborted: Failure | undefined
 
   constructor(remote: Remote, entry: HandlerEntry, deadlineMs: number, metadata: Uint8Array | undefined) {
     this.remote = remote

@@ -6,6 +6,7 @@
  */
 
 import { CancelledError, DeadlineError, MessageTooLargeError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 import { checkPayload, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
@@ -68,9 +69,10 @@ export class Responder implements Receiver, StreamOwner {
 
   onAbort(): void {}
 
-  onClosed(reason: unknown): void {
-    if (this.#context === undefined) this.#settle()
-    else if (!this.#settled) this.#context.abort(reason ?? new CancelledError('the call has ended'))
+  onClosed(failure: Failure | undefined): void {
+    if (this.#context === undefined) return this.#settle()
+    if (this.#settled) return
+    this.#context.abort(failure === undefined ? new CancelledError('the call has ended') : failure.reason)
   }
 
   onDeadline(): void {

@@ -1,5 +1,6 @@
 /** The interfaces of a stream: what receives its messages, its owner, and what it needs from its session. Types only. */
 
+import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 
 /** Receives the messages of the remote end. The last message, or one of the last three methods, ends them. */
@@ -17,8 +18,8 @@ export interface Receiver {
 
 /** The owner of a stream at either end of a call: one object with methods, not a closure for each event of each call. */
 export interface StreamOwner {
-  /** The stream ended, with this reason; `undefined` when both halves ended by themselves. Called once. */
-  onClosed(reason: unknown): void
+  /** The stream ended, by this failure; `undefined` when both halves ended by themselves. Called once. */
+  onClosed(failure: Failure | undefined): void
   /** The deadline has passed. */
   onDeadline(): void
 }

@@ -5,6 +5,7 @@
  * taken. Knows no frames.
  */
 
+import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import type { Decoder } from '../codec/codec.ts'
 import { toDecodeError } from '../codec/payload.ts'
@@ -29,7 +30,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   readonly #decoder: Decoder<T>
   #port: SourcePort | undefined
   #ended = false
-  #error: { readonly reason: unknown } | undefined
+  #error: Failure | undefined
 
   constructor(decoder: Decoder<T>) {
     this.#decoder = decoder

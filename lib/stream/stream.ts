@@ -6,6 +6,7 @@
  */
 
 import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import { fragmentBytes } from '../base/options.ts'
 import { decodeRemoteError } from '../codec/remote-error.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
@@ -124,7 +125,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.state === 'closed') return
     this.receiver?.onAbort(reason)
     this.state = 'closed'
-    this.#closed(reason)
+    this.#closed({ reason })
   }
 
   writeData(writer: FrameWriter): boolean {
@@ -279,11 +280,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#port.offerControl(this)
   }
 
-  #closed(reason: unknown): void {
+  #closed(failure: Failure | undefined): void {
     this.#message = this.#next = this.#assembly = this.#open = undefined
     this.#port.release(this)
     // First the signal of a handler: code that unwinds at once must find it aborted.
-    this.owner?.onClosed(reason)
+    this.owner?.onClosed(failure)
     this.sink?.stop()
   }
 }

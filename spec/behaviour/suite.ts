@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
 import { errorFacts } from './suite/errors.ts'
+import { failureFacts } from './suite/failures.ts'
 import { lossFacts } from './suite/loss.ts'
 import { requestFacts } from './suite/requests.ts'
 import { stopFacts } from './suite/stops.ts'
@@ -22,6 +23,7 @@ export type Fact = (title: string, body: (link: Link) => Promise<void>, options?
 const themes: Record<string, (fact: Fact) => void> = {
   requests: requestFacts,
   errors: errorFacts,
+  'failures of any value': failureFacts,
   streams: streamFacts,
   windows: windowFacts,
   'cancels and deadlines': stopFacts,

@@ -36,6 +36,15 @@ async function twoTurns(): Promise<void> {
 }
 
 describe('CarrierConn', () => {
+  it('that is aborted without an error is aborted all the same', async () => {
+    const { carrier, calls } = conn()
+    const sent = carrier.sink(silent())
+    carrier.abort(undefined as unknown as Error)
+    await assert.rejects(sent, Error)
+    await assert.rejects(carrier.source.next(), Error)
+    assert.deepEqual(calls, ['abort'])
+  })
+
   it('says goodbye one turn after close, and cuts off a remote end that does not answer', async (t) => {
     mockTimers(t)
     const { carrier, calls } = conn()

@@ -19,6 +19,8 @@ export class Gate {
 /** What happened to a call, once it has. */
 export class Outcome<T> {
   settled = false
+  /** It rejected, with whatever `error` is. */
+  failed = false
   value: T | undefined
   error: unknown
   readonly done: Promise<void>
@@ -31,6 +33,7 @@ export class Outcome<T> {
       },
       (error) => {
         this.error = error
+        this.failed = true
         this.settled = true
       }
     )
