@@ -10,19 +10,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { paced } from '../support/clock/pace.ts'
 import { HolderLog, judge, type Line } from '../support/locks/holders.ts'
 import { proveLocks } from '../support/locks/proof.ts'
 import { seed } from '../support/random.ts'
 
-/** For a machine that does much else. */
-const timeout = 300_000
-const maxMs = 240_000
+/** On an idle machine a grant ends a tenth of its time later than its holder believes: by then he must have noticed. */
+const ttlMs = paced(1000)
 
-describe('locks on a grid of processes', () => {
-  it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, {
-    timeout
-  }, async (test) => {
-    const options = { servers: 5, clients: 4, ttlMs: 2000, rounds: 2000, maxMs, seed }
+describe('locks on a grid of processes', { concurrency: true }, () => {
+  it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, async (test) => {
+    const options = { servers: 5, clients: 4, ttlMs, rounds: 2000, seed }
     const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks(options)
     const { violations, writes, reads, shared } = verdict
     test.diagnostic(
@@ -37,15 +35,15 @@ describe('locks on a grid of processes', () => {
     assert.ok(writes > 400 && reads > 400 && shared > 20, `${writes}, ${reads}, ${shared}`)
   })
 
-  it('do not where clients disagree about who the servers are, and the log tells', { timeout }, async () => {
+  it('do not where clients disagree about who the servers are, and the log tells', async () => {
     const askedBy = (at: number, hosts: readonly string[]) => (at < 2 ? hosts.slice(0, 2) : hosts.slice(2))
     const options = {
       servers: 5,
       clients: 4,
-      ttlMs: 1000,
+      ttlMs,
       rounds: 200,
-      maxMs,
-      seed,
+      // Another one than beside it: it chooses the ports, too.
+      seed: seed + 1,
       faults: false,
       askedBy
     }

@@ -42,7 +42,7 @@ export async function disturb({ servers, net, random, ttlMs, faults }: Disturban
   const busy = new Set<Server>()
   const lane = async () => {
     while (!over.aborted) {
-      await pause(random() * ttlMs)
+      await pause(2 * random() * ttlMs)
       const server = oneOf(
         random,
         servers.filter((each) => !busy.has(each))
