@@ -16,8 +16,8 @@ import { Gate, Outcome } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
-import { rawSingle } from '../support/raw/peer.ts'
-import { besieged, data, open, table } from '../support/raw/siege.ts'
+import { data, open, rawSingle, table } from '../support/raw/make.ts'
+import { besieged } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
 
 /** Until then everything is in place, on a busy machine too. */

@@ -7,7 +7,8 @@ import { GridStream } from '../../lib/call/grid-stream.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { RawPeer, rawStream } from '../support/raw/peer.ts'
+import { rawStream } from '../support/raw/make.ts'
+import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 let peer: RawPeer

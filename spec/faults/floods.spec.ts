@@ -8,20 +8,8 @@ import { describe, it } from 'node:test'
 import { bytes, single, streaming } from '../../lib/index.ts'
 import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rejection } from '../support/grid/servers.ts'
-import { rawSingle, rawStream } from '../support/raw/peer.ts'
-import {
-  at,
-  besieged,
-  credit,
-  data,
-  goAway,
-  open,
-  ping,
-  reset,
-  siegeItOver,
-  siegeKinds,
-  table
-} from '../support/raw/siege.ts'
+import { credit, data, goAway, open, ping, rawSingle, rawStream, reset, table } from '../support/raw/make.ts'
+import { at, besieged, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
 import type { WebSocketWire } from '../support/raw/wire.ts'
 import { settled, until } from '../support/until.ts'
 

@@ -11,20 +11,8 @@ import { CloseCode, Flag, type Frame, FrameType, HandlerKind } from '../../lib/w
 import { naiveBatch, naiveCrc32, naiveEncode } from '../support/codec/naive.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { randomFrom, seed, wholeBelow } from '../support/random.ts'
-import { rawSingle } from '../support/raw/peer.ts'
-import {
-  at,
-  besieged,
-  data,
-  goAway,
-  open,
-  ping,
-  reset,
-  type Siege,
-  siegeItOver,
-  siegeKinds,
-  table
-} from '../support/raw/siege.ts'
+import { data, goAway, open, ping, rawSingle, reset, table } from '../support/raw/make.ts'
+import { at, besieged, type Siege, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
 import type { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 

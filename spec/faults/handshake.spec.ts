@@ -12,18 +12,8 @@ import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
 import type { RawDialer } from '../support/raw/dialer.ts'
 import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
-import { rawSingle } from '../support/raw/peer.ts'
-import {
-  at,
-  besieged,
-  goAway,
-  open,
-  ping,
-  type Siege,
-  type SiegeOptions,
-  siegeKinds,
-  table
-} from '../support/raw/siege.ts'
+import { goAway, open, ping, rawSingle, table } from '../support/raw/make.ts'
+import { at, besieged, type Siege, type SiegeOptions, siegeKinds } from '../support/raw/siege.ts'
 import type { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 

@@ -6,10 +6,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
-import { Attack, Victim } from '../support/memory/attack.ts'
 import { slackBytes, smallLimits, type Worst, worstOf, worstTable } from '../support/memory/bound.ts'
 import { pageBound, pageFormulas } from '../support/memory/formula.ts'
-import { type ShapeName, shapeNames } from '../support/memory/messages.ts'
+import { Attackers, type ShapeName, shapeNames, Victim } from '../support/memory/processes.ts'
 
 const facts: Readonly<Record<ShapeName, string>> = {
   payloads: 'handlers hold the largest payloads and metadata',
@@ -29,22 +28,22 @@ const facts: Readonly<Record<ShapeName, string>> = {
 describe('the memory of a manager stays within the bound of the page', { timeout: paced(120_000) }, () => {
   const rows: Worst[] = []
   let victim: Victim
-  let attack: Attack
+  let attackers: Attackers
 
   before(async () => {
     victim = await Victim.start(smallLimits, 1)
-    attack = new Attack()
+    attackers = new Attackers()
   })
 
   after(async () => {
-    await attack.stop()
-    await victim.stop()
+    await attackers.child.kill()
+    await victim.child.kill()
     console.log(worstTable(rows))
   })
 
   for (const shape of shapeNames) {
     it(`when ${facts[shape]}`, async () => {
-      const worst = await worstOf(shape, victim, attack, smallLimits)
+      const worst = await worstOf(shape, victim, attackers, smallLimits)
       rows.push(worst)
       assert.ok(worst.heldBytes <= worst.boundBytes, `${worst.heldBytes} bytes, above ${worst.boundBytes}`)
       const calls = worst.inboundCalls + worst.outboundCalls

@@ -9,7 +9,8 @@ import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, streaming } from '../../lib/index.ts'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rejection } from '../support/grid/servers.ts'
-import { at, credit, data, open, ping, reset, type Siege, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
+import { credit, data, open, ping, reset } from '../support/raw/make.ts'
+import { at, type Siege, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
 
 const nothing = new Uint8Array(0)

@@ -8,6 +8,7 @@
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { number, table } from '../../benchmarks/harness/table.ts'
 import { type RestartLoopFacts, restartLoop } from '../support/calls/restart-loop.ts'
+import { errorStack } from '../support/errors.ts'
 import { handlesText, leaks, megabytes } from '../support/grid/vitals.ts'
 
 const { restarts, seed, workers } = optionsOf({ restarts: 1000, seed: Date.now() % 2 ** 31, workers: 8 })
@@ -65,7 +66,7 @@ for (const dials of [true, false]) {
     failures += found.length
   } catch (error) {
     failures++
-    console.log(`WRONG ${error instanceof Error ? error.stack : error}`)
+    console.log(`WRONG ${errorStack(error)}`)
   }
 }
 console.log(failures === 0 ? 'each restart was seen, every call settled, nothing leaked' : `FAILED ${failures}`)

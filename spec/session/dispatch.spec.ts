@@ -5,8 +5,8 @@ import { afterEach, describe, it } from 'node:test'
 import { CodecError } from '../../lib/base/errors.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
-import { toEntry } from '../../lib/handler/table.ts'
-import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -19,12 +19,10 @@ async function start(options: RawPeerOptions): Promise<RawPeer> {
   peer = new RawPeer(options)
   context = undefined
   unwound = false
-  const large = rawSingle('large')
-  peer.handlers.add({ entry: toEntry(large, ''), definition: large, fn: () => Buffer.alloc(65_536) })
-  const wait = rawSingle('wait')
+  addHandler(peer.handlers, rawSingle('large'), () => Buffer.alloc(65_536))
   const waiting = (_request: unknown, { signal }: HandlerContext) =>
     new Promise((resolve) => signal.addEventListener('abort', resolve))
-  peer.handlers.add({ entry: toEntry(wait, ''), definition: wait, fn: waiting })
+  addHandler(peer.handlers, rawSingle('wait'), waiting)
   const request = {
     encode: () => new Uint8Array(0),
     decode: (bytes: Uint8Array) => {
@@ -33,38 +31,18 @@ async function start(options: RawPeerOptions): Promise<RawPeer> {
     }
   }
   const picky = { ...rawStreaming('picky', 2, 2), request }
-  peer.handlers.add({
-    entry: toEntry(picky, ''),
-    definition: picky,
-    fn: async function* (_payload: unknown, requests: unknown, given: HandlerContext) {
-      context = given
-      const read = (requests as AsyncIterator<unknown>).next()
-      read.catch(() => undefined)
-      try {
-        await new Promise((resolve) => given.signal.addEventListener('abort', resolve))
-        yield Buffer.from('never')
-      } finally {
-        unwound = true
-      }
+  addHandler(peer.handlers, picky, async function* (_payload, requests, given) {
+    context = given
+    const read = (requests as AsyncIterator<unknown>).next()
+    read.catch(() => undefined)
+    try {
+      await new Promise((resolve) => given.signal.addEventListener('abort', resolve))
+      yield Buffer.from('never')
+    } finally {
+      unwound = true
     }
   })
   return peer.start()
-}
-
-function open(streamId: number, handler: number, flags: number = Flag.end): Frame {
-  return {
-    type: FrameType.open,
-    flags,
-    streamId,
-    handler,
-    timeoutMs: 0,
-    metadata: undefined,
-    payload: Buffer.from('x')
-  }
-}
-
-function reset(streamId: number): Frame {
-  return { type: FrameType.reset, flags: 0, streamId, code: ResetCode.cancelled, text: '' }
 }
 
 afterEach(() => peer.stop())
@@ -83,8 +61,7 @@ describe('a peer', () => {
 
   it('that says over and over that it goes away is closed for the flood', async () => {
     await start({ limits: { maxIdleFramesPerSecond: 10 } })
-    const goAway: Frame = { type: FrameType.goAway, flags: 0, code: CloseCode.shutdown, lastStreamId: 0, text: '' }
-    for (let i = 0; i < 200; i++) peer.send(goAway)
+    for (let i = 0; i < 200; i++) peer.send(goAway(0, '', CloseCode.shutdown))
     await until(() => peer.end?.reason === 'flood', 'the session has ended')
   })
 
@@ -98,20 +75,14 @@ describe('a peer', () => {
     await start({ limits: { maxIdleFramesPerSecond: 10, maxInboundStreams: 500 } })
     const ids = Array.from({ length: 500 }, (_, at) => 2 * at + 1)
     for (const id of ids) peer.send(open(id, 1))
-    peer.send(...ids.map(reset))
+    peer.send(...ids.map((id) => reset(id, ResetCode.cancelled)))
     await until(() => peer.session.stats().runningHandlers === 0, 'all handlers have ended')
     assert.equal(peer.end, undefined)
   })
 
   it('forges no lines of a log with the texts it sends', async () => {
     await start({})
-    peer.send({
-      type: FrameType.goAway,
-      flags: 0,
-      code: 0,
-      lastStreamId: 0,
-      text: 'bye\n\u001b[31mit-grid: all is well'
-    })
+    peer.send(goAway(0, 'bye\n\u001b[31mit-grid: all is well'))
     peer.cut()
     await until(() => peer.end !== undefined, 'the session has ended')
     assert.doesNotMatch(peer.end?.text ?? '', /\p{Cc}/u)
@@ -121,7 +92,7 @@ describe('a peer', () => {
 describe('a request that cannot be decoded', () => {
   it('fails the call, aborts its handler, and lets it unwind', async () => {
     await start({})
-    peer.send(open(1, 2, 0), { type: FrameType.data, flags: 0, streamId: 1, payload: Buffer.from('bad') })
+    peer.send(open(1, 2, 0), data(1, 0, Buffer.from('bad')))
     const answer = await peer.frame(FrameType.data)
     assert.equal(answer.flags, Flag.end | Flag.error)
     await until(() => unwound && peer.session.stats().runningHandlers === 0, 'the handler has unwound')

@@ -7,7 +7,8 @@ import { sendRequest } from '../../lib/call/request.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { FrameType } from '../../lib/wire/frame.ts'
 import { Outcome } from '../support/gate.ts'
-import { RawPeer, rawSingle as rawEntry } from '../support/raw/peer.ts'
+import { goAway, rawSingle as rawEntry } from '../support/raw/make.ts'
+import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it('a call that the peer has not seen when it goes away is notSent, also where this side goes away itself', async () => {
@@ -22,7 +23,7 @@ it('a call that the peer has not seen when it goes away is notSent, also where t
     peer.of(FrameType.open)
   )
   const drained = session.close({ reason: 'shutdown', text: 'this side' }, 10_000)
-  peer.send({ type: FrameType.goAway, flags: 0, code: 0, lastStreamId: first?.streamId ?? 0, text: 'that side' })
+  peer.send(goAway(first?.streamId, 'that side'))
   await until(() => unseen.settled, 'the call that was not seen is over')
   assert.ok(unseen.error instanceof DisconnectedError)
   assert.equal(unseen.error.delivery, 'notSent')

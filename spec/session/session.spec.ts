@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
-import { type LocalHandler, toEntry } from '../../lib/handler/table.ts'
-import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { addHandler, credit, data, open, ping, reset } from '../support/raw/make.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -30,37 +30,18 @@ async function start(options?: RawPeerOptions): Promise<RawPeer> {
       contexts.push(context)
       return fn(request)
     }
-    peer.handlers.add({ entry: toEntry(definition, ''), definition, fn: run })
+    addHandler(peer.handlers, definition, run)
   }
-  const definition = rawStreaming('each', 2, 2)
-  const each: LocalHandler = {
-    entry: toEntry(definition, ''),
-    definition,
-    fn: async function* (_payload: unknown, requests: unknown) {
-      runs++
-      for await (const request of requests as AsyncIterable<unknown>) yield request
-    }
-  }
-  peer.handlers.add(each)
-  const deaf = rawStreaming('deaf', 2, 2)
-  peer.handlers.add({
-    entry: toEntry(deaf, ''),
-    definition: deaf,
-    fn: async function* (_payload, _requests, context) {
-      contexts.push(context)
-      await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
-      yield payload
-    }
+  addHandler(peer.handlers, rawStreaming('each', 2, 2), async function* (_payload, requests) {
+    runs++
+    for await (const request of requests as AsyncIterable<unknown>) yield request
+  })
+  addHandler(peer.handlers, rawStreaming('deaf', 2, 2), async function* (_payload, _requests, context) {
+    contexts.push(context)
+    await new Promise((resolve) => context.signal.addEventListener('abort', resolve))
+    yield payload
   })
   return peer.start()
-}
-
-function open(streamId: number, handler: number, flags: number = Flag.end, bytes: Uint8Array = payload): Frame {
-  return { type: FrameType.open, flags, streamId, handler, timeoutMs: 0, metadata: undefined, payload: bytes }
-}
-
-function data(streamId: number, flags = 0, bytes: Uint8Array = payload): Frame {
-  return { type: FrameType.data, flags, streamId, payload: bytes }
 }
 
 async function closedWith(code: number, text: RegExp): Promise<void> {
@@ -90,26 +71,10 @@ describe('a session closes the conn, with the reason, on', () => {
     ['an open with an id lower than the last', () => peer.send(open(5, 0), open(3, 0)), /not above the last/],
     ['data for an id never opened', () => peer.send(data(7)), /never opened/],
     ['data for an id of its own that it never opened', () => peer.send(data(2)), /never opened/],
-    [
-      'credit for an id never opened',
-      () => peer.send({ type: FrameType.credit, flags: 0, streamId: 9, messages: 1, bytes: 1 }),
-      /never opened/
-    ],
-    [
-      'a reset for an id never opened',
-      () => peer.send({ type: FrameType.reset, flags: 0, streamId: 9, code: 1, text: '' }),
-      /never opened/
-    ],
-    [
-      'a credit of nothing',
-      () => peer.send(open(1, 3, 0), { type: FrameType.credit, flags: 0, streamId: 1, messages: 0, bytes: 0 }),
-      /credit of nothing/
-    ],
-    [
-      'a credit beyond the maximum',
-      () => peer.send(open(1, 3, 0), { type: FrameType.credit, flags: 0, streamId: 1, messages: 2 ** 31, bytes: 1 }),
-      /beyond/
-    ],
+    ['credit for an id never opened', () => peer.send(credit(9, 1, 1)), /never opened/],
+    ['a reset for an id never opened', () => peer.send(reset(9)), /never opened/],
+    ['a credit of nothing', () => peer.send(open(1, 3, 0), credit(1, 0, 0)), /credit of nothing/],
+    ['a credit beyond the maximum', () => peer.send(open(1, 3, 0), credit(1, 2 ** 31, 1)), /beyond/],
     ['an unknown frame type', () => peer.sendBytes(Buffer.from([0x0f, 1])), /frame type 15/],
     ['an unknown flag', () => peer.sendBytes(Buffer.from([0x13, 1, 1, 1])), /flags 0x10/],
     ['an empty batch', () => peer.sendBytes(new Uint8Array(0)), /empty/],
@@ -125,13 +90,12 @@ describe('a session closes the conn, with the reason, on', () => {
 
   it('a flood of pings', async () => {
     await start({ limits: { maxIdleFramesPerSecond: 10 } })
-    for (let i = 0; i < 300; i++) peer.send({ type: FrameType.ping, flags: 0, token: i })
+    for (let i = 0; i < 300; i++) peer.send(ping(i))
     await closedWith(CloseCode.flood, /flood/)
   })
 
   it('a flood of opens that are reset at once', async () => {
     await start({ limits: { maxIdleFramesPerSecond: 10, maxInboundStreams: 10 } })
-    const reset = (streamId: number): Frame => ({ type: FrameType.reset, flags: 0, streamId, code: 1, text: '' })
     for (let i = 1; i < 600; i += 2) peer.send(open(i, 3, 0), reset(i))
     await closedWith(CloseCode.flood, /flood/)
   })
@@ -213,10 +177,10 @@ describe('a session refuses, before the handler runs,', () => {
 
   it('more calls at once than it allows, counting handlers that still run after a reset', async () => {
     await start({ limits: { maxInboundStreams: 2 } })
-    peer.send(open(1, 1), open(3, 1), { type: FrameType.reset, flags: 0, streamId: 1, code: 1, text: '' })
+    peer.send(open(1, 1), open(3, 1), reset(1))
     peer.send(open(5, 1))
-    const reset = await peer.frame(FrameType.reset, (frame) => frame.streamId === 5)
-    assert.equal(reset.code, ResetCode.tooManyStreams)
+    const refused = await peer.frame(FrameType.reset, (frame) => frame.streamId === 5)
+    assert.equal(refused.code, ResetCode.tooManyStreams)
     assert.equal(runs, 2)
     assert.equal(peer.session.stats().inboundStreams, 1)
   })
@@ -248,15 +212,14 @@ describe('a session', () => {
     await start()
     peer.send(open(1, 0))
     await peer.frame(FrameType.data)
-    const credit: Frame = { type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 }
-    peer.send(data(1), credit, { type: FrameType.reset, flags: 0, streamId: 1, code: 1, text: '' })
+    peer.send(data(1), credit(1, 1, 1), reset(1))
     await until(() => peer.session.stats().ignoredFrames === 3, 'three frames are ignored')
     assert.equal(peer.end, undefined)
   })
 
   it('answers a ping with its token', async () => {
     await start()
-    peer.send({ type: FrameType.ping, flags: 0, token: 4711 })
+    peer.send(ping(4711))
     assert.equal(((await peer.frame(FrameType.pong)) as { token: number }).token, 4711)
   })
 

@@ -10,12 +10,12 @@ import { afterEach, describe, it, mock } from 'node:test'
 import type { Conn } from '../../lib/conn/conn.ts'
 import { rawSingle as single } from '../../lib/handler/definition.ts'
 import { Responder } from '../../lib/handler/responder.ts'
-import { toEntry } from '../../lib/handler/table.ts'
 import { SessionControl } from '../../lib/session/control.ts'
 import type { SessionEnd } from '../../lib/session/end.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
 import { DeadlineQueue } from '../../lib/stream/deadlines.ts'
-import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { Flag, FrameType } from '../../lib/wire/frame.ts'
+import { addHandler, open, ping } from '../support/raw/make.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -66,8 +66,7 @@ async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new
   note(peer.wire.outbox, 'abort', 'outbox aborted')
   note(peer.wire.conn, 'close', 'conn closed')
   note(peer.wire.conn, 'abort', 'conn aborted')
-  const definition = single('handler')
-  peer.handlers.add({ entry: toEntry(definition, ''), definition, fn })
+  addHandler(peer.handlers, single('handler'), fn)
   await peer.start()
   steps.length = 0
 }
@@ -77,14 +76,9 @@ function onEnd(options: RawPeerOptions): void {
   options.onEnd?.()
 }
 
-function open(streamId: number): Frame {
-  const payload = new Uint8Array(1)
-  return { type: FrameType.open, flags: Flag.end, streamId, handler: 0, timeoutMs: 0, metadata: undefined, payload }
-}
-
 /** One call of each side is under way, the peer's at a handler that never returns. */
 async function callBothWays(): Promise<void> {
-  peer.send(open(1))
+  peer.send(open(1, 0))
   const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
   const noting = (step: string) => () => {
     steps.push(`caller: ${step}`)
@@ -148,7 +142,7 @@ describe('a session that ends on a conn that lives says go-away, stops, tells, f
     mock.method(SessionControl.prototype, 'handleFrame', () => {
       throw new TypeError('not expected')
     })
-    peer.send({ type: FrameType.ping, flags: 0, token: 1 })
+    peer.send(ping(1))
     await assertOrder('internal', 1, order)
   })
 
@@ -206,7 +200,7 @@ describe('a session whose conn is dead offers it nothing, stops, tells, fails it
 describe('a session that a handler of it ends', () => {
   it('ends as by itself, and tells the handler nothing behind the end of its call', async () => {
     await start({}, () => peer.session.abort(bye))
-    peer.send(open(1))
+    peer.send(open(1, 0))
     const failed = ['handler: onAbort', 'handler: onClosed']
     const order = [
       ...said,
@@ -232,7 +226,7 @@ describe('a session that a handler of it ends', () => {
 describe('the end of a call', () => {
   it('is the last thing that a handler is told which answers at once', async () => {
     await start({}, () => new Uint8Array(1))
-    peer.send(open(1))
+    peer.send(open(1, 0))
     await peer.frame(FrameType.data)
     assert.deepEqual(steps, ['handler: onClosed'])
   })

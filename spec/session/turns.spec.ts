@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { loopBytes, turnBytes } from '../../lib/base/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
-import { toEntry } from '../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { addHandler, open } from '../support/raw/make.ts'
 import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -18,28 +18,19 @@ let batchesAtCall: number[]
 let onCall: () => void
 
 function opens(): Frame[] {
-  return Array.from({ length: count }, (_, i) => ({
-    type: FrameType.open,
-    flags: Flag.end,
-    streamId: 1 + 2 * i,
-    handler: 0,
-    timeoutMs: 0,
-    metadata: undefined,
-    payload
-  }))
+  return Array.from({ length: count }, (_, i) => open(1 + 2 * i, 0, Flag.end, payload))
 }
 
 async function start(): Promise<void> {
   peer = new RawPeer()
   batchesAtCall = []
   onCall = () => undefined
-  const definition = rawSingle('echo')
   const echo = async (request: unknown) => {
     batchesAtCall.push(peer.session.stats().batchesOut)
     onCall()
     return request
   }
-  peer.handlers.add({ entry: toEntry(definition, ''), definition, fn: echo })
+  addHandler(peer.handlers, rawSingle('echo'), echo)
   await peer.start([])
 }
 

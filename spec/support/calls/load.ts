@@ -2,7 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { ClosedError, type Connection } from '../../../lib/index.ts'
-import { errorStack } from '../process/obey.ts'
+import { errorStack } from '../errors.ts'
 import { oneOf, randomFrom } from '../random.ts'
 import { until } from '../until.ts'
 import { excusedCode, mixedCalls } from './mixed.ts'

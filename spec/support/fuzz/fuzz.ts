@@ -5,6 +5,7 @@
  */
 
 import { memoryNow } from '../../../benchmarks/harness/memory.ts'
+import { errorStack } from '../errors.ts'
 import { randomFrom } from '../random.ts'
 
 /** What one round may do, and where it says what it does. */
@@ -118,16 +119,18 @@ export function outcomeTable({ outcomes }: FuzzReport): [string, number][] {
 
 /** The last input is shown whole, of those before only what tells which they were: the seed makes them again. */
 function failure(options: string, history: readonly Uint8Array[], cause: unknown): Error {
-  const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)
   const inputs = history.map((bytes, i) => {
     const isShort = bytes.length <= maxShownBytes || i === history.length - 1
     const hex = Buffer.from(isShort ? bytes : bytes.subarray(0, maxShownBytes)).toString('hex')
     return isShort ? hex : `${hex}... ${bytes.length} bytes`
   })
   const again = `node --import tsx spec/long/fuzz.ts ${options}`
-  return new Error(`${text}\nafter these inputs:\n${inputs.slice(-20).join('\n')}\nit fails again by: ${again}`, {
-    cause
-  })
+  return new Error(
+    `${errorStack(cause)}\nafter these inputs:\n${inputs.slice(-20).join('\n')}\nit fails again by: ${again}`,
+    {
+      cause
+    }
+  )
 }
 
 /** The round, unless there is no input for too long. */

@@ -7,19 +7,22 @@
 
 import { setImmediate as turn } from 'node:timers/promises'
 import { GridError } from '../../../lib/base/errors.ts'
-import { defaultKeepAlive, defaultLimits, type Limits } from '../../../lib/base/options.ts'
+import { defaultLimits, type Limits } from '../../../lib/base/options.ts'
 import { GridStream } from '../../../lib/call/grid-stream.ts'
 import { sendRequest } from '../../../lib/call/request.ts'
 import { rawBytes } from '../../../lib/codec/codec.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
-import { LocalHandlers, type RemoteHandler, toEntry } from '../../../lib/handler/table.ts'
+import { LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session, type SessionInit } from '../../../lib/session/session.ts'
+import { Session } from '../../../lib/session/session.ts'
 import type { Frame } from '../../../lib/wire/frame.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 import { fastDecode } from '../codec/fast.ts'
+import { errorStack } from '../errors.ts'
+import { Gate } from '../gate.ts'
+import { addHandler, sessionInit } from '../raw/make.ts'
 
 /** The fuzzer's table: what the session may call. */
 export const peerSingle = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'peer.single' }
@@ -41,72 +44,63 @@ export const fuzzLimits: Limits = {
 class FuzzConn implements Conn {
   readonly secure = true
   readonly remoteAddress = 'fuzz'
-  readonly source: AsyncIterableIterator<Uint8Array>
+  readonly source: AsyncGenerator<Uint8Array> = this.#messages()
   readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
   /** While set, nothing that the session sends is taken. */
-  hold: Promise<void> | undefined
-  readonly #queue: Uint8Array[] = []
-  #reader: ((result: IteratorResult<Uint8Array>) => void) | undefined
-  #over = false
-  #onIdle: (() => void) | undefined
+  hold: Gate | undefined
+  /** Undefined ends it. */
+  #give!: (message: Uint8Array | undefined) => void
+  #next = this.#given()
+  #onIdle = () => {}
 
   constructor(onBatch: (batch: Uint8Array) => void) {
-    this.source = {
-      next: () => this.#next(),
-      return: () => this.#end(),
-      [Symbol.asyncIterator]() {
-        return this
-      }
-    }
     this.sink = async (source) => {
       for await (const batch of source) {
         onBatch(batch)
-        if (this.hold !== undefined) await this.hold
+        await this.hold?.opened
       }
     }
   }
 
   /** Resolves when the session asks for more, or takes no more. */
   deliver(message: Uint8Array): Promise<void> {
-    if (this.#over) return Promise.resolve()
     return new Promise((resolve) => {
       this.#onIdle = resolve
-      const reader = this.#reader
-      this.#reader = undefined
-      if (reader === undefined) this.#queue.push(message)
-      else reader({ done: false, value: message })
+      this.#give(message)
     })
   }
 
   close(): void {
-    this.#end()
+    this.#give(undefined)
   }
 
   abort(): void {
-    this.#end()
-  }
-
-  #next(): Promise<IteratorResult<Uint8Array>> {
-    const value = this.#queue.shift()
-    if (value !== undefined) return Promise.resolve({ done: false, value })
-    this.idle()
-    if (this.#over) return Promise.resolve({ done: true, value: undefined })
-    return new Promise((resolve) => {
-      this.#reader = resolve
-    })
-  }
-
-  #end(): Promise<IteratorResult<Uint8Array>> {
-    this.#over = true
-    this.idle()
-    this.#reader?.({ done: true, value: undefined })
-    return Promise.resolve({ done: true, value: undefined })
+    this.close()
   }
 
   /** Nothing more is asked for. */
   idle(): void {
-    this.#onIdle?.()
-    this.#onIdle = undefined
+    this.#onIdle()
+  }
+
+  async *#messages(): AsyncGenerator<Uint8Array> {
+    try {
+      for (let message = await this.#next; message !== undefined; message = await this.#next) {
+        this.#next = this.#given()
+        yield message
+        this.idle()
+      }
+    } finally {
+      // Whoever delivers later is not kept waiting.
+      this.#give = () => this.idle()
+      this.idle()
+    }
+  }
+
+  #given(): Promise<Uint8Array | undefined> {
+    return new Promise((resolve) => {
+      this.#give = resolve
+    })
   }
 }
 
@@ -128,22 +122,12 @@ export class FuzzSession {
   /** What the library did that it must not. */
   fault: Error | undefined
   readonly #conn: FuzzConn
-  #release: (() => void) | undefined
 
   constructor({ role, checksum, limits }: FuzzSessionOptions) {
     this.checksum = checksum
     this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
-    const init: SessionInit = {
-      wire: new Wire(this.#conn),
-      role,
-      remote: { host: 'http://fuzz', instance: '00', identity: {}, address: 'fuzz' },
-      remoteLimits: limits,
-      limits,
-      keepAlive: defaultKeepAlive,
-      handlers: fuzzHandlers,
-      checksum
-    }
-    this.session = new Session(init, {
+    const wire = new Wire(this.#conn)
+    this.session = new Session(sessionInit({ wire, role, limits, checksum, handlers: fuzzHandlers }), {
       onReady: () => {
         this.ready = true
       },
@@ -167,14 +151,12 @@ export class FuzzSession {
 
   /** The other end reads nothing, until it is released. */
   hold(): void {
-    this.#conn.hold ??= new Promise((resolve) => {
-      this.#release = resolve
-    })
+    this.#conn.hold ??= new Gate()
   }
 
   release(): void {
+    this.#conn.hold?.open()
     this.#conn.hold = undefined
-    this.#release?.()
   }
 
   /** The session makes a call; it may end in any way that the library has an error for. */
@@ -230,7 +212,7 @@ export class FuzzSession {
 }
 
 function unexpected(what: string, cause: unknown): Error {
-  return new Error(`${what}: ${cause instanceof Error ? cause.stack : String(cause)}`, { cause })
+  return new Error(`${what}: ${errorStack(cause)}`, { cause })
 }
 
 /** Handlers of every kind, which all end once they are no longer wanted. */
@@ -267,13 +249,7 @@ const streams: Record<string, StreamingHandler<unknown, unknown, unknown>> = {
   }
 }
 
-for (const [id, fn] of Object.entries(singles)) {
-  const definition = rawSingle(id)
-  fuzzHandlers.add({ entry: toEntry(definition, ''), definition, fn })
-}
-for (const [id, fn] of Object.entries(streams)) {
-  const definition = rawStreaming(id, id === 'count' ? 0 : 2, 3)
-  fuzzHandlers.add({ entry: toEntry(definition, ''), definition, fn })
-}
-const typed = single<unknown, unknown>('typed')
-fuzzHandlers.add({ entry: toEntry(typed, ''), definition: typed, fn: (value: unknown) => value })
+for (const [id, fn] of Object.entries(singles)) addHandler(fuzzHandlers, rawSingle(id), fn)
+for (const [id, fn] of Object.entries(streams))
+  addHandler(fuzzHandlers, rawStreaming(id, id === 'count' ? 0 : 2, 3), fn)
+addHandler(fuzzHandlers, single<unknown, unknown>('typed'), (value) => value)

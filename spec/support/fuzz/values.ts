@@ -11,6 +11,7 @@ import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../../lib/code
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
 import { CallContext } from '../../../lib/handler/context.ts'
 import { readAccept, readChallenge, readHello, readProof, readReject } from '../../../lib/peer/hello.ts'
+import { errorStack } from '../errors.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import { exchange } from '../raw/handshake.ts'
 import type { Fuzzer, Round } from './fuzz.ts'
@@ -43,7 +44,7 @@ function decode(bytes: Uint8Array, again: boolean): string {
   try {
     value = decodeMsgpack(bytes)
   } catch (error) {
-    assert.ok(error instanceof CodecError, stackOf(error))
+    assert.ok(error instanceof CodecError, errorStack(error))
     assert.match(error.message, refusal)
     return `refused: ${error.message.replace(/^invalid msgpack: | at byte.*/g, '')}`
   }
@@ -59,7 +60,7 @@ function checkAgain(value: unknown): void {
     written = encodeMsgpack(value)
   } catch (error) {
     // A timestamp may be further away than a Date can tell.
-    assert.ok(error instanceof CodecError && error.message.endsWith('an invalid Date'), stackOf(error))
+    assert.ok(error instanceof CodecError && error.message.endsWith('an invalid Date'), errorStack(error))
     return
   }
   assert.deepEqual(encodeMsgpack(decodeMsgpack(written)), written)
@@ -91,7 +92,7 @@ function asMetadata(bytes: Uint8Array): void {
     const { metadata } = new CallContext(remote, entry, 0, bytes)
     assert.equal(Object.getPrototypeOf(metadata), Object.prototype)
   } catch (error) {
-    assert.ok(error instanceof CodecError, stackOf(error))
+    assert.ok(error instanceof CodecError, errorStack(error))
   }
 }
 
@@ -113,19 +114,7 @@ function valueBytes(random: Random): Uint8Array {
 
 /** No encoder writes the name that it becomes. */
 const nearlyProto = '__prot0__'
-const words = [
-  '',
-  'a',
-  'name',
-  'message',
-  'code',
-  'details',
-  '__proto',
-  'constructor',
-  'toJSON',
-  'then',
-  'x'.repeat(300)
-]
+const words = [...' a name message code details __proto constructor toJSON then'.split(' '), 'x'.repeat(300)]
 
 function randomValue(random: Random, depth: number): unknown {
   const kind = wholeBelow(random, depth === 0 ? 9 : 14)
@@ -202,7 +191,7 @@ async function tamperedHandshake(round: Round): Promise<void> {
 }
 
 function checked(error: unknown): string {
-  assert.ok(error instanceof HandshakeError || error instanceof RejectedError, stackOf(error))
+  assert.ok(error instanceof HandshakeError || error instanceof RejectedError, errorStack(error))
   return error.message.replace(/ at byte \d+$/, '').replace(/0x\w+|\d+/g, 'N')
 }
 
@@ -220,8 +209,4 @@ function changedMessage(random: Random, message: Uint8Array): Uint8Array {
     fields[random() < 0.9 ? name : oneOf(random, words)] = randomValue(random, 3)
   }
   return Buffer.concat([message.subarray(0, 1), encodeMsgpack(fields)])
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { addOutcomes } from '../calls/load.ts'
+import { errorStack } from '../errors.ts'
 import { makeNet } from '../network/net.ts'
 import { Child } from '../process/child.ts'
 import { MortalServer } from '../process/mortal.ts'
@@ -89,7 +90,7 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
     const enough = new AbortController()
     const disturbance = { servers, net, random, faults, ttlMs: options.ttlMs }
     const disturbed = (options.faults === false ? Promise.resolve() : disturb(disturbance, enough.signal)).catch(
-      (error) => wrong.push(`the faults failed: ${error.stack}`)
+      (error) => wrong.push(`the faults failed: ${errorStack(error)}`)
     )
     const ended = () => outcomes.ok ?? 0
     for (let told = 0; ended() < options.rounds && wrong.length === 0; told++) {

@@ -5,9 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { defaultLimits, type Limits } from '../../../lib/index.ts'
 import { until } from '../until.ts'
-import type { Attack, Victim } from './attack.ts'
 import { pageBound } from './formula.ts'
-import { capacity, downloadBytes, type Held, type ShapeName } from './messages.ts'
+import { type Attackers, capacity, downloadBytes, type ShapeName, type Victim } from './processes.ts'
 
 /** Small, so that the worst fits a spec. */
 export const smallLimits: Limits = {
@@ -41,10 +40,6 @@ export interface Worst {
   readonly outboundCalls: number
 }
 
-export function heldBytes({ heapBytes, externalBytes }: Held): number {
-  return heapBytes + externalBytes
-}
-
 /** What the page allows a victim to hold for so many peers, in this shape of attack. */
 export function boundOf(shape: ShapeName | 'mixed', limits: Limits, peers: number): number {
   const calls = limits.maxInboundStreams
@@ -63,30 +58,31 @@ export function boundOf(shape: ShapeName | 'mixed', limits: Limits, peers: numbe
   return peers * pageBound('peer', numbers) + slackBytes
 }
 
-export async function worstOf(shape: ShapeName, victim: Victim, attack: Attack, limits: Limits): Promise<Worst> {
-  const { url, attackers } = victim
-  await attack.start({ url, hosts: attackers, limits, shape: 'none' })
+export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attackers, limits: Limits): Promise<Worst> {
+  const { url, attackers: hosts, child } = victim
+  await attackers.attack({ url, hosts, limits, shape: 'none' })
   const before = await victim.rested(0)
-  const started = attack.start({ url, hosts: attackers, limits, shape })
+  const started = attackers.attack({ url, hosts, limits, shape })
   const failed = started.then(
     () => undefined,
     (error: Error) => error
   )
   if (shape === 'answers') {
-    await until(async () => (await victim.measure()).sessions > 0, 'the attacker is connected', 30_000)
-    await victim.call(limits.maxInboundStreams)
+    await until(async () => (await child.ask('measure')).sessions > 0, 'the attacker is connected', 30_000)
+    await child.ask('call', limits.maxInboundStreams)
   }
   const error = await failed
   if (error !== undefined) throw error
-  let worst = await victim.measure()
+  let worst = await child.ask('measure')
   for (let i = 0; i < looks; i++) {
     await delay(50)
-    const now = await victim.measure()
-    if (heldBytes(now) > heldBytes(worst)) worst = now
+    const now = await child.ask('measure')
+    if (now.bytes > worst.bytes) worst = now
   }
+  attackers.assertNoFault()
   return {
     shape,
-    heldBytes: heldBytes(worst) - heldBytes(before),
+    heldBytes: worst.bytes - before.bytes,
     boundBytes: boundOf(shape, limits, 1),
     inboundCalls: worst.runningHandlers,
     outboundCalls: worst.outboundStreams

@@ -5,9 +5,9 @@
  */
 
 import type { Limits } from '../../../lib/index.ts'
-import { Attack, Honest, Victim } from './attack.ts'
-import { boundOf, heldBytes } from './bound.ts'
-import type { HonestResult } from './messages.ts'
+import { boundOf } from './bound.ts'
+import type { HonestResult } from './honest.ts'
+import { Attackers, startHonest, Victim } from './processes.ts'
 
 export interface Crowd {
   readonly alone: HonestResult
@@ -32,31 +32,32 @@ const honestPeers = 2
 
 export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdOptions): Promise<Crowd> {
   const victim = await Victim.start(limits, peers, honestPeers)
-  const honest = new Honest()
-  const attacks = Array.from({ length: processes }, () => new Attack())
+  const honest = startHonest()
+  const attacks = Array.from({ length: processes }, () => new Attackers())
   try {
     const { url } = victim
-    const call = () => honest.run({ url, hosts: victim.honest, everyMs, forMs })
+    const call = () => honest.ask('call', url, victim.honest, everyMs, forMs)
     const alone = await call()
     const before = await victim.rested(honestPeers)
     const parts = attacks.map((_, n) => victim.attackers.filter((_, i) => i % processes === n))
     const started = Promise.all(
-      attacks.map((attack, n) => attack.start({ url, hosts: parts[n] ?? [], shape: 'mixed', limits }))
+      attacks.map((attack, n) => attack.attack({ url, hosts: parts[n] ?? [], shape: 'mixed', limits }))
     )
     // While they come, and when they are there.
     const arriving = await call()
     await started
     const attacked = await call()
-    const held = await victim.measure()
+    const held = await victim.child.ask('measure')
+    for (const attack of attacks) attack.assertNoFault()
     return {
       alone,
       attacked: arriving.answered / arriving.calls < attacked.answered / attacked.calls ? arriving : attacked,
-      heldBytes: heldBytes(held) - heldBytes(before),
+      heldBytes: held.bytes - before.bytes,
       boundBytes: boundOf('mixed', limits, peers),
       sessions: held.sessions - honestPeers
     }
   } finally {
-    await Promise.all([...attacks, honest, victim].map((process) => process.stop()))
+    await Promise.all([...attacks, { child: honest }, victim].map(({ child }) => child.kill()))
   }
 }
 

@@ -1,71 +1,61 @@
-/**
- * The process of the honest peers: each calls the victim at a steady pace, and counts answers and how long they took.
- */
+/** The process of the honest peers: each calls the victim at a steady pace, and counts answers and how long they took. */
 
-import { once } from 'node:events'
-import type { Manager } from '../../../lib/index.ts'
+import type { Connection } from '../../../lib/index.ts'
 import { paced } from '../clock/pace.ts'
-import { testManager } from '../grid/manager.ts'
+import { dialerTo, testManager } from '../grid/manager.ts'
+import { obey } from '../process/obey.ts'
 import { until } from '../until.ts'
-import type { HonestResult, ToHonest } from './messages.ts'
+import { victimName } from './processes.ts'
+
+export type HonestWords = typeof words
+export type HonestResult = Awaited<ReturnType<HonestWords['call']>>
 
 const timeout = paced(10_000)
 const payload = Buffer.alloc(100, 'honest ')
-const managers = new Map<string, Manager>()
+/** They stay between the measurements. */
+const connections = new Map<string, Connection>()
 
-/** Its manager, which stays between the measurements. */
-async function managerOf(host: string, url: string): Promise<Manager> {
-  const known = managers.get(host)
-  if (known !== undefined) return known
-  const manager = testManager({ local: host, hosts: [host, url] })
-  managers.set(host, manager)
-  await manager.connection(url).waitForConnect({ signal: AbortSignal.timeout(timeout) })
-  return manager
+async function connect(host: string, url: string): Promise<void> {
+  if (connections.has(host)) return
+  const manager = testManager({ local: host, hosts: [victimName], dialer: dialerTo(() => url) })
+  connections.set(host, manager.connection(victimName))
+  await connections.get(host)?.waitForConnect({ signal: AbortSignal.timeout(timeout) })
 }
 
-async function run({ url, hosts, everyMs, forMs }: ToHonest): Promise<HonestResult> {
-  const connections = await Promise.all(hosts.map(async (host) => (await managerOf(host, url)).connection(url)))
-  const times: number[] = []
-  const failures: string[] = []
-  let calls = 0
-  let pending = 0
-  const call = async (connection: (typeof connections)[number]) => {
-    const startMs = performance.now()
-    calls++
-    pending++
-    try {
-      const answer = await connection.request('echo', payload, { timeout })
-      if (!payload.equals(answer)) throw new Error('another answer')
-      times.push(performance.now() - startMs)
-    } catch (error) {
-      failures.push(String(error))
-    } finally {
-      pending--
+const words = {
+  /** Each of `hosts` makes a call every so many ms, for so long. */
+  async call(url: string, hosts: readonly string[], everyMs: number, forMs: number) {
+    await Promise.all(hosts.map((host) => connect(host, url)))
+    const times: number[] = []
+    const failures: string[] = []
+    let calls = 0
+    let pending = 0
+    const call = async (connection: Connection) => {
+      const startMs = performance.now()
+      calls++
+      pending++
+      try {
+        const answer = await connection.request('echo', payload, { timeout })
+        if (!payload.equals(answer)) throw new Error('another answer')
+        times.push(performance.now() - startMs)
+      } catch (error) {
+        failures.push(String(error))
+      } finally {
+        pending--
+      }
     }
-  }
-  const startMs = performance.now()
-  const timer = setInterval(() => {
-    for (const connection of connections) call(connection)
-  }, everyMs)
-  await until(() => performance.now() - startMs > forMs, 'the time is over', forMs + 60_000)
-  clearInterval(timer)
-  const seconds = (performance.now() - startMs) / 1000
-  const answeredInTime = times.length
-  await until(() => pending === 0, 'every call has settled', 2 * timeout)
-  times.sort((a, b) => a - b)
-  const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? Number.NaN
-  return {
-    calls,
-    answered: times.length,
-    failures: failures.slice(0, 5),
-    perSecond: answeredInTime / seconds,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    maxMs: at(1)
+    const startMs = performance.now()
+    const timer = setInterval(() => {
+      for (const connection of connections.values()) call(connection)
+    }, everyMs)
+    await until(() => performance.now() - startMs > forMs, 'the time is over', forMs + 60_000)
+    clearInterval(timer)
+    const perSecond = times.length / ((performance.now() - startMs) / 1000)
+    await until(() => pending === 0, 'every call has settled', 2 * timeout)
+    times.sort((a, b) => a - b)
+    const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? Number.NaN
+    const [p50Ms, p99Ms, maxMs] = [at(0.5), at(0.99), at(1)]
+    return { calls, answered: times.length, failures: failures.slice(0, 5), perSecond, p50Ms, p99Ms, maxMs }
   }
 }
-
-process.on('message', async (message: ToHonest) => {
-  process.send?.(await run(message))
-})
-once(process, 'disconnect').then(() => process.exit())
+obey(words)

@@ -6,30 +6,27 @@ import { helloKinds } from '../../../lib/peer/hello.ts'
 import { type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { fastBatch, fastDecode } from '../codec/fast.ts'
 import { RawDialer } from '../raw/dialer.ts'
+import type { RawFrames } from '../raw/frames.ts'
 import type { WebSocketWire } from '../raw/wire.ts'
 import { until } from '../until.ts'
-import type { ToAttacker } from './messages.ts'
+import { victimName } from './processes.ts'
 
 /** More is not written while the victim does not take it. */
 export const maxUnsentBytes: number = 4 * 1024 * 1024
 
 export class HostilePeer {
-  readonly limits: Limits
-  readonly #dialer: RawDialer
-  #lastId = -1
   /** What arrived, by stream: opened by the victim, and granted. */
   readonly opened: number[] = []
   readonly granted = new Set<number>()
-  over = false
   /** The attack goes too far, and knows it. */
   mayBeClosed = false
-
+  readonly #raw: RawFrames
   readonly #onFault: (error: unknown) => void
+  #lastId = -1
 
-  private constructor(dialer: RawDialer, limits: Limits, onFault: (error: unknown) => void) {
-    this.#dialer = dialer
-    this.limits = limits
+  private constructor(dialer: RawDialer, onFault: (error: unknown) => void) {
     this.#onFault = onFault
+    this.#raw = dialer.frames({ batch: fastBatch, decode: fastDecode, onFrame: (frame) => this.#onFrame(frame) })
   }
 
   /**
@@ -37,27 +34,25 @@ export class HostilePeer {
    * @param onFault is told when the victim says that a rule was broken where none was meant to be
    */
   static async connect(
-    { url, limits }: ToAttacker,
+    url: string,
     host: string,
     announced: Partial<Limits>,
     onFault: (error: unknown) => void
   ): Promise<HostilePeer> {
     const dialer = await RawDialer.open(url)
-    const answer = await dialer.shakeHands({ host, remote: url, limits: announced })
+    const answer = await dialer.shakeHands({ host, remote: victimName, limits: announced })
     if (answer?.[0] !== helloKinds.accept) throw new Error(`${host} was refused`)
-    const peer = new HostilePeer(dialer, limits, onFault)
-    peer.#read().catch(onFault)
-    return peer
+    return new HostilePeer(dialer, onFault)
   }
 
   get ws(): WebSocket {
-    return (this.#dialer.wire as WebSocketWire).ws
+    return (this.#raw.wire as WebSocketWire).ws
   }
 
   /** Sends a batch, as the victim takes it. */
   async send(...frames: Frame[]): Promise<void> {
-    this.#dialer.write(fastBatch(frames, true))
-    const isTaken = () => this.ws.bufferedAmount < maxUnsentBytes || this.over
+    this.#raw.send(...frames)
+    const isTaken = () => this.ws.bufferedAmount < maxUnsentBytes || this.#raw.wire.closed
     if (!isTaken()) await until(isTaken, 'the victim reads', 60_000)
   }
 
@@ -66,32 +61,17 @@ export class HostilePeer {
     return this.#lastId
   }
 
-  open(streamId: number, handler: number, payload: Uint8Array, flags = 0, metadata?: Uint8Array): Frame {
-    return { type: FrameType.open, flags, streamId, handler, timeoutMs: 0, metadata, payload }
-  }
-
-  data(streamId: number, payload: Uint8Array, flags = 0): Frame {
-    return { type: FrameType.data, flags, streamId, payload }
-  }
-
-  async #read(): Promise<void> {
-    for (let batch = await this.#dialer.read(); batch !== undefined; batch = await this.#dialer.read()) {
-      for (const frame of fastDecode(batch, true)) this.#onFrame(frame)
-    }
-    this.over = true
+  cut(): void {
+    this.mayBeClosed = true
+    this.#raw.wire.cut()
   }
 
   #onFrame(frame: Frame): void {
     if (frame.type === FrameType.open) this.opened.push(frame.streamId)
     else if (frame.type === FrameType.credit) this.granted.add(frame.streamId)
-    else if (frame.type === FrameType.ping) this.#dialer.write(fastBatch([{ ...frame, type: FrameType.pong }], true))
+    else if (frame.type === FrameType.ping) this.#raw.send({ ...frame, type: FrameType.pong })
     else if (frame.type === FrameType.goAway && !this.mayBeClosed) {
       this.#onFault(new Error(`the victim said: ${frame.text}`))
     }
-  }
-
-  cut(): void {
-    this.mayBeClosed = true
-    this.#dialer.cut()
   }
 }

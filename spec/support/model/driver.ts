@@ -6,6 +6,7 @@
 
 import { getEventListeners } from 'node:events'
 import { DeadlineError } from '../../../lib/index.ts'
+import { errorStack } from '../errors.ts'
 import { leftovers } from '../grid/nothing-left.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import type { Call } from './call.ts'
@@ -35,7 +36,7 @@ export async function runSchedule(seed: number, isLogged = false): Promise<Resul
   const lines: string[] = []
   const figures = newFigures()
   const world = new World(seed, figures, isLogged ? lines : undefined)
-  const onRejection = (reason: unknown) => world.fail(`an unhandled rejection: ${(reason as Error)?.stack ?? reason}`)
+  const onRejection = (reason: unknown) => world.fail(`an unhandled rejection: ${errorStack(reason)}`)
   const { stackTraceLimit } = Error
   // Half of the time would go into the stacks of errors that are expected.
   if (!isLogged) Error.stackTraceLimit = 0
@@ -44,7 +45,7 @@ export async function runSchedule(seed: number, isLogged = false): Promise<Resul
     world.start()
     await new Run(world).toEnd()
   } catch (error) {
-    world.fail((error as Error).stack ?? String(error))
+    world.fail(errorStack(error))
   } finally {
     process.off('unhandledRejection', onRejection)
     world.clock[Symbol.dispose]()

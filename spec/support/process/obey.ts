@@ -1,5 +1,7 @@
 /** The side of a process that a driver tells what to do: it answers each word, and ends with its driver. */
 
+import { errorStack } from '../errors.ts'
+
 /** What is done at each word, and answered; at `close` it leaves the driver when that is done. */
 export type Words = Readonly<Record<string, (...args: never[]) => unknown>>
 
@@ -46,8 +48,4 @@ async function answerTo(fn: (...args: unknown[]) => unknown, args: readonly unkn
   } catch (error) {
     return { error: errorStack(error) }
   }
-}
-
-export function errorStack(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

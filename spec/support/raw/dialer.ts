@@ -15,7 +15,7 @@ import {
   readReject
 } from '../../../lib/peer/hello.ts'
 import { secret } from '../grid/manager.ts'
-import { RawFrames } from './frames.ts'
+import { RawFrames, type RawFramesOptions } from './frames.ts'
 import { connWire, type RawWire, WebSocketWire } from './wire.ts'
 
 export interface RawHello {
@@ -80,8 +80,8 @@ export class RawDialer {
   }
 
   /** After the handshake: from now on whatever arrives is frames. */
-  frames(): RawFrames {
-    return new RawFrames(this.wire, this.#checksum)
+  frames(options: RawFramesOptions = {}): RawFrames {
+    return new RawFrames(this.wire, { checksum: this.#checksum, ...options })
   }
 }
 

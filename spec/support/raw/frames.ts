@@ -1,7 +1,7 @@
 /**
  * The frames of a raw peer: sends exact ones, in any order, and keeps every frame that it is sent, over any wire.
  *
- * Made by the naive codec, so that nothing of `lib/` decides what can be said. It answers nothing by itself.
+ * Made by the naive codec, so that nothing of `lib/` decides what can be said. It answers nothing by itself, pings neither.
  */
 
 import { type Frame, FrameType } from '../../../lib/wire/frame.ts'
@@ -11,23 +11,34 @@ import type { RawWire } from './wire.ts'
 
 type FrameOf<Type extends Frame['type']> = Extract<Frame, { type: Type }>
 
-export class RawFrames {
-  /** Every frame that arrived, pings left out. */
-  readonly frames: Frame[] = []
-  readonly wire: RawWire
-  readonly #checksum: boolean
+export interface RawFramesOptions {
+  /** Negotiated for batches. Default false. */
+  readonly checksum?: boolean
+  /** Default the naive codec. */
+  readonly batch?: (frames: readonly Frame[], checksum: boolean) => Uint8Array
+  readonly decode?: (batch: Uint8Array, checksum: boolean) => Frame[]
+  /** Gets each frame in place of keeping it. */
+  readonly onFrame?: (frame: Frame) => void
+}
 
-  /** @param checksum whether it was negotiated for batches */
-  constructor(wire: RawWire, checksum = false) {
+export class RawFrames {
+  /** Every frame that arrived, but for pings. */
+  readonly frames: Frame[] = []
+  readonly pings: { readonly token: number }[] = []
+  readonly wire: RawWire
+  readonly #options: Required<RawFramesOptions>
+
+  constructor(wire: RawWire, options: RawFramesOptions = {}) {
+    const onFrame = (frame: Frame) => this.#keep(frame)
     this.wire = wire
-    this.#checksum = checksum
-    // The end of the wire is the end of it; bytes that the naive codec refuses are a failure of the spec.
+    this.#options = { checksum: false, batch: naiveBatch, decode: naiveDecode, onFrame, ...options }
+    // The end of the wire is the end of it; bytes that the codec refuses are a failure of the spec.
     this.#read()
   }
 
   /** Sends the frames in one batch. */
   send(...frames: Frame[]): void {
-    this.wire.write(naiveBatch(frames, this.#checksum))
+    this.wire.write(this.#options.batch(frames, this.#options.checksum))
   }
 
   /** Sends bytes as one message of the conn, without a checksum. */
@@ -49,11 +60,15 @@ export class RawFrames {
     return this.of(type).find(test) as FrameOf<Type>
   }
 
+  #keep(frame: Frame): void {
+    if (frame.type === FrameType.ping) this.pings.push(frame)
+    else this.frames.push(frame)
+  }
+
   async #read(): Promise<void> {
+    const { decode, checksum, onFrame } = this.#options
     for (let batch = await this.wire.read(); batch !== undefined; batch = await this.wire.read()) {
-      for (const frame of naiveDecode(batch, this.#checksum)) {
-        if (frame.type !== FrameType.ping) this.frames.push(frame)
-      }
+      for (const frame of decode(batch, checksum)) onFrame(frame)
     }
   }
 }

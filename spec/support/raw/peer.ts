@@ -10,11 +10,12 @@ import type { Conn } from '../../../lib/conn/conn.ts'
 import { type MemoryLink, memoryPair } from '../../../lib/conn/memory.ts'
 import { LocalHandlers } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session, type SessionInit } from '../../../lib/session/session.ts'
-import { type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../../lib/wire/frame.ts'
+import { Session } from '../../../lib/session/session.ts'
+import { type Frame, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 import { until } from '../until.ts'
 import { RawFrames } from './frames.ts'
+import { rawSingle, rawStream, sessionInit, table } from './make.ts'
 import { connWire } from './wire.ts'
 
 export interface RawPeerOptions {
@@ -28,21 +29,6 @@ export interface RawPeerOptions {
   readonly over?: (conn: Conn) => Conn
   readonly onDraining?: () => void
   readonly onEnd?: () => void
-}
-
-export const rawSingle: HandlerEntry = {
-  kind: HandlerKind.single,
-  inCapacity: 0,
-  outCapacity: 1,
-  subroute: '',
-  id: 'raw.single'
-}
-export const rawStream: HandlerEntry = {
-  kind: HandlerKind.streaming,
-  inCapacity: 2,
-  outCapacity: 2,
-  subroute: '',
-  id: 'raw.stream'
 }
 
 export class RawPeer {
@@ -63,17 +49,10 @@ export class RawPeer {
     this.#raw = new RawFrames(connWire(mine))
     this.link = theirs.link
     this.wire = new Wire(options.over?.(theirs) ?? theirs)
+    const { wire, handlers } = this
     const limits = { ...defaultLimits, ...options.limits }
-    const init: SessionInit = {
-      wire: this.wire,
-      role: options.role ?? 'listener',
-      remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
-      remoteLimits: limits,
-      limits,
-      keepAlive: { ...defaultKeepAlive, ...options.keepAlive },
-      handlers: this.handlers,
-      checksum: false
-    }
+    const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
+    const init = sessionInit({ wire, handlers, limits, keepAlive, role: options.role ?? 'listener' })
     this.session = new Session(init, {
       onReady: () => {
         this.ready = true
@@ -92,7 +71,7 @@ export class RawPeer {
   /** Starts the session and sends it the handler table it waits for. */
   async start(entries: readonly HandlerEntry[] = [rawSingle, rawStream]): Promise<this> {
     this.session.start()
-    this.send({ type: FrameType.handlers, flags: 0, entries: [...entries] })
+    this.send(table(...entries))
     await until(() => this.ready && this.of(FrameType.handlers).length > 0, 'the session is ready')
     return this
   }

@@ -19,14 +19,14 @@ import {
   memoryPair,
   streaming
 } from '../../../lib/index.ts'
-import { CloseCode, Flag, type Frame, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
+import { CloseCode, Flag, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
 import { LogBook, nameThat, testManager } from '../grid/manager.ts'
 import { assertIdle, closeManagers } from '../grid/nothing-left.ts'
 import { TestServer } from '../grid/servers.ts'
 import { until } from '../until.ts'
 import { RawDialer } from './dialer.ts'
 import type { RawFrames } from './frames.ts'
-import { rawSingle, rawStream } from './peer.ts'
+import { credit, data, open, rawSingle, rawStream, table } from './make.ts'
 
 export const siegeKinds = ['memory', 'ws'] as const
 export type SiegeKind = (typeof siegeKinds)[number]
@@ -128,7 +128,7 @@ export class Siege {
   /** The raw peer connects with this handler table, and opens its stream that is in order. */
   async enter(entries: readonly HandlerEntry[] = [rawSingle, rawStream]): Promise<void> {
     this.raw = await this.shakeHands()
-    this.raw.send({ type: FrameType.handlers, flags: 0, entries: [...entries] }, open(witnessId, at.each, 0))
+    this.raw.send(table(...entries), open(witnessId, at.each, 0))
     await until(() => this.connection.state === 'connected', 'the raw peer is connected')
     this.#witnessed = 0
     await this.assertStreamGoesOn()
@@ -262,35 +262,4 @@ export function siegeItOver(kind: SiegeKind) {
   return (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>): void => {
     it(title, () => besieged(kind, options, body))
   }
-}
-
-const small: Uint8Array = Buffer.from('payload')
-
-export function open(streamId: number, handler: number, flags: number = Flag.end, payload = small): Frame {
-  return { type: FrameType.open, flags, streamId, handler, timeoutMs: 0, metadata: undefined, payload }
-}
-
-export function data(streamId: number, flags = 0, payload = small): Frame {
-  const bare = (flags & Flag.bare) !== 0
-  return { type: FrameType.data, flags, streamId, payload: bare ? new Uint8Array(0) : payload }
-}
-
-export function credit(streamId: number, messages: number, bytes: number): Frame {
-  return { type: FrameType.credit, flags: 0, streamId, messages, bytes }
-}
-
-export function reset(streamId: number, code = 1, text = ''): Frame {
-  return { type: FrameType.reset, flags: 0, streamId, code, text }
-}
-
-export function ping(token: number): Frame {
-  return { type: FrameType.ping, flags: 0, token }
-}
-
-export function goAway(lastStreamId: number, text = 'bye', code = 0): Frame {
-  return { type: FrameType.goAway, flags: 0, code, lastStreamId, text }
-}
-
-export function table(...entries: HandlerEntry[]): Frame {
-  return { type: FrameType.handlers, flags: 0, entries }
 }

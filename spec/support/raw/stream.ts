@@ -9,9 +9,10 @@ import { GridStream } from '../../../lib/call/grid-stream.ts'
 import { rawBytes } from '../../../lib/codec/codec.ts'
 import { rawSingle, rawStreaming } from '../../../lib/handler/definition.ts'
 import type { StreamingHandler } from '../../../lib/handler/handler.ts'
-import { type RemoteHandler, toEntry } from '../../../lib/handler/table.ts'
+import type { RemoteHandler } from '../../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { settled } from '../until.ts'
+import { addHandler, credit, data, open, reset } from './make.ts'
 import { RawPeer, type RawPeerOptions } from './peer.ts'
 
 export type Handler = StreamingHandler<unknown, Uint8Array, Uint8Array>
@@ -44,9 +45,8 @@ export class RawStream {
     )
     const { handlers } = raw.peer
     const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
-    handlers.add({ entry: toEntry(definition, ''), definition, fn: fn as StreamingHandler<unknown, unknown, unknown> })
-    const echo = rawSingle('echo')
-    handlers.add({ entry: toEntry(echo, ''), definition: echo, fn: (payload: unknown) => payload })
+    addHandler(handlers, definition, fn as StreamingHandler<unknown, unknown, unknown>)
+    addHandler(handlers, rawSingle('echo'), (payload) => payload)
     await raw.peer.start()
     raw.open(1, 0)
     return raw
@@ -67,20 +67,18 @@ export class RawStream {
   }
 
   open(streamId: number, handler: number, flags = 0): void {
-    const call = { type: FrameType.open, handler, timeoutMs: 0, metadata: undefined, payload: small } as const
-    this.peer.send({ ...call, flags, streamId })
+    this.peer.send(open(streamId, handler, flags, small))
   }
 
   /** A message, or what the flags make of it. */
   send(payload: Uint8Array, flags = 0): void {
-    this.peer.send({ type: FrameType.data, flags, streamId: 1, payload })
+    this.peer.send(data(1, flags, payload))
   }
 
   /** The next fragments of a message that is not whole with them. */
   sendFragments(count: number): void {
     const payload = large.subarray(0, fragmentBytes)
-    const fragment: Frame = { type: FrameType.data, flags: Flag.more, streamId: 1, payload }
-    this.peer.send(...new Array<Frame>(count).fill(fragment))
+    this.peer.send(...new Array<Frame>(count).fill(data(1, Flag.more, payload)))
   }
 
   end(): void {
@@ -88,11 +86,11 @@ export class RawStream {
   }
 
   credit(messages: number, bytes: number): void {
-    this.peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages, bytes })
+    this.peer.send(credit(1, messages, bytes))
   }
 
   reset(code: number): void {
-    this.peer.send({ type: FrameType.reset, flags: 0, streamId: 1, code, text: '' })
+    this.peer.send(reset(1, code))
   }
 
   /** Length and flags of each DATA frame of a stream so far, once no more comes. */

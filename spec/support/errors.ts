@@ -1,0 +1,5 @@
+/** What went wrong, in words. */
+
+export function errorStack(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
