@@ -29,10 +29,12 @@ export class StreamRequests<Req> {
   /** Where they are pushed; null where the handler takes none. */
   readonly pushable: Pushable<Req> | null
   readonly #codec: Codec<Req>
-  #endPushable: (() => void) | undefined
+  #emptyPushable: (() => void) | undefined
   readonly #sends = new Fifo<Waiter>()
   #pushed = 0
   #producer: Producer<Req> | undefined
+  /** The producer, until there is a sink to pull it. */
+  #waiting: Producer<Req> | undefined
   #sink: Sink<Req> | undefined
   #sinkWaiter: Waiter | undefined
   /** None is taken any more. */
@@ -75,7 +77,7 @@ export class StreamRequests<Req> {
   /** `stream` is about to open, at a handler that takes `capacity` requests ahead. Returns whether it takes any. */
   open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
     if (this.pushable === null || capacity === 0) {
-      this.#stop(new ClosedError('the handler takes no requests'))
+      this.#refuseAll()
       return false
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
@@ -89,9 +91,14 @@ export class StreamRequests<Req> {
       const reason = error === thrownIn ? this.#thrown?.reason : error
       stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
     }
+    // When the whole stream has ended, `end` tells why.
+    sink.onStopped = () => {
+      if (stream.state !== 'closed') this.#stop(noMoreTaken())
+    }
     sink.onSettled = () => {
-      // When the whole stream has ended, `end` tells why.
-      if (stream.state !== 'closed') this.#stop(new ClosedError('the handler takes no more requests'))
+      if (stream.state === 'closed') return
+      this.#stop(noMoreTaken())
+      this.#sinkWaiter?.resolve()
     }
     stream.sendWindow = window
     stream.sink = sink
@@ -101,18 +108,33 @@ export class StreamRequests<Req> {
 
   /** The payload of the stream is on its way: what waits here may follow. */
   start(): void {
-    if (this.#producer !== undefined) this.#sink?.attach(this.#producer)
+    if (this.#waiting !== undefined) this.#sink?.attach(this.#waiting)
+    this.#waiting = undefined
   }
 
   /** The stream is over; `failure` is undefined where both its halves ended by themselves. */
   end(failure: Failure | undefined): void {
     this.#ended = true
-    this.#failure = failure
+    this.#failure ??= failure
     if (failure !== undefined) this.#sinkWaiter?.reject(failure.reason)
-    // The sink unwinds its producer; without one, nothing has pulled it.
-    if (this.#sink === undefined && this.#producer !== undefined) unwind(this.#producer)
-    this.#stop(failure === undefined ? new ClosedError('the handler takes no more requests') : failure.reason)
-    this.#endPushable?.()
+    this.#unwindWaiting()
+    this.#stop(failure === undefined ? noMoreTaken() : failure.reason)
+    this.#sinkWaiter?.resolve()
+    this.#emptyPushable?.()
+  }
+
+  /** The handler takes none, whatever the definition of this side says. */
+  #refuseAll(): void {
+    const refused = new ClosedError('the handler takes no requests')
+    this.#failure = { reason: refused }
+    this.#stop(refused)
+    this.#sinkWaiter?.reject(refused)
+    this.#unwindWaiting()
+  }
+
+  #unwindWaiting(): void {
+    if (this.#waiting !== undefined) unwind(this.#waiting)
+    this.#waiting = undefined
   }
 
   /** The stream failed, or takes no more requests, before it had a source. */
@@ -123,7 +145,8 @@ export class StreamRequests<Req> {
 
   #attach(producer: Producer<Req>): void {
     this.#producer = producer
-    this.#sink?.attach(producer)
+    if (this.#sink === undefined) this.#waiting = producer
+    else this.#sink.attach(producer)
   }
 
   #onTaken(taken: number): void {
@@ -137,14 +160,18 @@ export class StreamRequests<Req> {
   #stop(reason: unknown): void {
     this.#ended = true
     for (let waiter = this.#sends.shift(); waiter !== undefined; waiter = this.#sends.shift()) waiter.reject(reason)
-    this.#sinkWaiter?.resolve()
   }
 
   /** An it-pushable that does not ignore a push after the end, and becomes the producer with its first use. */
   #makePushable(): Pushable<Req> {
     const requests = pushable<Req>({ objectMode: true })
-    const { push, end } = requests
-    this.#endPushable = end
+    const { push, end, next } = requests
+    const drop = requests.return
+    this.#emptyPushable = () => {
+      drop()
+      // Whoever waits until it is empty is told when its end is pulled.
+      next()
+    }
     const use = () => {
       if (this.#producer === undefined) this.#attach(requests)
       else if (this.#producer !== requests) throw new ClosedError('the requests have a source already')
@@ -163,6 +190,11 @@ export class StreamRequests<Req> {
       end(error)
       return requests
     }
+    requests.return = async () => {
+      if (!this.#ended) use()
+      this.#ended = true
+      return await drop()
+    }
     requests.throw = async (reason) => {
       this.#thrown ??= { reason }
       requests.end(thrownIn)
@@ -174,6 +206,10 @@ export class StreamRequests<Req> {
 
 /** Stands for what was thrown into the pushable, for that may be `undefined`, which an it-pushable takes for its end. */
 const thrownIn = new Error('thrown into the requests')
+
+function noMoreTaken(): ClosedError {
+  return new ClosedError('the handler takes no more requests')
+}
 
 /** A promise that is not awaited must not end the process: `closed` and the responses tell the same. */
 function handled<T>(promise: Promise<T>): Promise<T> {

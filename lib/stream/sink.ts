@@ -25,6 +25,8 @@ export class Sink<T> {
   onTaken: (() => void) | undefined
   /** Called at most once: the producer threw (and has `ended`), or one of its values cannot be encoded or is too large. */
   onFailed: ((error: unknown, ended: boolean) => void) | undefined
+  /** Called at most once, by `stop` on a half that has not ended: no more values are wanted. */
+  onStopped: (() => void) | undefined
   /** Called once, when the producer has ended, thrown, or was unwound. */
   onSettled: (() => void) | undefined
   #sent = 0
@@ -80,6 +82,7 @@ export class Sink<T> {
   stop(): void {
     if (this.#state === 'done') return
     this.#state = 'done'
+    this.onStopped?.()
     // A producer that is attached later is unwound then.
     if (this.#iterator !== undefined) this.#unwind()
   }

@@ -12,6 +12,7 @@ import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
 import { lossFacts } from './suite/loss.ts'
 import { requestFacts } from './suite/requests.ts'
+import { stoppedFacts } from './suite/stopped-requests.ts'
 import { stopFacts } from './suite/stops.ts'
 import { streamFacts } from './suite/streams.ts'
 import { unwindFacts } from './suite/unwinding.ts'
@@ -27,6 +28,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   streams: streamFacts,
   windows: windowFacts,
   'cancels and deadlines': stopFacts,
+  'requests that nobody takes': stoppedFacts,
   unwinding: unwindFacts,
   'a lost or silent peer': lossFacts
 }

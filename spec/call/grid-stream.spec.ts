@@ -184,10 +184,16 @@ describe('the requests of a stream', () => {
     peer = await new RawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
     const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    let unwound = 0
+    const source = { next: () => assert.fail('it is pulled'), return: () => ({ done: true, value: unwound++ }) }
+    const early = stream.sink({ [Symbol.iterator]: () => source as unknown as Iterator<unknown> })
     stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
     assert.equal((await peer.frame(FrameType.open)).flags, Flag.end)
+    assert.equal(unwound, 1)
+    await assert.rejects(early, ClosedError)
     assert.throws(() => (stream.requests as { push(value: unknown): void }).push(Buffer.from('a')), ClosedError)
     await assert.rejects(stream.send(Buffer.from('a')), ClosedError)
+    await assert.rejects(stream.sink([Buffer.from('a')]), ClosedError)
     stream.cancel()
   })
 
