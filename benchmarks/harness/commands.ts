@@ -42,6 +42,7 @@ export function serveCommands(commands: Commands): void {
     process.send?.(answer)
   })
   process.on('disconnect', () => process.exit())
+  if (!process.connected) process.exit()
 }
 
 /** CPU time of this process so far, in microseconds. */

@@ -28,16 +28,20 @@ export function tell(report: unknown): void {
 }
 
 export function obey(words: Words): void {
-  let isClosing = false
-  process.on('disconnect', () => {
+  let isLeaving = false
+  const onDisconnected = () => {
     // The driver is gone.
-    if (!isClosing) process.exit(1)
-  })
+    if (!isLeaving) process.exit(1)
+  }
+  process.on('disconnect', onDisconnected)
+  // On a busy machine it may have gone before this process came so far.
+  if (!process.connected) onDisconnected()
   process.on('message', async ({ id, word, args }: Asked) => {
-    isClosing ||= word === 'close'
     const answer = await answerTo(words[word] as (...args: unknown[]) => unknown, args)
     process.send?.({ id, ...answer }, () => {
-      if (word === 'close') process.disconnect()
+      if (word !== 'close') return
+      isLeaving = true
+      process.disconnect()
     })
   })
 }

@@ -1,0 +1,37 @@
+/** The processes that the specs start end with whoever started them. */
+
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, it } from 'node:test'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+
+const kit = JSON.stringify(new URL('../support/process/obey.ts', import.meta.url).href)
+
+/** `before` runs before it obeys. */
+function start(before = ''): ChildProcess {
+  const source = `
+    import { obey, tell } from ${kit}
+    setInterval(() => undefined, 1000)
+    ${before}
+    obey({})
+    tell('obeys')
+  `
+  const args = [...sourceArgs, '--input-type=module', '--eval', source]
+  return spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: childEnvironment() })
+}
+
+describe('a process that obeys a driver', () => {
+  it('ends when the driver goes', async () => {
+    const child = start()
+    await once(child, 'message')
+    child.disconnect()
+    assert.deepEqual(await once(child, 'exit'), [1, null])
+  })
+
+  it('ends when the driver went while it was starting', async () => {
+    const child = start('while (process.connected) await new Promise(setImmediate)')
+    child.disconnect()
+    assert.deepEqual(await once(child, 'exit'), [1, null])
+  })
+})
