@@ -15,7 +15,7 @@ function start(before = ''): ChildProcess {
     setInterval(() => undefined, 1000)
     ${before}
     obey({})
-    tell('obeys')
+    if (process.connected) tell('obeys')
   `
   const args = [...sourceArgs, '--input-type=module', '--eval', source]
   return spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: childEnvironment() })
