@@ -1,7 +1,7 @@
 /**
  * How calls are made: the methods that a connection and its subroutes share.
  *
- * Finds the handler in the remote's table, encodes the payload, and hands over to `request.ts` or `grid-stream.ts`.
+ * Finds the handler in the table of the remote host and encodes the payload; `request.ts` and `grid-stream.ts` do the rest.
  */
 
 import { listenToAbort } from '../base/abort.ts'
@@ -13,51 +13,51 @@ import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
 import { GridStream } from './grid-stream.ts'
-import { type CallOptions, checkSignal, noOptions, timeoutOf } from './options.ts'
+import { type CallOptions, checkSignal, noOptions, parseTimeout } from './options.ts'
 import { sendRequest } from './request.ts'
 
-/** A payload that may be left out where the definition takes none. */
+/** The payload and the options of a call. The payload may be left out when the definition takes none. */
 export type CallArguments<Payload> = undefined extends Payload
   ? [payload?: Payload, options?: CallOptions]
   : [payload: Payload, options?: CallOptions]
 
-/** What calls can be made on: a connection, or a subroute of it. */
+/** Makes calls: a connection, or a subroute of it. */
 export interface Callable {
   /**
-   * One request, one response. A raw payload may be reused once the promise has settled; a raw response is yours.
+   * One request, one response. A raw payload may be reused once the promise has settled. A raw response is yours to keep.
    *
    * @throws {UnknownHandlerError} the remote host has no such single handler
-   * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost under the call
+   * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost during the call
    * @throws {RemoteError} the handler threw
-   * @throws {DeadlineError} no answer in time
-   * @throws {RejectedError} refused at the door
+   * @throws {DeadlineError} no answer within the timeout
+   * @throws {RejectedError} the remote host refused the call before the handler ran
    * @throws {CodecError} a value cannot be encoded or decoded
-   * @throws {MessageTooLargeError} larger than the remote accepts
-   * @throws `signal.reason` when it was cancelled
+   * @throws {MessageTooLargeError} the payload is larger than the remote host accepts
+   * @throws `signal.reason` when the signal aborted
    */
   request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
   request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
 
-  /** A two-way stream. Returns at once; whatever goes wrong surfaces at the first `next()`, with the errors of `request`. */
+  /** A two-way stream. Returns at once. Each failure is thrown by the first `next()`, with the errors of `request`. */
   newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
   newStream<Payload, Req, Res>(
     definition: StreamingDefinition<Payload, Req, Res>,
     ...args: CallArguments<Payload>
   ): GridStream<Req, Res>
 
-  /** The same host's handlers under a static subroute; subroutes of subroutes are joined with `/`. */
+  /** The handlers of the same host under a static subroute. Subroutes of subroutes are joined with `/`. */
   subroute(name: string): Callable
 }
 
-/** What calls need of their connection. */
+/** What calls need from their connection. */
 export interface CallPort {
-  /** What `waitForReady` is where a call does not say. */
+  /** `waitForReady` of calls that do not set it. */
   readonly callsWait: boolean
   /** The session that can take a call, if there is one. */
   usableSession(): Session | undefined
-  /** The error of a call while there is none. */
+  /** The error of a call while there is no such session. */
   createNotConnectedError(): Error
-  /** Resolves when there is one; rejects when the wait is given up. */
+  /** Resolves with such a session; rejects at the deadline or when the signal aborts. */
   waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
 }
 
@@ -79,7 +79,7 @@ export class Calls implements Callable {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.request, given, 'notSent')
-      const timeoutMs = timeoutOf(options.timeout, defaultRequestTimeoutMs)
+      const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       checkSignal(options.signal)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
@@ -105,13 +105,13 @@ export class Calls implements Callable {
   ): unknown {
     const session = this.#port.usableSession()
     const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
-    // A raw stream is typed as one that takes requests; where the handler takes none, a push throws.
+    // By its type a raw stream takes requests. When the handler takes none, a push throws.
     const takesRequests = typeof target === 'string' || definition.inCapacity > 0
     const stream = new GridStream<unknown, unknown>(definition, takesRequests)
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'notSent')
-      const timeoutMs = timeoutOf(options.timeout, Number.POSITIVE_INFINITY)
+      const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
       if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
       else if (!this.#waits(options)) stream.fail(this.#port.createNotConnectedError())
@@ -145,7 +145,7 @@ export class Calls implements Callable {
     return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
   }
 
-  /** A stream that ends while it waits gives up the wait. */
+  /** A stream that ends while it waits stops waiting. */
   #whenReady(
     stream: GridStream<unknown, unknown>,
     timeoutMs: number,
@@ -163,7 +163,7 @@ export class Calls implements Callable {
       .finally(unlisten)
   }
 
-  /** A session may have ended again by the time that those who waited for it are told. */
+  /** Waits again when the session has ended before this call learns of it. */
   async #whenUsable<T>(
     timeoutMs: number,
     signal: AbortSignal | undefined,
@@ -197,11 +197,14 @@ export class Calls implements Callable {
     const handler = session.remoteHandlers.find(this.#subroute, id)
     if (handler?.kind === kind) return handler
     const under = this.#subroute === '' ? '' : ` under "${this.#subroute}"`
-    const problem = handler === undefined ? 'has no handler' : 'has, but as another kind, the handler'
-    throw new UnknownHandlerError(`${session.remote.host} ${problem} "${id.slice(0, 256)}"${under}`)
+    const name = `handler "${id.slice(0, 256)}"${under}`
+    if (handler === undefined) throw new UnknownHandlerError(`${session.remote.host} has no ${name}`)
+    const isSingle = handler.kind === HandlerKind.single
+    const mismatch = isSingle ? 'it is single; this was a stream' : 'it is streaming; this was a request'
+    throw new UnknownHandlerError(`${session.remote.host} has a ${name}, but ${mismatch}`)
   }
 
-  /** A raw stream has the shape that the remote advertised. */
+  /** A raw stream has the capacities that the remote host advertised. */
   #rawStreaming(session: Session | undefined, id: string): StreamingDefinition<unknown, unknown, unknown> {
     const { inCapacity = 1, outCapacity = 1 } = session?.remoteHandlers.find(this.#subroute, id) ?? {}
     return rawStreaming(id, inCapacity, outCapacity)

@@ -1,8 +1,8 @@
 /**
- * A two-way stream as its initiator holds it: responses to iterate, requests to push, a duplex for it-pipe.
+ * A two-way stream for its caller: responses to iterate, requests to push, a duplex for it-pipe.
  *
- * It exists before its session does (the connection may have to be waited for); every failure surfaces at the first
- * `next()`. The stream's frames are the business of `stream.ts`.
+ * It may exist before its session, while it waits for the connection. Each failure is thrown by the first `next()`. Its
+ * frames are written and read in `stream.ts`.
  */
 
 import type { Pushable } from 'it-pushable'
@@ -26,23 +26,23 @@ import { StreamRequests } from './requests.ts'
 
 /** How a stream ended. */
 export interface StreamEnd {
-  /** `ended`: both halves ended by themselves. `cancelled`: this side stopped it. `failed`: anything else. */
+  /** `ended`: both halves ended by themselves. `cancelled`: this side stopped it. `failed`: in all other cases. */
   readonly how: 'ended' | 'cancelled' | 'failed'
-  /** The error, or the reason of the cancel: any value, also `undefined`. There is none when the stream `ended`. */
+  /** The error, or the reason given to `cancel()`: any value, also `undefined`. None when the stream `ended`. */
   readonly error?: unknown
 }
 
-/** The requests of a stream: an it-pushable, or null where the handler takes none. */
+/** The requests of a stream: an it-pushable, or null when the handler takes none. */
 export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
 
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
 
 export class GridStream<Req, Res> implements AsyncIterable<Res> {
-  /** The responses; pulling grants credit, `break` cancels the remote handler. */
+  /** The responses. Pulling grants credit; `break` cancels the remote handler. */
   readonly responses: AsyncIterableIterator<Res, undefined>
   /**
-   * Where requests are pushed: `push(value)`, then `end()`. What the window has not taken waits here without bound;
-   * `send` waits instead. Null where the handler takes no requests. A push after the end throws `ClosedError`.
+   * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
+   * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`.
    */
   readonly requests: RequestSink<Req>
   /** Resolves with how the stream ended; never rejects. */
@@ -69,7 +69,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     })
   }
 
-  /** The same as `responses`, for it-pipe. */
+  /** Same as `responses`, for it-pipe. */
   get source(): AsyncIterableIterator<Res, undefined> {
     return this.responses
   }
@@ -79,14 +79,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /**
-   * Sends all of `source` as the requests and ends them; pulls it only against credit. For it-pipe.
+   * Sends all values of `source` as requests, then ends them. Pulls `source` only with credit. For it-pipe.
    *
-   * Resolves when the last request was taken by the window or the handler takes no more; rejects when the stream fails.
+   * Resolves when flow control has accepted the last request, or when the handler takes no more. Rejects when the stream fails.
    */
   readonly sink = (source: Producer<Req>): Promise<void> => this.#requests.sendAll(source)
 
   /**
-   * Sends one request and resolves when the window has taken it; its bytes are the caller's again then.
+   * Sends one request. Resolves once flow control accepted it; the handler need not have read it yet. Its bytes may be reused
+   * then.
    *
    * @throws {ClosedError} when the requests have ended, or the handler takes no more
    */
@@ -94,7 +95,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     return this.#requests.send(value)
   }
 
-  /** Stops the stream now: the remote handler is cancelled, `responses` throws `reason`. Does nothing after the end. */
+  /** Ends the stream now: cancels the remote handler, `responses` throws `reason`. Does nothing after the end. */
   cancel(reason?: unknown): void {
     if (this.#end !== undefined) return
     this.#cancelled = true
@@ -109,7 +110,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     await this.closed
   }
 
-  /** @internal the session is there: opens the stream with its payload */
+  /** @internal opens the stream on a session, with its payload */
   open(session: Session, handler: RemoteHandler, payload: Uint8Array, timeoutMs: number, options: CallOptions): void {
     if (this.#end !== undefined) return
     const { signal } = options
@@ -131,10 +132,10 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
         unlisten?.()
         this.#finish(failure)
       },
-      onDeadline: () => expire(stream, session.remote.host)
+      onDeadline: () => expire(stream, options.timeout ?? timeoutMs)
     }
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
-    // The payload goes first, whatever waits behind it.
+    // First the payload, then the requests that wait.
     this.#requests.start()
   }
 

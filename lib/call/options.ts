@@ -1,4 +1,4 @@
-/** What a single call may ask for, and the checks of it. */
+/** The options of one call, and their checks. */
 
 import { InvalidOptionError } from '../base/errors.ts'
 import { maxTimeoutMs } from '../base/options.ts'
@@ -6,26 +6,26 @@ import type { Metadata } from '../codec/metadata.ts'
 
 export interface CallOptions {
   /**
-   * Time the whole call may take, in ms; it travels to the handler. `Infinity` for no limit. Default 60 000 for a single
-   * request, none for a stream.
+   * Time that the whole call may take, in ms. It is sent to the handler. `Infinity` for no limit. Default 60 000 for a single
+   * request, no limit for a stream.
    */
   readonly timeout?: number
-  /** Cancels the call; it then rejects with `signal.reason`. */
+  /** Cancels the call, which then rejects with `signal.reason`. */
   readonly signal?: AbortSignal
-  /** Travels beside the payload, as `context.metadata`. */
+  /** Sent with the payload, for `context.metadata` of the handler. */
   readonly metadata?: Metadata
-  /** Waits for the connection instead of failing at once while it is down. The timeout covers the wait. Default false. */
+  /** Waits for the connection instead of failing at once while there is none. The timeout includes the wait. Default false. */
   readonly waitForReady?: boolean
 }
 
 export const noOptions: CallOptions = Object.freeze({})
 
 /**
- * Time the call may take, in ms; 0 for no limit.
+ * Time that the call may take, in ms; 0 for no limit.
  *
  * @throws {InvalidOptionError}
  */
-export function timeoutOf(timeout: number | undefined, defaultTimeoutMs: number): number {
+export function parseTimeout(timeout: number | undefined, defaultTimeoutMs: number): number {
   const timeoutMs = timeout ?? defaultTimeoutMs
   if (timeoutMs === Number.POSITIVE_INFINITY) return 0
   if (!(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
@@ -35,7 +35,7 @@ export function timeoutOf(timeout: number | undefined, defaultTimeoutMs: number)
   return timeoutMs
 }
 
-/** @throws {InvalidOptionError} when the signal is none, such as a controller in its place */
+/** @throws {InvalidOptionError} when the signal is not a signal, for example an AbortController */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return
   const isSignal = typeof signal?.addEventListener === 'function' && typeof signal.removeEventListener === 'function'

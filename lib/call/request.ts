@@ -1,11 +1,12 @@
 /**
- * The asking end of a single request: one open frame out, one message back.
+ * The calling end of a single request: sends one open frame, receives one message.
  *
- * This is the path of every small call; it makes one stream, one promise, and nothing per frame.
+ * This is the path of each small call. It costs one stream, one promise, and nothing per frame.
  */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { DeadlineError, ProtocolError } from '../base/errors.ts'
+import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec, Decoder } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
@@ -20,7 +21,7 @@ import type { CallOptions } from './options.ts'
 /**
  * Sends `payload` and resolves with the response.
  *
- * @param timeoutMs what is left of the call's time, 0 for no limit
+ * @param timeoutMs what is left of the time of the call, 0 for no limit
  */
 export function sendRequest<Res>(
   session: Session,
@@ -38,34 +39,35 @@ export function sendRequest<Res>(
   // A signal that is not one of Node may throw here, before anything is held for the call.
   const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => request.cancel(reason))
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
-  const request = new PendingRequest(stream, response, session.remote.host, unlisten)
+  const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
+  const request = new PendingRequest(stream, response, wholeTimeoutMs, unlisten)
   stream.isSingle = true
   stream.receiver = stream.owner = request
   stream.sendMessage(payload, Flag.end)
   return request.promise
 }
 
-/** Ends the stream of a call to `host` whose deadline has passed. */
-export function expire(stream: Stream, host: string): void {
-  const error = new DeadlineError(`no answer from ${host} before the deadline`, { delivery: stream.delivery })
+/** Ends the stream of a call that got no answer within `timeoutMs`, which include its wait for the connection. */
+export function expire(stream: Stream, timeoutMs: number): void {
+  const error = new DeadlineError(`no answer from ${stream.host} within ${timeoutMs} ms`, { delivery: stream.delivery })
   stream.abort(error, ResetCode.deadline, '')
 }
 
-/** A single request under way: one message, one promise. */
+/** A single request in progress: one message, one promise. */
 class PendingRequest<T> implements Receiver, StreamOwner {
   readonly promise: Promise<T>
   readonly #stream: Stream
   readonly #decoder: Decoder<T>
-  readonly #host: string
+  readonly #timeoutMs: number
   readonly #unlisten: (() => void) | undefined
   #resolve!: (value: T) => void
   #reject!: (reason: unknown) => void
   #answered = false
 
-  constructor(stream: Stream, decoder: Decoder<T>, host: string, unlisten: (() => void) | undefined) {
+  constructor(stream: Stream, decoder: Decoder<T>, timeoutMs: number, unlisten: (() => void) | undefined) {
     this.#stream = stream
     this.#decoder = decoder
-    this.#host = host
+    this.#timeoutMs = timeoutMs
     this.#unlisten = unlisten
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -108,6 +110,6 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   }
 
   onDeadline(): void {
-    expire(this.#stream, this.#host)
+    expire(this.#stream, this.#timeoutMs)
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The requests of a stream at its caller: pushed, sent one by one, or pulled from one source, whichever comes first.
  *
- * They may be given before the stream opens; the window takes them once it has. Here is who waits for that, and what those
- * are told when it ends. The responses are the business of `grid-stream.ts`.
+ * They may be given before the stream opens. `send` and `sink` wait until flow control has accepted them, or until the end of
+ * the requests. The responses are in `grid-stream.ts`.
  */
 
 import { type Pushable, pushable } from 'it-pushable'
@@ -19,14 +19,14 @@ import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
 
 interface Waiter {
-  /** The value is taken once so many were. */
+  /** Its value is the `count`th. */
   readonly count: number
   resolve(): void
   reject(reason: unknown): void
 }
 
 export class StreamRequests<Req> {
-  /** Where they are pushed; null where the handler takes none. */
+  /** To push requests; null when the handler takes none. */
   readonly pushable: Pushable<Req> | null
   readonly #codec: Codec<Req>
   #emptyPushable: (() => void) | undefined
@@ -37,10 +37,10 @@ export class StreamRequests<Req> {
   #waiting: Producer<Req> | undefined
   #sink: Sink<Req> | undefined
   #sinkWaiter: Waiter | undefined
-  /** None is taken any more. */
+  /** No more requests are taken. */
   #ended = false
   #failure: Failure | undefined
-  /** What was thrown into the pushable, if anything was. */
+  /** What was thrown into the pushable, if anything. */
   #thrown: Failure | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
@@ -51,9 +51,9 @@ export class StreamRequests<Req> {
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
   sendAll(source: Producer<Req>): Promise<void> {
     if (this.pushable === null) return Promise.reject(new ClosedError('the handler takes no requests'))
-    if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests have a source already'))
+    if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests already have a source'))
     if (this.#ended) return this.#refuse(source)
-    const done = handled(
+    const done = ignoreRejection(
       new Promise<void>((resolve, reject) => {
         this.#sinkWaiter = { count: 0, resolve, reject }
       })
@@ -62,9 +62,9 @@ export class StreamRequests<Req> {
     return done
   }
 
-  /** Pushes one and waits until it is taken; see `GridStream.send`. */
+  /** Pushes one request and waits until it is taken; see `GridStream.send`. */
   send(value: Req): Promise<void> {
-    return handled(
+    return ignoreRejection(
       new Promise((resolve, reject) => {
         if (this.pushable === null) throw new ClosedError('the handler takes no requests')
         this.pushable.push(value)
@@ -74,7 +74,7 @@ export class StreamRequests<Req> {
     )
   }
 
-  /** `stream` is about to open, at a handler that takes `capacity` requests ahead. Returns whether it takes any. */
+  /** `stream` is about to open, at a handler with this capacity for requests. Returns whether it takes any. */
   open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
     if (this.pushable === null || capacity === 0) {
       this.#refuseAll()
@@ -91,7 +91,7 @@ export class StreamRequests<Req> {
       const reason = error === thrownIn ? this.#thrown?.reason : error
       stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
     }
-    // When the whole stream has ended, `end` tells why.
+    // When the whole stream has ended, `end` gives the reason.
     sink.onStopped = () => {
       if (stream.state !== 'closed') this.#stop(noMoreTaken())
     }
@@ -106,13 +106,13 @@ export class StreamRequests<Req> {
     return true
   }
 
-  /** The payload of the stream is on its way: what waits here may follow. */
+  /** The payload of the stream is sent: the requests may follow. */
   start(): void {
     if (this.#waiting !== undefined) this.#sink?.attach(this.#waiting)
     this.#waiting = undefined
   }
 
-  /** The stream is over; `failure` is undefined where both its halves ended by themselves. */
+  /** The stream has ended; `failure` is undefined when both its halves ended by themselves. */
   end(failure: Failure | undefined): void {
     this.#ended = true
     this.#failure ??= failure
@@ -123,7 +123,7 @@ export class StreamRequests<Req> {
     this.#emptyPushable?.()
   }
 
-  /** The handler takes none, whatever the definition of this side says. */
+  /** The handler takes no requests, although the definition of this side has some. */
   #refuseAll(): void {
     const refused = new ClosedError('the handler takes no requests')
     this.#failure = { reason: refused }
@@ -137,10 +137,10 @@ export class StreamRequests<Req> {
     this.#waiting = undefined
   }
 
-  /** The stream failed, or takes no more requests, before it had a source. */
+  /** The stream failed, or the requests ended, before they had a source. */
   #refuse(source: Producer<Req>): Promise<void> {
     unwind(source)
-    return this.#failure === undefined ? Promise.resolve() : handled(Promise.reject(this.#failure.reason))
+    return this.#failure === undefined ? Promise.resolve() : ignoreRejection(Promise.reject(this.#failure.reason))
   }
 
   #attach(producer: Producer<Req>): void {
@@ -156,25 +156,25 @@ export class StreamRequests<Req> {
     }
   }
 
-  /** No request is taken any more; those that were not are told. */
+  /** No more requests are taken: rejects the sends that wait. */
   #stop(reason: unknown): void {
     this.#ended = true
     for (let waiter = this.#sends.shift(); waiter !== undefined; waiter = this.#sends.shift()) waiter.reject(reason)
   }
 
-  /** An it-pushable that does not ignore a push after the end, and becomes the producer with its first use. */
+  /** An it-pushable that throws at a push after its end, and becomes the producer on first use. */
   #makePushable(): Pushable<Req> {
     const requests = pushable<Req>({ objectMode: true })
     const { push, end, next } = requests
     const drop = requests.return
     this.#emptyPushable = () => {
       drop()
-      // Whoever waits until it is empty is told when its end is pulled.
+      // Code that awaits `onEmpty` continues when the end is pulled.
       next()
     }
     const use = () => {
       if (this.#producer === undefined) this.#attach(requests)
-      else if (this.#producer !== requests) throw new ClosedError('the requests have a source already')
+      else if (this.#producer !== requests) throw new ClosedError('the requests already have a source')
     }
     requests.push = (value) => {
       if (this.#ended) throw new ClosedError('the requests of the stream have ended')
@@ -204,15 +204,15 @@ export class StreamRequests<Req> {
   }
 }
 
-/** Stands for what was thrown into the pushable, for that may be `undefined`, which an it-pushable takes for its end. */
+/** Replaces what was thrown into the pushable: that may be `undefined`, which an it-pushable takes as its end. */
 const thrownIn = new Error('thrown into the requests')
 
 function noMoreTaken(): ClosedError {
   return new ClosedError('the handler takes no more requests')
 }
 
-/** A promise that is not awaited must not end the process: `closed` and the responses tell the same. */
-function handled<T>(promise: Promise<T>): Promise<T> {
+/** A promise that is not awaited must not end the process: `closed` and the responses report the same error. */
+function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise
 }

@@ -66,6 +66,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.state = open === undefined ? 'open' : 'opening'
   }
 
+  /** The remote host. */
+  get host(): string {
+    return this.#port.remote.host
+  }
+
   /** Whether the remote handler may have run by now. */
   get delivery(): Delivery {
     return this.#open === undefined ? 'maybeRan' : 'notSent'
@@ -208,7 +213,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
-    this.fail(toResetError(code, text, this.delivery, this.#port.remote.host))
+    this.fail(toResetError(code, text, this.delivery, this.host))
   }
 
   #onPayload(reader: FrameReader, flags: number): void {

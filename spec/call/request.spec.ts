@@ -181,9 +181,12 @@ describe('a cancelled request', () => {
     noCallLeft()
   })
 
-  it('fails at its deadline, and tells the handler', async () => {
+  it('fails at its deadline with the time that the caller gave it, and tells the handler', async () => {
     await start()
-    assert.equal((await failure(call({}, 20)))[0], 'DeadlineError')
+    // 80 of 100 ms went by while the call waited for the connection.
+    const [name, delivery, text] = await failure(call({ timeout: 100 }, 20))
+    const expected = `no answer from ${peer.session.remote.host} within 100 ms`
+    assert.deepEqual([name, delivery, text], ['DeadlineError', 'maybeRan', expected])
     assert.equal((await peer.frame(FrameType.reset)).code, ResetCode.deadline)
     noCallLeft()
   })

@@ -215,9 +215,12 @@ function handlerFacts(fact: Fact): void {
     responder.handle('one', (payload) => payload)
     responder.handle(feed, () => [1, 2])
     await known()
-    const wrong = { name: 'UnknownHandlerError', delivery: 'notSent', message: /as another kind/ }
-    await assert.rejects(peer.newStream('one').responses.next(), wrong)
-    await assert.rejects(peer.request('feed'), wrong)
+    const wrong = (text: string) => {
+      return { name: 'UnknownHandlerError', delivery: 'notSent', message: `${peer.host} has a handler ${text}` }
+    }
+    const single = wrong('"one", but it is single; this was a stream')
+    await assert.rejects(peer.newStream('one').responses.next(), single)
+    await assert.rejects(peer.request('feed'), wrong('"feed", but it is streaming; this was a request'))
   })
 
   fact('a slow handler does not hold up the requests behind it', async ({ peer, responder, known }) => {

@@ -9,7 +9,7 @@ import { setMaxListeners } from 'node:events'
 import type { LockArgs } from '../../../examples/locks/definitions.ts'
 import { serveLocks } from '../../../examples/locks/server.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
-import { timeoutOf } from '../../../lib/call/options.ts'
+import { parseTimeout } from '../../../lib/call/options.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
 import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../../lib/index.ts'
 import type { VirtualClock } from '../clock/virtual-clock.ts'
@@ -149,7 +149,7 @@ export class Link {
   request({ id }: { id: string }, given: LockArgs, options: CallOptions): Promise<unknown> {
     return new Promise((resolve, reject) => {
       const { signal } = options
-      const timeoutMs = timeoutOf(options.timeout, 60_000)
+      const timeoutMs = parseTimeout(options.timeout, 60_000)
       const isReady = this.#isConnected || options.waitForReady === true
       if (!isReady) throw new DisconnectedError('notConnected', 'there is no conn', { delivery: 'notSent' })
       signal?.throwIfAborted()
