@@ -16,9 +16,9 @@ export interface Limits {
   streamWindowBytes: number
   /** Calls of one peer that may run here at once, single requests and streams together. One more is refused. Default 100 000. */
   maxInboundStreams: number
-  /** Handlers that one peer may advertise. More closes the conn. Default 4096. */
+  /** Handlers that one peer may advertise. A peer leaves out the others and warns; more on the wire closes the conn. Default 4096. */
   maxHandlers: number
-  /** Bytes of a handler id or subroute in UTF-8. More is refused at registration and closes the conn on the wire. Default 256. */
+  /** Bytes of a handler id or subroute in UTF-8, at most 16 KiB. More is refused at registration, and left out by a peer. Default 256. */
   maxNameBytes: number
   /** Bytes of the metadata of one call, encoded. More rejects the call, or resets it at the receiver. Default 8 KiB. */
   maxMetadataBytes: number

@@ -115,8 +115,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.cancel(abortReason(signal))
-    if (!session.usable) return this.fail(session.createUnusableError())
-    checkSize(payload, session.limits.maxSendBytes, 'notSent')
+    const refusal = session.findRefusal()
+    if (refusal !== undefined) return this.fail(refusal)
+    checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     // A signal that is not one of Node may throw here, before anything is held for the stream.
     const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => this.cancel(reason))

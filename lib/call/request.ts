@@ -33,8 +33,9 @@ export function sendRequest<Res>(
 ): Promise<Res> {
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(abortReason(signal))
-  if (!session.usable) return Promise.reject(session.createUnusableError())
-  checkSize(payload, session.limits.maxSendBytes, 'notSent')
+  const refusal = session.findRefusal()
+  if (refusal !== undefined) return Promise.reject(refusal)
+  checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   // A signal that is not one of Node may throw here, before anything is held for the call.
   const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => request.cancel(reason))

@@ -82,9 +82,7 @@ export class StreamRequests<Req> {
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
-      const payload = encodePayload(this.#codec, value, 'maybeRan')
-      checkSize(payload, limits.maxSendBytes, 'maybeRan')
-      return payload
+      return checkSize(encodePayload(this.#codec, value, 'maybeRan'), limits, 'maybeRan')
     })
     sink.onTaken = () => this.#onTaken(sink.taken)
     sink.onFailed = (error) => {

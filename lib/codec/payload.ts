@@ -1,6 +1,7 @@
 /** Encodes and decodes messages with the user's codec, whatever it throws or returns, and checks their size. */
 
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
+import { fragmentBytes } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 
@@ -30,11 +31,25 @@ export function checkPayload(payload: Uint8Array): Uint8Array {
   throw new TypeError('the codec did not return a Uint8Array')
 }
 
-/** @throws {MessageTooLargeError} with this delivery, when the remote end would not accept the payload */
-export function checkSize(payload: Uint8Array, maxBytes: number, delivery: Delivery): void {
-  if (payload.length <= maxBytes) return
-  throw new MessageTooLargeError(
-    `the message has ${payload.length} bytes; the remote end accepts at most ${maxBytes}`,
-    { delivery }
-  )
+/** How large a message the remote end accepts. */
+export interface SendLimits {
+  readonly maxSendBytes: number
+  readonly maxSendFragments: number
+}
+
+/**
+ * The payload, if the remote end accepts it.
+ *
+ * @throws {MessageTooLargeError} with this delivery; at a handler it has none
+ */
+export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: Delivery): Uint8Array {
+  const { maxSendBytes, maxSendFragments } = limits
+  if (payload.length <= Math.min(maxSendBytes, maxSendFragments * fragmentBytes)) return payload
+  const most =
+    payload.length > maxSendBytes
+      ? `${maxSendBytes} (maxMessageBytes)`
+      : `${maxSendFragments} fragments (maxFragments) of ${fragmentBytes}`
+  throw new MessageTooLargeError(`the message has ${payload.length} bytes; its receiver accepts at most ${most}`, {
+    delivery
+  })
 }

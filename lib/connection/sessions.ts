@@ -41,6 +41,8 @@ export class Sessions {
   /** Conns whose session has ended, the latest last. Weak: a conn that has closed is gone. */
   readonly #closing: WeakRef<Wire>[] = []
   #isOver = false
+  /** What was told of the limits of the peer. */
+  #warning = ''
   /** Sessions whose remote end has received the handler table. */
   readonly #answered = new WeakSet<Session>()
   readonly #totals = newTotals()
@@ -61,6 +63,7 @@ export class Sessions {
   adopt(established: Established): boolean {
     const session: Session = new Session(established.session, {
       onReady: () => this.#onReady(session),
+      onLeftOut: (why) => this.#warnOnce(why),
       onDraining: (end) => this.#onDraining(session, end),
       onEnd: (end) => this.#onEnd(session, end, established.session.wire)
     })
@@ -100,6 +103,13 @@ export class Sessions {
     const totals = { ...this.#totals }
     for (const session of this.#listAlive()) addTotals(totals, session.stats())
     return totals
+  }
+
+  /** A peer comes again and again with the same limits. */
+  #warnOnce(why: string): void {
+    if (why === this.#warning) return
+    this.#warning = why
+    this.#init.logger.warn(`some handlers cannot be called by ${this.#init.host}: ${why}`)
   }
 
   #listAlive(): Session[] {

@@ -114,14 +114,15 @@ export function streaming<Payload = void, Req = never, Res = never>(
     : [options?: StreamingOptions<Payload, Req, Res>]
 ): StreamingDefinition<Payload, Req, Res> {
   const given: StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number } = options ?? {}
+  const { inCapacity = defaultCapacity, outCapacity = defaultCapacity } = given
   return Object.freeze({
     kind: 'streaming',
     id,
     payload: checkCodec('payload', given.payload),
     request: checkCodec('request', given.request),
     response: checkCodec('response', given.response),
-    inCapacity: checkCapacity('inCapacity', given.inCapacity),
-    outCapacity: checkCapacity('outCapacity', given.outCapacity)
+    inCapacity: checkCapacity('inCapacity', inCapacity),
+    outCapacity: checkCapacity('outCapacity', outCapacity)
   })
 }
 
@@ -132,7 +133,8 @@ function checkCodec<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
   throw new InvalidOptionError(`${name} must be a codec, such as bytes() or json(schema)`)
 }
 
-function checkCapacity(name: string, value: number = defaultCapacity): number {
+/** @throws {InvalidOptionError} when the value is not a whole number from 0 to 65 535 */
+export function checkCapacity(name: string, value: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= maxCapacity) return value
   throw new InvalidOptionError(`${name} must be a whole number from 0 to ${maxCapacity}`)
 }

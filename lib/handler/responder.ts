@@ -5,10 +5,10 @@
  * affects nothing else. Knows streams, not sessions or hosts.
  */
 
-import { CancelledError, DeadlineError, MessageTooLargeError } from '../base/errors.ts'
+import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
-import { checkPayload, toDecodeError } from '../codec/payload.ts'
+import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { isPromise } from '../stream/producer.ts'
@@ -185,11 +185,7 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #check(payload: Uint8Array): Uint8Array {
-    const { maxSendBytes } = this.#port.limits
-    if (checkPayload(payload).length <= maxSendBytes) return payload
-    throw new MessageTooLargeError(
-      `the response has ${payload.length} bytes; the caller accepts at most ${maxSendBytes}`
-    )
+    return checkSize(checkPayload(payload), this.#port.limits)
   }
 
   #settle(): void {

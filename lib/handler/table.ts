@@ -6,7 +6,7 @@
 
 import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
-import type { SingleDefinition, StreamingDefinition } from './definition.ts'
+import { checkCapacity, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 
 /** A handler of this server. */
@@ -36,6 +36,9 @@ function toKey(subroute: string, id: string): string {
   return subroute === '' ? id : `${subroute}\0${id}`
 }
 
+/** A table entry must fit into a batch with its two names, whatever the peer accepts. */
+const maxSentNameBytes = 16 * 1024
+
 /** The handlers of this server: one table for all its sessions. */
 export class LocalHandlers {
   readonly #handlers: LocalHandler[] = []
@@ -55,14 +58,9 @@ export class LocalHandlers {
     return this.#handlers[index]
   }
 
-  /** The entries from `index` on: those that a peer which knows the ones before has not received yet. */
-  entriesFrom(index: number): HandlerEntry[] {
-    return this.#handlers.slice(index).map((handler) => handler.entry)
-  }
-
   /**
    * @throws {HandlerExistsError} when the id is taken under this subroute
-   * @throws {InvalidOptionError} when the id is empty, or the id or subroute is too long or contains NUL
+   * @throws {InvalidOptionError} when the id is empty, or the id or subroute is too long, contains NUL or is no Unicode
    */
   add(handler: LocalHandler): void {
     const { subroute, id } = handler.entry
@@ -88,9 +86,11 @@ export class LocalHandlers {
 
   #checkName(what: string, name: string): void {
     if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not contain NUL`)
-    if (Buffer.byteLength(name) > this.#maxNameBytes) {
-      throw new InvalidOptionError(`a ${what} must not exceed ${this.#maxNameBytes} bytes`)
-    }
+    const bytes = Buffer.from(name)
+    // Two names with other halves of a pair would be one name to the peer.
+    if (bytes.toString() !== name) throw new InvalidOptionError(`a ${what} must be well-formed Unicode`)
+    const maxBytes = Math.min(this.#maxNameBytes, maxSentNameBytes)
+    if (bytes.length > maxBytes) throw new InvalidOptionError(`a ${what} must not exceed ${maxBytes} bytes`)
   }
 }
 
@@ -125,7 +125,11 @@ export class RemoteHandlers {
   }
 }
 
-/** The table entry of a definition. */
+/**
+ * The table entry of a definition.
+ *
+ * @throws {InvalidOptionError} when a capacity is one that no peer accepts: a definition may be made by hand
+ */
 export function toEntry(
   definition: SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
   subroute: string
@@ -134,8 +138,8 @@ export function toEntry(
   if (kind === 'single') return { kind: HandlerKind.single, inCapacity: 0, outCapacity: 1, subroute, id }
   return {
     kind: HandlerKind.streaming,
-    inCapacity: definition.inCapacity,
-    outCapacity: definition.outCapacity,
+    inCapacity: checkCapacity('inCapacity', definition.inCapacity),
+    outCapacity: checkCapacity('outCapacity', definition.outCapacity),
     subroute,
     id
   }

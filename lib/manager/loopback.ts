@@ -6,7 +6,7 @@
  */
 
 import type { Logger } from '../base/logger.ts'
-import type { ReconnectOptions } from '../base/options.ts'
+import { maxLimit, type ReconnectOptions } from '../base/options.ts'
 import { memoryPair } from '../conn/memory.ts'
 import { Connection } from '../connection/connection.ts'
 import { LocalHandlers } from '../handler/table.ts'
@@ -45,15 +45,16 @@ export class Loopback {
 
   #dial(): Established {
     const { local: host, instance, session: common } = this.#init
-    const { limits } = common
     const remote = Object.freeze({ host, instance, identity: Object.freeze({}), address: 'memory' })
-    const session = { ...common, remote, remoteLimits: limits, checksum: false }
+    // A server may call all of its handlers, however few it accepts of others.
+    const limits = { ...common.limits, maxHandlers: maxLimit }
+    const session = { ...common, limits, remote, remoteLimits: limits, checksum: false }
     // Yields, or a server that calls itself in a loop would do nothing else.
     const [near, far] = memoryPair({ yields: true })
     const ignore = () => {}
     this.#responder = new Session(
       { ...session, wire: new Wire(far), role: 'listener' },
-      { onReady: ignore, onDraining: ignore, onEnd: ignore }
+      { onReady: ignore, onLeftOut: ignore, onDraining: ignore, onEnd: ignore }
     )
     this.#responder.start()
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs

@@ -11,7 +11,7 @@ import { maxLimit } from '../base/options.ts'
 import { limitNames, type RemoteLimits } from '../base/remote.ts'
 import { errorText, printable } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from '../codec/msgpack.ts'
-import { canonicalHost } from './hosts.ts'
+import { canonicalHost, maxHostBytes } from './hosts.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */
 export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
@@ -39,7 +39,6 @@ export const instanceBytes = 16
 export const maxProofBytes = 4096
 /** The message of a REJECT is one line of a log. */
 export const maxRejectLength = 1024
-const maxHostBytes = 512
 const maxVersions = 16
 
 /** CHALLENGE: the listener answers a HELLO with no more than the proofs need. */
@@ -231,7 +230,7 @@ function toNumber(value: unknown): unknown {
 
 function parseHost(fields: Fields, name: string): string {
   const value = fields.values[name]
-  if (typeof value !== 'string' || Buffer.byteLength(value) > maxHostBytes || !isCanonical(value)) {
+  if (typeof value !== 'string' || value.length > maxHostBytes || !isCanonical(value)) {
     throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
   }
   return value

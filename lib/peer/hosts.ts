@@ -14,11 +14,15 @@ const secureScheme = new Map([
   ['wss:', 'https:']
 ])
 
+/** What a peer takes for a name; it refuses a handshake with a longer one. docs/protocol.md, section "Host names". */
+export const maxHostBytes = 512
+
 /**
  * The canonical origin of a host name: lower case, IDN as punycode, default port dropped, `ws`/`wss` as `http`/`https`.
  * Two spellings of one server give the same string.
  *
- * @throws {InvalidOptionError} when `host` is not an origin, or carries credentials, a path, a query or a fragment
+ * @throws {InvalidOptionError} when `host` is not an origin, has more than 512 bytes, or carries credentials, a path, a query or
+ * a fragment
  */
 export function canonicalHost(host: string): string {
   let url: URL
@@ -37,7 +41,11 @@ export function canonicalHost(host: string): string {
     )
   }
   url.protocol = scheme
-  return url.origin
+  // It is ASCII.
+  if (url.origin.length <= maxHostBytes) return url.origin
+  throw new InvalidOptionError(
+    `host "${url.origin.slice(0, 64)}…" has ${url.origin.length} bytes; a host has at most ${maxHostBytes}`
+  )
 }
 
 /**

@@ -9,22 +9,25 @@ import { ProtocolError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import { Rate } from '../base/rate.ts'
 import { printable } from '../base/text.ts'
-import type { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
-import { Flag, FrameType, type HandlerEntry, ResetCode } from '../wire/frame.ts'
+import type { AdvertisedHandlers } from '../handler/advertised.ts'
+import type { RemoteHandlers } from '../handler/table.ts'
+import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Outbox, Sender } from '../wire/outbox.ts'
 
-/** Refusals, or entries of the handler table, that are written at a time; with names at their limit they fit a batch. */
-const itemsPerTurn = 16
+/** Refusals that are written at a time. */
+const refusalsPerTurn = 16
 
 export interface ControlInit {
   readonly outbox: Outbox
-  readonly handlers: LocalHandlers
+  readonly handlers: AdvertisedHandlers
   readonly remoteHandlers: RemoteHandlers
   readonly limits: Readonly<Limits>
   /** The remote's whole first handler table, or a later addition, has arrived. */
   readonly onTable: () => void
+  /** A whole table was sent, and some handlers were left out: why. */
+  readonly onLeftOut: (why: string) => void
   readonly onPong: (token: number) => void
   readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
 }
@@ -36,8 +39,9 @@ export class SessionControl implements Sender {
   refusals = 0
   readonly #init: ControlInit
   readonly #stopListening: () => void
-  #advertised = 0
   #tableDue = false
+  /** The remote end waits for the end of a table: of the first one, or of one that has begun. */
+  #isTableAwaited = true
   #pingDue: number | undefined
   #pongDue: number | undefined
   #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
@@ -47,11 +51,11 @@ export class SessionControl implements Sender {
   readonly #callEnds: Rate
 
   constructor(init: ControlInit) {
-    const { handlers, limits } = init
+    const { limits } = init
     this.#init = init
     this.#idleFrames = new Rate(limits.maxIdleFramesPerSecond)
     this.#callEnds = new Rate(limits.maxInboundStreams + limits.maxIdleFramesPerSecond)
-    this.#stopListening = handlers.onAdded(() => this.#advertise())
+    this.#stopListening = init.handlers.onAdded(() => this.#advertise())
   }
 
   /** Advertises the handlers, also when there are none: the remote end waits for the first table. */
@@ -92,7 +96,8 @@ export class SessionControl implements Sender {
    */
   handleFrame(reader: FrameReader): void {
     const { onPong, onGoAway } = this.#init
-    this.countIdleFrame()
+    // Handlers are counted by their number: an honest peer may register many at once.
+    if (reader.type !== FrameType.handlers) this.countIdleFrame()
     switch (reader.type) {
       case FrameType.ping:
         // Of several that wait for their answer only the last gets one.
@@ -150,7 +155,9 @@ export class SessionControl implements Sender {
 
   #handleTable(reader: FrameReader): void {
     const { remoteHandlers, limits, onTable } = this.#init
-    remoteHandlers.add(reader.readHandlers(remoteHandlers.room, limits.maxNameBytes))
+    const entries = reader.readHandlers(remoteHandlers.room, limits.maxNameBytes, limits.maxHandlers)
+    if (entries.length === 0) this.countIdleFrame()
+    remoteHandlers.add(entries)
     if ((reader.flags & Flag.more) === 0) onTable()
   }
 
@@ -164,15 +171,17 @@ export class SessionControl implements Sender {
   }
 
   #writeTable(writer: FrameWriter): void {
-    const entries: HandlerEntry[] = this.#init.handlers.entriesFrom(this.#advertised).slice(0, itemsPerTurn)
-    this.#advertised += entries.length
-    this.#tableDue = this.#advertised < this.#init.handlers.size
-    writer.handlers(this.#tableDue ? Flag.more : 0, entries)
+    const { handlers, onLeftOut } = this.#init
+    const entries = handlers.next()
+    this.#tableDue = !handlers.isComplete
+    if (entries.length > 0 || this.#isTableAwaited) writer.handlers(this.#tableDue ? Flag.more : 0, entries)
+    this.#isTableAwaited = this.#tableDue
     if (this.#tableDue) this.#offer()
+    else if (handlers.warning !== undefined) onLeftOut(handlers.warning)
   }
 
   #writeRefusals(writer: FrameWriter): void {
-    const due = this.#refusalsDue.splice(0, 3 * itemsPerTurn)
+    const due = this.#refusalsDue.splice(0, 3 * refusalsPerTurn)
     for (let i = 0; i < due.length; i += 3) {
       const code = due[i + 1] as number
       writer.reset(due[i] as number, code, this.#refusalText(code, due[i + 2] as number))

@@ -9,8 +9,8 @@ import { setImmediate } from 'node:timers/promises'
 import { type Limits, loopBytes, turnBytes } from '../base/options.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
+import type { AdvertisedHandlers } from '../handler/advertised.ts'
 import { Responder } from '../handler/responder.ts'
-import type { LocalHandlers } from '../handler/table.ts'
 import type { Stream } from '../stream/stream.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
@@ -21,7 +21,7 @@ import type { OpenCalls } from './open-calls.ts'
 export interface DispatchInit {
   readonly checksum: boolean
   readonly limits: Readonly<Limits>
-  readonly handlers: LocalHandlers
+  readonly handlers: AdvertisedHandlers
   readonly calls: OpenCalls
   readonly control: SessionControl
   readonly counts: SessionCounts

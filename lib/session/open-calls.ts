@@ -48,6 +48,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
       receiveWindowBytes: limits.streamWindowBytes,
       sendWindowBytes: remoteLimits.streamWindowBytes,
       maxSendBytes: remoteLimits.maxMessageBytes,
+      maxSendFragments: remoteLimits.maxFragments,
       maxMetadataBytes: remoteLimits.maxMetadataBytes
     }
     this.streams = new StreamTable(role)

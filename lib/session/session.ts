@@ -5,10 +5,11 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { DisconnectedError, toError } from '../base/errors.ts'
+import { DisconnectedError, type GridError, RejectedError, toError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { newSessionCounts, type SessionStats } from '../base/stats.ts'
+import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -42,6 +43,8 @@ export interface SessionInit {
 export interface SessionEvents {
   /** The remote's handler table has arrived: calls can start. Called once. */
   readonly onReady: () => void
+  /** The remote is not told of all handlers, because of what it announced: why. Called whenever it is told of others. */
+  readonly onLeftOut: (why: string) => void
   /** No new calls can start here any more: the remote or this side goes away. Called at most once. */
   readonly onDraining: (end: SessionEnd) => void
   /** The session has ended, and its calls are about to fail. Called once. */
@@ -63,16 +66,18 @@ export class Session {
   #remoteGoAway: SessionEnd | undefined
 
   constructor(init: SessionInit, events: SessionEvents) {
-    const { remote, handlers, limits, checksum } = init
+    const { remote, limits, remoteLimits, checksum } = init
     const { outbox } = init.wire
     this.#init = init
     this.#events = events
     this.remote = remote
     this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
+    const handlers = new AdvertisedHandlers(init.handlers, remoteLimits)
     outbox.writer.checksum = checksum
     this.#control = new SessionControl({
       ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits },
       onTable: () => this.#onTable(),
+      onLeftOut: events.onLeftOut,
       onPong: (token) => this.#keepAlive.onPong(token),
       onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
     })
@@ -84,7 +89,7 @@ export class Session {
       onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
     })
     const parts = { limits, outbox, control: this.#control, counts: this.#counts }
-    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits: init.remoteLimits })
+    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits })
     this.#dispatch = new Dispatch({ ...parts, checksum, handlers, calls: this.#calls, state: () => this.#state })
   }
 
@@ -118,9 +123,13 @@ export class Session {
     return this.#calls.open(open)
   }
 
-  /** The error of a call that cannot start here. */
-  createUnusableError(): DisconnectedError {
-    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
+  /** The error of a call that cannot start here now; undefined when it can. */
+  findRefusal(): GridError | undefined {
+    if (!this.usable) return this.#createUnusableError()
+    const { maxInboundStreams } = this.#init.remoteLimits
+    if (this.#calls.streams.outbound < maxInboundStreams) return undefined
+    const text = `${this.remote.host} accepts at most ${maxInboundStreams} calls at once, and so many are open`
+    return new RejectedError('tooManyStreams', text)
   }
 
   /**
@@ -151,7 +160,7 @@ export class Session {
       ...this.#counts,
       rttMs: this.#keepAlive.rttMs,
       inboundStreams: streams.inbound,
-      outboundStreams: streams.size - streams.inbound,
+      outboundStreams: streams.outbound,
       runningHandlers: running,
       batchesOut: outbox.batches,
       bytesOut: outbox.bytes,
@@ -228,7 +237,11 @@ export class Session {
     const before = this.#state
     this.#state = 'draining'
     if (before !== 'draining') this.#events.onDraining(end)
-    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.createUnusableError())
+    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.#createUnusableError())
+  }
+
+  #createUnusableError(): DisconnectedError {
+    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
   }
 
   #finish(end: SessionEnd): void {

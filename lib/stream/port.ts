@@ -58,6 +58,8 @@ export interface StreamLimits {
   readonly sendWindowBytes: number
   /** Bytes of one message that the remote end accepts. */
   readonly maxSendBytes: number
+  /** Fragments of one message that the remote end accepts. */
+  readonly maxSendFragments: number
   /** Bytes of metadata that the remote end accepts. */
   readonly maxMetadataBytes: number
 }

@@ -167,11 +167,12 @@ export class FrameReader {
   /**
    * The entries of a handlers frame; must be called before `next()` goes on.
    *
-   * @throws {ProtocolError} when there are more than `maxEntries`, or a name is longer than `maxNameBytes`
+   * @param room how many of the `maxHandlers` entries the sender may still advertise
+   * @throws {ProtocolError} when there are more, or a name is longer than `maxNameBytes`
    */
-  readHandlers(maxEntries: number, maxNameBytes: number): HandlerEntry[] {
+  readHandlers(room: number, maxNameBytes: number, maxHandlers = room): HandlerEntry[] {
     const count = this.#varint()
-    if (count > maxEntries) throw new ProtocolError(`a handler table of more than the ${maxEntries} entries allowed`)
+    if (count > room) throw new ProtocolError(`a handler table of more than the ${maxHandlers} entries allowed`)
     const entries: HandlerEntry[] = []
     for (let i = 0; i < count; i++) {
       const kind = this.#batch[this.#at++]

@@ -36,6 +36,14 @@ describe('toEntry', () => {
     const streaming = { kind: 1, inCapacity: 3, outCapacity: 5, subroute: '', id: 'b' }
     assert.deepEqual(toEntry(rawStreaming('b', 3, 5), ''), streaming)
   })
+
+  it('refuses a capacity that no peer accepts, of a definition that was made by hand', () => {
+    for (const bad of [-1, 1.5, 65_536, Number.NaN, undefined as unknown as number]) {
+      for (const definition of [rawStreaming('b', bad, 1), rawStreaming('b', 1, bad)]) {
+        assert.throws(() => toEntry(definition, ''), { name: 'InvalidOptionError', message: /from 0 to 65535$/ })
+      }
+    }
+  })
 })
 
 describe('LocalHandlers', () => {
@@ -49,16 +57,6 @@ describe('LocalHandlers', () => {
       [added[0], added[2], undefined, undefined]
     )
     assert.equal(handlers.at(2 ** 53 - 1), undefined)
-  })
-
-  it('tells what a peer that knows some has yet to hear of', () => {
-    const handlers = new LocalHandlers(256)
-    for (const id of ['a', 'b', 'c']) handlers.add(handler(id))
-    assert.deepEqual(
-      handlers.entriesFrom(1).map(({ id }) => id),
-      ['b', 'c']
-    )
-    assert.deepEqual(handlers.entriesFrom(3), [])
   })
 
   it('refuses the same id under the same subroute, and takes it under another', () => {
@@ -106,6 +104,20 @@ describe('LocalHandlers', () => {
     }
     handlers.add(handler('12345678', 'éééé'))
     assert.equal(handlers.size, 1)
+  })
+
+  it('refuses names that are not Unicode, which the peer would read as one and the same', () => {
+    const handlers = new LocalHandlers(256)
+    for (const bad of [handler('a\ud800'), handler('a\udc00'), handler('a', '\ud800')]) {
+      assert.throws(() => handlers.add(bad), { name: 'InvalidOptionError', message: /must be well-formed Unicode$/ })
+    }
+    handlers.add(handler('\u{1f600}'))
+  })
+
+  it('refuses names that no table entry can carry, whatever the limit', () => {
+    const handlers = new LocalHandlers(1_000_000)
+    handlers.add(handler('a'.repeat(16 * 1024)))
+    assert.throws(() => handlers.add(handler('a'.repeat(16 * 1024 + 1))), { message: /must not exceed 16384 bytes$/ })
   })
 
   it('calls its listeners after each registration until they are stopped', () => {

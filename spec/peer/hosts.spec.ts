@@ -57,6 +57,14 @@ describe('canonicalHost', () => {
     }
   })
 
+  it('refuses a name of more than 512 bytes, which no peer accepts', () => {
+    const longest = `http://${'a.'.repeat(248)}example:80`
+    assert.equal(canonicalHost(longest), longest.slice(0, -3))
+    const most = `http://${'a'.repeat(505)}`
+    assert.equal(canonicalHost(most).length, 512)
+    assert.throws(() => canonicalHost(`${most}a`), { ...invalid, message: /has 513 bytes; a host has at most 512$/ })
+  })
+
   it('does not repeat a long name in its error', () => {
     assert.throws(
       () => canonicalHost('x'.repeat(100_000)),

@@ -131,6 +131,7 @@ export class FuzzSession {
       onReady: () => {
         this.ready = true
       },
+      onLeftOut: () => {},
       onDraining: () => {},
       onEnd: (end) => {
         this.end = end

@@ -57,6 +57,7 @@ export class RawPeer {
       onReady: () => {
         this.ready = true
       },
+      onLeftOut: () => {},
       onDraining: () => {
         this.draining = true
         options.onDraining?.()
