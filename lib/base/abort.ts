@@ -1,9 +1,9 @@
 /**
  * Abort signals: listening to one that many calls may share, and waiting for work until it aborts.
  *
- * A signal searches all its listeners when one is added or removed, and Node takes the eleventh for a leak. So there is one
- * listener of ours per signal, with a map of subscribers behind it; it is there as long as they are. A signal comes from the
- * user and may not be one of Node: what it throws is thrown where listening begins, never later.
+ * A signal searches all its listeners when one is added or removed, and Node warns of a leak at the eleventh. So we add one
+ * listener per signal, for a map of subscribers, and remove it with the last of them. A signal comes from the user and may
+ * not be one of Node: its errors are thrown when listening begins, never later.
  */
 
 import { setMaxListeners } from 'node:events'
@@ -14,9 +14,9 @@ type OnAbort = (reason: unknown) => void
 const subscriptions = new WeakMap<AbortSignal, Subscriptions>()
 
 /**
- * Calls `onAbort` once when `signal` aborts, or now if it has; returns a function that ends that.
+ * Calls `onAbort` once when `signal` aborts, or now if it has; returns a function that removes the subscription.
  *
- * @throws what the signal throws when it is not one of Node
+ * @throws the errors of a signal that is not one of Node
  */
 export function listenToAbort(signal: AbortSignal, onAbort: OnAbort): () => void {
   if (!signal.aborted) return (subscriptions.get(signal) ?? new Subscriptions(signal)).add(onAbort)
@@ -50,7 +50,7 @@ export function unlessAborted<T>(
   })
 }
 
-/** Why `signal` has aborted; for one without a reason, what Node gives where an abort has none. */
+/** Why `signal` has aborted. For a signal without a reason: the default reason of Node. */
 export function abortReason(signal: AbortSignal): unknown {
   let reason: unknown
   try {
@@ -61,21 +61,21 @@ export function abortReason(signal: AbortSignal): unknown {
   return reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason
 }
 
-/** A controller whose signal is given away: any number may listen to it. */
-export function sharedController(): AbortController {
+/** A controller whose signal is given to users: any number of listeners is allowed. */
+export function createSharedController(): AbortController {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)
   return controller
 }
 
-/** The subscribers of one signal in the order in which they came, each by the function that ends it. */
+/** The subscribers of one signal in order, each by the function that removes it. */
 class Subscriptions {
   readonly #signal: AbortSignal
   readonly #subscribers = new Map<() => void, OnAbort>()
 
   constructor(signal: AbortSignal) {
     this.#signal = signal
-    // The user may listen to it ten times: ours must not be the one that is taken for the leak.
+    // The user may add ten listeners: ours must not be the eleventh that causes the warning.
     if (signal instanceof EventTarget) setMaxListeners(0, signal)
     signal.addEventListener('abort', this.#onAbort)
     subscriptions.set(signal, this)
@@ -93,7 +93,7 @@ class Subscriptions {
     this.#stop()
     const reason = abortReason(this.#signal)
     const failures: unknown[] = []
-    // One that another one ends is not called any more.
+    // A subscriber that another one removes is not called any more.
     for (const [leave, onAbort] of this.#subscribers) {
       this.#subscribers.delete(leave)
       try {
@@ -102,7 +102,7 @@ class Subscriptions {
         failures.push(error)
       }
     }
-    // All were called; now the signal deals with the error, as with that of any listener.
+    // All were called. Now the signal handles the error like that of any listener.
     if (failures.length > 0) throw failures[0]
   }
 

@@ -1,54 +1,54 @@
 /**
- * Nobody is judged by what has not arrived before what has arrived was read.
+ * Deadlines that count only after everything that has arrived was read.
  *
- * Node runs timers before it looks at sockets. So after a stall of this very process each timeout is over while the
- * answer it waits for is still unread. Whatever judges by time therefore lets the event loop poll first.
+ * Node runs timers before it polls sockets. So after a stall of this process, each timeout fires while the awaited answer is
+ * still unread in a socket. Therefore a decision by time lets the event loop poll first.
  */
 
 import { performance } from 'node:perf_hooks'
 import { maxTimeoutMs } from './options.ts'
 
-/** What comes without a pause is read for so long: at 64 KiB a turn this is more than the buffers of a socket hold. */
+/** Reading ends after this many polls: at 64 KiB each, this is more than the buffers of a socket hold. */
 const maxLooks = 64
 
 /**
- * Calls `judge` once what has already arrived was read.
+ * Calls `decide` once everything that has already arrived was read.
  *
- * @param arrived anything that grows as bytes arrive and as they are dealt with; it is read for as long as that grows
+ * @param arrived a number that grows as bytes arrive and are handled; reading goes on while it grows
  */
-export function afterReading(judge: () => void, arrived: () => number = () => 0): void {
+export function afterReading(decide: () => void, arrived: () => number = () => 0): void {
   let before = arrived()
   let looksLeft = maxLooks
-  // One poll of the event loop reads each socket at most once; a second one catches what a slice left behind.
+  // One poll of the event loop reads each socket at most once; a second poll reads what a slice left.
   const poll = (): void => {
     setImmediate(look)
   }
   const look = (): void => {
     const now = arrived()
-    if (now === before || --looksLeft === 0) return judge()
+    if (now === before || --looksLeft === 0) return decide()
     before = now
     setImmediate(poll)
   }
   setImmediate(poll)
 }
 
-/** A timer that judges: never before its moment, nor before what has arrived by then was read. */
-export class JudgeTimer {
+/** A timer that never fires before its moment, nor before everything that has arrived by then was read. */
+export class DeadlineTimer {
   readonly #atMs: number
-  readonly #judge: () => void
+  readonly #expire: () => void
   readonly #arrived: (() => number) | undefined
   #timer: NodeJS.Timeout
   #cleared = false
 
-  /** `atMs` is of `performance.now()`; `arrived` as of `afterReading`. */
-  constructor(atMs: number, judge: () => void, arrived?: () => number) {
+  /** `atMs` is of `performance.now()`; `arrived` as in `afterReading`. */
+  constructor(atMs: number, expire: () => void, arrived?: () => number) {
     this.#atMs = atMs
-    this.#judge = judge
+    this.#expire = expire
     this.#arrived = arrived
     this.#timer = this.#arm()
   }
 
-  /** The process need not wait for it. */
+  /** Does not keep the process alive. */
   unref(): this {
     this.#timer.unref()
     return this
@@ -65,15 +65,15 @@ export class JudgeTimer {
   }
 
   #fire(): void {
-    // A timer counts from the start of its turn of the event loop: after a long turn it fires early.
+    // A timer counts from the start of its turn of the event loop, so after a long turn it fires early.
     if (performance.now() < this.#atMs) {
-      const isHolding = this.#timer.hasRef()
+      const hadRef = this.#timer.hasRef()
       this.#timer = this.#arm()
-      if (!isHolding) this.#timer.unref()
+      if (!hadRef) this.#timer.unref()
       return
     }
     afterReading(() => {
-      if (!this.#cleared) this.#judge()
+      if (!this.#cleared) this.#expire()
     }, this.#arrived)
   }
 }

@@ -55,7 +55,7 @@ export type DisconnectReason =
   | 'hostRemoved'
   | 'internal'
 
-/** There is no conn to the host, or it was lost under the call. Code `ERR_DISCONNECTED`. */
+/** There is no conn to the host, or it was lost during the call. Code `ERR_DISCONNECTED`. */
 export class DisconnectedError extends GridError {
   override name = 'DisconnectedError'
   readonly reason: DisconnectReason

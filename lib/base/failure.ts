@@ -1,6 +1,6 @@
-/** The fact that something failed, apart from what it failed with. Types only. */
+/** That something failed, and with which reason. Types only. */
 
-/** Any value can be thrown, `undefined` too: so the reason alone does not say whether there is a failure. */
+/** Any value can be thrown, even `undefined`: so the reason alone does not show whether there is a failure. */
 export interface Failure {
   readonly reason: unknown
 }

@@ -1,6 +1,6 @@
-/** Code of the user that is called where no one could do anything about its failure. */
+/** Calls user code whose failure cannot be handled in any way. */
 
-/** Calls `work`; drops what it throws, and what a promise that it returns rejects with. */
+/** Calls `work`, and ignores its error or the rejection of its promise. */
 export function quietly(work: () => unknown): void {
   const run = async (): Promise<unknown> => await work()
   run().catch(() => undefined)

@@ -32,7 +32,7 @@ export interface SessionStats extends Readonly<SessionCounts> {
   readonly refusals: number
 }
 
-export function newSessionCounts(): SessionCounts {
+export function createSessionCounts(): SessionCounts {
   return { batchesIn: 0, bytesIn: 0, framesIn: 0, messagesIn: 0, ignoredFrames: 0 }
 }
 
@@ -45,8 +45,8 @@ export interface SessionTotals extends SessionCounts {
   refusals: number
 }
 
-export function newTotals(): SessionTotals {
-  return { ...newSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
+export function createTotals(): SessionTotals {
+  return { ...createSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
 }
 
 /** Adds `counted`, if given, to `totals`, and returns `totals`. */

@@ -45,7 +45,7 @@ export class StreamRequests<Req> {
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
     this.#codec = codec
-    this.pushable = areTaken ? this.#makePushable() : null
+    this.pushable = areTaken ? this.#createPushable() : null
   }
 
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
@@ -161,7 +161,7 @@ export class StreamRequests<Req> {
   }
 
   /** An it-pushable that throws at a push after its end, and becomes the producer on first use. */
-  #makePushable(): Pushable<Req> {
+  #createPushable(): Pushable<Req> {
     const requests = pushable<Req>({ objectMode: true })
     const { push, end, next } = requests
     const drop = requests.return

@@ -44,7 +44,7 @@ export interface Conn {
 
   /**
    * From now on at most `maxBytes` may arrive, in whole messages or not; one more ends the conn. Infinity removes the limit.
-   * It is set during the handshake. A conn without this method accepts from everyone what it accepts from proven peers.
+   * It is set during the handshake. A conn without this method accepts as much from all peers as from proven ones.
    */
   limitInbound?(maxBytes: number): void
 

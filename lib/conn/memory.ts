@@ -42,12 +42,17 @@ export interface MemoryConn extends Conn {
 export function memoryPair(options: MemoryPairOptions = {}): [MemoryConn, MemoryConn] {
   const aToB = new Link(options)
   const bToA = new Link(options)
-  const a = makeMemoryConn('memory:b', aToB, bToA, options)
-  const b = makeMemoryConn('memory:a', bToA, aToB, options)
+  const a = createMemoryConn('memory:b', aToB, bToA, options)
+  const b = createMemoryConn('memory:a', bToA, aToB, options)
   return [a, b]
 }
 
-function makeMemoryConn(remoteAddress: string, outgoing: Link, incoming: Link, options: MemoryPairOptions): MemoryConn {
+function createMemoryConn(
+  remoteAddress: string,
+  outgoing: Link,
+  incoming: Link,
+  options: MemoryPairOptions
+): MemoryConn {
   const capacity = options.capacity ?? 16
   let said = false
   let heard = false

@@ -1,7 +1,7 @@
 /** Calls that wait for a connection to be usable, each with a deadline and a signal of its own. */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { JudgeTimer } from '../base/after-reading.ts'
+import { DeadlineTimer } from '../base/after-reading.ts'
 import { DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Session } from '../session/session.ts'
@@ -25,7 +25,7 @@ export class ReadyWaiters {
   wait(deadlineMs: number, signal: AbortSignal | undefined, cause: () => unknown): Promise<Session> {
     if (signal?.aborted === true) return Promise.reject(abortReason(signal))
     return new Promise((resolve, reject) => {
-      let timer: JudgeTimer | undefined
+      let timer: DeadlineTimer | undefined
       let unlisten: (() => void) | undefined
       const settle = (outcome: Outcome) => {
         timer?.clear()
@@ -39,7 +39,7 @@ export class ReadyWaiters {
       this.#waiters.add(settle)
       if (deadlineMs > 0) {
         const text = `no connection to ${this.#host} before the deadline`
-        timer = new JudgeTimer(deadlineMs, () =>
+        timer = new DeadlineTimer(deadlineMs, () =>
           settle({ reason: new DeadlineError(text, { delivery: 'notSent', cause: cause() }) })
         )
       }

@@ -6,11 +6,11 @@
  * `connection.ts` when to dial.
  */
 
-import { JudgeTimer } from '../base/after-reading.ts'
+import { DeadlineTimer } from '../base/after-reading.ts'
 import { ClosedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
-import { addTotals, newTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
+import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
@@ -45,8 +45,8 @@ export class Sessions {
   #warning = ''
   /** Sessions whose remote end has received the handler table. */
   readonly #answered = new WeakSet<Session>()
-  readonly #totals = newTotals()
-  #readyTimer: JudgeTimer | undefined
+  readonly #totals = createTotals()
+  #readyTimer: DeadlineTimer | undefined
 
   constructor(init: SessionsInit) {
     const { host, logger, renew } = init
@@ -74,7 +74,7 @@ export class Sessions {
     if (!renews) this.#current = undefined
     for (const previous of replaced) if (previous !== undefined) this.#replace(previous, session)
     this.#readyTimer?.clear()
-    this.#readyTimer = new JudgeTimer(
+    this.#readyTimer = new DeadlineTimer(
       established.deadlineMs,
       () => session.abort({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
       session.arrived

@@ -1,6 +1,6 @@
 /** The context of a call for its handler. What most handlers do not use is created only when it is read. */
 
-import { sharedController } from '../base/abort.ts'
+import { createSharedController } from '../base/abort.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
@@ -39,7 +39,7 @@ export class CallContext implements HandlerContext {
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = sharedController()
+      this.#controller = createSharedController()
       if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason)
     }
     return this.#controller.signal

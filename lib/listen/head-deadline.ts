@@ -9,7 +9,7 @@ import type * as http from 'node:http'
 import type * as https from 'node:https'
 import type { Socket } from 'node:net'
 import { type TLSSocket, Server as TlsServer } from 'node:tls'
-import { JudgeTimer } from '../base/after-reading.ts'
+import { DeadlineTimer } from '../base/after-reading.ts'
 
 export type HttpServer = http.Server | https.Server
 
@@ -19,7 +19,7 @@ interface Accepted {
   /** Kept, since a closed socket no longer knows it. */
   address: string
   acceptedAtMs: number
-  timer: JudgeTimer
+  timer: DeadlineTimer
   onClose: () => void
 }
 
@@ -93,7 +93,7 @@ export class HeadDeadline {
       tlsSocket: undefined,
       address: formatAddresses(socket),
       acceptedAtMs,
-      timer: new JudgeTimer(acceptedAtMs + this.#timeoutMs(), () => this.#onDeadline(accepted)).unref(),
+      timer: new DeadlineTimer(acceptedAtMs + this.#timeoutMs(), () => this.#onDeadline(accepted)).unref(),
       onClose: () => this.#forget(accepted)
     }
     socket.once('close', accepted.onClose)

@@ -9,7 +9,7 @@ import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { ClosedError, InvalidOptionError, RejectedError, UnknownHostError } from '../base/errors.ts'
 import { defaultCloseTimeoutMs, maxConnMessageBytes } from '../base/options.ts'
-import { addTotals, type ManagerStats, newTotals } from '../base/stats.ts'
+import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Connection } from '../connection/connection.ts'
@@ -18,7 +18,7 @@ import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
-import { makeInstance, type Refusal } from '../peer/handshake.ts'
+import { createInstance, type Refusal } from '../peer/handshake.ts'
 import { canonicalHost, dialerOf } from '../peer/hosts.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
@@ -54,7 +54,7 @@ export class Manager {
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
     const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
-    const instance = makeInstance()
+    const instance = createInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
@@ -170,7 +170,7 @@ export class Manager {
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
     const connections = this.connections.map((connection) => connection.stats())
-    const totals = newTotals()
+    const totals = createTotals()
     for (const connection of connections) {
       addTotals(totals, connection.totals)
     }

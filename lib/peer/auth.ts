@@ -67,12 +67,12 @@ export function sharedSecret(secret: Secrets | (() => Secrets | Promise<Secrets>
   return {
     async prove(context) {
       const [first] = await keys()
-      return makeProof(first, context)
+      return createProof(first, context)
     },
     async verify(context, proof) {
       let matches = false
       for (const key of await keys()) {
-        const expected = makeProof(key, context)
+        const expected = createProof(key, context)
         // No early exit: the time must not tell which secret was right.
         if (proof.length === expected.length && timingSafeEqual(proof, expected)) matches = true
       }
@@ -90,7 +90,7 @@ export function insecure(): Auth {
   }
 }
 
-function makeProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint8Array {
+function createProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint8Array {
   return createHmac('sha256', key).update(`${proofPrefix}${prover}\0`).update(transcript).digest()
 }
 

@@ -4,8 +4,8 @@
  * The manager decides which hosts may connect. The connection makes a session of an established conn.
  */
 
-import { listenToAbort, sharedController, unlessAborted } from '../base/abort.ts'
-import { JudgeTimer } from '../base/after-reading.ts'
+import { createSharedController, listenToAbort, unlessAborted } from '../base/abort.ts'
+import { DeadlineTimer } from '../base/after-reading.ts'
 import { ClosedError, HandshakeError, RejectedError, toError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -162,13 +162,13 @@ export class Establisher {
 /** A signal that aborts at a moment, or when another one aborts. */
 class Deadline {
   readonly atMs: number
-  readonly #controller = sharedController()
-  readonly #timer: JudgeTimer
+  readonly #controller = createSharedController()
+  readonly #timer: DeadlineTimer
   readonly #unlisten: () => void
 
   constructor(atMs: number, text: string, parent: AbortSignal) {
     this.atMs = atMs
-    this.#timer = new JudgeTimer(atMs, () => this.#controller.abort(new HandshakeError(text)))
+    this.#timer = new DeadlineTimer(atMs, () => this.#controller.abort(new HandshakeError(text)))
     this.#unlisten = listenToAbort(parent, (reason) => this.#controller.abort(reason))
   }
 

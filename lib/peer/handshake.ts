@@ -40,7 +40,7 @@ export interface HandshakeInit {
   wire: HandshakeWire
   /** Canonical host name of this side. */
   local: string
-  /** From `makeInstance()`, one for each manager. */
+  /** From `createInstance()`, one for each manager. */
   instance: Uint8Array
   auth: Auth
   limits: Readonly<Limits>
@@ -66,7 +66,7 @@ export interface HandshakeResult {
 }
 
 /** 16 random bytes that distinguish this run of a server from earlier ones. */
-export function makeInstance(): Uint8Array {
+export function createInstance(): Uint8Array {
   return randomBytes(instanceBytes)
 }
 
@@ -81,7 +81,7 @@ export async function dialHandshake(
 ): Promise<HandshakeResult> {
   const { remote, auth, renews = false } = init
   try {
-    const opening = { ...makeChallenge(init), host: init.local, remote, ...(renews ? { renews } : {}) }
+    const opening = { ...createChallenge(init), host: init.local, remote, ...(renews ? { renews } : {}) }
     const hello = encodeHello(helloKinds.hello, opening)
     send(init, hello)
     const answer = await receive(init)
@@ -89,7 +89,7 @@ export async function dialHandshake(
     const challenge = readChallenge(answer)
     const limit = findBadLimit(challenge.limits)
     if (limit !== undefined) throw new HandshakeError(`malformed CHALLENGE: limits.${limit} is not a positive integer`)
-    const context = makeContext(init, remote, hashTranscript(hello, answer))
+    const context = createContext(init, remote, hashTranscript(hello, answer))
     send(init, encodeHello(helloKinds.proof, { proof: await prove(init, { ...context, prover: 'dialer' }) }))
 
     const verdict = await receive(init)
@@ -103,7 +103,7 @@ export async function dialHandshake(
     if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
     if (accept.host !== remote) throw new HandshakeError(`the listener calls itself ${accept.host}`)
     const ownExpiry = accept.lifetimeMs === undefined ? undefined : Date.now() + accept.lifetimeMs
-    return makeResult(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
+    return createResult(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
   } catch (error) {
     throw locate(init, `with ${remote}`, error)
   }
@@ -124,8 +124,8 @@ export async function listenHandshake(
     const opening = await receive(init)
     const hello = readHello(opening)
     claimed = `a dialer that claims to be ${hello.host}`
-    const challenge = encodeHello(helloKinds.challenge, makeChallenge(init))
-    const context = makeContext(init, hello.host, hashTranscript(opening, challenge))
+    const challenge = encodeHello(helloKinds.challenge, createChallenge(init))
+    const context = createContext(init, hello.host, hashTranscript(opening, challenge))
     send(init, challenge)
     const proof = readProof(await receive(init))
     const identity = await guard(init, 'the proof of the dialer was refused', async () =>
@@ -141,7 +141,7 @@ export async function listenHandshake(
     }
     const lifetime = toLifetime(identity)
     send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
-    return makeResult(init, hello.host, version, hello, identity)
+    return createResult(init, hello.host, version, hello, identity)
   } catch (error) {
     if (!(error instanceof RejectedError) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
@@ -150,7 +150,7 @@ export async function listenHandshake(
   }
 }
 
-function makeChallenge(init: HandshakeInit) {
+function createChallenge(init: HandshakeInit) {
   return {
     versions: supportedVersions,
     nonce: randomBytes(nonceBytes),
@@ -160,11 +160,11 @@ function makeChallenge(init: HandshakeInit) {
   }
 }
 
-function makeContext({ local, wire, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
+function createContext({ local, wire, signal }: HandshakeInit, remote: string, transcript: Uint8Array) {
   return { local, remote, transcript, conn: wire.conn, signal }
 }
 
-function makeResult(
+function createResult(
   init: HandshakeInit,
   host: string,
   version: number,

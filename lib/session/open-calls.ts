@@ -4,7 +4,7 @@
  * A stream, and the answering end of a call, know no more than this of their session. Ids are managed by `stream-table.ts`.
  */
 
-import { afterReading, JudgeTimer } from '../base/after-reading.ts'
+import { afterReading, DeadlineTimer } from '../base/after-reading.ts'
 import type { Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
@@ -94,7 +94,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** Resolves when it is idle, or so many ms have passed. */
   waitUntilIdle(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = new JudgeTimer(performance.now() + timeoutMs, resolve, this.#arrived)
+      const timer = new DeadlineTimer(performance.now() + timeoutMs, resolve, this.#arrived)
       const onIdleBefore = this.#onIdle
       this.#onIdle = () => {
         timer.clear()

@@ -8,7 +8,7 @@
 import { DisconnectedError, type GridError, RejectedError, toError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
-import { newSessionCounts, type SessionStats } from '../base/stats.ts'
+import { createSessionCounts, type SessionStats } from '../base/stats.ts'
 import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
@@ -60,7 +60,7 @@ export class Session {
   readonly #keepAlive: KeepAlive
   readonly #calls: OpenCalls
   readonly #dispatch: Dispatch
-  readonly #counts = newSessionCounts()
+  readonly #counts = createSessionCounts()
   #state: 'starting' | 'ready' | 'draining' | 'ended' = 'starting'
   /** What the remote said in its go-away frame. */
   #remoteGoAway: SessionEnd | undefined

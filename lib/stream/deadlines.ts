@@ -57,7 +57,7 @@ export class DeadlineQueue {
 
   /** `entry` expires `timeoutMs` after `nowMs`. */
   add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
-    const list = this.#lists.get(timeoutMs) ?? this.#newList(timeoutMs, nowMs + timeoutMs)
+    const list = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, nowMs + timeoutMs)
     const { last } = list
     // `nowMs` may be older than that of the last entry: the order of the list counts.
     entry.deadlineMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
@@ -97,7 +97,7 @@ export class DeadlineQueue {
     this.#timerAtMs = Number.POSITIVE_INFINITY
   }
 
-  #newList(timeoutMs: number, dueMs: number): DeadlineList {
+  #createList(timeoutMs: number, dueMs: number): DeadlineList {
     const list = { timeoutMs, first: undefined, last: undefined, dueMs, heapIndex: this.#heap.length }
     this.#lists.set(timeoutMs, list)
     this.#heap.push(list)

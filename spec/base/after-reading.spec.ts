@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterReading, JudgeTimer } from '../../lib/base/after-reading.ts'
+import { afterReading, DeadlineTimer } from '../../lib/base/after-reading.ts'
 import { until } from '../support/until.ts'
 
 describe('afterReading', () => {
@@ -51,7 +51,7 @@ describe('afterReading', () => {
   })
 })
 
-describe('JudgeTimer', () => {
+describe('DeadlineTimer', () => {
   it('never judges before its moment, though a timer of Node may fire early', async () => {
     let nowMs = 0
     const clock = mock.method(performance, 'now', () => nowMs)
@@ -63,7 +63,7 @@ describe('JudgeTimer', () => {
     }) as never)
     try {
       let judgedAtMs: number | undefined
-      new JudgeTimer(100, () => {
+      new DeadlineTimer(100, () => {
         judgedAtMs = nowMs
       })
       for (let turns = 0; turns < 20; turns++) await turn()
@@ -76,7 +76,7 @@ describe('JudgeTimer', () => {
   it('judges nobody once it is cleared, not even while what has arrived is read', async () => {
     let judged = 0
     let looks = 0
-    const timer = new JudgeTimer(
+    const timer = new DeadlineTimer(
       performance.now(),
       () => judged++,
       () => ++looks

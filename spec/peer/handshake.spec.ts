@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import type { RejectReason } from '../../lib/base/errors.ts'
 import { defaultLimits } from '../../lib/base/options.ts'
 import { type Auth, insecure, sharedSecret } from '../../lib/peer/auth.ts'
-import { makeInstance, type Refusal } from '../../lib/peer/handshake.ts'
+import { createInstance, type Refusal } from '../../lib/peer/handshake.ts'
 import {
   dialer,
   errorOf,
@@ -24,7 +24,7 @@ import {
 
 describe('a handshake', () => {
   it('gives both ends the name, instance, limits, identity and version of the other', async () => {
-    const [instanceA, instanceB] = [makeInstance(), makeInstance()]
+    const [instanceA, instanceB] = [createInstance(), createInstance()]
     const expiresAt = Date.now() + 60_000
     const identity = { claims: 'node', expiresAt }
     const withIdentity: Auth = {
@@ -83,7 +83,7 @@ describe('a handshake', () => {
 
   it('tells the listener who dialed once the proof is verified, and tells auth who it deals with', async () => {
     const admitted: unknown[] = []
-    const instance = makeInstance()
+    const instance = createInstance()
     const contexts: unknown[] = []
     const auth: Auth = {
       prove: ({ prover, local, remote }) => {
@@ -262,9 +262,9 @@ describe('a dialer', () => {
   })
 })
 
-describe('makeInstance', () => {
+describe('createInstance', () => {
   it('is 16 bytes, new each time', () => {
-    assert.equal(makeInstance().length, 16)
-    assert.notDeepEqual(makeInstance(), makeInstance())
+    assert.equal(createInstance().length, 16)
+    assert.notDeepEqual(createInstance(), createInstance())
   })
 })

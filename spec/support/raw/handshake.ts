@@ -10,11 +10,11 @@ import { decodeMsgpack, encodeMsgpack } from '../../../lib/codec/msgpack.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { sharedSecret } from '../../../lib/peer/auth.ts'
 import {
+  createInstance,
   dialHandshake,
   type HandshakeInit,
   type HandshakeResult,
   listenHandshake,
-  makeInstance,
   type Refusal
 } from '../../../lib/peer/handshake.ts'
 import type { HandshakeWire } from '../../../lib/wire/wire.ts'
@@ -85,7 +85,7 @@ export class Wire {
 
 export function base(wire: HandshakeWire, local: string): HandshakeInit {
   const signal = new AbortController().signal
-  const instance = makeInstance()
+  const instance = createInstance()
   return { wire, local, instance, auth: secret, limits: defaultLimits, wantChecksum: false, signal }
 }
 
