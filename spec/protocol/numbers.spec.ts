@@ -7,7 +7,7 @@ import { maxErrorBytes } from '../../lib/codec/remote-error.ts'
 import * as hello from '../../lib/peer/hello.ts'
 import { maxCredit } from '../../lib/stream/window.ts'
 import * as frame from '../../lib/wire/frame.ts'
-import { rows, section } from '../support/pages/protocol.ts'
+import { page } from '../support/pages/protocol.ts'
 
 const closeCodes = {
   shutdown: 0,
@@ -50,7 +50,7 @@ const reasons = [
 
 /** The numbers of a table whose first cell is the number and whose second is the name. */
 function numbered(heading: string): Record<string, number> {
-  const entries = rows(heading).map(([number = '', name = '']): [string, number] => [name, Number(number)])
+  const entries = page.rows(heading).map(([number = '', name = '']): [string, number] => [name, Number(number)])
   return Object.fromEntries(entries.filter(([, number]) => !Number.isNaN(number)))
 }
 
@@ -65,7 +65,7 @@ describe('the numbers of the wire', () => {
   it('flags, and the frames that may carry them', () => {
     assert.deepEqual(frame.Flag, { end: 0x10, more: 0x20, error: 0x40, metadata: 0x80, bare: 0x80 })
     assert.deepEqual(frame.allowedFlags, [0, 0xb0, 0xf0, 0, 0, 0, 0, 0x20, 0])
-    const onThePage = rows('Frames').filter(([name = '', bit = '']) => name in frame.Flag && /^[1248]0$/.test(bit))
+    const onThePage = page.rows('Frames').filter(([name = '', bit = '']) => name in frame.Flag && /^[1248]0$/.test(bit))
     assert.equal(onThePage.length, 6)
     for (const [name, bit = ''] of onThePage) {
       assert.equal(frame.Flag[name as keyof typeof frame.Flag], Number.parseInt(bit, 16), name)
@@ -94,7 +94,7 @@ describe('the numbers of the wire', () => {
 
   it('reasons of a REJECT, also on the page', () => {
     assert.deepEqual(hello.handshakeReasons, reasons)
-    const onThePage = rows('REJECT').map(([reason]) => reason)
+    const onThePage = page.rows('REJECT').map(([reason]) => reason)
     for (const reason of reasons) assert.ok(onThePage.includes(reason), reason)
   })
 
@@ -113,7 +113,7 @@ describe('the numbers of the wire', () => {
     assert.deepEqual([frame.maxTextBytes, frame.checksumBytes, maxErrorBytes], [1024, 4, 16384])
     assert.deepEqual([options.batchBytes, options.fragmentBytes, maxCredit], [65536, 65536, 2147483647])
     assert.equal(options.maxConnMessageBytes({ maxMetadataBytes: 8192 }), 147456 + 8192)
-    assert.match(section('Conns'), /up to 147 456 bytes plus its own `maxMetadataBytes`/)
+    assert.match(page.section('Conns'), /up to 147 456 bytes plus its own `maxMetadataBytes`/)
   })
 
   it('limits that are announced, and their defaults, also on the page', () => {
@@ -127,7 +127,7 @@ describe('the numbers of the wire', () => {
       maxMetadataBytes: 8192
     }
     assert.deepEqual(hello.pickLimits(options.defaultLimits), announced)
-    const onThePage = rows('Limits').map(([name, value = '']) => [name, Number(value.replaceAll(' ', ''))])
+    const onThePage = page.rows('Limits').map(([name, value = '']) => [name, Number(value.replaceAll(' ', ''))])
     assert.deepEqual(Object.fromEntries(onThePage.slice(2)), announced)
   })
 })

@@ -11,7 +11,7 @@ import { canonicalHost, dialerOf } from '../../lib/peer/hosts.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { fastBatch, fastDecode } from '../support/codec/fast.ts'
 import { naiveBatch, naiveDecode, naiveEncode, naiveVarint } from '../support/codec/naive.ts'
-import { type Example, example, examples, headings, rows, varintExamples } from '../support/pages/protocol.ts'
+import { type Example, example, examples, page, varintExamples } from '../support/pages/protocol.ts'
 
 type FrameName = keyof typeof FrameType
 
@@ -40,7 +40,7 @@ describe('the frames of docs/protocol.md', () => {
         frameExamples.some((candidate) => candidate.name === name),
         `no example of ${name}`
       )
-      assert.ok(headings().includes(name.toUpperCase()), `no heading ${name.toUpperCase()}`)
+      assert.ok(page.headings().includes(name.toUpperCase()), `no heading ${name.toUpperCase()}`)
     }
   })
 
@@ -176,13 +176,13 @@ describe('the handshake of docs/protocol.md', () => {
 
 describe('the names of docs/protocol.md', () => {
   it('the canonical spellings are what canonicalHost makes', () => {
-    const found = rows('Host names').slice(2)
+    const found = page.rows('Host names').slice(2)
     assert.ok(found.length >= 5)
     for (const [given = '', canonical] of found) assert.equal(canonicalHost(given), canonical)
   })
 
   it('the worked examples of who dials follow from the rule, and lib computes the same', () => {
-    const found = rows('Which host dials').slice(2)
+    const found = page.rows('Which host dials').slice(2)
     assert.ok(found.length >= 3)
     for (const [lesser = '', greater = '', first = '', dialer] of found) {
       assert.ok(Buffer.compare(Buffer.from(lesser), Buffer.from(greater)) < 0)
@@ -207,6 +207,6 @@ describe('the names of docs/protocol.md', () => {
         }))
       })
     assert.ok(references.length >= 9)
-    for (const { file, title } of references) assert.ok(headings().includes(title), `${file} refers to "${title}"`)
+    for (const { file, title } of references) assert.ok(page.headings().includes(title), `${file} refers to "${title}"`)
   })
 })
