@@ -28,7 +28,7 @@ export interface Limits {
   maxPendingHandshakes: number
   /** Time from TCP accept, or from the start of a dial, to a usable session, in ms. Default 10 000. */
   handshakeTimeoutMs: number
-  /** Frames per second that cost work and move no call on (pings, pongs, resets, refused opens, handler tables). More closes the conn. Default 20 000. */
+  /** Frames per second that cost work and that no call accounts for (pings, pongs, resets of calls that were reset before, broken rules of streams). More closes the conn. What calls within `maxInboundStreams` cause is not counted. Default 20 000. */
   maxIdleFramesPerSecond: number
   /** Time for which a conn may accept none of the data that waits to be sent; then it is closed as slow. In ms. Default 30 000. */
   slowPeerTimeoutMs: number

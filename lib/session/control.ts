@@ -1,13 +1,12 @@
 /**
  * The frames of a session that belong to no stream of its own, both ways: handler tables, pings, refusals, go-away.
  *
- * What waits here to be sent is bounded: one pong, one ping, one go-away, the table, and refusals that the flood limit
- * counts. What a pong or a go-away means is for the keep-alive and the session.
+ * What waits here to be sent is bounded: one pong, one ping, one go-away, the table, and as many refusals as a peer may
+ * cause. What a pong or a go-away means is for the keep-alive and the session.
  */
 
 import { ProtocolError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
-import { Rate } from '../base/rate.ts'
 import { printable } from '../base/text.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
 import type { RemoteHandlers } from '../handler/table.ts'
@@ -15,6 +14,7 @@ import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Outbox, Sender } from '../wire/outbox.ts'
+import type { FloodGuard } from './flood.ts'
 
 /** Refusals that are written at a time. */
 const refusalsPerTurn = 16
@@ -24,6 +24,7 @@ export interface ControlInit {
   readonly handlers: AdvertisedHandlers
   readonly remoteHandlers: RemoteHandlers
   readonly limits: Readonly<Limits>
+  readonly flood: FloodGuard
   /** The remote's whole first handler table, or a later addition, has arrived. */
   readonly onTable: () => void
   /** A whole table was sent, and some handlers were left out: why. */
@@ -45,16 +46,11 @@ export class SessionControl implements Sender {
   #pingDue: number | undefined
   #pongDue: number | undefined
   #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
-  /** Stream id, code and handler of each refusal: a peer may make a second's worth of them wait, so they must be small. */
-  #refusalsDue: number[] = []
-  readonly #idleFrames: Rate
-  readonly #callEnds: Rate
+  /** By stream id: the handler that there is not, or the code, negative. A peer can make many wait, so they must be small. */
+  readonly #refusalsDue = new Map<number, number>()
 
   constructor(init: ControlInit) {
-    const { limits } = init
     this.#init = init
-    this.#idleFrames = new Rate(limits.maxIdleFramesPerSecond)
-    this.#callEnds = new Rate(limits.maxInboundStreams + limits.maxIdleFramesPerSecond)
     this.#stopListening = init.handlers.onAdded(() => this.#advertise())
   }
 
@@ -67,7 +63,7 @@ export class SessionControl implements Sender {
   stop(): void {
     this.#stopListening()
     this.#tableDue = false
-    this.#refusalsDue = []
+    this.#refusalsDue.clear()
   }
 
   sendPing(token: number): void {
@@ -75,13 +71,27 @@ export class SessionControl implements Sender {
     this.#offer()
   }
 
-  /** Refuses an open of the remote end at its `handler`, with a reset of this code. */
+  /**
+   * Refuses an open of the remote end at its `handler`, with a reset of this code.
+   *
+   * @throws {ProtocolError} when more refusals wait than the remote end could cause without breaking a rule
+   */
   refuse(streamId: number, code: number, handler: number): void {
+    const { flood, limits } = this.#init
     this.refusals++
-    this.countCallEnd()
-    this.#refusalsDue.push(streamId, code, handler)
-    if (this.#refusalsDue.length > 3 * this.#init.limits.maxIdleFramesPerSecond) throw this.#flood()
+    // A peer that knows the table and the limits never sends the others.
+    if (code === ResetCode.unknownHandler || code === ResetCode.messageTooLarge) flood.countIdleFrame()
+    this.#refusalsDue.set(streamId, code === ResetCode.unknownHandler ? handler : -code)
+    const most = limits.maxInboundStreams + limits.maxIdleFramesPerSecond
+    if (this.#refusalsDue.size > most) {
+      throw new ProtocolError(`a flood: more than ${most} refused calls wait to be told`, { reason: 'flood' })
+    }
     this.#offer()
+  }
+
+  /** The remote end gave up a stream that is over. If that was refused, it need not be told any more. */
+  forgetRefusal(streamId: number): void {
+    if (this.#refusalsDue.size > 0) this.#refusalsDue.delete(streamId)
   }
 
   sendGoAway(code: number, lastStreamId: number, text: string): void {
@@ -95,9 +105,9 @@ export class SessionControl implements Sender {
    * @throws {ProtocolError} when it breaks a rule, or there are too many of them
    */
   handleFrame(reader: FrameReader): void {
-    const { onPong, onGoAway } = this.#init
-    // Handlers are counted by their number: an honest peer may register many at once.
-    if (reader.type !== FrameType.handlers) this.countIdleFrame()
+    const { flood, onPong, onGoAway } = this.#init
+    // A handler table pays for itself by what it brings.
+    if (reader.type !== FrameType.handlers) flood.countIdleFrame()
     switch (reader.type) {
       case FrameType.ping:
         // Of several that wait for their answer only the last gets one.
@@ -115,24 +125,6 @@ export class SessionControl implements Sender {
     }
   }
 
-  /**
-   * A frame arrived that costs us work and moves no call on.
-   *
-   * @throws {ProtocolError} when there are more of them than `maxIdleFramesPerSecond`
-   */
-  countIdleFrame(): void {
-    if (!this.#idleFrames.count()) throw this.#flood()
-  }
-
-  /**
-   * The remote end cut a call short, or had one refused.
-   *
-   * @throws {ProtocolError} when it does that more often than all its calls at once, and some
-   */
-  countCallEnd(): void {
-    if (!this.#callEnds.count()) throw this.#flood()
-  }
-
   writeData(): boolean {
     return false
   }
@@ -147,16 +139,16 @@ export class SessionControl implements Sender {
       this.#pingDue = undefined
     }
     this.#writeRefusals(writer)
-    if (this.#goAwayDue !== undefined && this.#refusalsDue.length === 0 && !this.#tableDue) {
+    if (this.#goAwayDue !== undefined && this.#refusalsDue.size === 0 && !this.#tableDue) {
       writer.goAway(this.#goAwayDue.code, this.#goAwayDue.lastStreamId, this.#goAwayDue.text)
       this.#goAwayDue = undefined
     }
   }
 
   #handleTable(reader: FrameReader): void {
-    const { remoteHandlers, limits, onTable } = this.#init
+    const { remoteHandlers, limits, flood, onTable } = this.#init
     const entries = reader.readHandlers(remoteHandlers.room, limits.maxNameBytes, limits.maxHandlers)
-    if (entries.length === 0) this.countIdleFrame()
+    if (entries.length === 0) flood.countIdleFrame()
     remoteHandlers.add(entries)
     if ((reader.flags & Flag.more) === 0) onTable()
   }
@@ -181,12 +173,14 @@ export class SessionControl implements Sender {
   }
 
   #writeRefusals(writer: FrameWriter): void {
-    const due = this.#refusalsDue.splice(0, 3 * refusalsPerTurn)
-    for (let i = 0; i < due.length; i += 3) {
-      const code = due[i + 1] as number
-      writer.reset(due[i] as number, code, this.#refusalText(code, due[i + 2] as number))
+    if (this.#refusalsDue.size === 0) return
+    let left = refusalsPerTurn
+    for (const [streamId, what] of this.#refusalsDue) {
+      if (left-- === 0) return this.#offer()
+      this.#refusalsDue.delete(streamId)
+      const code = what < 0 ? -what : ResetCode.unknownHandler
+      writer.reset(streamId, code, this.#refusalText(code, what))
     }
-    if (this.#refusalsDue.length > 0) this.#offer()
   }
 
   #refusalText(code: number, handler: number): string {
@@ -194,15 +188,5 @@ export class SessionControl implements Sender {
     if (code === ResetCode.unknownHandler) return `no handler ${handler}`
     if (code === ResetCode.tooManyStreams) return `more than ${maxInboundStreams} calls at once`
     return code === ResetCode.goingAway ? 'going away' : `metadata of more than ${maxMetadataBytes} bytes`
-  }
-
-  #flood(): ProtocolError {
-    const { maxIdleFramesPerSecond } = this.#init.limits
-    return new ProtocolError(
-      `a flood: too many frames that move no call on; ${maxIdleFramesPerSecond} a second are allowed`,
-      {
-        reason: 'flood'
-      }
-    )
   }
 }

@@ -16,6 +16,7 @@ import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import type { SessionControl } from './control.ts'
+import type { FloodGuard } from './flood.ts'
 import type { OpenCalls } from './open-calls.ts'
 
 export interface DispatchInit {
@@ -24,6 +25,7 @@ export interface DispatchInit {
   readonly handlers: AdvertisedHandlers
   readonly calls: OpenCalls
   readonly control: SessionControl
+  readonly flood: FloodGuard
   readonly counts: SessionCounts
   readonly outbox: Outbox
   /** Whether the session takes new streams, refuses them, or is over. */
@@ -39,6 +41,12 @@ export class Dispatch {
   #turnLeftBytes = turnBytes
   /** When this turn's opens arrived, of `performance.now()`; 0 until there is one. */
   #turnMs = 0
+  /** The highest id that the remote end had used before this batch. */
+  #idBeforeBatch = 0
+  /** Handlers were told to stop, and those that obey at once have not had the chance. */
+  #areStopping = false
+  /** The frame that was read last is to be handled again, in the next turn. */
+  #isHeld = false
 
   constructor(init: DispatchInit) {
     this.#init = init
@@ -50,9 +58,10 @@ export class Dispatch {
    * @throws {ProtocolError} naming what the peer did wrong; later it is what the promise rejects with
    */
   onBatch(batch: Uint8Array): Promise<void> | undefined {
-    const { counts, checksum } = this.#init
+    const { counts, checksum, calls } = this.#init
     counts.batchesIn++
     counts.bytesIn += batch.length
+    this.#idBeforeBatch = calls.streams.lastInboundId
     this.#reader.load(batch, checksum)
     const isTurnOver = this.#dispatchTurn()
     if (isTurnOver || counts.bytesIn >= this.#yieldAtBytes) return this.#dispatchRest(isTurnOver)
@@ -80,10 +89,11 @@ export class Dispatch {
     const start = reader.position
     this.#turnMs = 0
     // A handler that was called from here may have ended the session.
-    while (state() !== 'ended' && reader.next()) {
-      counts.framesIn++
+    while (state() !== 'ended' && (this.#isHeld || reader.next())) {
+      if (!this.#isHeld) counts.framesIn++
+      this.#isHeld = false
       this.#handleFrame(reader)
-      if (reader.position - start < this.#turnLeftBytes) continue
+      if (!this.#isHeld && reader.position - start < this.#turnLeftBytes) continue
       this.#turnLeftBytes = turnBytes
       return true
     }
@@ -114,6 +124,11 @@ export class Dispatch {
   #handleOpen(reader: FrameReader): void {
     const { calls, handlers, counts, control } = this.#init
     const id = reader.streamId
+    if (this.#areStopping && this.#isFull()) {
+      this.#areStopping = false
+      this.#isHeld = true
+      return
+    }
     calls.streams.claimInbound(id)
     const handler = handlers.at(reader.handler)
     const metadata = reader.copyMetadata()
@@ -130,20 +145,30 @@ export class Dispatch {
   }
 
   #handleReset(reader: FrameReader): void {
-    const stream = this.#find(reader.streamId)
-    // Many calls may be cancelled at once, but not more than can be open.
-    if (stream === undefined) this.#init.control.countIdleFrame()
-    else this.#init.control.countCallEnd()
-    stream?.onReset(reader.code, printable(reader.readText()))
+    const { calls, control, flood } = this.#init
+    const { streams } = calls
+    const id = reader.streamId
+    const stream = this.#find(id)
+    // Its initiator could have left out the two of them.
+    if (streams.isInbound(id) && id > this.#idBeforeBatch) flood.countIdleFrame()
+    else flood.countReset(streams.opened)
+    if (stream === undefined) return control.forgetRefusal(id)
+    this.#areStopping = true
+    stream.onReset(reader.code, printable(reader.readText()))
   }
 
   /** Why an open is refused, for reasons that have nothing to do with its handler. */
   #findRefusal(metadataBytes: number): number | undefined {
-    const { limits, calls, state, outbox } = this.#init
+    const { limits, state } = this.#init
     if (state() === 'draining') return ResetCode.goingAway
-    const count = Math.max(calls.running, calls.streams.inbound + outbox.waitingControl)
-    if (count >= limits.maxInboundStreams) return ResetCode.tooManyStreams
+    if (this.#isFull()) return ResetCode.tooManyStreams
     return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
+  }
+
+  /** As many calls run as may, or have answers that wait to be sent. */
+  #isFull(): boolean {
+    const { limits, calls, outbox } = this.#init
+    return Math.max(calls.running, calls.streams.inbound + outbox.waitingControl) >= limits.maxInboundStreams
   }
 
   /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */

@@ -13,7 +13,7 @@ import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
 import type { Outbox } from '../wire/outbox.ts'
-import type { SessionControl } from './control.ts'
+import type { FloodGuard } from './flood.ts'
 import { StreamTable } from './stream-table.ts'
 
 export interface OpenCallsInit {
@@ -22,7 +22,7 @@ export interface OpenCallsInit {
   readonly limits: Readonly<Limits>
   readonly remoteLimits: RemoteLimits
   readonly outbox: Outbox
-  readonly control: SessionControl
+  readonly flood: FloodGuard
   readonly counts: SessionCounts
 }
 
@@ -34,13 +34,16 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   running = 0
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
-  readonly #control: SessionControl
+  readonly #flood: FloodGuard
+  /** The last batch that was not sent yet when a stream opened in it, and the id of the first one that did. */
+  #openBatch = -1
+  #firstOfBatch = 0
   readonly #counts: SessionCounts
   readonly #arrived = (): number => this.#counts.bytesIn
   #isOver = false
   #onIdle: (() => void) | undefined
 
-  constructor({ role, remote, limits, remoteLimits, outbox, control, counts }: OpenCallsInit) {
+  constructor({ role, remote, limits, remoteLimits, outbox, flood, counts }: OpenCallsInit) {
     this.remote = remote
     this.limits = {
       maxMessageBytes: limits.maxMessageBytes,
@@ -53,7 +56,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     }
     this.streams = new StreamTable(role)
     this.#outbox = outbox
-    this.#control = control
+    this.#flood = flood
     this.#counts = counts
     this.#deadlines = new DeadlineQueue((judge) => afterReading(judge, this.#arrived))
   }
@@ -107,7 +110,12 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   // StreamPort and ResponderPort
 
   register(stream: Stream): boolean {
-    return this.streams.register(stream)
+    const waited = this.streams.register(stream)
+    if (this.#openBatch !== this.#outbox.batches) {
+      this.#openBatch = this.#outbox.batches
+      this.#firstOfBatch = stream.id
+    }
+    return waited
   }
 
   release(stream: Stream): void {
@@ -123,11 +131,14 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   }
 
   offerControl(stream: Stream): void {
-    this.#outbox.offerControl(stream)
+    // The open of a stream and its reset in one batch would count as a flood.
+    const isOpening = stream.initiator && stream.id >= this.#firstOfBatch && this.#openBatch === this.#outbox.batches
+    if (isOpening) this.#outbox.offerControlLater(stream)
+    else this.#outbox.offerControl(stream)
   }
 
   onStreamBroken(): void {
-    this.#control.countIdleFrame()
+    this.#flood.countIdleFrame()
   }
 
   ignoreFrame(): void {

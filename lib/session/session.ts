@@ -25,6 +25,7 @@ import {
   toSessionEnd,
   toSilenceEnd
 } from './end.ts'
+import { FloodGuard } from './flood.ts'
 import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
 
@@ -74,8 +75,9 @@ export class Session {
     this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
     const handlers = new AdvertisedHandlers(init.handlers, remoteLimits)
     outbox.writer.checksum = checksum
+    const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
     this.#control = new SessionControl({
-      ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits },
+      ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits, flood },
       onTable: () => this.#onTable(),
       onLeftOut: events.onLeftOut,
       onPong: (token) => this.#keepAlive.onPong(token),
@@ -88,9 +90,12 @@ export class Session {
       onTick: () => this.#onTick(),
       onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
     })
-    const parts = { limits, outbox, control: this.#control, counts: this.#counts }
+    const parts = { limits, outbox, flood, counts: this.#counts }
     this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits })
-    this.#dispatch = new Dispatch({ ...parts, checksum, handlers, calls: this.#calls, state: () => this.#state })
+    this.#dispatch = new Dispatch({
+      ...{ ...parts, control: this.#control, checksum, handlers, calls: this.#calls },
+      state: () => this.#state
+    })
   }
 
   /** Grows as bytes arrive and as they are dealt with, for what is about to judge by time. */

@@ -14,6 +14,8 @@ export class StreamTable {
   inbound = 0
   /** The highest id that the remote end has used. */
   lastInboundId = 0
+  /** Streams that either side has opened so far, those included that were refused. */
+  opened = 0
   readonly #streams = new IdTable<Stream>()
   /** Streams of this side whose open frame is not written yet: they have no id. */
   readonly #opening = new Set<Stream>()
@@ -43,6 +45,7 @@ export class StreamTable {
   register(stream: Stream): boolean {
     stream.id = this.#nextOutboundId
     this.#nextOutboundId += 2
+    this.opened++
     this.#streams.add(stream)
     return this.#opening.size > 0 && this.#opening.delete(stream)
   }
@@ -53,9 +56,15 @@ export class StreamTable {
    * @throws {ProtocolError} when it may not use the id, or has used it or a higher one before
    */
   claimInbound(id: number): void {
-    if (id % 2 !== this.#inboundParity) throw new ProtocolError(`an open with stream id ${id}, of the wrong parity`)
+    if (!this.isInbound(id)) throw new ProtocolError(`an open with stream id ${id}, of the wrong parity`)
     if (id <= this.lastInboundId) throw new ProtocolError(`an open with stream id ${id}, which is not above the last`)
     this.lastInboundId = id
+    this.opened++
+  }
+
+  /** Whether the id is of a stream that the remote end opened. */
+  isInbound(id: number): boolean {
+    return id % 2 === this.#inboundParity
   }
 
   addInbound(stream: Stream): void {
@@ -76,7 +85,7 @@ export class StreamTable {
   find(id: number): Stream | undefined {
     const stream = this.#streams.get(id)
     if (stream !== undefined) return stream
-    const last = id % 2 === this.#inboundParity ? this.lastInboundId : this.#nextOutboundId - 2
+    const last = this.isInbound(id) ? this.lastInboundId : this.#nextOutboundId - 2
     if (id > last) throw new ProtocolError(`a frame for stream ${id}, which was never opened`)
     return undefined
   }

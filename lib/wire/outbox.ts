@@ -30,6 +30,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   bytes = 0
   readonly #data = new Fifo<Sender>()
   readonly #control = new Fifo<Sender>()
+  /** Those whose control frames must not be in the batch that is being written. */
+  readonly #controlLater = new Fifo<Sender>()
   /** Whole messages before all frames: those of the handshake. */
   readonly #messages = new Fifo<Uint8Array>()
   #pull: Pull | undefined
@@ -56,12 +58,12 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** Senders that wait to write control frames. */
   get waitingControl(): number {
-    return this.#control.length
+    return this.#control.length + this.#controlLater.length
   }
 
   /** Waiting senders and bytes, for the stats. */
   get waiting(): { senders: number; bytes: number } {
-    return { senders: this.#data.length + this.#control.length, bytes: this.writer.length }
+    return { senders: this.#data.length + this.waitingControl, bytes: this.writer.length }
   }
 
   /** `sender` has a data frame to write. */
@@ -81,6 +83,13 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
       this.#control.push(sender)
     }
     this.#wake()
+  }
+
+  /** `sender` has control frames to write, in the next batch and not in the one that is being written. */
+  offerControlLater(sender: Sender): void {
+    if (sender.controlQueued || this.#state !== 'open') return
+    sender.controlQueued = true
+    this.#controlLater.push(sender)
   }
 
   /** Sends one whole message of the conn, before all frames. */
@@ -130,6 +139,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#state = 'ended'
     this.#data.clear()
     this.#control.clear()
+    this.#controlLater.clear()
     this.#messages.clear()
     if (this.writer.length > 0) this.writer.takeBatch()
     this.#finish()
@@ -183,6 +193,9 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
       const batch = this.writer.takeBatch()
       this.batches++
       this.bytes += batch.length
+      for (let sender = this.#controlLater.shift(); sender !== undefined; sender = this.#controlLater.shift()) {
+        this.#control.push(sender)
+      }
       return this.#give(batch)
     }
     if (this.#state !== 'open') {

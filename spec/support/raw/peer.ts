@@ -25,6 +25,8 @@ export interface RawPeerOptions {
   readonly keepAlive?: Partial<KeepAliveOptions>
   /** Messages that the conn holds. Default 1000. */
   readonly capacity?: number
+  /** Keeps a copy of each batch that the session sends, in `link.sent`. Default false. */
+  readonly log?: boolean
   /** Makes the conn of the session of its end of one in memory. */
   readonly over?: (conn: Conn) => Conn
   readonly onDraining?: () => void
@@ -45,7 +47,7 @@ export class RawPeer {
   readonly #raw: RawFrames
 
   constructor(options: RawPeerOptions = {}) {
-    const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000 })
+    const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000, log: options.log ?? false })
     this.#raw = new RawFrames(connWire(mine))
     this.link = theirs.link
     this.wire = new Wire(options.over?.(theirs) ?? theirs)

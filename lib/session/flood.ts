@@ -1,0 +1,46 @@
+/**
+ * When a peer sends a flood, and when it just has much to say. docs/protocol.md, section "Floods".
+ *
+ * What ordinary calls give rise to is paid for by their streams, however much of it crosses on the wire and arrives late.
+ * Only frames that no call accounts for are counted by the second.
+ */
+
+import { ProtocolError } from '../base/errors.ts'
+import { Rate } from '../base/rate.ts'
+
+/** A responder may send a `stop` and then an end of another kind; everything else ends a stream at once. */
+const resetsPerStream = 2
+
+export class FloodGuard {
+  readonly #maxPerSecond: number
+  readonly #idleFrames: Rate
+  /** RESETs that streams have paid for. */
+  #paidResets = 0
+
+  constructor(maxIdleFramesPerSecond: number) {
+    this.#maxPerSecond = maxIdleFramesPerSecond
+    this.#idleFrames = new Rate(maxIdleFramesPerSecond)
+  }
+
+  /**
+   * A frame arrived that costs work and moves no call forward.
+   *
+   * @throws {ProtocolError} when there are more of them than `maxIdleFramesPerSecond`
+   */
+  countIdleFrame(): void {
+    if (this.#idleFrames.count()) return
+    const text = `a flood: too many frames that move no call on; ${this.#maxPerSecond} a second are allowed`
+    throw new ProtocolError(text, { reason: 'flood' })
+  }
+
+  /**
+   * A RESET arrived, of a stream that is open or over.
+   *
+   * @param streams how many the two sides have opened so far
+   * @throws {ProtocolError} as `countIdleFrame`, for those that no stream has paid for
+   */
+  countReset(streams: number): void {
+    if (this.#paidResets < streams * resetsPerStream) this.#paidResets++
+    else this.countIdleFrame()
+  }
+}

@@ -1,0 +1,18 @@
+/** A process that takes storms of calls, and makes them when `storm-pair.ts` tells it to. */
+
+import { given, obey } from '../process/obey.ts'
+import { type ServerInit, startServer } from '../process/server.ts'
+import { serveStorms, storm } from './storms.ts'
+
+export type StormPeerInit = ServerInit & { readonly driver: string; readonly limits: object }
+
+const { driver, limits, ...init } = given<StormPeerInit>()
+const { manager, words } = startServer(init, { limits })
+serveStorms(manager)
+const own = {
+  ...words,
+  storm: (name: string, count: number) => storm(name, manager.connection(driver), count)
+}
+obey(own)
+
+export type StormPeerWords = typeof own
