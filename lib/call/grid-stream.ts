@@ -38,7 +38,7 @@ export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
 
 export class GridStream<Req, Res> implements AsyncIterable<Res> {
-  /** The responses. Pulling grants credit; `break` cancels the remote handler. */
+  /** The responses. Pulling grants credit; `break` cancels the remote handler, and `throw(reason)` does so with that reason. */
   readonly responses: AsyncIterableIterator<Res, undefined>
   /**
    * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
@@ -57,9 +57,11 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   /** @internal made by `newStream` */
   constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
     this.#source = new Source(definition.response)
-    this.#source.onStopped = (error) => {
-      if (error === undefined) this.cancel(new CancelledError('the consumer stopped reading'))
-      else this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
+    this.#source.onStopped = (failure = { reason: new CancelledError('the consumer stopped reading') }) => {
+      this.#cancel(failure.reason)
+    }
+    this.#source.onUndecodable = (error) => {
+      this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
     }
     this.responses = this.#source
     this.#requests = new StreamRequests(definition.request, takesRequests)
@@ -79,9 +81,11 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /**
-   * Sends all values of `source` as requests, then ends them. Pulls `source` only with credit. For it-pipe.
+   * Sends all values of `source` as requests, then ends them. Reads `source` as `for await` does, and only with credit. For
+   * it-pipe.
    *
-   * Resolves when flow control has accepted the last request, or when the handler takes no more. Rejects when the stream fails.
+   * Resolves when flow control has accepted the last request, or when the handler takes no more. Rejects when the stream
+   * fails, or with what `source` throws when it is closed because the handler takes no more.
    */
   readonly sink = (source: Producer<Req>): Promise<void> => this.#requests.sendAll(source)
 
@@ -97,12 +101,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
 
   /** Ends the stream now: cancels the remote handler, `responses` throws `reason`. Does nothing after the end. */
   cancel(reason?: unknown): void {
-    if (this.#end !== undefined) return
-    this.#cancelled = true
     const delivery = this.#stream?.delivery ?? 'notSent'
-    const why = reason === undefined ? new CancelledError('the stream was cancelled', { delivery }) : reason
-    if (this.#stream === undefined) this.fail(why)
-    else this.#stream.abort(why, ResetCode.cancelled, errorText(why, 256))
+    this.#cancel(reason === undefined ? new CancelledError('the stream was cancelled', { delivery }) : reason)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -144,6 +144,13 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   fail(reason: unknown): void {
     this.#source.onAbort(reason)
     this.#finish({ reason })
+  }
+
+  #cancel(reason: unknown): void {
+    if (this.#end !== undefined) return
+    this.#cancelled = true
+    if (this.#stream === undefined) this.fail(reason)
+    else this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
   }
 
   #finish(failure: Failure | undefined): void {

@@ -93,10 +93,11 @@ export class StreamRequests<Req> {
     sink.onStopped = () => {
       if (stream.state !== 'closed') this.#stop(noMoreTaken())
     }
-    sink.onSettled = () => {
+    sink.onSettled = (failure) => {
       if (stream.state === 'closed') return
       this.#stop(noMoreTaken())
-      this.#sinkWaiter?.resolve()
+      if (failure === undefined) this.#sinkWaiter?.resolve()
+      else this.#sinkWaiter?.reject(failure.reason)
     }
     stream.sendWindow = window
     stream.sink = sink

@@ -94,7 +94,7 @@ export class Pump {
   async #loop(iterator: AsyncIterator<Uint8Array>): Promise<void> {
     for (;;) {
       const result = await iterator.next()
-      if (result.done === true) break
+      if (result.done) break
       if (this.#stopped) return
       if (!this.#target.write(result.value)) await this.#room(never)
       else if (this.#target.unsent() > this.#limit && !this.#halted) await this.#room(this.#limit)

@@ -7,11 +7,11 @@
 
 import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
+import { isPromise, whenSettled } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
 import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
-import { isPromise } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -88,7 +88,8 @@ export class Responder implements Receiver, StreamOwner {
     try {
       const result = fn(decodePayload(definition.request, payload), context)
       if (isPromise(result)) {
-        result.then(
+        whenSettled(
+          result,
           (value) => this.#reply(definition, value),
           (error) => this.#fail(error)
         )
@@ -120,7 +121,8 @@ export class Responder implements Receiver, StreamOwner {
     if (inCapacity === 0) return null
     const requests = new Source(request)
     requests.bind(stream)
-    requests.onStopped = (error) => (error === undefined ? stream.stopRequests() : this.#sendError(error))
+    requests.onStopped = () => stream.stopRequests()
+    requests.onUndecodable = (error) => this.#sendError(error)
     stream.receiver = requests
     if (ended) requests.onEnd()
     return requests
@@ -148,7 +150,8 @@ export class Responder implements Receiver, StreamOwner {
     try {
       const result = fn(decodePayload(definition.payload, payload), requests as Requests<unknown>, context)
       if (isPromise<Responses<unknown>>(result)) {
-        result.then(
+        whenSettled(
+          result,
           (responses) => this.#respond(sink, responses),
           (error) => this.#fail(error)
         )
@@ -161,14 +164,11 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #respond(sink: Sink<unknown>, responses: Responses<unknown>): void {
-    if (responses === undefined || responses === null) {
-      this.#settle()
-      this.#stream.sendEnd()
-    } else if (typeof responses !== 'object' || ArrayBuffer.isView(responses) || !isIterable(responses)) {
-      this.#fail(new TypeError('a streaming handler must return an iterable of responses, or nothing'))
-    } else {
-      sink.attach(responses)
+    if (responses !== undefined && responses !== null) {
+      return sink.attach(responses, 'a streaming handler must return an iterable of responses, or nothing')
     }
+    this.#settle()
+    this.#stream.sendEnd()
   }
 
   /** The code of the handler has ended with an error. */
@@ -201,8 +201,4 @@ function decodePayload(codec: { decode(bytes: Uint8Array): unknown }, payload: U
   } catch (thrown) {
     throw toDecodeError('the payload', thrown)
   }
-}
-
-function isIterable(value: object): boolean {
-  return Symbol.asyncIterator in value || Symbol.iterator in value
 }

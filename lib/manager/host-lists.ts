@@ -73,7 +73,7 @@ class FollowedLists implements HostLists {
     for (;;) {
       const { done, value } = await iterator.next()
       if (this.#stopped) return
-      if (done === true) break
+      if (done) break
       this.#take(value)
     }
     if (this.missing !== undefined) this.#failed('the source of hosts ended without a list of hosts')

@@ -185,7 +185,7 @@ export class Session {
       for (;;) {
         const { done, value } = await this.#init.wire.inbound.next()
         if (this.#state === 'ended') return
-        if (done === true) break
+        if (done) break
         inDispatch = true
         const rest = this.#dispatch.onBatch(value)
         if (rest !== undefined) await rest

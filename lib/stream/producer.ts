@@ -1,28 +1,88 @@
-/** Producers of values to send: any iterable, async or plain. */
+/**
+ * Producers of values to send: any iterable, async or plain, read as `for await` reads it.
+ *
+ * ECMA-262 calls the rules GetIterator, AsyncFromSyncIterator and AsyncIteratorClose. What differs: results and values that
+ * are no promises are taken without waiting.
+ */
+
+import type { Failure } from '../base/failure.ts'
+import { isPromise, whenSettled } from '../base/promise.ts'
 
 /** Anything that `for await` accepts. */
 export type Producer<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>
 
-export type Result<T> = IteratorResult<T | PromiseLike<T>>
+type Method = (this: unknown) => unknown
 
-export type Iterators<T> = { next(): Result<T> | Promise<Result<T>>; return?(): unknown }
+/** That of a function itself may be replaced. */
+const { bind } = Function.prototype
 
-/** Ends a producer that will not be pulled, so that its own source ends too. */
-export function unwind<T>(producer: Producer<T>): void {
-  const ignore = () => undefined
+interface Iterating {
+  readonly next: Method
+  readonly return?: Method | null
+}
+
+/** The iterator of one producer. */
+export class ProducerIterator {
+  /** Results may be promises, and values are taken as they are. Of a plain iterator it is the other way round. */
+  readonly isAsync: boolean
+  readonly #iterator: Iterating
+  /** The next result, or a promise of it where this is an async one. */
+  readonly next: () => unknown
+
+  /** @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all */
+  constructor(producer: unknown, notIterable = 'it is neither an iterable nor an async iterable') {
+    if (producer === undefined || producer === null) throw new TypeError(notIterable)
+    const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
+    this.isAsync = ofAsync !== undefined && ofAsync !== null
+    const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
+    if (method === undefined || method === null) throw new TypeError(notIterable)
+    const iterator = Reflect.apply(method, producer, [])
+    if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
+    this.#iterator = iterator as Iterating
+    // Read once, as the language does. One that is no function throws when it is called.
+    const { next } = this.#iterator
+    this.next = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
+  }
+
+  /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */
+  close(onClosed: (failure: Failure | undefined) => void): void {
+    const closed = () => onClosed(undefined)
+    const failed = (reason: unknown) => onClosed({ reason })
+    let awaited: unknown
+    try {
+      const { return: leave } = this.#iterator
+      if (leave === undefined || leave === null) return closed()
+      const result = Reflect.apply(leave, this.#iterator, [])
+      awaited = this.isAsync ? result : toResult<unknown>(result).value
+      if (!isPromise(awaited)) toResult(result)
+    } catch (reason) {
+      return failed(reason)
+    }
+    if (!isPromise(awaited)) closed()
+    else if (!this.isAsync) whenSettled(awaited, closed, failed)
+    else whenSettled(awaited, (result) => (isObject(result) ? closed() : failed(noResult())), failed)
+  }
+}
+
+/** Closes a producer that will not be pulled, so that its own source ends too. */
+export function unwind(producer: Producer<unknown>): void {
   try {
-    const returned = getIterator(producer).return?.()
-    if (isPromise(returned)) returned.then(ignore, ignore)
+    new ProducerIterator(producer).close(() => undefined)
   } catch {
     // Ignored: the stream has failed already, with an error of its own.
   }
 }
 
-export function isPromise<T>(value: unknown): value is PromiseLike<T> {
-  return typeof value === 'object' && value !== null && typeof (value as PromiseLike<T>).then === 'function'
+/** @throws {TypeError} when an iterator gave something else than an object */
+export function toResult<T>(given: unknown): { readonly done?: unknown; readonly value: T } {
+  if (isObject(given)) return given as { value: T }
+  throw noResult()
 }
 
-export function getIterator<T>(producer: Producer<T>): Iterators<T> {
-  if (Symbol.asyncIterator in producer) return producer[Symbol.asyncIterator]()
-  return producer[Symbol.iterator]()
+function noResult(): TypeError {
+  return new TypeError('a result of an iterator is not an object')
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
 }

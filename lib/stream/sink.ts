@@ -5,7 +5,9 @@
  * a message, but no frames.
  */
 
-import { getIterator, type Iterators, isPromise, type Producer, type Result } from './producer.ts'
+import type { Failure } from '../base/failure.ts'
+import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
+import { type Producer, ProducerIterator, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
 /** What the sending half needs from its stream. */
@@ -27,16 +29,16 @@ export class Sink<T> {
   onFailed: ((error: unknown, ended: boolean) => void) | undefined
   /** Called at most once, by `stop` on a half that has not ended: no more values are wanted. */
   onStopped: (() => void) | undefined
-  /** Called once, when the producer has ended, thrown, or was unwound. */
-  onSettled: (() => void) | undefined
+  /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
+  onSettled: ((failure: Failure | undefined) => void) | undefined
   #sent = 0
   readonly #port: SinkPort
   readonly #window: SendWindow
   readonly #encode: (value: T) => Uint8Array
-  #iterator: Iterators<T> | undefined
+  #iterator: ProducerIterator | undefined
   #state: 'idle' | 'pulling' | 'done' = 'idle'
-  readonly #onResult = (result: Result<T>) => this.#onPulled(result)
-  readonly #onValue = (value: T) => this.#onPulled({ done: false, value })
+  readonly #onResult = (result: unknown) => this.#onPulled(result)
+  readonly #onValue = (value: T) => this.#onAwaited(value)
   readonly #onError = (error: unknown) => this.#onThrown(error)
   readonly #onValueError = (error: unknown) => this.#onBadValue(error)
 
@@ -46,12 +48,12 @@ export class Sink<T> {
     this.#encode = encode
   }
 
-  /** Sets the producer and begins to pull it. */
-  attach(producer: Producer<T>): void {
+  /** Sets the producer and begins to pull it. One that is no iterable has failed, with the text `notIterable`. */
+  attach(producer: Producer<T>, notIterable?: string): void {
     try {
-      this.#iterator = getIterator(producer)
+      this.#iterator = new ProducerIterator(producer, notIterable)
     } catch (error) {
-      if (this.#state === 'done') this.onSettled?.()
+      if (this.#state === 'done') this.onSettled?.(undefined)
       return this.#onThrown(error)
     }
     if (this.#state === 'done') this.#unwind()
@@ -66,12 +68,9 @@ export class Sink<T> {
       this.#state = 'pulling'
       try {
         const result = iterator.next()
-        if (isPromise(result)) {
-          result.then(this.#onResult, this.#onError)
-          return
-        }
+        if (iterator.isAsync && isPromise(result)) return whenSettled(result, this.#onResult, this.#onError)
         // `next()` may have stopped this half.
-        if (this.#state !== 'pulling' || !this.#take(result)) return
+        if (this.#state !== 'pulling' || !this.#take(result, iterator.isAsync)) return
       } catch (error) {
         this.#onThrown(error)
       }
@@ -87,33 +86,59 @@ export class Sink<T> {
     if (this.#iterator !== undefined) this.#unwind()
   }
 
-  #onPulled(result: Result<T>): void {
+  #onPulled(result: unknown): void {
     if (this.#state !== 'pulling') return
     try {
-      if (this.#take(result)) this.pump()
+      if (this.#take(result, true)) this.pump()
     } catch (error) {
       this.#onThrown(error)
     }
   }
 
-  /** Returns false when the value is a promise, which is awaited first. */
-  #take(result: Result<T>): boolean {
-    if (result.done === true) {
-      this.#state = 'done'
-      this.onSettled?.()
-      this.#port.sendEnd()
-      return true
+  #onAwaited(value: T): void {
+    if (this.#state === 'pulling' && this.#send(value)) this.pump()
+  }
+
+  #onProducerEnd(): void {
+    if (this.#state !== 'pulling') return
+    this.#state = 'done'
+    this.onSettled?.(undefined)
+    this.#port.sendEnd()
+  }
+
+  /** Returns whether the producer can be pulled again: not while a value is awaited. */
+  #take(given: unknown, isAsync: boolean): boolean {
+    const result = toResult<T | PromiseLike<T>>(given)
+    const isLast = Boolean(result.done)
+    if (isAsync) {
+      if (!isLast) return this.#send(result.value as T)
+    } else {
+      const { value } = result
+      const promise = toPromise<T>(value)
+      if (promise !== undefined) {
+        if (isLast) this.#awaitLast(promise)
+        else whenSettled(promise, this.#onValue, this.#onValueError)
+        return false
+      }
+      if (!isLast) return this.#send(value as T)
     }
-    if (isPromise(result.value)) {
-      result.value.then(this.#onValue, this.#onValueError)
-      return false
-    }
+    this.#onProducerEnd()
+    return false
+  }
+
+  /** The value beside the end of a plain iterator is dropped, as in the language; but not a promise that rejects. */
+  #awaitLast(promise: PromiseLike<T>): void {
+    whenSettled(promise, () => this.#onProducerEnd(), this.#onError)
+  }
+
+  /** Returns whether the producer can be pulled again. */
+  #send(value: T): boolean {
     let payload: Uint8Array
     try {
-      payload = this.#encode(result.value)
+      payload = this.#encode(value)
     } catch (error) {
       this.#onBadValue(error)
-      return true
+      return false
     }
     if (this.#state !== 'pulling') return false
     this.#window.take(payload.length)
@@ -138,7 +163,7 @@ export class Sink<T> {
     this.#state = 'done'
     // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
     this.onFailed?.(error, true)
-    this.onSettled?.()
+    this.onSettled?.(undefined)
   }
 
   /** A value cannot be sent. The producer does not know that and is unwound. */
@@ -149,15 +174,7 @@ export class Sink<T> {
     this.#unwind()
   }
 
-  /** Errors of the producer are ignored while it is unwound: its stream has ended already. */
   #unwind(): void {
-    const settled = () => this.onSettled?.()
-    try {
-      const returned = this.#iterator?.return?.()
-      if (isPromise(returned)) returned.then(settled, settled)
-      else settled()
-    } catch {
-      settled()
-    }
+    this.#iterator?.close((failure) => this.onSettled?.(failure))
   }
 }

@@ -23,8 +23,10 @@ interface Waiter<T> {
 }
 
 export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver {
-  /** Called at most once: the consumer stopped, or (with `error`) a message cannot be decoded. */
-  onStopped: ((error: Error | undefined) => void) | undefined
+  /** Called at most once: the consumer stopped, by `failure` if it threw something in. */
+  onStopped: ((failure: Failure | undefined) => void) | undefined
+  /** Called at most once: a message cannot be decoded. */
+  onUndecodable: ((error: Error) => void) | undefined
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
   readonly #decoder: Decoder<T>
@@ -66,14 +68,15 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   }
 
   /** `break`: tells the remote end and drops what waits. */
-  return(): Promise<IteratorResult<T, undefined>> {
-    this.#error = undefined
-    this.#queue.clear()
-    if (!this.#ended) {
-      this.#finish()
-      this.onStopped?.(undefined)
-    }
-    return Promise.resolve({ done: true, value: undefined })
+  async return(value?: undefined | PromiseLike<undefined>): Promise<IteratorReturnResult<undefined>> {
+    this.#stop(undefined)
+    return { done: true, value: await value }
+  }
+
+  /** As of a generator that does not catch: stops as `return` does, and throws `reason`. */
+  async throw(reason?: unknown): Promise<IteratorResult<T, undefined>> {
+    this.#stop({ reason })
+    throw reason
   }
 
   [Symbol.asyncIterator](): this {
@@ -102,6 +105,14 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     if (!this.#ended) this.#fail(reason)
     // The end has arrived, but some messages before it are dropped: that must not look like the end.
     else if (dropped) this.#error ??= { reason }
+  }
+
+  #stop(failure: Failure | undefined): void {
+    this.#error = undefined
+    this.#queue.clear()
+    if (this.#ended) return
+    this.#finish()
+    this.onStopped?.(failure)
   }
 
   /** To the waiting consumer, or to the queue. */
@@ -141,7 +152,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
       const error = toDecodeError('a message of the stream', thrown, 'ran')
       this.#queue.clear()
       this.#finish()
-      this.onStopped?.(error)
+      this.onUndecodable?.(error)
       throw error
     }
     this.#port?.messageTaken(payload.length)

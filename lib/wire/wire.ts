@@ -53,7 +53,7 @@ export class Wire implements HandshakeWire {
 
   async read(): Promise<Uint8Array | undefined> {
     const { done, value } = await this.inbound.next()
-    return done === true ? undefined : value
+    return done ? undefined : value
   }
 
   write(message: Uint8Array): void {

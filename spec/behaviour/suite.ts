@@ -10,6 +10,7 @@ import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
+import { iteratorFacts } from './suite/iterators.ts'
 import { lossFacts } from './suite/loss.ts'
 import { requestFacts } from './suite/requests.ts'
 import { stoppedFacts } from './suite/stopped-requests.ts'
@@ -26,6 +27,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   errors: errorFacts,
   'failures of any value': failureFacts,
   streams: streamFacts,
+  iterators: iteratorFacts,
   windows: windowFacts,
   'cancels and deadlines': stopFacts,
   'requests that nobody takes': stoppedFacts,

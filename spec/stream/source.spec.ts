@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { Failure } from '../../lib/base/failure.ts'
 import type { Decoder } from '../../lib/codec/codec.ts'
 import { Source } from '../../lib/stream/source.ts'
 
@@ -13,13 +14,15 @@ interface Bench {
   source: Source<string>
   /** Bytes of each message that was taken. */
   taken: number[]
-  stops: (Error | undefined)[]
+  stops: (Failure | undefined)[]
+  undecodable: Error[]
 }
 
 function bench(decoder: Decoder<string> = text): Bench {
-  const made: Bench = { source: new Source(decoder), taken: [], stops: [] }
+  const made: Bench = { source: new Source(decoder), taken: [], stops: [], undecodable: [] }
   made.source.bind({ messageTaken: (bytes) => made.taken.push(bytes) })
-  made.source.onStopped = (error) => made.stops.push(error)
+  made.source.onStopped = (failure) => made.stops.push(failure)
+  made.source.onUndecodable = (error) => made.undecodable.push(error)
   return made
 }
 
@@ -190,7 +193,7 @@ describe('the source', () => {
   for (const waits of [false, true]) {
     it(`throws a CodecError for a message that cannot be decoded, and stops the stream (waited for: ${waits})`, async () => {
       const cause = new Error('bad bytes')
-      const { source, stops, taken } = bench({
+      const { source, undecodable, taken } = bench({
         decode(payload) {
           if (payload[0] === 0x78) throw cause
           return String(payload[0])
@@ -199,8 +202,8 @@ describe('the source', () => {
       const early = waits ? source.next() : undefined
       arrive(source, 'x', 'a')
       await assert.rejects(early ?? source.next(), { name: 'CodecError', delivery: 'ran', cause })
-      assert.equal(stops.length, 1)
-      assert.equal(stops[0]?.name, 'CodecError')
+      assert.equal(undecodable.length, 1)
+      assert.equal(undecodable[0]?.name, 'CodecError')
       assert.deepEqual([taken, await source.next()], [[], done])
     })
   }

@@ -32,6 +32,10 @@ const sources: Record<string, (failure: unknown) => Source> = {
     yield 1
     yield Promise.reject(failure)
   },
+  'a promise in place of the last value': (failure) => {
+    const results = [{ value: 1 }, { done: true, value: Promise.reject(failure) }]
+    return { [Symbol.iterator]: () => ({ next: () => results.shift() as IteratorResult<number> }) }
+  },
   'a web stream': (failure) => {
     let pulls = 0
     return new ReadableStream<number>(

@@ -1,0 +1,37 @@
+/** Promises as `await` takes them: whatever a `then` of the user's does, one of two callbacks is called, once, and later. */
+
+/** A property that throws when it is read is for the caller to catch. */
+export function isPromise<T>(value: unknown): value is PromiseLike<T> {
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
+  return isObject && typeof (value as PromiseLike<T>).then === 'function'
+}
+
+/** The promise that `value` is, if it is one; a rejected one when that cannot be found out. */
+export function toPromise<T>(value: unknown): PromiseLike<T> | undefined {
+  try {
+    return isPromise<T>(value) ? value : undefined
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}
+
+// Not the `then` of the promise: that may be replaced.
+const { then } = Promise.prototype
+
+/** Neither callback may throw. */
+export function whenSettled<T>(
+  promise: PromiseLike<T>,
+  onValue: (value: T) => void,
+  onError: (error: unknown) => void
+): void {
+  then.call(toNative(promise), onValue as (value: unknown) => void, onError)
+}
+
+function toNative<T>(promise: PromiseLike<T>): Promise<T> {
+  try {
+    return Promise.resolve(promise)
+  } catch (error) {
+    // Its `constructor` cannot be read.
+    return Promise.reject(error)
+  }
+}
