@@ -107,8 +107,10 @@ export class StreamRequests<Req> {
 
   /** The payload of the stream is sent: the requests may follow. */
   start(): void {
-    if (this.#waiting !== undefined) this.#sink?.attach(this.#waiting)
+    const producer = this.#waiting
+    // First: a producer that throws at once ends the stream, which unwinds what still waits.
     this.#waiting = undefined
+    if (producer !== undefined) this.#sink?.attach(producer)
   }
 
   /** The stream has ended; `failure` is undefined when both its halves ended by themselves. */

@@ -180,6 +180,27 @@ describe('the requests of a stream', () => {
     assert.equal(peer.end, undefined)
   })
 
+  it('whose plain source throws while the stream opens ask it for one iterator', async () => {
+    peer = await new RawPeer({ role: 'dialer' }).start()
+    const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
+    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const failure = new Error('the disk is gone')
+    let iterators = 0
+    const next = () => {
+      throw failure
+    }
+    const source: Iterable<unknown> = {
+      [Symbol.iterator]: () => {
+        iterators++
+        return { next }
+      }
+    }
+    const failed = assert.rejects(stream.sink(source), failure)
+    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    await failed
+    assert.equal(iterators, 1)
+  })
+
   it('are refused at once when the remote handler takes none, whatever this side thought', async () => {
     peer = await new RawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
