@@ -204,7 +204,7 @@ class Run {
   #check(): void {
     const { violation, calls } = this.#world
     if (violation !== undefined) throw violation
-    const overdue = calls.find(({ isOverdue }) => isOverdue)
+    const overdue = calls.find((call) => call.isOverdue())
     if (overdue !== undefined) throw new Error(`${overdue.name}: not settled after its deadline`)
   }
 
@@ -218,7 +218,7 @@ class Run {
 }
 
 function isOver(call: Call): boolean {
-  return call.isSettled && call.handlerRuns === call.handlersLeft
+  return call.isSettled && call.handlerRuns === call.handlersLeft && call.producersEntered === call.producersLeft
 }
 
 /** Both have the signal that their end shares among calls. */
