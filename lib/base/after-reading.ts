@@ -2,12 +2,14 @@
  * Deadlines that count only after everything that has arrived was read.
  *
  * Node runs timers before it polls sockets. So after a stall of this process, each timeout fires while the awaited answer is
- * still unread in a socket. Therefore a decision by time lets the event loop poll first.
+ * still unread in a socket. Therefore a decision by time lets the event loop poll first, if its timer was late.
  */
 
 import { performance } from 'node:perf_hooks'
 import { maxTimeoutMs } from './options.ts'
 
+/** A later timer than this means that the process did not run. Timers of Node are exact to about 1 ms. */
+const timerSlackMs = 1
 /** Reading ends after this many polls: at 64 KiB each, this is more than the buffers of a socket hold. */
 const maxLooks = 64
 
@@ -32,7 +34,22 @@ export function afterReading(decide: () => void, arrived: () => number = () => 0
   setImmediate(poll)
 }
 
-/** A timer that never fires before its moment, nor before everything that has arrived by then was read. */
+/**
+ * Calls `decide` for a deadline of `dueMs`, by `performance.now()`: at once if it is just due; after reading if this process
+ * is late, for then it stood still.
+ */
+export function decideInTime(dueMs: number, decide: () => void, arrived?: () => number): void {
+  if (performance.now() - dueMs > timerSlackMs) afterReading(decide, arrived)
+  else decide()
+}
+
+/** `setTimeout` for a decision, see `decideInTime`. */
+export function setDeadline(decide: () => void, delayMs: number): NodeJS.Timeout {
+  const dueMs = performance.now() + delayMs
+  return setTimeout(() => decideInTime(dueMs, decide), delayMs)
+}
+
+/** A timer that never fires before its moment, and after a stall not before everything that has arrived by then was read. */
 export class DeadlineTimer {
   readonly #atMs: number
   readonly #expire: () => void
@@ -72,8 +89,9 @@ export class DeadlineTimer {
       if (!hadRef) this.#timer.unref()
       return
     }
-    afterReading(() => {
+    const expire = (): void => {
       if (!this.#cleared) this.#expire()
-    }, this.#arrived)
+    }
+    decideInTime(this.#atMs, expire, this.#arrived)
   }
 }

@@ -9,7 +9,7 @@
  */
 
 import type { TLSSocket } from 'node:tls'
-import { afterReading } from '../base/after-reading.ts'
+import { setDeadline } from '../base/after-reading.ts'
 import { ClosedError, DisconnectedError, toError } from '../base/errors.ts'
 import type { Conn } from './conn.ts'
 import { Inbox } from './inbox.ts'
@@ -162,7 +162,7 @@ export class CarrierConn implements Conn {
 
   #startGrace(): void {
     if (this.#graceTimer !== undefined) return
-    this.#graceTimer = setTimeout(() => afterReading(() => this.#carrier.abort()), closeGraceMs)
+    this.#graceTimer = setDeadline(() => this.#carrier.abort(), closeGraceMs)
     this.#graceTimer.unref()
   }
 

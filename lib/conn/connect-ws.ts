@@ -11,7 +11,7 @@ import type { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { listenToAbort } from '../base/abort.ts'
-import { afterReading } from '../base/after-reading.ts'
+import { setDeadline } from '../base/after-reading.ts'
 import { DialError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { errorText, printable } from '../base/text.ts'
@@ -147,7 +147,7 @@ function readRefusal(response: IncomingMessage): Promise<string> {
       clearTimeout(timer)
       resolve(printable(text, maxRefusalChars).replace(/ {2,}/g, ' ').trim())
     }
-    const timer = setTimeout(() => afterReading(done), refusalBodyTimeoutMs)
+    const timer = setDeadline(done, refusalBodyTimeoutMs)
     response.setEncoding('utf8')
     response.on('data', (part: string) => {
       text += part

@@ -8,7 +8,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { afterReading } from '../base/after-reading.ts'
+import { setDeadline } from '../base/after-reading.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { HeadDeadline, type HttpServer } from './head-deadline.ts'
@@ -56,7 +56,7 @@ export function refuseUpgrade(socket: Duplex, status: number, text: string): voi
     'Content-Type: text/plain; charset=utf-8',
     `Content-Length: ${Buffer.byteLength(body)}`
   ]
-  const timer = setTimeout(() => afterReading(() => socket.destroy()), refusalGraceMs)
+  const timer = setDeadline(() => socket.destroy(), refusalGraceMs)
   timer.unref()
   socket.on('error', ignoreOnRefused)
   socket.once('close', () => clearTimeout(timer))

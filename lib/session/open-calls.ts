@@ -4,7 +4,7 @@
  * A stream, and the answering end of a call, know no more than this of their session. Ids are managed by `stream-table.ts`.
  */
 
-import { afterReading, DeadlineTimer } from '../base/after-reading.ts'
+import { DeadlineTimer, decideInTime } from '../base/after-reading.ts'
 import type { Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
@@ -58,7 +58,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#outbox = outbox
     this.#flood = flood
     this.#counts = counts
-    this.#deadlines = new DeadlineQueue((judge) => afterReading(judge, this.#arrived))
+    this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, this.#arrived))
   }
 
   /** Nothing is open and nothing runs, or all has failed. */

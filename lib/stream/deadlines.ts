@@ -7,7 +7,7 @@
  */
 
 import { performance } from 'node:perf_hooks'
-import { afterReading } from '../base/after-reading.ts'
+import { decideInTime } from '../base/after-reading.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 
 /** Something with a deadline. Only the queue writes these fields. */
@@ -38,7 +38,7 @@ export interface DeadlineList {
 const maxIdleLists = 16
 
 export class DeadlineQueue {
-  readonly #afterReading: (judge: () => void) => void
+  readonly #decide: (dueMs: number, decide: () => void) => void
   readonly #lists = new Map<number, DeadlineList>()
   readonly #heap: DeadlineList[] = []
   #size = 0
@@ -46,9 +46,9 @@ export class DeadlineQueue {
   /** When the timer fires; Infinity without one, -Infinity while what has arrived is read. It may fire for nothing after its entry left: cheaper than setting it again. */
   #timerAtMs = Number.POSITIVE_INFINITY
 
-  /** `afterReading` calls back once what has already arrived was read. */
-  constructor(read: (judge: () => void) => void = afterReading) {
-    this.#afterReading = read
+  /** @param decide as `decideInTime`, which reads what has arrived if the timer was late */
+  constructor(decide: (dueMs: number, decide: () => void) => void = decideInTime) {
+    this.#decide = decide
   }
 
   get size(): number {
@@ -123,13 +123,14 @@ export class DeadlineQueue {
   }
 
   #fire(): void {
+    const dueMs = this.#timerAtMs
     this.#timer = undefined
     this.#timerAtMs = Number.POSITIVE_INFINITY
     const now = performance.now()
     if (this.#due(now) === undefined) return this.#armNext()
     // Until then no other timer is needed: what falls due meanwhile is found when the timer is set again.
     this.#timerAtMs = Number.NEGATIVE_INFINITY
-    this.#afterReading(() => this.#expire(now))
+    this.#decide(dueMs, () => this.#expire(now))
   }
 
   #expire(now: number): void {

@@ -4,7 +4,7 @@
  * Runs the sink of the conn on an outbox, so that handshake messages and batches are sent in order.
  */
 
-import { afterReading } from '../base/after-reading.ts'
+import { setDeadline } from '../base/after-reading.ts'
 import { InvalidOptionError, toError } from '../base/errors.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -65,7 +65,7 @@ export class Wire implements HandshakeWire {
     if (this.#state !== 'open') return
     this.#state = 'closing'
     if (!this.outbox.isOver) this.outbox.close()
-    const timer = setTimeout(() => afterReading(() => this.#closeConn(reason)), flushTimeoutMs).unref()
+    const timer = setDeadline(() => this.#closeConn(reason), flushTimeoutMs).unref()
     this.#sent.then(() => {
       clearTimeout(timer)
       if (this.#state === 'closing') this.#closeConn(reason)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterReading, DeadlineTimer } from '../../lib/base/after-reading.ts'
+import { afterReading, DeadlineTimer, decideInTime } from '../../lib/base/after-reading.ts'
 import { until } from '../support/until.ts'
 
 describe('afterReading', () => {
@@ -51,6 +51,16 @@ describe('afterReading', () => {
   })
 })
 
+describe('decideInTime', () => {
+  it('decides at once what is due just now, and reads first if it is late', async () => {
+    const decided: string[] = []
+    decideInTime(performance.now(), () => decided.push('in time'))
+    decideInTime(performance.now() - 100, () => decided.push('late'))
+    assert.deepEqual(decided, ['in time'])
+    await until(() => decided.length === 2, 'both')
+  })
+})
+
 describe('DeadlineTimer', () => {
   it('never judges before its moment, though a timer of Node may fire early', async () => {
     let nowMs = 0
@@ -77,7 +87,7 @@ describe('DeadlineTimer', () => {
     let judged = 0
     let looks = 0
     const timer = new DeadlineTimer(
-      performance.now(),
+      performance.now() - 100,
       () => judged++,
       () => ++looks
     )

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { DeadlineQueue, type Timed } from '../../lib/stream/deadlines.ts'
 import { rounds, wholeBelow } from '../support/random.ts'
 
@@ -40,10 +41,10 @@ class Clock {
       )
       if (next === undefined || next.atMs > end) break
       this.#timers = this.#timers.filter((timer) => timer !== next)
-      this.now = next.atMs
+      this.now = Math.max(this.now, next.atMs)
       next.callback()
     }
-    this.now = end
+    this.now = Math.max(this.now, end)
   }
 }
 
@@ -51,7 +52,7 @@ function withClock(work: (clock: Clock, queue: DeadlineQueue) => void): void {
   const clock = new Clock()
   const restore = clock.install()
   try {
-    work(clock, new DeadlineQueue((judge) => judge()))
+    work(clock, new DeadlineQueue())
   } finally {
     restore()
   }
@@ -76,6 +77,35 @@ describe('DeadlineQueue', () => {
       clock.advance(100)
       assert.deepEqual(expired, [1010, 1010, 1020, 1030, 1040, 1050])
     })
+  })
+
+  it('expires at once when its timer is in time, and reads what has arrived first when that is late', async () => {
+    const clock = new Clock()
+    const restore = clock.install()
+    try {
+      const queue = new DeadlineQueue()
+      const expired: number[] = []
+      addAt(queue, 1010, () => expired.push(1010))
+      clock.advance(10)
+      assert.deepEqual(expired, [1010])
+      const answered = addAt(queue, 1020, () => assert.fail('its answer had arrived'))
+      addAt(queue, 1030, () => expired.push(1030))
+      addAt(queue, 1400, () => expired.push(1400))
+      // The process stands still.
+      clock.now = 1300
+      clock.advance(0)
+      assert.deepEqual(expired, [1010])
+      queue.remove(answered)
+      addAt(queue, 1310, () => expired.push(1310))
+      await turn()
+      assert.deepEqual([expired, clock.timers], [[1010], 0])
+      await turn()
+      assert.deepEqual([expired, clock.timers], [[1010, 1030], 1])
+      clock.advance(200)
+      assert.deepEqual(expired, [1010, 1030, 1310, 1400])
+    } finally {
+      restore()
+    }
   })
 
   it('expires nothing early, and each no later than a tick', () => {
