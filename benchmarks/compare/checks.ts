@@ -53,7 +53,7 @@ function byteCheck({ bytes, count, first }: StreamPlan): StreamCheck {
 /**
  * Runs streams and rejects with the first thing that differs.
  *
- * What a contestant calls back may not throw: in an event listener nobody would catch it.
+ * What a contestant calls back may not throw: in an event listener nothing would catch it.
  */
 export async function checkStreams(
   plans: readonly StreamPlan[],

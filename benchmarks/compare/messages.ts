@@ -1,7 +1,7 @@
 /**
  * The payloads: rings of random messages that both processes make for themselves, and that are the same in both.
  *
- * They are made once and never written again, so that sending one costs nobody an allocation or a copy, and comparing
+ * They are made once and never written again, so that sending one costs no allocation and no copy, and comparing
  * what arrived costs every contestant the same. Each begins with its index, so a lost or swapped one is noticed.
  */
 

@@ -1,4 +1,4 @@
-/** Who takes part. Their files are loaded in their own processes only, so that one that is not installed harms nobody. */
+/** The contestants. Each file is loaded in its own processes only, so that a missing package concerns only its own row. */
 
 import type * as contest from '../harness/contest/contestant.ts'
 import { besides } from '../harness/library.ts'
@@ -7,7 +7,7 @@ export interface Entry extends contest.Entry {
   readonly about: string
   /** In charts, on a white card and on a black one. */
   readonly color: string
-  /** Measured by payload size too when nobody asks for certain contestants. */
+  /** Measured by payload size too, unless `--only` asks for certain contestants. */
   readonly inSizes?: boolean
   /** A variant that would only crowd the chart of ratios. */
   readonly isTableOnly?: boolean

@@ -1,5 +1,5 @@
 /**
- * What the callers do, whoever carries it: take a read lock on the one hot object, see that it is granted, give it back.
+ * What the callers do, over any contestant: take a read lock on the one hot object, see that it is granted, give it back.
  *
  * Everything but a grant, and a runlock that succeeds, is a wrong answer and ends the run.
  */

@@ -97,7 +97,7 @@ function clientSide(rsocket: core.RSocket): ClientSide {
   }
 }
 
-/** The transport makes its server by itself, and tells nobody the port that it got. */
+/** The transport makes its server by itself, and does not tell the port that it got. */
 async function serve(transport: core.ServerTransport, made: () => Listening | undefined): Promise<string> {
   const server = new core.RSocketServer({ transport, acceptor: { accept: async () => responder } })
   await server.bind()

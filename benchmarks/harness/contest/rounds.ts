@@ -110,7 +110,7 @@ class Field {
       return await pair.measure(workload, this.#driving.ms)
     } catch (error) {
       if (error instanceof WrongAnswer) throw new WrongAnswer(`${entry.id}, ${workload.id}: ${error.message}`)
-      // In what state it is nobody knows: the next workload gets new processes.
+      // Its state is unknown: the next workload gets new processes.
       if (pair !== undefined) this.#pairs.delete(entry)
       await pair?.close()
       return error instanceof Error ? error : new Error(String(error))

@@ -1,4 +1,4 @@
-/** What a run tells whoever started it, and that no process is left behind however it ends. */
+/** What a run prints, and that no process is left behind however it ends. */
 
 import { killAll } from '../commands.ts'
 

@@ -36,7 +36,6 @@ export function startPieces(
 export async function timeOf(suite: Suite, name: string, ms: number): Promise<number> {
   const child = startPieces(suite)
   try {
-    await child.ask('prepare', name)
     return await child.ask('time', { name, ms })
   } finally {
     await child.stop()

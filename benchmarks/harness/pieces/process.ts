@@ -29,8 +29,8 @@ const commands = {
   async prepare(name: string) {
     await prepare(name)
   },
-  /** Nanoseconds of CPU per operation of what is prepared, over about `ms` of it. */
-  time: ({ name, ms }: { name: string; ms: number }) => measureTime(runs.get(name) as Run, ms),
+  /** Nanoseconds of CPU per operation, over about `ms` of it. */
+  time: async ({ name, ms }: { name: string; ms: number }) => measureTime(runs.get(name) ?? (await prepare(name)), ms),
   /** Bytes and promises per operation. */
   async cost(name: string) {
     const run = await prepare(name)
