@@ -17,7 +17,7 @@ import { subprotocol } from '../base/options.ts'
 import { errorText, printable } from '../base/text.ts'
 import { addReason, formatRemoteAddress } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
-import { webSocketConn, webSocketDefaults } from './websocket.ts'
+import { toWebSocketOptions, webSocketConn } from './websocket.ts'
 
 export interface WebSocketOptions {
   /** Sent with the upgrade, for proxies on the way. The peer does not look at them. */
@@ -78,11 +78,10 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
 
 function toClientOptions(options: WebSocketOptions, dial: DialOptions) {
   return {
-    ...webSocketDefaults,
+    ...toWebSocketOptions(dial.maxConnMessageBytes),
     headers: options.headers,
     agent: options.agent,
     lookup: options.lookup,
-    maxPayload: dial.maxConnMessageBytes,
     generateMask: options.mask === true ? undefined : zeroMask
   }
 }

@@ -26,15 +26,26 @@ export interface WebSocketConnInit {
 /**
  * For both ends. `ws` has no type for `closeTimeout`: without it a peer that never closes costs 30 s. Pings are answered
  * here, since `ws` silently drops a conn on which 60 of them arrive in one packet.
+ *
+ * A proxy may send a message in as many fragments and packets as it likes, so only bytes are limited. More fragments than
+ * bytes are empty ones without an end.
  */
-export const webSocketDefaults = {
-  perMessageDeflate: false,
-  autoPong: false,
-  closeTimeout: closeGraceMs,
-  maxFragments: 16,
-  // Chunks of an incomplete message. Each is an object, so a message that arrives byte by byte costs a hundred times its size.
-  maxBufferedChunks: 16 * 1024
+export function toWebSocketOptions(maxConnMessageBytes: number) {
+  return {
+    ...{ perMessageDeflate: false, autoPong: false, closeTimeout: closeGraceMs },
+    ...{ maxPayload: maxConnMessageBytes, maxFragments: maxConnMessageBytes, maxBufferedChunks: 0 }
+  }
 }
+
+/** The parts of `ws` that hold an incomplete message, piece by piece as it arrived: the current frame, and those before it. */
+interface Receiver {
+  readonly _buffers: Buffer[]
+  readonly _fragments: Buffer[]
+}
+
+/** A piece costs an object, and keeps alive the read that it came in: that is a hundred times the size of a byte. */
+const maxSmallPieces = 16
+const smallPieceBytes = 16 * 1024
 
 /** RFC 6455 section 5.5: a control frame holds 125 bytes, of which 2 are the code. */
 const maxCloseReasonBytes = 123
@@ -48,16 +59,22 @@ const blamingCodes: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009]
 
 const binary = Object.freeze({ binary: true })
 
-/** A `Conn` over an open WebSocket made with `webSocketDefaults`, which must not be used for anything else from now on. */
+/** A `Conn` over an open WebSocket made with `toWebSocketOptions`, which must not be used for anything else from now on. */
 export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
   const onFlushed = (): void => conn.drained()
+  const { _receiver: receiver } = ws as WebSocket & { readonly _receiver?: Receiver }
   let leftBytes = Infinity
-  const onBytes = (chunk: Buffer): void => {
+  // Called behind the listener of `ws`, which has taken the chunk.
+  init.socket?.on('data', (chunk: Buffer) => {
     leftBytes -= chunk.length
-    if (leftBytes >= 0) return
-    conn.violated(new ProtocolError('too many bytes arrived before the handshake is done'))
-    ws.terminate()
-  }
+    if (leftBytes < 0) {
+      conn.violated(new ProtocolError('too many bytes arrived before the handshake is done'))
+      ws.terminate()
+    } else if (receiver !== undefined) {
+      joinSmall(receiver._buffers)
+      joinSmall(receiver._fragments)
+    }
+  })
   const options = {
     secure: init.secure,
     remoteAddress: init.remoteAddress,
@@ -78,14 +95,20 @@ export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
     arrivedBytes: () => (init.socket as Partial<Socket> | undefined)?.bytesRead ?? 0,
     limitInbound(maxBytes) {
       leftBytes = maxBytes
-      init.socket?.off('data', onBytes)
-      if (maxBytes < Infinity) init.socket?.on('data', onBytes)
     },
     close: (reason) => ws.close(1000, encodeText(reason, maxCloseReasonBytes)),
     abort: () => ws.terminate()
   })
   listen(ws, conn, options.highWaterMarkBytes)
   return conn
+}
+
+/** Joins the small pieces at the end once there are many, so that memory and time are in proportion to the bytes. */
+function joinSmall(pieces: Buffer[]): void {
+  if (pieces.length < maxSmallPieces) return
+  let from = pieces.length
+  while (from > 0 && (pieces[from - 1] as Buffer).length < smallPieceBytes) from--
+  if (pieces.length - from >= maxSmallPieces) pieces.push(Buffer.concat(pieces.splice(from)))
 }
 
 /** Tells `conn` what happens to `ws`, until it is closed. */

@@ -14,7 +14,7 @@ import { type Limits, subprotocol } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import { formatRemoteAddress } from '../conn/carrier.ts'
 import type { Conn } from '../conn/conn.ts'
-import { webSocketConn, webSocketDefaults } from '../conn/websocket.ts'
+import { toWebSocketOptions, webSocketConn } from '../conn/websocket.ts'
 import type { HttpServer } from './head-deadline.ts'
 import { getPath, type Route, refuseUpgrade, serveUpgrades } from './upgrade-hub.ts'
 
@@ -53,10 +53,9 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#webSockets = new WebSocketServer({
-      ...webSocketDefaults,
+      ...toWebSocketOptions(options.limits.maxConnMessageBytes),
       noServer: true,
       clientTracking: false,
-      maxPayload: options.limits.maxConnMessageBytes,
       handleProtocols: () => subprotocol
     })
   }

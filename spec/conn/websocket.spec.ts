@@ -113,6 +113,46 @@ describe('webSocketConn', () => {
     await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', message: /Invalid WebSocket frame/ })
   })
 
+  const bytes = message(20_000, 7)
+  // The header of a frame of the server: binary, its length in two bytes, not masked.
+  const head = Buffer.from([0x82, 126, bytes.length >> 8, bytes.length & 0xff])
+
+  it('takes a message in as many fragments as it has bytes, between which others may ping', async () => {
+    const messages = collect(conn)
+    for (let at = 0; at < bytes.length; at++) {
+      remote.send(bytes.subarray(at, at + 1), { fin: at === bytes.length - 1 })
+      if (at % 1000 === 0) remote.ping()
+    }
+    remote.send(message(3, 1))
+    remote.close()
+    assert.deepEqual(
+      (await messages).map((each) => new Uint8Array(each)),
+      [bytes, message(3, 1)]
+    )
+  })
+
+  it('takes a message in as many reads as it has bytes, and holds few pieces of it', async () => {
+    const reader = conn.source[Symbol.asyncIterator]()
+    const next = reader.next()
+    const arrivedBefore = conn.arrivedBytes ?? 0
+    const receiver = (conn.transport as unknown as { _receiver: { _buffers: Buffer[] } })._receiver
+    let most = 0
+    for (const [at, byte] of [...head, ...bytes].entries()) {
+      socket.write(Uint8Array.of(byte))
+      while ((conn.arrivedBytes ?? 0) - arrivedBefore <= at) await new Promise(setImmediate)
+      most = Math.max(most, receiver._buffers.length)
+    }
+    assert.deepEqual(new Uint8Array((await next).value), bytes)
+    assert.ok(most > 1 && most < 32, `${most} pieces`)
+  })
+
+  it('ends with a protocol error at more fragments than the largest message has bytes', async () => {
+    const closed = once(remote, 'close')
+    for (let count = 0; count <= maxConnMessageBytes; count++) remote.send(new Uint8Array(0), { fin: false })
+    await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', message: /Too many message fragments/ })
+    assert.equal((await closed)[0], 1008)
+  })
+
   it('ends with a flood error at thousands of pings in a second', async () => {
     for (let count = 0; count < 5000; count += 1) remote.ping()
     await assert.rejects(collect(conn), { code: 'ERR_PROTOCOL', reason: 'flood' })

@@ -211,6 +211,19 @@ for (const kind of siegeKinds) {
   })
 }
 
+it('over ws, a batch in as many WebSocket fragments as it has bytes is a batch', async () => {
+  await besieged('ws', {}, async (siege) => {
+    const { ws } = siege.raw.wire as WebSocketWire
+    const batch = naiveBatch([open(3, at.echo, Flag.end, Buffer.alloc(5000, 7))], true)
+    for (let part = 0; part < batch.length; part++) {
+      ws.send(batch.subarray(part, part + 1), { fin: part === batch.length - 1 })
+    }
+    const answer = await siege.raw.frame(FrameType.data, ({ streamId }) => streamId === 3)
+    assert.equal(answer.payload.length, 5000)
+    await siege.assertNothingHappened()
+  })
+})
+
 describe('over ws, below the frames, a peer is closed that sends', () => {
   const wsIt = (title: string, body: (siege: Siege, wire: WebSocketWire) => Promise<void>) =>
     it(title, () => besieged('ws', {}, (siege) => body(siege, siege.raw.wire as WebSocketWire)))
@@ -234,8 +247,15 @@ describe('over ws, below the frames, a peer is closed that sends', () => {
   })
 
   wsIt('fragments of a WebSocket message without an end', async (siege, wire) => {
-    for (let part = 0; part < 100; part++) wire.ws.send(Uint8Array.of(1), { fin: false })
+    for (let part = 0; part < 200; part++) wire.ws.send(new Uint8Array(1024), { fin: false })
+    await siege.assertGone('protocol', /Max payload size exceeded/)
+    assert.equal(wire.closeCode, 1009)
+  })
+
+  wsIt('empty fragments of a WebSocket message without an end', async (siege, wire) => {
+    for (let part = 0; part < 160_000; part++) wire.ws.send(new Uint8Array(0), { fin: false })
     await siege.assertGone('protocol', /Too many message fragments/i)
+    assert.equal(wire.closeCode, 1008)
   })
 
   wsIt('the end of the socket in the middle of a message', async (siege, wire) => {

@@ -225,7 +225,6 @@ async function again(order: Order, host: string, once: (peer: HostilePeer) => Pr
 /** The largest message of the conn but for its last byte, each byte in a packet of its own. */
 const slowly: Shape = async (order, host) => {
   const peer = await ready(order, host)
-  peer.mayBeClosed = true
   const { maxMetadataBytes } = order.limits
   const length = 144 * kib + maxMetadataBytes
   const socket = (peer.ws as unknown as { _socket: Socket })._socket
