@@ -44,7 +44,7 @@ export interface Link {
   settled(): Promise<void>
   /** Checks that nothing is left, and closes everything. */
   dispose(): Promise<void>
-  /** Closes everything without a check, after a failure. */
+  /** Closes everything without a check, after a failure or when what is left is not to be waited for. */
   abandon(): Promise<void>
 }
 
@@ -73,6 +73,11 @@ function linkOver(network: Network, caller: Manager, responder: Manager, from: C
   const back = responder.connection(caller.local)
   const towards = (side: 'caller' | 'responder') =>
     (side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener'
+  let abandoned: Promise<void> | undefined
+  const abandon = async () => {
+    await Promise.all([caller.close({ timeout: 1 }), responder.close({ timeout: 1 })])
+    await network.close()
+  }
   const link: Link = {
     caller,
     responder,
@@ -98,9 +103,9 @@ function linkOver(network: Network, caller: Manager, responder: Manager, from: C
         await link.abandon()
       }
     },
-    async abandon() {
-      await Promise.all([caller.close({ timeout: 1 }), responder.close({ timeout: 1 })])
-      await network.close()
+    abandon() {
+      abandoned ??= abandon()
+      return abandoned
     }
   }
   return link
