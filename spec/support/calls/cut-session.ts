@@ -14,7 +14,8 @@ import { assertIdle } from '../grid/nothing-left.ts'
 import { TestServer } from '../grid/servers.ts'
 import { type Direction, FaultProxy } from '../network/fault-proxy.ts'
 import { until } from '../until.ts'
-import { Book, Caller, serveCalls } from './cut.ts'
+import { Book, Caller } from './book.ts'
+import { serveCalls } from './call.ts'
 
 export interface Cut {
   readonly direction: Direction

@@ -1,11 +1,18 @@
 /** Workers that make mixed calls until they are told to rest: how the calls ended is counted, and each answer checked. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { ClosedError, type Connection } from '../../../lib/index.ts'
+import {
+  type CallOptions,
+  ClosedError,
+  type Connection,
+  DeadlineError,
+  DisconnectedError,
+  RejectedError
+} from '../../../lib/index.ts'
 import { errorStack } from '../errors.ts'
-import { oneOf, randomFrom } from '../random.ts'
+import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
-import { excusedCode, mixedCalls } from './mixed.ts'
+import { Call } from './call.ts'
 
 /** How many calls ended how: `ok`, or the code of the error. */
 export type Outcomes = Readonly<Record<string, number>>
@@ -18,6 +25,23 @@ export interface LoadOptions {
   /** Of all calls but a part of the streams, which have none. Default none. */
   readonly timeoutMs?: number
   readonly onWrong: (text: string) => void
+}
+
+/** Kinds of calls, of random sizes. */
+const kinds: Readonly<Record<string, (call: Call, random: () => number) => Promise<void>>> = {
+  small: (call, random) => call.request(wholeBelow(random, 100)),
+  large: (call, random) => call.raw(64 + wholeBelow(random, oneOf(random, [200_000, 1_500_000]))),
+  cancel: (call, random) => call.cancel(delay(wholeBelow(random, 30))),
+  deadline: (call, random) => call.deadline(5 + wholeBelow(random, 150)),
+  fail: (call, random) => call.fail(wholeBelow(random, 1e6)),
+  responses: (call, random) => call.feed(wholeBelow(random, 200), 8, random() < 0.2),
+  broken: (call, random) => call.break(wholeBelow(random, 40)),
+  requests: (call, random) => call.gather(drawSizes(random, 60, 1000)),
+  echo: (call, random) => call.chat(drawSizes(random, 12, oneOf(random, [100, 10_000, 150_000])))
+}
+
+function drawSizes(random: () => number, maxCount: number, maxBytes: number): number[] {
+  return Array.from({ length: wholeBelow(random, maxCount) }, () => wholeBelow(random, maxBytes))
 }
 
 /** What a deadline may be late by, when this process was not stopped. */
@@ -69,7 +93,7 @@ export class Load {
 
   async #work(peer: Connection, random: () => number): Promise<void> {
     while (this.isGoing) {
-      await this.#call(oneOf(random, Object.keys(mixedCalls)), peer, random)
+      await this.#call(oneOf(random, Object.keys(kinds)), peer, random)
       await delay(random() * 2 * this.#options.pauseMs)
     }
   }
@@ -78,13 +102,14 @@ export class Load {
     const { timeoutMs = Number.POSITIVE_INFINITY, onWrong } = this.#options
     const isStream = ['responses', 'broken', 'requests', 'echo'].includes(name)
     const timeout = isStream && random() < 0.3 ? Number.POSITIVE_INFINITY : timeoutMs
-    const label = `${name} number ${++this.#serial} to ${peer.host}`
+    const label = `${name} number ${++this.#serial} of ${process.pid} to ${peer.host}`
+    const options: CallOptions = { timeout, waitForReady: random() < 0.3 }
     this.#tick()
     const [startedMs, stalledBeforeMs] = [performance.now(), this.#stalledMs]
     let outcome = 'ok'
     this.running.add(label)
     try {
-      await mixedCalls[name]?.(peer, random, { timeout, waitForReady: random() < 0.3 })
+      await kinds[name]?.(new Call(peer, label, options), random)
     } catch (error) {
       outcome = this.#isClosing && error instanceof ClosedError ? error.code : (excusedCode(error) ?? 'wrong')
       if (outcome === 'wrong') onWrong(`${label}: ${errorStack(error)}`)
@@ -103,6 +128,13 @@ export class Load {
     this.#stalledMs += Math.max(0, nowMs - this.#tickedAtMs - 2 * tickMs)
     this.#tickedAtMs = nowMs
   }
+}
+
+/** The code of an error that a fault excuses; undefined for one that nothing excuses. */
+function excusedCode(error: unknown): string | undefined {
+  if (error instanceof DisconnectedError) return `${error.code} ${error.reason}`
+  if (error instanceof RejectedError && error.reason === 'goingAway') return 'ERR_REJECTED goingAway'
+  return error instanceof DeadlineError ? error.code : undefined
 }
 
 export function addOutcomes(totals: Record<string, number>, outcomes: Outcomes): void {

@@ -5,8 +5,8 @@ import { openStreams, takeVitals } from '../grid/vitals.ts'
 import { given, obey, tell } from '../process/obey.ts'
 import { type ServerInit, startServer } from '../process/server.ts'
 import { until } from '../until.ts'
+import { serveCalls } from './call.ts'
 import { Load } from './load.ts'
-import { serveMixedCalls } from './mixed.ts'
 
 /** What the driver starts it with. */
 export interface NodeInit extends ServerInit {
@@ -27,7 +27,7 @@ const settleMs = timeoutMs + 10_000
 
 const { seed, workers, pauseMs, options, ...init } = given<NodeInit>()
 const { manager, words: serverWords } = startServer(init, options)
-serveMixedCalls(manager)
+serveCalls(manager)
 const load = new Load({ seed, workers, pauseMs, timeoutMs, onWrong: tell })
 
 const words = {

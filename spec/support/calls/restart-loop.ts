@@ -13,8 +13,8 @@ import { Child } from '../process/child.ts'
 import { MortalServer } from '../process/mortal.ts'
 import { randomFrom } from '../random.ts'
 import { until } from '../until.ts'
+import { serveCalls } from './call.ts'
 import { Load, type Outcomes } from './load.ts'
-import { serveMixedCalls } from './mixed.ts'
 import type { NodeInit, NodeReport, NodeWords } from './node.ts'
 
 export interface RestartLoopOptions {
@@ -54,7 +54,7 @@ export async function restartLoop(options: RestartLoopOptions): Promise<RestartL
   const hosts = [own, other]
   const port = await freePort(randomFrom(seed))
   const manager = testManager({ local: own, hosts, dialer: dialerTo(() => `http://127.0.0.1:${port}`) })
-  serveMixedCalls(manager)
+  serveCalls(manager)
   manager.attach(server.http)
   const init = { local: other, hosts, port, urls: { [own]: server.url }, seed, workers: 1, pauseMs: 5 }
   const loop = new RestartLoop(manager, manager.connection(other), init, options)

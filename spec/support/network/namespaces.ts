@@ -55,33 +55,20 @@ export class Namespaces {
 
   /** Pulls the cable at one end; both see that. */
   pull({ namespace, device }: NamespaceHost): void {
-    ip('-n', namespace, 'link', 'set', device, 'down')
+    ip(`-n ${namespace} link set ${device} down`)
   }
 
   /** From now on what `from` sends is lost, and nobody sees that. */
-  lose(from: NamespaceHost): void {
-    const { address } = this.#other(from)
-    ip(
-      '-n',
-      from.namespace,
-      'neigh',
-      'replace',
-      address,
-      'lladdr',
-      wrongHardware,
-      'dev',
-      from.device,
-      'nud',
-      'permanent'
-    )
+  lose({ namespace, device }: NamespaceHost): void {
+    const other = this.hosts.find((host) => host.namespace !== namespace)
+    ip(`-n ${namespace} neigh replace ${other?.address} lladdr ${wrongHardware} dev ${device} nud permanent`)
   }
 
   /** The cable is in again, and nothing is lost. */
   heal(): void {
-    for (const host of this.hosts) {
-      const { namespace, device } = host
-      ip('-n', namespace, 'link', 'set', device, 'up')
-      ip('-n', namespace, 'neigh', 'flush', 'dev', device, 'nud', 'all')
+    for (const { namespace, device } of this.hosts) {
+      ip(`-n ${namespace} link set ${device} up`)
+      ip(`-n ${namespace} neigh flush dev ${device} nud all`)
     }
   }
 
@@ -89,24 +76,19 @@ export class Namespaces {
   remove(): void {
     if (this.#removed) return
     this.#removed = true
-    for (const { namespace } of this.hosts) spawnSync('ip', ['netns', 'del', namespace], { timeout: commandMs })
+    for (const { namespace } of this.hosts) remove(namespace)
   }
 
   #make(): void {
     const [one, other] = this.hosts
-    for (const { namespace } of this.hosts) ip('netns', 'add', namespace)
-    const peer = ['peer', 'name', other.device, 'netns', other.namespace]
-    ip('link', 'add', one.device, 'netns', one.namespace, 'type', 'veth', ...peer)
+    for (const { namespace } of this.hosts) ip(`netns add ${namespace}`)
+    const peer = `peer name ${other.device} netns ${other.namespace}`
+    ip(`link add ${one.device} netns ${one.namespace} type veth ${peer}`)
     for (const { namespace, device, address } of this.hosts) {
-      ip('-n', namespace, 'addr', 'add', `${address}/24`, 'dev', device)
-      ip('-n', namespace, 'link', 'set', 'lo', 'up')
-      ip('-n', namespace, 'link', 'set', device, 'up')
-      run('ip', ['netns', 'exec', namespace, 'true'])
+      ip(`-n ${namespace} addr add ${address}/24 dev ${device}`)
+      for (const name of ['lo', device]) ip(`-n ${namespace} link set ${name} up`)
+      ip(`netns exec ${namespace} true`)
     }
-  }
-
-  #other(host: NamespaceHost): NamespaceHost {
-    return host === this.hosts[0] ? this.hosts[1] : this.hosts[0]
   }
 }
 
@@ -114,10 +96,12 @@ export class Namespaces {
 function removeForgotten(): void {
   for (const name of namesIn('/run/netns')) {
     const [, pid] = /^it-grid-(\d+)-[01]$/.exec(name) ?? []
-    if (pid !== undefined && !namesIn('/proc').includes(pid)) {
-      spawnSync('ip', ['netns', 'del', name], { timeout: commandMs })
-    }
+    if (pid !== undefined && !namesIn('/proc').includes(pid)) remove(name)
   }
+}
+
+function remove(namespace: string): void {
+  spawnSync('ip', ['netns', 'del', namespace], { timeout: commandMs })
 }
 
 function namesIn(folder: string): string[] {
@@ -129,12 +113,8 @@ function namesIn(folder: string): string[] {
   }
 }
 
-function ip(...args: string[]): void {
-  run('ip', args)
-}
-
-function run(command: string, args: readonly string[]): void {
-  const { error, status, stderr } = spawnSync(command, args, { timeout: commandMs, encoding: 'utf8' })
+function ip(args: string): void {
+  const { error, status, stderr } = spawnSync('ip', args.split(' '), { timeout: commandMs, encoding: 'utf8' })
   if (error !== undefined) throw error
-  if (status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stderr.trim()}`)
+  if (status !== 0) throw new Error(`ip ${args}: ${stderr.trim()}`)
 }

@@ -1,0 +1,261 @@
+/**
+ * Calls of every kind, and their handlers: each message tells which call it belongs to and its place in it, and its bytes
+ * show whether it is whole. Whoever gets another one than it must throws; and what a fault excuses is told by the error.
+ */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import {
+  bytes,
+  type CallOptions,
+  type Connection,
+  DeadlineError,
+  type GridStream,
+  type Manager,
+  RemoteError,
+  single,
+  streaming
+} from '../../../lib/index.ts'
+
+interface Item {
+  readonly id: string
+  readonly n: number
+  readonly body: Uint8Array
+}
+
+interface Order {
+  readonly id: string
+  readonly count: number
+  readonly bytes: number
+  readonly fails: boolean
+}
+
+const answer = single<Item, Item & { readonly by: string }>('answer')
+const raw = single<Uint8Array, Uint8Array>('raw', { request: bytes(), response: bytes() })
+const fail = single<Item, void>('fail')
+const hold = single<Item, void>('hold')
+const late = single<Item, Item>('late')
+const feed = streaming<Order, never, Item>('feed', { inCapacity: 0, outCapacity: 3 })
+const gather = streaming<Order, Item, Item>('gather', { inCapacity: 3 })
+const chat = streaming<Order, Item, Item>('chat', { inCapacity: 2, outCapacity: 2 })
+
+/** Bytes that no other place of this or another message has. */
+function bodyOf(id: string, n: number, length: number): Buffer {
+  const body = Buffer.alloc(length, `${id} ${n} `)
+  for (let at = 0; at + 4 <= length; at += 1024) body.writeUInt32LE(at, at)
+  return body
+}
+
+function itemOf(id: string, n: number, length: number): Item {
+  return { id, n, body: bodyOf(id, n, length) }
+}
+
+/** `item` is message `n` of `id`, and whole. */
+function assertIs({ id, n, body }: Item, wantedId: string, wantedN: number, length = body.length): void {
+  assert.deepEqual([id, n, body.length], [wantedId, wantedN, length])
+  assert.ok(Buffer.compare(body, bodyOf(id, n, length)) === 0, `message ${n} of ${id} is not whole`)
+}
+
+/** Checks the messages of a stream as they are taken. */
+async function* whole(id: string, items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  let n = 0
+  for await (const item of items) {
+    assertIs(item, id, n++)
+    yield item
+  }
+}
+
+/** Sees handlers begin and end. */
+export interface Watch {
+  enter(id: string): void
+  leave(): void
+  /** Resolves when the late calls may end. */
+  readonly opened: Promise<void>
+}
+
+const nobody: Watch = { enter() {}, leave() {}, opened: Promise.resolve() }
+
+/** Registers the handlers on `manager`; they are seen by the watch that is current when they start. */
+export function serveCalls(manager: Manager, current: () => Watch = () => nobody): void {
+  const run = async <T>(id: string, work: (watch: Watch) => T | Promise<T>): Promise<T> => {
+    const watch = current()
+    watch.enter(id)
+    try {
+      return await work(watch)
+    } finally {
+      watch.leave()
+    }
+  }
+  async function* stream(id: string, items: AsyncIterable<Item> | Iterable<Item>) {
+    const watch = current()
+    watch.enter(id)
+    try {
+      yield* items
+    } finally {
+      watch.leave()
+    }
+  }
+  manager.handle(answer, (item) =>
+    run(item.id, () => {
+      assertIs(item, item.id, 0)
+      return { ...itemOf(item.id, 1, item.body.length), by: manager.local }
+    })
+  )
+  manager.handle(raw, (request) => Buffer.from(request).reverse())
+  manager.handle(fail, ({ id, n }) =>
+    run(id, () => {
+      throw Object.assign(new RangeError(`number ${n}`), { code: 'E_WANTED', details: { n } })
+    })
+  )
+  manager.handle(hold, ({ id }, { signal }) =>
+    run(id, async () => {
+      if (!signal.aborted) await once(signal, 'abort')
+    })
+  )
+  manager.handle(late, (item) => run(item.id, (watch) => watch.opened.then(() => item)))
+  manager.handle(feed, (order) => stream(order.id, made(order)))
+  manager.handle(chat, ({ id }, requests) => stream(id, whole(id, requests)))
+  manager.handle(gather, ({ id }, requests) => stream(id, gathered(id, requests)))
+}
+
+function* made({ id, count, bytes, fails }: Order): Generator<Item> {
+  for (let n = 0; n < count; n++) yield itemOf(id, n, bytes)
+  if (fails) throw Object.assign(new Error('after all'), { code: 'E_FEED' })
+}
+
+async function* gathered(id: string, requests: AsyncIterable<Item>): AsyncGenerator<Item> {
+  let [count, sum] = [0, 0]
+  for await (const { body } of whole(id, requests)) {
+    count++
+    sum += body.length
+  }
+  yield itemOf(id, count, sum)
+}
+
+/** One call; each kind resolves when it went as it must. */
+export class Call {
+  readonly #peer: Connection
+  readonly #id: string
+  readonly #options: CallOptions
+
+  constructor(peer: Connection, id: string, options: CallOptions) {
+    this.#peer = peer
+    this.#id = id
+    this.#options = options
+  }
+
+  async request(length: number): Promise<void> {
+    const { by, ...item } = await this.#peer.request(answer, itemOf(this.#id, 0, length), this.#options)
+    assertIs(item, this.#id, 1, length)
+    assert.equal(by, this.#peer.host)
+  }
+
+  async raw(length: number): Promise<void> {
+    const request = bodyOf(this.#id, 0, length)
+    const reply = await this.#peer.request(raw, request, this.#options)
+    assert.ok(Buffer.compare(reply, request.reverse()) === 0, `${length} bytes came back changed`)
+  }
+
+  async fail(n: number): Promise<void> {
+    const error = await this.#failure(this.#peer.request(fail, itemOf(this.#id, n, 0), this.#options))
+    if (!(error instanceof RemoteError)) throw error
+    const { code, message, remoteName, details, delivery } = error
+    const wanted = ['E_WANTED', `number ${n}`, 'RangeError', { n }, 'ran']
+    assert.deepEqual([code, message, remoteName, details, delivery], wanted)
+  }
+
+  /** Cancels it when `isTime`, if it has not ended by then. */
+  async cancel(isTime: Promise<unknown>): Promise<void> {
+    const controller = new AbortController()
+    const reason = new Error('no longer wanted')
+    const options = { ...this.#options, signal: controller.signal }
+    const failed = this.#failure(this.#peer.request(hold, itemOf(this.#id, 0, 0), options))
+    await Promise.race([isTime, failed])
+    controller.abort(reason)
+    const error = await failed
+    if (error !== reason) throw error
+  }
+
+  async deadline(timeout: number): Promise<void> {
+    const error = await this.#failure(this.#peer.request(hold, itemOf(this.#id, 0, 0), { timeout }))
+    if (!(error instanceof DeadlineError)) throw error
+  }
+
+  async late(): Promise<void> {
+    assertIs(await this.#peer.request(late, itemOf(this.#id, 0, 0), this.#options), this.#id, 0, 0)
+  }
+
+  /** Takes `count` responses, after which the handler ends, or fails. */
+  async feed(count: number, bytes: number, fails = false): Promise<void> {
+    const order = { id: this.#id, count, bytes, fails }
+    const sizes = new Array<number>(count).fill(bytes)
+    const all = this.#drain(this.#peer.newStream(feed, order, this.#options), sizes)
+    if (!fails) return await all
+    const error = await this.#failure(all)
+    if (!(error instanceof RemoteError && error.code === 'E_FEED')) throw error
+  }
+
+  /** Breaks off after `count` responses of a handler that never ends. */
+  async break(count: number): Promise<void> {
+    const order = { id: this.#id, count: Number.POSITIVE_INFINITY, bytes: 0, fails: false }
+    const stream = this.#peer.newStream(feed, order, this.#options)
+    let left = count
+    for await (const _ of whole(this.#id, stream)) if (left-- === 0) break
+    const { how, error } = await stream.closed
+    if (how === 'failed') throw error
+    assert.ok(left < 0, 'an endless stream ended')
+  }
+
+  /** Sends requests of so many bytes each, of which the one response is the sum. */
+  async gather(sizes: readonly number[]): Promise<void> {
+    const stream = this.#peer.newStream(gather, this.#order(sizes), this.#options)
+    const sum = sizes.reduce((total, size) => total + size, 0)
+    await this.#drain(stream, [sum], stream.sink(this.#items(sizes)), sizes.length)
+  }
+
+  /** Sends requests of so many bytes each, which all come back. */
+  async chat(sizes: readonly number[]): Promise<void> {
+    const stream = this.#peer.newStream(chat, this.#order(sizes), this.#options)
+    const sending = async () => {
+      for (const item of this.#items(sizes)) await stream.send(item)
+      stream.requests.end()
+    }
+    await this.#drain(stream, sizes, sending())
+  }
+
+  #order({ length }: readonly number[]): Order {
+    return { id: this.#id, count: length, bytes: 0, fails: false }
+  }
+
+  #items(sizes: readonly number[]): Item[] {
+    return sizes.map((size, n) => itemOf(this.#id, n, size))
+  }
+
+  /** Takes responses of so many bytes each, numbered from `from` on; a stream ends in one way only, whoever is told. */
+  async #drain(
+    stream: GridStream<never, Item> | GridStream<Item, Item>,
+    sizes: readonly number[],
+    sent: Promise<unknown> = Promise.resolve(),
+    from = 0
+  ): Promise<void> {
+    const read = async () => {
+      let n = 0
+      for await (const item of stream) assertIs(item, this.#id, from + n, sizes[n++])
+      assert.equal(n, sizes.length, 'the stream ended early')
+    }
+    const [reading, sending] = await Promise.allSettled([read(), sent])
+    if (reading.status === 'rejected' && reading.reason instanceof assert.AssertionError) throw reading.reason
+    const { how, error } = await stream.closed
+    const seen = reading.status === 'rejected' ? ['failed', reading.reason] : ['ended', undefined]
+    assert.deepEqual([how, error], seen, `the stream is ${how}, its reader was told ${seen[0]}`)
+    if (how === 'ended') assert.equal(sending.status, 'fulfilled', 'it ended, but its sink rejected')
+    if (reading.status === 'rejected') throw reading.reason
+  }
+
+  async #failure(call: Promise<unknown>): Promise<unknown> {
+    return await call.then(
+      () => assert.fail('it did not fail'),
+      (error) => error
+    )
+  }
+}
