@@ -1,6 +1,7 @@
 /** The log: a few lines about conns and peers, never payloads or secrets. */
 
 import { quietly } from './quietly.ts'
+import { detached } from './scope.ts'
 
 /** `console` is a logger, and so are most logging libraries. Each call is one line of text. */
 export interface Logger {
@@ -23,6 +24,6 @@ export const silentLogger: Logger = { debug() {}, info() {}, warn() {}, error() 
 
 /** The same logger, but it neither throws nor rejects: a logger that fails must not break the code that logs. */
 export function safeLogger(logger: Logger): Logger {
-  const safe = (level: keyof Logger) => (message: string) => quietly(() => logger[level](message))
+  const safe = (level: keyof Logger) => (message: string) => quietly(() => detached(() => logger[level](message)))
   return { debug: safe('debug'), info: safe('info'), warn: safe('warn'), error: safe('error') }
 }

@@ -9,6 +9,7 @@ import { type Pushable, pushable } from 'it-pushable'
 import { ClosedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
+import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkSize, encodePayload } from '../codec/payload.ts'
 import type { StreamLimits } from '../stream/port.ts'
@@ -34,7 +35,7 @@ export class StreamRequests<Req> {
   #pushed = 0
   #producer: Producer<Req> | undefined
   /** The producer, until there is a sink to pull it. */
-  #waiting: Producer<Req> | undefined
+  #waiting: { readonly producer: Producer<Req>; readonly scope: Scope } | undefined
   #sink: Sink<Req> | undefined
   #sinkWaiter: Waiter | undefined
   /** No more requests are taken. */
@@ -107,10 +108,10 @@ export class StreamRequests<Req> {
 
   /** The payload of the stream is sent: the requests may follow. */
   start(): void {
-    const producer = this.#waiting
+    const waiting = this.#waiting
     // First: a producer that throws at once ends the stream, which unwinds what still waits.
     this.#waiting = undefined
-    if (producer !== undefined) this.#sink?.attach(producer)
+    if (waiting !== undefined) this.#sink?.attach(waiting.producer, undefined, waiting.scope)
   }
 
   /** The stream has ended; `failure` is undefined when both its halves ended by themselves. */
@@ -134,8 +135,9 @@ export class StreamRequests<Req> {
   }
 
   #unwindWaiting(): void {
-    if (this.#waiting !== undefined) unwind(this.#waiting)
+    const waiting = this.#waiting
     this.#waiting = undefined
+    waiting?.scope.runInAsyncScope(unwind, undefined, waiting.producer)
   }
 
   /** The stream failed, or the requests ended, before they had a source. */
@@ -146,7 +148,7 @@ export class StreamRequests<Req> {
 
   #attach(producer: Producer<Req>): void {
     this.#producer = producer
-    if (this.#sink === undefined) this.#waiting = producer
+    if (this.#sink === undefined) this.#waiting = { producer, scope: captureScope() }
     else this.#sink.attach(producer)
   }
 

@@ -8,6 +8,7 @@ import { EventEmitter } from 'node:events'
 import { ClosedError, DisconnectedError, RejectedError, toError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ReconnectOptions } from '../base/options.ts'
+import { detached } from '../base/scope.ts'
 import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
@@ -248,7 +249,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** A listener that throws must not stop what the connection is doing. */
   #emitSafely<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
     try {
-      EventEmitter.prototype.emit.call(this, name, ...args)
+      detached(() => EventEmitter.prototype.emit.call(this, name, ...args))
     } catch (error) {
       this.#init.logger.error(`a listener of "${name}" of the connection to ${this.host} threw: ${errorText(error)}`)
     }

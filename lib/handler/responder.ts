@@ -9,6 +9,7 @@ import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, whenSettled } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
+import { captureScope } from '../base/scope.ts'
 import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
@@ -36,6 +37,8 @@ export class Responder implements Receiver, StreamOwner {
   readonly #port: ResponderPort
   readonly #metadata: Uint8Array | undefined
   #context: CallContext | undefined
+  /** The async context of the handler: what it and all that it starts run in. */
+  readonly #scope = captureScope()
   /** The handler has settled, or it will not start. */
   #settled = false
 
@@ -52,10 +55,15 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   onMessage(payload: Uint8Array, isLast: boolean): void {
+    this.#scope.runInAsyncScope(this.#run, this, payload, isLast)
+  }
+
+  #run(payload: Uint8Array, isLast: boolean): void {
     const { definition, entry, fn } = this.#handler
     this.#context = new CallContext(this.#port.remote, entry, this.#stream.deadlineMs, this.#metadata)
     if (definition.kind === 'single') {
-      this.#runSingle(definition, fn as SingleHandler<unknown, unknown>, payload, this.#context)
+      const run = fn as SingleHandler<unknown, unknown>
+      this.#runSingle(definition, run, payload, this.#context)
     } else {
       const requests = this.#openRequests(definition, isLast)
       const run = fn as StreamingHandler<unknown, unknown, unknown>
@@ -72,7 +80,8 @@ export class Responder implements Receiver, StreamOwner {
   onClosed(failure: Failure | undefined): void {
     if (this.#context === undefined) return this.#settle()
     if (this.#settled) return
-    this.#context.abort(failure === undefined ? new CancelledError('the call has ended') : failure.reason)
+    const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
+    this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
   }
 
   onDeadline(): void {

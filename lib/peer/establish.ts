@@ -8,6 +8,7 @@ import { createSharedController, listenToAbort, unlessAborted } from '../base/ab
 import { DeadlineTimer } from '../base/after-reading.ts'
 import { ClosedError, HandshakeError, RejectedError, toError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { detached } from '../base/scope.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { SessionInit } from '../session/session.ts'
 import { Wire } from '../wire/wire.ts'
@@ -79,7 +80,11 @@ export class Establisher {
   }
 
   /** Makes a conn to `host` and runs the handshake; it `renews` the current session. */
-  async dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
+  dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
+    return detached(() => this.#dial(host, signal, renews))
+  }
+
+  async #dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
     const { handshakeTimeoutMs } = this.#init.session.limits
     const text = `no session with ${host} within ${handshakeTimeoutMs} ms: does that server call attach()?`
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, signal)
@@ -103,7 +108,11 @@ export class Establisher {
    * Runs the handshake on an inbound conn, which was accepted at `acceptedAtMs` of `performance.now()`. Never rejects: a
    * value that is not a conn, or a conn that throws, is refused like a peer.
    */
-  async accept(conn: Conn, acceptedAtMs: number): Promise<void> {
+  accept(conn: Conn, acceptedAtMs: number): Promise<void> {
+    return detached(() => this.#accept(conn, acceptedAtMs))
+  }
+
+  async #accept(conn: Conn, acceptedAtMs: number): Promise<void> {
     const { session, admit, onAccepted } = this.#init
     const { handshakeTimeoutMs, maxHandshakeBytes, maxPendingHandshakes } = session.limits
     const text = `no session within ${handshakeTimeoutMs} ms`

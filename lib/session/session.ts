@@ -8,6 +8,7 @@
 import { DisconnectedError, type GridError, RejectedError, toError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
+import { detached } from '../base/scope.ts'
 import { createSessionCounts, type SessionStats } from '../base/stats.ts'
 import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
@@ -108,9 +109,12 @@ export class Session {
 
   /** Advertises the handlers and reads until the conn ends. */
   start(): void {
-    this.#control.start()
-    this.#keepAlive.start()
-    this.#read()
+    // Not in the context of the code that made the conn, or the call that needed it.
+    detached(() => {
+      this.#control.start()
+      this.#keepAlive.start()
+      this.#read()
+    })
   }
 
   /** Calls `onAnswered` once the remote has dealt with all control frames that were sent before, the handler table first. */

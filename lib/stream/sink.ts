@@ -7,6 +7,7 @@
 
 import type { Failure } from '../base/failure.ts'
 import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
+import { captureScope, type Scope } from '../base/scope.ts'
 import { type Producer, ProducerIterator, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
@@ -36,6 +37,8 @@ export class Sink<T> {
   readonly #window: SendWindow
   readonly #encode: (value: T) => Uint8Array
   #iterator: ProducerIterator | undefined
+  /** The async context in which the producer was handed over: each pull of it happens there. */
+  #scope: Scope | undefined
   #state: 'idle' | 'pulling' | 'done' = 'idle'
   readonly #onResult = (result: unknown) => this.#onPulled(result)
   readonly #onValue = (value: T) => this.#onAwaited(value)
@@ -48,8 +51,19 @@ export class Sink<T> {
     this.#encode = encode
   }
 
-  /** Sets the producer and begins to pull it. One that is no iterable has failed, with the text `notIterable`. */
-  attach(producer: Producer<T>, notIterable?: string): void {
+  /** Sets the producer and begins to pull it, in `scope`. One that is no iterable has failed, with the text `notIterable`. */
+  attach(producer: Producer<T>, notIterable?: string, scope = captureScope()): void {
+    this.#scope = scope
+    scope.runInAsyncScope(this.#attach, this, producer, notIterable)
+  }
+
+  /** Pulls while there is credit and room. Called when either arrives. */
+  pump(): void {
+    this.#confirm()
+    if (this.#isDue()) this.#scope?.runInAsyncScope(this.#pull, this)
+  }
+
+  #attach(producer: Producer<T>, notIterable: string | undefined): void {
     try {
       this.#iterator = new ProducerIterator(producer, notIterable)
     } catch (error) {
@@ -60,11 +74,13 @@ export class Sink<T> {
     else this.pump()
   }
 
-  /** Pulls while there is credit and room. Called when either arrives. */
-  pump(): void {
-    this.#confirm()
+  #isDue(): boolean {
+    return this.#state === 'idle' && this.#port.canTake && this.#window.canSend
+  }
+
+  #pull(): void {
     const iterator = this.#iterator
-    while (this.#state === 'idle' && iterator !== undefined && this.#port.canTake && this.#window.canSend) {
+    while (iterator !== undefined && this.#isDue()) {
       this.#state = 'pulling'
       try {
         const result = iterator.next()
@@ -89,14 +105,14 @@ export class Sink<T> {
   #onPulled(result: unknown): void {
     if (this.#state !== 'pulling') return
     try {
-      if (this.#take(result, true)) this.pump()
+      if (this.#take(result, true)) this.#pull()
     } catch (error) {
       this.#onThrown(error)
     }
   }
 
   #onAwaited(value: T): void {
-    if (this.#state === 'pulling' && this.#send(value)) this.pump()
+    if (this.#state === 'pulling' && this.#send(value)) this.#pull()
   }
 
   #onProducerEnd(): void {
@@ -175,6 +191,6 @@ export class Sink<T> {
   }
 
   #unwind(): void {
-    this.#iterator?.close((failure) => this.onSettled?.(failure))
+    this.#scope?.runInAsyncScope(() => this.#iterator?.close((failure) => this.onSettled?.(failure)))
   }
 }

@@ -1,0 +1,23 @@
+/**
+ * Async contexts (`AsyncLocalStorage`): each call has one of its own, and the library none of a call.
+ *
+ * A scope is an `AsyncResource`, so what its code sets with `enterWith` is seen by that code and what it starts, and by
+ * nothing else. What a user hands over to be called later is called in the context in which it was handed over.
+ */
+
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+
+export type Scope = AsyncResource
+
+const asLoaded: <R>(fn: () => R) => R = AsyncLocalStorage.snapshot()
+const create = () => new AsyncResource('it-grid')
+
+/** A scope that starts with the context of the code that calls this. */
+export function captureScope(): Scope {
+  return create()
+}
+
+/** Runs `fn`, and what it starts, in a scope of its own that starts with the context in which this library was loaded. */
+export function detached<R>(fn: () => R): R {
+  return asLoaded(create).runInAsyncScope(fn)
+}
