@@ -37,14 +37,10 @@ export function sendRequest<Res>(
   if (refusal !== undefined) return Promise.reject(refusal)
   checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
+  const request = new PendingRequest(response, options.timeout ?? defaultRequestTimeoutMs)
   // A signal that is not one of Node may throw here, before anything is held for the call.
-  const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => request.cancel(reason))
-  const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
-  const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
-  const request = new PendingRequest(stream, response, wholeTimeoutMs, unlisten)
-  stream.isSingle = true
-  stream.receiver = stream.owner = request
-  stream.sendMessage(payload, Flag.end)
+  if (signal !== undefined) request.cancelBy(signal)
+  request.send(session.newStream({ handler: handler.index, metadata, timeoutMs }), payload)
   return request.promise
 }
 
@@ -57,19 +53,17 @@ export function expire(stream: Stream, timeoutMs: number): void {
 /** A single request in progress: one message, one promise. */
 class PendingRequest<T> implements Receiver, StreamOwner {
   readonly promise: Promise<T>
-  readonly #stream: Stream
   readonly #decoder: Decoder<T>
   readonly #timeoutMs: number
-  readonly #unlisten: (() => void) | undefined
+  #stream!: Stream
+  #unlisten: (() => void) | undefined
   #resolve!: (value: T) => void
   #reject!: (reason: unknown) => void
   #answered = false
 
-  constructor(stream: Stream, decoder: Decoder<T>, timeoutMs: number, unlisten: (() => void) | undefined) {
-    this.#stream = stream
+  constructor(decoder: Decoder<T>, timeoutMs: number) {
     this.#decoder = decoder
     this.#timeoutMs = timeoutMs
-    this.#unlisten = unlisten
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -80,8 +74,18 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     return this.#decoder.readsInPlace === true
   }
 
-  cancel(reason: unknown): void {
-    this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+  /** A signal that has not aborted. */
+  cancelBy(signal: AbortSignal): void {
+    this.#unlisten = listenToAbort(signal, (reason) => {
+      this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+    })
+  }
+
+  send(stream: Stream, payload: Uint8Array): void {
+    this.#stream = stream
+    stream.isSingle = true
+    stream.receiver = stream.owner = this
+    stream.sendMessage(payload, Flag.end)
   }
 
   onMessage(payload: Uint8Array): void {
