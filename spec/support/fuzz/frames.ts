@@ -245,7 +245,7 @@ class Target {
 
   #checkEnd(): void {
     const { end, sent, session } = this.#session
-    assert.ok(end?.cause instanceof ProtocolError, `it ended with ${end?.reason}: ${errorStack(end?.cause)}`)
+    if (!(end?.cause instanceof ProtocolError)) assert.fail(`it ended with ${end?.reason}: ${errorStack(end?.cause)}`)
     assert.equal(end.reason, end.cause.reason)
     assert.ok(end.text.length > 10, end.text)
     assert.equal(session.usable, false)
