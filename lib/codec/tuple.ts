@@ -132,51 +132,64 @@ function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
 export function tuple<const F extends Fields>(fields: F): Codec<Struct<F>> & Field<Struct<F>>
 export function tuple<const F extends Fields>(fields: F, schema: Schema<Struct<F>>): Codec<Struct<F>>
 export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<Struct<F>>): Codec<Struct<F>> {
-  const names = Object.keys(fields)
-  const places = Object.values<AnyField>(fields)
-  const wrong = names.find((name) => /^\d+$/.test(name) || name === '__proto__')
+  checkFields(fields)
+  const struct = structField<Struct<F>>(Object.keys(fields), Object.values<AnyField>(fields) as Field<unknown>[])
+  return Object.freeze({ ...withSchema(structCodec(struct), schema), ...(schema.length === 0 && struct) })
+}
+
+/** @throws {InvalidOptionError} */
+function checkFields(fields: Fields): void {
+  const wrong = Object.keys(fields).find((name) => /^\d+$/.test(name) || name === '__proto__')
   const isChained = ![Object.prototype, null].includes(Object.getPrototypeOf(fields))
   if (wrong !== undefined || isChained) {
     throw new InvalidOptionError(
       `a field cannot be named ${wrong ?? '__proto__'}: objects do not keep such keys in order`
     )
   }
-  for (const [each, place] of Object.entries<Partial<AnyField>>(fields)) {
+  for (const [name, place] of Object.entries<Partial<AnyField>>(fields)) {
     if (typeof place?.read === 'function' && typeof place.write === 'function') continue
-    throw new InvalidOptionError(`${each} is not a field: use one of \`field\`, or a tuple() without a schema`)
+    throw new InvalidOptionError(`${name} is not a field: use one of \`field\`, or a tuple() without a schema`)
   }
+}
+
+/** A struct as a field: an object of `names`, written as the array of its `places`. */
+function structField<T>(names: readonly string[], places: readonly Field<unknown>[]): Field<T> {
   // Names that every object inherits, such as `toString`.
-  const isInherited = names.map((each) => each in Object.prototype)
-
-  const name = (i: number) => names[i] as string
-  const place = (i: number) => places[i] as Field<unknown>
-  const propertyOf = (value: object, i: number): unknown =>
-    isInherited[i] === true && !Object.hasOwn(value, name(i)) ? undefined : (value as Record<string, unknown>)[name(i)]
-  const write = (value: Struct<F>): unknown[] => {
-    if (typeof value !== 'object' || value === null) throw new Misfit()
-    const items: unknown[] = []
-    let i = 0
-    try {
-      for (; i < places.length; i++) items.push(place(i).write(propertyOf(value, i)))
-    } catch (thrown) {
-      throw Misfit.under(name(i), thrown)
+  const isInherited = names.map((name) => name in Object.prototype)
+  const nameAt = (i: number) => names[i] as string
+  const placeAt = (i: number) => places[i] as Field<unknown>
+  const propertyAt = (value: object, i: number): unknown =>
+    isInherited[i] === true && !Object.hasOwn(value, nameAt(i))
+      ? undefined
+      : (value as Record<string, unknown>)[nameAt(i)]
+  return {
+    write(value) {
+      if (typeof value !== 'object' || value === null) throw new Misfit()
+      const items: unknown[] = []
+      let i = 0
+      try {
+        for (; i < places.length; i++) items.push(placeAt(i).write(propertyAt(value, i)))
+      } catch (thrown) {
+        throw Misfit.under(nameAt(i), thrown)
+      }
+      return items
+    },
+    read(items) {
+      if (!Array.isArray(items)) throw new Misfit()
+      const value: Record<string, unknown> = {}
+      let i = 0
+      try {
+        for (; i < places.length; i++) value[nameAt(i)] = placeAt(i).read(items[i])
+      } catch (thrown) {
+        throw Misfit.under(nameAt(i), thrown)
+      }
+      return value as T
     }
-    return items
   }
+}
 
-  const read = (items: unknown): Struct<F> => {
-    if (!Array.isArray(items)) throw new Misfit()
-    const value: Record<string, unknown> = {}
-    let i = 0
-    try {
-      for (; i < places.length; i++) value[name(i)] = place(i).read(items[i])
-    } catch (thrown) {
-      throw Misfit.under(name(i), thrown)
-    }
-    return value as Struct<F>
-  }
-
-  const codec: Codec<Struct<F>> = {
+function structCodec<T>({ write, read }: Field<T>): Codec<T> {
+  return {
     encode(value) {
       try {
         return encodeMsgpack(write(value))
@@ -198,5 +211,4 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
     },
     readsInPlace: true
   }
-  return Object.freeze({ ...withSchema(codec, schema), ...(schema.length === 0 && { write, read }) })
 }
