@@ -11,6 +11,7 @@ import { describe, it, type TestContext } from 'node:test'
 import { type Auth, bytes, connectDuplex, duplexConn, type ManagerOptions, streaming } from '../../lib/index.ts'
 import { helloKinds } from '../../lib/peer/hello.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
+import { paced } from '../support/clock/pace.ts'
 import { standStill, standStillBehind } from '../support/clock/stall.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
@@ -21,7 +22,7 @@ import { besieged } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
 
 /** Until then everything is in place, on a busy machine too. */
-const deadlineMs = 400
+const deadlineMs = paced(400)
 /** Past any deadline that began before. */
 const stallMs = deadlineMs + 30
 

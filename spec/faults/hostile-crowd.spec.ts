@@ -13,7 +13,7 @@ import { crowd, crowdTable } from '../support/memory/crowd.ts'
 describe('twenty hostile peers at once', { timeout: paced(120_000) }, () => {
   it('hold no more than twenty times the bound, and honest peers get every answer at no less than a third of the rate', async () => {
     const peers = 20
-    const result = await crowd({ peers, processes: 1, limits: tinyLimits, everyMs: 25, forMs: 2000 })
+    const result = await crowd({ peers, processes: 1, limits: tinyLimits, everyMs: 25, forMs: 1200 })
     console.log(crowdTable(result, peers))
     const { alone, attacked, heldBytes, boundBytes, sessions } = result
     assert.deepEqual([...alone.failures, ...attacked.failures], [])

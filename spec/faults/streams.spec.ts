@@ -8,6 +8,7 @@ import { describe } from 'node:test'
 import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, streaming } from '../../lib/index.ts'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { paced } from '../support/clock/pace.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { credit, data, open, ping, reset } from '../support/raw/make.ts'
 import { at, type Siege, siegeItOver, siegeKinds } from '../support/raw/siege.ts'
@@ -242,7 +243,7 @@ for (const kind of siegeKinds) {
       {},
       async (siege) => {
         const cancel = new AbortController()
-        const streams = [{ signal: cancel.signal }, { timeout: 50 }, {}, {}].map((options) =>
+        const streams = [{ signal: cancel.signal }, { timeout: paced(100) }, {}, {}].map((options) =>
           siege.connection.newStream(atRaw, nothing, options)
         )
         // The window takes two of each; the others wait.

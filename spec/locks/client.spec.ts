@@ -180,7 +180,7 @@ describe('a lock over several servers', { concurrency: 4 }, () => {
     await cluster.stop(4)
     assert.equal(await cluster.client(0).withLock(['a'], () => 'in'), 'in')
     await cluster.stop(2)
-    const error = await rejection(cluster.client(0).withLock(['a'], () => 'in', { timeout: 50 }))
+    const error = await rejection(cluster.client(0).withLock(['a'], () => 'in', { timeout: paced(50) }))
     assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT')
     assert.ok(error.cause instanceof DisconnectedError, 'it says what failed')
   })
