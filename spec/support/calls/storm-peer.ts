@@ -1,8 +1,9 @@
 /** A process that takes storms of calls, and makes them when `storm-pair.ts` tells it to. */
 
+import { assertIdle } from '../grid/nothing-left.ts'
 import { given, obey } from '../process/obey.ts'
 import { type ServerInit, startServer } from '../process/server.ts'
-import { serveStorms, storm } from './storms.ts'
+import { restMs, serveStorms, storm } from './storms.ts'
 
 export type StormPeerInit = ServerInit & { readonly driver: string; readonly limits: object }
 
@@ -11,7 +12,8 @@ const { manager, words } = startServer(init, { limits })
 serveStorms(manager)
 const own = {
   ...words,
-  storm: (name: string, count: number) => storm(name, manager.connection(driver), count)
+  storm: (name: string, count: number) => storm(name, manager.connection(driver), count),
+  rest: () => assertIdle([manager], restMs)
 }
 obey(own)
 

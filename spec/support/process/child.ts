@@ -15,7 +15,7 @@ export function childEnvironment(): NodeJS.ProcessEnv {
 }
 
 /** On a machine that does much else. */
-const answerMs = 60_000
+const defaultAnswerMs = 60_000
 const exitMs = 10_000
 
 export interface ChildOptions<Report> {
@@ -23,6 +23,8 @@ export interface ChildOptions<Report> {
   readonly execArgv?: readonly string[]
   /** What runs `node`, such as `ip netns exec`. */
   readonly command?: readonly string[]
+  /** How long an answer may take, in ms. Default 60 000. */
+  readonly answerMs?: number
   /** Hears what it tells without being asked. */
   readonly onReport?: (report: Report) => void
 }
@@ -36,11 +38,14 @@ export class Child<W extends Words = Words, Report = never> {
   /** Resolves when it has ended. */
   readonly gone: Promise<void>
   readonly #process: ChildProcess
+  readonly #answerMs: number
   readonly #answers = new Map<number, Answer>()
   #asked = 0
 
   /** @param init what the source gets by `given()` */
-  constructor(source: URL, init: unknown = null, { execArgv = [], command = [], onReport }: ChildOptions<Report> = {}) {
+  constructor(source: URL, init: unknown = null, options: ChildOptions<Report> = {}) {
+    const { execArgv = [], command = [], onReport, answerMs = defaultAnswerMs } = options
+    this.#answerMs = answerMs
     const args = [...command, process.execPath, ...sourceArgs, ...execArgv, fileURLToPath(source), JSON.stringify(init)]
     this.#process = spawn(args[0] as string, args.slice(1), {
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
@@ -76,7 +81,7 @@ export class Child<W extends Words = Words, Report = never> {
     const asked: Asked = { id, word, args }
     // Whether it is gone is seen below.
     this.#process.send(asked, () => undefined)
-    await this.#until(() => this.#answers.has(id), `the answer to "${word}"`, answerMs)
+    await this.#until(() => this.#answers.has(id), `the answer to "${word}"`, this.#answerMs)
     const { value, error } = this.#answers.get(id) as Answer
     this.#answers.delete(id)
     if (error !== undefined) throw new Error(`"${word}" failed: ${error}`)
@@ -85,7 +90,7 @@ export class Child<W extends Words = Words, Report = never> {
 
   /** The first report that satisfies `isIt`, once it is there. */
   async report<R extends Report>(isIt: (report: Report) => report is R, what: string): Promise<R> {
-    await this.#until(() => this.reports.some(isIt), what, answerMs)
+    await this.#until(() => this.reports.some(isIt), what, this.#answerMs)
     return this.reports.find(isIt) as R
   }
 
