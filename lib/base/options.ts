@@ -30,7 +30,7 @@ export interface Limits {
   handshakeTimeoutMs: number
   /** Frames per second that cost work and that no call accounts for (pings, pongs, resets of calls that were reset before, broken rules of streams). More closes the conn. What calls within `maxInboundStreams` cause is not counted. Default 20 000. */
   maxIdleFramesPerSecond: number
-  /** Time for which a conn may accept none of the data that waits to be sent; then it is closed as slow. In ms. Default 30 000. */
+  /** Time for which a peer may read nothing of what is sent while more waits; then its conn is closed as slow. In ms. Default 30 000. */
   slowPeerTimeoutMs: number
 }
 
@@ -103,6 +103,11 @@ export const batchBytes = 64 * 1024
 export const turnBytes = 16 * 1024
 /** After this many bytes from one conn, timers and other conns get their turn of the event loop. */
 export const loopBytes = 64 * 1024
+/**
+ * After so many bytes a PING goes with what is sent: its answer shows how far the peer has read. So a peer that reads them
+ * within `slowPeerTimeoutMs`, 5 KB/s by default, is not slow. More PINGs would slow bulk down.
+ */
+export const markBytes = 128 * 1024
 /** Larger messages are split into fragments of this size, so that other streams can send between them. */
 export const fragmentBytes = 64 * 1024
 /** The largest message that a peer may send on a conn: a full batch, exceeded by one more frame of any kind. */

@@ -29,7 +29,8 @@ export interface ControlInit {
   readonly onTable: () => void
   /** A whole table was sent, and some handlers were left out: why. */
   readonly onLeftOut: (why: string) => void
-  readonly onPong: (token: number) => void
+  /** Returns whether it answers a ping. */
+  readonly onPong: (token: number) => boolean
   readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
 }
 
@@ -102,25 +103,27 @@ export class SessionControl implements Sender {
   /**
    * A frame of the session arrived: a ping, a pong, a handler table or a go-away.
    *
+   * @param bytesIn received so far
    * @throws {ProtocolError} when it breaks a rule, or there are too many of them
    */
-  handleFrame(reader: FrameReader): void {
-    const { flood, onPong, onGoAway } = this.#init
-    // A handler table pays for itself by what it brings.
-    if (reader.type !== FrameType.handlers) flood.countIdleFrame()
+  handleFrame(reader: FrameReader, bytesIn: number): void {
+    const { flood, outbox, onPong, onGoAway } = this.#init
     switch (reader.type) {
       case FrameType.ping:
         // Of several that wait for their answer only the last gets one.
         this.#pongDue = reader.token
-        this.#offer()
+        if (flood.countPing(bytesIn)) outbox.offerRider(this)
+        else this.#offer()
         break
       case FrameType.pong:
-        onPong(reader.token)
+        if (!onPong(reader.token)) flood.countIdleFrame()
         break
       case FrameType.handlers:
+        // It pays for itself by what it brings.
         this.#handleTable(reader)
         break
       default:
+        flood.countIdleFrame()
         onGoAway(reader.code, reader.streamId, printable(reader.readText()))
     }
   }

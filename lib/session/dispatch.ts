@@ -117,7 +117,7 @@ export class Dispatch {
         this.#handleReset(reader)
         break
       default:
-        this.#init.control.handleFrame(reader)
+        this.#init.control.handleFrame(reader, this.#init.counts.bytesIn)
     }
   }
 

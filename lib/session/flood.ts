@@ -6,8 +6,11 @@
  */
 
 import { ProtocolError } from '../base/errors.ts'
+import { markBytes } from '../base/options.ts'
 import { Rate } from '../base/rate.ts'
 
+/** A PING after so many bytes since the last such PING is one behind bulk. */
+const bulkBytes = markBytes / 2
 /** A responder may send a `stop` and then an end of another kind; everything else ends a stream at once. */
 const resetsPerStream = 2
 
@@ -16,6 +19,7 @@ export class FloodGuard {
   readonly #idleFrames: Rate
   /** RESETs that streams have paid for. */
   #paidResets = 0
+  #pingedAtBytes = 0
 
   constructor(maxIdleFramesPerSecond: number) {
     this.#maxPerSecond = maxIdleFramesPerSecond
@@ -31,6 +35,18 @@ export class FloodGuard {
     if (this.#idleFrames.count()) return
     const text = `a flood: too many frames that move no call on; ${this.#maxPerSecond} a second are allowed`
     throw new ProtocolError(text, { reason: 'flood' })
+  }
+
+  /**
+   * A PING arrived, after `bytes` in all. Returns whether it is one behind bulk, which is paid for by that.
+   *
+   * @throws {ProtocolError} as `countIdleFrame`, for others
+   */
+  countPing(bytes: number): boolean {
+    const isBehindBulk = bytes - this.#pingedAtBytes >= bulkBytes
+    if (isBehindBulk) this.#pingedAtBytes = bytes
+    else this.countIdleFrame()
+    return isBehindBulk
   }
 
   /**

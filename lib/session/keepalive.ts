@@ -40,8 +40,10 @@ export class KeepAlive {
   #cancelTimer: (() => void) | undefined
   #stopped = false
   #token = 0
-  #pingedAtMs = 0
-  #pingUnanswered = false
+  #answered = 0
+  /** The ping that the round trip is measured by; 0 for none. */
+  #timedToken = 0
+  #timedAtMs = 0
   #probes: { readonly token: number; readonly onAnswered: () => void }[] = []
   #checkDueMs = 0
   #checksToPing = 0
@@ -68,13 +70,20 @@ export class KeepAlive {
     this.#cancelTimer = undefined
   }
 
-  onPong(token: number): void {
-    const answered = this.#probes.filter((probe) => probe.token <= token)
-    this.#probes = this.#probes.filter((probe) => probe.token > token)
-    for (const { onAnswered } of answered) onAnswered()
-    if (token !== this.#token || !this.#pingUnanswered) return
-    this.#pingUnanswered = false
-    this.rttMs = this.#now() - this.#pingedAtMs
+  /** The last ping that was answered; what stands before it the remote end has read. */
+  get answered(): number {
+    return this.#answered
+  }
+
+  /** Returns whether that answers a ping. Of several pings only the last need be answered. */
+  onPong(token: number): boolean {
+    if (token <= this.#answered || token > this.#token) return false
+    this.#answered = token
+    if (this.#probes.length > 0) this.#endProbes(token)
+    if (this.#timedToken === 0 || token < this.#timedToken) return true
+    this.#timedToken = 0
+    this.rttMs = this.#now() - this.#timedAtMs
+    return true
   }
 
   /** Pings now, and calls `onAnswered` once the remote end has dealt with all that was sent before. */
@@ -84,15 +93,26 @@ export class KeepAlive {
     this.#sendPing()
   }
 
+  /** Pings behind what was sent, to learn when the remote end has read it. The round trip is that of the other pings. */
+  mark(): void {
+    if (!this.#stopped) this.#init.sendPing(++this.#token)
+  }
+
+  #endProbes(token: number): void {
+    const answered = this.#probes.filter((probe) => probe.token <= token)
+    this.#probes = this.#probes.filter((probe) => probe.token > token)
+    for (const { onAnswered } of answered) onAnswered()
+  }
+
   #ping(): void {
     this.#checksToPing = checksPerPing
     this.#sendPing()
   }
 
   #sendPing(): void {
-    this.#pingedAtMs = this.#now()
-    this.#pingUnanswered = true
-    this.#init.sendPing(++this.#token)
+    this.#timedAtMs = this.#now()
+    this.#timedToken = ++this.#token
+    this.#init.sendPing(this.#token)
   }
 
   #checkLater(): void {

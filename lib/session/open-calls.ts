@@ -24,6 +24,8 @@ export interface OpenCallsInit {
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
+  /** Grows as bytes arrive and as they are dealt with. */
+  readonly arrived: () => number
 }
 
 export class OpenCalls implements StreamPort<Stream>, ResponderPort {
@@ -39,11 +41,11 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   #openBatch = -1
   #firstOfBatch = 0
   readonly #counts: SessionCounts
-  readonly #arrived = (): number => this.#counts.bytesIn
+  readonly #arrived: () => number
   #isOver = false
   #onIdle: (() => void) | undefined
 
-  constructor({ role, remote, limits, remoteLimits, outbox, flood, counts }: OpenCallsInit) {
+  constructor({ role, remote, limits, remoteLimits, outbox, flood, counts, arrived }: OpenCallsInit) {
     this.remote = remote
     this.limits = {
       maxMessageBytes: limits.maxMessageBytes,
@@ -58,7 +60,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#outbox = outbox
     this.#flood = flood
     this.#counts = counts
-    this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, this.#arrived))
+    this.#arrived = arrived
+    this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, arrived))
   }
 
   /** Nothing is open and nothing runs, or all has failed. */

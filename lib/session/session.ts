@@ -29,6 +29,7 @@ import {
 import { FloodGuard } from './flood.ts'
 import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
+import { SlowWatch } from './slow-watch.ts'
 
 export interface SessionInit {
   readonly wire: Wire
@@ -60,6 +61,7 @@ export class Session {
   readonly #events: SessionEvents
   readonly #control: SessionControl
   readonly #keepAlive: KeepAlive
+  readonly #slowWatch: SlowWatch
   readonly #calls: OpenCalls
   readonly #dispatch: Dispatch
   readonly #counts = createSessionCounts()
@@ -91,8 +93,15 @@ export class Session {
       onTick: () => this.#onTick(),
       onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
     })
+    outbox.onMark = () => this.#keepAlive.mark()
+    const timeoutMs = limits.slowPeerTimeoutMs
+    this.#slowWatch = new SlowWatch({
+      ...{ outbox, intervalMs: init.keepAlive.intervalMs, timeoutMs },
+      answered: () => this.#keepAlive.answered,
+      onSlow: () => this.abort({ reason: 'slow', text: `the peer took nothing for ${timeoutMs} ms` })
+    })
     const parts = { limits, outbox, flood, counts: this.#counts }
-    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits })
+    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits, arrived: this.arrived })
     this.#dispatch = new Dispatch({
       ...{ ...parts, control: this.#control, checksum, handlers, calls: this.#calls },
       state: () => this.#state
@@ -218,12 +227,10 @@ export class Session {
     this.#startDraining(this.#remoteGoAway, seenId)
   }
 
-  /** Once per keep-alive interval: ends the session if the peer takes nothing of what waits for it. */
+  /** Once per keep-alive interval. */
   #onTick(): void {
-    const { outbox } = this.#init.wire
-    const { slowPeerTimeoutMs } = this.#init.limits
-    if (outbox.stalledTicks() * this.#init.keepAlive.intervalMs < slowPeerTimeoutMs) return outbox.writer.shrink()
-    this.abort({ reason: 'slow', text: `the peer took nothing for ${slowPeerTimeoutMs} ms` })
+    this.#init.wire.outbox.writer.shrink()
+    this.#slowWatch.onTick()
   }
 
   // How it ends

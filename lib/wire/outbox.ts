@@ -8,7 +8,7 @@
 
 import { nextTick } from 'node:process'
 import { Fifo } from '../base/fifo.ts'
-import { batchBytes } from '../base/options.ts'
+import { batchBytes, markBytes } from '../base/options.ts'
 import { FrameWriter } from './frame-writer.ts'
 
 /** Something that has frames to write. Only the outbox writes the two `queued` fields. */
@@ -21,6 +21,9 @@ export interface Sender {
   writeControl(writer: FrameWriter): void
 }
 
+/** A rider waits this long for a batch: a message of the conn of its own would cost bulk a few percent of its rate. */
+const riderWaitMs = 5
+
 type Pull = (result: IteratorResult<Uint8Array>) => void
 
 export class Outbox implements AsyncIterableIterator<Uint8Array> {
@@ -28,6 +31,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   /** Batches given to the conn, and their bytes, for the stats. The handshake does not count, at neither end. */
   batches = 0
   bytes = 0
+  /** Called once per `markBytes` of batches, to send a PING: its answer shows that the remote end has read so far. */
+  onMark: (() => void) | undefined
   readonly #data = new Fifo<Sender>()
   readonly #control = new Fifo<Sender>()
   /** Those whose control frames must not be in the batch that is being written. */
@@ -38,17 +43,21 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #flushScheduled = false
   #onTurnEnded: (() => void) | undefined
   #filling = false
-  #stalled = 0
-  #batchesAtTick = 0
+  #markedAtBytes = 0
+  /** Has control frames that go with the next batch. */
+  #rider: Sender | undefined
+  #riderTimer: NodeJS.Timeout | undefined
   #state: 'open' | 'closing' | 'ended' = 'open'
   readonly #flush = () => this.#onTurnEnd()
+  readonly #onRiderTimer = () => {
+    this.#riderTimer = undefined
+    // It may have ridden along meanwhile.
+    if (this.#rider !== undefined) this.offerControl(this.#rider)
+  }
 
-  /** Called at a steady beat; returns how many times in a row data waited and the conn took none. */
-  stalledTicks(): number {
-    const blocked = this.#pull === undefined && this.#state !== 'ended' && !this.#isEmpty()
-    this.#stalled = blocked && this.batches === this.#batchesAtTick ? this.#stalled + 1 : 0
-    this.#batchesAtTick = this.batches
-    return this.#stalled
+  /** Data waits, and the conn takes none. */
+  get isBlocked(): boolean {
+    return this.#pull === undefined && this.#state !== 'ended' && !this.#isEmpty()
   }
 
   /** Nothing is sent any more: everything was sent, or it was dropped. */
@@ -92,6 +101,12 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#controlLater.push(sender)
   }
 
+  /** `sender` has control frames to write with the next batch, whatever that is for, or soon without any. */
+  offerRider(sender: Sender): void {
+    this.#rider = sender
+    this.#riderTimer ??= setTimeout(this.#onRiderTimer, riderWaitMs).unref()
+  }
+
   /** Sends one whole message of the conn, before all frames. */
   sendMessage(message: Uint8Array): void {
     if (this.#state !== 'open') return
@@ -109,12 +124,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** The next batch; done once everything is sent after `close`. */
   next(): Promise<IteratorResult<Uint8Array>> {
-    return new Promise((resolve) => {
-      this.#pull = resolve
-      if (this.#messages.length > 0 || this.writer.length >= batchBytes || this.#data.length > 0) this.#deliver()
-      else if (this.#state !== 'open') this.#deliver()
-      else if (this.#control.length > 0 || this.writer.length > 0) this.#schedule()
-    })
+    return new Promise(this.#wait)
   }
 
   /** The conn stopped pulling. */
@@ -141,8 +151,17 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#control.clear()
     this.#controlLater.clear()
     this.#messages.clear()
+    clearTimeout(this.#riderTimer)
     if (this.writer.length > 0) this.writer.takeBatch()
     this.#finish()
+  }
+
+  // One function per outbox, not one closure per batch.
+  readonly #wait = (resolve: Pull): void => {
+    this.#pull = resolve
+    if (this.#messages.length > 0 || this.writer.length >= batchBytes || this.#data.length > 0) this.#deliver()
+    else if (this.#state !== 'open') this.#deliver()
+    else if (this.#control.length > 0 || this.writer.length > 0) this.#schedule()
   }
 
   #isEmpty(): boolean {
@@ -185,6 +204,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     if (message !== undefined) return this.#give(message)
     this.#filling = true
     try {
+      this.#mark()
       this.#fill()
     } finally {
       this.#filling = false
@@ -215,8 +235,16 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#pull = undefined
   }
 
+  #mark(): void {
+    if (this.bytes - this.#markedAtBytes < markBytes) return
+    this.#markedAtBytes = this.bytes
+    this.onMark?.()
+  }
+
   #fill(): void {
     const { writer } = this
+    this.#rider?.writeControl(writer)
+    this.#rider = undefined
     while (this.#control.length > 0 && writer.length < batchBytes) {
       const sender = this.#control.shift() as Sender
       sender.controlQueued = false

@@ -1,9 +1,13 @@
-/** Links so slow that one batch takes longer than the keep-alive waits: a live peer is not taken for a dead one. */
+/**
+ * Links so slow that one batch takes longer than the keep-alive waits, or that the buffers on the way empty for longer than a
+ * peer may take nothing: a live peer is not taken for a dead or a slow one.
+ */
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytes, streaming } from '../../lib/index.ts'
 import { openLink } from '../support/grid/links.ts'
+import { until } from '../support/until.ts'
 
 /** A silent peer is dead after 300 to 400 ms. Two blobs are one batch and take 600 ms, a record of TLS takes 80. */
 const keepAlive = { intervalMs: 200 }
@@ -72,3 +76,47 @@ for (const kind of ['ws', 'wss', 'tcp'] as const) {
     })
   })
 }
+
+describe('a peer that reads steadily is not slow, though the buffers on the way are full,', () => {
+  // They empty by half a megabyte at a time, or more.
+  const bytesPerSecond = 600_000
+  const limits = { slowPeerTimeoutMs: 800 }
+  const large = Buffer.alloc(1 << 20, 7)
+  const ways = [
+    ['ws', 'caller'],
+    ['ws', 'responder'],
+    ['wss', 'caller'],
+    ['tcp', 'responder']
+  ] as const
+
+  for (const [kind, side] of ways) {
+    it(`over ${kind}, at the ${side}`, async () => {
+      const link = await openLink(kind, 'dialer', { keepAlive: { intervalMs: 100 }, limits })
+      try {
+        link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
+        link.responder.handle('blob', () => large)
+        await link.known()
+        const [sender, reader] = side === 'caller' ? [link.back, link.peer] : [link.peer, link.back]
+        link.throttleInbound(side, bytesPerSecond)
+        const calls = Array.from({ length: 30 }, () =>
+          side === 'caller' ? link.peer.request('blob') : link.peer.request('size', large)
+        )
+        const before = reader.stats().totals.bytesIn
+        let isBlocked = false
+        await until(() => {
+          isBlocked ||= (sender.stats().session?.sendQueueBytes ?? 0) > 0
+          return reader.stats().totals.bytesIn - before > 1_200_000 || sender.state !== 'connected'
+        }, 'it has read for more than twice the time')
+        assert.ok(isBlocked, 'the buffers were full')
+        assert.deepEqual([sender.lastError, reader.lastError], [undefined, undefined])
+        link.unblock()
+        await Promise.all(calls)
+        assert.deepEqual([sender.stats().reconnects, reader.stats().reconnects], [0, 0])
+      } catch (error) {
+        await link.abandon()
+        throw error
+      }
+      await link.dispose()
+    })
+  }
+})

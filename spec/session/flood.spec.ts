@@ -5,6 +5,7 @@ import { afterEach, describe, it } from 'node:test'
 import { rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { toEntry } from '../../lib/handler/table.ts'
+import type { SessionEnd } from '../../lib/session/end.ts'
 import { Flag, type Frame, FrameType, HandlerKind, ResetCode } from '../../lib/wire/frame.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
 import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
@@ -95,6 +96,26 @@ describe('a session takes for no flood', () => {
     peer.send(...called.map((id) => reset(id, ResetCode.stop)), ...called.map((id) => reset(id, ResetCode.deadline)))
     await until(() => peer.session.stats().ignoredFrames === 200, 'all resets came late')
     assert.equal(peer.end, undefined)
+  })
+
+  it('a ping behind each 64 KiB, which is answered behind what was sent, and pongs that answer its own', async () => {
+    await start()
+    const bulk = Buffer.alloc(64 * 1024)
+    for (let token = 1; token <= 50; token++) {
+      const call = { ...open(ids(1, token)[0] as number, 0), payload: bulk }
+      peer.send(call as Frame, { type: FrameType.ping, flags: 0, token })
+    }
+    await peer.frame(FrameType.pong, ({ token }) => token === 50)
+    assert.equal(peer.end, undefined)
+    await until(() => peer.of(FrameType.data).length === 50, 'all are answered')
+    const pongs = peer.pings.map((ping): Frame => ({ ...ping, flags: 0, type: FrameType.pong }))
+    assert.ok(pongs.length > 20, `${pongs.length} pings`)
+    peer.send(...pongs)
+    await until(() => peer.session.stats().rttMs !== undefined, 'they are taken')
+    assert.equal(peer.end, undefined)
+    peer.send(...pongs)
+    await until(() => peer.end !== undefined, 'a second time they answer nothing')
+    assert.equal((peer.end as unknown as SessionEnd).reason, 'flood')
   })
 
   it('handlers that are advertised one by one', async () => {

@@ -93,6 +93,31 @@ describe('the keep-alive', () => {
     assert.equal(bench.keepAlive.rttMs, 3)
   })
 
+  it('measures no round trip by its marks, which stand behind what was sent', () => {
+    const bench = new Bench()
+    bench.nowMs += 2
+    bench.keepAlive.mark()
+    const [ping, mark] = bench.pings as [number, number]
+    bench.nowMs += 5
+    assert.equal(bench.keepAlive.onPong(ping), true)
+    assert.equal(bench.keepAlive.rttMs, 7)
+    bench.nowMs += 100
+    assert.equal(bench.keepAlive.onPong(mark), true)
+    assert.deepEqual([bench.keepAlive.rttMs, bench.keepAlive.answered], [7, mark])
+  })
+
+  it('takes a pong for the answer to all pings before it, once, and none that was not sent', () => {
+    const bench = new Bench()
+    for (let i = 0; i < 3; i++) bench.keepAlive.mark()
+    const last = bench.pings.at(-1) as number
+    const answers = [last + 1, last - 1, last - 2, last, last]
+    assert.deepEqual(
+      answers.map((token) => bench.keepAlive.onPong(token)),
+      [false, true, false, true, false]
+    )
+    assert.equal(bench.keepAlive.answered, last)
+  })
+
   it('takes any batch as a sign of life, also without a pong', () => {
     const bench = new Bench()
     for (let i = 0; i < 10; i++) {

@@ -2,11 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { batchBytes, fragmentBytes } from '../../lib/base/options.ts'
+import { batchBytes, fragmentBytes, markBytes } from '../../lib/base/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
 import { Bulk, drain, Eager, isPending, marks, take } from '../support/units/senders.ts'
+import { until } from '../support/until.ts'
 
 describe('the outbox', () => {
   it('lets senders take turns, a frame each', async () => {
@@ -180,20 +181,64 @@ describe('the outbox', () => {
     })
   }
 
-  it('counts the beats at which something waits and the conn takes nothing', async () => {
+  it('is blocked while something waits and the conn takes nothing', async () => {
     const outbox = new Outbox()
-    assert.equal(outbox.stalledTicks(), 0)
-    outbox.offer(new Bulk(1, 3, batchBytes))
-    assert.deepEqual([outbox.stalledTicks(), outbox.stalledTicks(), outbox.stalledTicks()], [1, 2, 3])
+    assert.equal(outbox.isBlocked, false)
+    outbox.offer(new Bulk(1, 2, batchBytes))
+    assert.equal(outbox.isBlocked, true)
     await take(outbox)
-    assert.deepEqual([outbox.stalledTicks(), outbox.stalledTicks()], [0, 1])
-    await take(outbox)
+    assert.equal(outbox.isBlocked, true, 'the second batch waits')
     await take(outbox)
     const waiting = take(outbox)
-    assert.equal(outbox.stalledTicks(), 0)
-    assert.equal(outbox.stalledTicks(), 0)
+    assert.equal(outbox.isBlocked, false)
     outbox.abort()
     await waiting
+    assert.equal(outbox.isBlocked, false)
+  })
+
+  it('asks for a mark behind each 128 KiB of batches, whatever their size', async () => {
+    const outbox = new Outbox()
+    const control = new Bulk(7, 0)
+    let asked = 0
+    outbox.onMark = () => outbox.offerControl(control.ping(++asked))
+    const bulk = new Bulk(1, 200, 10_000)
+    outbox.offer(bulk)
+    const batches: number[][] = []
+    while (bulk.left > 0) batches.push(marks(await take(outbox)))
+    const sizes = batches.map((batch) => batch.filter((mark) => mark > 0).length * 10_000)
+    const pings = batches.map((batch) => batch.filter((mark) => mark < 0).length)
+    assert.deepEqual([Math.max(...pings), asked], [1, pings.reduce((sum, count) => sum + count, 0)])
+    let unmarked = 0
+    for (const [i, size] of sizes.entries()) {
+      assert.ok(unmarked < markBytes + batchBytes + 10_000, `${unmarked} bytes without a mark`)
+      if (pings[i] === 1) {
+        assert.ok(unmarked >= markBytes, `a mark behind ${unmarked} bytes only`)
+        unmarked = 0
+      }
+      unmarked += size
+    }
+    assert.ok(asked > 10)
+  })
+
+  it('lets a rider write its control frames into the next batch, whatever that is for', async () => {
+    const outbox = new Outbox()
+    const taken = take(outbox)
+    outbox.offerRider(new Bulk(7, 0).ping(1))
+    assert.equal(await isPending(taken), true)
+    outbox.offer(new Bulk(1, 1, 10))
+    assert.deepEqual(marks(await taken), [1, -1])
+    outbox.abort()
+  })
+
+  it('sends those of a rider by themselves when nothing else is sent soon, again and again', async () => {
+    const outbox = new Outbox()
+    const control = new Bulk(7, 0)
+    for (let token = 1; token <= 3; token++) {
+      outbox.offerRider(control.ping(token))
+      const taken = take(outbox)
+      await until(async () => !(await isPending(taken)), 'a batch')
+      assert.deepEqual(marks(await taken), [-token])
+    }
   })
 
   it('keeps the flags of what senders write', async () => {

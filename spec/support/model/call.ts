@@ -38,8 +38,6 @@ export class ModelError extends Error {
 
 /** The callers' end and the handlers' count in ms differently by this much: a call is over one tick after its deadline. */
 const deadlineToleranceMs = 2
-/** What has arrived by a deadline is read before it counts: for so many turns at most, where more arrives all the time. */
-const readingTurns = 2 * 64 + 4
 const failingEnds = ['throw', 'bad', 'huge', 'refuse']
 
 export class Call {
@@ -70,7 +68,6 @@ export class Call {
   readonly #startedMs: number
   readonly #faultsAtStart: number
   #wasCalm: boolean
-  #turnsLate = 0
   #mustNotRun = false
 
   /** @param wasCalm both ends were connected and knew it */
@@ -114,12 +111,11 @@ export class Call {
     return !this.#wasCalm || this.#port.faults > this.#faultsAtStart
   }
 
-  /** Late by now: the deadline has passed, what had arrived was read, and it is not settled. To be asked in every turn. */
-  isOverdue(): boolean {
+  /** Late by now: the deadline has passed and it is not settled. */
+  get isOverdue(): boolean {
     const { timeoutMs } = this.plan
     if (timeoutMs === undefined || this.isSettled) return false
-    if (this.#port.nowMs <= this.#startedMs + timeoutMs + deadlineToleranceMs) return false
-    return ++this.#turnsLate > readingTurns
+    return this.#port.nowMs > this.#startedMs + timeoutMs + deadlineToleranceMs
   }
 
   onCancel(reason: unknown): void {

@@ -204,7 +204,7 @@ class Run {
   #check(): void {
     const { violation, calls } = this.#world
     if (violation !== undefined) throw violation
-    const overdue = calls.find((call) => call.isOverdue())
+    const overdue = calls.find(({ isOverdue }) => isOverdue)
     if (overdue !== undefined) throw new Error(`${overdue.name}: not settled after its deadline`)
   }
 

@@ -84,6 +84,11 @@ export class RawPeer {
     return this.#raw.frames
   }
 
+  /** Every ping that the session sent. */
+  get pings() {
+    return this.#raw.pings
+  }
+
   /** These four as of `RawFrames`. */
   send(...frames: Frame[]): void {
     this.#raw.send(...frames)
