@@ -87,7 +87,7 @@ describe('docs/locks.md', { concurrency: true }, () => {
       const library = relative(folderOf(command), join(root, 'lib/index.ts'))
       for (const [name, text] of command.files) {
         const code = text.replaceAll("from 'it-grid'", `from '${library}'`)
-        writeFileSync(join(folderOf(command), name), withPorts(code, ports, mine))
+        writeFileSync(join(folderOf(command), name), withTime(withPorts(code, ports, mine)))
       }
     }
     compiled = compile()
@@ -133,6 +133,11 @@ describe('docs/locks.md', { concurrency: true }, () => {
     })
   }
 })
+
+/** The page shows what happens within the time of a grant. */
+function withTime(code: string): string {
+  return code.replace(/^const ttlMs = 1500\b/m, `const ttlMs = ${paced(1500)}`)
+}
 
 function withPorts(text: string, from: readonly string[], to: readonly string[]): string {
   return from.reduce((changed, port, n) => changed.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${to[n]}`), text)
