@@ -9,9 +9,12 @@ import type { RoundTripWorkload } from './contestants/built-grid.ts'
 
 const contestant = besides(import.meta.url, './contestants/built-grid')
 const id = 'built-grid'
+const callerCounts = [1, 64]
+const probeCount = 100
 /** Sets how long the warm-up may take; it has a number of round trips. */
 const warmUpMs = 2_000
-const workloads = [1, 64].map((callers): RoundTripWorkload => ({ id: 'round-trips', kind: 'round-trips', callers }))
+
+const workload = (callers: number, count: number): RoundTripWorkload => ({ id, kind: 'round-trips', callers, count })
 
 /** One round for each number of callers. */
 export type RoundTrips = readonly Round[]
@@ -19,24 +22,25 @@ export type RoundTrips = readonly Round[]
 /** Two servers in new processes, between which so many round trips have been made. */
 export async function startServers(library: URL, warmUpRoundTrips: number): Promise<Pair> {
   const entry = { id, label: id, module: contestant.href, isRival: false, args: [library.href] }
-  const warmUp: RoundTripWorkload = { id: 'warm-up', kind: 'round-trips', callers: 64, count: warmUpRoundTrips }
-  return await startPair(entry, { driver: contestant, ms: warmUpMs, warmUps: [warmUp] })
+  return await startPair(entry, { driver: contestant, ms: warmUpMs, warmUps: [workload(64, warmUpRoundTrips)] })
 }
 
-/** About `ms` for each number of callers. */
+/** About `ms` for each number of callers; how many round trips that is tells a probe. */
 export async function measureRoundTrips(servers: Pair, ms: number): Promise<RoundTrips> {
   const rounds: Round[] = []
-  for (const workload of workloads) rounds.push(await servers.measure(workload, ms))
+  for (const callers of callerCounts) {
+    const { elapsedMs } = await servers.measure(workload(callers, probeCount), ms)
+    const count = Math.max(probeCount, Math.round((probeCount * ms) / elapsedMs))
+    rounds.push(await servers.measure(workload(callers, count), ms))
+    await servers.measure(workload(callers, 0), ms)
+  }
   return rounds
 }
 
-/**
- * @param decodeUs what two decodes take
- * @param readlineUs what they would by readline
- */
+/** `decodeUs` is what two decodes take, `readlineUs` what they would take by readline. */
 export function roundTripTable(rounds: readonly RoundTrips[], decodeUs: number, readlineUs: number): string {
   const header = ['callers', 'round trips/s', 'us of CPU: caller', 'holder', 'both', 'least']
-  const rows = workloads.map(({ callers }, index): Cell[] => {
+  const rows = callerCounts.map((callers, index): Cell[] => {
     const all = rounds.map((round) => round[index] as Round)
     const cpu = all.map(cpuUsOf)
     const both = cpu.map((each) => each.both)

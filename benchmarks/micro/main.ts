@@ -36,7 +36,7 @@ interface Row {
   failure?: string
 }
 
-async function measure(row: Row, what: string, take: () => Promise<unknown>): Promise<void> {
+async function measure(row: Row, what: string, take: () => Promise<void>): Promise<void> {
   if (row.failure !== undefined) return
   console.error(`${what}: ${row.name}${row.build.name}`)
   try {

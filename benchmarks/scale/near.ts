@@ -101,10 +101,8 @@ export const heldRequests: Things<readonly Promise<Uint8Array>[]> = {
   }
 }
 
-const payloadBytes = 64
-
 function numbered(index: number): Uint8Array {
-  const payload = Buffer.alloc(payloadBytes)
+  const payload = Buffer.alloc(64)
   payload.writeUInt32LE(index)
   return payload
 }
