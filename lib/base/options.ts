@@ -112,7 +112,8 @@ export const markBytes = 128 * 1024
 export const fragmentBytes = 64 * 1024
 /** The largest message that a peer may send on a conn: a full batch, exceeded by one more frame of any kind. */
 export function maxConnMessageBytes(limits: Pick<Limits, 'maxMetadataBytes'>): number {
-  return batchBytes + fragmentBytes + 16 * 1024 + limits.maxMetadataBytes
+  // What ws and the length of a message can count.
+  return Math.min(batchBytes + fragmentBytes + 16 * 1024 + limits.maxMetadataBytes, maxLimit)
 }
 
 /**

@@ -60,4 +60,8 @@ describe('the defaults', () => {
     assert.ok(maxConnMessageBytes(defaultLimits) >= defaultLimits.maxHandshakeBytes)
     assert.ok(defaultLimits.streamWindowBytes >= 2 * batchBytes)
   })
+
+  it('never allow a message that a length cannot say, whatever the limit of metadata', () => {
+    assert.equal(maxConnMessageBytes({ maxMetadataBytes: 2 ** 31 - 1 }), 2 ** 31 - 1)
+  })
 })
