@@ -21,7 +21,7 @@ export function wholeBelow(random: () => number, below: number): number {
   return Math.floor(random() * below)
 }
 
-export function oneOf<T>(random: () => number, choices: readonly T[]): T {
+export function oneOf<const T>(random: () => number, choices: readonly T[]): T {
   return choices[wholeBelow(random, choices.length)] as T
 }
 

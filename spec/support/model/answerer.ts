@@ -4,7 +4,7 @@ import type { HandlerContext, Manager } from '../../../lib/index.ts'
 import { type Call, ModelError } from './call.ts'
 import { callIn, isSame, payloadOf } from './messages.ts'
 import { drawSize, maxMessageBytes, singles, streamings } from './plan.ts'
-import { trackedAsync, trackedPlain } from './tracked.ts'
+import { tracked } from './tracked.ts'
 import type { World } from './world.ts'
 
 export type Requests = AsyncIterableIterator<Uint8Array, undefined> | null
@@ -19,14 +19,13 @@ export function registerHandlers(manager: Manager, world: World, index: number):
     manager.handle(definition, (payload, context) => {
       const call = callOf(world, index, payload, context)
       const { by, end } = call.plan.answers
-      return by === 'sync' && end !== 'hang' ? answerNow(world, call) : answerLater(world, call, context)
+      return by === 'sync' && end !== 'hang' ? answerNow(call) : answerLater(call, context)
     })
   }
   for (const definition of streamings) {
-    manager.handle(definition, (payload, requests, context) => {
-      const call = callOf(world, index, payload, context)
-      return respond(world, call, requests as Requests, context)
-    })
+    manager.handle(definition, (payload, requests, context) =>
+      respond(callOf(world, index, payload, context), requests as Requests, context)
+    )
   }
 }
 
@@ -49,31 +48,31 @@ function callOf(world: World, index: number, payload: Uint8Array, context: Handl
 
 // Single requests
 
-function answerNow(world: World, call: Call): Uint8Array {
+function answerNow(call: Call): Uint8Array {
   try {
-    return answerOf(world, call)
+    return answerOf(call)
   } finally {
     call.onHandlerLeft()
   }
 }
 
-async function answerLater(world: World, call: Call, context: HandlerContext): Promise<Uint8Array> {
+async function answerLater(call: Call, context: HandlerContext): Promise<Uint8Array> {
   try {
-    await world.pause()
-    if (call.plan.answers.end === 'hang') await hang(world, call, context)
-    await world.pause()
-    return answerOf(world, call)
+    await call.world.pause()
+    if (call.plan.answers.end === 'hang') await hang(call, context)
+    await call.world.pause()
+    return answerOf(call)
   } finally {
     call.onHandlerLeft()
   }
 }
 
-function answerOf(world: World, call: Call): Uint8Array {
+function answerOf(call: Call): Uint8Array {
   throwIfPlanned(call)
   const { end } = call.plan.answers
   if (end === 'bad') return noBytes
   if (end === 'huge') return tooLarge
-  const answer = call.responses.next(drawSize(world.random))
+  const answer = call.responses.next(drawSize(call.world.random))
   call.responses.ended = true
   return answer
 }
@@ -84,7 +83,7 @@ function throwIfPlanned(call: Call): void {
 }
 
 /** Until it is aborted, or the schedule is over. */
-async function hang(world: World, call: Call, { signal }: HandlerContext): Promise<void> {
+async function hang(call: Call, { signal }: HandlerContext): Promise<void> {
   if (!signal.aborted) {
     await new Promise<void>((resolve) => {
       call.releaseHandler = resolve
@@ -92,25 +91,25 @@ async function hang(world: World, call: Call, { signal }: HandlerContext): Promi
     })
     call.releaseHandler = undefined
   }
-  await world.pause()
+  await call.world.pause()
 }
 
 // Streams
 
-function respond(world: World, call: Call, requests: Requests, context: HandlerContext) {
+function respond(call: Call, requests: Requests, context: HandlerContext) {
   const { by, end, readsWhen } = call.plan.answers
   if (end === 'refuse') {
     call.onHandlerLeft()
     throwIfPlanned(call)
   }
-  if (by === 'nothing') return answerNothing(world, call, requests, context)
+  if (by === 'nothing') return answerNothing(call, requests, context)
   // A plain generator cannot wait for what it reads.
   const isPlain = by === 'sync' && end !== 'hang'
-  if (readsWhen === 'beside' || isPlain) world.spawn(read(world, call, requests))
-  if (by === 'late') return respondLate(world, call, requests, context)
+  if (readsWhen === 'beside' || isPlain) call.world.spawn(read(call, requests))
+  if (by === 'late') return respondLate(call, requests, context)
   return isPlain
-    ? trackedPlain(responsesNow(world, call), watchOf(call))
-    : trackedAsync(responses(world, call, requests, context), watchOf(call))
+    ? tracked(responsesNow(call), watchOf(call))
+    : tracked(responses(call, requests, context), watchOf(call))
 }
 
 function watchOf(call: Call) {
@@ -118,21 +117,16 @@ function watchOf(call: Call) {
 }
 
 /** The call may be over by then: the generator is unwound before it has begun. */
-async function respondLate(world: World, call: Call, requests: Requests, context: HandlerContext) {
-  await world.pause()
-  return trackedAsync(responses(world, call, requests, context), watchOf(call))
+async function respondLate(call: Call, requests: Requests, context: HandlerContext) {
+  await call.world.pause()
+  return tracked(responses(call, requests, context), watchOf(call))
 }
 
-async function answerNothing(
-  world: World,
-  call: Call,
-  requests: Requests,
-  context: HandlerContext
-): Promise<undefined> {
+async function answerNothing(call: Call, requests: Requests, context: HandlerContext): Promise<undefined> {
   try {
-    await world.pause()
-    if (call.plan.answers.readsWhen !== 'beside') await read(world, call, requests)
-    if (call.plan.answers.end === 'hang') await hang(world, call, context)
+    await call.world.pause()
+    if (call.plan.answers.readsWhen !== 'beside') await read(call, requests)
+    if (call.plan.answers.end === 'hang') await hang(call, context)
     throwIfPlanned(call)
     call.responses.ended = true
   } finally {
@@ -140,32 +134,27 @@ async function answerNothing(
   }
 }
 
-function* responsesNow(world: World, call: Call): Generator<Uint8Array, void> {
+function* responsesNow(call: Call): Generator<Uint8Array, void> {
   const { count, end } = call.plan.answers
-  for (let i = 0; i < count; i++) yield call.responses.next(drawSize(world.random))
+  for (let i = 0; i < count; i++) yield call.responses.next(drawSize(call.world.random))
   throwIfPlanned(call)
   if (end === 'bad') yield noBytes
   if (end === 'huge') yield tooLarge
   call.responses.ended = true
 }
 
-async function* responses(
-  world: World,
-  call: Call,
-  requests: Requests,
-  context: HandlerContext
-): AsyncGenerator<Uint8Array, void> {
+async function* responses(call: Call, requests: Requests, context: HandlerContext): AsyncGenerator<Uint8Array, void> {
   const { count, end, reads, readsWhen } = call.plan.answers
   call.producersEntered++
   try {
-    if (readsWhen === 'before') await read(world, call, requests)
+    if (readsWhen === 'before') await read(call, requests)
     for (let i = 0; i < count; i++) {
       if (readsWhen === 'between' && i < reads.count) await readOne(call, requests)
-      await world.pause()
-      yield call.responses.next(drawSize(world.random))
+      await call.world.pause()
+      yield call.responses.next(drawSize(call.world.random))
     }
-    await world.pause()
-    if (end === 'hang') await hang(world, call, context)
+    await call.world.pause()
+    if (end === 'hang') await hang(call, context)
     throwIfPlanned(call)
     if (end === 'bad') yield noBytes
     if (end === 'huge') yield tooLarge
@@ -176,11 +165,11 @@ async function* responses(
 }
 
 /** The consumer of the requests: of all, or of some and then of no more. */
-async function read(world: World, call: Call, requests: Requests): Promise<void> {
+async function read(call: Call, requests: Requests): Promise<void> {
   const { mode, count } = call.plan.answers.reads
   if (requests === null || mode === 'none') return
   for (let taken = 0; mode === 'all' || taken < count; taken++) {
-    await world.pause()
+    await call.world.pause()
     if (!(await readOne(call, requests))) return
   }
   call.hasStoppedReading = true

@@ -17,19 +17,8 @@ import {
   type StreamEnd
 } from '../../../lib/index.ts'
 import { Half } from './half.ts'
-import { type CallPlan, type EndPlan, maxMessageBytes } from './plan.ts'
-
-export interface CallPort {
-  readonly nowMs: number
-  /** Faults so far: of the network, of a process, of an identity. */
-  readonly faults: number
-  /** Conns so far that renewed an identity. */
-  readonly renewals: number
-  /** An end takes few calls at once. */
-  readonly isCrowded: boolean
-  readonly fail: (text: string) => void
-  readonly log: (text: string) => void
-}
+import { type CallPlan, maxMessageBytes } from './plan.ts'
+import type { World } from './world.ts'
 
 /** What the handlers of the model throw. */
 export class ModelError extends Error {
@@ -41,6 +30,7 @@ const deadlineToleranceMs = 2
 const failingEnds = ['throw', 'bad', 'huge', 'refuse']
 
 export class Call {
+  readonly world: World
   readonly number: number
   readonly plan: CallPlan
   readonly requests: Half
@@ -64,34 +54,25 @@ export class Call {
   hasStoppedReading = false
   isSettled = false
   closed: StreamEnd | undefined
-  readonly #port: CallPort
   readonly #startedMs: number
   readonly #faultsAtStart: number
+  /** Both ends were connected and knew it. */
   #wasCalm: boolean
   #mustNotRun = false
 
-  /** @param wasCalm both ends were connected and knew it */
-  constructor(number: number, plan: CallPlan, ends: readonly [EndPlan, EndPlan], wasCalm: boolean, port: CallPort) {
+  constructor(number: number, plan: CallPlan, world: World) {
     const { definition, from } = plan
     const [inCapacity, outCapacity] =
       definition.kind === 'single' ? [0, 1] : [definition.inCapacity, definition.outCapacity]
+    const { ends } = world.plan
     this.number = number
     this.plan = plan
-    this.#port = port
-    this.#startedMs = port.nowMs
-    this.#faultsAtStart = port.faults
-    this.#wasCalm = wasCalm
-    const half = (index: 0 | 1, capacity: number, receiver: EndPlan) =>
-      new Half({
-        call: number,
-        half: index,
-        capacity,
-        windowBytes: receiver.windowBytes,
-        maxMessageBytes,
-        fail: (text) => this.fail(text)
-      })
-    this.requests = half(0, inCapacity, ends[from === 0 ? 1 : 0])
-    this.responses = half(1, outCapacity, ends[from])
+    this.world = world
+    this.#startedMs = world.nowMs
+    this.#faultsAtStart = world.faults
+    this.#wasCalm = world.isCalm
+    this.requests = new Half(this, 0, inCapacity, ends[from === 0 ? 1 : 0].windowBytes)
+    this.responses = new Half(this, 1, outCapacity, ends[from].windowBytes)
   }
 
   get name(): string {
@@ -99,23 +80,23 @@ export class Call {
   }
 
   fail(text: string): void {
-    this.#port.fail(`${this.name}: ${text}`)
+    this.world.fail(`${this.name}: ${text}`)
   }
 
   log(text: string): void {
-    this.#port.log(`${this.name}: ${text}`)
+    this.world.log(`${this.name}: ${text}`)
   }
 
   /** A fault befell the conn, a process or an identity since it began, or it began in the wake of one. */
   get isDisturbed(): boolean {
-    return !this.#wasCalm || this.#port.faults > this.#faultsAtStart
+    return !this.#wasCalm || this.world.faults > this.#faultsAtStart
   }
 
   /** Late by now: the deadline has passed and it is not settled. */
   get isOverdue(): boolean {
     const { timeoutMs } = this.plan
     if (timeoutMs === undefined || this.isSettled) return false
-    return this.#port.nowMs > this.#startedMs + timeoutMs + deadlineToleranceMs
+    return this.world.nowMs > this.#startedMs + timeoutMs + deadlineToleranceMs
   }
 
   onCancel(reason: unknown): void {
@@ -141,7 +122,7 @@ export class Call {
     this.log(`its requests failed: ${error}`)
     this.requests.outcome = 'failed'
     if (!(error instanceof GridError)) this.fail(`its requests ended with ${error}, which is no GridError`)
-    if (!this.isOver) this.fail(`its requests failed for no reason: ${error}`)
+    if (!this.mayHaveEnded) this.fail(`its requests failed for no reason: ${error}`)
   }
 
   /** A request was not taken: the sender is told, and there must be a reason. */
@@ -152,7 +133,7 @@ export class Call {
 
   /** The sender of requests saw an error. */
   checkSendError(error: unknown, what: string): void {
-    const isKnown = this.isOver || this.hasStoppedReading || this.#explains(error) || this.#isTooLarge
+    const isKnown = this.mayHaveEnded || this.hasStoppedReading || this.#explains(error) || this.#isTooLarge
     if (!isKnown) this.fail(`${what} for no reason: ${describe(error)}`)
   }
 
@@ -173,8 +154,13 @@ export class Call {
     this.closed = end
   }
 
-  /** Something ended it, or may have, that its caller or its handler need not have seen yet. */
+  /** Nothing of it goes on. */
   get isOver(): boolean {
+    return this.isSettled && this.handlerRuns === this.handlersLeft && this.producersEntered === this.producersLeft
+  }
+
+  /** Something ended it, or may have, that its caller or its handler need not have seen yet. */
+  get mayHaveEnded(): boolean {
     const { end } = this.plan.answers
     const threw = this.handlerRuns > 0 && (failingEnds.includes(end) || this.handlersLeft > 0)
     const sourceThrew = this.plan.sends.end === 'throw'
@@ -188,7 +174,7 @@ export class Call {
 
   get #isLate(): boolean {
     const { timeoutMs } = this.plan
-    return timeoutMs !== undefined && this.#port.nowMs >= this.#startedMs + timeoutMs
+    return timeoutMs !== undefined && this.world.nowMs >= this.#startedMs + timeoutMs
   }
 
   #explains(error: unknown): boolean {
@@ -199,7 +185,7 @@ export class Call {
     if (error instanceof CancelledError) return cancelled !== undefined && cancelled.reason === undefined
     if (error instanceof DeadlineError) return this.#isLate
     if (error instanceof MessageTooLargeError) return this.#isTooLarge && this.handlerRuns === 0
-    if (error instanceof RejectedError && error.reason === 'tooManyStreams') return this.#port.isCrowded
+    if (error instanceof RejectedError && error.reason === 'tooManyStreams') return this.world.isCrowded
     const isOfLink =
       error instanceof DisconnectedError || error instanceof ClosedError || error instanceof RejectedError
     if (!isOfLink) return false
@@ -211,7 +197,7 @@ export class Call {
    * After several at once, the oldest session that ends its calls, or its conn, may be cut.
    */
   #isOfRenewal(error: GridError): boolean {
-    const { renewals } = this.#port
+    const { renewals } = this.world
     const isCut = error instanceof DisconnectedError && ['lost', 'replaced'].includes(error.reason)
     return renewals > 0 && (error.delivery === 'notSent' || (isCut && renewals > 2))
   }

@@ -4,7 +4,7 @@ import type { CallOptions, Connection, GridStream } from '../../../lib/index.ts'
 import type { Call } from './call.ts'
 import { namedBytes, payloadOf } from './messages.ts'
 import { type CallPlan, drawSize, type Single, type Streaming } from './plan.ts'
-import { trackedAsync, trackedPlain } from './tracked.ts'
+import { tracked } from './tracked.ts'
 import type { World } from './world.ts'
 
 type ModelStream = GridStream<Uint8Array, Uint8Array>
@@ -15,13 +15,14 @@ export function makeCall(world: World, plan: CallPlan): Call {
   const call = world.newCall(plan)
   if (world.lines !== undefined) call.log(`opens, ${JSON.stringify(plan)}`)
   const connection = world.connectionOf(end)
-  const options = optionsOf(world, call)
+  const options = optionsOf(call)
   if (plan.definition.kind === 'single') world.spawn(runSingle(call, connection, plan.definition, options))
-  else runStream(world, call, connection, plan.definition, options)
+  else runStream(call, connection, plan.definition, options)
   return call
 }
 
-function optionsOf(world: World, call: Call): CallOptions {
+function optionsOf(call: Call): CallOptions {
+  const { world } = call
   const { timeoutMs, waitForReady, payloadBytes, signal: kind, from } = call.plan
   const metadata = payloadBytes < namedBytes ? { call: call.number } : undefined
   const timeout = timeoutMs ?? Number.POSITIVE_INFINITY
@@ -52,13 +53,8 @@ async function runSingle(call: Call, connection: Connection, definition: Single,
   }
 }
 
-function runStream(
-  world: World,
-  call: Call,
-  connection: Connection,
-  definition: Streaming,
-  options: CallOptions
-): void {
+function runStream(call: Call, connection: Connection, definition: Streaming, options: CallOptions): void {
+  const { world } = call
   const stream = connection.newStream(definition, payloadOf(call.number, call.plan.payloadBytes), options)
   call.stream = stream
   call.cancel ??= (reason) => {
@@ -66,18 +62,18 @@ function runStream(
     stream.cancel(reason)
   }
   world.spawn(stream.closed.then((end) => call.onClosed(end)))
-  world.spawn(consume(world, call, stream))
-  if (stream.requests !== null) world.spawn(produce(world, call, stream))
+  world.spawn(consume(call, stream))
+  if (stream.requests !== null) world.spawn(produce(call, stream))
 }
 
-async function consume(world: World, call: Call, stream: ModelStream): Promise<void> {
+async function consume(call: Call, stream: ModelStream): Promise<void> {
   const { mode, count } = call.plan.reads
   if (mode === 'none') {
-    for (let i = 0; i < count; i++) await world.pause()
+    for (let i = 0; i < count; i++) await call.world.pause()
     call.cancel?.(new Error('the model: nobody reads'))
   }
   for (let taken = 0; mode !== 'some' || taken < count; taken++) {
-    await world.pause()
+    await call.world.pause()
     if (!(await consumeOne(call, stream))) return
   }
   call.isBrokenOff = true
@@ -104,22 +100,22 @@ async function consumeOne(call: Call, stream: ModelStream): Promise<boolean> {
   }
 }
 
-async function produce(world: World, call: Call, stream: ModelStream): Promise<void> {
+async function produce(call: Call, stream: ModelStream): Promise<void> {
   const { by, end } = call.plan.sends
-  if (by === 'async' || by === 'sync') return await produceFrom(world, call, stream)
-  if (by !== 'none' && !(await sendAll(world, call, stream))) return
-  while (end === 'late' && !world.isEnding && !call.isSettled) await world.pause()
+  if (by === 'async' || by === 'sync') return await produceFrom(call, stream)
+  if (by !== 'none' && !(await sendAll(call, stream))) return
+  while (end === 'late' && !call.world.isEnding && !call.isSettled) await call.world.pause()
   call.requests.ended = true
   stream.requests.end()
 }
 
 /** Returns whether all were taken, as far as is known. */
-async function sendAll(world: World, call: Call, stream: ModelStream): Promise<boolean> {
+async function sendAll(call: Call, stream: ModelStream): Promise<boolean> {
   const { by, count, isEager } = call.plan.sends
   let isRefused = false
   for (let index = 0; index < count && !isRefused; index++) {
-    if (!isEager) await world.pause()
-    const message = call.requests.next(drawSize(world.random))
+    if (!isEager) await call.world.pause()
+    const message = call.requests.next(drawSize(call.world.random))
     const onRefused = (error: unknown) => {
       isRefused = true
       call.onRequestRefused(index, error)
@@ -129,32 +125,22 @@ async function sendAll(world: World, call: Call, stream: ModelStream): Promise<b
         stream.requests.push(message)
       } catch (error) {
         // It throws in the turn in which the stream ended: that has to become known first.
-        await world.turn()
+        await call.world.turn()
         onRefused(error)
       }
     } else {
       const sent = stream.send(message).then(() => call.requests.onConfirmed(), onRefused)
-      if (isEager) world.spawn(sent)
+      if (isEager) call.world.spawn(sent)
       else await sent
     }
   }
   return !isRefused
 }
 
-async function produceFrom(world: World, call: Call, stream: ModelStream): Promise<void> {
-  const watch = {
-    half: call.requests,
-    onEntered: () => {
-      call.producersEntered++
-    },
-    onLeft: () => {
-      call.producersLeft++
-    }
-  }
-  const source =
-    call.plan.sends.by === 'sync'
-      ? trackedPlain(requestsNow(world, call), watch)
-      : trackedAsync(requests(world, call), watch)
+async function produceFrom(call: Call, stream: ModelStream): Promise<void> {
+  const onEntered = () => void call.producersEntered++
+  const watch = { half: call.requests, onEntered, onLeft: () => void call.producersLeft++ }
+  const source = call.plan.sends.by === 'sync' ? tracked(requestsNow(call), watch) : tracked(requests(call), watch)
   try {
     await stream.sink(source)
   } catch (error) {
@@ -163,20 +149,20 @@ async function produceFrom(world: World, call: Call, stream: ModelStream): Promi
   }
 }
 
-function* requestsNow(world: World, call: Call): Generator<Uint8Array, void> {
+function* requestsNow(call: Call): Generator<Uint8Array, void> {
   const { count, end } = call.plan.sends
-  for (let i = 0; i < count; i++) yield call.requests.next(drawSize(world.random))
+  for (let i = 0; i < count; i++) yield call.requests.next(drawSize(call.world.random))
   if (end === 'throw') throw call.sourceError
   call.requests.ended = true
 }
 
-async function* requests(world: World, call: Call): AsyncGenerator<Uint8Array, void> {
+async function* requests(call: Call): AsyncGenerator<Uint8Array, void> {
   const { count, end } = call.plan.sends
   for (let i = 0; i < count; i++) {
-    await world.pause()
-    yield call.requests.next(drawSize(world.random))
+    await call.world.pause()
+    yield call.requests.next(drawSize(call.world.random))
   }
-  await world.pause()
+  await call.world.pause()
   if (end === 'throw') throw call.sourceError
   call.requests.ended = true
 }

@@ -7,11 +7,12 @@
 import { getEventListeners } from 'node:events'
 import { DeadlineError } from '../../../lib/index.ts'
 import { errorStack } from '../errors.ts'
+import { Outcome } from '../gate.ts'
 import { leftovers } from '../grid/nothing-left.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import type { Call } from './call.ts'
 import { makeCall } from './caller.ts'
-import { faults } from './faults.ts'
+import { faultSteps } from './faults.ts'
 import { drawCall, type Step } from './plan.ts'
 import { type Figures, newFigures, World } from './world.ts'
 
@@ -56,15 +57,9 @@ export async function runSchedule(seed: number, isLogged = false): Promise<Resul
 
 class Run {
   readonly #world: World
-  readonly #choices: readonly { readonly step: Step; readonly upTo: number }[]
-  #sum = 0
 
   constructor(world: World) {
     this.#world = world
-    this.#choices = Object.entries(world.plan.weights).map(([step, weight]) => {
-      this.#sum += weight
-      return { step: step as Step, upTo: this.#sum }
-    })
   }
 
   async toEnd(): Promise<void> {
@@ -77,7 +72,10 @@ class Run {
       else if (draw < 0.75) await Promise.resolve()
       this.#check()
     }
-    await this.#endCalls()
+    // Nothing new is begun, nothing is in the way: every call comes to its end.
+    this.#world.log('nothing new from here')
+    this.#world.isEnding = true
+    await this.#callsEnd()
     await this.#until(() => this.#world.isCalm || this.#world.hasRenewals, 'both ends are connected again')
     await this.#until(
       () => ends.every(({ manager }) => leftovers(manager).length === 0),
@@ -92,9 +90,12 @@ class Run {
   }
 
   #step(): void {
-    const draw = this.#world.random() * this.#sum
-    const step = this.#choices.find(({ upTo }) => draw < upTo)?.step ?? 'act'
-    this.#steps[step]()
+    const weights = Object.entries(this.#world.plan.weights)
+    let left = this.#world.random() * weights.reduce((sum, [, weight]) => sum + weight, 0)
+    for (const [step, weight] of weights) {
+      left -= weight
+      if (left < 0) return this.#steps[step as Step]()
+    }
   }
 
   readonly #steps: Record<Step, () => void> = {
@@ -104,11 +105,7 @@ class Run {
     release: () => this.#onSomePair((pair, side) => this.#world.network.release(pair, side)),
     wait: () => this.#world.spawn(this.#world.elapse(1 + wholeBelow(this.#world.random, 20))),
     cancel: () => this.#cancel(),
-    cut: () => faults.cut(this.#world),
-    kill: () => faults.kill(this.#world),
-    vanish: () => faults.vanish(this.#world),
-    close: () => faults.close(this.#world),
-    silence: () => faults.silence(this.#world)
+    ...faultSteps(() => this.#world)
   }
 
   #onSomePair(work: (pair: World['network']['pairs'][number], side: number) => void): void {
@@ -133,38 +130,24 @@ class Run {
     for (const other of open) if (isSharing(other, call)) other.onCancel(shared.signal.reason)
   }
 
-  /** Nothing new is begun, nothing is in the way: every call comes to its end. */
-  async #endCalls(): Promise<void> {
-    const world = this.#world
-    world.log('nothing new from here')
-    world.isEnding = true
-    await this.#callsEnd()
-  }
-
   async #callsEnd(): Promise<void> {
     const world = this.#world
-    const settled = () => world.actors === 0 && world.waiting === 0 && world.calls.every((call) => isOver(call))
-    await this.#until(settled, () => this.#openCalls())
-  }
-
-  #openCalls(): string {
-    const open = this.#world.calls.filter((call) => !isOver(call)).map(({ name }) => name)
-    return `${open.join(', ')} and ${this.#world.actors} actors come to their end`
+    const open = () => world.calls.filter(({ isOver }) => !isOver).map(({ name }) => name)
+    await this.#until(
+      () => world.actors === 0 && world.waiting === 0 && open().length === 0,
+      () => `${open().join(', ')} and ${world.actors} actors come to their end`
+    )
   }
 
   async #close(): Promise<void> {
     const world = this.#world
-    let isClosed = false
-    const managers = world.ends.map(({ manager }) => manager)
     const all = [
-      ...managers.map((manager) => manager.close({ timeout: 100 })),
-      ...world.retired.map(({ closed }) => closed)
+      ...world.ends.map(({ manager }) => ({ manager, closed: manager.close({ timeout: 100 }) })),
+      ...world.retired
     ]
-    Promise.all(all).then(() => {
-      isClosed = true
-    })
-    await this.#until(() => isClosed, 'the managers close')
-    for (const manager of [...managers, ...world.retired.map(({ manager }) => manager)]) {
+    const closed = new Outcome(Promise.all(all.map(({ closed }) => closed)))
+    await this.#until(() => closed.settled, 'the managers close')
+    for (const { manager } of all) {
       const { pendingHandshakes, connections } = manager.stats()
       if (pendingHandshakes > 0) world.fail('a handshake is under way after the close')
       for (const { state, session } of connections) {
@@ -215,10 +198,6 @@ class Run {
       if (closed?.error instanceof DeadlineError) figures.deadlines++
     }
   }
-}
-
-function isOver(call: Call): boolean {
-  return call.isSettled && call.handlerRuns === call.handlersLeft && call.producersEntered === call.producersLeft
 }
 
 /** Both have the signal that their end shares among calls. */

@@ -1,11 +1,13 @@
 /** What befalls the two ends of a schedule, beside what they do themselves. */
 
 import { wholeBelow } from '../random.ts'
-import type { Fault } from './plan.ts'
 import { type End, keepAliveMs, type World } from './world.ts'
 
-/** Each is asked for by its name in the weights of a schedule. */
-export const faults = { cut, kill, vanish, close, silence } satisfies Partial<Record<Fault, (world: World) => void>>
+/** The steps that befall a world, by their names in the weights of a schedule. */
+export function faultSteps(world: () => World) {
+  const on = (fault: (world: World) => void) => () => fault(world())
+  return { cut: on(cut), kill: on(kill), vanish: on(vanish), close: on(close), silence: on(silence) }
+}
 
 function cut(world: World): void {
   world.disturb('cut')

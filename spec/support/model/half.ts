@@ -6,18 +6,9 @@
  */
 
 import { fragmentBytes } from '../../../lib/base/options.ts'
+import type { Call } from './call.ts'
 import { isSame, messageOf } from './messages.ts'
-
-export interface HalfInit {
-  readonly call: number
-  /** 0 for requests, 1 for responses. */
-  readonly half: 0 | 1
-  readonly capacity: number
-  /** Of the end that receives. */
-  readonly windowBytes: number
-  readonly maxMessageBytes: number
-  readonly fail: (text: string) => void
-}
+import { maxMessageBytes } from './plan.ts'
 
 export class Half {
   /** Bytes of each message handed over for sending, in their order. */
@@ -31,22 +22,29 @@ export class Half {
   ended = false
   /** How its consumer saw it end. */
   outcome: 'clean' | 'failed' | 'broken off' | undefined
-  readonly #init: HalfInit
+  readonly name: string
+  readonly #call: Call
+  readonly #half: 0 | 1
+  readonly #capacity: number
+  readonly #windowBytes: number
   #untakenBytes = 0
 
-  constructor(init: HalfInit) {
-    this.#init = init
-  }
-
-  get name(): string {
-    return this.#init.half === 0 ? 'requests' : 'responses'
+  /**
+   * @param half 0 for requests, 1 for responses
+   * @param windowBytes of the end that receives
+   */
+  constructor(call: Call, half: 0 | 1, capacity: number, windowBytes: number) {
+    this.name = half === 0 ? 'requests' : 'responses'
+    this.#call = call
+    this.#half = half
+    this.#capacity = capacity
+    this.#windowBytes = windowBytes
   }
 
   /** The next message that is handed over. */
   next(size: number): Uint8Array {
-    const { call, half, fail } = this.#init
-    if (this.ended) fail(`the model handed over ${this.name} after their end`)
-    const message = messageOf(call, half, this.sizes.length, size)
+    if (this.ended) this.#fail('handed over after their end')
+    const message = messageOf(this.#call.number, this.#half, this.sizes.length, size)
     this.sizes.push(size)
     this.#untakenBytes += size
     return message
@@ -54,34 +52,28 @@ export class Half {
 
   /** The library asks the producer for one more: there must be room for it. */
   onPulled(): void {
-    const { capacity, windowBytes, maxMessageBytes, fail } = this.#init
     const waiting = this.sizes.length - this.taken
     // A producer that may send nothing is pulled once, for its end.
-    if (waiting >= Math.max(1, capacity)) fail(`${this.name}: pulled with ${waiting} untaken of ${capacity}`)
-    const bound = Math.max(windowBytes, maxMessageBytes) + fragmentBytes
-    if (this.#untakenBytes > bound) fail(`${this.name}: pulled with ${this.#untakenBytes} bytes untaken of ${bound}`)
+    if (waiting >= Math.max(1, this.#capacity)) this.#fail(`pulled with ${waiting} untaken of ${this.#capacity}`)
+    const bound = Math.max(this.#windowBytes, maxMessageBytes) + fragmentBytes
+    if (this.#untakenBytes > bound) this.#fail(`pulled with ${this.#untakenBytes} bytes untaken of ${bound}`)
   }
 
   /** The sender was told that the window took the next message. */
   onConfirmed(): void {
-    const { capacity, fail } = this.#init
-    this.confirmed++
-    if (this.confirmed - this.taken > capacity)
-      fail(`${this.name}: ${this.confirmed - this.taken} taken by a window of ${capacity}`)
+    const ahead = ++this.confirmed - this.taken
+    if (ahead > this.#capacity) this.#fail(`${ahead} taken by a window of ${this.#capacity}`)
   }
 
   /** The consumer got a message. */
   onTaken(message: Uint8Array): void {
-    const { call, half, fail } = this.#init
     const index = this.taken++
     const size = this.sizes[index]
-    if (this.outcome !== undefined) return fail(`${this.name}: a message after the end`)
-    if (size === undefined) return fail(`${this.name}: message ${index} was received and never sent`)
-    if (!isSame(message, messageOf(call, half, index, size))) {
-      return fail(`${this.name}: message ${index} of ${size} bytes arrived as another one, of ${message.length} bytes`)
-    }
-    if (this.refused.has(index))
-      fail(`${this.name}: message ${index} was received, and its sender told that it was not sent`)
+    if (this.outcome !== undefined) return this.#fail('a message after the end')
+    if (size === undefined) return this.#fail(`message ${index} was received and never sent`)
+    if (!isSame(message, messageOf(this.#call.number, this.#half, index, size)))
+      return this.#fail(`message ${index} of ${size} bytes arrived as another one, of ${message.length} bytes`)
+    if (this.refused.has(index)) this.#fail(`message ${index} was received, and its sender told that it was not sent`)
     this.#untakenBytes -= size
     // It is the receiver's to keep: nobody else may see what he writes.
     message.fill(0xee)
@@ -89,15 +81,18 @@ export class Half {
 
   /** The consumer saw a clean end. */
   onEnd(): void {
-    if (this.outcome !== undefined) return this.#init.fail(`${this.name}: a second end`)
+    if (this.outcome !== undefined) return this.#fail('a second end')
     this.outcome = 'clean'
-    if (!this.ended) this.#init.fail(`${this.name}: a clean end, and the sender has not ended`)
+    if (!this.ended) this.#fail('a clean end, and the sender has not ended')
     this.checkComplete('a clean end')
   }
 
   /** All that was handed over has been received. */
   checkComplete(why: string): void {
     const missing = this.sizes.length - this.taken
-    if (missing !== 0) this.#init.fail(`${this.name}: ${why} with ${missing} of ${this.sizes.length} messages missing`)
+    if (missing !== 0) this.#fail(`${why} with ${missing} of ${this.sizes.length} messages missing`)
+  }
+  #fail(text: string): void {
+    this.#call.fail(`${this.name}: ${text}`)
   }
 }

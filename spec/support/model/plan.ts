@@ -1,18 +1,11 @@
 /** What a schedule decides before it begins, and for each call when it opens: all of it drawn from the seed. */
 
-import {
-  bytes,
-  type Codec,
-  type SingleDefinition,
-  type StreamingDefinition,
-  single,
-  streaming
-} from '../../../lib/index.ts'
+import { bytes, type Codec, single, streaming } from '../../../lib/index.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 
 type Random = () => number
-export type Single = SingleDefinition<Uint8Array, Uint8Array>
-export type Streaming = StreamingDefinition<Uint8Array, Uint8Array, Uint8Array>
+export type Single = ReturnType<typeof single<Uint8Array, Uint8Array>>
+export type Streaming = ReturnType<typeof streaming<Uint8Array, Uint8Array, Uint8Array>>
 
 /** Larger than three fragments; a message above it is refused. */
 export const maxMessageBytes = 220_000
@@ -40,49 +33,12 @@ export const streamings: readonly Streaming[] = [
 ]
 
 function define(inCapacity: number, outCapacity: number, codec: Codec<Uint8Array>): Streaming {
-  const codecs = { payload: codec, request: codec, response: codec }
-  return streaming<Uint8Array, Uint8Array, Uint8Array>(`stream-${inCapacity}-${outCapacity}`, {
-    ...codecs,
-    inCapacity,
-    outCapacity
-  })
+  const options = { payload: codec, request: codec, response: codec, inCapacity, outCapacity }
+  return streaming(`stream-${inCapacity}-${outCapacity}`, options)
 }
 
 /** How often each kind of step is chosen, relative to the others. */
-export interface Weights {
-  readonly open: number
-  readonly act: number
-  readonly hold: number
-  readonly release: number
-  readonly wait: number
-  readonly cancel: number
-  readonly cut: number
-  readonly kill: number
-  readonly vanish: number
-  readonly close: number
-  readonly silence: number
-}
-
-export type Step = keyof Weights
-export type Fault = 'cut' | 'kill' | 'vanish' | 'close' | 'silence' | 'expire'
-
-export interface EndPlan {
-  readonly windowBytes: number
-  readonly maxInboundStreams: number
-}
-
-export interface SchedulePlan {
-  readonly steps: number
-  readonly weights: Weights
-  readonly ends: readonly [EndPlan, EndPlan]
-  /** Messages that a direction of a conn holds until its sender waits. */
-  readonly linkCapacity: number
-  readonly checksum: boolean
-  /** How long the identity of either end lasts, in ms; undefined for ever. */
-  readonly lifetimeMs: number | undefined
-}
-
-const calm: Weights = {
+const calm = {
   open: 10,
   act: 50,
   hold: 5,
@@ -95,113 +51,85 @@ const calm: Weights = {
   close: 0,
   silence: 0
 }
-const calmMoods: readonly Weights[] = [calm, { ...calm, cancel: 15 }, { ...calm, open: 25 }]
-const faultyMoods: readonly Weights[] = [
+const calmMoods = [calm, { ...calm, cancel: 15 }, { ...calm, open: 25 }]
+const faultyMoods = [
   { ...calm, cut: 2 },
   { ...calm, cut: 1, kill: 1, vanish: 1 },
   { ...calm, close: 2, cut: 1 },
   { ...calm, cut: 1, kill: 1, vanish: 1, close: 1, silence: 0.5, cancel: 5 }
 ]
 
+export type Step = keyof typeof calm
+export type Fault = 'cut' | 'kill' | 'vanish' | 'close' | 'silence' | 'expire'
+export type EndPlan = ReturnType<typeof drawEnd>
+export type SchedulePlan = ReturnType<typeof drawSchedule>
+export type CallPlan = ReturnType<typeof drawCall>
+
 /** With an even seed nothing befalls the ends, but that an identity may end: then hardly any error is allowed. */
-export function drawSchedule(seed: number, random: Random): SchedulePlan {
-  const end = (): EndPlan => ({
-    windowBytes: oneOf(random, [1, 300, 5_000, 70_000, 262_144, 262_144]),
-    maxInboundStreams: oneOf(random, [2, 100_000, 100_000, 100_000])
-  })
+export function drawSchedule(seed: number, random: Random) {
   return {
     steps: 15 + wholeBelow(random, 85),
     weights: oneOf(random, seed % 2 === 0 ? calmMoods : faultyMoods),
-    ends: [end(), end()],
+    ends: [drawEnd(random), drawEnd(random)] as const,
+    /** Messages that a direction of a conn holds until its sender waits. */
     linkCapacity: oneOf(random, [1, 2, 16]),
     checksum: random() < 0.2,
+    /** How long the identity of either end lasts, in ms; undefined for ever. */
     lifetimeMs: random() < 0.1 ? 30 + wholeBelow(random, 100) : undefined
   }
 }
 
-/** How much of what comes is read: all, some and then no more, or nothing. */
-export interface Reading {
-  readonly mode: 'all' | 'some' | 'none'
-  readonly count: number
+function drawEnd(random: Random) {
+  return {
+    windowBytes: oneOf(random, [1, 300, 5_000, 70_000, 262_144, 262_144]),
+    maxInboundStreams: oneOf(random, [2, 100_000, 100_000, 100_000])
+  }
 }
 
-/** How the caller sends its requests. `late`: the end comes only when the schedule is over. */
-export interface Sending {
-  readonly by: 'none' | 'send' | 'push' | 'async' | 'sync'
-  readonly count: number
-  readonly end: 'end' | 'late' | 'throw'
-  /** Does not wait for one `send` before the next. */
-  readonly isEager: boolean
-}
+const handlerEnds = ['return', 'return', 'return', 'return', 'return', 'return', 'throw', 'bad', 'huge'] as const
 
-/** What the handler does. `hang`: ends only when it is aborted, or when the schedule is over. */
-export interface Answering {
-  readonly by: 'async' | 'sync' | 'late' | 'nothing'
-  readonly count: number
-  readonly end: 'return' | 'throw' | 'bad' | 'huge' | 'hang' | 'refuse'
-  readonly reads: Reading
-  readonly readsWhen: 'before' | 'between' | 'beside'
-}
-
-export interface CallPlan {
-  /** The end that calls. */
-  readonly from: 0 | 1
-  readonly definition: Single | Streaming
-  readonly payloadBytes: number
-  readonly timeoutMs: number | undefined
-  readonly signal: 'none' | 'own' | 'shared' | 'aborted'
-  readonly waitForReady: boolean
-  readonly reads: Reading
-  readonly sends: Sending
-  readonly answers: Answering
-}
-
-export function drawCall(random: Random): CallPlan {
+export function drawCall(random: Random) {
   const isSingle = random() < 0.4
   const definition = isSingle ? oneOf(random, singles) : oneOf(random, streamings)
   const takesRequests = definition.kind === 'streaming' && definition.inCapacity > 0
   const mayRespond = definition.kind === 'single' || definition.outCapacity > 0
   return {
-    from: random() < 0.5 ? 0 : 1,
+    /** The end that calls. */
+    from: random() < 0.5 ? (0 as const) : (1 as const),
     definition,
     payloadBytes: random() < 0.02 ? maxMessageBytes + 1 : drawSize(random),
     timeoutMs: random() < 0.25 ? 1 + wholeBelow(random, 150) : undefined,
     signal: oneOf(random, ['none', 'none', 'none', 'own', 'own', 'own', 'shared', random() < 0.3 ? 'aborted' : 'own']),
     waitForReady: random() < 0.3,
     reads: drawReading(random, 0.8),
+    /** How the caller sends its requests. */
     sends: {
-      by: takesRequests ? oneOf(random, ['none', 'send', 'send', 'push', 'async', 'async', 'sync']) : 'none',
+      by: takesRequests ? oneOf(random, ['none', 'send', 'send', 'push', 'async', 'async', 'sync']) : ('none' as const),
       count: drawCount(random),
+      /** `late`: it comes only when the schedule is over. */
       end: oneOf(random, ['end', 'end', 'end', 'end', 'late', 'throw']),
+      /** Does not wait for one `send` before the next. */
       isEager: random() < 0.5
     },
+    /** What the handler does. */
     answers: {
       by: isSingle
         ? oneOf(random, ['sync', 'late'])
         : oneOf(random, ['async', 'async', 'async', 'sync', 'late', 'nothing']),
       count: mayRespond ? drawCount(random) : 0,
-      end: oneOf(random, [
-        'return',
-        'return',
-        'return',
-        'return',
-        'return',
-        'return',
-        'throw',
-        'bad',
-        'huge',
-        'hang',
-        'refuse'
-      ]),
+      /** `hang`: only when it is aborted, or when the schedule is over. */
+      end: oneOf(random, [...handlerEnds, 'hang', 'refuse']),
       reads: drawReading(random, 0.7),
       readsWhen: oneOf(random, ['before', 'between', 'beside'])
     }
   }
 }
 
-function drawReading(random: Random, all: number): Reading {
+/** How much of what comes is read: all, some and then no more, or nothing. */
+function drawReading(random: Random, all: number) {
   const draw = random()
-  return { mode: draw < all ? 'all' : draw < all + 0.2 ? 'some' : 'none', count: wholeBelow(random, 8) }
+  const mode: 'all' | 'some' | 'none' = draw < all ? 'all' : draw < all + 0.2 ? 'some' : 'none'
+  return { mode, count: wholeBelow(random, 8) }
 }
 
 /** Few messages mostly, some time more than any small window. */

@@ -2,6 +2,9 @@
 
 import type { Half } from './half.ts'
 
+type Producer = Generator<Uint8Array, void> | AsyncGenerator<Uint8Array, void>
+type Step = IteratorResult<Uint8Array, void>
+
 export interface Watch {
   /** Whose messages it makes. */
   readonly half: Half
@@ -12,65 +15,40 @@ export interface Watch {
 }
 
 /** `producer`, watched from now on. */
-export function trackedAsync<T>(producer: AsyncGenerator<T, void>, watch: Watch): AsyncIterableIterator<T, void> {
-  const leave = once(watch.onLeft)
-  const watched: AsyncIterableIterator<T, void> = {
-    async next() {
-      watch.half.onPulled()
-      try {
-        const result = await producer.next()
-        if (result.done === true) leave()
-        return result
-      } catch (error) {
-        leave()
-        throw error
-      }
-    },
-    async return() {
-      const result = await producer.return()
-      leave()
-      return result
-    },
-    [Symbol.asyncIterator]() {
-      watch.onEntered?.()
-      return watched
+export function tracked<P extends Producer>(producer: P, { half, onEntered, onLeft }: Watch): P {
+  const next: () => Step | Promise<Step> = producer.next.bind(producer)
+  const unwind = producer.return.bind(producer) as (value?: undefined) => Step | Promise<Step>
+  let hasLeft = false
+  const leave = () => {
+    if (!hasLeft) onLeft()
+    hasLeft = true
+  }
+  const onStep = (step: Step) => {
+    if (step.done === true) leave()
+    return step
+  }
+  const onFailed = (error: unknown) => {
+    leave()
+    throw error
+  }
+  const watched = (take: () => Step | Promise<Step>) => {
+    try {
+      const step = take()
+      return step instanceof Promise ? step.then(onStep, onFailed) : onStep(step)
+    } catch (error) {
+      return onFailed(error)
     }
   }
-  return watched
-}
-
-/** The same for a plain one. */
-export function trackedPlain<T>(producer: Generator<T, void>, watch: Watch): IterableIterator<T, void> {
-  const leave = once(watch.onLeft)
-  const watched: IterableIterator<T, void> = {
+  const enter = () => {
+    onEntered?.()
+    return producer
+  }
+  return Object.assign(producer, {
     next() {
-      watch.half.onPulled()
-      try {
-        const result = producer.next()
-        if (result.done === true) leave()
-        return result
-      } catch (error) {
-        leave()
-        throw error
-      }
+      half.onPulled()
+      return watched(next)
     },
-    return() {
-      const result = producer.return()
-      leave()
-      return result
-    },
-    [Symbol.iterator]() {
-      watch.onEntered?.()
-      return watched
-    }
-  }
-  return watched
-}
-
-function once(fn: () => void): () => void {
-  let isDue = true
-  return () => {
-    if (isDue) fn()
-    isDue = false
-  }
+    return: () => watched(unwind),
+    [Symbol.asyncIterator in producer ? Symbol.asyncIterator : Symbol.iterator]: enter
+  })
 }

@@ -7,10 +7,11 @@
 
 import { type Auth, insecure, type Manager } from '../../../lib/index.ts'
 import { startMs, VirtualClock } from '../clock/virtual-clock.ts'
+import { errorStack } from '../errors.ts'
 import { namesInOrder, testManager } from '../grid/manager.ts'
 import { randomFrom, wholeBelow } from '../random.ts'
 import { registerHandlers } from './answerer.ts'
-import { Call, type CallPort } from './call.ts'
+import { Call } from './call.ts'
 import { ModelNetwork, type Pair } from './network.ts'
 import { type CallPlan, drawSchedule, type Fault, maxMessageBytes, type SchedulePlan } from './plan.ts'
 
@@ -26,20 +27,13 @@ export interface End {
   shared: AbortController
 }
 
-export interface Figures {
-  calls: number
-  messages: number
-  cancels: number
-  deadlines: number
-  renewals: number
-  faults: Record<Fault, number>
-}
+export type Figures = ReturnType<typeof newFigures>
 
 /** The end that dials comes first. */
 const hosts = namesInOrder()
 export const keepAliveMs = 1000
 
-export class World implements CallPort {
+export class World {
   readonly random: () => number
   /** Installed until it is disposed of. */
   readonly clock: VirtualClock
@@ -158,15 +152,11 @@ export class World implements CallPort {
   /** An actor of its own. What it throws is a fault of the model. */
   spawn(actor: Promise<void>): void {
     this.actors++
-    actor
-      .catch((error) => this.fail(`an actor threw ${error?.stack ?? error}`))
-      .finally(() => {
-        this.actors--
-      })
+    actor.catch((error) => this.fail(`an actor threw ${errorStack(error)}`)).finally(() => this.actors--)
   }
 
   newCall(plan: CallPlan): Call {
-    const call = new Call(this.calls.length, plan, this.plan.ends, this.isCalm, this)
+    const call = new Call(this.calls.length, plan, this)
     this.calls.push(call)
     this.figures.calls++
     return call
@@ -198,15 +188,10 @@ export class World implements CallPort {
   }
 
   #newEnd(index: 0 | 1): End {
-    const end = {
-      index,
-      host: hosts[index],
-      manager: this.#newManager(index),
-      isDown: false,
-      pair: undefined,
-      shared: new AbortController()
-    }
-    this.signals.push(end.shared.signal)
+    const shared = new AbortController()
+    const manager = this.#newManager(index)
+    const end: End = { index, host: hosts[index], manager, isDown: false, pair: undefined, shared }
+    this.signals.push(shared.signal)
     this.#watch(end)
     return end
   }
@@ -227,14 +212,11 @@ export class World implements CallPort {
     const { ends, checksum } = this.plan
     const { windowBytes, maxInboundStreams } = ends[index]
     const manager = testManager({
-      local: hosts[index],
-      hosts,
-      auth: this.#auth(),
-      logger: { debug: this.log, info: this.log, warn: this.log, error: this.log },
-      dialer: (_, { signal }) => this.#dial(signal),
+      ...{ local: hosts[index], hosts, auth: this.#auth(), checksum },
+      ...{ logger: { debug: this.log, info: this.log, warn: this.log, error: this.log } },
       limits: { maxMessageBytes, streamWindowBytes: windowBytes, maxInboundStreams },
       keepAlive: { intervalMs: keepAliveMs },
-      checksum
+      dialer: (_, { signal }) => this.#dial(signal)
     })
     registerHandlers(manager, this, index)
     if (index === 1) this.network.listening = manager
@@ -256,7 +238,7 @@ export class World implements CallPort {
   }
 }
 
-export function newFigures(): Figures {
-  const faults = { cut: 0, kill: 0, vanish: 0, close: 0, silence: 0, expire: 0 }
+export function newFigures() {
+  const faults: Record<Fault, number> = { cut: 0, kill: 0, vanish: 0, close: 0, silence: 0, expire: 0 }
   return { calls: 0, messages: 0, cancels: 0, deadlines: 0, renewals: 0, faults }
 }
