@@ -14,7 +14,7 @@ import { MortalServer } from '../process/mortal.ts'
 import { randomFrom } from '../random.ts'
 import { until } from '../until.ts'
 import { serveCalls } from './call.ts'
-import { Load, type Outcomes } from './load.ts'
+import { Load } from './load.ts'
 import type { NodeInit, NodeReport, NodeWords } from './node.ts'
 
 export interface RestartLoopOptions {
@@ -29,16 +29,7 @@ export interface RestartLoopOptions {
   readonly onRestart?: (restarts: number) => void
 }
 
-export interface RestartLoopFacts {
-  readonly restarts: number
-  /** `restart` events that told the right two instances. */
-  readonly told: number
-  readonly outcomes: Outcomes
-  /** The longest time from a kill until all calls on that instance had settled. */
-  readonly slowestSettleMs: number
-  readonly start: Vitals
-  readonly end: Vitals
-}
+export type RestartLoopFacts = Awaited<ReturnType<typeof restartLoop>>
 
 /** A call without a deadline must settle when its server dies. */
 const settleMs = 5000
@@ -47,7 +38,7 @@ const startMs = 20_000
 const callsPerLife = 10
 const own = 'http://measured.test:9000'
 
-export async function restartLoop(options: RestartLoopOptions): Promise<RestartLoopFacts> {
+export async function restartLoop(options: RestartLoopOptions) {
   const { dials, seed } = options
   const server = await new TestServer().listen()
   const other = nameThat(dials ? 'is dialed' : 'dials', own, (n) => `http://killed-${n}.test:9000`)
@@ -77,6 +68,7 @@ class RestartLoop {
   readonly #told: string[] = []
   readonly #wrong: string[] = []
   #instance = ''
+  /** The longest time from a kill until all calls on that instance had settled. */
   #slowestSettleMs = 0
 
   constructor(manager: Manager, connection: Connection, init: NodeInit, options: RestartLoopOptions) {
@@ -93,7 +85,7 @@ class RestartLoop {
     connection.on('restart', ({ previous, instance }) => this.#told.push(`${previous} ${instance}`))
   }
 
-  async run(): Promise<RestartLoopFacts> {
+  async run() {
     const { restarts, warmUp, onRestart } = this.#options
     const { outcomes } = this.#load
     const expected: string[] = []
@@ -115,6 +107,7 @@ class RestartLoop {
     const end = await this.#rest()
     return {
       ...{ restarts, outcomes, slowestSettleMs: this.#slowestSettleMs, start: start ?? end, end },
+      /** `restart` events that told the right two instances. */
       told: this.#told.filter((pair, n) => pair === expected[n]).length
     }
   }

@@ -11,17 +11,11 @@ import { namesInOrder, testManager } from '../grid/manager.ts'
 import { rejection } from '../grid/servers.ts'
 import { until } from '../until.ts'
 
-export interface Recorded {
-  /** HELLO, CHALLENGE, PROOF, ACCEPT, REJECT. */
-  readonly handshake: readonly Uint8Array[]
-  /** Of both ends, without checksum. */
-  readonly batches: readonly Uint8Array[]
-}
-
 const small = Buffer.from('a small payload')
 const large = Buffer.alloc(200_000, 'a large payload ')
 
-export async function recordConversation(): Promise<Recorded> {
+/** HELLO, CHALLENGE, PROOF, ACCEPT, REJECT; and the batches of both ends, without checksum. */
+export async function recordConversation() {
   const conns: MemoryConn[] = []
   const hosts = namesInOrder()
   const listener = testManager({ hosts, local: hosts[1] })

@@ -16,7 +16,7 @@ import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session } from '../../../lib/session/session.ts'
+import { Session, type SessionInit } from '../../../lib/session/session.ts'
 import type { Frame } from '../../../lib/wire/frame.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 import { fastDecode } from '../codec/fast.ts'
@@ -104,12 +104,6 @@ class FuzzConn implements Conn {
   }
 }
 
-export interface FuzzSessionOptions {
-  readonly role: 'dialer' | 'listener'
-  readonly checksum: boolean
-  readonly limits: Readonly<Limits>
-}
-
 export class FuzzSession {
   readonly session: Session
   readonly checksum: boolean
@@ -123,7 +117,7 @@ export class FuzzSession {
   fault: Error | undefined
   readonly #conn: FuzzConn
 
-  constructor({ role, checksum, limits }: FuzzSessionOptions) {
+  constructor({ role, checksum, limits }: Pick<SessionInit, 'role' | 'checksum' | 'limits'>) {
     this.checksum = checksum
     this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
     const wire = new Wire(this.#conn)

@@ -22,33 +22,9 @@ export type CallsFrom = 'dialer' | 'listener'
 /** Options of both managers. */
 export type LinkOptions = Partial<Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum'>>
 
-export interface Link {
-  readonly caller: Manager
-  readonly responder: Manager
-  /** The caller's connection to the responder. */
-  readonly peer: Connection
-  /** The responder's connection to the caller: the same conn. */
-  readonly back: Connection
-  /** Kills the conn under whatever it carries. */
-  cut(): void
-  /** Nothing arrives any more at one side; it can still send. */
-  blockInbound(side: 'caller' | 'responder'): void
-  /** Bytes arrive at one side at this rate from now on; not over memory. */
-  throttleInbound(side: 'caller' | 'responder', bytesPerSecond: number): void
-  unblock(): void
-  /** Resolves when both ends are connected, since session number `sessions` of the link. */
-  connected(sessions?: number): Promise<void>
-  /** Resolves when each end knows the handlers that the other one has registered so far. */
-  known(): Promise<void>
-  /** Resolves when no stream is open and no handler runs on either end. */
-  settled(): Promise<void>
-  /** Checks that nothing is left, and closes everything. */
-  dispose(): Promise<void>
-  /** Closes everything without a check, after a failure or when what is left is not to be waited for. */
-  abandon(): Promise<void>
-}
+export type Link = ReturnType<typeof linkOver>
 
-export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOptions = {}): Promise<Link> {
+export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOptions = {}) {
   const network = await networks[kind]()
   // It is not dialed, so that any name will do for it.
   const dialerName = nameThat('dials', network.listenerName)
@@ -68,47 +44,59 @@ export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOpt
   }
 }
 
-function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom): Link {
+type Side = 'caller' | 'responder'
+
+function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom) {
   const peer = caller.connection(responder.local)
   const back = responder.connection(caller.local)
-  const towards = (side: 'caller' | 'responder') =>
-    (side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener'
+  const towards = (side: Side) => ((side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener')
   let abandoned: Promise<void> | undefined
   const abandon = async () => {
     await Promise.all([caller.close({ timeout: 1 }), responder.close({ timeout: 1 })])
     await network.close()
   }
-  const link: Link = {
+  const settled = () => assertIdle([caller, responder])
+  const abandonOnce = () => {
+    abandoned ??= abandon()
+    return abandoned
+  }
+  return {
     caller,
     responder,
+    /** The caller's connection to the responder. */
     peer,
+    /** The responder's connection to the caller: the same conn. */
     back,
+    /** Kills the conn under whatever it carries. */
     cut: () => network.cut(),
-    blockInbound: (side) => network.block(towards(side)),
-    throttleInbound: (side, bytesPerSecond) => network.throttle(towards(side), bytesPerSecond),
+    /** Nothing arrives any more at one side; it can still send. */
+    blockInbound: (side: Side) => network.block(towards(side)),
+    /** Bytes arrive at one side at this rate from now on; not over memory. */
+    throttleInbound: (side: Side, bytesPerSecond: number) => network.throttle(towards(side), bytesPerSecond),
     unblock: () => network.unblock(),
+    /** Resolves when both ends are connected, since session number `sessions` of the link. */
     async connected(sessions = 1) {
       const isUp = (end: Connection) => end.state === 'connected' && end.stats().reconnects >= sessions - 1
       await until(() => isUp(peer) && isUp(back), `both ends have had ${sessions} sessions`)
     },
+    /** Resolves when each end knows the handlers that the other one has registered so far. */
     async known() {
       await Promise.all([isKnown(responder, peer), isKnown(caller, back)])
     },
-    settled: () => assertIdle([caller, responder]),
+    /** Resolves when no stream is open and no handler runs on either end. */
+    settled,
+    /** Checks that nothing is left, and closes everything. */
     async dispose() {
       try {
-        await link.settled()
+        await settled()
         await closeManagers([caller, responder])
       } finally {
-        await link.abandon()
+        await abandonOnce()
       }
     },
-    abandon() {
-      abandoned ??= abandon()
-      return abandoned
-    }
+    /** Closes everything without a check, after a failure or when what is left is not to be waited for. */
+    abandon: abandonOnce
   }
-  return link
 }
 
 let markers = 0
@@ -117,15 +105,10 @@ let markers = 0
 async function isKnown(manager: Manager, connection: Connection): Promise<void> {
   const marker = `marker-${++markers}`
   manager.handle(marker, (payload) => payload)
-  await until(
-    () =>
-      connection.request(marker).then(
-        () => true,
-        (error) => {
-          if (error instanceof UnknownHandlerError) return false
-          throw error
-        }
-      ),
-    `${connection.host} has made its handlers known`
-  )
+  const answers = async () => {
+    const error = await connection.request(marker).catch((error) => error)
+    if (error instanceof Error && !(error instanceof UnknownHandlerError)) throw error
+    return !(error instanceof Error)
+  }
+  await until(answers, `${connection.host} has made its handlers known`)
 }

@@ -76,14 +76,7 @@ export class TestServer {
 }
 
 /** One server of a grid. */
-export interface Node {
-  readonly name: string
-  readonly manager: Manager
-  readonly server: TestServer
-  readonly log: LogBook
-  /** Cuts its conns and stops listening, as a process that is killed does. */
-  kill(): Promise<void>
-}
+export type Node = ReturnType<Servers['serve']>
 
 /** All that one spec opens. */
 export class Servers {
@@ -126,11 +119,12 @@ export class Servers {
     return this.serve(await this.listen(port), name, hosts, options)
   }
 
-  serve(server: TestServer, name: string, hosts: ManagerOptions['hosts'], options: Partial<ManagerOptions> = {}): Node {
+  serve(server: TestServer, name: string, hosts: ManagerOptions['hosts'], options: Partial<ManagerOptions> = {}) {
     this.urls.set(name, server.url)
     const log = new LogBook()
     const manager = this.manager({ local: name, hosts, logger: log, ...options })
     manager.attach(server.http)
+    /** Cuts its conns and stops listening, as a process that is killed does. */
     const kill = async () => {
       await server.stop()
       await manager.close({ timeout: 1 })

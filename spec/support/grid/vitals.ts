@@ -10,19 +10,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import type { Manager } from '../../../lib/index.ts'
 
-export interface Vitals {
-  /** Of `performance.now()`, in minutes. */
-  readonly ageMinutes: number
-  readonly heapBytes: number
-  /** What is outside the heap of JavaScript: buffers. */
-  readonly externalBytes: number
-  /** Kinds of `process.getActiveResourcesInfo()`, with how many there are. */
-  readonly handles: Readonly<Record<string, number>>
-  readonly files: number
-  /** Streams open at either end, handlers that run, streams that wait to write. */
-  readonly streams: number
-  readonly sessions: number
-}
+export type Vitals = Awaited<ReturnType<typeof takeVitals>>
 
 setFlagsFromString('--expose-gc')
 const collect: () => void = runInNewContext('gc')
@@ -30,7 +18,7 @@ const collect: () => void = runInNewContext('gc')
 /** A leak smaller than this is not told from what V8 keeps for itself. */
 const slackBytes = 4 * 1024 * 1024
 
-export async function takeVitals(manager: Manager): Promise<Vitals> {
+export async function takeVitals(manager: Manager) {
   // Finalizers run between collections.
   for (let round = 0; round < 4; round++) {
     collect()
@@ -40,9 +28,12 @@ export async function takeVitals(manager: Manager): Promise<Vitals> {
   return {
     ageMinutes: performance.now() / 60_000,
     heapBytes: heapUsed,
+    /** Buffers. */
     externalBytes: external,
+    /** Kinds of what keeps the event loop alive, with how many there are. */
     handles: countKinds(process.getActiveResourcesInfo()),
     files: process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0,
+    /** Open at either end, with handlers that run, and those that wait to write. */
     streams: openStreams(manager),
     sessions: manager.stats().connections.filter(({ session }) => session !== undefined).length
   }

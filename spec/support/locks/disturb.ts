@@ -6,17 +6,15 @@ import type { Net } from '../network/net.ts'
 import { oneOf } from '../random.ts'
 import { type Server, startToWork } from './proof.ts'
 
-export interface Disturbance {
-  readonly servers: readonly Server[]
-  readonly net: Net
-  readonly random: () => number
-  readonly ttlMs: number
-  /** How many of each there were. */
-  readonly faults: Record<string, number>
-}
-
-/** One fault after the other, each of which may last longer than a grant; two at a time at most, so that work goes on. */
-export async function disturb({ servers, net, random, ttlMs, faults }: Disturbance, over: AbortSignal): Promise<void> {
+/** One fault after the other, two at a time at most, so that work goes on; counts them. Each may outlast a grant. */
+export async function disturb(
+  servers: readonly Server[],
+  net: Net,
+  random: () => number,
+  ttlMs: number,
+  faults: Record<string, number>,
+  over: AbortSignal
+): Promise<void> {
   const pause = (ms: number) => delay(ms, undefined, { signal: over }).catch(() => undefined)
   const done: Record<string, (server: Server) => Promise<void>> = {
     async kill(server) {

@@ -11,7 +11,7 @@ import { given, obey, tell } from '../process/obey.ts'
 import { type ServerInit, startServer } from '../process/server.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
-import { HolderLog } from './holders.ts'
+import { writeLine } from './holders.ts'
 
 /** What the driver starts it with. */
 export interface NodeInit extends ServerInit {
@@ -38,7 +38,6 @@ const reportMs = 50
 
 const init = given<NodeInit>()
 const self = `${init.local}#${init.start}`
-const log = new HolderLog(init.log)
 let outcomes: Record<string, number> = {}
 let going = false
 let rounds = 0
@@ -56,10 +55,10 @@ async function round(random: () => number, isLong: boolean): Promise<void> {
   const holdMs = isLong ? init.ttlMs * (0.5 + random()) : random() * 4
   const options = { timeout: 4 * init.ttlMs, source: `round ${id}` }
   const inside = async (signal: AbortSignal) => {
-    log.write({ what: 'enter', process: self, id, kind, names: wanted })
+    writeLine(init.log, { what: 'enter', process: self, id, kind, names: wanted })
     let isInside = true
     const exit = () => {
-      if (isInside) log.write({ what: 'exit', process: self, id })
+      if (isInside) writeLine(init.log, { what: 'exit', process: self, id })
       isInside = false
     }
     // At once, not when the work notices.

@@ -3,7 +3,7 @@
  * the judgement of the log that every holder wrote.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +15,7 @@ import { MortalServer } from '../process/mortal.ts'
 import { randomFrom } from '../random.ts'
 import { until } from '../until.ts'
 import { disturb } from './disturb.ts'
-import { HolderLog, judge, type Verdict } from './holders.ts'
+import { judge, writeLine } from './holders.ts'
 import type { NodeInit, NodeReport, NodeWords } from './node.ts'
 
 /** A server of the proof. */
@@ -36,16 +36,6 @@ export interface ProofOptions {
   readonly progress?: (text: string) => void
 }
 
-export interface Proof {
-  readonly verdict: Verdict
-  /** Rounds by how they ended. */
-  readonly outcomes: Readonly<Record<string, number>>
-  readonly faults: Readonly<Record<string, number>>
-  /** What processes found wrong, and those that ended by themselves. */
-  readonly wrong: readonly string[]
-  readonly tookMs: number
-}
-
 const roundsMs = 100
 /** Some round ends sooner on an idle machine, whatever befalls the servers. */
 const stuckMs = 30_000
@@ -58,13 +48,12 @@ export async function startToWork(server: Server): Promise<void> {
 }
 
 /** Runs until enough rounds have ended well; then heals all, waits until nobody holds anything, and judges. */
-export async function proveLocks(options: ProofOptions): Promise<Proof> {
+export async function proveLocks(options: ProofOptions) {
   const folder = mkdtempSync(join(tmpdir(), 'it-grid-locks-'))
   const log = join(folder, 'holders.log')
   const random = randomFrom(options.seed)
   const names = Array.from({ length: options.servers }, (_, n) => `http://locks-${n}.test:9000`)
   const net = await makeNet(names, random)
-  const holders = new HolderLog(log)
   const outcomes: Record<string, number> = {}
   const wrong: string[] = []
   const onReport = (report: NodeReport) => {
@@ -78,7 +67,7 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
       const init: NodeInit = { ...common, start, seed: seed + 1_000_003 * n + 104_729 * start }
       const child = new Child<NodeWords, NodeReport>(script, init, { onReport })
       // Nobody is inside in a process that is no more.
-      child.gone.then(() => holders.write({ what: 'gone', process: `${local}#${start}` }))
+      child.gone.then(() => writeLine(log, { what: 'gone', process: `${local}#${start}` }))
       return child
     }
     return new MortalServer<Child<NodeWords, NodeReport>>(local, spawn, (text) => wrong.push(text))
@@ -88,10 +77,10 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
   try {
     await Promise.all(servers.map(startToWork))
     const enough = new AbortController()
-    const disturbance = { servers, net, random, faults, ttlMs: options.ttlMs }
-    const disturbed = (options.faults === false ? Promise.resolve() : disturb(disturbance, enough.signal)).catch(
-      (error) => wrong.push(`the faults failed: ${errorStack(error)}`)
-    )
+    const disturbing = async () => {
+      if (options.faults !== false) await disturb(servers, net, random, options.ttlMs, faults, enough.signal)
+    }
+    const disturbed = disturbing().catch((error) => wrong.push(`the faults failed: ${errorStack(error)}`))
     const ended = () => outcomes.ok ?? 0
     for (let told = 0; ended() < options.rounds && wrong.length === 0; told++) {
       const before = ended()
@@ -104,10 +93,9 @@ export async function proveLocks(options: ProofOptions): Promise<Proof> {
     for (const proxy of net.proxies) proxy.heal()
     if (wrong.length === 0) await Promise.all(servers.map(({ child }) => child.ask('quiet')))
     if (wrong.length === 0) await Promise.all(servers.map((server) => server.close()))
-    return { verdict: judge(log), outcomes, faults, wrong, tookMs: performance.now() - startedMs }
+    return { verdict: judge(readFileSync(log, 'utf8')), outcomes, faults, wrong, tookMs: performance.now() - startedMs }
   } finally {
     await Promise.all(servers.map((server) => server.kill()))
-    holders.close()
     await net.close()
     rmSync(folder, { recursive: true })
   }

@@ -13,6 +13,7 @@ import type { LockKind } from '../../../examples/locks/table.ts'
 import { type Manager, UnknownHostError } from '../../../lib/index.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
+import { Inside } from './holders.ts'
 import { Link, maxDrift, maxLateMs, Network, Server, type ServerMutant, ttlMs } from './simulated-network.ts'
 
 /** What is wrong on purpose, to see whether it is found. */
@@ -27,22 +28,8 @@ export interface SimulationOptions {
   readonly mutant?: Mutant
 }
 
-export type Figure = 'entries' | 'losses' | 'timeouts' | 'aborts' | 'blackHoles' | keyof Network['figures']
-
-export interface SimulationResult {
-  /** How often what happened. */
-  readonly figures: Readonly<Record<Figure, number>>
-  /** Times that somebody came in who must not have, in words. */
-  readonly violations: readonly string[]
-  /** Workers that did not get a lock once more after all was healed, or did not come to an end. */
-  readonly stuck: readonly string[]
-  /** Errors that no caller should see. */
-  readonly unexpected: readonly string[]
-  readonly unhandled: readonly string[]
-  /** In the tables, when nobody has wanted any for longer than they last. */
-  readonly leftGrants: number
-  readonly leftTimers: number
-}
+export type SimulationResult = Awaited<ReturnType<typeof simulate>>
+export type Figure = keyof SimulationResult['figures']
 
 const faultsForMs = 4 * ttlMs
 /** Enough for what goes on when all is healed, and for everybody's last lock. */
@@ -52,7 +39,7 @@ const maxBlackHoleMs = 2 * ttlMs
 const names = ['a', 'b', 'c']
 
 /** Runs alone in its process: it takes over the clock and `Math.random`. */
-export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+export async function simulate(options: SimulationOptions) {
   const random = randomFrom(options.seed)
   using clock = new VirtualClock(random)
   const simulation = new Simulation(options, clock, random)
@@ -68,22 +55,24 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
     Error.stackTraceLimit = stackTraceLimit
     process.off('unhandledRejection', onUnhandled)
   }
-  const { figures, network, violations, stuck, unexpected, leftGrants } = simulation
-  const all = { ...figures, ...network.figures }
+  const { figures, network, inside, stuck, unexpected, leftGrants } = simulation
+  const { writes, reads, violations } = inside
+  const all = { entries: writes + reads, ...figures, ...network.figures }
   return { figures: all, violations, stuck, unexpected, unhandled, leftGrants, leftTimers: clock.pending }
 }
 
 class Simulation {
   readonly network: Network
   readonly mutant: Mutant
-  readonly figures = { entries: 0, losses: 0, timeouts: 0, aborts: 0, blackHoles: 0 }
-  readonly violations: string[] = []
+  readonly figures = { losses: 0, timeouts: 0, aborts: 0, blackHoles: 0 }
+  readonly inside = new Inside()
+  /** Workers that did not get a lock once more after all was healed, or did not come to an end. */
   readonly stuck: string[] = []
+  /** Errors that no caller should see. */
   readonly unexpected: string[] = []
   readonly #servers: readonly Server[]
   /** One row for each client. */
   readonly #links: readonly (readonly Link[])[]
-  readonly #inside = new Map<string, Set<Hold>>(names.map((name) => [name, new Set()]))
   readonly #faultGapMs: number
 
   constructor({ servers, mutant = {} }: SimulationOptions, clock: VirtualClock, random: () => number) {
@@ -120,23 +109,6 @@ class Simulation {
     for (const { name } of working) this.stuck.push(`${name} has not come to an end`)
     // Whatever is still under way arrives, and what it is granted ends by itself.
     await clock.run(maxLateMs + maxBlackHoleMs + ttlMs * (1 + 2 * maxDrift))
-  }
-
-  enter(hold: Hold): void {
-    this.figures.entries++
-    for (const name of hold.names) {
-      const holds = this.#inside.get(name) as Set<Hold>
-      for (const { kind, by } of holds) {
-        if (kind === 'read' && hold.kind === 'read') continue
-        const text = `${hold.kind} of ${name} by ${hold.by} beside ${kind} by ${by}`
-        this.violations.push(`${text} at ${Math.round(this.network.clock.nowMs)} ms`)
-      }
-      holds.add(hold)
-    }
-  }
-
-  leave(hold: Hold): void {
-    for (const name of hold.names) this.#inside.get(name)?.delete(hold)
   }
 
   #client(local: string, links: readonly Link[]): LockClient {
@@ -178,17 +150,12 @@ class Simulation {
   }
 }
 
-interface Hold {
-  readonly kind: LockKind
-  readonly names: readonly string[]
-  readonly by: string
-}
-
 /** Takes locks one after the other, and once more when all is healed. */
 class Worker {
   readonly name: string
   readonly #simulation: Simulation
   readonly #client: LockClient
+  #rounds = 0
 
   constructor(simulation: Simulation, client: LockClient, name: string) {
     this.#simulation = simulation
@@ -200,13 +167,7 @@ class Worker {
     const { network, figures, unexpected, stuck } = this.#simulation
     const { clock, random } = network
     while (!network.isHealed) {
-      const maxHoldMs = oneOf(random, [
-        0.04 * ttlMs,
-        0.04 * ttlMs,
-        0.4 * ttlMs,
-        0.4 * ttlMs,
-        random() < 0.5 ? 3 * ttlMs : 0
-      ])
+      const maxHoldMs = ttlMs * oneOf(random, [0.04, 0.04, 0.4, 0.4, random() < 0.5 ? 3 : 0])
       const giveUp = new AbortController()
       if (random() < 0.1) clock.after(random() * ttlMs, () => giveUp.abort(giveUp))
       await this.#lock(random() * maxHoldMs, 3 * ttlMs, giveUp.signal).catch((error) => {
@@ -224,38 +185,31 @@ class Worker {
   #lock(holdMs: number, timeout: number, signal?: AbortSignal): Promise<void> {
     const { random } = this.#simulation.network
     const kind: LockKind = random() < 0.5 ? 'write' : 'read'
-    const first = oneOf(random, names)
-    const wanted =
-      random() < 0.6
-        ? [first]
-        : [
-            first,
-            oneOf(
-              random,
-              names.filter((name) => name !== first)
-            )
-          ]
-    const hold = { kind, names: wanted, by: this.name }
-    const fn = (lost: AbortSignal) => this.#hold(hold, holdMs, lost)
+    const wanted: string[] = [oneOf(random, names)]
+    const others = names.filter((name) => name !== wanted[0])
+    if (random() >= 0.6) wanted.push(oneOf(random, others))
+    const fn = (lost: AbortSignal) => this.#hold(kind, wanted, holdMs, lost)
     const options = { timeout, signal }
     return kind === 'write' ? this.#client.withLock(wanted, fn, options) : this.#client.withRLock(wanted, fn, options)
   }
 
-  async #hold(hold: Hold, holdMs: number, lost: AbortSignal): Promise<void> {
-    const { mutant, network } = this.#simulation
+  async #hold(kind: LockKind, wanted: readonly string[], holdMs: number, lost: AbortSignal): Promise<void> {
+    const { mutant, network, inside } = this.#simulation
     const { clock, random } = network
-    this.#simulation.enter(hold)
+    const self = `${this.name} in round ${++this.#rounds}`
+    const leave = () => inside.leave((who) => who === self)
+    inside.enter(self, kind, wanted, ` at ${Math.round(clock.nowMs)} ms`)
     const ended = clock.wait(holdMs)
     if (mutant.deafHolder === true) await ended
     else {
       const aborted = new Promise<void>((resolve) => {
         lost.addEventListener('abort', () => {
-          this.#simulation.leave(hold)
+          leave()
           clock.after(random() * 50, resolve)
         })
       })
       await Promise.race([ended, aborted])
     }
-    this.#simulation.leave(hold)
+    leave()
   }
 }

@@ -31,14 +31,7 @@ export const slackBytes: number = 2 * 1024 * 1024
 /** An attack without an end is looked at so many times. */
 const looks = 5
 
-export interface Worst {
-  readonly shape: string
-  readonly heldBytes: number
-  /** What the page allows for that many peers and calls. */
-  readonly boundBytes: number
-  readonly inboundCalls: number
-  readonly outboundCalls: number
-}
+export type Worst = Awaited<ReturnType<typeof worstOf>>
 
 /** What the page allows a victim to hold for so many peers, in this shape of attack. */
 export function boundOf(shape: ShapeName | 'mixed', limits: Limits, peers: number): number {
@@ -58,7 +51,7 @@ export function boundOf(shape: ShapeName | 'mixed', limits: Limits, peers: numbe
   return peers * pageBound('peer', numbers) + slackBytes
 }
 
-export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attackers, limits: Limits): Promise<Worst> {
+export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attackers, limits: Limits) {
   const { url, attackers: hosts, child } = victim
   await attackers.attack({ url, hosts, limits, shape: 'none' })
   const before = await victim.rested(0)
@@ -83,6 +76,7 @@ export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attac
   return {
     shape,
     heldBytes: worst.bytes - before.bytes,
+    /** What the page allows for one peer and so many calls. */
     boundBytes: boundOf(shape, limits, 1),
     inboundCalls: worst.runningHandlers,
     outboundCalls: worst.outboundStreams

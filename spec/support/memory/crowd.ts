@@ -9,14 +9,7 @@ import { boundOf } from './bound.ts'
 import type { HonestResult } from './honest.ts'
 import { Attackers, startHonest, Victim } from './processes.ts'
 
-export interface Crowd {
-  readonly alone: HonestResult
-  readonly attacked: HonestResult
-  readonly heldBytes: number
-  readonly boundBytes: number
-  /** Sessions that the victim had with hostile peers when they had sent all that they could. */
-  readonly sessions: number
-}
+export type Crowd = Awaited<ReturnType<typeof crowd>>
 
 export interface CrowdOptions {
   readonly peers: number
@@ -30,7 +23,7 @@ export interface CrowdOptions {
 
 const honestPeers = 2
 
-export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdOptions): Promise<Crowd> {
+export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdOptions) {
   const victim = await Victim.start(limits, peers, honestPeers)
   const honest = startHonest()
   const attacks = Array.from({ length: processes }, () => new Attackers())
@@ -54,6 +47,7 @@ export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdO
       attacked: arriving.answered / arriving.calls < attacked.answered / attacked.calls ? arriving : attacked,
       heldBytes: held.bytes - before.bytes,
       boundBytes: boundOf('mixed', limits, peers),
+      /** Sessions that the victim had with hostile peers when they had sent all that they could. */
       sessions: held.sessions - honestPeers
     }
   } finally {

@@ -61,7 +61,6 @@ const faultyMoods = [
 
 export type Step = keyof typeof calm
 export type Fault = 'cut' | 'kill' | 'vanish' | 'close' | 'silence' | 'expire'
-export type EndPlan = ReturnType<typeof drawEnd>
 export type SchedulePlan = ReturnType<typeof drawSchedule>
 export type CallPlan = ReturnType<typeof drawCall>
 

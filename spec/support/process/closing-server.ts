@@ -7,11 +7,13 @@
 import type { GridError, HandlerContext } from '../../../lib/index.ts'
 import { Gate } from '../gate.ts'
 import { until } from '../until.ts'
-import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, type Situation, tenfold } from './closing.ts'
+import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from './closing.ts'
 import { given, obey, tell } from './obey.ts'
 import { startServer } from './server.ts'
 
-const situations: Record<Situation, () => Promise<void>> = {
+export type Situation = keyof typeof situations
+
+const situations = {
   async idle() {
     await connected()
     await close()
@@ -71,7 +73,7 @@ const situations: Record<Situation, () => Promise<void>> = {
     await closing
   },
 
-  async insideHandlerThatWaits() {
+  async insideHandlerThatWaits(): Promise<void> {
     await situations.insideHandler()
     reportAborted()
   },

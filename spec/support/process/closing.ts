@@ -1,20 +1,8 @@
 /** What `closing-server.ts` and the specs that start it share. */
 
 import { single, streaming } from '../../../lib/index.ts'
+import type { Situation } from './closing-server.ts'
 import type { ServerInit } from './server.ts'
-
-export type Situation =
-  | 'idle'
-  | 'requests'
-  | 'streams'
-  | 'hanging'
-  | 'silentPeers'
-  | 'twice'
-  | 'insideHandler'
-  | 'insideHandlerThatWaits'
-  | 'beforeConnecting'
-  | 'connecting'
-  | 'waiting'
 
 export interface ClosingServerInit extends ServerInit {
   readonly situation: Situation

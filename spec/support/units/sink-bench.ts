@@ -70,21 +70,11 @@ export class Counted {
 export const kinds = ['sync', 'async', 'promises'] as const
 export const encode = (value: string): Uint8Array => Buffer.from(value)
 
-export interface SinkBench {
-  port: Port
-  window: SendWindow
-  sink: Sink<string>
-  settles: number
-}
-
-export function bench(
-  messages: number,
-  options: { bytes?: number; autoEmpty?: boolean; encode?: typeof encode } = {}
-): SinkBench {
+export function bench(messages: number, options: { bytes?: number; autoEmpty?: boolean; encode?: typeof encode } = {}) {
   const port = new Port(options.autoEmpty)
   const window = new SendWindow(messages, options.bytes ?? 1_000_000)
   const sink = new Sink<string>(port, window, options.encode ?? encode)
-  const made: SinkBench = { port, window, sink, settles: 0 }
+  const made = { port, window, sink, settles: 0 }
   sink.onFailed = (error) => port.failures.push(error)
   sink.onSettled = () => {
     made.settles++
