@@ -61,11 +61,46 @@ export function abortReason(signal: AbortSignal): unknown {
   return reason === undefined ? new DOMException('This operation was aborted', 'AbortError') : reason
 }
 
-/** A controller whose signal is given to users: any number of listeners is allowed. */
+/**
+ * A controller whose signal is given to users: any number of listeners is allowed, and one that throws or rejects harms nobody
+ * else. By the rules of Node it would end the process.
+ */
 export function createSharedController(): AbortController {
   const controller = new AbortController()
-  setMaxListeners(0, controller.signal)
+  const { signal } = controller
+  setMaxListeners(0, signal)
+  signal.addEventListener = addQuietly as typeof signal.addEventListener
+  signal.removeEventListener = removeQuietly as typeof signal.removeEventListener
   return controller
+}
+
+type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }
+
+const { addEventListener, removeEventListener } = EventTarget.prototype
+/** What is added in the place of a user's listener, by that. */
+const quietListeners = new WeakMap<Listener, (event: Event) => void>()
+
+function addQuietly(this: AbortSignal, type: string, listener: Listener, ...options: []): void {
+  addEventListener.call(this, type, toQuiet(listener), ...options)
+}
+
+function removeQuietly(this: AbortSignal, type: string, listener: Listener, ...options: []): void {
+  removeEventListener.call(this, type, toQuiet(listener), ...options)
+}
+
+function toQuiet(listener: Listener): (event: Event) => void {
+  const isListener = typeof listener === 'function' || (typeof listener === 'object' && listener !== null)
+  // Whatever it is then, it is for the signal to refuse.
+  if (!isListener) return listener
+  const known = quietListeners.get(listener)
+  if (known !== undefined) return known
+  const quiet = function (this: unknown, event: Event): void {
+    quietly(() =>
+      typeof listener === 'function' ? Reflect.apply(listener, this, [event]) : listener.handleEvent(event)
+    )
+  }
+  quietListeners.set(listener, quiet)
+  return quiet
 }
 
 /** The subscribers of one signal in order, each by the function that removes it. */

@@ -53,6 +53,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   #end: StreamEnd | undefined
   #resolveClosed!: (end: StreamEnd) => void
   #cancelled = false
+  #unlisten: (() => void) | undefined
 
   /** @internal made by `newStream` */
   constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
@@ -114,13 +115,12 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   open(session: Session, handler: RemoteHandler, payload: Uint8Array, timeoutMs: number, options: CallOptions): void {
     if (this.#end !== undefined) return
     const { signal } = options
-    if (signal?.aborted === true) return this.cancel(abortReason(signal))
+    if (signal?.aborted === true) return this.#cancel(abortReason(signal))
     const refusal = session.findRefusal()
     if (refusal !== undefined) return this.fail(refusal)
     checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-    // A signal that is not one of Node may throw here, before anything is held for the stream.
-    const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => this.cancel(reason))
+    const wholeTimeoutMs = options.timeout ?? timeoutMs
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source
@@ -130,11 +130,12 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const takesRequests = this.#requests.open(stream, session.limits, handler.inCapacity)
     stream.owner = {
       onClosed: (failure) => {
-        unlisten?.()
+        this.#unlisten?.()
         this.#finish(failure)
       },
-      onDeadline: () => expire(stream, options.timeout ?? timeoutMs)
+      onDeadline: () => expire(stream, wholeTimeoutMs)
     }
+    if (signal !== undefined) this.#obey(signal, stream)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
     // First the payload, then the requests that wait.
     this.#requests.start()
@@ -144,6 +145,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   fail(reason: unknown): void {
     this.#source.onAbort(reason)
     this.#finish({ reason })
+  }
+
+  /** Ends with the signal; at once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
+  #obey(signal: AbortSignal, stream: Stream): void {
+    try {
+      this.#unlisten = listenToAbort(signal, (reason) => this.#cancel(reason))
+    } catch (error) {
+      stream.fail(error)
+    }
   }
 
   #cancel(reason: unknown): void {

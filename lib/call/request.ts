@@ -8,7 +8,7 @@ import { abortReason, listenToAbort } from '../base/abort.ts'
 import { DeadlineError, ProtocolError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
-import type { Codec, Decoder } from '../codec/codec.ts'
+import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize, toDecodeError } from '../codec/payload.ts'
 import type { RemoteHandler } from '../handler/table.ts'
@@ -37,10 +37,13 @@ export function sendRequest<Res>(
   if (refusal !== undefined) return Promise.reject(refusal)
   checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-  const request = new PendingRequest(response, options.timeout ?? defaultRequestTimeoutMs)
-  // A signal that is not one of Node may throw here, before anything is held for the call.
+  const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
+  const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
+  const request = new PendingRequest(stream, response, wholeTimeoutMs)
+  stream.isSingle = true
+  stream.receiver = stream.owner = request
   if (signal !== undefined) request.cancelBy(signal)
-  request.send(session.newStream({ handler: handler.index, metadata, timeoutMs }), payload)
+  stream.sendMessage(payload, Flag.end)
   return request.promise
 }
 
@@ -55,37 +58,33 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   readonly promise: Promise<T>
   readonly #decoder: Decoder<T>
   readonly #timeoutMs: number
-  #stream!: Stream
+  readonly #stream: Stream
+  readonly readsInPlace: boolean
   #unlisten: (() => void) | undefined
   #resolve!: (value: T) => void
   #reject!: (reason: unknown) => void
   #answered = false
 
-  constructor(decoder: Decoder<T>, timeoutMs: number) {
+  constructor(stream: Stream, decoder: Decoder<T>, timeoutMs: number) {
+    this.#stream = stream
     this.#decoder = decoder
     this.#timeoutMs = timeoutMs
+    this.readsInPlace = readsInPlace(decoder)
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
     })
   }
 
-  get readsInPlace(): boolean {
-    return this.#decoder.readsInPlace === true
-  }
-
-  /** A signal that has not aborted. */
+  /** At once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
   cancelBy(signal: AbortSignal): void {
-    this.#unlisten = listenToAbort(signal, (reason) => {
-      this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
-    })
-  }
-
-  send(stream: Stream, payload: Uint8Array): void {
-    this.#stream = stream
-    stream.isSingle = true
-    stream.receiver = stream.owner = this
-    stream.sendMessage(payload, Flag.end)
+    try {
+      this.#unlisten = listenToAbort(signal, (reason) => {
+        this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+      })
+    } catch (error) {
+      this.#stream.fail(error)
+    }
   }
 
   onMessage(payload: Uint8Array): void {

@@ -1,5 +1,6 @@
 /** What a codec is, and the codec of raw bytes. */
 
+import { isBytes } from '../base/bytes.ts'
 import { CodecError } from '../base/errors.ts'
 
 /** Turns values into the bytes of a message and back. */
@@ -21,10 +22,19 @@ export interface Decoder<T> {
   readonly readsInPlace?: boolean
 }
 
+/** What a decoder says of itself; one that cannot be asked is given what it may keep. */
+export function readsInPlace(decoder: Decoder<unknown>): boolean {
+  try {
+    return decoder.readsInPlace === true
+  } catch {
+    return false
+  }
+}
+
 /** The codec of raw bytes. */
 export const rawBytes: Codec<Uint8Array> = Object.freeze({
   encode(value: Uint8Array): Uint8Array {
-    if (value instanceof Uint8Array) return value
+    if (isBytes(value)) return value
     throw new CodecError(`a raw payload must be a Uint8Array, not ${value === null ? 'null' : typeof value}`)
   },
   decode: (payload: Uint8Array): Uint8Array => payload

@@ -6,6 +6,7 @@
  */
 
 import { Packr, Unpackr } from 'msgpackr'
+import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
 import { CodecError } from '../base/errors.ts'
 
 /** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
@@ -83,7 +84,7 @@ function hasUndefined(value: unknown, depth: number): boolean {
 }
 
 function objectHasUndefined(value: object, depth: number): boolean {
-  if (value instanceof Uint8Array) return false
+  if (isBytes(value)) return checkBytes(value)
   if (depth === maxMsgpackDepth) throw cannotEncode(`a value nested deeper than ${maxMsgpackDepth}, or a cycle`)
   let found = false
   if (Array.isArray(value)) {
@@ -100,6 +101,13 @@ function objectHasUndefined(value: object, depth: number): boolean {
     if (property === undefined || hasUndefined(property, depth + 1)) found = true
   }
   return found
+}
+
+/** Always false: they hold nothing. msgpackr would write what it finds in place of bytes that are not there. */
+function checkBytes(bytes: Uint8Array): boolean {
+  if (isGone(bytes)) throw cannotEncode('bytes whose memory was given away')
+  if (byteLengthOf(bytes) !== bytes.length) throw cannotEncode('bytes with a length that is not theirs')
+  return false
 }
 
 /** True for a date, false for an instance of a class that is plain data; everything else is refused. */

@@ -1,5 +1,6 @@
 /** Encodes and decodes messages with the user's codec, whatever it throws or returns, and checks their size. */
 
+import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
@@ -27,9 +28,12 @@ export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery
 
 /** @throws {TypeError} when a codec returned anything but bytes */
 export function checkPayload(payload: Uint8Array): Uint8Array {
-  if (payload instanceof Uint8Array) return payload
+  if (isBytes(payload)) return payload
   throw new TypeError('the codec did not return a Uint8Array')
 }
+
+/** Of what cannot be sent, as its memory was transferred, or its buffer shrank. */
+export const memoryGone = 'the memory of the bytes was given away before they were sent'
 
 /** How large a message the remote end accepts. */
 export interface SendLimits {
@@ -38,18 +42,21 @@ export interface SendLimits {
 }
 
 /**
- * The payload, if the remote end accepts it.
+ * The payload, if its memory is there and the remote end accepts its size.
  *
- * @throws {MessageTooLargeError} with this delivery; at a handler it has none
+ * @throws {CodecError} with this delivery, when its memory was given away; at a handler it has none
+ * @throws {MessageTooLargeError} likewise
  */
 export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: Delivery): Uint8Array {
   const { maxSendBytes, maxSendFragments } = limits
-  if (payload.length <= Math.min(maxSendBytes, maxSendFragments * fragmentBytes)) return payload
+  const bytes = byteLengthOf(payload)
+  if (bytes === 0 && isGone(payload)) throw new CodecError(memoryGone, { delivery })
+  if (bytes <= Math.min(maxSendBytes, maxSendFragments * fragmentBytes)) return payload
   const most =
-    payload.length > maxSendBytes
+    bytes > maxSendBytes
       ? `${maxSendBytes} (maxMessageBytes)`
       : `${maxSendFragments} fragments (maxFragments) of ${fragmentBytes}`
-  throw new MessageTooLargeError(`the message has ${payload.length} bytes; its receiver accepts at most ${most}`, {
+  throw new MessageTooLargeError(`the message has ${bytes} bytes; its receiver accepts at most ${most}`, {
     delivery
   })
 }

@@ -246,12 +246,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#emitSafely('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
   }
 
-  /** A listener that throws must not stop what the connection is doing. */
+  /** A listener that throws, or rejects, must not stop what the connection is doing, nor other listeners. */
   #emitSafely<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
-    try {
-      detached(() => EventEmitter.prototype.emit.call(this, name, ...args))
-    } catch (error) {
+    const failed = (error: unknown) =>
       this.#init.logger.error(`a listener of "${name}" of the connection to ${this.host} threw: ${errorText(error)}`)
+    for (const listener of EventEmitter.prototype.rawListeners.call(this, name)) {
+      const call = async () => await detached(() => Reflect.apply(listener, this, args))
+      call().catch(failed)
     }
   }
 }

@@ -29,6 +29,16 @@ export interface StreamingDefinition<Payload, Req, Res> {
   readonly outCapacity: number
 }
 
+type AnyDefinition = SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>
+
+/** A copy, so that each property is read here and not in a call: in a definition made by hand it may throw, or change. */
+export function copyDefinition(definition: AnyDefinition): AnyDefinition {
+  const { id, request, response } = definition
+  if (definition.kind === 'single') return { kind: 'single', id, request, response }
+  const { payload, inCapacity, outCapacity } = definition
+  return { kind: 'streaming', id, payload, request, response, inCapacity, outCapacity }
+}
+
 /** The definition of a single handler that is named by a string id only. */
 export function rawSingle(id: string): SingleDefinition<unknown, unknown> {
   return { kind: 'single', id, request: anything, response: anything }

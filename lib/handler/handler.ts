@@ -9,6 +9,7 @@ export interface HandlerContext {
   /**
    * Aborts when the answer is no longer needed. Its `reason` is a `GridError`, in most cases a `CancelledError`,
    * `DeadlineError`, `DisconnectedError` or `ShutdownError`; docs/errors.md lists all of them.
+   * What a listener of it throws is dropped: the call is over by then.
    */
   readonly signal: AbortSignal
   /** When the caller stops waiting, in ms since the epoch; undefined without a deadline. */

@@ -10,6 +10,7 @@ import type { Failure } from '../base/failure.ts'
 import { isPromise, whenSettled } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
 import { captureScope } from '../base/scope.ts'
+import { readsInPlace } from '../codec/codec.ts'
 import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
@@ -51,7 +52,7 @@ export class Responder implements Receiver, StreamOwner {
 
   get readsInPlace(): boolean {
     const { definition } = this.#handler
-    return (definition.kind === 'single' ? definition.request : definition.payload).readsInPlace === true
+    return readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)
   }
 
   onMessage(payload: Uint8Array, isLast: boolean): void {

@@ -13,7 +13,7 @@ import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Connection } from '../connection/connection.ts'
-import { rawSingle, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
+import { copyDefinition, rawSingle, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
@@ -142,7 +142,7 @@ export class Manager {
   ): void {
     if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
     this.#throwIfClosed()
-    const definition = typeof target === 'string' ? rawSingle(target) : target
+    const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
     const entry = toEntry(definition, joinSubroute('', options.subroute ?? ''))
     this.#handlers.add({ entry, definition, fn } as LocalHandler)
   }

@@ -40,7 +40,7 @@ export function toCloseReason(code: number): DisconnectReason {
 /** The error of a call whose session ended; `host` is the remote one. */
 export function createLossError(end: SessionEnd, stream: Stream, host: string): Error {
   if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
-  const delivery = stream.initiator ? stream.delivery : undefined
+  const { delivery } = stream
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
 }
 

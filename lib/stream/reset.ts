@@ -14,7 +14,7 @@ import {
 import { ResetCode } from '../wire/frame.ts'
 
 /** The error for a reset of a stream by `host`. The text is that of the peer. */
-export function toResetError(code: number, text: string, delivery: Delivery, host: string): Error {
+export function toResetError(code: number, text: string, delivery: Delivery | undefined, host: string): Error {
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
     case ResetCode.cancelled:

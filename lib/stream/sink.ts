@@ -5,6 +5,7 @@
  * a message, but no frames.
  */
 
+import { byteLengthOf } from '../base/bytes.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
@@ -15,8 +16,8 @@ import type { SendWindow } from './window.ts'
 export interface SinkPort {
   /** The slot for the next message is empty. */
   readonly canTake: boolean
-  /** Puts one message into the slot. */
-  sendMessage(payload: Uint8Array): void
+  /** Puts one message of so many bytes into the slot. */
+  sendMessage(payload: Uint8Array, flags: number, bytes: number): void
   /** The producer ended. */
   sendEnd(): void
 }
@@ -157,8 +158,9 @@ export class Sink<T> {
       return false
     }
     if (this.#state !== 'pulling') return false
-    this.#window.take(payload.length)
-    this.#port.sendMessage(payload)
+    const bytes = byteLengthOf(payload)
+    this.#window.take(bytes)
+    this.#port.sendMessage(payload, 0, bytes)
     // Sending may have ended the stream, and with it this half.
     if (this.#state === 'pulling') this.#state = 'idle'
     this.#sent++

@@ -7,7 +7,7 @@
 
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
-import type { Decoder } from '../codec/codec.ts'
+import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { toDecodeError } from '../codec/payload.ts'
 import type { Receiver } from './port.ts'
 
@@ -30,12 +30,14 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
   readonly #decoder: Decoder<T>
+  readonly #readsInPlace: boolean
   #port: SourcePort | undefined
   #ended = false
   #error: Failure | undefined
 
   constructor(decoder: Decoder<T>) {
     this.#decoder = decoder
+    this.#readsInPlace = readsInPlace(decoder)
   }
 
   /** Sets the stream; nothing can arrive before. */
@@ -45,7 +47,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
 
   /** A view of the batch is enough when a consumer is waiting. */
   get readsInPlace(): boolean {
-    return this.#decoder.readsInPlace === true && this.#waiters.length > 0
+    return this.#readsInPlace && this.#waiters.length > 0
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -145,6 +147,8 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   }
 
   #take(payload: Uint8Array): T {
+    // First the length: the bytes are the codec's, which may give their memory away.
+    const bytes = payload.length
     let value: T
     try {
       value = this.#decoder.decode(payload)
@@ -155,7 +159,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
       this.onUndecodable?.(error)
       throw error
     }
-    this.#port?.messageTaken(payload.length)
+    this.#port?.messageTaken(bytes)
     return value
   }
 }

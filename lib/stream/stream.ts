@@ -5,10 +5,12 @@
  * slot (`Sink`). A stream writes its own frames when the outbox asks. It knows neither handlers nor values.
  */
 
+import { byteLengthOf } from '../base/bytes.ts'
 import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { fragmentBytes } from '../base/options.ts'
-import { decodeRemoteError } from '../codec/remote-error.ts'
+import { memoryGone } from '../codec/payload.ts'
+import { decodeRemoteError, encodeRemoteError } from '../codec/remote-error.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
@@ -49,6 +51,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #message: Uint8Array | undefined
   #messageBytes = 0
   #offset = 0
+  /** The first message was written, to its last fragment. */
+  #isPayloadSent = false
   #messageFlags = 0
   /** What follows the message in the slot: the end of the half, or an error. */
   #next: { readonly payload: Uint8Array; readonly flags: number } | undefined
@@ -71,9 +75,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     return this.#port.remote.host
   }
 
-  /** Whether the remote handler may have run by now. */
-  get delivery(): Delivery {
-    return this.#open === undefined ? 'maybeRan' : 'notSent'
+  /** Whether the remote handler may have run by now: not before its payload was sent, all of it. None where it runs here. */
+  get delivery(): Delivery | undefined {
+    if (!this.initiator) return undefined
+    return this.#isPayloadSent ? 'maybeRan' : 'notSent'
   }
 
   get canTake(): boolean {
@@ -81,7 +86,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   /** Puts a message into the slot, or after the one in it. Does not ask for credit: the sink has done that. */
-  sendMessage(payload: Uint8Array, flags = 0): void {
+  sendMessage(payload: Uint8Array, flags = 0, bytes = byteLengthOf(payload)): void {
     if (!canSend(this.state)) return
     // An error needs no credit: it replaces a message that waits for credit between its fragments.
     const passes = (flags & Flag.error) !== 0 && this.sendWindow?.isBlocked === true
@@ -89,10 +94,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       this.#next = { payload, flags }
       return
     }
-    this.#message = payload
-    this.#messageBytes = payload.length
-    this.#offset = 0
-    this.#messageFlags = flags
+    this.#setMessage(payload, flags, bytes)
     this.#port.offer(this)
   }
 
@@ -136,17 +138,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   writeData(writer: FrameWriter): boolean {
     const message = this.#message
     if (message === undefined) return false
-    // The owner of the memory may have transferred it.
-    if (message.length !== this.#messageBytes) {
-      const error = new CodecError('the buffer of a message was transferred before it was sent', {
-        delivery: this.delivery
-      })
-      this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
-      return false
-    }
+    const bytes = this.#messageBytes
+    // Its memory is the user's, who may have given it away since.
+    if (byteLengthOf(message) < bytes) return this.#onMessageGone(writer)
     const start = this.#offset
-    const isLast = message.length - start <= fragmentBytes
-    const end = isLast ? message.length : start + fragmentBytes
+    const isLast = bytes - start <= fragmentBytes
+    const end = isLast ? bytes : start + fragmentBytes
     this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
     this.sendWindow?.write(end - start)
     if (!isLast) {
@@ -154,6 +151,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       return this.sendWindow?.isBlocked !== true
     }
     this.#message = undefined
+    this.#isPayloadSent = true
     if ((this.#messageFlags & Flag.end) !== 0) {
       this.#afterSendEnd()
       return false
@@ -252,6 +250,27 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.#assembly !== undefined) throw new ProtocolError('the end of a half amid the fragments of a message')
     this.receiver?.onEnd()
     this.#enter(afterReceiveEnd(this.state))
+  }
+
+  /** The message in the slot cannot be sent, or no more of it: the call fails. */
+  #onMessageGone(writer: FrameWriter): boolean {
+    const error = new CodecError(memoryGone, { delivery: this.delivery })
+    if (this.initiator) {
+      this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
+      return false
+    }
+    // To the caller this is a response that cannot be encoded; it may stand among the fragments of one.
+    const payload = encodeRemoteError(error)
+    this.#next = undefined
+    this.#setMessage(payload, Flag.end | Flag.error, payload.length)
+    return this.writeData(writer)
+  }
+
+  #setMessage(payload: Uint8Array, flags: number, bytes: number): void {
+    this.#message = payload
+    this.#messageBytes = bytes
+    this.#messageFlags = flags
+    this.#offset = 0
   }
 
   #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {

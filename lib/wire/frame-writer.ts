@@ -8,6 +8,7 @@
 
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
+import { byteLengthOf, viewPart } from '../base/bytes.ts'
 import { encodeText } from '../base/text.ts'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 
@@ -173,8 +174,10 @@ export class FrameWriter {
 
   #bytes(bytes: Uint8Array, start: number, end: number): void {
     this.#varint(end - start)
-    const whole = start === 0 && end === bytes.length
-    this.#buffer.set(whole ? bytes : bytes.subarray(start, end), this.#at)
+    // What is not there is not touched: its memory may be gone.
+    if (end === start) return
+    const isWhole = start === 0 && end === byteLengthOf(bytes)
+    this.#buffer.set(isWhole ? bytes : viewPart(bytes, start, end), this.#at)
     this.#at += end - start
   }
 }

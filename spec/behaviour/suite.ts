@@ -10,8 +10,10 @@ import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
+import { hostileFacts } from './suite/hostile-values.ts'
 import { iteratorFacts } from './suite/iterators.ts'
 import { lossFacts } from './suite/loss.ts'
+import { payloadFacts } from './suite/payloads.ts'
 import { requestFacts } from './suite/requests.ts'
 import { stoppedFacts } from './suite/stopped-requests.ts'
 import { stopFacts } from './suite/stops.ts'
@@ -28,6 +30,8 @@ const themes: Record<string, (fact: Fact) => void> = {
   'failures of any value': failureFacts,
   streams: streamFacts,
   iterators: iteratorFacts,
+  'payloads whose memory is gone': payloadFacts,
+  'values of every kind': hostileFacts,
   windows: windowFacts,
   'cancels and deadlines': stopFacts,
   'requests that nobody takes': stoppedFacts,

@@ -177,6 +177,32 @@ describe('a signal that is not one of Node', () => {
     assert.equal((await stream.closed).how, 'failed')
   })
 
+  it('ends its call where it aborts as it is listened to, and nothing is left', async (test) => {
+    const { there, managers } = await connected(test)
+    for (const hasReason of [true, false]) {
+      const given = hasReason ? new Error('enough') : undefined
+      const make = () => {
+        const foreign = new ForeignSignal(() => given)
+        let looks = 0
+        Object.defineProperty(foreign, 'aborted', { get: () => looks++ > 0 })
+        return foreign
+      }
+      const [one, other] = [make(), make()]
+      const stream = there.newStream(feed, undefined, { signal: one.signal })
+      const errors = [
+        rejection(there.request('slow', undefined, { signal: other.signal })),
+        rejection(stream.responses.next())
+      ]
+      for (const error of await Promise.all(errors)) {
+        if (hasReason) assert.equal(error, given)
+        else assert.equal(error.name, 'AbortError')
+      }
+      assert.equal((await stream.closed).how, 'cancelled')
+      assert.deepEqual([one.listeners, other.listeners], [0, 0])
+    }
+    await assertIdle(managers)
+  })
+
   it('ends nothing where it lets no listener go', async (test) => {
     const { there, back, gate, managers } = await connected(test)
     const foreign = new ForeignSignal(undefined, 'remove')

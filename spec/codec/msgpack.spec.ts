@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { CodecError } from '../../lib/base/errors.ts'
 import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../lib/codec/msgpack.ts'
+import { goingMemory, gone, oddBytes } from '../support/calls/hostile-values.ts'
 
 const secretText = 'hunter2-hunter2'
 
@@ -53,6 +54,15 @@ function randomValue(random: () => number, depth: number): unknown {
 }
 
 describe('encodeMsgpack and decodeMsgpack', () => {
+  it('refuse to send bytes whose memory is gone, or that lie about how many they are', () => {
+    const lying = Object.entries(oddBytes).flatMap(([what, make]) => (what.includes('length') ? [make()] : []))
+    for (const bytes of [...Object.keys(goingMemory).map((how) => gone(how)), ...lying]) {
+      for (const value of [bytes, [bytes], { deep: { bytes } }]) assert.throws(() => encodeMsgpack(value), isCodecError)
+    }
+    // What was encoded before is not among what is encoded next.
+    assert.deepEqual(decodeMsgpack(encodeMsgpack([new Uint8Array(0)])), [new Uint8Array(0)])
+  })
+
   it('carry plain values unchanged', () => {
     const values = [
       null,

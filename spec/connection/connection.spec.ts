@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { ClosedError, type Connection, connectWS, DeadlineError, DisconnectedError } from '../../lib/index.ts'
-import { namesInOrder } from '../support/grid/manager.ts'
+import { LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -151,6 +151,38 @@ describe('a call while the connection is down', () => {
       (await Promise.all(calls)).map((bytes) => Buffer.from(bytes).toString()),
       ['one', 'two']
     )
+  })
+
+  it('tells its state to each listener, also where others throw or reject, and logs that', async (test) => {
+    const log = new LogBook()
+    const manager = new Servers(test).manager({ local: 'http://a', hosts: ['http://b'], logger: log })
+    const connection = manager.connection('http://b')
+    const heard: string[] = []
+    const listeners: Record<string, () => unknown> = {
+      throws() {
+        throw new Error('thrown')
+      },
+      async rejects() {
+        throw new Error('rejected')
+      },
+      'gives a thenable that throws': () => ({
+        // biome-ignore lint/suspicious/noThenProperty: it is what is tried
+        get then() {
+          throw new Error('no thenable')
+        }
+      }),
+      'is fine': () => undefined
+    }
+    for (const [name, listener] of Object.entries(listeners)) {
+      connection.once('state', () => {
+        heard.push(name)
+        return listener()
+      })
+    }
+    await until(() => log.warnings(/a listener of "state"/).length === 3, 'all are logged')
+    assert.deepEqual(heard, Object.keys(listeners))
+    for (const text of ['thrown', 'rejected', 'no thenable']) assert.equal(log.warnings(new RegExp(text)).length, 1)
+    assert.equal(connection.listenerCount('state'), 0)
   })
 
   it('waits with waitForReady until its timeout, with a DeadlineError that was not sent', async (test) => {

@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import type { SingleDefinition } from '../../lib/handler/definition.ts'
+import { copyDefinition, rawSingle, rawStreaming, single, streaming } from '../../lib/handler/definition.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, RemoteHandlers, toEntry } from '../../lib/handler/table.ts'
 import type { HandlerEntry } from '../../lib/wire/frame.ts'
 
@@ -42,6 +43,24 @@ describe('toEntry', () => {
       for (const definition of [rawStreaming('b', bad, 1), rawStreaming('b', 1, bad)]) {
         assert.throws(() => toEntry(definition, ''), { name: 'InvalidOptionError', message: /from 0 to 65535$/ })
       }
+    }
+  })
+})
+
+describe('copyDefinition', () => {
+  it('reads each property once, so that one that changes or throws does so there', () => {
+    const reads: PropertyKey[] = []
+    const changing = <T extends object>(definition: T): T =>
+      new Proxy(definition, {
+        get(target, name, self) {
+          if (name !== 'kind' && reads.includes(name)) throw new Error('it was read again')
+          reads.push(name)
+          return Reflect.get(target, name, self)
+        }
+      })
+    for (const definition of [single('a'), streaming('b', { inCapacity: 0 })]) {
+      reads.length = 0
+      assert.deepEqual(copyDefinition(changing(definition) as SingleDefinition<unknown, unknown>), { ...definition })
     }
   })
 })

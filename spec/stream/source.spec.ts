@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import type { Failure } from '../../lib/base/failure.ts'
 import type { Decoder } from '../../lib/codec/codec.ts'
 import { Source } from '../../lib/stream/source.ts'
+import { giveAway } from '../support/calls/hostile-values.ts'
 
 const text: Decoder<string> = { decode: (payload) => Buffer.from(payload).toString() }
 const done = { done: true, value: undefined }
@@ -48,6 +49,19 @@ describe('the source', () => {
     arrive(source, 'a', 'b', 'c')
     assert.deepEqual(taken, [1, 1])
     assert.deepEqual([(await first).value, (await second).value, (await source.next()).value], ['a', 'b', 'c'])
+  })
+
+  it('grants all of a message back when its decoder gives the memory of it away', async () => {
+    const { source, taken } = bench({
+      decode(payload) {
+        giveAway(payload)
+        return 'gone'
+      }
+    })
+    const early = source.next()
+    source.onMessage(Uint8Array.of(1, 2, 3), false)
+    source.onMessage(Uint8Array.of(4, 5), false)
+    assert.deepEqual([(await early).value, (await source.next()).value, taken], ['gone', 'gone', [3, 2]])
   })
 
   it('decodes a message when it is taken, not before', async () => {

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { byteLengthOf } from '../../lib/base/bytes.ts'
 import { Flag, maxTextBytes } from '../../lib/wire/frame.ts'
 import { FrameWriter } from '../../lib/wire/frame-writer.ts'
+import { goingMemory, gone, oddBytes } from '../support/calls/hostile-values.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
 
 const noBytes = new Uint8Array(0)
@@ -25,6 +27,20 @@ describe('FrameWriter', () => {
     const open = written((writer) => writer.open(Flag.end, 7, 1, 9, undefined, payload, 3, 5))
     const expected = { type: 1, flags: 0x10, streamId: 7, handler: 1, timeoutMs: 9, metadata: undefined }
     assert.deepEqual(open, { ...expected, payload: Uint8Array.of(4, 5) })
+  })
+
+  it('writes the bytes that a payload has, whatever its class says of it, and none of memory that is gone', () => {
+    for (const make of Object.values(oddBytes)) {
+      const size = byteLengthOf(make())
+      for (const [start, end] of [[0, size] as const, [1, size] as const, [0, 2] as const]) {
+        const frame = written((writer) => writer.data(0, 7, make(), start, end))
+        assert.ok(frame?.type === 2 && frame.payload.length === end - start)
+      }
+    }
+    for (const how of Object.keys(goingMemory)) {
+      const data = written((writer) => writer.data(0, 7, gone(how), 0, 0))
+      assert.deepEqual(data, { type: 2, flags: 0, streamId: 7, payload: noBytes })
+    }
   })
 
   it('flags metadata by itself, also of no bytes', () => {
