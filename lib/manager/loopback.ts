@@ -40,7 +40,8 @@ export class Loopback {
 
   /** Both ends take no new calls. Running calls may end within `graceMs`. */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
-    await Promise.all([this.connection.close(end, graceMs), this.#responder?.close(end, graceMs)])
+    // The handlers first, so that they hear of a shutdown of this server and not of a lost caller.
+    await Promise.all([this.#responder?.close(end, graceMs), this.connection.close(end, graceMs)])
   }
 
   #dial(): Established {

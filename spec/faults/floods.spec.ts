@@ -4,8 +4,9 @@
  */
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { bytes, single, streaming } from '../../lib/index.ts'
+import { describe, it, mock } from 'node:test'
+import { bytes, streaming } from '../../lib/index.ts'
+import { Stream } from '../../lib/stream/stream.ts'
 import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { credit, data, goAway, open, ping, rawSingle, rawStream, reset, table } from '../support/raw/make.ts'
@@ -162,15 +163,12 @@ for (const kind of siegeKinds) {
 
   describe(`over ${kind}, an error of this side amid the frames of a peer`, () => {
     siegeIt('closes that conn, and the peer is not told its text', {}, async (siege) => {
-      // A codec of the user that cannot even be asked.
-      const broken = {
-        ...bytes(),
-        get readsInPlace(): boolean {
-          throw new TypeError('the secret is 1234')
-        }
+      // Whatever code of a user throws fails its call only, so the fault has to be one of ours.
+      const broken = () => {
+        throw new TypeError('the secret is 1234')
       }
-      siege.manager.handle(single('broken', { request: broken, response: bytes() }), (request) => request)
-      siege.raw.send(open(3, 5))
+      mock.method(Stream.prototype, 'onData', broken, { times: 1 })
+      siege.raw.send(open(3, at.echo))
       await siege.assertClosed('internal', /^an internal error$/)
       assert.doesNotMatch(
         [...siege.log.lines, ...siege.raw.frames.map((frame) => JSON.stringify(frame))].join(),
