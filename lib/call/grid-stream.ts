@@ -116,8 +116,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.#cancel(abortReason(signal))
-    const refusal = session.findRefusal()
-    if (refusal !== undefined) return this.fail(refusal)
+    if (!session.usable) return this.fail(session.createUnusableError())
     checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     const wholeTimeoutMs = options.timeout ?? timeoutMs

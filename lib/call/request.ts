@@ -33,8 +33,7 @@ export function sendRequest<Res>(
 ): Promise<Res> {
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(abortReason(signal))
-  const refusal = session.findRefusal()
-  if (refusal !== undefined) return Promise.reject(refusal)
+  if (!session.usable) return Promise.reject(session.createUnusableError())
   checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs

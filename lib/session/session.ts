@@ -5,7 +5,7 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { DisconnectedError, type GridError, RejectedError, toError } from '../base/errors.ts'
+import { DisconnectedError, toError } from '../base/errors.ts'
 import type { KeepAliveOptions, Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
@@ -141,13 +141,9 @@ export class Session {
     return this.#calls.open(open)
   }
 
-  /** The error of a call that cannot start here now; undefined when it can. */
-  findRefusal(): GridError | undefined {
-    if (!this.usable) return this.#createUnusableError()
-    const { maxInboundStreams } = this.#init.remoteLimits
-    if (this.#calls.streams.outbound < maxInboundStreams) return undefined
-    const text = `${this.remote.host} accepts at most ${maxInboundStreams} calls at once, and so many are open`
-    return new RejectedError('tooManyStreams', text)
+  /** The error of a call that cannot start here. */
+  createUnusableError(): DisconnectedError {
+    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
   }
 
   /**
@@ -178,7 +174,7 @@ export class Session {
       ...this.#counts,
       rttMs: this.#keepAlive.rttMs,
       inboundStreams: streams.inbound,
-      outboundStreams: streams.outbound,
+      outboundStreams: streams.size - streams.inbound,
       runningHandlers: running,
       batchesOut: outbox.batches,
       bytesOut: outbox.bytes,
@@ -253,11 +249,7 @@ export class Session {
     const before = this.#state
     this.#state = 'draining'
     if (before !== 'draining') this.#events.onDraining(end)
-    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.#createUnusableError())
-  }
-
-  #createUnusableError(): DisconnectedError {
-    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
+    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.createUnusableError())
   }
 
   #finish(end: SessionEnd): void {

@@ -32,11 +32,6 @@ export class StreamTable {
     return this.#streams.size + this.#opening.size
   }
 
-  /** Streams open now that this side opened. */
-  get outbound(): number {
-    return this.size - this.inbound
-  }
-
   addOpening(stream: Stream): void {
     this.#opening.add(stream)
   }
