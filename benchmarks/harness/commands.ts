@@ -74,7 +74,8 @@ export class Child<Served extends Commands> {
 
   constructor(script: URL, args: readonly string[] = [], flags: readonly string[] = []) {
     // Coverage, when this process runs under it, would be taken of the child as well and slow it down.
-    const { NODE_V8_COVERAGE: _, ...env } = process.env
+    // Named, for Node hands it on to a child whose environment does not name it.
+    const env = { ...process.env, NODE_V8_COVERAGE: undefined }
     this.#process = fork(script, args, {
       execArgv: [...flags, ...loader],
       env,

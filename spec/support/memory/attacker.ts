@@ -229,6 +229,7 @@ const slowly: Shape = async (order, host) => {
   const length = 144 * kib + maxMetadataBytes
   const socket = (peer.ws as unknown as { _socket: Socket })._socket
   socket.setNoDelay(true)
+  peer.isAmidMessage = true
   // A WebSocket frame: binary, masked with zeros, with its length in 8 bytes.
   const head = Buffer.alloc(14)
   head.writeUInt16BE(0x82ff, 0)

@@ -45,6 +45,9 @@ export class HostilePeer {
     return new HostilePeer(dialer, onFault)
   }
 
+  /** Set while it writes to the socket by itself: what else is sent would stand amid that. */
+  isAmidMessage = false
+
   get ws(): WebSocket {
     return (this.#raw.wire as WebSocketWire).ws
   }
@@ -69,9 +72,13 @@ export class HostilePeer {
   #onFrame(frame: Frame): void {
     if (frame.type === FrameType.open) this.opened.push(frame.streamId)
     else if (frame.type === FrameType.credit) this.granted.add(frame.streamId)
-    else if (frame.type === FrameType.ping) this.#raw.send({ ...frame, type: FrameType.pong })
+    else if (frame.type === FrameType.ping) this.#answerPing(frame)
     else if (frame.type === FrameType.goAway && !this.mayBeClosed) {
       this.#onFault(new Error(`the victim said: ${frame.text}`))
     }
+  }
+
+  #answerPing(ping: Frame): void {
+    if (!this.isAmidMessage) this.#raw.send({ ...ping, type: FrameType.pong } as Frame)
   }
 }
