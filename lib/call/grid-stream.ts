@@ -57,9 +57,11 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
 
   /** @internal made by `newStream` */
   constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
-    this.#source = new Source(definition.response)
-    this.#source.onStopped = (failure = { reason: new CancelledError('the consumer stopped reading') }) => {
-      this.#cancel(failure.reason)
+    this.#source = new Source(definition.response, 'ran')
+    this.#source.onStopped = (failure) => {
+      const delivery = this.#stream?.delivery ?? 'notSent'
+      const stopped = new CancelledError('the consumer stopped reading', { delivery })
+      this.#cancel(failure === undefined ? stopped : failure.reason)
     }
     this.#source.onUndecodable = (error) => {
       this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
@@ -119,7 +121,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (!session.usable) return this.fail(session.createUnusableError())
     checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-    const wholeTimeoutMs = options.timeout ?? timeoutMs
+    const wholeTimeoutMs = Number(options.timeout ?? timeoutMs)
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     stream.receiver = this.#source

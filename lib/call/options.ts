@@ -28,7 +28,8 @@ export const noOptions: CallOptions = Object.freeze({})
 export function parseTimeout(timeout: number | undefined, defaultTimeoutMs: number): number {
   const timeoutMs = timeout ?? defaultTimeoutMs
   if (timeoutMs === Number.POSITIVE_INFINITY) return 0
-  if (!(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
+  // An object may be a number now, and none when its deadline passes.
+  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
     const text = `timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`
     throw new InvalidOptionError(text, { delivery: 'notSent' })
   }

@@ -36,7 +36,7 @@ export function sendRequest<Res>(
   if (!session.usable) return Promise.reject(session.createUnusableError())
   checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-  const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
+  const wholeTimeoutMs = Number(options.timeout ?? defaultRequestTimeoutMs)
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
   const request = new PendingRequest(stream, response, wholeTimeoutMs)
   stream.isSingle = true

@@ -10,8 +10,8 @@ export interface Codec<T> {
   /** Throws when the bytes are not a value. */
   decode(bytes: Uint8Array): T
   /**
-   * True when `decode` keeps no reference to its input. It is then given a view that is overwritten soon after, which
-   * spares a copy of each message. Default false: the input is the codec's to keep.
+   * True when `decode` keeps no reference to its input, and leaves its memory as it is. It is then given a view that is
+   * overwritten soon after, which spares a copy of each message. Default false: the input is the codec's to keep.
    */
   readonly readsInPlace?: boolean
 }

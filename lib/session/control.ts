@@ -60,11 +60,10 @@ export class SessionControl implements Sender {
     this.#advertise()
   }
 
-  /** The session ends: drops what waits, so that nothing holds up the go-away that may follow. */
+  /** The session ends: what waits is dropped but for the refusals. A caller that is not told of one would take it for a loss. */
   stop(): void {
     this.#stopListening()
     this.#tableDue = false
-    this.#refusalsDue.clear()
   }
 
   sendPing(token: number): void {

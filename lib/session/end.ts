@@ -18,6 +18,10 @@ export function toSessionEnd(error: Error, inDispatch: boolean, remoteGoAway: Se
   if (error instanceof ProtocolError) return { reason: error.reason, text: error.message, cause: error }
   // The text is sent to the peer, and that of an unexpected error may hold anything.
   if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }
+  // The close code of a conn says that this side broke a rule: no go-away from before that explains the end better.
+  if (error instanceof DisconnectedError && error.reason === 'protocol') {
+    return { reason: error.reason, text: error.message, cause: error }
+  }
   return { ...(remoteGoAway ?? { reason: 'lost', text: errorText(error) }), cause: error }
 }
 

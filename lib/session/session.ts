@@ -205,7 +205,7 @@ export class Session {
       const error = toError(thrown)
       const end = toSessionEnd(error, inDispatch, this.#remoteGoAway)
       if (inDispatch) this.abort(end)
-      else this.#onConnOver(end, new DisconnectedError('lost', end.text, { cause: error }))
+      else this.#onConnOver(end, new DisconnectedError(end.reason, end.text, { cause: error }))
     }
   }
 

@@ -5,6 +5,7 @@
  * taken. Knows no frames.
  */
 
+import type { Delivery } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
@@ -31,12 +32,15 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   readonly #waiters = new Fifo<Waiter<T>>()
   readonly #decoder: Decoder<T>
   readonly #readsInPlace: boolean
+  readonly #delivery: Delivery | undefined
   #port: SourcePort | undefined
   #ended = false
   #error: Failure | undefined
 
-  constructor(decoder: Decoder<T>) {
+  /** @param delivery of the error for a message that cannot be decoded; none at a handler */
+  constructor(decoder: Decoder<T>, delivery?: Delivery) {
     this.#decoder = decoder
+    this.#delivery = delivery
     this.#readsInPlace = readsInPlace(decoder)
   }
 
@@ -153,7 +157,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     try {
       value = this.#decoder.decode(payload)
     } catch (thrown) {
-      const error = toDecodeError('a message of the stream', thrown, 'ran')
+      const error = toDecodeError('a message of the stream', thrown, this.#delivery)
       this.#queue.clear()
       this.#finish()
       this.onUndecodable?.(error)

@@ -187,7 +187,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else this.#onPayload(reader, flags)
     } catch (error) {
       if (!(error instanceof GridError)) throw error
-      this.abort(this.initiator ? error.ofCall('maybeRan') : error, toResetCode(error), error.message)
+      this.abort(
+        this.initiator ? error.ofCall(this.isSingle ? 'ran' : 'maybeRan') : error,
+        toResetCode(error),
+        error.message
+      )
       this.#port.onStreamBroken()
     }
   }
@@ -211,7 +215,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
-    this.fail(toResetError(code, text, this.delivery, this.host))
+    // A single handler runs once its one message is there: one that is too large was refused before.
+    const isRefused = code === ResetCode.messageTooLarge && this.initiator && this.isSingle
+    this.fail(toResetError(code, text, isRefused ? 'notSent' : this.delivery, this.host))
   }
 
   #onPayload(reader: FrameReader, flags: number): void {

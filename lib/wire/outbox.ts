@@ -84,7 +84,9 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** `sender` has control frames to write. */
   offerControl(sender: Sender): void {
-    if (sender.controlQueued || this.#state !== 'open') return
+    // A sender that is writing while it closes may have more than this batch has room for.
+    const isOpen = this.#state === 'open' || (this.#state === 'closing' && this.#filling)
+    if (sender.controlQueued || !isOpen) return
     if (this.writer.length < batchBytes) {
       sender.writeControl(this.writer)
     } else {

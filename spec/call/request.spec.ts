@@ -80,7 +80,7 @@ describe('a single request', () => {
     ['too many streams', ResetCode.tooManyStreams, 'RejectedError', 'notSent'],
     ['going away', ResetCode.goingAway, 'RejectedError', 'notSent'],
     ['a shutdown', ResetCode.shutdown, 'DisconnectedError', 'maybeRan'],
-    ['a message too large', ResetCode.messageTooLarge, 'MessageTooLargeError', 'maybeRan'],
+    ['a message too large', ResetCode.messageTooLarge, 'MessageTooLargeError', 'notSent'],
     ['a broken window', ResetCode.flowControl, 'FlowControlError', 'maybeRan'],
     ['a broken rule', ResetCode.streamProtocol, 'StreamResetError', 'maybeRan'],
     ['a code of a later version', 4711, 'StreamResetError', 'maybeRan']

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
+import { defaultLimits, maxConnMessageBytes } from '../../lib/base/options.ts'
 import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
@@ -185,6 +186,25 @@ describe('a session refuses, before the handler runs,', () => {
     assert.equal(peer.session.stats().inboundStreams, 1)
   })
 
+  it('more calls than a turn tells or a batch holds, and tells each of them before it ends', async () => {
+    await start({ limits: { maxInboundStreams: 1 }, capacity: 1, log: true })
+    const refused = Array.from({ length: 5000 }, (_, at) => 2 * at + 3)
+    peer.link.hold()
+    peer.send(open(1, 1))
+    for (let at = 0; at < refused.length; at += 500) peer.send(...refused.slice(at, at + 500).map((id) => open(id, 0)))
+    await until(() => peer.session.stats().refusals === refused.length, 'all are refused')
+    peer.session.abort({ reason: 'shutdown', text: 'bye' })
+    peer.link.release()
+    await peer.frame(FrameType.goAway)
+    assert.deepEqual(
+      peer.of(FrameType.reset).map(({ streamId, code }) => [streamId, code]),
+      refused.map((id) => [id, ResetCode.tooManyStreams])
+    )
+    assert.equal(peer.frames.at(-1)?.type, FrameType.goAway)
+    const largest = Math.max(...peer.link.sent.map(({ length }) => length))
+    assert.ok(largest <= maxConnMessageBytes(defaultLimits), `a batch of ${largest} bytes`)
+  })
+
   it('opens while it is going away, and lets the running ones end', async () => {
     await start()
     peer.send(open(1, 2, 0))
@@ -229,6 +249,25 @@ describe('a session', () => {
     const answer = await peer.frame(FrameType.data)
     assert.deepEqual([answer.flags, Buffer.from(answer.payload)], [Flag.end, payload])
     assert.equal(peer.of(FrameType.reset).length, 0)
+  })
+
+  it('tells a handler why its call is over, and nothing of a delivery, which only a caller has', async () => {
+    await start()
+    const ends: [frames: Parameters<RawPeer['send']>, code: string][] = [
+      [[reset(1)], 'ERR_CANCELLED'],
+      [[reset(3, ResetCode.deadline)], 'ERR_DEADLINE'],
+      [[reset(5, ResetCode.internal)], 'ERR_STREAM_RESET'],
+      [[data(7, Flag.end)], 'ERR_PROTOCOL']
+    ]
+    peer.send(open(1, 1), open(3, 1), open(5, 1), open(7, 1))
+    await until(() => contexts.length === 4, 'all handlers run')
+    const signals = contexts.map((context) => context.signal)
+    for (const [frames] of ends) peer.send(...frames)
+    await until(() => signals.every(({ aborted }) => aborted), 'all are told')
+    assert.deepEqual(
+      signals.map(({ reason }) => [reason.code, reason.delivery]),
+      ends.map(([, code]) => [code, undefined])
+    )
   })
 
   it('forgets everything when the conn is cut under running handlers', async () => {

@@ -20,7 +20,7 @@ interface Bench {
 }
 
 function bench(decoder: Decoder<string> = text): Bench {
-  const made: Bench = { source: new Source(decoder), taken: [], stops: [], undecodable: [] }
+  const made: Bench = { source: new Source(decoder, 'ran'), taken: [], stops: [], undecodable: [] }
   made.source.bind({ messageTaken: (bytes) => made.taken.push(bytes) })
   made.source.onStopped = (failure) => made.stops.push(failure)
   made.source.onUndecodable = (error) => made.undecodable.push(error)
@@ -221,6 +221,16 @@ describe('the source', () => {
       assert.deepEqual([taken, await source.next()], [[], done])
     })
   }
+
+  it('throws that error without a delivery where none was named: at a handler', async () => {
+    const source = new Source({
+      decode() {
+        throw new Error('bad bytes')
+      }
+    })
+    arrive(source, 'x')
+    await assert.rejects(source.next(), { name: 'CodecError', delivery: undefined })
+  })
 
   it('takes views only while a consumer waits and its decoder keeps nothing', () => {
     const inPlace: Decoder<string> = { ...text, readsInPlace: true }

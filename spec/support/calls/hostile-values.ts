@@ -94,7 +94,11 @@ export const hostileValues: Record<string, () => unknown> = {
   },
   'an iterable whose asyncIterator throws when it is read': () => throwing(Symbol.asyncIterator),
   'a toJSON that throws': () => ({ toJSON: raise }),
-  'an object that is nothing else than a text': () => ({ toString: raise, [Symbol.toPrimitive]: raise })
+  'an object that is a number for a while'() {
+    let looks = 20
+    return { valueOf: () => (looks-- > 0 ? 1 : raise()), toString: raise }
+  },
+  'an object that is no text': () => ({ toString: raise, [Symbol.toPrimitive]: raise })
 }
 
 /** Bytes in all respects but those that they override. */
