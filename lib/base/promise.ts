@@ -1,5 +1,7 @@
 /** Promises as `await` takes them: whatever a `then` of the user's does, one of two callbacks is called, once, and later. */
 
+import { types } from 'node:util'
+
 /** A property that throws when it is read is for the caller to catch. */
 export function isPromise<T>(value: unknown): value is PromiseLike<T> {
   const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function'
@@ -14,6 +16,13 @@ export function toPromise<T>(value: unknown): PromiseLike<T> | undefined {
     return Promise.reject(error)
   }
 }
+
+/** Keeps a promise, if `value` is one, from ending the process by a rejection that nobody awaits. Calls no code of the user. */
+export function shield(value: unknown): void {
+  if (types.isPromise(value)) whenSettled(value, ignore, ignore)
+}
+
+function ignore(): void {}
 
 // Not the `then` of the promise: that may be replaced.
 const { then } = Promise.prototype

@@ -9,6 +9,7 @@ import { type Pushable, pushable } from 'it-pushable'
 import { ClosedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
+import { shield } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkSize, encodePayload } from '../codec/payload.ts'
@@ -67,6 +68,7 @@ export class StreamRequests<Req> {
   send(value: Req): Promise<void> {
     return ignoreRejection(
       new Promise((resolve, reject) => {
+        shield(value)
         if (this.pushable === null) throw new ClosedError('the handler takes no requests')
         this.pushable.push(value)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
@@ -180,6 +182,7 @@ export class StreamRequests<Req> {
       else if (this.#producer !== requests) throw new ClosedError('the requests already have a source')
     }
     requests.push = (value) => {
+      shield(value)
       if (this.#ended) throw new ClosedError('the requests of the stream have ended')
       use()
       this.#pushed++

@@ -3,6 +3,7 @@
 import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
+import { shield } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 
@@ -11,6 +12,7 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery):
   try {
     return checkPayload(codec.encode(value))
   } catch (cause) {
+    shield(value)
     throw new CodecError(errorText(cause), { delivery, cause })
   }
 }
@@ -29,6 +31,7 @@ export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery
 /** @throws {TypeError} when a codec returned anything but bytes */
 export function checkPayload(payload: Uint8Array): Uint8Array {
   if (isBytes(payload)) return payload
+  shield(payload)
   throw new TypeError('the codec did not return a Uint8Array')
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { Failure } from '../base/failure.ts'
-import { isPromise, whenSettled } from '../base/promise.ts'
+import { shield, toPromise, whenSettled } from '../base/promise.ts'
 
 /** Anything that `for await` accepts. */
 export type Producer<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>
@@ -36,6 +36,7 @@ export class ProducerIterator {
     this.isAsync = ofAsync !== undefined && ofAsync !== null
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
     if (method === undefined || method === null) throw new TypeError(notIterable)
+    if (!this.isAsync && Array.isArray(producer)) shieldAll(producer)
     const iterator = Reflect.apply(method, producer, [])
     if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
     this.#iterator = iterator as Iterating
@@ -48,19 +49,19 @@ export class ProducerIterator {
   close(onClosed: (failure: Failure | undefined) => void): void {
     const closed = () => onClosed(undefined)
     const failed = (reason: unknown) => onClosed({ reason })
-    let awaited: unknown
+    let promise: PromiseLike<unknown> | undefined
     try {
       const { return: leave } = this.#iterator
       if (leave === undefined || leave === null) return closed()
       const result = Reflect.apply(leave, this.#iterator, [])
-      awaited = this.isAsync ? result : toResult<unknown>(result).value
-      if (!isPromise(awaited)) toResult(result)
+      promise = toPromise(this.isAsync ? result : toResult(result).value)
+      if (promise === undefined) toResult(result)
     } catch (reason) {
       return failed(reason)
     }
-    if (!isPromise(awaited)) closed()
-    else if (!this.isAsync) whenSettled(awaited, closed, failed)
-    else whenSettled(awaited, (result) => (isObject(result) ? closed() : failed(noResult())), failed)
+    if (promise === undefined) closed()
+    else if (!this.isAsync) whenSettled(promise, closed, failed)
+    else whenSettled(promise, (result) => (isObject(result) ? closed() : failed(noResult())), failed)
   }
 }
 
@@ -71,6 +72,11 @@ export function unwind(producer: Producer<unknown>): void {
   } catch {
     // Ignored: the stream has failed already, with an error of its own.
   }
+}
+
+/** When one of many promises rejects, the others are not pulled any more. */
+function shieldAll(values: readonly unknown[]): void {
+  for (let at = 0; at < values.length; at++) shield(values[at])
 }
 
 /** @throws {TypeError} when an iterator gave something else than an object */

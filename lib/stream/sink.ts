@@ -7,7 +7,7 @@
 
 import { byteLengthOf } from '../base/bytes.ts'
 import type { Failure } from '../base/failure.ts'
-import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
+import { isPromise, shield, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { type Producer, ProducerIterator, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
@@ -154,6 +154,7 @@ export class Sink<T> {
     try {
       payload = this.#encode(value)
     } catch (error) {
+      shield(value)
       this.#onBadValue(error)
       return false
     }

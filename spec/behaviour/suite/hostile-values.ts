@@ -171,6 +171,39 @@ export function hostileFacts(fact: Fact): void {
     }
   })
 
+  fact('a promise in the wrong place fails its call, and its rejection ends no process', async (link) => {
+    const { peer, responder } = link
+    const [one, many] = definitions(
+      'async',
+      codec({ encode: (async () => Promise.reject(new Error('late'))) as never })
+    )
+    const [fine, feed] = definitions('fine')
+    const late = async () => {
+      await new Promise(setImmediate)
+      throw new Error('late')
+    }
+    responder.handle('echo', (payload) => payload)
+    for (const each of [one, fine]) responder.handle(each, () => 1)
+    responder.handle(many, (_, requests) => requests)
+    responder.handle(feed, () => [late(), late(), late()])
+    await link.known()
+    const open = () => peer.newStream(many, 1)
+    const calls = [
+      peer.request(one, 1),
+      peer.request(fine, late()),
+      peer.request('echo', late() as never),
+      peer.newStream(many, late()).responses.next(),
+      peer.newStream(feed, 1).responses.next(),
+      open().send(late()),
+      open().sink([late(), late()]),
+      peer.newStream(definitions('fine')[1], 1).sink([late(), late(), late()])
+    ]
+    for (const call of calls) await assert.rejects(async () => await call)
+    await new Promise(setImmediate)
+    await assertUnmoved(link, 'promises')
+    await link.abandon()
+  })
+
   fact('bytes of an odd class are sent as the bytes that they are, small and large, at both ends', async (link) => {
     const { peer, responder } = link
     const raw = { payload: bytes(), request: bytes(), response: bytes() }
