@@ -30,6 +30,7 @@ export {
   DialError,
   DisconnectedError,
   type DisconnectReason,
+  DrainingError,
   FlowControlError,
   GridError,
   HandlerExistsError,

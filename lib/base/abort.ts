@@ -8,6 +8,7 @@
 
 import { setMaxListeners } from 'node:events'
 import { quietly } from './quietly.ts'
+import { captureScope } from './scope.ts'
 
 type OnAbort = (reason: unknown) => void
 
@@ -72,6 +73,34 @@ export function createSharedController(): AbortController {
   signal.addEventListener = addQuietly as typeof signal.addEventListener
   signal.removeEventListener = removeQuietly as typeof signal.removeEventListener
   return controller
+}
+
+/**
+ * A signal of one call that aborts with a signal that outlives the call. That holds nothing of it after `end()`.
+ *
+ * Its listeners run in the async context in which this was made.
+ */
+export class FollowingSignal {
+  readonly #controller = createSharedController()
+  readonly #scope = captureScope()
+  #unlisten: (() => void) | undefined
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  /** Aborts with `parent` from now on, or now if that has aborted. For one parent only. */
+  follow(parent: AbortSignal): this {
+    this.#unlisten ??= listenToAbort(parent, (reason) => {
+      this.#scope.runInAsyncScope(() => this.#controller.abort(reason))
+    })
+    return this
+  }
+
+  /** Stays as it is. */
+  end(): void {
+    this.#unlisten?.()
+  }
 }
 
 type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }

@@ -167,6 +167,28 @@ export class ShutdownError extends GridError {
   }
 }
 
+/**
+ * The reason of `draining` signals: one end of the conn begins to close. The call may still end within the grace. Never
+ * thrown by this library. Code `ERR_DRAINING`.
+ */
+export class DrainingError extends GridError {
+  override name = 'DrainingError'
+  readonly reason: DisconnectReason
+  /** Which end began to close. */
+  readonly by: 'local' | 'remote'
+  /** When calls that still run are aborted, ms since the epoch; undefined where the peer did not say, or where all of them may end. */
+  readonly deadline: number | undefined
+
+  constructor(reason: DisconnectReason, by: 'local' | 'remote', deadline: number | undefined) {
+    const who = by === 'local' ? 'this server closes' : 'the peer closes'
+    const until = deadline === undefined ? '' : ` until ${new Date(deadline).toISOString()}`
+    super('ERR_DRAINING', `${who} the conn of this call (${reason}): it may end${until}, new calls go elsewhere`)
+    this.reason = reason
+    this.by = by
+    this.deadline = deadline
+  }
+}
+
 /** Use of something that was closed or ended on this side: a manager, a connection, a request sink. Code `ERR_CLOSED`. */
 export class ClosedError extends GridError {
   override name = 'ClosedError'

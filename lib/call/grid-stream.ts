@@ -6,7 +6,7 @@
  */
 
 import type { Pushable } from 'it-pushable'
-import { abortReason, listenToAbort } from '../base/abort.ts'
+import { abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
 import { CancelledError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
@@ -54,6 +54,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   #resolveClosed!: (end: StreamEnd) => void
   #cancelled = false
   #unlisten: (() => void) | undefined
+  /** Of the session that it is open on. */
+  #sessionDraining: AbortSignal | undefined
+  #draining: FollowingSignal | undefined
 
   /** @internal made by `newStream` */
   constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
@@ -72,6 +75,18 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
+  }
+
+  /**
+   * Aborts when either end begins to close the conn of this stream, by a shutdown, a renewal or the removal of a host: it may
+   * still end by itself, and what follows goes elsewhere. Its `reason` is a `DrainingError`. What a listener of it throws is
+   * dropped.
+   */
+  get draining(): AbortSignal {
+    this.#draining ??= new FollowingSignal()
+    if (this.#sessionDraining !== undefined) this.#draining.follow(this.#sessionDraining)
+    if (this.#end !== undefined) this.#draining.end()
+    return this.#draining.signal
   }
 
   /** Same as `responses`, for it-pipe. */
@@ -124,6 +139,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const wholeTimeoutMs = Number(options.timeout ?? timeoutMs)
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
+    this.#sessionDraining = session.draining
+    this.#draining?.follow(session.draining)
     stream.receiver = this.#source
     this.#source.bind(stream)
     const { receiveWindowBytes, maxMessageBytes } = session.limits
@@ -168,6 +185,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const how = this.#cancelled ? 'cancelled' : 'failed'
     this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
+    this.#draining?.end()
     this.#requests.end(failure)
     this.#resolveClosed(this.#end)
   }

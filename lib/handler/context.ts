@@ -1,6 +1,6 @@
 /** The context of a call for its handler. What most handlers do not use is created only when it is read. */
 
-import { createSharedController } from '../base/abort.ts'
+import { createSharedController, FollowingSignal } from '../base/abort.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
@@ -8,8 +8,15 @@ import { decodeMetadata, noMetadata } from '../codec/metadata.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 import type { HandlerContext } from './handler.ts'
 
-export class CallContext implements HandlerContext {
+/** What a context needs of its session. */
+export interface ContextPort {
   readonly remote: Remote
+  /** Aborts when the session begins to drain. */
+  readonly draining: AbortSignal
+}
+
+export class CallContext implements HandlerContext {
+  readonly #port: ContextPort
   readonly #entry: HandlerEntry
   /** Of `performance.now()`; 0 for no deadline. */
   readonly #deadlineMs: number
@@ -17,12 +24,18 @@ export class CallContext implements HandlerContext {
   #metadata: Metadata | undefined
   #controller: AbortController | undefined
   #aborted: Failure | undefined
+  #draining: FollowingSignal | undefined
+  #isOver = false
 
-  constructor(remote: Remote, entry: HandlerEntry, deadlineMs: number, metadata: Uint8Array | undefined) {
-    this.remote = remote
+  constructor(port: ContextPort, entry: HandlerEntry, deadlineMs: number, metadata: Uint8Array | undefined) {
+    this.#port = port
     this.#entry = entry
     this.#deadlineMs = deadlineMs
     this.#metadataBytes = metadata
+  }
+
+  get remote(): Remote {
+    return this.#port.remote
   }
 
   get handler(): string {
@@ -45,6 +58,12 @@ export class CallContext implements HandlerContext {
     return this.#controller.signal
   }
 
+  get draining(): AbortSignal {
+    this.#draining ??= new FollowingSignal().follow(this.#port.draining)
+    if (this.#isOver) this.#draining.end()
+    return this.#draining.signal
+  }
+
   /** @throws {CodecError} when the caller did not send valid metadata */
   get metadata(): Metadata {
     this.#metadata ??= this.#metadataBytes === undefined ? noMetadata : decodeMetadata(this.#metadataBytes)
@@ -55,5 +74,11 @@ export class CallContext implements HandlerContext {
   abort(reason: unknown): void {
     this.#aborted = { reason }
     this.#controller?.abort(reason)
+  }
+
+  /** The handler has ended, and hears nothing more of its session. */
+  end(): void {
+    this.#isOver = true
+    this.#draining?.end()
   }
 }

@@ -12,6 +12,12 @@ export interface HandlerContext {
    * What a listener of it throws is dropped: the call is over by then.
    */
   readonly signal: AbortSignal
+  /**
+   * Aborts when either end begins to close the conn of this call, by a shutdown, a renewal or the removal of a host: a handler
+   * without an end ends now, and its caller goes on elsewhere. Its `reason` is a `DrainingError`. `signal` aborts later, when
+   * the grace is over. What a listener of it throws is dropped.
+   */
+  readonly draining: AbortSignal
   /** When the caller stops waiting, in ms since the epoch; undefined without a deadline. */
   readonly deadline: number | undefined
   readonly remote: Remote

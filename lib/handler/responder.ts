@@ -8,7 +8,6 @@
 import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, whenSettled } from '../base/promise.ts'
-import type { Remote } from '../base/remote.ts'
 import { captureScope } from '../base/scope.ts'
 import { readsInPlace } from '../codec/codec.ts'
 import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
@@ -19,14 +18,13 @@ import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow, SendWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
-import { CallContext } from './context.ts'
+import { CallContext, type ContextPort } from './context.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
 import type { LocalHandler } from './table.ts'
 
 /** What the answering end needs from its session. */
-export interface ResponderPort {
-  readonly remote: Remote
+export interface ResponderPort extends ContextPort {
   readonly limits: StreamLimits
   /** The code of the handler has ended, with or without an error. Called once per call. */
   onHandlerSettled(): void
@@ -61,7 +59,7 @@ export class Responder implements Receiver, StreamOwner {
 
   #run(payload: Uint8Array, isLast: boolean): void {
     const { definition, entry, fn } = this.#handler
-    this.#context = new CallContext(this.#port.remote, entry, this.#stream.deadlineMs, this.#metadata)
+    this.#context = new CallContext(this.#port, entry, this.#stream.deadlineMs, this.#metadata)
     if (definition.kind === 'single') {
       const run = fn as SingleHandler<unknown, unknown>
       this.#runSingle(definition, run, payload, this.#context)
@@ -201,6 +199,7 @@ export class Responder implements Receiver, StreamOwner {
   #settle(): void {
     if (this.#settled) return
     this.#settled = true
+    this.#context?.end()
     this.#port.onHandlerSettled()
   }
 }

@@ -11,6 +11,7 @@ import { memoryPair } from '../conn/memory.ts'
 import { Connection } from '../connection/connection.ts'
 import { LocalHandlers } from '../handler/table.ts'
 import type { Established } from '../peer/establish.ts'
+import { understood } from '../peer/hello.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session, type SessionInit } from '../session/session.ts'
 import { Wire } from '../wire/wire.ts'
@@ -49,7 +50,7 @@ export class Loopback {
     const remote = Object.freeze({ host, instance, identity: Object.freeze({}), address: 'memory' })
     // A server may call all of its handlers, however few it accepts of others.
     const limits = { ...common.limits, maxHandlers: maxLimit }
-    const session = { ...common, limits, remote, remoteLimits: limits, checksum: false }
+    const session = { ...common, limits, remote, remoteLimits: limits, remoteUnderstands: understood, checksum: false }
     // Yields, or a server that calls itself in a loop would do nothing else.
     const [near, far] = memoryPair({ yields: true })
     const ignore = () => {}

@@ -14,6 +14,7 @@ import { errorText } from '../base/text.ts'
 import type { HandshakeWire } from '../wire/wire.ts'
 import type { Auth, AuthContext } from './auth.ts'
 import {
+  type Challenge,
   chooseVersion,
   encodeHello,
   findBadLimit,
@@ -30,7 +31,8 @@ import {
   readHello,
   readProof,
   readReject,
-  supportedVersions
+  supportedVersions,
+  understood
 } from './hello.ts'
 import { checkHello, type Refusal, toRefusalError, toUntrustedError } from './refusal.ts'
 
@@ -59,6 +61,8 @@ export interface HandshakeResult {
   identity: Identity
   limits: RemoteLimits
   checksum: boolean
+  /** As of its hello or challenge. */
+  understands: readonly string[]
   /** The dialer has a session already, whose calls may end while this one takes over. */
   renews: boolean
   /** When the first of the two identities expires, as far as this side knows; ms since the epoch. */
@@ -156,7 +160,8 @@ function createChallenge(init: HandshakeInit) {
     nonce: randomBytes(nonceBytes),
     instance: init.instance,
     checksum: init.wantChecksum,
-    limits: pickLimits(init.limits)
+    limits: pickLimits(init.limits),
+    understands: understood
   }
 }
 
@@ -168,15 +173,16 @@ function createResult(
   init: HandshakeInit,
   host: string,
   version: number,
-  theirs: { instance: Uint8Array; limits: RemoteLimits; checksum: boolean; renews?: boolean },
+  theirs: Challenge & { renews?: boolean },
   identity: Identity,
   ownExpiry?: number
 ): HandshakeResult {
-  const { limits, renews = false } = theirs
+  const { limits, renews = false, understands = [] } = theirs
   const checksum = init.wantChecksum || theirs.checksum
   const firstExpiry = Math.min(identity.expiresAt ?? Infinity, ownExpiry ?? Infinity)
   const renewBefore = firstExpiry === Infinity ? undefined : firstExpiry
-  return { version, host, instance: toHex(theirs.instance), identity, limits, checksum, renews, renewBefore }
+  const instance = toHex(theirs.instance)
+  return { version, host, instance, identity, limits, checksum, understands, renews, renewBefore }
 }
 
 /** The identity that `auth.verify` returned, unless it has expired. */

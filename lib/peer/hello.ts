@@ -20,6 +20,8 @@ const kindNames = ['', 'HELLO', 'CHALLENGE', 'PROOF', 'ACCEPT', 'REJECT']
 
 /** The protocol versions that this side speaks. */
 export const supportedVersions: readonly number[] = [1]
+/** What this side understands beyond the first form of the version, a word each; nothing of it is sent to a peer that does not. */
+export const understood: readonly string[] = ['goAwayGrace']
 /** The reasons that a REJECT may have. */
 export const handshakeReasons: readonly RejectReason[] = [
   'authFailed',
@@ -40,6 +42,7 @@ export const maxProofBytes = 4096
 /** The message of a REJECT is one line of a log. */
 export const maxRejectLength = 1024
 const maxVersions = 16
+const maxUnderstood = 64
 
 /** CHALLENGE: the listener answers a HELLO with no more than the proofs need. */
 export interface Challenge {
@@ -52,6 +55,8 @@ export interface Challenge {
   /** Whether it wants a checksum with each batch. */
   checksum: boolean
   limits: RemoteLimits
+  /** Words for what it knows beside the frames and flags that all peers know. */
+  understands?: readonly string[]
 }
 
 /** HELLO: the dialer opens the handshake, with its own host name and the one that it dials. */
@@ -146,7 +151,7 @@ export function readAccept(message: Uint8Array): Accept {
 export function readReject(message: Uint8Array): Reject {
   const fields = decodeFields(helloKinds.reject, message)
   const { reason, message: text } = fields.values
-  if (typeof reason !== 'string' || !/^[A-Za-z]{1,32}$/.test(reason)) throw malformed(fields, 'reason is not a word')
+  if (!isWord(reason)) throw malformed(fields, 'reason is not a word')
   if (typeof text !== 'string') throw malformed(fields, 'message is not a string')
   // The message is logged as one line, whatever the peer sent.
   const line = printable(text, maxRejectLength)
@@ -189,7 +194,18 @@ function parseChallenge(fields: Fields): Challenge {
   if (typeof checksum !== 'boolean') throw malformed(fields, 'checksum is not a boolean')
   const nonce = parseBytes(fields, 'nonce', nonceBytes)
   const instance = parseBytes(fields, 'instance', instanceBytes)
-  return { versions, checksum, nonce, instance, limits: parseLimits(fields) }
+  const challenge = { versions, checksum, nonce, instance, limits: parseLimits(fields) }
+  const { understands } = fields.values
+  if (understands === undefined) return challenge
+  if (!Array.isArray(understands) || understands.length > maxUnderstood || !understands.every(isWord)) {
+    throw malformed(fields, `understands is not a list of at most ${maxUnderstood} words`)
+  }
+  return { ...challenge, understands }
+}
+
+/** A word for programs. */
+function isWord(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z]{1,32}$/.test(value)
 }
 
 function isVersion(value: unknown): value is number {

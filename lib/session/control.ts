@@ -31,7 +31,7 @@ export interface ControlInit {
   readonly onLeftOut: (why: string) => void
   /** Returns whether it answers a ping. */
   readonly onPong: (token: number) => boolean
-  readonly onGoAway: (code: number, lastStreamId: number, text: string) => void
+  readonly onGoAway: (code: number, lastStreamId: number, graceMs: number | undefined, text: string) => void
 }
 
 export class SessionControl implements Sender {
@@ -46,7 +46,7 @@ export class SessionControl implements Sender {
   #isTableAwaited = true
   #pingDue: number | undefined
   #pongDue: number | undefined
-  #goAwayDue: { readonly code: number; readonly lastStreamId: number; readonly text: string } | undefined
+  #goAwayDue: Parameters<SessionControl['sendGoAway']> | undefined
   /** By stream id: the handler that there is not, or the code, negative. A peer can make many wait, so they must be small. */
   readonly #refusalsDue = new Map<number, number>()
 
@@ -94,8 +94,9 @@ export class SessionControl implements Sender {
     if (this.#refusalsDue.size > 0) this.#refusalsDue.delete(streamId)
   }
 
-  sendGoAway(code: number, lastStreamId: number, text: string): void {
-    this.#goAwayDue = { code, lastStreamId, text }
+  /** `graceMs` is undefined for a remote end that must not be told, and where all running calls may end. */
+  sendGoAway(code: number, lastStreamId: number, graceMs: number | undefined, text: string): void {
+    this.#goAwayDue = [code, lastStreamId, graceMs, text]
     this.#offer()
   }
 
@@ -123,7 +124,7 @@ export class SessionControl implements Sender {
         break
       default:
         flood.countIdleFrame()
-        onGoAway(reader.code, reader.streamId, printable(reader.readText()))
+        onGoAway(reader.code, reader.streamId, reader.graceMs, printable(reader.readText()))
     }
   }
 
@@ -142,7 +143,7 @@ export class SessionControl implements Sender {
     }
     this.#writeRefusals(writer)
     if (this.#goAwayDue !== undefined && this.#refusalsDue.size === 0 && !this.#tableDue) {
-      writer.goAway(this.#goAwayDue.code, this.#goAwayDue.lastStreamId, this.#goAwayDue.text)
+      writer.goAway(...this.#goAwayDue)
       this.#goAwayDue = undefined
     }
   }

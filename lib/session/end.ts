@@ -1,6 +1,12 @@
 /** How a session ended, and the errors of the calls that were running on it. */
 
-import { DisconnectedError, type DisconnectReason, ProtocolError, ShutdownError } from '../base/errors.ts'
+import {
+  DisconnectedError,
+  type DisconnectReason,
+  DrainingError,
+  ProtocolError,
+  ShutdownError
+} from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Stream } from '../stream/stream.ts'
 import { CloseCode } from '../wire/frame.ts'
@@ -39,6 +45,12 @@ export function toCloseCode(reason: DisconnectReason): number {
 export function toCloseReason(code: number): DisconnectReason {
   for (const [reason, known] of Object.entries(CloseCode)) if (known === code) return reason as DisconnectReason
   return 'internal'
+}
+
+/** Why a session drains, and until when; `graceMs` is undefined where all running calls may end, or the peer does not say. */
+export function toDrainingError({ reason, byRemote }: SessionEnd, graceMs: number | undefined): DrainingError {
+  const deadline = graceMs === undefined ? undefined : Date.now() + graceMs
+  return new DrainingError(reason, byRemote === true ? 'remote' : 'local', deadline)
 }
 
 /** The error of a call whose session ended; `host` is the remote one. */

@@ -5,6 +5,7 @@
  */
 
 import { DeadlineTimer, decideInTime } from '../base/after-reading.ts'
+import type { DrainingError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
@@ -32,6 +33,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly remote: Remote
   readonly limits: StreamLimits
   readonly streams: StreamTable
+  readonly #draining = new AbortController()
   /** Handlers whose code has not ended. */
   running = 0
   readonly #deadlines: DeadlineQueue
@@ -67,6 +69,16 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** Nothing is open and nothing runs, or all has failed. */
   get isIdle(): boolean {
     return this.#isOver || (this.streams.size === 0 && this.running === 0)
+  }
+
+  /** Aborts when the session begins to drain. */
+  get draining(): AbortSignal {
+    return this.#draining.signal
+  }
+
+  /** Tells all calls that ask for it that the session drains. */
+  drain(reason: DrainingError): void {
+    this.#draining.abort(reason)
   }
 
   /** A stream of this side; it opens with the first message that it sends. */

@@ -6,7 +6,7 @@
  */
 
 import { DisconnectedError, toError } from '../base/errors.ts'
-import type { KeepAliveOptions, Limits } from '../base/options.ts'
+import { type KeepAliveOptions, type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
 import { createSessionCounts, type SessionStats } from '../base/stats.ts'
@@ -23,6 +23,7 @@ import {
   type SessionEnd,
   toCloseCode,
   toCloseReason,
+  toDrainingError,
   toSessionEnd,
   toSilenceEnd
 } from './end.ts'
@@ -40,6 +41,8 @@ export interface SessionInit {
   readonly keepAlive: Readonly<KeepAliveOptions>
   readonly handlers: LocalHandlers
   readonly checksum: boolean
+  /** Words for what the remote end knows beside the frames that all peers know. */
+  readonly remoteUnderstands: readonly string[]
 }
 
 /** The events of a session. */
@@ -84,7 +87,7 @@ export class Session {
       onTable: () => this.#onTable(),
       onLeftOut: events.onLeftOut,
       onPong: (token) => this.#keepAlive.onPong(token),
-      onGoAway: (code, lastStreamId, text) => this.#onGoAway(code, lastStreamId, text)
+      onGoAway: (code, lastStreamId, graceMs, text) => this.#onGoAway(code, lastStreamId, graceMs, text)
     })
     this.#keepAlive = new KeepAlive({
       intervalMs: init.keepAlive.intervalMs,
@@ -136,6 +139,11 @@ export class Session {
     return this.#calls.limits
   }
 
+  /** Aborts with a `DrainingError` when either end begins to end the session, which calls that run may still do. */
+  get draining(): AbortSignal {
+    return this.#calls.draining
+  }
+
   /** A new stream of this side; it opens with the first message that it sends, and its deadline counts from now on. */
   newStream(open: OpenRequest): Stream {
     return this.#calls.open(open)
@@ -152,8 +160,9 @@ export class Session {
    */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
     if (this.#state === 'ended') return
-    this.#sendGoAway(end)
-    this.#startDraining(end)
+    const grace = graceMs < maxTimeoutMs ? Math.ceil(graceMs) : undefined
+    this.#sendGoAway(end, grace)
+    this.#startDraining(end, grace)
     if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(graceMs)
     this.abort(end)
   }
@@ -162,7 +171,7 @@ export class Session {
   abort(end: SessionEnd): void {
     if (this.#state === 'ended') return
     this.#control.stop()
-    this.#sendGoAway(end)
+    this.#sendGoAway(end, 0)
     this.#finish(end)
     this.#init.wire.close(end.text)
   }
@@ -215,12 +224,12 @@ export class Session {
     this.#events.onReady()
   }
 
-  #onGoAway(code: number, lastStreamId: number, text: string): void {
+  #onGoAway(code: number, lastStreamId: number, graceMs: number | undefined, text: string): void {
     const reason = toCloseReason(code)
     // A second go-away may name another reason, but what the peer has seen once it has seen.
     const seenId = this.#remoteGoAway === undefined ? lastStreamId : undefined
     this.#remoteGoAway = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
-    this.#startDraining(this.#remoteGoAway, seenId)
+    this.#startDraining(this.#remoteGoAway, graceMs, seenId)
   }
 
   /** Once per keep-alive interval. */
@@ -240,16 +249,19 @@ export class Session {
     else this.#init.wire.abort(error)
   }
 
-  #sendGoAway({ reason, text }: SessionEnd): void {
-    this.#control.sendGoAway(toCloseCode(reason), this.#calls.streams.lastInboundId, text)
+  #sendGoAway({ reason, text }: SessionEnd, graceMs: number | undefined): void {
+    const toldMs = this.#init.remoteUnderstands.includes('goAwayGrace') ? graceMs : undefined
+    this.#control.sendGoAway(toCloseCode(reason), this.#calls.streams.lastInboundId, toldMs, text)
   }
 
   /** From now on no call starts here. Of this side's calls, those above `lastStreamId` fail, and the others may end. */
-  #startDraining(end: SessionEnd, lastStreamId = Number.MAX_SAFE_INTEGER): void {
+  #startDraining(end: SessionEnd, graceMs: number | undefined, lastStreamId = Number.MAX_SAFE_INTEGER): void {
     const before = this.#state
     this.#state = 'draining'
     if (before !== 'draining') this.#events.onDraining(end)
     for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.createUnusableError())
+    // Last: code that is told may make its next call at once.
+    this.#calls.drain(toDrainingError(end, graceMs))
   }
 
   #finish(end: SessionEnd): void {

@@ -8,7 +8,7 @@
 import { Buffer } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { ProtocolError } from '../base/errors.ts'
-import { maxCapacity } from '../base/options.ts'
+import { maxCapacity, maxTimeoutMs } from '../base/options.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 import { allocatePayload } from './payload-memory.ts'
 
@@ -30,6 +30,8 @@ export class FrameReader {
   bytes = 0
   /** Of reset and go-away. */
   code = 0
+  /** Of go-away: how long running calls may take, in ms; undefined where the remote end does not say. */
+  graceMs: number | undefined
   /** Of ping and pong. */
   token = 0
   #batch: Buffer = noBytes
@@ -110,6 +112,7 @@ export class FrameReader {
       case FrameType.goAway:
         this.code = this.#varint()
         this.streamId = this.#varint()
+        this.graceMs = (this.flags & Flag.grace) === 0 ? undefined : this.#grace()
         this.#text()
         break
       case FrameType.handlers:
@@ -222,6 +225,12 @@ export class FrameReader {
     const capacity = this.#varint()
     if (capacity > maxCapacity) throw new ProtocolError(`a handler capacity of more than ${maxCapacity}`)
     return capacity
+  }
+
+  #grace(): number {
+    const graceMs = this.#varint()
+    if (graceMs > maxTimeoutMs) throw new ProtocolError(`a grace of more than ${maxTimeoutMs} ms`)
+    return graceMs
   }
 
   #id(): number {

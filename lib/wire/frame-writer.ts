@@ -113,11 +113,12 @@ export class FrameWriter {
     }
   }
 
-  goAway(code: number, lastStreamId: number, text: string): void {
+  goAway(code: number, lastStreamId: number, graceMs: number | undefined, text: string): void {
     const bytes = encodeText(text, maxTextBytes)
-    this.#begin(FrameType.goAway, bytes.length)
+    this.#begin(FrameType.goAway | (graceMs === undefined ? 0 : Flag.grace), bytes.length)
     this.#varint(code)
     this.#varint(lastStreamId)
+    if (graceMs !== undefined) this.#varint(graceMs)
     this.#bytes(bytes, 0, bytes.length)
   }
 

@@ -35,7 +35,9 @@ export const Flag = {
   /** On open: metadata precedes the payload. */
   metadata: 0x80,
   /** On data: there is no message at all, only the end. Only with `end`. */
-  bare: 0x80
+  bare: 0x80,
+  /** On go-away: how long running calls may take precedes the text. Only for a peer that understands `goAwayGrace`. */
+  grace: 0x80
 } as const
 
 /** The flags that each frame type may carry, by type number. */
@@ -48,7 +50,7 @@ export const allowedFlags: readonly number[] = [
   0,
   0,
   Flag.more,
-  0
+  Flag.grace
 ]
 
 /** Why a stream was reset. docs/protocol.md, section "Reset codes". */
@@ -121,7 +123,14 @@ export type Frame =
   | { type: typeof FrameType.reset; flags: 0; streamId: number; code: number; text: string }
   | { type: typeof FrameType.ping | typeof FrameType.pong; flags: 0; token: number }
   | { type: typeof FrameType.handlers; flags: number; entries: HandlerEntry[] }
-  | { type: typeof FrameType.goAway; flags: 0; code: number; lastStreamId: number; text: string }
+  | {
+      type: typeof FrameType.goAway
+      flags: number
+      code: number
+      lastStreamId: number
+      graceMs: number | undefined
+      text: string
+    }
 
 /** Bytes of text in a reset or go-away frame; longer texts are cut by the sender and refused by the receiver. */
 export const maxTextBytes = 1024

@@ -28,6 +28,7 @@ const examples: grid.GridError[] = [
   new grid.StreamResetError('text', { delivery: 'maybeRan', cause }),
   new grid.ProtocolError('text', { delivery: 'ran', cause }),
   new grid.ShutdownError('text', { cause }),
+  new grid.DrainingError('shutdown', 'remote', 1_700_000_000_000),
   new grid.ClosedError('text', { delivery: 'notSent', cause }),
   new grid.DialError('text', { cause }),
   new grid.HandshakeError('text', { cause }),
@@ -35,6 +36,13 @@ const examples: grid.GridError[] = [
   new grid.HandlerExistsError('text'),
   new grid.InvalidOptionError('text')
 ]
+
+/** The texts of those that are given none. */
+const ownTexts: Readonly<Record<string, string>> = {
+  ValidationError: 'the value is not valid at "a.1"',
+  DrainingError:
+    'the peer closes the conn of this call (shutdown): it may end until 2023-11-14T22:13:20.000Z, new calls go elsewhere'
+}
 
 /** The names of all classes of errors that the package exports, without their base. */
 const exported = Object.entries(grid)
@@ -116,9 +124,10 @@ describe('errors', () => {
     it(`${error.name} is a GridError and an Error with its name, message, stack and cause`, () => {
       assert.ok(error instanceof grid.GridError && error instanceof Error)
       assert.equal(error.constructor.name, error.name)
-      assert.equal(error.message, error instanceof grid.ValidationError ? 'the value is not valid at "a.1"' : 'text')
+      assert.equal(error.message, ownTexts[error.name] ?? 'text')
       assert.match(error.stack ?? '', /errors\.spec/)
-      const takesCause = !(error instanceof grid.HandlerExistsError || error instanceof grid.InvalidOptionError)
+      const takesNone = [grid.HandlerExistsError, grid.InvalidOptionError, grid.DrainingError]
+      const takesCause = takesNone.every((type) => !(error instanceof type))
       assert.equal(error.cause, takesCause ? cause : undefined)
       assert.equal('cause' in error, takesCause)
     })

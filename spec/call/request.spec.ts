@@ -10,6 +10,7 @@ import { rawBytes } from '../../lib/codec/codec.ts'
 import { encodeRemoteError } from '../../lib/codec/remote-error.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { goAway } from '../support/raw/make.ts'
 import { RawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -122,7 +123,7 @@ describe('a single request', () => {
     const seen = failure(call())
     const unseen = failure(call())
     await until(() => peer.of(FrameType.open).length === 2, 'both are open')
-    peer.send({ type: FrameType.goAway, flags: 0, code: CloseCode.shutdown, lastStreamId: 1, text: 'bye' })
+    peer.send(goAway(1, 'bye', CloseCode.shutdown))
     assert.deepEqual((await unseen).slice(0, 2), ['DisconnectedError', 'notSent'])
     peer.cut()
     const [name, delivery, message] = await seen

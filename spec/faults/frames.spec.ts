@@ -40,6 +40,12 @@ const closing: readonly (readonly [title: string, body: readonly number[], told:
   ['a varint that is over-long', [0x05, 0x81, 0x80, 0x00], /^a varint that is longer than it needs to be$/],
   ['stream id 0', [0x12, 0, 0], /^stream id 0$/],
   ['a text of more than 1024 bytes', [0x04, 1, 0, 0x81, 0x08, ...Array<number>(1025).fill(97)], /^a text of more than/],
+  ['a grace of 2^31 ms', [0x88, 0, 0, 0x80, 0x80, 0x80, 0x80, 0x08, 0], /^a grace of more than 2147483647 ms$/],
+  [
+    'a grace of 2^53-1 ms',
+    [0x88, 0, 0, ...Array<number>(7).fill(0xff), 0x0f, 0],
+    /^a grace of more than 2147483647 ms$/
+  ],
   ['a handler of unknown kind', [0x07, 1, 2, 0, 1, 0, 1, 97], /^a handler of unknown kind 2$/],
   ['a handler that it advertised before', [...naiveEncode(table(rawSingle))], /^a handler that was advertised before$/],
   [
@@ -57,7 +63,8 @@ const whole: readonly Frame[] = [
   reset(3, 8, 'too large'),
   ping(301),
   table({ ...entry, subroute: 'disk1' }),
-  goAway(0)
+  goAway(0),
+  goAway(0, 'bye', 0, 300)
 ]
 
 for (const kind of siegeKinds) {

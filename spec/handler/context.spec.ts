@@ -1,6 +1,8 @@
 /** What a handler knows of its call, and that what it does not ask for is not made. */
 
 import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { getEventListeners } from 'node:events'
 import { describe, it, mock } from 'node:test'
 import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { CallContext } from '../../lib/handler/context.ts'
@@ -8,8 +10,12 @@ import { CallContext } from '../../lib/handler/context.ts'
 const remote = Object.freeze({ host: 'https://a', instance: '00', identity: {}, address: '10.0.0.7:1' })
 const entry = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: 'disk1', id: 'lock' }
 
+/** Of the session of a call that has one. */
+let session = new AbortController()
+
 function contextOf(deadlineMs = 0, metadata?: Uint8Array): CallContext {
-  return new CallContext(remote, entry, deadlineMs, metadata)
+  session = new AbortController()
+  return new CallContext({ remote, draining: session.signal }, entry, deadlineMs, metadata)
 }
 
 describe('the context of a call', () => {
@@ -45,12 +51,61 @@ describe('the context of a call', () => {
     assert.deepEqual([context.signal.aborted, context.signal.reason], [true, reason])
   })
 
-  it('makes no AbortController for a handler that does not ask for the signal', () => {
+  it('has one draining signal, which aborts when the session drains, and not by the end of the call', () => {
+    const context = contextOf()
+    const { draining } = context
+    context.abort(new Error('cancelled'))
+    assert.equal(draining.aborted, false)
+    const reason = new Error('it drains')
+    session.abort(reason)
+    assert.deepEqual([draining.aborted, draining.reason, context.draining === draining], [true, reason, true])
+    assert.equal(context.signal.aborted, true)
+  })
+
+  it('has a draining signal that is aborted already when it is asked for later', () => {
+    const context = contextOf()
+    session.abort(new Error('it drains'))
+    assert.deepEqual([context.draining.aborted, context.draining.reason.message], [true, 'it drains'])
+    context.end()
+    assert.equal(context.draining.aborted, true)
+  })
+
+  it('leaves nothing at its session once its handler has ended, whenever its draining signal is asked for', () => {
+    const listeners = () => getEventListeners(session.signal, 'abort').length
+    const asked = contextOf()
+    assert.equal(asked.draining.aborted, false)
+    assert.equal(listeners(), 1)
+    asked.end()
+    assert.equal(listeners(), 0)
+    const late = contextOf()
+    late.end()
+    const { draining } = late
+    assert.equal(listeners(), 0)
+    session.abort()
+    assert.equal(draining.aborted, false)
+  })
+
+  it('calls the listeners of its draining signal in the async context that asked for it first', () => {
+    const storage = new AsyncLocalStorage<string>()
+    const context = contextOf()
+    let seen: string | undefined
+    storage.run('the call', () => {
+      context.draining.addEventListener('abort', () => {
+        seen = storage.getStore()
+      })
+    })
+    storage.run('the session', () => session.abort())
+    assert.equal(seen, 'the call')
+  })
+
+  it('makes no AbortController for a handler that does not ask for its signals', () => {
+    const context = contextOf()
     const made = mock.method(globalThis, 'AbortController', function fail(): never {
       throw new Error('an AbortController was made')
     } as never)
     try {
-      contextOf().abort(new Error('cancelled'))
+      context.abort(new Error('cancelled'))
+      context.end()
       assert.equal(made.mock.callCount(), 0)
     } finally {
       made.mock.restore()

@@ -55,6 +55,7 @@ describe('a handshake', () => {
       identity: {},
       limits: { ...limits, maxHandlers: 7 },
       checksum: false,
+      understands: ['goAwayGrace'],
       renews: false
     })
     assert.deepEqual(resultOf(listened), {
@@ -64,6 +65,7 @@ describe('a handshake', () => {
       identity,
       limits: { ...limits, maxMessageBytes: 1000 },
       checksum: false,
+      understands: ['goAwayGrace'],
       renews: false,
       renewBefore: expiresAt
     })

@@ -48,6 +48,10 @@ const wrongValues: Record<string, { values: unknown[]; text: string }> = {
 /** Fields that may be absent. */
 const wrongOptions = [
   { name: 'HELLO', field: 'renews', values: [null, 1, 'true'], text: 'renews is not a boolean' },
+  ...(['HELLO', 'CHALLENGE'] as const).map((name) => ({
+    ...{ name, field: 'understands', text: 'is not a list of at most 64 words' },
+    values: [null, 'goAwayGrace', [1], [''], ['two words'], ['x'.repeat(33)], Array(65).fill('word'), { 0: 'word' }]
+  })),
   { name: 'ACCEPT', field: 'lifetimeMs', values: [null, '1', -1, Number.NaN], text: 'is not a number of at least 0' }
 ] as const
 

@@ -23,7 +23,8 @@ const frames: Frame[] = [
   { type: 5, flags: 0, token: 301 },
   { type: 6, flags: 0, token: 301 },
   { type: 7, flags: 0x20, entries: [entry, { ...entry, kind: 0, id: 'other' }] },
-  { type: 8, flags: 0, code: 1, lastStreamId: 300, text: 'protocol' }
+  { type: 8, flags: 0, code: 1, lastStreamId: 300, graceMs: undefined, text: 'protocol' },
+  { type: 8, flags: 0x80, code: 0, lastStreamId: 300, graceMs: 10_000, text: 'bye' }
 ]
 
 function refused(bytes: Iterable<number>, message: RegExp, checksum = false): void {
@@ -116,10 +117,19 @@ describe('bad frames', () => {
     }
   })
 
+  it('a grace of more than 2^31-1 ms, and none of that', () => {
+    const of = (graceMs: number): Frame => ({ type: 8, flags: 0x80, code: 0, lastStreamId: 0, graceMs, text: 'bye' })
+    assert.deepEqual(fastDecode(naiveEncode(of(2 ** 31 - 1))), [of(2 ** 31 - 1)])
+    for (const graceMs of [2 ** 31, 2 ** 53 - 1])
+      refused(naiveEncode(of(graceMs)), /^a grace of more than 2147483647 ms$/)
+  })
+
   it('a text of more than 1024 bytes, and none of 1024', () => {
     for (const type of [4, 8] as const) {
       const of = (text: string): Frame =>
-        type === 4 ? { type, flags: 0, streamId: 1, code: 0, text } : { type, flags: 0, code: 0, lastStreamId: 0, text }
+        type === 4
+          ? { type, flags: 0, streamId: 1, code: 0, text }
+          : { type, flags: 0, code: 0, lastStreamId: 0, graceMs: undefined, text }
       assert.deepEqual(fastDecode(naiveEncode(of('x'.repeat(1024)))), [of('x'.repeat(1024))])
       refused(naiveEncode(of('x'.repeat(1025))), /^a text of more than 1024 bytes$/)
     }

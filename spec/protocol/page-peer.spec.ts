@@ -30,7 +30,8 @@ describe('a peer written from docs/protocol.md', () => {
   let server: Server
   let pulls = 0
 
-  before(async () => {
+  async function restart(): Promise<void> {
+    await manager?.close({ timeout: 100 })
     manager = new Manager({ local, hosts: [local, host], auth: sharedSecret(secret), logger: silentLogger })
     manager.handle('echo', (payload) => payload)
     manager.handle('fail', () => {
@@ -47,6 +48,10 @@ describe('a peer written from docs/protocol.md', () => {
     manager.handle(rawStreaming('large', 0, 2), function* () {
       yield large
     })
+  }
+
+  before(async () => {
+    await restart()
     server = createServer((socket) => manager.incomingConn(duplexConn(socket))).listen(0, '127.0.0.1')
     await once(server, 'listening')
   })
@@ -63,9 +68,9 @@ describe('a peer written from docs/protocol.md', () => {
   }
 
   /** A session that has exchanged its tables. */
-  async function session(): Promise<PagePeer> {
+  async function session(understands?: readonly string[]): Promise<PagePeer> {
     const peer = await dial()
-    const answer = await peer.handshake(host, local, secret)
+    const answer = await peer.handshake(host, local, secret, understands)
     assert.deepEqual([answer.kind, answer.version, answer.host], [4, 1, local])
     peer.send({ type: 7, flags: 0, entries: [{ kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'mine' }] })
     const table = await peer.next()
@@ -180,13 +185,23 @@ describe('a peer written from docs/protocol.md', () => {
     await peer.close()
   })
 
-  it('is told that the other side goes away', async () => {
-    const peer = await session()
-    await until(() => manager.connection(host).state === 'connected', 'connected')
-    const closing = manager.close({ timeout: 1000 })
-    const frame = await peer.next()
-    assert.ok(frame.type === 8 && frame.code === 0 && frame.lastStreamId === 0)
-    await peer.close()
-    await closing
+  it('that understands no grace is not told of one, and one that does is told', async () => {
+    for (const [understands, told] of [
+      [undefined, { flags: 0, graceMs: undefined }],
+      [['other'], { flags: 0, graceMs: undefined }],
+      [['goAwayGrace', 'other'], { flags: 0x80, graceMs: 1000 }]
+    ] as const) {
+      await restart()
+      const peer = await session(understands)
+      await until(() => manager.connection(host).state === 'connected', 'connected')
+      peer.send(openOf(1, 3, '', 0))
+      await until(() => manager.stats().connections[0]?.session?.runningHandlers === 1, 'a handler runs')
+      const closing = manager.close({ timeout: 1000 })
+      const text = `${local} is shutting down`
+      assert.deepEqual(await peer.next(), { type: 8, code: 0, lastStreamId: 1, text, ...told })
+      peer.send({ type: 4, flags: 0, streamId: 1, code: 1, text: '' })
+      await closing
+      await peer.close()
+    }
   })
 })

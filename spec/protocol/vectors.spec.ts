@@ -22,6 +22,7 @@ function frameOf(meaning: Record<string, unknown>): Frame {
   const bytes = (name: string) => new Uint8Array(Buffer.from(meaning[name] as string, 'hex'))
   const frame: Record<string, unknown> = { ...meaning, type, flags }
   if ('payload' in meaning) frame.payload = bytes('payload')
+  if (type === FrameType.goAway) frame.graceMs = meaning.graceMs
   if ('metadata' in meaning) frame.metadata = meaning.metadata === null ? undefined : bytes('metadata')
   return frame as Frame
 }

@@ -113,7 +113,7 @@ describe('the API of the README', () => {
     }
     const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
     const context: Record<keyof HandlerContext, true> = {
-      ...{ signal: true, deadline: true, remote: true, handler: true, subroute: true, metadata: true }
+      ...{ signal: true, draining: true, deadline: true, remote: true, handler: true, subroute: true, metadata: true }
     }
     assert.deepEqual(namesIn('Manager', 'option'), Object.keys(manager))
     assert.deepEqual(namesIn('Connection', 'call option'), Object.keys(call))

@@ -1,16 +1,25 @@
-/** Sessions of one peer that go away while their calls run: a few may, more are ended. */
+/**
+ * Sessions that go away while their calls run: what those are told, and what the peer is, frame by frame. A peer may have a few
+ * of them, more are ended.
+ */
 
 import assert from 'node:assert/strict'
-import { it } from 'node:test'
+import { getEventListeners } from 'node:events'
+import { describe, it } from 'node:test'
+import { DrainingError } from '../../lib/base/errors.ts'
 import { silentLogger } from '../../lib/base/logger.ts'
 import { defaultLimits, defaultReconnect, maxDraining } from '../../lib/base/options.ts'
+import { GridStream } from '../../lib/call/grid-stream.ts'
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
-import { rawSingle } from '../../lib/handler/definition.ts'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
+import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
-import { addHandler, goAway, open, sessionInit, table } from '../support/raw/make.ts'
+import { addHandler, data, goAway, open, sessionInit, table } from '../support/raw/make.ts'
+import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it(`a peer has at most ${maxDraining} sessions that end their calls, however often it goes away`, async () => {
@@ -42,4 +51,108 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
   assert.equal(running, maxDraining)
   await connection.close({ reason: 'shutdown', text: 'the spec is over' }, 1)
   await until(() => running === 0, 'all calls are aborted')
+})
+
+/** A peer, and the contexts of its calls at a handler that runs until it is aborted. */
+async function waiting(options: RawPeerOptions = {}) {
+  const contexts: HandlerContext[] = []
+  const peer = new RawPeer(options)
+  addHandler(peer.handlers, rawSingle('wait'), (payload, context) => {
+    contexts.push(context)
+    return new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(payload)))
+  })
+  await peer.start()
+  return { peer, contexts }
+}
+
+function drainingOf(context: HandlerContext | undefined): DrainingError {
+  const reason = context?.draining.reason
+  assert.ok(reason instanceof DrainingError, String(reason))
+  return reason
+}
+
+const end = { reason: 'shutdown', text: 'bye' } as const
+
+describe('a session that drains', () => {
+  it('says for how long to a peer that understands it, and to no other', async () => {
+    for (const remoteUnderstands of [[], ['later'], ['later', 'goAwayGrace']]) {
+      const { peer } = await waiting({ remoteUnderstands })
+      peer.send(open(1, 0))
+      await until(() => peer.session.stats().inboundStreams === 1, 'a call runs')
+      peer.session.close(end, 1500.5)
+      const isTold = remoteUnderstands.length === 2
+      const frame = { type: FrameType.goAway, code: 0, lastStreamId: 1, text: 'bye' } as const
+      const first = isTold ? { ...frame, flags: Flag.grace, graceMs: 1501 } : { ...frame, flags: 0, graceMs: undefined }
+      assert.deepEqual(await peer.frame(FrameType.goAway), first)
+      // No timer of a session counts further: it waits for all.
+      peer.session.close(end, 2 ** 31 - 1)
+      await until(() => peer.of(FrameType.goAway).length === 2, 'it says so again')
+      assert.deepEqual(peer.of(FrameType.goAway)[1], { ...frame, flags: 0, graceMs: undefined })
+      peer.session.abort(end)
+      await until(() => peer.of(FrameType.goAway).length === 3, 'it says the end')
+      assert.equal(peer.of(FrameType.goAway)[2]?.graceMs, isTold ? 0 : undefined)
+      await peer.stop()
+    }
+  })
+
+  it('tells its calls once, by whichever end was first, and until when', async () => {
+    for (const [graceMs, deadline] of [
+      [undefined, undefined],
+      [5000, Date.now() + 5000]
+    ]) {
+      const { peer, contexts } = await waiting()
+      peer.send(open(1, 0))
+      await until(() => contexts.length === 1, 'a call runs')
+      assert.equal(contexts[0]?.draining.aborted, false)
+      peer.send(goAway(0, 'bye', 8, graceMs), goAway(0, 'bye', 7, 1))
+      await until(() => contexts[0]?.draining.aborted === true, 'it is told')
+      const told = drainingOf(contexts[0])
+      assert.deepEqual([told.by, told.reason], ['remote', 'hostRemoved'])
+      if (deadline === undefined) assert.equal(told.deadline, undefined)
+      else assert.ok(Math.abs((told.deadline ?? 0) - deadline) < 5000)
+      peer.session.close(end, 100_000)
+      assert.equal(drainingOf(contexts[0]), told)
+      assert.equal(contexts[0]?.signal.aborted, false)
+      await peer.stop()
+    }
+  })
+
+  it('tells a handler whose payload becomes whole only then', async () => {
+    const { peer, contexts } = await waiting()
+    peer.send(open(1, 0, Flag.more))
+    await until(() => peer.session.stats().inboundStreams === 1, 'its open has arrived')
+    const closed = peer.session.close(end, 60_000)
+    peer.send(data(1, Flag.end))
+    await until(() => contexts.length === 1, 'it runs')
+    assert.equal(drainingOf(contexts[0]).by, 'local')
+    await peer.stop()
+    await closed
+  })
+
+  it('holds nothing of calls that are over, at either end', async () => {
+    const peer = new RawPeer()
+    const { draining } = peer.session
+    const listeners = () => getEventListeners(draining, 'abort').length
+    addHandler(peer.handlers, rawStreaming('ends', 0, 1), (_payload, _requests, context) => {
+      assert.equal(context.draining.aborted, false)
+    })
+    addHandler(peer.handlers, rawSingle('fails'), (_payload, context) => {
+      throw new Error(`it ${context.draining.aborted}`)
+    })
+    await peer.start()
+    for (let id = 1; id < 200; id += 4) peer.send(open(id, 0), open(id + 2, 1))
+    await until(() => peer.of(FrameType.data).length === 100, 'all handlers have ended')
+    assert.equal(listeners(), 0)
+    const handler = peer.session.remoteHandlers.find('', 'raw.stream')
+    assert.ok(handler !== undefined)
+    const streams = Array.from({ length: 50 }, () => new GridStream(rawStreaming('raw.stream', 2, 2), true))
+    for (const stream of streams) stream.open(peer.session, handler, new Uint8Array(1), 0, {})
+    for (const stream of streams) assert.equal(stream.draining.aborted, false)
+    assert.equal(listeners(), 1)
+    for (const stream of streams) stream.cancel()
+    assert.equal(listeners(), 0)
+    for (const stream of streams) assert.equal(stream.draining.aborted, false)
+    assert.equal(listeners(), 0)
+    await peer.stop()
+  })
 })

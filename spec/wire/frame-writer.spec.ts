@@ -68,7 +68,7 @@ describe('FrameWriter', () => {
     ]) {
       for (const frame of [
         written((writer) => writer.reset(1, 0, text)),
-        written((writer) => writer.goAway(0, 0, text))
+        written((writer) => writer.goAway(0, 0, 10_000, text))
       ]) {
         assert.ok(frame?.type === 4 || frame?.type === 8)
         const length = Buffer.byteLength(frame.text)

@@ -35,7 +35,7 @@ export function writeFrame(writer: FrameWriter, frame: Frame): void {
       writer.handlers(frame.flags, frame.entries)
       break
     default:
-      writer.goAway(frame.code, frame.lastStreamId, frame.text)
+      writer.goAway(frame.code, frame.lastStreamId, frame.graceMs, frame.text)
   }
 }
 
@@ -75,7 +75,10 @@ export function readFrame(reader: FrameReader): Frame {
     case FrameType.handlers:
       return { type, flags, entries: reader.readHandlers(4096, 256) }
     case FrameType.goAway:
-      return { type, flags: 0, code: reader.code, lastStreamId: streamId, text: reader.readText() }
+      return {
+        ...{ type, flags, code: reader.code, lastStreamId: streamId },
+        ...{ graceMs: reader.graceMs, text: reader.readText() }
+      }
     default:
       throw new Error(`the reader let frame type ${type} through`)
   }

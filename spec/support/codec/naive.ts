@@ -59,16 +59,21 @@ function fieldsOf(frame: Frame): number[] {
     case 7:
       return [...naiveVarint(frame.entries.length), ...frame.entries.flatMap(entry)]
     case 8:
-      return [...naiveVarint(frame.code), ...naiveVarint(frame.lastStreamId), ...text(frame.text)]
+      return [
+        ...[frame.code, frame.lastStreamId].flatMap(naiveVarint),
+        ...(frame.graceMs === undefined ? [] : naiveVarint(frame.graceMs)),
+        ...text(frame.text)
+      ]
     default:
       return naiveVarint(frame.token)
   }
 }
 
-/** The bytes of one frame. The flag `metadata` is set where there is metadata. */
+/** The bytes of one frame. The flags `metadata` and `grace` are set where there is such a field. */
 export function naiveEncode(frame: Frame): Uint8Array {
-  const metadata = frame.type === 1 && frame.metadata !== undefined ? 0x80 : 0
-  return Uint8Array.from([frame.type | frame.flags | metadata, ...fieldsOf(frame)])
+  const hasMetadata = frame.type === 1 && frame.metadata !== undefined
+  const hasGrace = frame.type === 8 && frame.graceMs !== undefined
+  return Uint8Array.from([frame.type | frame.flags | (hasMetadata || hasGrace ? 0x80 : 0), ...fieldsOf(frame)])
 }
 
 /** One batch. */
@@ -136,7 +141,9 @@ export const naiveHeads: ReadonlySet<number> = new Set([
   ...[0x01, 0x11, 0x21, 0x81, 0x91, 0xa1],
   // DATA: nothing, end, more, end+error, end+bare.
   ...[0x02, 0x12, 0x22, 0x52, 0x92],
-  ...[0x03, 0x04, 0x05, 0x06, 0x07, 0x27, 0x08]
+  ...[0x03, 0x04, 0x05, 0x06, 0x07, 0x27],
+  // GOAWAY: without and with a grace.
+  ...[0x08, 0x88]
 ])
 
 function capacity(value: number): number {
@@ -185,8 +192,13 @@ function readFrame(cursor: Cursor): Frame {
       return { type: 6, flags: 0, token: cursor.varint() }
     case 7:
       return { type: 7, flags, entries: readEntries(cursor) }
-    default:
-      return { type: 8, flags: 0, code: cursor.varint(), lastStreamId: cursor.varint(), text: cursor.text(1024) }
+    default: {
+      const code = cursor.varint()
+      const lastStreamId = cursor.varint()
+      const graceMs = (flags & 0x80) !== 0 ? cursor.varint() : undefined
+      if (graceMs !== undefined && graceMs > 2_147_483_647) throw new NaiveError('a grace too long')
+      return { type: 8, flags, code, lastStreamId, graceMs, text: cursor.text(1024) }
+    }
   }
 }
 

@@ -73,7 +73,10 @@ export function randomFrame(random: Random): Frame {
       return { type, flags: oneOf(random, [0, 0x20]), entries }
     }
     default:
-      return { type: 8, flags: 0, code: number(random), lastStreamId: number(random), text: text(random) }
+      return {
+        ...{ type: 8, code: number(random), lastStreamId: number(random), text: text(random) },
+        ...(random() < 0.5 ? { flags: 0, graceMs: undefined } : { flags: 0x80, graceMs: number(random) % 2 ** 31 })
+      }
   }
 }
 

@@ -19,6 +19,7 @@ import { mutateBytes, randomBytes } from './mutate.ts'
 type Random = () => number
 
 const remote = { host: 'http://fuzz', instance: '00', identity: {}, address: 'fuzz' }
+const draining = new AbortController().signal
 const entry = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'fuzz' }
 /** What the library says of bad bytes; no byte of them is in it. */
 const refusal =
@@ -88,7 +89,7 @@ function asRemoteError(bytes: Uint8Array): void {
 
 function asMetadata(bytes: Uint8Array): void {
   try {
-    const { metadata } = new CallContext(remote, entry, 0, bytes)
+    const { metadata } = new CallContext({ remote, draining }, entry, 0, bytes)
     assert.equal(Object.getPrototypeOf(metadata), Object.prototype)
   } catch (error) {
     if (!(error instanceof CodecError)) throw error

@@ -8,7 +8,7 @@ import { markdownFile } from './markdown.ts'
 
 export const page = markdownFile('docs/protocol.md')
 
-/** One block ```` ```hex <name> ````. */
+/** One block ```` ```hex <name> ````, or ```` ```<word> hex <name> ```` for sides that understand that word. */
 export interface Example {
   readonly name: string
   readonly bytes: Uint8Array
@@ -25,7 +25,7 @@ function fromHex(text: string, line: number): Uint8Array {
 }
 
 /** All examples in hex, in the order of the page. */
-export const examples: readonly Example[] = [...page.text.matchAll(/^```hex (\w+)\n([\s\S]*?)\n```$/gm)].map(
+export const examples: readonly Example[] = [...page.text.matchAll(/^```(?:\w+ )?hex (\w+)\n([\s\S]*?)\n```$/gm)].map(
   ({ index, 1: name = '', 2: body = '' }) => {
     const line = page.text.slice(0, index).split('\n').length
     const lines = body.split('\n')

@@ -23,6 +23,7 @@ export interface RawHello {
   readonly remote: string
   readonly versions?: readonly number[]
   readonly limits?: object
+  readonly understands?: readonly string[]
   readonly auth?: Auth
 }
 
@@ -63,10 +64,18 @@ export class RawDialer {
   }
 
   /** Says hello and proves itself; returns the answer to that. */
-  async shakeHands({ host, remote, versions = [1], limits, auth = secret }: RawHello): Promise<Uint8Array | undefined> {
+  async shakeHands({
+    host,
+    remote,
+    versions = [1],
+    limits,
+    understands,
+    auth = secret
+  }: RawHello): Promise<Uint8Array | undefined> {
     const hello = encodeHello(helloKinds.hello, {
       ...{ host, remote, versions, checksum: false, nonce: randomBytes(32), instance: randomBytes(16) },
-      limits: { ...pickLimits(defaultLimits), ...limits }
+      limits: { ...pickLimits(defaultLimits), ...limits },
+      ...(understands === undefined ? {} : { understands })
     })
     this.write(hello)
     const challenge = await this.read()

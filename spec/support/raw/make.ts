@@ -36,8 +36,8 @@ export function ping(token: number): Frame {
   return { type: FrameType.ping, flags: 0, token }
 }
 
-export function goAway(lastStreamId = 0, text = 'bye', code = 0): Frame {
-  return { type: FrameType.goAway, flags: 0, code, lastStreamId, text }
+export function goAway(lastStreamId = 0, text = 'bye', code = 0, graceMs?: number): Frame {
+  return { type: FrameType.goAway, flags: graceMs === undefined ? 0 : Flag.grace, code, lastStreamId, graceMs, text }
 }
 
 export function table(...entries: HandlerEntry[]): Frame {
@@ -55,7 +55,7 @@ export const rawStream: HandlerEntry = entry('raw.stream', HandlerKind.streaming
 export function sessionInit(changes: Pick<SessionInit, 'wire'> & Partial<SessionInit>): SessionInit {
   return {
     ...{ role: 'listener', limits: defaultLimits, remoteLimits: changes.limits ?? defaultLimits, checksum: false },
-    ...{ keepAlive: defaultKeepAlive, handlers: new LocalHandlers(defaultLimits.maxNameBytes) },
+    ...{ remoteUnderstands: [], keepAlive: defaultKeepAlive, handlers: new LocalHandlers(defaultLimits.maxNameBytes) },
     remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
     ...changes
   }

@@ -39,9 +39,15 @@ export class PagePeer {
   }
 
   /** Dials `remote` as `host`; returns the fields of the listener's answer. */
-  async handshake(host: string, remote: string, secret: string): Promise<Record<string, unknown>> {
+  async handshake(
+    host: string,
+    remote: string,
+    secret: string,
+    understands?: readonly string[]
+  ): Promise<Record<string, unknown>> {
     const [nonce, instance] = [randomBytes(32), randomBytes(16)]
-    const fields = { limits, checksum: false, remote, host, nonce, instance, versions: [7, 1] }
+    const words = understands === undefined ? {} : { understands }
+    const fields = { limits, checksum: false, remote, host, nonce, instance, versions: [7, 1], ...words }
     const hello = Buffer.concat([Uint8Array.of(1), pack(fields)])
     this.#send(hello)
     const challenge = await this.#receive()

@@ -23,6 +23,8 @@ export interface RawPeerOptions {
   readonly role?: 'dialer' | 'listener'
   readonly limits?: Partial<Limits>
   readonly keepAlive?: Partial<KeepAliveOptions>
+  /** What the raw peer says that it understands. Default nothing. */
+  readonly remoteUnderstands?: readonly string[]
   /** Messages that the conn holds. Default 1000. */
   readonly capacity?: number
   /** Keeps a copy of each batch that the session sends, in `link.sent`. Default false. */
@@ -54,7 +56,8 @@ export class RawPeer {
     const { wire, handlers } = this
     const limits = { ...defaultLimits, ...options.limits }
     const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
-    const init = sessionInit({ wire, handlers, limits, keepAlive, role: options.role ?? 'listener' })
+    const { role = 'listener', remoteUnderstands = [] } = options
+    const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands })
     this.session = new Session(init, {
       onReady: () => {
         this.ready = true
