@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { CarrierConn, closeGraceMs, formatRemoteAddress } from '../../lib/conn/carrier.ts'
-import { collect, silent } from '../support/units/conn-suite.ts'
+import { collect, silent } from './suite.ts'
 
 function conn() {
   const calls: string[] = []

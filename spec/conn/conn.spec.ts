@@ -20,7 +20,7 @@ import { duplexConn } from '../../lib/conn/duplex.ts'
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { Listener } from '../../lib/listen/listener.ts'
 import { selfSigned } from '../support/network/certificates.ts'
-import { type ConnPair, connSuite } from '../support/units/conn-suite.ts'
+import { type ConnPair, connSuite } from './suite.ts'
 
 const certificate = await selfSigned(['localhost', '127.0.0.1'])
 const path = '/grid/v1'

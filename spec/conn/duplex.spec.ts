@@ -8,7 +8,7 @@ import { Duplex, PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { duplexConn } from '../../lib/conn/duplex.ts'
-import { collect, each, message, silent } from '../support/units/conn-suite.ts'
+import { collect, each, message, silent } from './suite.ts'
 
 const goodbye = Uint8Array.of(0, 0, 0, 0x80)
 

@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { memoryPair } from '../../lib/conn/memory.ts'
-import { collect, each, endless, message } from '../support/units/conn-suite.ts'
 import { settled } from '../support/until.ts'
+import { collect, each, endless, message } from './suite.ts'
 
 const stop = new Error('the spec is over')
 

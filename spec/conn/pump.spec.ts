@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Pump } from '../../lib/conn/pump.ts'
-import { each, endless, message, silent } from '../support/units/conn-suite.ts'
 import { settled } from '../support/until.ts'
+import { each, endless, message, silent } from './suite.ts'
 
 function target() {
   const written: Uint8Array[] = []

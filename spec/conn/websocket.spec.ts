@@ -13,8 +13,8 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { Conn, DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS, type WebSocketOptions } from '../../lib/conn/connect-ws.ts'
 import { webSocketConn } from '../../lib/conn/websocket.ts'
-import { collect, each, message, silent } from '../support/units/conn-suite.ts'
 import { until } from '../support/until.ts'
+import { collect, each, message, silent } from './suite.ts'
 
 const maxConnMessageBytes = 100_000
 

@@ -4,8 +4,8 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import type { Conn } from '../../../lib/conn/conn.ts'
-import { settled, until } from '../until.ts'
+import type { Conn } from '../../lib/conn/conn.ts'
+import { settled, until } from '../support/until.ts'
 
 export interface ConnPair {
   a: Conn
