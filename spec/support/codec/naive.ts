@@ -5,7 +5,7 @@
  * plain objects and does not name what is wrong with bad bytes: it only refuses them.
  */
 
-import type { Frame, HandlerEntry } from '../../../lib/wire/frame.ts'
+import type { Frame } from '../../../lib/wire/frame.ts'
 
 export class NaiveError extends Error {}
 
@@ -28,60 +28,6 @@ export function naiveVarint(value: number): number[] {
     bytes.push(rest > 0n ? low + 128 : low)
   } while (rest > 0n)
   return bytes
-}
-
-function byteString(bytes: Uint8Array): number[] {
-  return [...naiveVarint(bytes.length), ...bytes]
-}
-
-function text(value: string): number[] {
-  return byteString(new TextEncoder().encode(value))
-}
-
-function entry({ kind, inCapacity, outCapacity, subroute, id }: HandlerEntry): number[] {
-  return [kind, ...naiveVarint(inCapacity), ...naiveVarint(outCapacity), ...text(subroute), ...text(id)]
-}
-
-/** The fields of a frame behind its first byte, in the order of the page. */
-function fieldsOf(frame: Frame): number[] {
-  switch (frame.type) {
-    case 1: {
-      const metadata = frame.metadata === undefined ? [] : byteString(frame.metadata)
-      const numbers = [frame.streamId, frame.handler, frame.timeoutMs].flatMap(naiveVarint)
-      return [...numbers, ...metadata, ...byteString(frame.payload)]
-    }
-    case 2:
-      return [...naiveVarint(frame.streamId), ...((frame.flags & 0x80) !== 0 ? [] : byteString(frame.payload))]
-    case 3:
-      return [frame.streamId, frame.messages, frame.bytes].flatMap(naiveVarint)
-    case 4:
-      return [...naiveVarint(frame.streamId), ...naiveVarint(frame.code), ...text(frame.text)]
-    case 7:
-      return [...naiveVarint(frame.entries.length), ...frame.entries.flatMap(entry)]
-    case 8:
-      return [
-        ...[frame.code, frame.lastStreamId].flatMap(naiveVarint),
-        ...(frame.graceMs === undefined ? [] : naiveVarint(frame.graceMs)),
-        ...text(frame.text)
-      ]
-    default:
-      return naiveVarint(frame.token)
-  }
-}
-
-/** The bytes of one frame. The flags `metadata` and `grace` are set where there is such a field. */
-export function naiveEncode(frame: Frame): Uint8Array {
-  const hasMetadata = frame.type === 1 && frame.metadata !== undefined
-  const hasGrace = frame.type === 8 && frame.graceMs !== undefined
-  return Uint8Array.from([frame.type | frame.flags | (hasMetadata || hasGrace ? 0x80 : 0), ...fieldsOf(frame)])
-}
-
-/** One batch. */
-export function naiveBatch(frames: readonly Frame[], checksum: boolean): Uint8Array {
-  const body = Buffer.concat(frames.map(naiveEncode))
-  if (!checksum) return body
-  const crc = naiveCrc32(body)
-  return Buffer.concat([Uint8Array.of(crc & 0xff, (crc >>> 8) & 0xff, (crc >>> 16) & 0xff, crc >>> 24), body])
 }
 
 class Cursor {
@@ -109,30 +55,68 @@ class Cursor {
       value += BigInt(byte & 127) << place
       if (byte < 128) {
         if (byte === 0 && place > 0n) throw new NaiveError('over-long')
-        if (value > 2n ** 53n - 1n) throw new NaiveError('too large')
-        return Number(value)
+        return within(0, Number.MAX_SAFE_INTEGER, Number(value))
       }
       if (place >= 49n) throw new NaiveError('too large')
     }
   }
 
-  byteString(): Uint8Array {
-    const length = this.varint()
-    if (length > this.left) throw new NaiveError('a length beyond the end')
-    return Uint8Array.from({ length }, () => this.byte())
+  bytes(maxLength: number): Uint8Array {
+    const length = within(0, maxLength, this.varint())
+    return Uint8Array.from({ length: within(0, this.left, length) }, () => this.byte())
   }
+}
 
-  text(maxBytes: number): string {
-    const bytes = this.byteString()
-    if (bytes.length > maxBytes) throw new NaiveError('a text too long')
-    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
-  }
+function within(least: number, most: number, value: number): number {
+  if (value < least || value > most) throw new NaiveError('a number out of its range')
+  return value
+}
 
-  streamId(): number {
-    const id = this.varint()
-    if (id === 0) throw new NaiveError('stream id 0')
-    return id
+/** How a field is written and read. */
+interface Field {
+  write(value: never): number[]
+  read(cursor: Cursor): unknown
+}
+
+function numeric(least = 0, most = Number.MAX_SAFE_INTEGER): Field {
+  return { write: naiveVarint, read: (cursor) => within(least, most, cursor.varint()) }
+}
+
+const byteString = {
+  write: (value: Uint8Array) => [...naiveVarint(value.length), ...value],
+  read: (cursor: Cursor) => cursor.bytes(Number.MAX_SAFE_INTEGER)
+}
+
+function text(maxBytes: number): Field {
+  return {
+    write: (value: string) => byteString.write(new TextEncoder().encode(value)),
+    read: (cursor) => new TextDecoder('utf-8', { ignoreBOM: true }).decode(cursor.bytes(maxBytes))
   }
+}
+
+type Fields = Readonly<Record<string, Field>>
+
+const id = numeric(1)
+const number = numeric()
+const capacity = numeric(0, 65_535)
+const kind: Field = { write: (value) => [value], read: (cursor) => within(0, 1, cursor.byte()) }
+const entry: Fields = { kind, inCapacity: capacity, outCapacity: capacity, subroute: text(256), id: text(256) }
+const entries: Field = {
+  write: (list: object[]) => [...naiveVarint(list.length), ...list.flatMap((values) => write(entry, values))],
+  read: (cursor) =>
+    Array.from({ length: within(0, 4096, cursor.varint()) }, () => fill(entry, (_name, field) => field.read(cursor)))
+}
+
+/** The fields of each frame type behind the first byte, in the order of the page. */
+const layouts: Readonly<Record<number, Fields>> = {
+  1: { streamId: id, handler: number, timeoutMs: number, metadata: byteString, payload: byteString },
+  2: { streamId: id, payload: byteString },
+  3: { streamId: id, messages: number, bytes: number },
+  4: { streamId: id, code: number, text: text(1024) },
+  5: { token: number },
+  6: { token: number },
+  7: { entries },
+  8: { code: number, lastStreamId: number, graceMs: numeric(0, 2_147_483_647), text: text(1024) }
 }
 
 /** Every first byte that the tables of the page allow. */
@@ -146,63 +130,47 @@ export const naiveHeads: ReadonlySet<number> = new Set([
   ...[0x08, 0x88]
 ])
 
-function capacity(value: number): number {
-  if (value > 65_535) throw new NaiveError('a capacity too large')
-  return value
+function write(fields: Fields, values: object, absent?: string): number[] {
+  const present = Object.entries(fields).filter(([name]) => name !== absent)
+  return present.flatMap(([name, field]) => field.write((values as Record<string, never>)[name] as never))
 }
 
-function readEntries(cursor: Cursor): HandlerEntry[] {
-  const count = cursor.varint()
-  if (count > 4096) throw new NaiveError('too many handlers')
-  return Array.from({ length: count }, () => readEntry(cursor))
+function fill(fields: Fields, value: (name: string, field: Field) => unknown): object {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, value(name, field)]))
 }
 
-function readEntry(cursor: Cursor): HandlerEntry {
-  const kind = cursor.byte()
-  if (kind > 1) throw new NaiveError('unknown kind')
-  const inCapacity = capacity(cursor.varint())
-  const outCapacity = capacity(cursor.varint())
-  const subroute = cursor.text(256)
-  return { kind, inCapacity, outCapacity, subroute, id: cursor.text(256) }
+/** The field that the flags of a frame leave out: metadata or grace without its flag, the payload with `bare`. */
+function absentIn(head: number): string | undefined {
+  const marked = (head & 0x80) !== 0
+  const absent = marked ? { 2: 'payload' } : { 1: 'metadata', 8: 'graceMs' }
+  return (absent as Record<number, string>)[head & 0x0f]
 }
 
-function readFrame(cursor: Cursor): Frame {
-  const head = cursor.byte()
-  if (!naiveHeads.has(head)) throw new NaiveError('unknown type or flags')
-  const flags = head & 0xf0
-  switch (head & 0x0f) {
-    case 1: {
-      const streamId = cursor.streamId()
-      const handler = cursor.varint()
-      const timeoutMs = cursor.varint()
-      const metadata = (flags & 0x80) !== 0 ? cursor.byteString() : undefined
-      return { type: 1, flags, streamId, handler, timeoutMs, metadata, payload: cursor.byteString() }
-    }
-    case 2: {
-      const streamId = cursor.streamId()
-      return { type: 2, flags, streamId, payload: (flags & 0x80) !== 0 ? new Uint8Array() : cursor.byteString() }
-    }
-    case 3:
-      return { type: 3, flags: 0, streamId: cursor.streamId(), messages: cursor.varint(), bytes: cursor.varint() }
-    case 4:
-      return { type: 4, flags: 0, streamId: cursor.streamId(), code: cursor.varint(), text: cursor.text(1024) }
-    case 5:
-      return { type: 5, flags: 0, token: cursor.varint() }
-    case 6:
-      return { type: 6, flags: 0, token: cursor.varint() }
-    case 7:
-      return { type: 7, flags, entries: readEntries(cursor) }
-    default: {
-      const code = cursor.varint()
-      const lastStreamId = cursor.varint()
-      const graceMs = (flags & 0x80) !== 0 ? cursor.varint() : undefined
-      if (graceMs !== undefined && graceMs > 2_147_483_647) throw new NaiveError('a grace too long')
-      return { type: 8, flags, code, lastStreamId, graceMs, text: cursor.text(1024) }
-    }
-  }
+/** The frame that begins with `head`, with these values in its fields. The flags of an OPEN include `metadata`. */
+export function naiveFrame(head: number, value: (name: string, field: Field) => unknown): Frame {
+  const absent = absentIn(head)
+  const nothing = absent === 'payload' ? new Uint8Array() : undefined
+  const valueIn = (name: string, field: Field) => (name === absent ? nothing : value(name, field))
+  return { type: head & 0x0f, flags: head & 0xf0, ...fill(layouts[head & 0x0f] as Fields, valueIn) } as Frame
 }
 
-/** The frames of one batch. `flags` of an OPEN include `metadata`. */
+/** The bytes of one frame. The flags `metadata` and `grace` are set where there is such a field. */
+export function naiveEncode(frame: Frame): Uint8Array {
+  const hasMetadata = frame.type === 1 && frame.metadata !== undefined
+  const hasGrace = frame.type === 8 && frame.graceMs !== undefined
+  const head = frame.type | frame.flags | (hasMetadata || hasGrace ? 0x80 : 0)
+  return Uint8Array.from([head, ...write(layouts[frame.type] as Fields, frame, absentIn(head))])
+}
+
+/** One batch. */
+export function naiveBatch(frames: readonly Frame[], checksum: boolean): Uint8Array {
+  const body = Buffer.concat(frames.map(naiveEncode))
+  if (!checksum) return body
+  const crc = naiveCrc32(body)
+  return Buffer.concat([Uint8Array.of(crc & 0xff, (crc >>> 8) & 0xff, (crc >>> 16) & 0xff, crc >>> 24), body])
+}
+
+/** The frames of one batch. */
 export function naiveDecode(batch: Uint8Array, checksum = false): Frame[] {
   let body = batch
   if (checksum) {
@@ -214,6 +182,10 @@ export function naiveDecode(batch: Uint8Array, checksum = false): Frame[] {
   if (body.length === 0) throw new NaiveError('empty')
   const cursor = new Cursor(body)
   const frames: Frame[] = []
-  while (cursor.left > 0) frames.push(readFrame(cursor))
+  while (cursor.left > 0) {
+    const head = cursor.byte()
+    if (!naiveHeads.has(head)) throw new NaiveError('unknown type or flags')
+    frames.push(naiveFrame(head, (_name, field) => field.read(cursor)))
+  }
   return frames
 }
