@@ -18,8 +18,6 @@ const allShares = names.reduce((sum, name) => sum + shares[name], 0)
 const progressMs = 30_000
 const maxShownOutcomes = 40
 const slackBytes = 4 * 1024 * 1024
-// Thousands of errors are made a second, and nobody looks at where.
-Error.stackTraceLimit = 5
 
 /**
  * What an input that never ends leaves no one to report: a thread that prints the last one and ends the process.

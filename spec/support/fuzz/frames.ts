@@ -16,6 +16,7 @@ import { randomFrame } from '../codec/random-frames.ts'
 import { errorStack } from '../errors.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import { credit, goAway, open, reset, table } from '../raw/make.ts'
+import type { RawPeer } from '../raw/peer.ts'
 import { until } from '../until.ts'
 import type { Fuzzer, Round } from './fuzz.ts'
 import { mutateBytes, randomBytes } from './mutate.ts'
@@ -51,6 +52,8 @@ class Target {
   readonly #random: Random
   readonly #corpus: Corpus
   readonly #session: FuzzSession
+  readonly #peer: RawPeer
+  readonly #checksum: boolean
   readonly #parity: number
   /** The highest id that this end has used. */
   #lastId: number
@@ -69,33 +72,31 @@ class Target {
     this.#parity = role === 'dialer' ? 0 : 1
     this.#lastId = this.#parity === 0 ? 0 : -1
     const maxIdleFramesPerSecond = random() < 0.1 ? 3 : 2 ** 31 - 1
-    this.#session = new FuzzSession({
-      role,
-      checksum: random() < 0.5,
-      limits: { ...limits, maxIdleFramesPerSecond }
-    })
+    this.#checksum = random() < 0.5
+    this.#session = new FuzzSession({ role, checksum: this.#checksum, limits: { ...limits, maxIdleFramesPerSecond } })
+    this.#peer = this.#session.peer
   }
 
   /** Returns how many inputs it took. */
   async run(budget: number): Promise<number> {
-    const session = this.#session
+    const peer = this.#peer
     // A session that waits for its table must bear anything, too.
     if (this.#random() < 0.98) await this.#deliver([table(peerSingle, peerStream)])
     this.#round.begin()
     let used = 0
-    while (used < budget && session.end === undefined) {
+    while (used < budget && peer.end === undefined) {
       used++
       await this.#input()
     }
-    if (session.end === undefined) await this.#honest()
-    if (session.end !== undefined) this.#checkEnd()
-    await session.stop()
+    if (peer.end === undefined) await this.#honest()
+    if (peer.end !== undefined) this.#checkEnd()
+    await this.#session.stop()
     return used
   }
 
   async #input(): Promise<void> {
     const random = this.#random
-    const { session, ready } = this.#session
+    const { session, ready, link, frames } = this.#peer
     if (ready && session.usable && this.#session.pendingCalls < 4 && random() < 0.2) {
       this.#session.call(
         random() < 0.6,
@@ -103,10 +104,10 @@ class Target {
         oneOf(random, [0, 0, 1, 50])
       )
     }
-    if (random() < 0.01) this.#session.hold()
-    else if (random() < 0.1) this.#session.release()
+    if (random() < 0.01) link.hold()
+    else if (random() < 0.1) link.release()
     const batch = this.#batch()
-    this.#session.sent = []
+    frames.length = 0
     this.#round.input(batch)
     await this.#session.deliver(batch)
     this.#note(batch)
@@ -114,10 +115,10 @@ class Target {
   }
 
   #outcome(): string {
-    const { end, sent, session } = this.#session
+    const { end, frames, session } = this.#peer
     if (end !== undefined)
       return `closed, ${end.reason}: ${end.text.replace(/0x\w+|\d+/g, 'N').replace(/type \w+/, 'type T')}`
-    const reset = sent.find((frame) => frame.type === FrameType.reset && frame.code !== ResetCode.stop)
+    const reset = frames.find((frame) => frame.type === FrameType.reset && frame.code !== ResetCode.stop)
     if (reset?.type === FrameType.reset) return `reset, ${resetNames[reset.code]}`
     const { ignoredFrames } = session.stats()
     const isIgnored = ignoredFrames > this.#ignored
@@ -127,15 +128,15 @@ class Target {
 
   /** What is open now, as far as this end can know. */
   #note(batch: Uint8Array): void {
-    if (this.#session.end !== undefined) return
-    reader.load(batch, this.#session.checksum)
+    if (this.#peer.end !== undefined) return
+    reader.load(batch, this.#checksum)
     while (reader.next()) {
       if (reader.type === FrameType.handlers) reader.readHandlers(limits.maxHandlers, limits.maxNameBytes)
       if (reader.type !== FrameType.open) continue
       this.#lastId = reader.streamId
       this.#opened.push(reader.streamId)
     }
-    for (const frame of this.#session.sent) {
+    for (const frame of this.#peer.frames) {
       if (frame.type === FrameType.open) this.#theirs = [...this.#theirs.slice(-7), frame.streamId]
       else if (isLast(frame)) this.#opened = this.#opened.filter((id) => id !== frame.streamId)
     }
@@ -145,7 +146,7 @@ class Target {
 
   #batch(): Uint8Array {
     const random = this.#random
-    const { checksum } = this.#session
+    const checksum = this.#checksum
     const kind = random()
     if (kind < 0.02) return randomBytes(random, 1 + wholeBelow(random, 60))
     if (kind < 0.04) return withChecksum(oneOf(random, this.#corpus.batches), checksum)
@@ -222,42 +223,42 @@ class Target {
 
   /** As long as it lives it does what it should, for whoever keeps to the rules. */
   async #honest(): Promise<void> {
-    const session = this.#session
-    session.release()
+    const peer = this.#peer
+    peer.link.release()
     // What it has not run yet it must be told to leave: the limit of calls is reached otherwise.
-    for (let i = 0; i < this.#opened.length && session.end === undefined; i += 100) {
+    for (let i = 0; i < this.#opened.length && peer.end === undefined; i += 100) {
       const ids = this.#opened.slice(i, i + 100)
       await this.#deliver(ids.map((streamId) => reset(streamId)))
     }
-    await until(() => session.end !== undefined || session.session.stats().runningHandlers === 0, 'the handlers ended')
+    await until(() => peer.end !== undefined || peer.session.stats().runningHandlers === 0, 'the handlers ended')
     const streamId = this.#lastId + 2
-    if (session.end !== undefined || streamId > Number.MAX_SAFE_INTEGER) return
-    session.sent = []
+    if (peer.end !== undefined || streamId > Number.MAX_SAFE_INTEGER) return
+    peer.frames.length = 0
     const payload = Buffer.from('an honest request')
     await this.#deliver([open(streamId, 0, end, payload)])
-    const answer = () => session.sent.find((frame) => 'streamId' in frame && frame.streamId === streamId)
-    await until(() => session.end !== undefined || answer() !== undefined, 'the honest request is answered')
+    const answer = () => peer.frames.find((frame) => 'streamId' in frame && frame.streamId === streamId)
+    await until(() => peer.end !== undefined || answer() !== undefined, 'the honest request is answered')
     const frame = answer()
     if (frame?.type === FrameType.data) assert.deepEqual(Buffer.from(frame.payload), payload)
     else if (frame?.type === FrameType.reset) assert.equal(frame.code, ResetCode.goingAway, frame.text)
-    else assert.notEqual(session.end, undefined)
+    else assert.notEqual(peer.end, undefined)
   }
 
   #checkEnd(): void {
-    const { end, sent, session } = this.#session
+    const { end, session } = this.#peer
     if (!(end?.cause instanceof ProtocolError)) assert.fail(`it ended with ${end?.reason}: ${errorStack(end?.cause)}`)
     assert.equal(end.reason, end.cause.reason)
     assert.ok(end.text.length > 10, end.text)
     assert.equal(session.usable, false)
-    const told = sent.find((frame) => frame.type === FrameType.goAway)
+    const [told] = this.#peer.of(FrameType.goAway)
     // Whoever reads nothing is not told.
-    if (told?.type !== FrameType.goAway) return
+    if (told === undefined) return
     assert.equal(told.code, toCloseCode(end.reason))
     assert.ok(([CloseCode.protocol, CloseCode.checksum, CloseCode.flood] as number[]).includes(told.code))
   }
 
   async #deliver(frames: Frame[]): Promise<void> {
-    const batch = fastBatch(frames, this.#session.checksum)
+    const batch = fastBatch(frames, this.#checksum)
     await this.#session.deliver(batch)
     this.#note(batch)
   }

@@ -52,6 +52,9 @@ export async function fuzz(options: FuzzOptions) {
   const { fuzzer, name, inputs, seed } = options
   const outcomes = new Map<string, number>()
   const untouched = prototypesNow()
+  const { stackTraceLimit } = Error
+  // Thousands of errors are made a second, and nobody looks at where.
+  Error.stackTraceLimit = 5
   const early = Math.min(inputs / 10, maxEarlyInputs)
   let done = 0
   let heldEarly = 0
@@ -100,6 +103,7 @@ export async function fuzz(options: FuzzOptions) {
     const seconds = (performance.now() - startMs) / 1000
     return { inputs: done, seconds, outcomes, heldEarly, heldLate: await heldNow() }
   } finally {
+    Error.stackTraceLimit = stackTraceLimit
     process.off('unhandledRejection', onStray)
     process.off('uncaughtException', onStray)
   }

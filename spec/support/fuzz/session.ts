@@ -1,8 +1,8 @@
 /**
  * A live session on a conn that a fuzzer holds the other end of: as cheap as can be, for there are thousands of them.
  *
- * Each batch is delivered by itself; what the session sends is decoded, so it must be valid, and counted. The session
- * has handlers of every kind, and calls of its own that are under way.
+ * Each batch is delivered by itself; what the session sends is decoded, so it must be valid. The session has handlers of
+ * every kind, and calls of its own that are under way.
  */
 
 import { setImmediate as turn } from 'node:timers/promises'
@@ -15,14 +15,10 @@ import type { Conn } from '../../../lib/conn/conn.ts'
 import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'
-import type { SessionEnd } from '../../../lib/session/end.ts'
-import { Session, type SessionInit } from '../../../lib/session/session.ts'
-import type { Frame } from '../../../lib/wire/frame.ts'
-import { Wire } from '../../../lib/wire/wire.ts'
-import { fastDecode } from '../codec/fast.ts'
+import { fastBatch, fastDecode } from '../codec/fast.ts'
 import { errorStack } from '../errors.ts'
-import { Gate } from '../gate.ts'
-import { addHandler, sessionInit } from '../raw/make.ts'
+import { addHandler } from '../raw/make.ts'
+import { RawPeer, type RawPeerOptions } from '../raw/peer.ts'
 
 /** The fuzzer's table: what the session may call. */
 export const peerSingle = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'peer.single' }
@@ -40,123 +36,44 @@ export const fuzzLimits: Limits = {
   maxMetadataBytes: 300
 }
 
-/** One end of a conn in memory; what it delivers is read at once or not yet. */
-class FuzzConn implements Conn {
-  readonly secure = true
-  readonly remoteAddress = 'fuzz'
-  readonly source: AsyncGenerator<Uint8Array> = this.#messages()
-  readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
-  /** While set, nothing that the session sends is taken. */
-  hold: Gate | undefined
-  /** Undefined ends it. */
-  #give!: (message: Uint8Array | undefined) => void
-  #next = this.#given()
-  #onIdle = () => {}
-
-  constructor(onBatch: (batch: Uint8Array) => void) {
-    this.sink = async (source) => {
-      for await (const batch of source) {
-        onBatch(batch)
-        await this.hold?.opened
-      }
-    }
-  }
-
-  /** Resolves when the session asks for more, or takes no more. */
-  deliver(message: Uint8Array): Promise<void> {
-    return new Promise((resolve) => {
-      this.#onIdle = resolve
-      this.#give(message)
-    })
-  }
-
-  close(): void {
-    this.#give(undefined)
-  }
-
-  abort(): void {
-    this.close()
-  }
-
-  /** Nothing more is asked for. */
-  idle(): void {
-    this.#onIdle()
-  }
-
-  async *#messages(): AsyncGenerator<Uint8Array> {
-    try {
-      for (let message = await this.#next; message !== undefined; message = await this.#next) {
-        this.#next = this.#given()
-        yield message
-        this.idle()
-      }
-    } finally {
-      // Whoever delivers later is not kept waiting.
-      this.#give = () => this.idle()
-      this.idle()
-    }
-  }
-
-  #given(): Promise<Uint8Array | undefined> {
-    return new Promise((resolve) => {
-      this.#give = resolve
-    })
-  }
-}
-
 export class FuzzSession {
-  readonly session: Session
-  readonly checksum: boolean
-  end: SessionEnd | undefined
-  ready = false
-  /** Frames that the session sent, since they were last taken. */
-  sent: Frame[] = []
+  readonly peer: RawPeer
   /** Calls of the session that have not settled. */
   pendingCalls = 0
   /** What the library did that it must not. */
   fault: Error | undefined
-  readonly #conn: FuzzConn
+  /** The session asks for more, or takes no more. */
+  #onIdle = () => {}
+  #isOver = false
 
-  constructor({ role, checksum, limits }: Pick<SessionInit, 'role' | 'checksum' | 'limits'>) {
-    this.checksum = checksum
-    this.#conn = new FuzzConn((batch) => this.#onBatch(batch))
-    const wire = new Wire(this.#conn)
-    this.session = new Session(sessionInit({ wire, role, limits, checksum, handlers: fuzzHandlers }), {
-      onReady: () => {
-        this.ready = true
-      },
-      onLeftOut: () => {},
-      onDraining: () => {},
-      onEnd: (end) => {
-        this.end = end
+  constructor(options: Pick<RawPeerOptions, 'role' | 'checksum' | 'limits'>) {
+    this.peer = new RawPeer({
+      ...{ ...options, handlers: fuzzHandlers, capacity: 1, batch: fastBatch, decode: fastDecode },
+      over: (conn) => this.#watched(conn),
+      onEnd: () => {
+        this.#isOver = true
         // What is held is let go, so that the last words arrive; and nobody asks for more.
-        this.release()
-        this.#conn.idle()
+        this.peer.link.release()
+        this.#onIdle()
       }
     })
-    this.session.start()
+    this.peer.session.start()
   }
 
   /** Resolves when the session has dealt with the batch, and sent what came of it. */
   async deliver(batch: Uint8Array): Promise<void> {
-    await this.#conn.deliver(batch)
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve
+    })
+    this.peer.sendBytes(batch)
+    if (!this.#isOver) await idle
     await turn()
     if (this.fault !== undefined) throw this.fault
   }
 
-  /** The other end reads nothing, until it is released. */
-  hold(): void {
-    this.#conn.hold ??= new Gate()
-  }
-
-  release(): void {
-    this.#conn.hold?.open()
-    this.#conn.hold = undefined
-  }
-
   /** The session makes a call; it may end in any way that the library has an error for. */
   call(streaming: boolean, payload: Uint8Array, timeoutMs: number): void {
-    const { session } = this
+    const { session } = this.peer
     const entry = streaming ? peerStream : peerSingle
     const handler = session.remoteHandlers.find('', entry.id)
     // The table that came may have been another one.
@@ -176,7 +93,7 @@ export class FuzzSession {
 
   async #stream(handler: RemoteHandler, payload: Uint8Array, timeoutMs: number): Promise<void> {
     const stream = new GridStream<unknown, unknown>(rawStreaming(handler.id, 2, 3), true)
-    stream.open(this.session, handler, payload, timeoutMs, {})
+    stream.open(this.peer.session, handler, payload, timeoutMs, {})
     const requests = stream.sink([payload, payload, payload, payload, payload]).catch(() => {})
     let taken = 0
     for await (const _ of stream) if (++taken === 20) break
@@ -185,10 +102,11 @@ export class FuzzSession {
 
   /** Ends the session as its owner would, and waits until nothing of it is left. */
   async stop(): Promise<void> {
-    this.release()
-    this.session.abort({ reason: 'shutdown', text: 'the round is over' })
+    const { session, link } = this.peer
+    link.release()
+    session.abort({ reason: 'shutdown', text: 'the round is over' })
     for (let turns = 0; ; turns++) {
-      const { runningHandlers, inboundStreams, outboundStreams } = this.session.stats()
+      const { runningHandlers, inboundStreams, outboundStreams } = session.stats()
       const left = { runningHandlers, inboundStreams, outboundStreams, calls: this.pendingCalls }
       if (Object.values(left).every((count) => count === 0)) break
       if (turns === 100) throw new Error(`left after the end: ${JSON.stringify(left)}`)
@@ -197,12 +115,15 @@ export class FuzzSession {
     if (this.fault !== undefined) throw this.fault
   }
 
-  #onBatch(batch: Uint8Array): void {
-    try {
-      this.sent.push(...fastDecode(batch, this.checksum))
-    } catch (error) {
-      this.fault ??= unexpected('the session sent a bad batch', error)
+  #watched(conn: Conn): Conn {
+    const messages = conn.source[Symbol.asyncIterator]()
+    const next = () => {
+      this.#onIdle()
+      return messages.next()
     }
+    const source = { [Symbol.asyncIterator]: () => ({ next }) }
+    const { secure, remoteAddress, sink } = conn
+    return { secure, remoteAddress, sink, source, close: () => conn.close(), abort: (error) => conn.abort(error) }
   }
 }
 

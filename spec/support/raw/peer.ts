@@ -14,11 +14,11 @@ import { Session } from '../../../lib/session/session.ts'
 import { type Frame, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 import { until } from '../until.ts'
-import { RawFrames } from './frames.ts'
+import { RawFrames, type RawFramesOptions } from './frames.ts'
 import { rawSingle, rawStream, sessionInit, table } from './make.ts'
 import { connWire } from './wire.ts'
 
-export interface RawPeerOptions {
+export interface RawPeerOptions extends RawFramesOptions {
   /** The role of the session; the raw peer has the other one. Default `listener`. */
   readonly role?: 'dialer' | 'listener'
   readonly limits?: Partial<Limits>
@@ -29,6 +29,8 @@ export interface RawPeerOptions {
   readonly capacity?: number
   /** Keeps a copy of each batch that the session sends, in `link.sent`. Default false. */
   readonly log?: boolean
+  /** Of the session. Default none, to which a spec adds its own. */
+  readonly handlers?: LocalHandlers
   /** Makes the conn of the session of its end of one in memory. */
   readonly over?: (conn: Conn) => Conn
   readonly onDraining?: () => void
@@ -39,7 +41,7 @@ export class RawPeer {
   readonly session: Session
   /** The session's end of the conn. */
   readonly wire: Wire
-  readonly handlers = new LocalHandlers(defaultLimits.maxNameBytes)
+  readonly handlers: LocalHandlers
   /** How the session ended. */
   end: SessionEnd | undefined
   ready = false
@@ -50,14 +52,15 @@ export class RawPeer {
 
   constructor(options: RawPeerOptions = {}) {
     const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000, log: options.log ?? false })
-    this.#raw = new RawFrames(connWire(mine))
+    this.#raw = new RawFrames(connWire(mine), options)
+    this.handlers = options.handlers ?? new LocalHandlers(defaultLimits.maxNameBytes)
     this.link = theirs.link
     this.wire = new Wire(options.over?.(theirs) ?? theirs)
     const { wire, handlers } = this
     const limits = { ...defaultLimits, ...options.limits }
     const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
-    const { role = 'listener', remoteUnderstands = [] } = options
-    const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands })
+    const { role = 'listener', remoteUnderstands = [], checksum = false } = options
+    const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands, checksum })
     this.session = new Session(init, {
       onReady: () => {
         this.ready = true

@@ -40,10 +40,15 @@ export function connWire(conn: Conn): RawWire {
     },
     write: (message) => open.write(message),
     async read() {
-      await resumed
-      const message = await open.read().catch(() => undefined)
-      closed ||= message === undefined
-      return message
+      if (resumed !== undefined) await resumed
+      try {
+        const message = await open.read()
+        closed ||= message === undefined
+        return message
+      } catch {
+        closed = true
+        return undefined
+      }
     },
     pause() {
       resumed = new Promise((resolve) => {
