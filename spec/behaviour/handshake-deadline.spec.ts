@@ -12,8 +12,9 @@ import { encodeHello, helloKinds } from '../../lib/peer/hello.ts'
 import { paced } from '../support/clock/pace.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
-import { RawDialer } from '../support/raw/dialer.ts'
+import { enter } from '../support/raw/dialer.ts'
 import { rawSocket, upgradeHead } from '../support/raw/http.ts'
+import { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 const limits = { handshakeTimeoutMs: paced(150) }
@@ -61,7 +62,7 @@ describe('the listener closes, at the handshake deadline, a conn', { concurrency
 
   it('that was upgraded and stays silent, and logs it once per remote', async (test) => {
     const { server, manager, log } = await listener(test, ample)
-    const dialers = await Promise.all([1, 2, 3].map(() => RawDialer.open(server.url)))
+    const dialers = await Promise.all([1, 2, 3].map(() => WebSocketWire.open(server.url)))
     assert.equal(manager.stats().pendingHandshakes, 3)
     await until(() => dialers.every(({ closed }) => closed), 'they are closed')
     await until(() => server.sockets.size === 0, 'all sockets are gone')
@@ -83,9 +84,8 @@ describe('the listener closes, at the handshake deadline, a conn', { concurrency
 
   it('that shook hands and never sends its handler table', async (test) => {
     const { server, manager, a, b } = await listener(test, ample)
-    const dialer = await RawDialer.open(server.url)
-    const answer = await dialer.shakeHands({ host: a, remote: b })
-    assert.equal(answer?.[0], helloKinds.accept)
+    const dialer = await WebSocketWire.open(server.url)
+    await enter(dialer, { host: a, remote: b })
     assert.equal(manager.connection(a).state, 'connecting')
     await until(() => dialer.closed, 'it is closed')
     assert.match(manager.connection(a).lastError?.message ?? '', /no handler table before the handshake deadline/)
@@ -160,8 +160,8 @@ it('one handshake over maxPendingHandshakes takes the place of the oldest, and l
   node.manager.handle('echo', (payload) => payload)
   await there.waitForConnect()
   const { url } = node.server
-  const dialers: RawDialer[] = []
-  for (let n = 0; n < 4; n++) dialers.push(await RawDialer.open(url))
+  const dialers: WebSocketWire[] = []
+  for (let n = 0; n < 4; n++) dialers.push(await WebSocketWire.open(url))
   assert.equal(node.manager.stats().pendingHandshakes, 3)
   await until(() => dialers[0]?.closed === true, 'the oldest is closed')
   assert.ok(
@@ -197,7 +197,7 @@ it('whose turn it is to make room is of the address that has most handshakes und
 
 it('close() ends the handshakes that are under way', async (test) => {
   const { server, manager } = await listener(test, { handshakeTimeoutMs: 60_000 })
-  const dialers = await Promise.all([RawDialer.open(server.url), RawDialer.open(server.url)])
+  const dialers = await Promise.all([WebSocketWire.open(server.url), WebSocketWire.open(server.url)])
   await until(() => manager.stats().pendingHandshakes === 2, 'two are under way')
   await manager.close()
   await until(() => dialers.every(({ closed }) => closed), 'they are closed')

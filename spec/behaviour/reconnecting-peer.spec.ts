@@ -3,10 +3,11 @@
  */
 
 import { describe, it } from 'node:test'
-import { FrameType } from '../../lib/wire/frame.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
-import { RawDialer } from '../support/raw/dialer.ts'
+import { enter } from '../support/raw/dialer.ts'
+import { table } from '../support/raw/make.ts'
+import { WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 const conns = 12
@@ -17,13 +18,13 @@ describe('a peer that connects again and again', () => {
     const [dialer, listener] = namesInOrder()
     const { server, manager } = await servers.node(listener, [dialer, listener])
     for (let n = 0; n < conns; n++) {
-      const raw = await RawDialer.open(server.url)
-      servers.onEnd(() => raw.cut())
-      await raw.shakeHands({ host: dialer, remote: listener })
-      raw.frames().send({ type: FrameType.handlers, flags: 0, entries: [] })
+      const wire = await WebSocketWire.open(server.url)
+      servers.onEnd(() => wire.cut())
+      const raw = await enter(wire, { host: dialer, remote: listener })
+      raw.send(table())
       const isIn = () => manager.connection(dialer).stats().reconnects === n
       await until(() => isIn() && manager.connection(dialer).state === 'connected', `session ${n} is in use`)
-      raw.wire.pause()
+      wire.pause()
     }
     // The close of a conn that is not read takes a second.
     await until(() => server.sockets.size <= 3, `${server.sockets.size} conns are left, not 3`, 400)

@@ -7,7 +7,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { type Connection, type ManagerOptions, RejectedError, sharedSecret } from '../../lib/index.ts'
 import { type LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { type Node, rejection, Servers } from '../support/grid/servers.ts'
-import { RawDialer, refusalOf } from '../support/raw/dialer.ts'
+import { refusalOf } from '../support/raw/dialer.ts'
+import { WebSocketWire } from '../support/raw/wire.ts'
 import { settled, until } from '../support/until.ts'
 
 const otherSecret = sharedSecret('a secret of somebody else')
@@ -175,7 +176,7 @@ it('a hello that is none costs its conn and nothing else', async (test) => {
   const { there, listener } = await new Servers(test).pair()
   await there.waitForConnect()
   for (const junk of [Buffer.of(9), Buffer.from('GET / HTTP/1.1'), Buffer.alloc(20_000, 1)]) {
-    const dialer = await RawDialer.open(listener.server.url)
+    const dialer = await WebSocketWire.open(listener.server.url)
     dialer.write(junk)
     while ((await dialer.read()) !== undefined) assert.ok(true, 'an answer that says nothing')
   }

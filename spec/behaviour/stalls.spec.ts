@@ -9,13 +9,13 @@ import { connect, createServer } from 'node:net'
 import { nextTick } from 'node:process'
 import { describe, it, type TestContext } from 'node:test'
 import { type Auth, bytes, connectDuplex, duplexConn, type ManagerOptions, streaming } from '../../lib/index.ts'
-import { helloKinds } from '../../lib/peer/hello.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { paced } from '../support/clock/pace.ts'
 import { standStill, standStillBehind } from '../support/clock/stall.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
+import { enter } from '../support/raw/dialer.ts'
 import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { data, open, rawSingle, table } from '../support/raw/make.ts'
 import { besieged } from '../support/raw/siege.ts'
@@ -171,8 +171,7 @@ describe('a server that stood still past', () => {
         }
       }
       const dialer = await siege.dial()
-      const answer = await dialer.shakeHands({ host: siege.connection.host, remote: siege.manager.local, auth })
-      assert.equal(answer?.[0], helloKinds.accept)
+      await enter(dialer, { host: siege.connection.host, remote: siege.manager.local, auth })
       dialer.cut()
       await siege.enter()
     }))

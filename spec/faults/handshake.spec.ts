@@ -10,11 +10,10 @@ import { duplexConn } from '../../lib/index.ts'
 import { helloKinds, readReject } from '../../lib/peer/hello.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
-import type { RawDialer } from '../support/raw/dialer.ts'
 import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { goAway, open, ping, rawSingle, table } from '../support/raw/make.ts'
 import { at, besieged, type Siege, type SiegeOptions, siegeKinds } from '../support/raw/siege.ts'
-import type { WebSocketWire } from '../support/raw/wire.ts'
+import type { RawWire, WebSocketWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
 
 const maxPendingHandshakes = 8
@@ -47,7 +46,7 @@ for (const kind of siegeKinds) {
       'that is silent makes room for one that comes when too many are pending',
       { limits: { maxPendingHandshakes } },
       async (siege) => {
-        const silent: RawDialer[] = []
+        const silent: RawWire[] = []
         for (let n = 0; n < 5 * maxPendingHandshakes; n++) {
           silent.push(await siege.dial())
           assert.ok(siege.manager.stats().pendingHandshakes <= maxPendingHandshakes)
@@ -127,7 +126,7 @@ describe('before it is known, a peer', () => {
 
   it('that says a hello of 10 MB over a WebSocket is cut off at its length', () =>
     besieged('ws', {}, async (siege) => {
-      const { wire } = await siege.dial()
+      const wire = await siege.dial()
       wire.write(Buffer.alloc(10_000_000, 1))
       void wire.read()
       await until(() => wire.closed, 'it is cut off')
@@ -136,7 +135,7 @@ describe('before it is known, a peer', () => {
 
   it('that sends WebSocket pings in place of a hello is cut off', () =>
     besieged('ws', {}, async (siege) => {
-      const { wire } = await siege.dial()
+      const wire = await siege.dial()
       void wire.read()
       for (let sent = 0; sent < 400; sent++) (wire as WebSocketWire).ws.ping(Buffer.alloc(125))
       await until(() => wire.closed, 'it is cut off')

@@ -1,7 +1,7 @@
 /**
  * The process of the hostile peers: each shakes hands honestly, and then does its worst in one way.
  *
- * `shapes` is the list of those ways. Each fills what it is named for up to the limits and no further, as what goes
+ * `attacks` is the list of those ways. Each fills what it is named for up to the limits and no further, as what goes
  * beyond is reset; `beyond` and the floods do go beyond.
  */
 
@@ -9,8 +9,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Limits } from '../../../lib/index.ts'
 import { Flag, type Frame } from '../../../lib/wire/frame.ts'
-import { errorStack } from '../errors.ts'
-import { obey, tell } from '../process/obey.ts'
+import { obey } from '../process/obey.ts'
 import { credit, data, open, ping, rawSingle, rawStream, reset, table } from '../raw/make.ts'
 import { until } from '../until.ts'
 import { HostilePeer, maxUnsentBytes } from './hostile-peer.ts'
@@ -30,24 +29,19 @@ const handlerOf = (name: (typeof victimHandlers)[number]) => victimHandlers.inde
 
 /** Those of the attack that is under way. */
 const live = new Set<HostilePeer>()
-let attacks = 0
+/** Its number. */
+let attack = 0
 
 const peerStream = { ...rawStream, id: 'peer.stream', inCapacity: capacity, outCapacity: capacity }
 const ownTable = table({ ...rawSingle, id: 'peer.single' }, peerStream)
 
-async function connect(order: Order, host: string, announced: Partial<Limits> = {}): Promise<HostilePeer> {
-  const peer = await HostilePeer.connect(order.url, host, announced, (error) => tell(errorStack(error)))
-  live.add(peer)
-  return peer
-}
-
-type Shape = (order: Order, host: string) => Promise<void>
+/** Does its worst, as a peer that has shaken hands and sent its table. */
+type Attack = (peer: HostilePeer, limits: Limits) => Promise<void>
 
 /** Every call held by its handler, with the largest payload and metadata. */
-const payloads: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxInboundStreams, maxMessageBytes } = order.limits
-  const [payload, metadata] = [Buffer.alloc(maxMessageBytes, 1), metadataOf(order.limits)]
+const payloads: Attack = async (peer, limits) => {
+  const { maxInboundStreams, maxMessageBytes } = limits
+  const [payload, metadata] = [Buffer.alloc(maxMessageBytes, 1), metadataOf(limits)]
   for (let i = 0; i < maxInboundStreams; i++) {
     await peer.send(open(peer.nextId(), handlerOf('hold'), end, payload, metadata))
   }
@@ -57,23 +51,21 @@ const payloads: Shape = async (order, host) => {
  * Every stream with the largest payload, and behind it a window that is full: a message of the largest size, for which
  * all but a byte is lent, and a frame of the largest size that overdraws.
  */
-const windows: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxInboundStreams, maxMessageBytes } = order.limits
+const windows: Attack = async (peer, limits) => {
+  const { maxInboundStreams, maxMessageBytes } = limits
   const whole = Buffer.alloc(maxMessageBytes, 1)
-  const ids = Array.from({ length: maxInboundStreams }, () => peer.nextId())
-  for (const id of ids) await peer.send(open(id, handlerOf('upload'), 0, whole, metadataOf(order.limits)))
-  await fillWindows(peer, ids, order.limits)
+  const ids = peer.nextIds(maxInboundStreams)
+  for (const id of ids) await peer.send(open(id, handlerOf('upload'), 0, whole, metadataOf(limits)))
+  await fillWindows(peer, ids, limits)
 }
 
 /** Full windows, and then several times as much on every stream, and twice as many streams: all of it in vain. */
-const beyond: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxInboundStreams, maxMessageBytes } = order.limits
+const beyond: Attack = async (peer, limits) => {
+  const { maxInboundStreams, maxMessageBytes } = limits
   const whole = Buffer.alloc(maxMessageBytes, 1)
-  const ids = Array.from({ length: maxInboundStreams }, () => peer.nextId())
+  const ids = peer.nextIds(maxInboundStreams)
   for (const id of ids) await peer.send(open(id, handlerOf('upload'), 0, one))
-  await fillWindows(peer, ids, order.limits)
+  await fillWindows(peer, ids, limits)
   for (const id of ids) for (let i = 0; i < 12; i++) await peer.send(data(id, 0, whole))
   // Those whose window was exceeded are reset, and leave room.
   for (let i = 0; i < 3 * maxInboundStreams; i++) {
@@ -82,9 +74,7 @@ const beyond: Shape = async (order, host) => {
 }
 
 /** The largest payloads, each behind as many bytes that do not matter: the memory that it arrived in is twice as large. */
-const padded: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxInboundStreams, maxMessageBytes, maxMetadataBytes } = order.limits
+const padded: Attack = async (peer, { maxInboundStreams, maxMessageBytes, maxMetadataBytes }) => {
   const conn = 144 * kib + maxMetadataBytes
   const length = Math.min(maxMessageBytes, Math.floor(conn / 2) - 200)
   const over = peer.nextId()
@@ -96,9 +86,7 @@ const padded: Shape = async (order, host) => {
 }
 
 /** Messages that are never whole, in fragments of a byte: payloads, and requests. */
-const fragments: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxInboundStreams, maxFragments } = order.limits
+const fragments: Attack = async (peer, { maxInboundStreams, maxFragments }) => {
   for (let i = 0; i < maxInboundStreams; i++) {
     const id = peer.nextId()
     if (i % 2 === 0) await peer.send(open(id, handlerOf('upload'), 0, one))
@@ -111,49 +99,34 @@ const fragments: Shape = async (order, host) => {
 }
 
 /** Messages of a byte, each of which is all that is left of the memory that it shared with others. */
-const crumbs: Shape = async (order, host) => {
-  const peer = await ready(order, host)
+const crumbs: Attack = async (peer, { maxInboundStreams }) => {
   const passing = Buffer.alloc(4000, 1)
-  const ids = Array.from({ length: order.limits.maxInboundStreams - 10 }, () => peer.nextId())
-  for (const id of ids) {
-    await peer.send(open(id, handlerOf('upload'), 0, one))
-  }
+  const ids = peer.nextIds(maxInboundStreams - 10)
+  for (const id of ids) await peer.send(open(id, handlerOf('upload'), 0, one))
   for (let i = 0; i < capacity; i++) {
     for (const id of ids) {
-      const [first, second] = [peer.nextId(), peer.nextId()]
-      await peer.send(
-        data(id, 0, one),
-        open(first, handlerOf('echo'), end, passing),
-        open(second, handlerOf('echo'), end, passing)
-      )
+      await peer.send(data(id, 0, one), ...peer.nextIds(2).map((other) => open(other, handlerOf('echo'), end, passing)))
     }
   }
 }
 
 /** Asks for as much as can be had, and reads none of it. */
-const unread: Shape = async (order, host) => {
-  const peer = await ready(order, host, endless)
+const unread: Attack = async (peer, { maxInboundStreams }) => {
   peer.ws.pause()
-  await askForMuch(peer, order.limits)
-}
-
-async function askForMuch(peer: HostilePeer, { maxInboundStreams }: Limits): Promise<void> {
-  for (let i = 0; i < maxInboundStreams; i++) {
-    const streamId = peer.nextId()
-    await peer.send(open(streamId, handlerOf('download'), end, one), credit(streamId, 1_000_000, 1_000_000))
+  for (const id of peer.nextIds(maxInboundStreams)) {
+    await peer.send(open(id, handlerOf('download'), end, one), credit(id, 1_000_000, 1_000_000))
   }
 }
 
 /** Answers the calls of the victim with full windows, and single requests with all but the last byte. */
-const answers: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  await until(() => peer.opened.length === 2 * order.limits.maxInboundStreams, 'the victim has called', 60_000)
-  const { maxMessageBytes } = order.limits
+const answers: Attack = async (peer, limits) => {
+  await until(() => peer.opened.length === 2 * limits.maxInboundStreams, 'the victim has called', 60_000)
+  const { maxMessageBytes } = limits
   // Streams and requests take turns.
   const streams = peer.opened.filter((_, i) => i % 2 === 0)
   const requests = peer.opened.filter((_, i) => i % 2 === 1)
   for (const id of requests) await peer.send(data(id, more, Buffer.alloc(maxMessageBytes - 1, 1)))
-  await fillWindows(peer, streams, order.limits)
+  await fillWindows(peer, streams, limits)
 }
 
 async function fillWindows(peer: HostilePeer, ids: readonly number[], limits: Limits): Promise<void> {
@@ -171,9 +144,7 @@ async function fillWindows(peer: HostilePeer, ids: readonly number[], limits: Li
 }
 
 /** As many handlers as are allowed, with the longest names, each under a subroute of its own. */
-const fullTable: Shape = async (order, host) => {
-  const peer = await connect(order, host)
-  const { maxHandlers, maxNameBytes } = order.limits
+const fullTable: Attack = async (peer, { maxHandlers, maxNameBytes }) => {
   // One letter beyond Latin-1 doubles what the others take.
   const name = (what: string, i: number) => `Ā${what}${i}`.padEnd(maxNameBytes - 1, '.')
   for (let i = 0; i < maxHandlers; i++) {
@@ -183,49 +154,25 @@ const fullTable: Shape = async (order, host) => {
 }
 
 /** Pings, opens that are reset or refused, as fast as they go, until it is shut out; then again. Reads nothing. */
-const floods: Shape = async (order, host) => {
-  await again(order, host, async (peer) => {
-    peer.ws.pause()
-    const untilMs = performance.now() + 500
-    for (let token = 0; performance.now() < untilMs && peer.ws.readyState === peer.ws.OPEN; token++) {
-      const frames = Array.from({ length: 200 }, (): Frame[] => {
-        const streamId = peer.nextId()
-        const opened = open(streamId, token % 2 === 0 ? handlerOf('hold') : 99, end, one)
-        return [opened, reset(streamId), ping(token)]
-      })
-      if (peer.ws.bufferedAmount < maxUnsentBytes) await peer.send(...frames.flat())
-      await delay(2)
-    }
-  })
+const floods: Attack = async (peer) => {
+  peer.ws.pause()
+  const untilMs = performance.now() + 500
+  for (let token = 0; performance.now() < untilMs && peer.ws.readyState === peer.ws.OPEN; token++) {
+    const handler = token % 2 === 0 ? handlerOf('hold') : 99
+    const frames = peer.nextIds(200).flatMap((id) => [open(id, handler, end, one), reset(id), ping(token)])
+    if (peer.ws.bufferedAmount < maxUnsentBytes) await peer.send(...frames)
+    await delay(2)
+  }
 }
 
 /** A conn after the other in place of the one before, each left as full as it gets. */
-const flapping: Shape = async (order, host) => {
-  await again(order, host, async (peer) => {
-    peer.ws.pause()
-    await askForMuch(peer, order.limits)
-    await delay(10)
-  })
-}
-
-async function again(order: Order, host: string, once: (peer: HostilePeer) => Promise<void>): Promise<void> {
-  const number = attacks
-  const round = async () => {
-    const peer = await ready(order, host, endless)
-    peer.mayBeClosed = true
-    await once(peer)
-  }
-  const next = (): void => {
-    if (number === attacks) round().then(next, () => setTimeout(next, 100))
-  }
-  await round()
-  next()
+const flapping: Attack = async (peer, limits) => {
+  await unread(peer, limits)
+  await delay(10)
 }
 
 /** The largest message of the conn but for its last byte, each byte in a packet of its own. */
-const slowly: Shape = async (order, host) => {
-  const peer = await ready(order, host)
-  const { maxMetadataBytes } = order.limits
+const slowly: Attack = async (peer, { maxMetadataBytes }) => {
   const length = 144 * kib + maxMetadataBytes
   const socket = (peer.ws as unknown as { _socket: Socket })._socket
   socket.setNoDelay(true)
@@ -242,10 +189,12 @@ const slowly: Shape = async (order, host) => {
   }
 }
 
-const shapes: Readonly<Record<ShapeName, Shape>> = {
+const attacks: Readonly<Record<ShapeName, Attack>> = {
   ...{ payloads, windows, beyond, padded, fragments, crumbs },
   ...{ unread, answers, table: fullTable, slowly, floods, flapping }
 }
+/** Each after a round is over with another conn, on which the rules are broken. */
+const endlessly: readonly ShapeName[] = ['floods', 'flapping']
 
 function metadataOf({ maxMetadataBytes }: Limits): Uint8Array {
   // A map of one: its key, and binary of the right length.
@@ -255,23 +204,36 @@ function metadataOf({ maxMetadataBytes }: Limits): Uint8Array {
   return bytes
 }
 
-async function ready(order: Order, host: string, announced = {}): Promise<HostilePeer> {
-  const peer = await connect(order, host, announced)
-  await peer.send(ownTable)
-  return peer
+async function round(shape: ShapeName, { url, limits }: Order, host: string): Promise<void> {
+  const isEndless = endlessly.includes(shape)
+  const peer = await HostilePeer.connect(url, host, isEndless || shape === 'unread' ? endless : {})
+  live.add(peer)
+  peer.mayBeClosed = isEndless
+  if (shape !== 'table') await peer.send(ownTable)
+  await attacks[shape](peer, limits)
+}
+
+async function attackAs(shape: ShapeName, order: Order, host: string): Promise<void> {
+  const number = attack
+  const next = (): void => {
+    if (number === attack) round(shape, order, host).then(next, () => setTimeout(next, 100))
+  }
+  await round(shape, order, host)
+  if (endlessly.includes(shape)) next()
 }
 
 const words = {
   /** Resolves when all that can be sent is sent; the attack goes on as it is until the next one is asked for. */
-  async attack({ shape, ...order }: Order): Promise<void> {
-    attacks++
+  async attack(order: Order): Promise<void> {
+    const { shape, hosts } = order
+    attack++
     for (const peer of live) peer.cut()
     live.clear()
     if (shape === 'none') return
     // Who must be called first has nothing to answer.
     const mixed = shapeNames.filter((name) => name !== 'answers')
-    const shapeOf = (i: number) => shapes[shape === 'mixed' ? (mixed[i % mixed.length] as ShapeName) : shape]
-    await Promise.all(order.hosts.map((host, i) => shapeOf(i)({ shape, ...order }, host)))
+    const shapeOf = (i: number) => (shape === 'mixed' ? (mixed[i % mixed.length] as ShapeName) : shape)
+    await Promise.all(hosts.map((host, i) => attackAs(shapeOf(i), order, host)))
   }
 }
 obey(words)

@@ -3,7 +3,10 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { mib } from '../../../benchmarks/harness/memory.ts'
+import { table } from '../../../benchmarks/harness/table.ts'
 import { defaultLimits, type Limits } from '../../../lib/index.ts'
+import { Outcome } from '../gate.ts'
 import { until } from '../until.ts'
 import { pageBound } from './formula.ts'
 import { type Attackers, capacity, downloadBytes, type ShapeName, type Victim } from './processes.ts'
@@ -55,17 +58,13 @@ export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attac
   const { url, attackers: hosts, child } = victim
   await attackers.attack({ url, hosts, limits, shape: 'none' })
   const before = await victim.rested(0)
-  const started = attackers.attack({ url, hosts, limits, shape })
-  const failed = started.then(
-    () => undefined,
-    (error: Error) => error
-  )
+  const started = new Outcome(attackers.attack({ url, hosts, limits, shape }))
   if (shape === 'answers') {
     await until(async () => (await child.ask('measure')).sessions > 0, 'the attacker is connected', 30_000)
     await child.ask('call', limits.maxInboundStreams)
   }
-  const error = await failed
-  if (error !== undefined) throw error
+  await started.done
+  if (started.failed) throw started.error
   let worst = await child.ask('measure')
   for (let i = 0; i < looks; i++) {
     await delay(50)
@@ -84,11 +83,13 @@ export async function worstOf(shape: ShapeName, victim: Victim, attackers: Attac
 }
 
 export function worstTable(rows: readonly Worst[]): string {
-  const line = (...cells: (string | number)[]) =>
-    cells.map((cell, i) => (i === 0 ? `${cell}`.padEnd(12) : `${cell}`.padStart(11))).join('')
-  const mib = (bytes: number) => (bytes / 1024 / 1024).toFixed(2)
-  return [
-    line('attack', 'held MiB', 'bound MiB', 'calls in', 'calls out'),
-    ...rows.map((row) => line(row.shape, mib(row.heldBytes), mib(row.boundBytes), row.inboundCalls, row.outboundCalls))
-  ].join('\n')
+  const header = ['attack', 'held', 'bound', 'calls in', 'calls out']
+  const cells = rows.map((row) => [
+    row.shape,
+    mib(row.heldBytes),
+    mib(row.boundBytes),
+    row.inboundCalls,
+    row.outboundCalls
+  ])
+  return table(header, cells)
 }

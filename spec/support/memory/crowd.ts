@@ -4,6 +4,8 @@
  * Says what the honest ones got before and meanwhile, and what the victim held.
  */
 
+import { mib } from '../../../benchmarks/harness/memory.ts'
+import { table } from '../../../benchmarks/harness/table.ts'
 import type { Limits } from '../../../lib/index.ts'
 import { boundOf } from './bound.ts'
 import type { HonestResult } from './honest.ts'
@@ -56,16 +58,12 @@ export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdO
 }
 
 export function crowdTable({ alone, attacked, heldBytes, boundBytes, sessions }: Crowd, peers: number): string {
-  const mib = (bytes: number) => `${(bytes / 1024 / 1024).toFixed(1)} MiB`
-  const line = (...cells: string[]) => cells.map((cell, i) => (i === 0 ? cell.padEnd(18) : cell.padStart(12))).join('')
   const row = (name: string, { calls, answered, perSecond, p50Ms, p99Ms, maxMs }: HonestResult) => {
     const times = [p50Ms, p99Ms, maxMs].map((ms) => ms.toFixed(1))
-    return line(name, `${calls}`, `${answered}`, perSecond.toFixed(0), ...times)
+    return [name, calls, answered, perSecond.toFixed(0), ...times]
   }
-  return [
-    line('honest calls', 'made', 'answered', 'a second', 'p50 ms', 'p99 ms', 'max ms'),
-    row('alone', alone),
-    row(`beside ${peers}`, attacked),
-    `held for ${sessions} sessions of ${peers} hostile peers: ${mib(heldBytes)}, allowed ${mib(boundBytes)}`
-  ].join('\n')
+  const header = ['honest calls', 'made', 'answered', 'a second', 'p50 ms', 'p99 ms', 'max ms']
+  const bytes = `${mib(heldBytes)}, allowed ${mib(boundBytes)}`
+  return `${table(header, [row('alone', alone), row(`beside ${peers}`, attacked)])}
+held for ${sessions} sessions of ${peers} hostile peers: ${bytes}`
 }

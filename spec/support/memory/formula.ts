@@ -5,6 +5,7 @@
  * behind three blanks as a comment.
  */
 
+import { runInNewContext } from 'node:vm'
 import { markdownFile } from '../pages/markdown.ts'
 
 export type Numbers = Readonly<Record<string, number>>
@@ -32,60 +33,18 @@ export function pageFormulas(): Map<string, string> {
 export function pageBound(name: string, numbers: Numbers): number {
   const formulas = pageFormulas()
   const numberOf = (word: string): number => {
-    const number = numbers[word]
-    if (number !== undefined) return number
     const formula = formulas.get(word)
+    if (numbers[word] !== undefined) return numbers[word]
     if (formula === undefined) throw new Error(`docs/flow-control.md does not say what "${word}" is`)
     return evaluate(formula)
   }
-  const evaluate = (formula: string): number => new Sum(formula, numberOf).value()
+  const evaluate = (formula: string): number => {
+    const terms = formula.replace(/\bx\b/g, '*').replaceAll('KiB', '* 1024')
+    const words = /(?!(?:max|min)\b)\b[A-Za-z]+(?: [a-z][A-Za-z]*)*/g
+    return runInNewContext(
+      terms.replace(words, (word) => `${numberOf(word)}`),
+      { max: Math.max, min: Math.min }
+    )
+  }
   return numberOf(name)
-}
-
-/** Sums of products of numbers, words, `max(a, b)` and `min(a, b)`. */
-class Sum {
-  readonly #tokens: string[]
-  readonly #numberOf: (word: string) => number
-
-  constructor(text: string, numberOf: (word: string) => number) {
-    this.#tokens = text.match(/[()+,]|\bx\b|\d+|(?:(?!x\b)[A-Za-z]+)(?: (?!x\b)[a-z][A-Za-z]*)*/g) ?? []
-    this.#numberOf = numberOf
-  }
-
-  value(): number {
-    const value = this.#sum()
-    if (this.#tokens.length > 0) throw new Error(`the formula goes on with "${this.#tokens.join(' ')}"`)
-    return value
-  }
-
-  #sum(): number {
-    let sum = this.#product()
-    while (this.#take('+')) sum += this.#product()
-    return sum
-  }
-
-  #product(): number {
-    let product = this.#factor()
-    while (this.#take('x')) product *= this.#factor()
-    return product
-  }
-
-  #factor(): number {
-    const token = this.#tokens.shift() ?? ''
-    if (token === '(' || token === 'max' || token === 'min') {
-      if (token !== '(') this.#take('(')
-      const values = [this.#sum()]
-      while (this.#take(',')) values.push(this.#sum())
-      this.#take(')')
-      return token === 'min' ? Math.min(...values) : Math.max(...values)
-    }
-    if (!/^\d/.test(token)) return this.#numberOf(token)
-    return Number(token) * (this.#take('KiB') ? 1024 : 1)
-  }
-
-  #take(token: string): boolean {
-    if (this.#tokens[0] !== token) return false
-    this.#tokens.shift()
-    return true
-  }
 }

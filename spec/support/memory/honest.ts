@@ -1,5 +1,6 @@
 /** The process of the honest peers: each calls the victim at a steady pace, and counts answers and how long they took. */
 
+import { percentile } from '../../../benchmarks/harness/statistics.ts'
 import type { Connection } from '../../../lib/index.ts'
 import { paced } from '../clock/pace.ts'
 import { dialerTo, testManager } from '../grid/manager.ts'
@@ -52,9 +53,7 @@ const words = {
     clearInterval(timer)
     const perSecond = times.length / ((performance.now() - startMs) / 1000)
     await until(() => pending === 0, 'every call has settled', 2 * timeout)
-    times.sort((a, b) => a - b)
-    const at = (part: number) => times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? Number.NaN
-    const [p50Ms, p99Ms, maxMs] = [at(0.5), at(0.99), at(1)]
+    const [p50Ms, p99Ms, maxMs] = [0.5, 0.99, 1].map((part) => percentile(times, part)) as [number, number, number]
     return { calls, answered: times.length, failures: failures.slice(0, 5), perSecond, p50Ms, p99Ms, maxMs }
   }
 }

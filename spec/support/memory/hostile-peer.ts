@@ -2,12 +2,12 @@
 
 import type { WebSocket } from 'ws'
 import type { Limits } from '../../../lib/index.ts'
-import { helloKinds } from '../../../lib/peer/hello.ts'
 import { type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { fastBatch, fastDecode } from '../codec/fast.ts'
-import { RawDialer } from '../raw/dialer.ts'
+import { tell } from '../process/obey.ts'
+import { enter } from '../raw/dialer.ts'
 import type { RawFrames } from '../raw/frames.ts'
-import type { WebSocketWire } from '../raw/wire.ts'
+import { WebSocketWire } from '../raw/wire.ts'
 import { until } from '../until.ts'
 import { victimName } from './processes.ts'
 
@@ -18,31 +18,22 @@ export class HostilePeer {
   /** What arrived, by stream: opened by the victim, and granted. */
   readonly opened: number[] = []
   readonly granted = new Set<number>()
-  /** The attack goes too far, and knows it. */
+  /** The attack goes too far, and knows it; otherwise the driver is told when the victim says that a rule was broken. */
   mayBeClosed = false
-  readonly #raw: RawFrames
-  readonly #onFault: (error: unknown) => void
+  #raw!: RawFrames
   #lastId = -1
 
-  private constructor(dialer: RawDialer, onFault: (error: unknown) => void) {
-    this.#onFault = onFault
-    this.#raw = dialer.frames({ batch: fastBatch, decode: fastDecode, onFrame: (frame) => this.#onFrame(frame) })
-  }
-
-  /**
-   * @param announced limits of its own, by which the victim sends
-   * @param onFault is told when the victim says that a rule was broken where none was meant to be
-   */
-  static async connect(
-    url: string,
-    host: string,
-    announced: Partial<Limits>,
-    onFault: (error: unknown) => void
-  ): Promise<HostilePeer> {
-    const dialer = await RawDialer.open(url)
-    const answer = await dialer.shakeHands({ host, remote: victimName, limits: announced })
-    if (answer?.[0] !== helloKinds.accept) throw new Error(`${host} was refused`)
-    return new HostilePeer(dialer, onFault)
+  /** @param limits of its own, by which the victim sends */
+  static async connect(url: string, host: string, limits: Partial<Limits> = {}): Promise<HostilePeer> {
+    const peer = new HostilePeer()
+    const onFrame = (frame: Frame) => peer.#onFrame(frame)
+    const wire = await WebSocketWire.open(url)
+    peer.#raw = await enter(
+      wire,
+      { host, remote: victimName, limits },
+      { batch: fastBatch, decode: fastDecode, onFrame }
+    )
+    return peer
   }
 
   /** Set while it writes to the socket by itself: what else is sent would stand amid that. */
@@ -64,6 +55,10 @@ export class HostilePeer {
     return this.#lastId
   }
 
+  nextIds(length: number): number[] {
+    return Array.from({ length }, () => this.nextId())
+  }
+
   cut(): void {
     this.mayBeClosed = true
     this.#raw.wire.cut()
@@ -72,13 +67,7 @@ export class HostilePeer {
   #onFrame(frame: Frame): void {
     if (frame.type === FrameType.open) this.opened.push(frame.streamId)
     else if (frame.type === FrameType.credit) this.granted.add(frame.streamId)
-    else if (frame.type === FrameType.ping) this.#answerPing(frame)
-    else if (frame.type === FrameType.goAway && !this.mayBeClosed) {
-      this.#onFault(new Error(`the victim said: ${frame.text}`))
-    }
-  }
-
-  #answerPing(ping: Frame): void {
-    if (!this.isAmidMessage) this.#raw.send({ ...ping, type: FrameType.pong } as Frame)
+    else if (frame.type === FrameType.ping && !this.isAmidMessage) this.#raw.send({ ...frame, type: FrameType.pong })
+    else if (frame.type === FrameType.goAway && !this.mayBeClosed) tell(`the victim said: ${frame.text}`)
   }
 }

@@ -24,9 +24,10 @@ import { LogBook, nameThat, testManager } from '../grid/manager.ts'
 import { assertIdle, closeManagers } from '../grid/nothing-left.ts'
 import { TestServer } from '../grid/servers.ts'
 import { until } from '../until.ts'
-import { RawDialer } from './dialer.ts'
+import { enter } from './dialer.ts'
 import type { RawFrames } from './frames.ts'
 import { credit, data, open, rawSingle, rawStream, table } from './make.ts'
+import { connWire, type RawWire, WebSocketWire } from './wire.ts'
 
 export const siegeKinds = ['memory', 'ws'] as const
 export type SiegeKind = (typeof siegeKinds)[number]
@@ -109,20 +110,17 @@ export class Siege {
   }
 
   /** A conn of the raw peer, on which nothing was said yet. */
-  async dial(): Promise<RawDialer> {
-    if (this.kind === 'ws') return await RawDialer.open(this.#server.url)
+  async dial(): Promise<RawWire> {
+    if (this.kind === 'ws') return await WebSocketWire.open(this.#server.url)
     // Not secure, so that a checksum is wanted as on a plain socket.
     const [mine, theirs] = memoryPair({ secure: false })
     this.manager.incomingConn(theirs)
-    return RawDialer.over(mine)
+    return connWire(mine)
   }
 
   /** The raw peer shakes hands, and says nothing yet. */
   async shakeHands(): Promise<RawFrames> {
-    const dialer = await this.dial()
-    const answer = await dialer.shakeHands({ host: rawName, remote: manager, limits: this.#rawLimits })
-    assert.equal(answer?.[0], 4, 'it is accepted')
-    return dialer.frames()
+    return await enter(await this.dial(), { host: rawName, remote: manager, limits: this.#rawLimits })
   }
 
   /** The raw peer connects with this handler table, and opens its stream that is in order. */

@@ -4,6 +4,7 @@
  * A bare WebSocket to a real server, or the other end of any `Conn`. Nothing here knows handshakes or frames.
  */
 
+import { on, once } from 'node:events'
 import { WebSocket } from 'ws'
 import { subprotocol } from '../../../lib/base/options.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
@@ -66,30 +67,22 @@ export class WebSocketWire implements RawWire {
   readonly ws: WebSocket
   closed = false
   closeCode: number | undefined
-  readonly #inbox: Uint8Array[] = []
-  #wake = () => {}
+  readonly #messages: AsyncIterator<Uint8Array[]>
 
-  constructor(ws: WebSocket) {
+  private constructor(ws: WebSocket) {
     this.ws = ws
-    ws.on('message', (data: Buffer) => {
-      this.#inbox.push(data)
-      this.#wake()
-    })
+    this.#messages = on(ws, 'message', { close: ['close'] })
     ws.on('error', () => ws.terminate())
     ws.on('close', (code) => {
       this.closed = true
       this.closeCode = code
-      this.#wake()
     })
   }
 
   /** Resolves when the upgrade is done. */
   static async open(url: string): Promise<WebSocketWire> {
     const ws = new WebSocket(`${url.replace('http', 'ws')}/grid/v1`, subprotocol)
-    await new Promise<void>((resolve, reject) => {
-      ws.once('open', resolve)
-      ws.once('error', reject)
-    })
+    await once(ws, 'open')
     return new WebSocketWire(ws)
   }
 
@@ -98,12 +91,8 @@ export class WebSocketWire implements RawWire {
   }
 
   async read(): Promise<Uint8Array | undefined> {
-    while (this.#inbox.length === 0 && !this.closed) {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-    }
-    return this.#inbox.shift()
+    const { value } = await this.#messages.next().catch(() => ({ value: undefined }))
+    return value?.[0]
   }
 
   pause(): void {
