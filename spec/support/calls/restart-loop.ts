@@ -139,8 +139,8 @@ class RestartLoop {
 
   /** Ends the load of both sides, and looks at what is left. */
   async #rest(): Promise<Vitals> {
-    await this.#server.child.ask('quiet')
-    await this.#load.rest(settleMs)
+    // At once: no stream is open at the server while this side goes on.
+    await Promise.all([this.#load.rest(settleMs), this.#server.child.ask('quiet')])
     await until(() => openStreams(this.#manager) === 0, 'no stream is open', settleMs)
     const vitals = await takeVitals(this.#manager)
     await this.#server.child.ask('go')
