@@ -59,9 +59,12 @@ export function endless(size: number): AsyncIterable<Uint8Array> & { pulls: numb
   return source
 }
 
-/** All messages until the end, copied, for each is valid until the next only. */
-export async function collect(conn: Conn): Promise<Uint8Array[]> {
-  const messages: Uint8Array[] = []
+/**
+ * All messages until the end, copied, for each is valid until the next only.
+ *
+ * @param messages where each is put as it arrives
+ */
+export async function collect(conn: Conn, messages: Uint8Array[] = []): Promise<Uint8Array[]> {
   for await (const bytes of conn.source) messages.push(new Uint8Array(bytes))
   return messages
 }
@@ -170,20 +173,24 @@ function deliverySpecs(pair: () => ConnPair): void {
   it('delivers messages of all sizes whole and in order, both ways at once', async () => {
     const { a, b } = pair()
     const messages = sizes.map(message)
-    const arrived = [collect(a), collect(b)]
+    const arrived: Uint8Array[][] = [[], []]
+    const collected = [a, b].map((conn, at) => collect(conn, arrived[at]))
     await Promise.all([a.sink(each(messages)), b.sink(each(messages))])
+    await until(() => arrived.every(({ length }) => length === messages.length), 'all of them')
     a.close()
     b.close()
-    assert.deepEqual(await Promise.all(arrived), [messages, messages])
+    assert.deepEqual(await Promise.all(collected), [messages, messages])
   })
 
   it('delivers thousands of small messages in order', async () => {
     const { a, b } = pair()
     const messages = Array.from({ length: 5000 }, (_, at) => message(1 + (at % 40), at))
-    const arrived = collect(b)
+    const arrived: Uint8Array[] = []
+    const collected = collect(b, arrived)
     await a.sink(each(messages))
+    await until(() => arrived.length === messages.length, 'all of them')
     a.close()
-    assert.deepEqual(await arrived, messages)
+    assert.deepEqual(await collected, messages)
   })
 
   it('keeps what arrived for a reader that comes later', async () => {
