@@ -141,9 +141,9 @@ function fill(fields: Fields, value: (name: string, field: Field) => unknown): o
 
 /** The field that the flags of a frame leave out: metadata or grace without its flag, the payload with `bare`. */
 function absentIn(head: number): string | undefined {
-  const marked = (head & 0x80) !== 0
-  const absent = marked ? { 2: 'payload' } : { 1: 'metadata', 8: 'graceMs' }
-  return (absent as Record<number, string>)[head & 0x0f]
+  const isMarked = (head & 0x80) !== 0
+  const absent: Readonly<Record<number, string>> = isMarked ? { 2: 'payload' } : { 1: 'metadata', 8: 'graceMs' }
+  return absent[head & 0x0f]
 }
 
 /** The frame that begins with `head`, with these values in its fields. The flags of an OPEN include `metadata`. */
