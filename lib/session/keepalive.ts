@@ -19,7 +19,8 @@ export interface KeepAliveInit {
   readonly intervalMs: number
   /** A number that grows with what arrives; 0 until the first batch is whole. */
   readonly received: () => number
-  readonly sendPing: (token: number) => void
+  /** Returns how many bytes were sent before it. */
+  readonly sendPing: (token: number) => number
   /** Called before each ping but the first. */
   readonly onTick: () => void
   /** Nothing at all arrived for so many ms. */
@@ -41,6 +42,9 @@ export class KeepAlive {
   #stopped = false
   #token = 0
   #answered = 0
+  /** Bytes that the remote end is known to have read, and those that were sent before the last ping. */
+  #readBytes = 0
+  #pingedBytes = 0
   /** The ping that the round trip is measured by; 0 for none. */
   #timedToken = 0
   #timedAtMs = 0
@@ -75,10 +79,16 @@ export class KeepAlive {
     return this.#answered
   }
 
+  /** So many bytes of those that were sent has the remote end read, at least. */
+  get readBytes(): number {
+    return this.#readBytes
+  }
+
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */
   onPong(token: number): boolean {
     if (token <= this.#answered || token > this.#token) return false
     this.#answered = token
+    if (token === this.#token) this.#readBytes = this.#pingedBytes
     if (this.#probes.length > 0) this.#endProbes(token)
     if (this.#timedToken === 0 || token < this.#timedToken) return true
     this.#timedToken = 0
@@ -95,7 +105,7 @@ export class KeepAlive {
 
   /** Pings behind what was sent, to learn when the remote end has read it. The round trip is that of the other pings. */
   mark(): void {
-    if (!this.#stopped) this.#init.sendPing(++this.#token)
+    if (!this.#stopped) this.#pingedBytes = this.#init.sendPing(++this.#token)
   }
 
   #endProbes(token: number): void {
@@ -112,7 +122,7 @@ export class KeepAlive {
   #sendPing(): void {
     this.#timedAtMs = this.#now()
     this.#timedToken = ++this.#token
-    this.#init.sendPing(this.#token)
+    this.#pingedBytes = this.#init.sendPing(this.#token)
   }
 
   #checkLater(): void {

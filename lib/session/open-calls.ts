@@ -46,6 +46,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly #arrived: () => number
   #isOver = false
   #onIdle: (() => void) | undefined
+  /** What else must end before it is idle. */
+  #holds = 0
 
   constructor({ role, remote, limits, remoteLimits, outbox, flood, counts, arrived }: OpenCallsInit) {
     this.remote = remote
@@ -68,7 +70,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   /** Nothing is open and nothing runs, or all has failed. */
   get isIdle(): boolean {
-    return this.#isOver || (this.streams.size === 0 && this.running === 0)
+    return this.#isOver || this.streams.size + this.running + this.#holds === 0
   }
 
   /** Aborts when the session begins to drain. */
@@ -107,6 +109,15 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#deadlines.clear()
     this.#isOver = true
     this.#onIdle?.()
+  }
+
+  /** It is not idle before the function that `until` gets is called. */
+  hold(until: (release: () => void) => void): void {
+    this.#holds++
+    until(() => {
+      this.#holds--
+      this.#checkIdle()
+    })
   }
 
   /** Resolves when it is idle, or so many ms have passed. */

@@ -32,6 +32,9 @@ import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
 import { SlowWatch } from './slow-watch.ts'
 
+/** A conn takes a second to close: the slowest of networks carries so much meanwhile. */
+const maxUnreadBytes = 4096
+
 export interface SessionInit {
   readonly wire: Wire
   readonly role: 'dialer' | 'listener'
@@ -92,7 +95,10 @@ export class Session {
     this.#keepAlive = new KeepAlive({
       intervalMs: init.keepAlive.intervalMs,
       received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
-      sendPing: (token) => this.#control.sendPing(token),
+      sendPing: (token) => {
+        this.#control.sendPing(token)
+        return this.#sentBytes
+      },
       onTick: () => this.#onTick(),
       onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
     })
@@ -156,14 +162,20 @@ export class Session {
 
   /**
    * Ends the session gracefully: new calls are refused at once, running ones may end within `graceMs`, then they are
-   * aborted. Resolves when it has ended.
+   * aborted. Resolves when it has ended. A call has ended when the remote end has read its answer.
    */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
     if (this.#state === 'ended') return
     const grace = graceMs < maxTimeoutMs ? Math.ceil(graceMs) : undefined
     this.#sendGoAway(end, grace)
     this.#startDraining(end, grace)
+    const endsAtMs = performance.now() + graceMs
     if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(graceMs)
+    const leftMs = endsAtMs - performance.now()
+    if (leftMs > 0 && this.#hasUnread) {
+      this.#calls.hold((release) => this.probe(release))
+      await this.#calls.waitUntilIdle(leftMs)
+    }
     this.abort(end)
   }
 
@@ -193,6 +205,17 @@ export class Session {
       sendQueueStreams: outbox.waiting.senders,
       refusals: this.#control.refusals
     }
+  }
+
+  /** Bytes of batches, those included that are being written. */
+  get #sentBytes(): number {
+    const { outbox } = this.#init.wire
+    return outbox.bytes + outbox.writer.length
+  }
+
+  /** What was sent may take the remote end longer to read than a conn takes to close. */
+  get #hasUnread(): boolean {
+    return this.#state !== 'ended' && this.#sentBytes - this.#keepAlive.readBytes > maxUnreadBytes
   }
 
   // What arrives

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytes, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { openLink } from '../support/grid/links.ts'
 import { until } from '../support/until.ts'
 
@@ -117,6 +118,39 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
         throw error
       }
       await link.dispose()
+    })
+  }
+})
+
+describe('an answer that takes longer to arrive than a conn takes to close', () => {
+  const bytesPerSecond = 500_000
+  const large = Buffer.alloc(1_200_000, 7)
+  const ways = [
+    ['ws', 'dialer'],
+    ['ws', 'listener'],
+    ['wss', 'dialer'],
+    ['tcp', 'listener']
+  ] as const
+
+  for (const [kind, from] of ways) {
+    it(`over ${kind} to the ${from} arrives although its server closes, which then ends at once`, async () => {
+      const link = await openLink(kind, from)
+      try {
+        link.responder.handle('blob', () => large)
+        await link.known()
+        link.throttleInbound('caller', bytesPerSecond)
+        const answer = link.peer.request('blob')
+        const isSent = () => (link.back.stats().session?.bytesOut ?? 0) > large.length
+        await until(() => isSent() && link.back.stats().session?.inboundStreams === 0, 'all of it is on its way')
+        const closing = link.responder.close({ timeout: 60_000 })
+        assert.ok(Buffer.from(await answer).equals(large))
+        link.unblock()
+        const startedMs = performance.now()
+        await closing
+        assert.ok(performance.now() - startedMs < paced(10_000), 'it has the whole grace')
+      } finally {
+        await link.abandon()
+      }
     })
   }
 })

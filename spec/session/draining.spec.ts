@@ -129,6 +129,38 @@ describe('a session that drains', () => {
     await closed
   })
 
+  it('ends once the peer has read the last answer, or the grace is over; and at once where it has', async () => {
+    for (const way of ['answers', 'is silent', 'is gone', 'had read it'] as const) {
+      const peer = new RawPeer()
+      addHandler(peer.handlers, rawSingle('large'), () => new Uint8Array(10_000))
+      await peer.start()
+      await until(() => peer.pings.length > 0, 'its first ping')
+      peer.send(open(1, 0))
+      await peer.frame(FrameType.data)
+      const pong = () => ({ type: FrameType.pong, flags: 0, token: peer.pings.at(-1)?.token ?? 0 }) as const
+      if (way === 'had read it') {
+        let isRead = false
+        peer.session.probe(() => {
+          isRead = true
+        })
+        await until(() => peer.pings.length > 1, 'a ping behind the answer')
+        peer.send(pong())
+        await until(() => isRead, 'it is answered')
+      }
+      const pings = peer.pings.length
+      const closed = peer.session.close(end, way === 'is silent' ? 50 : 60_000)
+      if (way === 'had read it') assert.equal(peer.end?.reason, 'shutdown')
+      else {
+        await until(() => peer.pings.length > pings, 'it asks whether the answer is read')
+        assert.equal(peer.end, undefined)
+        if (way === 'answers') peer.send(pong())
+        if (way === 'is gone') peer.cut()
+      }
+      await closed
+      assert.notEqual(peer.end, undefined)
+    }
+  })
+
   it('holds nothing of calls that are over, at either end', async () => {
     const peer = new RawPeer()
     const { draining } = peer.session

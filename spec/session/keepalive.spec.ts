@@ -13,6 +13,7 @@ class Bench {
   received = 1
   ticks = 0
   readonly pings: number[] = []
+  sentBytes = 0
   readonly dead: number[] = []
   /** What `afterReading` is to run. */
   judge: (() => void) | undefined
@@ -23,7 +24,10 @@ class Bench {
     this.keepAlive = new KeepAlive({
       intervalMs,
       received: () => this.received,
-      sendPing: (token) => this.pings.push(token),
+      sendPing: (token) => {
+        this.pings.push(token)
+        return this.sentBytes
+      },
       onTick: () => this.ticks++,
       onDead: (silentMs) => this.dead.push(silentMs),
       now: () => this.nowMs,
@@ -197,6 +201,20 @@ describe('the keep-alive', () => {
     assert.deepEqual([bench.dead, bench.ticks, bench.hasTimer, running.hasTimer], [[], 1, false, false])
   })
 
+  it('knows that the peer has read what was sent before the last ping, once that is answered', () => {
+    const bench = new Bench()
+    const { keepAlive } = bench
+    for (const sentBytes of [100, 250]) {
+      bench.sentBytes = sentBytes
+      keepAlive.mark()
+    }
+    keepAlive.onPong(bench.pings.at(-2) as number)
+    assert.equal(keepAlive.readBytes, 0)
+    bench.sentBytes = 300
+    keepAlive.onPong(bench.pings.at(-1) as number)
+    assert.equal(keepAlive.readBytes, 250)
+  })
+
   it('stops when it is told so by the tick itself', () => {
     const keepAlive: KeepAlive = new KeepAlive({
       intervalMs,
@@ -232,7 +250,7 @@ describe('the keep-alive', () => {
         const keepAlive = new KeepAlive({
           intervalMs,
           received: () => received,
-          sendPing: () => undefined,
+          sendPing: () => 0,
           onTick: () => isLastCheck && resolve('alive'),
           onDead: () => resolve('dead'),
           now: () => 0,
@@ -256,7 +274,7 @@ describe('the keep-alive', () => {
     const set = mock.method(globalThis, 'setTimeout')
     const clear = mock.method(globalThis, 'clearTimeout')
     const silent = () => undefined
-    const init = { intervalMs, received: () => 0, sendPing: silent, onTick: silent, onDead: silent }
+    const init = { intervalMs, received: () => 0, sendPing: () => 0, onTick: silent, onDead: silent }
     const keepAlive = new KeepAlive(init)
     keepAlive.start()
     keepAlive.stop()
