@@ -74,7 +74,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     })
     const port: CallPort = {
       callsWait: init.callsWait === true,
-      usableSession: () => this.#sessions.usable,
+      usableSession: () => this.#usableSession(),
       createNotConnectedError: () => this.#createNotConnectedError(),
       waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)
     }
@@ -164,14 +164,18 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     else if (!renews) this.#setState('connecting')
   }
 
+  /** @internal no new calls; those that run go on */
+  refuse({ text }: SessionEnd): void {
+    if (this.#state === 'closed') return
+    this.#setState('closed', text)
+    this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${text}`))
+    clearTimeout(this.#redialTimer)
+    this.#waiters.settle({ reason: this.#createNotConnectedError() })
+  }
+
   /** @internal no new calls; running ones may end within `graceMs` */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
-    if (this.#state !== 'closed') {
-      this.#setState('closed', end.text)
-      this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${end.text}`))
-      clearTimeout(this.#redialTimer)
-      this.#waiters.settle({ reason: this.#createNotConnectedError() })
-    }
+    this.refuse(end)
     await this.#sessions.close(end, graceMs)
   }
 
@@ -231,8 +235,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
   }
 
+  #usableSession(): Session | undefined {
+    return this.#state === 'closed' ? undefined : this.#sessions.usable
+  }
+
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
-    const session = this.#sessions.usable
+    const session = this.#usableSession()
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.#createNotConnectedError())
     return this.#waiters.wait(deadlineMs, signal, () => this.#lastError)

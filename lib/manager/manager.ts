@@ -20,6 +20,7 @@ import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
 import { createInstance, type Refusal } from '../peer/handshake.ts'
 import { canonicalHost, dialerOf } from '../peer/hosts.ts'
+import type { SessionEnd } from '../session/end.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
 import {
@@ -46,7 +47,10 @@ export class Manager {
   /** Created on first use. */
   #loopback: Loopback | undefined
   readonly #hostLists: HostLists
-  #closed: Promise<void> | undefined
+  readonly #closed: Promise<void>
+  #onClosed!: (all: Promise<void>) => void
+  /** When the shortest grace ends that was given, of `performance.now()`. */
+  #graceEndsMs = Number.POSITIVE_INFINITY
   /** Set first: code that learns of the end must find the manager closed. */
   #isClosing = false
 
@@ -58,6 +62,9 @@ export class Manager {
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
+    this.#closed = new Promise((resolve) => {
+      this.#onClosed = resolve
+    })
     this.#handlers = new LocalHandlers(limits.maxNameBytes)
     const largest = maxConnMessageBytes(limits)
     this.#establisher = new Establisher({
@@ -186,13 +193,18 @@ export class Manager {
   }
 
   /**
-   * Refuses new calls at once, lets running calls end within `timeout`, aborts the others, and closes all conns. Resolves when
-   * this is done. Idempotent. It does not close your HTTP servers.
+   * Refuses new calls at once, tells handlers (`context.draining`), lets running calls end within `timeout`, aborts the others,
+   * and closes all conns. Resolves when this is done. May be called again, and then the shorter time counts. It does not close
+   * your HTTP servers.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const graceMs = parseGraceMs(options)
-    this.#isClosing = true
-    this.#closed ??= this.#close(graceMs)
+    const endsMs = performance.now() + graceMs
+    if (!this.#isClosing) this.#refuse()
+    if (endsMs < this.#graceEndsMs) {
+      this.#graceEndsMs = endsMs
+      this.#onClosed(this.#close(graceMs))
+    }
     return this.#closed
   }
 
@@ -200,14 +212,23 @@ export class Manager {
     return this.close()
   }
 
-  async #close(graceMs: number): Promise<void> {
+  /** Nothing new from now on, on any connection, before a call of any is told. */
+  #refuse(): void {
+    this.#isClosing = true
     this.#hostLists.stop()
     this.#listener.refuse()
     this.#establisher.close()
-    const end = { reason: 'shutdown', text: `${this.local} is shutting down` } as const
+    for (const connection of [...this.connections, this.#loopback?.connection]) connection?.refuse(this.#shutdown)
+  }
+
+  async #close(graceMs: number): Promise<void> {
     const closing = [...this.connections, ...this.#leaving, this.#loopback]
-    await Promise.all(closing.map((each) => each?.close(end, graceMs)))
+    await Promise.all(closing.map((each) => each?.close(this.#shutdown, graceMs)))
     this.#listener.close()
+  }
+
+  get #shutdown(): SessionEnd {
+    return { reason: 'shutdown', text: `${this.local} is shutting down` }
   }
 
   #self(): Connection {
@@ -217,7 +238,7 @@ export class Manager {
       const session = { limits, keepAlive, handlers: this.#handlers }
       this.#loopback = new Loopback({ local, instance, session, reconnect, logger })
       if (!this.#isClosing) this.#loopback.connection.start()
-      else this.#loopback.close({ reason: 'shutdown', text: `${local} is shutting down` }, 0)
+      else this.#loopback.close(this.#shutdown, 0)
     }
     return this.#loopback.connection
   }

@@ -3,6 +3,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import {
   ClosedError,
@@ -156,6 +157,58 @@ describe('close()', () => {
     await manager.close()
     assert.equal(back.state, 'closed')
     await Promise.all([other.manager.close(), closer.manager.close()])
+  })
+
+  it('again with less time aborts what still runs when that is over, and with more time changes nothing', async (test) => {
+    const { closer, there, back, contexts } = await running(test)
+    const { manager } = closer
+    const calls = [there.request(hold), back.request(hold), manager.connection(closer.name).request(hold)].map(
+      rejection
+    )
+    await until(() => contexts.length === 3, 'all run')
+    const closing = [Number.POSITIVE_INFINITY, 60_000, Number.POSITIVE_INFINITY].map((timeout) =>
+      manager.close({ timeout })
+    )
+    assert.equal(await settled(() => contexts.filter(({ signal }) => signal.aborted).length), 0)
+    await Promise.all([...closing, manager.close({ timeout: 0 }), manager.close()])
+    for (const error of await Promise.all(calls)) assert.equal(error.reason, 'shutdown')
+  })
+
+  it('refuses calls on all connections before it tells a call on any', async (test) => {
+    const servers = new Servers(test)
+    const hosts = ['http://a', 'http://b', 'http://c']
+    const nodes = await Promise.all(hosts.map((name) => servers.node(name, hosts)))
+    const contexts: HandlerContext[] = []
+    for (const { manager } of nodes) {
+      manager.handle(hold, async (_, context) => {
+        contexts.push(context)
+        if (!context.draining.aborted) await once(context.draining, 'abort')
+        return 'done'
+      })
+    }
+    const [closer, ...others] = nodes.map(({ manager }) => manager)
+    assert.ok(closer !== undefined)
+    const all = [...closer.connections, closer.connection(closer.local)]
+    await Promise.all(
+      [...all, ...others.map((other) => other.connection(closer.local))].map((each) => each.waitForConnect())
+    )
+    const calls = [...others, closer].map((other) => other.connection(closer.local).request(hold))
+    await until(() => contexts.length === 3, 'each runs one')
+    const refusals: Promise<Error & Record<string, unknown>>[] = []
+    for (const { draining } of contexts) {
+      draining.addEventListener('abort', () => {
+        for (const connection of all)
+          refusals.push(rejection(connection.request(hold, undefined, { waitForReady: true })))
+      })
+    }
+    const closing = closer.close()
+    assert.deepEqual(await Promise.all(calls), ['done', 'done', 'done'])
+    await closing
+    const errors = await Promise.all(refusals)
+    assert.deepEqual(
+      errors.map(({ code, delivery }) => [code, delivery]),
+      Array.from({ length: 9 }, () => ['ERR_CLOSED', 'notSent'])
+    )
   })
 
   it('on both ends at once ends on both', async (test) => {
