@@ -52,6 +52,7 @@ const examples: Record<string, RegExp> = {
   'unix-socket.ts': /^over one Unix socket, dialed by (left|right): 19 \+ 23 = 42, and the other way 1 \+ 2 = 3$/m,
   'tls.ts': /^a dialer that does not trust the certificate gets no conn: /m,
   'discovery.ts': /^server one is removed from the list of server two: the connection is closed, because /m,
+  'rolling-restart.ts': /^every change was read once, in order, while all of its servers were restarted$/m,
   'middleware-server.ts': /^the other WebSocket service: "chat heard: good morning"$/m,
   'locks/main.ts': /^ten deposits that each read, wait and write: the balance is 10$/m
 }
