@@ -102,6 +102,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
    * Sends all values of `source` as requests, then ends them. Reads `source` as `for await` does, and only with credit. For
    * it-pipe.
    *
+   * Takes `source` over: when the stream ends first, or cannot open, a Node stream is destroyed, a web stream cancelled, any
+   * other iterator returned.
+   *
    * Resolves when flow control has accepted the last request, or when the handler takes no more. Rejects when the stream
    * fails, or with what `source` throws when it is closed because the handler takes no more.
    */

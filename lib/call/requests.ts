@@ -14,7 +14,7 @@ import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
 import { checkSize, encodePayload } from '../codec/payload.ts'
 import type { StreamLimits } from '../stream/port.ts'
-import { type Producer, unwind } from '../stream/producer.ts'
+import { type Producer, shieldProducer, unwind } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
 import type { Stream } from '../stream/stream.ts'
 import { SendWindow } from '../stream/window.ts'
@@ -52,8 +52,11 @@ export class StreamRequests<Req> {
 
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
   sendAll(source: Producer<Req>): Promise<void> {
-    if (this.pushable === null) return Promise.reject(new ClosedError('the handler takes no requests'))
-    if (this.#producer !== undefined) return Promise.reject(new ClosedError('the requests already have a source'))
+    if (this.pushable === null || this.#producer !== undefined) {
+      if (source !== this.#producer) unwind(source)
+      const why = this.pushable === null ? 'the handler takes no requests' : 'the requests already have a source'
+      return Promise.reject(new ClosedError(why))
+    }
     if (this.#ended) return this.#refuse(source)
     const done = ignoreRejection(
       new Promise<void>((resolve, reject) => {
@@ -150,8 +153,9 @@ export class StreamRequests<Req> {
 
   #attach(producer: Producer<Req>): void {
     this.#producer = producer
-    if (this.#sink === undefined) this.#waiting = { producer, scope: captureScope() }
-    else this.#sink.attach(producer)
+    if (this.#sink !== undefined) return this.#sink.attach(producer)
+    shieldProducer(producer)
+    this.#waiting = { producer, scope: captureScope() }
   }
 
   #onTaken(taken: number): void {

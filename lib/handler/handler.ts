@@ -34,7 +34,7 @@ export type SingleHandler<Req, Res> = (request: Req, context: HandlerContext) =>
 /** The requests for a handler function: an async iterator, or null when it takes none. */
 export type Requests<Req> = [Req] extends [never] ? null : AsyncIterableIterator<Req, undefined>
 
-/** What a streaming handler may return: anything that `for await` accepts, or nothing. */
+/** What a streaming handler may return: anything that `for await` accepts, or nothing. It is released when the call ends first. */
 export type Responses<Res> = Producer<Res> | undefined | void
 
 /** The handler function of a streaming definition. The stream ends when the returned iterable ends. */

@@ -9,6 +9,7 @@ import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
+import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
 import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
@@ -110,11 +111,15 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #reply(definition: SingleDefinition<unknown, unknown>, value: unknown): void {
-    if (this.#stream.state === 'closed') return this.#settle()
+    if (this.#stream.state === 'closed') {
+      releaseStream(value)
+      return this.#settle()
+    }
     let payload: Uint8Array
     try {
       payload = this.#check(definition.response.encode(value))
     } catch (error) {
+      releaseStream(value)
       return this.#fail(error)
     }
     this.#settle()
@@ -152,7 +157,7 @@ export class Responder implements Receiver, StreamOwner {
       return this.#check(definition.response.encode(value))
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
-    sink.onSettled = () => this.#settle()
+    sink.onSettled = sink.onReleased = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
     try {

@@ -6,6 +6,7 @@
 
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
+import { openStream } from '../base/stream-source.ts'
 import { errorText } from '../base/text.ts'
 
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
@@ -68,7 +69,8 @@ class FollowedLists implements HostLists {
   }
 
   async #follow(lists: AsyncIterable<Iterable<string>>): Promise<void> {
-    const iterator = lists[Symbol.asyncIterator]()
+    const { [Symbol.asyncIterator]: open } = lists
+    const iterator = openStream<Iterable<string>>(lists, open) ?? Reflect.apply(open, lists, [])
     this.#iterator = iterator
     for (;;) {
       const { done, value } = await iterator.next()

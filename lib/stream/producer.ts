@@ -2,11 +2,13 @@
  * Producers of values to send: any iterable, async or plain, read as `for await` reads it.
  *
  * ECMA-262 calls the rules GetIterator, AsyncFromSyncIterator and AsyncIteratorClose. What differs: results and values that
- * are no promises are taken without waiting.
+ * are no promises are taken without waiting. And a stream of Node or of the web is released at once when it is left.
  */
 
+import { types } from 'node:util'
 import type { Failure } from '../base/failure.ts'
 import { shield, toPromise, whenSettled } from '../base/promise.ts'
+import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
 
 /** Anything that `for await` accepts. */
 export type Producer<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>
@@ -37,12 +39,18 @@ export class ProducerIterator {
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
     if (method === undefined || method === null) throw new TypeError(notIterable)
     if (!this.isAsync && Array.isArray(producer)) shieldAll(producer)
-    const iterator = Reflect.apply(method, producer, [])
+    const opened = this.isAsync ? openStream(producer, method) : undefined
+    const iterator = opened ?? Reflect.apply(method, producer, [])
     if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
     this.#iterator = iterator as Iterating
     // Read once, as the language does. One that is no function throws when it is called.
     const { next } = this.#iterator
     this.next = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
+  }
+
+  /** Its code may still run when it was told to close: in a `finally`, or up to its next `yield`. */
+  get isGenerator(): boolean {
+    return types.isGeneratorObject(this.#iterator)
   }
 
   /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */
@@ -66,11 +74,22 @@ export class ProducerIterator {
 }
 
 /** Closes a producer that will not be pulled, so that its own source ends too. */
-export function unwind(producer: Producer<unknown>): void {
+export function unwind(producer: unknown): void {
   try {
     new ProducerIterator(producer).close(() => undefined)
   } catch {
     // Ignored: the stream has failed already, with an error of its own.
+    releaseStream(producer)
+  }
+}
+
+/** A producer waits to be pulled. What fails in it meanwhile must not end the process: pulling it throws that. */
+export function shieldProducer(producer: unknown): void {
+  try {
+    if (Array.isArray(producer)) shieldAll(producer)
+    else shieldStream(producer)
+  } catch {
+    // Ignored: pulling it throws that as well.
   }
 }
 

@@ -9,6 +9,7 @@ import { byteLengthOf } from '../base/bytes.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, shield, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
+import { releaseStream } from '../base/stream-source.ts'
 import { type Producer, ProducerIterator, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
@@ -33,6 +34,8 @@ export class Sink<T> {
   onStopped: (() => void) | undefined
   /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
   onSettled: ((failure: Failure | undefined) => void) | undefined
+  /** Called once it is told that no more values are wanted, if none of its code can run any more: it is no generator. */
+  onReleased: (() => void) | undefined
   #sent = 0
   readonly #port: SinkPort
   readonly #window: SendWindow
@@ -68,6 +71,7 @@ export class Sink<T> {
     try {
       this.#iterator = new ProducerIterator(producer, notIterable)
     } catch (error) {
+      releaseStream(producer)
       if (this.#state === 'done') this.onSettled?.(undefined)
       return this.#onThrown(error)
     }
@@ -194,6 +198,9 @@ export class Sink<T> {
   }
 
   #unwind(): void {
-    this.#scope?.runInAsyncScope(() => this.#iterator?.close((failure) => this.onSettled?.(failure)))
+    const iterator = this.#iterator
+    if (iterator === undefined) return
+    this.#scope?.runInAsyncScope(() => iterator.close((failure) => this.onSettled?.(failure)))
+    if (!iterator.isGenerator) this.onReleased?.()
   }
 }

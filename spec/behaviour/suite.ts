@@ -14,6 +14,7 @@ import { hostileFacts } from './suite/hostile-values.ts'
 import { iteratorFacts } from './suite/iterators.ts'
 import { lossFacts } from './suite/loss.ts'
 import { payloadFacts } from './suite/payloads.ts'
+import { releasedFacts } from './suite/released.ts'
 import { requestFacts } from './suite/requests.ts'
 import { stoppedFacts } from './suite/stopped-requests.ts'
 import { stopFacts } from './suite/stops.ts'
@@ -36,6 +37,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   'cancels and deadlines': stopFacts,
   'requests that nobody takes': stoppedFacts,
   unwinding: unwindFacts,
+  'sources that nobody reads': releasedFacts,
   'a lost or silent peer': lossFacts
 }
 

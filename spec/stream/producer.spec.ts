@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import type { Producer } from '../../lib/stream/producer.ts'
 import { Sink } from '../../lib/stream/sink.ts'
@@ -44,6 +45,16 @@ const throwing = (name: string) => ({
     throw bad
   }
 })
+/** A stream of 1 and 2, and then of what `end` does. */
+function webStream(end: (controller: ReadableStreamDefaultController<unknown>) => void): ReadableStream<unknown> {
+  return new ReadableStream({
+    start(controller) {
+      controller.enqueue(1)
+      controller.enqueue(2)
+      end(controller)
+    }
+  })
+}
 function thenable(settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void) {
   // biome-ignore lint/suspicious/noThenProperty: it is what is tried
   return { then: settle }
@@ -202,6 +213,26 @@ const odd: Record<string, Make> = {
   'values that are undefined and null': (reading) => ({
     [sync]: () => over(reading, [value(undefined), value(null), end])
   }),
+  'a stream of Node': () => Readable.from([1, 2]),
+  'a stream of Node that fails': () =>
+    Readable.from(
+      (function* () {
+        yield 1
+        throw bad
+      })()
+    ),
+  'a web stream': () => webStream((controller) => controller.close()),
+  'a web stream that fails': () => webStream((controller) => setImmediate(() => controller.error(bad))),
+  'a web stream that another reader holds': () => {
+    const stream = webStream(() => undefined)
+    stream.getReader()
+    return stream
+  },
+  'a web stream with an iterator of its own': (reading) =>
+    Object.assign(
+      webStream(() => undefined),
+      { [async]: () => over(reading, [value(7), end]) }
+    ),
   'a proxy whose traps throw': () =>
     new Proxy(
       {},
@@ -246,6 +277,29 @@ const closings: Record<string, Make> = {
         thenable((resolve) => resolve(end))
       )
   }),
+  'a stream of Node': (reading) =>
+    new Readable({
+      objectMode: true,
+      read() {
+        this.push(1)
+      },
+      destroy(error, done) {
+        reading.closes++
+        done(error)
+      }
+    }),
+  'a web stream': (reading) =>
+    new ReadableStream({
+      start(controller) {
+        controller.enqueue(1)
+        controller.enqueue(2)
+      },
+      cancel() {
+        reading.closes++
+      }
+    }),
+  'a web stream that cannot be cancelled': () =>
+    new ReadableStream({ start: (controller) => controller.enqueue(1), cancel: () => Promise.reject(bad) }),
   'a generator': (reading) =>
     (function* () {
       try {
