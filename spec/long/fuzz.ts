@@ -52,7 +52,7 @@ function onInput(bytes: Uint8Array): void {
   Atomics.add(counts, 0, 1)
 }
 
-async function run(name: FuzzerName, all: Awaited<ReturnType<typeof fuzzers>>): Promise<FuzzReport> {
+async function run(name: FuzzerName): Promise<FuzzReport> {
   const part = shares[name] / allShares
   const inputs = Math.round(given.inputs * part)
   const maxMs = given.minutes * 60_000 * part
@@ -60,7 +60,7 @@ async function run(name: FuzzerName, all: Awaited<ReturnType<typeof fuzzers>>): 
   let saidMs = startMs
   return await fuzz({
     name,
-    fuzzer: all[name],
+    fuzzer: fuzzers[name],
     inputs,
     seed,
     isOver: () => performance.now() - startMs > maxMs,
@@ -94,9 +94,8 @@ function mib(bytes: number): string {
 
 console.log(`seed ${seed}`)
 try {
-  const all = await fuzzers()
   for (const name of names) {
-    const report = await run(name, all)
+    const report = await run(name)
     show(name, report)
     if (report.heldLate - report.heldEarly > slackBytes) throw new Error(`${name}: the heap has grown`)
   }

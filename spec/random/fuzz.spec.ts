@@ -5,8 +5,8 @@
  */
 
 import assert from 'node:assert/strict'
-import { before, describe, it } from 'node:test'
-import { type Fuzzer, type FuzzReport, fuzz } from '../support/fuzz/fuzz.ts'
+import { describe, it } from 'node:test'
+import { type FuzzReport, fuzz } from '../support/fuzz/fuzz.ts'
 import { type FuzzerName, fuzzers, shares } from '../support/fuzz/fuzzers.ts'
 import { seed } from '../support/random.ts'
 
@@ -15,14 +15,8 @@ const inputs = 100_000
 const slackBytes = 4 * 1024 * 1024
 
 describe(`fuzzed with SEED=${seed}`, () => {
-  let byName: Record<FuzzerName, Fuzzer>
-
-  before(async () => {
-    byName = await fuzzers()
-  })
-
   async function run(name: FuzzerName): Promise<FuzzReport> {
-    const report = await fuzz({ name, fuzzer: byName[name], inputs: inputs * shares[name], seed })
+    const report = await fuzz({ name, fuzzer: fuzzers[name], inputs: inputs * shares[name], seed })
     assert.equal(report.inputs, inputs * shares[name])
     const grown = report.heldLate - report.heldEarly
     assert.ok(grown < slackBytes, `the heap has grown by ${grown} bytes`)

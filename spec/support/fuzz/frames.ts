@@ -14,6 +14,7 @@ import { FrameReader } from '../../../lib/wire/frame-reader.ts'
 import { fastBatch, fastDecode } from '../codec/fast.ts'
 import { randomFrame } from '../codec/random-frames.ts'
 import { errorStack } from '../errors.ts'
+import { type Example, examples } from '../pages/protocol.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import { credit, goAway, open, reset, table } from '../raw/make.ts'
 import type { RawPeer } from '../raw/peer.ts'
@@ -30,27 +31,19 @@ const { end, more, error, bare } = Flag
 const reader = new FrameReader()
 const resetNames = Object.keys(ResetCode)
 
-/** What a fuzzer of frames starts from: batches that good peers sent, without checksum. */
-export function frameFuzzer(recorded: readonly Uint8Array[]): Fuzzer {
-  const corpus = { batches: recorded, frames: recorded.flatMap((batch) => fastDecode(batch)) }
-  return async (round) => {
-    for (let left = round.budget; left > 0; ) {
-      const target = new Target(round, corpus)
-      left -= await target.run(left)
-    }
-  }
-}
+const isBatch = ({ name, meaning }: Example) => (name === 'batch' && meaning.checksum !== true) || name in FrameType
+/** What it starts from: the batches of the page, without checksum. They have every frame in them, with every flag. */
+const batches = examples.filter(isBatch).map(({ bytes }) => bytes)
+const corpus = batches.flatMap((batch) => fastDecode(batch))
 
-interface Corpus {
-  readonly batches: readonly Uint8Array[]
-  readonly frames: readonly Frame[]
+export const frameFuzzer: Fuzzer = async (round) => {
+  for (let left = round.budget; left > 0; ) left -= await new Target(round).run(left)
 }
 
 /** One session, until it has ended or has had enough. */
 class Target {
   readonly #round: Round
   readonly #random: Random
-  readonly #corpus: Corpus
   readonly #session: FuzzSession
   readonly #peer: RawPeer
   readonly #checksum: boolean
@@ -63,11 +56,10 @@ class Target {
   /** Frames that the session has ignored. */
   #ignored = 0
 
-  constructor(round: Round, corpus: Corpus) {
+  constructor(round: Round) {
     const { random } = round
     this.#round = round
     this.#random = random
-    this.#corpus = corpus
     const role = random() < 0.5 ? 'dialer' : 'listener'
     this.#parity = role === 'dialer' ? 0 : 1
     this.#lastId = this.#parity === 0 ? 0 : -1
@@ -149,7 +141,7 @@ class Target {
     const checksum = this.#checksum
     const kind = random()
     if (kind < 0.02) return randomBytes(random, 1 + wholeBelow(random, 60))
-    if (kind < 0.04) return withChecksum(oneOf(random, this.#corpus.batches), checksum)
+    if (kind < 0.04) return withChecksum(oneOf(random, batches), checksum)
     let id = this.#lastId
     const frames = Array.from({ length: 1 + wholeBelow(random, random() < 0.9 ? 4 : 30) }, () => {
       const frame = this.#frame(id)
@@ -158,7 +150,7 @@ class Target {
     })
     const batch = fastBatch(frames, checksum)
     if (kind > 0.15) return batch
-    const body = mutateBytes(random, checksum ? batch.subarray(4) : batch, oneOf(random, this.#corpus.batches))
+    const body = mutateBytes(random, checksum ? batch.subarray(4) : batch, oneOf(random, batches))
     return kind < 0.05 ? body : withChecksum(body, checksum)
   }
 
@@ -177,7 +169,7 @@ class Target {
       return { type: random() < 0.5 ? FrameType.ping : FrameType.pong, flags: 0, token: wholeBelow(random, 3) }
     if (kind < 0.985) return table({ ...peerSingle, id: `more.${wholeBelow(random, 1_000_000)}` })
     if (kind < 0.987) return goAway(streamId, '', wholeBelow(random, 12))
-    return kind < 0.995 ? oneOf(random, this.#corpus.frames) : randomFrame(random)
+    return kind < 0.995 ? oneOf(random, corpus) : randomFrame(random)
   }
 
   #open(lastId: number): Open {
@@ -203,7 +195,7 @@ class Target {
   #payload(): Uint8Array {
     const random = this.#random
     if (random() < 0.3) {
-      const frame = oneOf(random, this.#corpus.frames)
+      const frame = oneOf(random, corpus)
       if ('payload' in frame && frame.payload.length < 3000) return frame.payload
     }
     return randomBytes(random, wholeBelow(random, random() < 0.02 ? 70_000 : oneOf(random, [1, 8, 8, 300, 300, 3000])))

@@ -10,7 +10,8 @@ import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../..
 import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../../lib/codec/msgpack.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
 import { CallContext } from '../../../lib/handler/context.ts'
-import { readAccept, readChallenge, readHello, readProof, readReject } from '../../../lib/peer/hello.ts'
+import { helloKinds, readAccept, readChallenge, readHello, readProof, readReject } from '../../../lib/peer/hello.ts'
+import { examples } from '../pages/protocol.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import { exchange } from '../raw/handshake.ts'
 import type { Fuzzer, Round } from './fuzz.ts'
@@ -143,16 +144,16 @@ function randomValue(random: Random, depth: number): unknown {
   }
 }
 
-/** What a fuzzer of the handshake starts from: one message of each kind, as good peers sent them. */
-export function helloFuzzer(recorded: readonly Uint8Array[]): Fuzzer {
-  return async (round) => {
-    const { random } = round
-    for (let i = 0; i < round.budget; i++) {
-      round.begin()
-      // A whole handshake takes a millisecond.
-      if (random() < 0.01) await tamperedHandshake(round)
-      else await readChanged(round, oneOf(random, recorded))
-    }
+/** What the fuzzer of the handshake starts from: the messages of the page. */
+const messages = examples.filter(({ name }) => name in helloKinds).map(({ bytes }) => bytes)
+
+export const helloFuzzer: Fuzzer = async (round) => {
+  const { random } = round
+  for (let i = 0; i < round.budget; i++) {
+    round.begin()
+    // A whole handshake takes a millisecond.
+    if (random() < 0.01) await tamperedHandshake(round)
+    else await readChanged(round, oneOf(random, messages))
   }
 }
 
