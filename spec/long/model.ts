@@ -6,24 +6,23 @@
  */
 
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { runSchedule } from '../support/model/driver.ts'
-import { newSum } from '../support/model/sum.ts'
+import { Sum } from '../support/model/sum.ts'
 
 const defaults = { schedules: 100_000, seed: 1 + (Date.now() % 2 ** 31), minutes: 100_000 }
 const { schedules, seed, minutes } = optionsOf(defaults)
 const endMs = performance.now() + minutes * 60_000
-const isLogged = schedules === 1
+const lines: string[] | undefined = schedules === 1 ? [] : undefined
 /** As many as are told in one line of progress. */
 const step = 5_000
 const startedMs = performance.now()
-const sum = newSum()
+const sum = new Sum()
 
 console.log(`schedules: ${schedules}, --seed ${seed}`)
 try {
   for (let number = seed; number < seed + schedules && performance.now() < endMs; number++) {
-    const result = await runSchedule(number, isLogged)
-    if (isLogged) console.log(result.lines.join('\n'))
-    sum.add(number, result)
+    await sum.run(number, lines).finally(() => {
+      if (lines !== undefined) console.log(lines.join('\n'))
+    })
     const seconds = Math.round((performance.now() - startedMs) / 1000)
     if (sum.schedules % step === 0) console.log(`${sum.schedules} schedules in ${seconds} s`)
   }

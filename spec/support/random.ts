@@ -16,6 +16,14 @@ export function randomFrom(start: number): () => number {
   }
 }
 
+/** Bytes of which no two places are alike, each time the same. */
+export function noise(bytes: number): Buffer {
+  const random = randomFrom(20_000)
+  const noise = Buffer.alloc(bytes)
+  for (let at = 0; at < bytes; at += 4) noise.writeUInt32LE(wholeBelow(random, 2 ** 32), at)
+  return noise
+}
+
 /** A whole number from 0 to `below - 1`. */
 export function wholeBelow(random: () => number, below: number): number {
   return Math.floor(random() * below)

@@ -1,6 +1,6 @@
 /** Bytes that were valid, and random ones: flipped, cut, doubled, spliced, with other numbers in them. */
 
-import { oneOf, wholeBelow } from '../random.ts'
+import { noise, oneOf, wholeBelow } from '../random.ts'
 
 type Random = () => number
 
@@ -25,16 +25,12 @@ const edges: readonly (readonly number[])[] = [
   [0xa9, 0x5f, 0x5f, 0x70, 0x72, 0x6f, 0x74, 0x6f, 0x5f, 0x5f]
 ]
 
-const noise = Buffer.alloc(128 * 1024)
-for (let i = 0, state = 1; i < noise.length; i++) {
-  state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
-  noise[i] = state >>> 16
-}
+const source = noise(128 * 1024)
 
 /** At most 128 KiB of random bytes, a view that must not be changed. */
 export function randomBytes(random: Random, length: number): Uint8Array {
-  const start = wholeBelow(random, noise.length - length + 1)
-  return noise.subarray(start, start + length)
+  const start = wholeBelow(random, source.length - length + 1)
+  return source.subarray(start, start + length)
 }
 
 /** A changed copy of `bytes`; `other` is what a part of it may be taken from. Not empty, unless `bytes` is. */

@@ -1,12 +1,9 @@
 /** The messages of a schedule: which bytes message number n of a half has, so that any other is told from it. */
 
-import { randomFrom } from '../random.ts'
+import { noise } from '../random.ts'
 
-const patternBytes = 512 * 1024
 const maxOffset = 128 * 1024
-const pattern = Buffer.alloc(patternBytes)
-const random = randomFrom(20_000)
-for (let at = 0; at < patternBytes; at += 4) pattern.writeUInt32LE(Math.floor(random() * 2 ** 32), at)
+const pattern = noise(512 * 1024)
 
 /** Bytes of a payload from which on it names its call itself. */
 export const namedBytes = 8

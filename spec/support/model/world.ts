@@ -47,6 +47,7 @@ export class World {
   readonly figures: Figures
   readonly lines: string[] | undefined
   faults = 0
+  renewals = 0
   /** Actors that have not come to their end. */
   actors = 0
   /** No more is begun: what waits for that goes on. */
@@ -77,10 +78,6 @@ export class World {
 
   get hasRenewals(): boolean {
     return this.plan.lifetimeMs !== undefined
-  }
-
-  get renewals(): number {
-    return this.figures.renewals
   }
 
   get isCrowded(): boolean {
@@ -226,7 +223,7 @@ export class World {
   async #dial(signal: AbortSignal) {
     await this.pause()
     signal.throwIfAborted()
-    if (this.isCalm) this.figures.renewals++
+    if (this.isCalm) this.renewals++
     return this.network.dial()
   }
 
