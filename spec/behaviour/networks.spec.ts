@@ -7,7 +7,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { DeadlineError, DisconnectedError, type ManagerOptions } from '../../lib/index.ts'
-import { Book, Caller } from '../support/calls/book.ts'
+import { Book, callerOf } from '../support/calls/book.ts'
 import { serveCalls } from '../support/calls/call.ts'
 import { paced } from '../support/clock/pace.ts'
 import { namesInOrder, quickReconnect } from '../support/grid/manager.ts'
@@ -29,7 +29,7 @@ async function proxied(test: TestContext, faults: Faults = {}, ofDialer: Options
   for (const { manager } of [pair.dialer, pair.listener]) serveCalls(manager, () => book)
   const { there, back } = pair
   await Promise.all([there.waitForConnect(), back.waitForConnect()])
-  const callers = [new Caller(book, there, 'dialer'), new Caller(book, back, 'listener')]
+  const callers = [callerOf(book, there, 'dialer'), callerOf(book, back, 'listener')]
   return { ...pair, proxy, book, callers }
 }
 
@@ -143,7 +143,7 @@ describe('a peer that is not alive', { concurrency: true }, () => {
     it(`but whose conn a middle box half-closes, ${direction}, is lost: calls fail on both ends, the next conn works`, async (test) => {
       const { there, back, proxy, book, callers } = await proxied(test, {}, { reconnect: quickReconnect })
       const calls = callers.map((caller) => caller.late())
-      await until(() => callers.every((caller) => caller.isLate), 'the handlers run')
+      await until(() => callers.every((caller) => caller.isLate()), 'the handlers run')
       proxy.halfClose(direction)
       await Promise.all(calls)
       book.gate.open()

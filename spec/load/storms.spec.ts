@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { StormPair } from '../support/calls/storm-pair.ts'
+import { openStormPair, type StormPair } from '../support/calls/storm-pair.ts'
 import { storms } from '../support/calls/storms.ts'
 
 const limits = { maxInboundStreams: 2000, maxIdleFramesPerSecond: 500 }
@@ -15,7 +15,7 @@ describe(`no conn is closed for a flood, ${rounds} times over, by up to 1900 cal
   let pair: StormPair
 
   before(async () => {
-    pair = await StormPair.open(limits)
+    pair = await openStormPair(limits)
   })
 
   after(() => pair[Symbol.asyncDispose]())

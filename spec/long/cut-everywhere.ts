@@ -5,7 +5,7 @@
  */
 
 import { parseArgs } from 'node:util'
-import { type Cut, CutSession, cutsOf } from '../support/calls/cut-session.ts'
+import { type Cut, cutsOf, type Measure, openCutSession } from '../support/calls/cut-session.ts'
 import type { Direction } from '../support/network/fault-proxy.ts'
 
 const options = {
@@ -41,9 +41,9 @@ function settings() {
   return { strides, directions, at: values.at === undefined ? undefined : at, help: values.help }
 }
 
-async function sweep(direction: Direction, cutsFor: (measure: Awaited<ReturnType<CutSession['measure']>>) => Cut[]) {
+async function sweep(direction: Direction, cutsFor: (measure: Measure) => Cut[]) {
   const started = performance.now()
-  const session = await CutSession.start()
+  const session = await openCutSession()
   const measure = await session.measure(direction)
   const cuts = cutsFor(measure)
   let failed = 0

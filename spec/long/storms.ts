@@ -7,8 +7,9 @@
 
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
 import { defaultLimits } from '../../lib/base/options.ts'
-import { addOutcomes, StormPair } from '../support/calls/storm-pair.ts'
-import { callsAtOnce, type Outcomes, storms } from '../support/calls/storms.ts'
+import { addOutcomes } from '../support/calls/load.ts'
+import { openStormPair } from '../support/calls/storm-pair.ts'
+import { callsAtOnce, storms } from '../support/calls/storms.ts'
 
 const { maxInboundStreams: streams, maxIdleFramesPerSecond: frames } = defaultLimits
 const given = optionsOf({ rounds: 20, streams, frames, only: '' })
@@ -16,9 +17,9 @@ const limits = { maxInboundStreams: given.streams, maxIdleFramesPerSecond: given
 let failures = 0
 
 for (const name of Object.keys(storms).filter((each) => each.includes(given.only))) {
-  await using pair = await StormPair.open(limits)
+  await using pair = await openStormPair(limits)
   const startedMs = performance.now()
-  const sum: Outcomes = {}
+  const sum: Record<string, number> = {}
   for (let round = 1; round <= given.rounds; round++) {
     const outcomes = await pair.round(name)
     addOutcomes(sum, outcomes)

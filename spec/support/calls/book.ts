@@ -9,7 +9,7 @@ import { fragmentBytes } from '../../../lib/base/options.ts'
 import { ClosedError, type Connection, type Delivery, DisconnectedError, RejectedError } from '../../../lib/index.ts'
 import { Gate } from '../gate.ts'
 import { until } from '../until.ts'
-import { Call, type Watch } from './call.ts'
+import { type Call, callOn, type Watch } from './call.ts'
 
 /** What was done on both ends, and what went wrong with it. */
 export class Book implements Watch {
@@ -62,56 +62,41 @@ export class Book implements Watch {
   }
 }
 
-/** The calls of one end; each settles on its own, and none rejects. */
-export class Caller {
-  readonly #book: Book
-  readonly #peer: Connection
-  readonly #name: string
+const sizes = [3, 3, 3, 3]
 
-  constructor(book: Book, peer: Connection, name: string) {
-    this.#book = book
-    this.#peer = peer
-    this.#name = name
+export type Caller = ReturnType<typeof callerOf>
+
+/** The calls of one end, `name`; each settles on its own, and none rejects. */
+export function callerOf(book: Book, peer: Connection, name: string) {
+  const hasRun = (what: string) =>
+    book.ran.has(`${name} ${what}`) || book.errors.some(({ id }) => id === `${name} ${what}`)
+  const all = async (works: Readonly<Record<string, (call: Call) => Promise<void>>>) => {
+    const calls = Object.entries(works).map(([what, work]) => {
+      const id = `${name} ${what}`
+      return book.call(id, () => work(callOn(peer, id, { waitForReady: true })))
+    })
+    await Promise.all(calls)
   }
-
-  /** Of each kind one, at once. */
-  async small(): Promise<void> {
-    const sizes = [3, 3, 3, 3]
-    await Promise.all([
-      this.#call('answer', (call) => call.request(3)),
-      this.#call('fail', (call) => call.fail(7)),
-      this.#call('feed', (call) => call.feed(4, 3)),
-      this.#call('gather', (call) => call.gather(sizes)),
-      this.#call('chat', (call) => call.chat(sizes))
-    ])
-  }
-
-  /** A message in fragments, and calls that are stopped. */
-  async large(): Promise<void> {
-    await Promise.all([
-      this.#call('split', (call) => call.request(fragmentBytes + 100)),
-      this.#call('cancel', (call) => call.cancel(until(() => this.#hasRun('cancel'), 'it is held'))),
-      this.#call('broken', (call) => call.break(0))
-    ])
-  }
-
-  /** Ends when the gate of the book is opened. */
-  async late(): Promise<void> {
-    await this.#call('late', (call) => call.late())
-  }
-
-  /** The late call has reached its handler, or has ended. */
-  get isLate(): boolean {
-    return this.#hasRun('late')
-  }
-
-  #hasRun(what: string): boolean {
-    const id = `${this.#name} ${what}`
-    return this.#book.ran.has(id) || this.#book.errors.some((entry) => entry.id === id)
-  }
-
-  #call(what: string, work: (call: Call) => Promise<void>): Promise<void> {
-    const id = `${this.#name} ${what}`
-    return this.#book.call(id, () => work(new Call(this.#peer, id, { waitForReady: true })))
+  return {
+    /** Of each kind one, at once. */
+    small: () =>
+      all({
+        answer: (call) => call.request(3),
+        fail: (call) => call.fail(7),
+        feed: (call) => call.feed(4, 3),
+        gather: (call) => call.gather(sizes),
+        chat: (call) => call.chat(sizes)
+      }),
+    /** A message in fragments, and calls that are stopped. */
+    large: () =>
+      all({
+        split: (call) => call.request(fragmentBytes + 100),
+        cancel: (call) => call.cancel(until(() => hasRun('cancel'), 'it is held')),
+        broken: (call) => call.break(0)
+      }),
+    /** Ends when the gate of the book is opened. */
+    late: () => all({ late: (call) => call.late() }),
+    /** The late call has reached its handler, or has ended. */
+    isLate: () => hasRun('late')
   }
 }

@@ -16,6 +16,7 @@ import {
   single,
   streaming
 } from '../../../lib/index.ts'
+import { rejection } from '../grid/servers.ts'
 
 interface Item {
   readonly id: string
@@ -132,107 +133,15 @@ async function* gathered(id: string, requests: AsyncIterable<Item>): AsyncGenera
   yield itemOf(id, count, sum)
 }
 
-/** One call; each kind resolves when it went as it must. */
-export class Call {
-  readonly #peer: Connection
-  readonly #id: string
-  readonly #options: CallOptions
+/** What makes one call, of whichever kind; each resolves when it went as it must. */
+export type Call = ReturnType<typeof callOn>
 
-  constructor(peer: Connection, id: string, options: CallOptions) {
-    this.#peer = peer
-    this.#id = id
-    this.#options = options
-  }
-
-  async request(length: number): Promise<void> {
-    const { by, ...item } = await this.#peer.request(answer, itemOf(this.#id, 0, length), this.#options)
-    assertIs(item, this.#id, 1, length)
-    assert.equal(by, this.#peer.host)
-  }
-
-  async raw(length: number): Promise<void> {
-    const request = bodyOf(this.#id, 0, length)
-    const reply = await this.#peer.request(raw, request, this.#options)
-    assert.ok(Buffer.compare(reply, request.reverse()) === 0, `${length} bytes came back changed`)
-  }
-
-  async fail(n: number): Promise<void> {
-    const error = await this.#failure(this.#peer.request(fail, itemOf(this.#id, n, 0), this.#options))
-    if (!(error instanceof RemoteError)) throw error
-    const { code, message, remoteName, details, delivery } = error
-    const wanted = ['E_WANTED', `number ${n}`, 'RangeError', { n }, 'ran']
-    assert.deepEqual([code, message, remoteName, details, delivery], wanted)
-  }
-
-  /** Cancels it when `isTime`, if it has not ended by then. */
-  async cancel(isTime: Promise<unknown>): Promise<void> {
-    const controller = new AbortController()
-    const reason = new Error('no longer wanted')
-    const options = { ...this.#options, signal: controller.signal }
-    const failed = this.#failure(this.#peer.request(hold, itemOf(this.#id, 0, 0), options))
-    await Promise.race([isTime, failed])
-    controller.abort(reason)
-    const error = await failed
-    if (error !== reason) throw error
-  }
-
-  async deadline(timeout: number): Promise<void> {
-    const error = await this.#failure(this.#peer.request(hold, itemOf(this.#id, 0, 0), { timeout }))
-    if (!(error instanceof DeadlineError)) throw error
-  }
-
-  async late(): Promise<void> {
-    assertIs(await this.#peer.request(late, itemOf(this.#id, 0, 0), this.#options), this.#id, 0, 0)
-  }
-
-  /** Takes `count` responses, after which the handler ends, or fails. */
-  async feed(count: number, bytes: number, fails = false): Promise<void> {
-    const order = { id: this.#id, count, bytes, fails }
-    const sizes = new Array<number>(count).fill(bytes)
-    const all = this.#drain(this.#peer.newStream(feed, order, this.#options), sizes)
-    if (!fails) return await all
-    const error = await this.#failure(all)
-    if (!(error instanceof RemoteError && error.code === 'E_FEED')) throw error
-  }
-
-  /** Breaks off after `count` responses of a handler that never ends. */
-  async break(count: number): Promise<void> {
-    const order = { id: this.#id, count: Number.POSITIVE_INFINITY, bytes: 0, fails: false }
-    const stream = this.#peer.newStream(feed, order, this.#options)
-    let left = count
-    for await (const _ of whole(this.#id, stream)) if (left-- === 0) break
-    const { how, error } = await stream.closed
-    if (how === 'failed') throw error
-    assert.ok(left < 0, 'an endless stream ended')
-  }
-
-  /** Sends requests of so many bytes each, of which the one response is the sum. */
-  async gather(sizes: readonly number[]): Promise<void> {
-    const stream = this.#peer.newStream(gather, this.#order(sizes), this.#options)
-    const sum = sizes.reduce((total, size) => total + size, 0)
-    await this.#drain(stream, [sum], stream.sink(this.#items(sizes)), sizes.length)
-  }
-
-  /** Sends requests of so many bytes each, which all come back. */
-  async chat(sizes: readonly number[]): Promise<void> {
-    const stream = this.#peer.newStream(chat, this.#order(sizes), this.#options)
-    const sending = async () => {
-      for (const item of this.#items(sizes)) await stream.send(item)
-      stream.requests.end()
-    }
-    await this.#drain(stream, sizes, sending())
-  }
-
-  #order({ length }: readonly number[]): Order {
-    return { id: this.#id, count: length, bytes: 0, fails: false }
-  }
-
-  #items(sizes: readonly number[]): Item[] {
-    return sizes.map((size, n) => itemOf(this.#id, n, size))
-  }
+export function callOn(peer: Connection, id: string, options: CallOptions) {
+  const order = ({ length }: readonly number[]): Order => ({ id, count: length, bytes: 0, fails: false })
+  const items = (sizes: readonly number[]) => sizes.map((size, n) => itemOf(id, n, size))
 
   /** Takes responses of so many bytes each, numbered from `from` on; a stream ends in one way only, whoever is told. */
-  async #drain(
+  async function drain(
     stream: GridStream<never, Item> | GridStream<Item, Item>,
     sizes: readonly number[],
     sent: Promise<unknown> = Promise.resolve(),
@@ -240,7 +149,7 @@ export class Call {
   ): Promise<void> {
     const read = async () => {
       let n = 0
-      for await (const item of stream) assertIs(item, this.#id, from + n, sizes[n++])
+      for await (const item of stream) assertIs(item, id, from + n, sizes[n++])
       assert.equal(n, sizes.length, 'the stream ended early')
     }
     const [reading, sending] = await Promise.allSettled([read(), sent])
@@ -252,10 +161,81 @@ export class Call {
     if (reading.status === 'rejected') throw reading.reason
   }
 
-  async #failure(call: Promise<unknown>): Promise<unknown> {
-    return await call.then(
-      () => assert.fail('it did not fail'),
-      (error) => error
-    )
+  return {
+    async request(length: number): Promise<void> {
+      const { by, ...item } = await peer.request(answer, itemOf(id, 0, length), options)
+      assertIs(item, id, 1, length)
+      assert.equal(by, peer.host)
+    },
+
+    async raw(length: number): Promise<void> {
+      const request = bodyOf(id, 0, length)
+      const reply = await peer.request(raw, request, options)
+      assert.ok(Buffer.compare(reply, request.reverse()) === 0, `${length} bytes came back changed`)
+    },
+
+    async fail(n: number): Promise<void> {
+      const error = await rejection(peer.request(fail, itemOf(id, n, 0), options))
+      if (!(error instanceof RemoteError)) throw error
+      const { code, message, remoteName, details, delivery } = error
+      const wanted = ['E_WANTED', `number ${n}`, 'RangeError', { n }, 'ran']
+      assert.deepEqual([code, message, remoteName, details, delivery], wanted)
+    },
+
+    /** Cancels it when `isTime`, if it has not ended by then. */
+    async cancel(isTime: Promise<unknown>): Promise<void> {
+      const controller = new AbortController()
+      const reason = new Error('no longer wanted')
+      const failed = rejection(peer.request(hold, itemOf(id, 0, 0), { ...options, signal: controller.signal }))
+      await Promise.race([isTime, failed])
+      controller.abort(reason)
+      const error = await failed
+      if (error !== reason) throw error
+    },
+
+    async deadline(timeout: number): Promise<void> {
+      const error = await rejection(peer.request(hold, itemOf(id, 0, 0), { timeout }))
+      if (!(error instanceof DeadlineError)) throw error
+    },
+
+    async late(): Promise<void> {
+      assertIs(await peer.request(late, itemOf(id, 0, 0), options), id, 0, 0)
+    },
+
+    /** Takes `count` responses, after which the handler ends, or fails. */
+    async feed(count: number, bytes: number, fails = false): Promise<void> {
+      const all = drain(peer.newStream(feed, { id, count, bytes, fails }, options), new Array(count).fill(bytes))
+      if (!fails) return await all
+      const error = await rejection(all)
+      if (!(error instanceof RemoteError && error.code === 'E_FEED')) throw error
+    },
+
+    /** Breaks off after `count` responses of a handler that never ends. */
+    async break(count: number): Promise<void> {
+      const endless = { id, count: Number.POSITIVE_INFINITY, bytes: 0, fails: false }
+      const stream = peer.newStream(feed, endless, options)
+      let left = count
+      for await (const _ of whole(id, stream)) if (left-- === 0) break
+      const { how, error } = await stream.closed
+      if (how === 'failed') throw error
+      assert.ok(left < 0, 'an endless stream ended')
+    },
+
+    /** Sends requests of so many bytes each, of which the one response is the sum. */
+    async gather(sizes: readonly number[]): Promise<void> {
+      const stream = peer.newStream(gather, order(sizes), options)
+      const sum = sizes.reduce((total, size) => total + size, 0)
+      await drain(stream, [sum], stream.sink(items(sizes)), sizes.length)
+    },
+
+    /** Sends requests of so many bytes each, which all come back. */
+    async chat(sizes: readonly number[]): Promise<void> {
+      const stream = peer.newStream(chat, order(sizes), options)
+      const sending = async () => {
+        for (const item of items(sizes)) await stream.send(item)
+        stream.requests.end()
+      }
+      await drain(stream, sizes, sending())
+    }
   }
 }

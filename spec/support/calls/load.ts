@@ -12,7 +12,7 @@ import {
 import { errorStack } from '../errors.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
-import { Call } from './call.ts'
+import { type Call, callOn } from './call.ts'
 
 /** How many calls ended how: `ok`, or the code of the error. */
 export type Outcomes = Readonly<Record<string, number>>
@@ -109,7 +109,7 @@ export class Load {
     let outcome = 'ok'
     this.running.add(label)
     try {
-      await kinds[name]?.(new Call(peer, label, options), random)
+      await kinds[name]?.(callOn(peer, label, options), random)
     } catch (error) {
       outcome = this.#isClosing && error instanceof ClosedError ? error.code : (excusedCode(error) ?? 'wrong')
       if (outcome === 'wrong') onWrong(`${label}: ${errorStack(error)}`)
@@ -117,7 +117,7 @@ export class Load {
     this.running.delete(label)
     // What arrived while this process was stopped is read before its timers run.
     this.#tick()
-    this.outcomes[outcome] = (this.outcomes[outcome] ?? 0) + 1
+    addOutcomes(this.outcomes, { [outcome]: 1 })
     const tookMs = performance.now() - startedMs - (this.#stalledMs - stalledBeforeMs)
     this.slowestMs = Math.max(this.slowestMs, tookMs)
     if (tookMs > timeout + lateMs) onWrong(`${label} settled after ${Math.round(tookMs)} ms: ${outcome}`)

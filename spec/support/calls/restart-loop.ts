@@ -4,7 +4,6 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Connection, Manager } from '../../../lib/index.ts'
 import { dialerTo, nameThat, testManager } from '../grid/manager.ts'
 import { TestServer } from '../grid/servers.ts'
 import { openStreams, takeVitals, type Vitals } from '../grid/vitals.ts'
@@ -38,112 +37,88 @@ const startMs = 20_000
 const callsPerLife = 10
 const own = 'http://measured.test:9000'
 
-export async function restartLoop(options: RestartLoopOptions) {
-  const { dials, seed } = options
+export async function restartLoop({ restarts, warmUp, dials, seed, workers = 8, onRestart }: RestartLoopOptions) {
   const server = await new TestServer().listen()
   const other = nameThat(dials ? 'is dialed' : 'dials', own, (n) => `http://killed-${n}.test:9000`)
   const hosts = [own, other]
+  const random = randomFrom(seed)
   const port = await freePort(randomFrom(seed))
   const manager = testManager({ local: own, hosts, dialer: dialerTo(() => `http://127.0.0.1:${port}`) })
   serveCalls(manager)
   manager.attach(server.http)
-  const init = { local: other, hosts, port, urls: { [own]: server.url }, seed, workers: 1, pauseMs: 5 }
-  const loop = new RestartLoop(manager, manager.connection(other), init, options)
-  try {
-    return await loop.run()
-  } finally {
-    await loop.stop()
-    await manager.close({ timeout: 1 })
-    await server.end()
+  const connection = manager.connection(other)
+  const wrong: string[] = []
+  const onWrong = (text: string) => void wrong.push(text)
+  const init = { local: other, hosts, port, urls: { [own]: server.url }, workers: 1, pauseMs: 5 }
+  const spawn = (start: number) => {
+    const nodeInit: NodeInit = { ...init, seed: seed + start }
+    return new Child<NodeWords, NodeReport>(new URL('./node.ts', import.meta.url), nodeInit, { onReport: onWrong })
   }
-}
-
-class RestartLoop {
-  readonly #manager: Manager
-  readonly #connection: Connection
-  readonly #options: RestartLoopOptions
-  readonly #random: () => number
-  readonly #server: MortalServer<Child<NodeWords, NodeReport>>
-  readonly #load: Load
-  readonly #told: string[] = []
-  readonly #wrong: string[] = []
-  #instance = ''
+  const killed = new MortalServer<Child<NodeWords, NodeReport>>(other, spawn, onWrong)
+  const load = new Load({ seed, workers, pauseMs: 5, onWrong })
+  const { outcomes, running } = load
+  const told: string[] = []
+  connection.on('restart', ({ previous, instance }) => told.push(`${previous} ${instance}`))
   /** The longest time from a kill until all calls on that instance had settled. */
-  #slowestSettleMs = 0
+  let slowestSettleMs = 0
 
-  constructor(manager: Manager, connection: Connection, init: NodeInit, options: RestartLoopOptions) {
-    const { seed, workers = 8 } = options
-    const onWrong = (text: string) => void this.#wrong.push(text)
-    this.#manager = manager
-    this.#connection = connection
-    this.#options = options
-    this.#random = randomFrom(seed)
-    const script = new URL('./node.ts', import.meta.url)
-    const spawn = (start: number) => new Child(script, { ...init, seed: seed + start }, { onReport: onWrong })
-    this.#server = new MortalServer<Child<NodeWords, NodeReport>>(init.local, spawn, onWrong)
-    this.#load = new Load({ seed, workers, pauseMs: 5, onWrong })
-    connection.on('restart', ({ previous, instance }) => this.#told.push(`${previous} ${instance}`))
-  }
-
-  async run() {
-    const { restarts, warmUp, onRestart } = this.#options
-    const { outcomes } = this.#load
-    const expected: string[] = []
-    let start: Vitals | undefined
-    await this.#start()
-    for (let restart = 1; restart <= restarts; restart++) {
-      if (restart - 1 === warmUp) start = await this.#rest()
-      if (!this.#load.isGoing) this.#load.go([this.#connection])
-      const answered = (outcomes.ok ?? 0) + callsPerLife
-      await until(() => (outcomes.ok ?? 0) >= answered, 'the server answers', startMs)
-      await delay(this.#random() * 20)
-      const previous = this.#instance
-      await this.#kill()
-      await this.#start()
-      expected.push(`${previous} ${this.#instance}`)
-      if (this.#wrong.length > 0) throw new Error(`wrong answers: ${this.#wrong.join('\n')}`)
-      onRestart?.(restart)
-    }
-    const end = await this.#rest()
-    return {
-      ...{ restarts, outcomes, slowestSettleMs: this.#slowestSettleMs, start: start ?? end, end },
-      /** `restart` events that told the right two instances. */
-      told: this.#told.filter((pair, n) => pair === expected[n]).length
-    }
-  }
-
-  async stop(): Promise<void> {
-    this.#load.close()
-    await this.#server.kill()
-  }
-
-  async #start(): Promise<void> {
-    const child = await this.#server.start()
+  /** Resolves with the new instance. */
+  async function start(): Promise<string> {
+    const child = await killed.start()
     const { instance } = await child.ask('listening')
-    this.#instance = instance
-    const isBack = () => this.#connection.state === 'connected' && this.#connection.instance === instance
+    const isBack = () => connection.state === 'connected' && connection.instance === instance
     await until(isBack, 'connected to the new instance', startMs)
     await child.ask('go')
+    return instance
   }
 
   /** All calls that it had to answer must settle now. */
-  async #kill(): Promise<void> {
-    const { running } = this.#load
+  async function kill(): Promise<void> {
     const pending = [...running]
     const killedMs = performance.now()
-    await this.#server.kill()
+    await killed.kill()
     const areSettled = () => pending.every((call) => !running.has(call))
     await until(areSettled, 'all calls on the killed server have settled', settleMs)
-    this.#slowestSettleMs = Math.max(this.#slowestSettleMs, performance.now() - killedMs)
+    slowestSettleMs = Math.max(slowestSettleMs, performance.now() - killedMs)
   }
 
   /** Ends the load of both sides, and looks at what is left. */
-  async #rest(): Promise<Vitals> {
+  async function rest(): Promise<Vitals> {
     // At once: no stream is open at the server while this side goes on.
-    await Promise.all([this.#load.rest(settleMs), this.#server.child.ask('quiet')])
-    await until(() => openStreams(this.#manager) === 0, 'no stream is open', settleMs)
-    const vitals = await takeVitals(this.#manager)
-    await this.#server.child.ask('go')
+    await Promise.all([load.rest(settleMs), killed.child.ask('quiet')])
+    await until(() => openStreams(manager) === 0, 'no stream is open', settleMs)
+    const vitals = await takeVitals(manager)
+    await killed.child.ask('go')
     return vitals
+  }
+
+  try {
+    const expected: string[] = []
+    let first: Vitals | undefined
+    let instance = await start()
+    for (let restart = 1; restart <= restarts; restart++) {
+      if (restart - 1 === warmUp) first = await rest()
+      if (!load.isGoing) load.go([connection])
+      const answered = (outcomes.ok ?? 0) + callsPerLife
+      await until(() => (outcomes.ok ?? 0) >= answered, 'the server answers', startMs)
+      await delay(random() * 20)
+      const previous = instance
+      await kill()
+      instance = await start()
+      expected.push(`${previous} ${instance}`)
+      if (wrong.length > 0) throw new Error(`wrong answers: ${wrong.join('\n')}`)
+      onRestart?.(restart)
+    }
+    const end = await rest()
+    return {
+      ...{ restarts, outcomes, slowestSettleMs, start: first ?? end, end },
+      /** `restart` events that told the right two instances. */
+      told: told.filter((pair, n) => pair === expected[n]).length
+    }
+  } finally {
+    load.close()
+    await killed.kill()
+    await manager.close({ timeout: 1 })
+    await server.end()
   }
 }

@@ -7,12 +7,10 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Connection, type GridError, type Manager, type StreamEnd, single, streaming } from '../../../lib/index.ts'
+import { addOutcomes, type Outcomes } from './load.ts'
 
 /** How a call may end: `ok`, `ended`, `cancelled`, or the code of an error. */
 type Outcome = string
-
-/** How many calls ended how. */
-export type Outcomes = Record<Outcome, number>
 
 interface Storm {
   /** Begins one call that ends at `atMs`, and tells how. */
@@ -124,13 +122,13 @@ export async function storm(name: string, peer: Connection, count: number): Prom
   const atMs = Date.now() + 20 + count / 20
   setTimeout(() => controller.abort(new Error('cancelled')), leftMs(atMs))
   const calls = Array.from({ length: count }, () => call(peer, atMs, controller.signal))
-  const outcomes: Outcomes = {}
-  for (const outcome of await Promise.all(calls)) outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+  const outcomes: Record<string, number> = {}
+  for (const outcome of await Promise.all(calls)) addOutcomes(outcomes, { [outcome]: 1 })
   return outcomes
 }
 
 /** What of the outcomes of a storm may not be, in words. */
-export function unexpected(name: string, outcomes: Readonly<Outcomes>): string[] {
+export function unexpected(name: string, outcomes: Outcomes): string[] {
   const { outcomes: expected } = storms[name] as Storm
   return Object.entries(outcomes).flatMap(([outcome, count]) =>
     expected.includes(outcome) ? [] : [`${count} of the ${name} ended with ${outcome}`]

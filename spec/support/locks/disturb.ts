@@ -1,6 +1,7 @@
 /** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { addOutcomes } from '../calls/load.ts'
 import { directions } from '../network/fault-proxy.ts'
 import type { Net } from '../network/net.ts'
 import { oneOf } from '../random.ts'
@@ -48,7 +49,7 @@ export async function disturb(
       const fault = oneOf(random, Object.keys(done))
       if (over.aborted) return
       busy.add(server)
-      faults[fault] = (faults[fault] ?? 0) + 1
+      addOutcomes(faults, { [fault]: 1 })
       await done[fault]?.(server)
       busy.delete(server)
     }

@@ -6,6 +6,7 @@ import { list } from '../../../examples/locks/definitions.ts'
 import { LockError } from '../../../examples/locks/errors.ts'
 import { serveLocks } from '../../../examples/locks/server.ts'
 import { LockTable } from '../../../examples/locks/table.ts'
+import { addOutcomes } from '../calls/load.ts'
 import { errorStack } from '../errors.ts'
 import { given, obey, tell } from '../process/obey.ts'
 import { type ServerInit, startServer } from '../process/server.ts'
@@ -79,7 +80,7 @@ async function work(random: () => number, isLong: boolean): Promise<void> {
       const isExpected = outcome === 'ERR_LOCK_TIMEOUT' || outcome === 'ERR_LOCK_LOST'
       if (!isExpected) tell(errorStack(error))
     }
-    outcomes[outcome] = (outcomes[outcome] ?? 0) + 1
+    addOutcomes(outcomes, { [outcome]: 1 })
     await delay(wholeBelow(random, 3))
   }
 }
