@@ -194,8 +194,8 @@ export class Manager {
 
   /**
    * Refuses new calls at once, tells handlers (`context.draining`), lets running calls end within `timeout`, aborts the others,
-   * and closes all conns. Resolves when this is done. May be called again, and then the shorter time counts. It does not close
-   * your HTTP servers.
+   * and closes all conns. Resolves when this is done. It does not wait for handlers whose call is over already. May be called
+   * again, and then the shorter time counts. It does not close your HTTP servers.
    */
   close(options: CloseOptions = {}): Promise<void> {
     const graceMs = parseGraceMs(options)

@@ -68,9 +68,9 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, arrived))
   }
 
-  /** Nothing is open and nothing runs, or all has failed. */
+  /** No caller waits for anything, or all has failed. A handler may still run whose call is over: it was told when that ended. */
   get isIdle(): boolean {
-    return this.#isOver || this.streams.size + this.running + this.#holds === 0
+    return this.#isOver || this.streams.size + this.#holds === 0
   }
 
   /** Aborts when the session begins to drain. */
@@ -173,7 +173,6 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   onHandlerSettled(): void {
     this.running--
-    if (this.#onIdle !== undefined) this.#checkIdle()
   }
 
   #checkIdle(): void {

@@ -13,6 +13,7 @@ import { failureFacts } from './suite/failures.ts'
 import { hostileFacts } from './suite/hostile-values.ts'
 import { iteratorFacts } from './suite/iterators.ts'
 import { lossFacts } from './suite/loss.ts'
+import { overFacts } from './suite/over.ts'
 import { payloadFacts } from './suite/payloads.ts'
 import { releasedFacts } from './suite/released.ts'
 import { requestFacts } from './suite/requests.ts'
@@ -38,6 +39,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   'requests that nobody takes': stoppedFacts,
   unwinding: unwindFacts,
   'sources that nobody reads': releasedFacts,
+  'handlers whose calls are over': overFacts,
   'a lost or silent peer': lossFacts
 }
 
