@@ -91,7 +91,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#instance
   }
 
-  /** Why the last dial or session failed, if one did. */
+  /**
+   * Why there is no session, if that is known: the last dial, handshake or session that failed. A side that is only
+   * dialed hears of no refused handshake.
+   */
   get lastError(): Error | undefined {
     return this.#lastError
   }

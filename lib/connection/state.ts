@@ -5,7 +5,7 @@
  * - `connecting`: a dial or a handshake is under way.
  * - `connected`: calls can be made.
  * - `waiting`: the dialing side waits out its backoff, the other side waits to be dialed.
- * - `closed`: for good.
+ * - `closed`: takes no calls any more, for good; running ones may still end.
  */
 export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
 

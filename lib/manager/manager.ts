@@ -106,7 +106,7 @@ export class Manager {
 
   /**
    * The connection to a host, in any spelling of its name. The connection to this server itself calls its own handlers over
-   * memory. It is always connected, and it is neither among `connections` nor in `stats()`.
+   * memory. It can be used at once, and it is neither among `connections` nor in `stats()`.
    *
    * @throws {InvalidOptionError} when `host` is not the name of a host
    * @throws {UnknownHostError} when the host is not among `hosts`, or there is no list of hosts yet; `cause` says why
