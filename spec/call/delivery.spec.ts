@@ -9,7 +9,7 @@ import { rawBytes } from '../../lib/codec/codec.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const small = Buffer.from('payload')
@@ -18,7 +18,7 @@ const large = new Uint8Array(1_000_000)
 let peer: RawPeer
 
 async function start(options: RawPeerOptions = {}): Promise<void> {
-  peer = new RawPeer({ role: 'dialer', ...options })
+  peer = rawPeer({ role: 'dialer', ...options })
   await peer.start()
 }
 

@@ -8,14 +8,14 @@ import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rawStream } from '../support/raw/make.ts'
-import { RawPeer } from '../support/raw/peer.ts'
+import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 let peer: RawPeer
 
 /** A stream of the window 2 in both directions, open as stream 1. */
 async function openStream(): Promise<GridStream<Uint8Array, Uint8Array>> {
-  peer = await new RawPeer({ role: 'dialer' }).start()
+  peer = await rawPeer({ role: 'dialer' }).start()
   const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
   const definition = rawStreaming('raw.stream', handler.inCapacity, handler.outCapacity)
   const stream = new GridStream<unknown, unknown>(definition, true)
@@ -154,7 +154,7 @@ describe('the requests of a stream', () => {
   })
 
   it('never overtake the payload, though a plain source was there before the stream was open', async () => {
-    peer = await new RawPeer({ role: 'dialer' }).start()
+    peer = await rawPeer({ role: 'dialer' }).start()
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
     const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
     const done = stream.sink(['a', 'b'].map((text) => Buffer.from(text)))
@@ -181,7 +181,7 @@ describe('the requests of a stream', () => {
   })
 
   it('whose plain source throws while the stream opens ask it for one iterator', async () => {
-    peer = await new RawPeer({ role: 'dialer' }).start()
+    peer = await rawPeer({ role: 'dialer' }).start()
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
     const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
     const failure = new Error('the disk is gone')
@@ -202,7 +202,7 @@ describe('the requests of a stream', () => {
   })
 
   it('are refused at once when the remote handler takes none, whatever this side thought', async () => {
-    peer = await new RawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
+    peer = await rawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
     const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
     let unwound = 0

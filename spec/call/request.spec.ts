@@ -11,14 +11,14 @@ import { encodeRemoteError } from '../../lib/codec/remote-error.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { goAway } from '../support/raw/make.ts'
-import { RawPeer } from '../support/raw/peer.ts'
+import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.from('payload')
 let peer: RawPeer
 
 async function start(): Promise<RawPeer> {
-  peer = new RawPeer({ role: 'dialer' })
+  peer = rawPeer({ role: 'dialer' })
   return peer.start()
 }
 

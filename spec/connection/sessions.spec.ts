@@ -8,7 +8,7 @@ import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
 import { type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
-import { RawFrames } from '../support/raw/frames.ts'
+import { type RawFrames, rawFrames } from '../support/raw/frames.ts'
 import { rawSingle, sessionInit, table } from '../support/raw/make.ts'
 import { connWire } from '../support/raw/wire.ts'
 import { until } from '../support/until.ts'
@@ -19,7 +19,7 @@ class RemoteEnd {
 
   constructor(connection: Connection, renews: boolean) {
     const [mine, theirs] = memoryPair()
-    this.raw = new RawFrames(connWire(mine))
+    this.raw = rawFrames(connWire(mine))
     const session = sessionInit({ wire: new Wire(theirs) })
     connection.adopt({ session, renews, renewBefore: undefined, deadlineMs: performance.now() + 60_000 })
   }

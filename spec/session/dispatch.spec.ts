@@ -7,7 +7,7 @@ import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 let peer: RawPeer
@@ -16,7 +16,7 @@ let unwound = false
 
 /** Handler 0 answers 64 KiB, 1 waits for its cancel, 2 reads requests that must be "good" while it waits for its cancel. */
 async function start(options: RawPeerOptions): Promise<RawPeer> {
-  peer = new RawPeer(options)
+  peer = rawPeer(options)
   context = undefined
   unwound = false
   addHandler(peer.handlers, rawSingle('large'), () => Buffer.alloc(65_536))

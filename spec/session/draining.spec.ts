@@ -19,7 +19,7 @@ import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
 import { addHandler, data, goAway, open, sessionInit, table } from '../support/raw/make.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it(`a peer has at most ${maxDraining} sessions that end their calls, however often it goes away`, async () => {
@@ -56,7 +56,7 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
 /** A peer, and the contexts of its calls at a handler that runs until it is aborted. */
 async function waiting(options: RawPeerOptions = {}) {
   const contexts: HandlerContext[] = []
-  const peer = new RawPeer(options)
+  const peer = rawPeer(options)
   addHandler(peer.handlers, rawSingle('wait'), (payload, context) => {
     contexts.push(context)
     return new Promise((resolve) => context.signal.addEventListener('abort', () => resolve(payload)))
@@ -131,7 +131,7 @@ describe('a session that drains', () => {
 
   it('ends once the peer has read the last answer, or the grace is over; and at once where it has', async () => {
     for (const way of ['answers', 'is silent', 'is gone', 'had read it'] as const) {
-      const peer = new RawPeer()
+      const peer = rawPeer()
       addHandler(peer.handlers, rawSingle('large'), () => new Uint8Array(10_000))
       await peer.start()
       await until(() => peer.pings.length > 0, 'its first ping')
@@ -162,7 +162,7 @@ describe('a session that drains', () => {
   })
 
   it('holds nothing of calls that are over, at either end', async () => {
-    const peer = new RawPeer()
+    const peer = rawPeer()
     const { draining } = peer.session
     const listeners = () => getEventListeners(draining, 'abort').length
     addHandler(peer.handlers, rawStreaming('ends', 0, 1), (_payload, _requests, context) => {

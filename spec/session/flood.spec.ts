@@ -8,7 +8,7 @@ import { toEntry } from '../../lib/handler/table.ts'
 import type { SessionEnd } from '../../lib/session/end.ts'
 import { Flag, type Frame, FrameType, HandlerKind, ResetCode } from '../../lib/wire/frame.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
 
 const payload = Buffer.from('payload')
@@ -18,7 +18,7 @@ let peer: RawPeer
 
 /** Handler 0 answers at once, 1 waits for its cancel and some turns of the microtask queue more, 2 never ends. */
 async function start(options: RawPeerOptions = {}): Promise<void> {
-  peer = new RawPeer({ limits, ...options })
+  peer = rawPeer({ limits, ...options })
   const handlers = {
     echo: (request: unknown) => request,
     async wait(_: unknown, { signal }: HandlerContext) {

@@ -8,11 +8,11 @@ import { rawSingle } from '../../lib/handler/definition.ts'
 import { FrameType } from '../../lib/wire/frame.ts'
 import { Outcome } from '../support/gate.ts'
 import { goAway, rawSingle as rawEntry } from '../support/raw/make.ts'
-import { RawPeer } from '../support/raw/peer.ts'
+import { rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it('a call that the peer has not seen when it goes away is notSent, also where this side goes away itself', async () => {
-  const peer = await new RawPeer().start()
+  const peer = await rawPeer().start()
   const { session } = peer
   const handler = session.remoteHandlers.find('', rawEntry.id)
   assert.ok(handler !== undefined)

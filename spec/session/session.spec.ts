@@ -7,7 +7,7 @@ import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { addHandler, credit, data, open, ping, reset } from '../support/raw/make.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.from('payload')
@@ -17,7 +17,7 @@ let runs = 0
 
 /** Handler 0 echoes, 1 waits for its cancel, 2 streams what it is sent, 3 never reads its requests. */
 async function start(options?: RawPeerOptions): Promise<RawPeer> {
-  peer = new RawPeer(options)
+  peer = rawPeer(options)
   runs = 0
   contexts.length = 0
   const singles = {

@@ -16,7 +16,7 @@ import { KeepAlive } from '../../lib/session/keepalive.ts'
 import { DeadlineQueue } from '../../lib/stream/deadlines.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { addHandler, open, ping } from '../support/raw/make.ts'
-import { RawPeer, type RawPeerOptions } from '../support/raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
 
 let peer: RawPeer
@@ -54,7 +54,7 @@ function note<T extends object>(part: T, method: keyof T & string, step: string)
 
 /** A session whose one handler is `fn`, and whose parts note what they do. */
 async function start(options: RawPeerOptions = {}, fn: () => unknown = () => new Promise(() => {})): Promise<void> {
-  peer = new RawPeer({ ...options, onEnd: () => onEnd(options) })
+  peer = rawPeer({ ...options, onEnd: () => onEnd(options) })
   note(SessionControl.prototype, 'sendGoAway', 'go-away')
   note(SessionControl.prototype, 'stop', 'control stopped')
   note(KeepAlive.prototype, 'stop', 'keep-alive stopped')

@@ -6,7 +6,7 @@ import { loopBytes, turnBytes } from '../../lib/base/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { addHandler, open } from '../support/raw/make.ts'
-import { RawPeer } from '../support/raw/peer.ts'
+import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 const payload = Buffer.alloc(512, 5)
@@ -22,7 +22,7 @@ function opens(): Frame[] {
 }
 
 async function start(): Promise<void> {
-  peer = new RawPeer()
+  peer = rawPeer()
   batchesAtCall = []
   onCall = () => undefined
   const echo = async (request: unknown) => {

@@ -6,13 +6,13 @@ import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import type { GridStream } from '../../lib/call/grid-stream.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { Gate, Outcome } from '../support/gate.ts'
-import { type Handler, large, RawStream, small, windowBytes } from '../support/raw/stream.ts'
+import { callRaw, type Handler, large, type RawStream, serveRaw, small, windowBytes } from '../support/raw/stream.ts'
 import { settled, until } from '../support/until.ts'
 
 let raw: RawStream
 
 async function called(payload?: Uint8Array, limits?: Partial<Limits>): Promise<GridStream<Uint8Array, Uint8Array>> {
-  const [stream, made] = await RawStream.called(payload, limits)
+  const [stream, made] = await callRaw(payload, limits)
   raw = made
   return stream
 }
@@ -24,7 +24,7 @@ afterEach(() => raw.peer.stop())
 
 describe('a message larger than the window', () => {
   it('has a window of it under way, and then one fragment for the first byte of credit', async () => {
-    raw = await RawStream.served(() => [large, small])
+    raw = await serveRaw(() => [large, small])
     assert.deepEqual(await raw.sent(), times(4))
     raw.credit(0, 2 * fragmentBytes)
     assert.deepEqual(await raw.sent(), times(6))
@@ -42,7 +42,7 @@ describe('a message larger than the window', () => {
 
   it('goes on without credit for messages, which the next one needs', async () => {
     const sequel: [number, number] = [small.length, 0]
-    raw = await RawStream.served(() => [small, small, small, large, small])
+    raw = await serveRaw(() => [small, small, small, large, small])
     assert.deepEqual(await raw.sent(), [sequel, sequel, sequel, ...times(4)])
     raw.credit(0, 13 * fragmentBytes)
     assert.deepEqual((await raw.sent()).slice(3), [...times(15), [fragmentBytes, 0]])
@@ -51,7 +51,7 @@ describe('a message larger than the window', () => {
   })
 
   it('lets requests, answers and other streams pass between its fragments while it waits', async () => {
-    raw = await RawStream.served(() => [large])
+    raw = await serveRaw(() => [large])
     assert.equal((await raw.sent()).length, 4)
     assert.equal(raw.peer.session.stats().sendQueueStreams, 0, 'it does not wait for its turn')
     raw.open(3, 1, Flag.end)
@@ -65,7 +65,7 @@ describe('a message larger than the window', () => {
 
   it('keeps its producer waiting: nothing is pulled behind it', async () => {
     let pulls = 0
-    raw = await RawStream.served(function* () {
+    raw = await serveRaw(function* () {
       for (;;) {
         pulls++
         yield large
@@ -107,7 +107,7 @@ describe('a message larger than the window', () => {
 
   it('gives way to an error, which needs no credit', async () => {
     const gate = new Gate()
-    raw = await RawStream.served(async function* (_, requests) {
+    raw = await serveRaw(async function* (_, requests) {
       yield small
       requests.next().catch(() => gate.open())
       yield large
@@ -128,7 +128,7 @@ describe('a message larger than the window', () => {
       requests.next().catch(() => undefined)
       yield large
     }
-    raw = await RawStream.served(handler, { capacity: 1, limits: { streamWindowBytes: 4 * windowBytes + 1000 } })
+    raw = await serveRaw(handler, { capacity: 1, limits: { streamWindowBytes: 4 * windowBytes + 1000 } })
     raw.peer.link.hold()
     await until(() => raw.peer.session.stats().sendQueueStreams === 1, 'it waits for its turn')
     raw.send(new Uint8Array(0))
@@ -141,7 +141,7 @@ describe('a message larger than the window', () => {
 
   it('that waits leaves nothing behind when its stream is cancelled, at either end', async () => {
     let unwound = 0
-    raw = await RawStream.served(function* () {
+    raw = await serveRaw(function* () {
       try {
         yield large
       } finally {
@@ -196,7 +196,7 @@ describe('a receiver of fragments', () => {
 
   it('lends for a message that is still arriving, half a window at a time, and the rest when it is taken', async () => {
     const got: number[] = []
-    raw = await RawStream.served(async (_, requests) => {
+    raw = await serveRaw(async (_, requests) => {
       for await (const request of requests) got.push(request.length)
     })
     raw.sendFragments(3)
@@ -214,7 +214,7 @@ describe('a receiver of fragments', () => {
   })
 
   it('lends one message to a consumer that takes nothing, and resets what is sent beyond the window behind it', async () => {
-    raw = await RawStream.served(deaf)
+    raw = await serveRaw(deaf)
     raw.sendFragments(15)
     raw.send(small)
     const before = await raw.granted()
@@ -233,7 +233,7 @@ describe('a receiver of fragments', () => {
   it('lends for a message that waits for credit when the one before it is taken', async () => {
     const gate = new Gate()
     let got = 0
-    raw = await RawStream.served(async (_, requests) => {
+    raw = await serveRaw(async (_, requests) => {
       await gate.opened
       for await (const _request of requests) got++
     })
@@ -249,7 +249,7 @@ describe('a receiver of fragments', () => {
   for (const half of ['requests', 'responses']) {
     it(`lends no more of the largest message than the window does not carry (${half})`, async () => {
       const limits = { maxMessageBytes: 6 * fragmentBytes }
-      if (half === 'requests') raw = await RawStream.served(deaf, { limits })
+      if (half === 'requests') raw = await serveRaw(deaf, { limits })
       else await called(small, limits)
       raw.sendFragments(6)
       assert.deepEqual(await raw.granted(), [lent, [0, 1]])

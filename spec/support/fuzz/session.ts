@@ -18,7 +18,7 @@ import { LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts
 import { fastBatch, fastDecode } from '../codec/fast.ts'
 import { errorStack } from '../errors.ts'
 import { addHandler } from '../raw/make.ts'
-import { RawPeer, type RawPeerOptions } from '../raw/peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../raw/peer.ts'
 
 /** The fuzzer's table: what the session may call. */
 export const peerSingle = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'peer.single' }
@@ -47,7 +47,7 @@ export class FuzzSession {
   #isOver = false
 
   constructor(options: Pick<RawPeerOptions, 'role' | 'checksum' | 'limits'>) {
-    this.peer = new RawPeer({
+    this.peer = rawPeer({
       ...{ ...options, handlers: fuzzHandlers, capacity: 1, batch: fastBatch, decode: fastDecode },
       over: (conn) => this.#watched(conn),
       onEnd: () => {

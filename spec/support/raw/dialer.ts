@@ -15,7 +15,7 @@ import {
   readReject
 } from '../../../lib/peer/hello.ts'
 import { secret } from '../grid/manager.ts'
-import { RawFrames, type RawFramesOptions } from './frames.ts'
+import { type RawFrames, type RawFramesOptions, rawFrames } from './frames.ts'
 import { type RawWire, WebSocketWire } from './wire.ts'
 
 export interface RawHello {
@@ -48,7 +48,7 @@ export async function shakeHands(wire: RawWire, { versions = [1], limits, auth =
 export async function enter(wire: RawWire, hello: RawHello, options: RawFramesOptions = {}): Promise<RawFrames> {
   const { answer, checksum } = await shakeHands(wire, hello)
   assert.equal(answer?.[0], helloKinds.accept, `${hello.host} is accepted`)
-  return new RawFrames(wire, { checksum, ...options })
+  return rawFrames(wire, { checksum, ...options })
 }
 
 /** What the listener answers to a hello that it refuses. */

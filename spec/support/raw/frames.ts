@@ -21,54 +21,43 @@ export interface RawFramesOptions {
   readonly onFrame?: (frame: Frame) => void
 }
 
-export class RawFrames {
+export type RawFrames = ReturnType<typeof rawFrames>
+
+export function rawFrames(wire: RawWire, options: RawFramesOptions = {}) {
+  const { checksum = false, batch = naiveBatch, decode = naiveDecode } = options
   /** Every frame that arrived, but for pings. */
-  readonly frames: Frame[] = []
-  readonly pings: { readonly token: number }[] = []
-  readonly wire: RawWire
-  readonly #options: Required<RawFramesOptions>
-
-  constructor(wire: RawWire, options: RawFramesOptions = {}) {
-    const onFrame = (frame: Frame) => this.#keep(frame)
-    this.wire = wire
-    this.#options = { checksum: false, batch: naiveBatch, decode: naiveDecode, onFrame, ...options }
-    // The end of the wire is the end of it; bytes that the codec refuses are a failure of the spec.
-    this.#read()
+  const frames: Frame[] = []
+  const pings: { readonly token: number }[] = []
+  const keep = (frame: Frame) => void (frame.type === FrameType.ping ? pings.push(frame) : frames.push(frame))
+  const { onFrame = keep } = options
+  const read = async () => {
+    for (let message = await wire.read(); message !== undefined; message = await wire.read()) {
+      for (const frame of decode(message, checksum)) onFrame(frame)
+    }
   }
-
-  /** Sends the frames in one batch. */
-  send(...frames: Frame[]): void {
-    this.wire.write(this.#options.batch(frames, this.#options.checksum))
-  }
-
-  /** Sends bytes as one message of the conn, without a checksum. */
-  sendBytes(bytes: Uint8Array): void {
-    this.wire.write(bytes)
-  }
+  // The end of the wire is the end of it; bytes that the codec refuses are a failure of the spec.
+  read()
 
   /** The frames of one type that arrived so far. */
-  of<Type extends Frame['type']>(type: Type): FrameOf<Type>[] {
-    return this.frames.filter((frame): frame is FrameOf<Type> => frame.type === type)
-  }
+  const of = <Type extends Frame['type']>(type: Type): FrameOf<Type>[] =>
+    frames.filter((frame): frame is FrameOf<Type> => frame.type === type)
 
-  /** Resolves with the first frame of `type` that satisfies `test`. */
-  async frame<Type extends Frame['type']>(
-    type: Type,
-    test: (frame: FrameOf<Type>) => boolean = () => true
-  ): Promise<FrameOf<Type>> {
-    await until(() => this.of(type).some(test), `a frame of type ${type}`)
-    return this.of(type).find(test) as FrameOf<Type>
-  }
+  return {
+    ...{ wire, frames, pings, of },
 
-  #keep(frame: Frame): void {
-    if (frame.type === FrameType.ping) this.pings.push(frame)
-    else this.frames.push(frame)
-  }
+    /** Sends the frames in one batch. */
+    send: (...frames: Frame[]) => wire.write(batch(frames, checksum)),
 
-  async #read(): Promise<void> {
-    const { decode, checksum, onFrame } = this.#options
-    for (let batch = await this.wire.read(); batch !== undefined; batch = await this.wire.read()) {
-      for (const frame of decode(batch, checksum)) onFrame(frame)
+    /** Sends bytes as one message of the conn, without a checksum. */
+    sendBytes: (bytes: Uint8Array) => wire.write(bytes),
+
+    /** Resolves with the first frame of `type` that satisfies `test`. */
+    async frame<Type extends Frame['type']>(
+      type: Type,
+      test: (frame: FrameOf<Type>) => boolean = () => true
+    ): Promise<FrameOf<Type>> {
+      await until(() => of(type).some(test), `a frame of type ${type}`)
+      return of(type).find(test) as FrameOf<Type>
     }
   }
 }

@@ -7,14 +7,14 @@
 
 import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../../lib/base/options.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
-import { type MemoryLink, memoryPair } from '../../../lib/conn/memory.ts'
+import { memoryPair } from '../../../lib/conn/memory.ts'
 import { LocalHandlers } from '../../../lib/handler/table.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
 import { Session } from '../../../lib/session/session.ts'
-import { type Frame, FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
+import { FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 import { until } from '../until.ts'
-import { RawFrames, type RawFramesOptions } from './frames.ts'
+import { type RawFramesOptions, rawFrames } from './frames.ts'
 import { rawSingle, rawStream, sessionInit, table } from './make.ts'
 import { connWire } from './wire.ts'
 
@@ -37,90 +37,61 @@ export interface RawPeerOptions extends RawFramesOptions {
   readonly onEnd?: () => void
 }
 
-export class RawPeer {
-  readonly session: Session
-  /** The session's end of the conn. */
-  readonly wire: Wire
-  readonly handlers: LocalHandlers
-  /** How the session ended. */
-  end: SessionEnd | undefined
-  ready = false
-  draining = false
-  /** The direction from the session to the raw peer: held, it is a peer that reads nothing. */
-  readonly link: MemoryLink
-  readonly #raw: RawFrames
+export type RawPeer = ReturnType<typeof rawPeer>
 
-  constructor(options: RawPeerOptions = {}) {
-    const [mine, theirs] = memoryPair({ capacity: options.capacity ?? 1000, log: options.log ?? false })
-    this.#raw = new RawFrames(connWire(mine), options)
-    this.handlers = options.handlers ?? new LocalHandlers(defaultLimits.maxNameBytes)
-    this.link = theirs.link
-    this.wire = new Wire(options.over?.(theirs) ?? theirs)
-    const { wire, handlers } = this
-    const limits = { ...defaultLimits, ...options.limits }
-    const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
-    const { role = 'listener', remoteUnderstands = [], checksum = false } = options
-    const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands, checksum })
-    this.session = new Session(init, {
-      onReady: () => {
-        this.ready = true
-      },
-      onLeftOut: () => {},
-      onDraining: () => {
-        this.draining = true
-        options.onDraining?.()
-      },
-      onEnd: (end) => {
-        this.end = end
-        options.onEnd?.()
-      }
-    })
+export function rawPeer(options: RawPeerOptions = {}) {
+  const { capacity = 1000, log = false, role = 'listener', remoteUnderstands = [], checksum = false } = options
+  const { handlers = new LocalHandlers(defaultLimits.maxNameBytes) } = options
+  const [mine, theirs] = memoryPair({ capacity, log })
+  const raw = rawFrames(connWire(mine), options)
+  const wire = new Wire(options.over?.(theirs) ?? theirs)
+  const limits = { ...defaultLimits, ...options.limits }
+  const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
+  const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands, checksum })
+  const session = new Session(init, {
+    onReady: () => {
+      peer.ready = true
+    },
+    onLeftOut: () => {},
+    onDraining: () => {
+      peer.draining = true
+      options.onDraining?.()
+    },
+    onEnd: (end) => {
+      peer.end = end
+      options.onEnd?.()
+    }
+  })
+  const peer = {
+    ...raw,
+    ...{ session, handlers, ready: false, draining: false },
+    /** The session's end of the conn. */
+    wire,
+    /** How the session ended. */
+    end: undefined as SessionEnd | undefined,
+    /** The direction from the session to the raw peer: held, it is a peer that reads nothing. */
+    link: theirs.link,
+
+    /** Starts the session and sends it the handler table it waits for. */
+    async start(entries: readonly HandlerEntry[] = [rawSingle, rawStream]) {
+      session.start()
+      raw.send(table(...entries))
+      await until(() => peer.ready && raw.of(FrameType.handlers).length > 0, 'the session is ready')
+      return peer
+    },
+
+    /** Ends the session and waits for it. */
+    async stop(): Promise<void> {
+      session.abort({ reason: 'shutdown', text: 'the spec is over' })
+      await until(() => peer.end !== undefined, 'the session has ended')
+      raw.wire.cut()
+    },
+
+    /** Closes the conn in an orderly way. */
+    close: () => raw.wire.close(),
+
+    /** Cuts the conn. */
+    cut: () => raw.wire.cut()
   }
-
-  /** Starts the session and sends it the handler table it waits for. */
-  async start(entries: readonly HandlerEntry[] = [rawSingle, rawStream]): Promise<this> {
-    this.session.start()
-    this.send(table(...entries))
-    await until(() => this.ready && this.of(FrameType.handlers).length > 0, 'the session is ready')
-    return this
-  }
-
-  /** Every frame that the session sent, pings left out. */
-  get frames(): Frame[] {
-    return this.#raw.frames
-  }
-
-  /** Every ping that the session sent. */
-  get pings() {
-    return this.#raw.pings
-  }
-
-  /** These four as of `RawFrames`. */
-  send(...frames: Frame[]): void {
-    this.#raw.send(...frames)
-  }
-
-  sendBytes(bytes: Uint8Array): void {
-    this.#raw.sendBytes(bytes)
-  }
-
-  of: RawFrames['of'] = (type) => this.#raw.of(type)
-  frame: RawFrames['frame'] = (type, test) => this.#raw.frame(type, test)
-
-  /** Ends the session and waits for it. */
-  async stop(): Promise<void> {
-    this.session.abort({ reason: 'shutdown', text: 'the spec is over' })
-    await until(() => this.end !== undefined, 'the session has ended')
-    this.cut()
-  }
-
-  /** Closes the conn in an orderly way. */
-  close(): void {
-    this.#raw.wire.close()
-  }
-
-  /** Cuts the conn. */
-  cut(): void {
-    this.#raw.wire.cut()
-  }
+  return peer
 }

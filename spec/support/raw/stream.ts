@@ -13,7 +13,7 @@ import type { RemoteHandler } from '../../../lib/handler/table.ts'
 import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { settled } from '../until.ts'
 import { addHandler, credit, data, open, reset } from './make.ts'
-import { RawPeer, type RawPeerOptions } from './peer.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from './peer.ts'
 
 export type Handler = StreamingHandler<unknown, Uint8Array, Uint8Array>
 
@@ -31,86 +31,72 @@ const fussy = {
   }
 }
 
-export class RawStream {
-  readonly peer: RawPeer
+/** The session runs `fn` as its handler 0, with windows of 4 messages each, and echoes at handler 1. */
+export async function serveRaw(fn: Handler, options: RawPeerOptions = {}) {
+  const peer = rawPeer({ ...options, limits: { streamWindowBytes: windowBytes, ...options.limits } })
+  const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
+  addHandler(peer.handlers, definition, fn as StreamingHandler<unknown, unknown, unknown>)
+  addHandler(peer.handlers, rawSingle('echo'), (payload) => payload)
+  await peer.start()
+  const raw = rawStream(peer)
+  raw.open(1, 0)
+  return raw
+}
 
-  private constructor(peer: RawPeer) {
-    this.peer = peer
+/** The session opens the stream at a handler of the raw peer, with windows of 2 messages each. */
+export async function callRaw(payload: Uint8Array = small, limits: Partial<Limits> = {}) {
+  const peer = rawPeer({ role: 'dialer', limits: { streamWindowBytes: windowBytes, ...limits } })
+  await peer.start()
+  const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
+  const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+  stream.open(peer.session, handler, payload, 0, {})
+  await peer.frame(FrameType.open)
+  return [stream as GridStream<Uint8Array, Uint8Array>, rawStream(peer)] as const
+}
+
+export type RawStream = ReturnType<typeof rawStream>
+
+function rawStream(peer: RawPeer) {
+  /** Once no more comes. */
+  const arrived = async <Type extends Frame['type']>(type: Type) => {
+    await settled(() => peer.frames.length)
+    return peer.of(type)
   }
+  const send = (payload: Uint8Array, flags = 0) => peer.send(data(1, flags, payload))
+  return {
+    peer,
+    open: (streamId: number, handler: number, flags = 0) => peer.send(open(streamId, handler, flags, small)),
 
-  /** The session runs `fn` as its handler 0, with windows of 4 messages each, and echoes at handler 1. */
-  static async served(fn: Handler, options: RawPeerOptions = {}): Promise<RawStream> {
-    const raw = new RawStream(
-      new RawPeer({ ...options, limits: { streamWindowBytes: windowBytes, ...options.limits } })
-    )
-    const { handlers } = raw.peer
-    const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
-    addHandler(handlers, definition, fn as StreamingHandler<unknown, unknown, unknown>)
-    addHandler(handlers, rawSingle('echo'), (payload) => payload)
-    await raw.peer.start()
-    raw.open(1, 0)
-    return raw
-  }
+    /** A message, or what the flags make of it. */
+    send,
 
-  /** The session opens the stream at a handler of the raw peer, with windows of 2 messages each. */
-  static async called(
-    payload: Uint8Array = small,
-    limits: Partial<Limits> = {}
-  ): Promise<[GridStream<Uint8Array, Uint8Array>, RawStream]> {
-    const raw = new RawStream(new RawPeer({ role: 'dialer', limits: { streamWindowBytes: windowBytes, ...limits } }))
-    await raw.peer.start()
-    const handler = raw.peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
-    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
-    stream.open(raw.peer.session, handler, payload, 0, {})
-    await raw.peer.frame(FrameType.open)
-    return [stream as GridStream<Uint8Array, Uint8Array>, raw]
-  }
+    /** The next fragments of a message that is not whole with them. */
+    sendFragments(count: number): void {
+      const payload = large.subarray(0, fragmentBytes)
+      peer.send(...new Array<Frame>(count).fill(data(1, Flag.more, payload)))
+    },
 
-  open(streamId: number, handler: number, flags = 0): void {
-    this.peer.send(open(streamId, handler, flags, small))
-  }
+    end: () => send(new Uint8Array(0), Flag.end | Flag.bare),
+    credit: (messages: number, bytes: number) => peer.send(credit(1, messages, bytes)),
+    reset: (code: number) => peer.send(reset(1, code)),
 
-  /** A message, or what the flags make of it. */
-  send(payload: Uint8Array, flags = 0): void {
-    this.peer.send(data(1, flags, payload))
-  }
+    /** Length and flags of each DATA frame of a stream so far. */
+    async sent(id = 1): Promise<[number, number][]> {
+      const frames = (await arrived(FrameType.data)).filter(({ streamId }) => streamId === id)
+      return frames.map(({ payload, flags }) => [payload.length, flags])
+    },
 
-  /** The next fragments of a message that is not whole with them. */
-  sendFragments(count: number): void {
-    const payload = large.subarray(0, fragmentBytes)
-    this.peer.send(...new Array<Frame>(count).fill(data(1, Flag.more, payload)))
-  }
+    /** Messages and bytes of each CREDIT frame so far. */
+    async granted(): Promise<[number, number][]> {
+      return (await arrived(FrameType.credit)).map(({ messages, bytes }) => [messages, bytes])
+    },
 
-  end(): void {
-    this.send(new Uint8Array(0), Flag.end | Flag.bare)
-  }
-
-  credit(messages: number, bytes: number): void {
-    this.peer.send(credit(1, messages, bytes))
-  }
-
-  reset(code: number): void {
-    this.peer.send(reset(1, code))
-  }
-
-  /** Length and flags of each DATA frame of a stream so far, once no more comes. */
-  async sent(id = 1): Promise<[number, number][]> {
-    await settled(() => this.peer.frames.length)
-    const frames = this.peer.of(FrameType.data).filter(({ streamId }) => streamId === id)
-    return frames.map(({ payload, flags }) => [payload.length, flags])
-  }
-
-  /** Messages and bytes of each CREDIT frame so far, once no more comes. */
-  async granted(): Promise<[number, number][]> {
-    await settled(() => this.peer.frames.length)
-    return this.peer.of(FrameType.credit).map(({ messages, bytes }) => [messages, bytes])
-  }
-
-  /** No stream, no handler, and nobody in the outbox. */
-  assertNothingIsLeft(): void {
-    const stats = this.peer.session.stats()
-    const { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes } = stats
-    const left = { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes }
-    assert.deepEqual(new Set(Object.values(left)), new Set([0]), JSON.stringify(left))
+    /** No stream, no handler, and nobody in the outbox. */
+    assertNothingIsLeft(): void {
+      const stats = peer.session.stats()
+      const { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes } = stats
+      const left = { inboundStreams, outboundStreams, runningHandlers, sendQueueStreams, sendQueueBytes }
+      assert.deepEqual(new Set(Object.values(left)), new Set([0]), JSON.stringify(left))
+    }
   }
 }
