@@ -4,7 +4,15 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Auth, type Connection, insecure, type Manager, streaming } from '../../lib/index.ts'
+import {
+  type Auth,
+  type Connection,
+  DrainingError,
+  type HandlerContext,
+  insecure,
+  type Manager,
+  streaming
+} from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
@@ -64,6 +72,32 @@ describe('an identity that expires', { concurrency: true }, () => {
       stream.cancel()
     })
   }
+
+  it('is renewed, and the calls on the old session are told at both ends: they may all end', async (test) => {
+    const { waiting, peer } = await expiring(test, { listener: soon })
+    const follow = streaming<number, never, number>('follow', { inCapacity: 0 })
+    const contexts: HandlerContext[] = []
+    waiting.handle(follow, async function* (from, _requests, context) {
+      contexts.push(context)
+      for (let at = from; !context.draining.aborted; at++) {
+        yield at
+        await delay(1)
+      }
+    })
+    await peer.waitForConnect()
+    const first = peer.newStream(follow, 0, { waitForReady: true })
+    let next = 0
+    for await (const at of first) assert.equal(at, next++)
+    assert.equal(peer.stats().reconnects, 1)
+    const second = peer.newStream(follow, next)
+    assert.equal((await second.responses.next()).value, next)
+    for (const { draining } of [first, contexts[0] as HandlerContext]) {
+      assert.ok(draining.reason instanceof DrainingError)
+      assert.deepEqual([draining.reason.reason, draining.reason.deadline], ['replaced', undefined])
+    }
+    for (const { draining } of [second, contexts[1] as HandlerContext]) assert.equal(draining.aborted, false)
+    second.cancel()
+  })
 
   it('ends its session gracefully when it was not renewed in time, and the next session follows', async (test) => {
     const endsAt = Date.now() + paced(1500)
