@@ -14,7 +14,7 @@ export interface Limits {
   maxFragments: number
   /** Bytes that may be in flight or wait for the consumer, in each direction of a stream. A larger message still passes, one window at a time. Default 256 KiB. */
   streamWindowBytes: number
-  /** Calls of one peer that may run here at once, single requests and streams together. One more is refused. Default 100 000. */
+  /** Calls of one peer that may run here at once, single requests and streams together, those of its earlier sessions included while their handlers run. One more is refused. Default 100 000. */
   maxInboundStreams: number
   /** Handlers that one peer may advertise. A peer leaves out the others and warns; more on the wire closes the conn. Default 4096. */
   maxHandlers: number
@@ -90,7 +90,7 @@ export const maxTimeoutMs = 2 ** 31 - 1
 /** The largest value of any option: the most that a Node timer can count and a window can hold. */
 export const maxLimit = 2 ** 31 - 1
 
-/** Sessions of one peer that may be draining at the same time. Each has its own limits. */
+/** Sessions of one peer that may be draining at the same time. Each has its own windows. */
 export const maxDraining = 4
 /** The largest capacity of a handler. It bounds the memory of a window full of empty messages. */
 export const maxCapacity = 65_535

@@ -22,7 +22,7 @@ export interface SessionStats extends Readonly<SessionCounts> {
   readonly inboundStreams: number
   /** Open streams, single requests included, that this end opened. */
   readonly outboundStreams: number
-  /** Handlers whose code is still running, also of calls that have ended. */
+  /** Handlers of the remote end whose code is still running, also of calls and of sessions that have ended. */
   readonly runningHandlers: number
   /** Bytes encoded and waiting for the conn. */
   readonly sendQueueBytes: number

@@ -8,6 +8,7 @@ import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/e
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 import { checkCapacity, type SingleDefinition, type StreamingDefinition } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
+import { RunningByHost } from './running.ts'
 
 /** A handler of this server. */
 export type LocalHandler = { readonly entry: HandlerEntry } & (
@@ -39,8 +40,9 @@ function toKey(subroute: string, id: string): string {
 /** A table entry must fit into a batch with its two names, whatever the peer accepts. */
 const maxSentNameBytes = 16 * 1024
 
-/** The handlers of this server: one table for all its sessions. */
+/** The handlers of this server: one table for all its sessions, and how many of them run. */
 export class LocalHandlers {
+  readonly running = new RunningByHost()
   readonly #handlers: LocalHandler[] = []
   readonly #keys = new Set<string>()
   readonly #listeners = new Set<() => void>()

@@ -248,7 +248,8 @@ export class Manager {
   }
 
   #setHosts(hosts: Iterable<string>): void {
-    const names = new Set([...hosts].map(canonicalHost))
+    const names = new Set([...hosts].map(canonicalHost)).add(this.local)
+    this.#handlers.running.forgetOthers(names)
     names.delete(this.local)
     for (const [name, connection] of this.#connections) {
       if (names.has(name)) continue

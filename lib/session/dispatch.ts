@@ -165,10 +165,10 @@ export class Dispatch {
     return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
   }
 
-  /** As many calls run as may, or have answers that wait to be sent. */
+  /** As many handlers run for the peer as may, or calls of this session have answers that wait to be sent. */
   #isFull(): boolean {
     const { limits, calls, outbox } = this.#init
-    return Math.max(calls.running, calls.streams.inbound + outbox.waitingControl) >= limits.maxInboundStreams
+    return Math.max(calls.running.count, calls.streams.inbound + outbox.waitingControl) >= limits.maxInboundStreams
   }
 
   /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */

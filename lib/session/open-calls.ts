@@ -10,6 +10,7 @@ import type { Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import type { ResponderPort } from '../handler/responder.ts'
+import type { RunningHandlers } from '../handler/running.ts'
 import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
@@ -22,6 +23,7 @@ export interface OpenCallsInit {
   readonly remote: Remote
   readonly limits: Readonly<Limits>
   readonly remoteLimits: RemoteLimits
+  readonly running: RunningHandlers
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
@@ -34,8 +36,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly limits: StreamLimits
   readonly streams: StreamTable
   readonly #draining = new AbortController()
-  /** Handlers whose code has not ended. */
-  running = 0
+  /** Handlers of the peer whose code has not ended, those of its other sessions included. */
+  readonly running: RunningHandlers
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
   readonly #flood: FloodGuard
@@ -49,7 +51,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** What else must end before it is idle. */
   #holds = 0
 
-  constructor({ role, remote, limits, remoteLimits, outbox, flood, counts, arrived }: OpenCallsInit) {
+  constructor({ role, remote, limits, remoteLimits, running, outbox, flood, counts, arrived }: OpenCallsInit) {
     this.remote = remote
     this.limits = {
       maxMessageBytes: limits.maxMessageBytes,
@@ -60,6 +62,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
       maxSendFragments: remoteLimits.maxFragments,
       maxMetadataBytes: remoteLimits.maxMetadataBytes
     }
+    this.running = running
     this.streams = new StreamTable(role)
     this.#outbox = outbox
     this.#flood = flood
@@ -96,7 +99,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
    * @param timeoutMs what is left of the call's time at `nowMs`, 0 for no limit
    */
   accept(id: number, timeoutMs: number, nowMs: number): Stream {
-    this.running++
+    this.running.count++
     const stream = new Stream(this, id, undefined)
     this.streams.addInbound(stream)
     if (timeoutMs > 0) this.#deadlines.add(stream, timeoutMs, nowMs)
@@ -172,7 +175,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   }
 
   onHandlerSettled(): void {
-    this.running--
+    this.running.count--
   }
 
   #checkIdle(): void {

@@ -110,7 +110,14 @@ export class Session {
       onSlow: () => this.abort({ reason: 'slow', text: `the peer took nothing for ${timeoutMs} ms` })
     })
     const parts = { limits, outbox, flood, counts: this.#counts }
-    this.#calls = new OpenCalls({ ...parts, role: init.role, remote, remoteLimits, arrived: this.arrived })
+    this.#calls = new OpenCalls({
+      ...parts,
+      role: init.role,
+      remote,
+      remoteLimits,
+      running: init.handlers.running.of(remote.host),
+      arrived: this.arrived
+    })
     this.#dispatch = new Dispatch({
       ...{ ...parts, control: this.#control, checksum, handlers, calls: this.#calls },
       state: () => this.#state
@@ -196,7 +203,7 @@ export class Session {
       rttMs: this.#keepAlive.rttMs,
       inboundStreams: streams.inbound,
       outboundStreams: streams.size - streams.inbound,
-      runningHandlers: running,
+      runningHandlers: running.count,
       batchesOut: outbox.batches,
       bytesOut: outbox.bytes,
       framesOut: outbox.writer.frames,

@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { bytes, type RejectedError, ShutdownError, single, streaming } from '../../../lib/index.ts'
 import { idleSources } from '../../support/calls/watched-sources.ts'
 import { Gate } from '../../support/gate.ts'
@@ -146,5 +147,64 @@ export function overFacts(fact: Fact): void {
       assert.equal(await link.peer.request(wait, 'x'), 'x')
     },
     { limits: { maxInboundStreams: 4 } }
+  )
+
+  fact(
+    'handlers that ignore their signal count over all sessions of their caller, which goes on as soon as they end',
+    async (link) => {
+      const gate = new Gate()
+      let started = 0
+      let running = 0
+      link.responder.handle(wait, async (text) => {
+        started++
+        running++
+        await gate.opened
+        running--
+        return text
+      })
+      await link.known()
+      for (let sessions = 1; sessions <= 8; sessions++) {
+        await link.connected(sessions)
+        const calls = Array.from({ length: 30 }, () => link.peer.request(wait, 'x').catch((error) => error))
+        const free = sessions === 1 ? 20 : 0
+        const refused = await Promise.all(calls.slice(free))
+        for (const { name, reason, delivery } of refused) {
+          assert.deepEqual([name, reason, delivery], ['RejectedError', 'tooManyStreams', 'notSent'])
+        }
+        assert.deepEqual([started, running, link.back.stats().session?.runningHandlers], [20, 20, 20])
+        link.cut()
+        for (const { name } of await Promise.all(calls.slice(0, free))) assert.equal(name, 'DisconnectedError')
+      }
+      await link.connected(9)
+      gate.open()
+      await until(() => running === 0, 'all have ended')
+      assert.equal(await link.peer.request(wait, 'x'), 'x')
+      assert.equal(link.back.stats().session?.runningHandlers, 0)
+    },
+    { limits: { maxInboundStreams: 20 } }
+  )
+
+  fact(
+    'handlers that obey their signal make room at once for the calls of the next session',
+    async (link) => {
+      const gate = new Gate()
+      let started = 0
+      link.responder.handle(wait, async (text, { signal }) => {
+        started++
+        await Promise.race([gate.opened, once(signal, 'abort')])
+        return text
+      })
+      await link.known()
+      for (let sessions = 1; sessions <= 3; sessions++) {
+        await link.connected(sessions)
+        const calls = Array.from({ length: 20 }, () => link.peer.request(wait, 'x').catch((error) => error))
+        await until(() => started === sessions * 20, 'all run')
+        if (sessions === 3) gate.open()
+        else link.cut()
+        for (const answer of await Promise.all(calls))
+          assert.equal(answer?.name ?? answer, sessions === 3 ? 'x' : 'DisconnectedError')
+      }
+    },
+    { limits: { maxInboundStreams: 20 } }
   )
 }
