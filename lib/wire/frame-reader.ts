@@ -35,8 +35,9 @@ export class FrameReader {
   /** Of ping and pong. */
   token = 0
   #batch: Buffer = noBytes
-  /** The buffer of the batch, and where the batch starts in it: reading these from a view is a call into C++. */
+  /** The buffer of the batch, its size, and where the batch starts in it: reading these from a view or buffer is a call. */
   #memory: ArrayBufferLike = noBytes.buffer
+  #memoryBytes = 0
   #offset = 0
   #length = 0
   #at = 0
@@ -52,6 +53,7 @@ export class FrameReader {
    */
   load(batch: Uint8Array, checksum: boolean): void {
     this.#memory = batch.buffer
+    this.#memoryBytes = this.#memory.byteLength
     this.#offset = batch.byteOffset
     this.#batch = Buffer.isBuffer(batch) ? batch : Buffer.from(this.#memory, this.#offset, batch.length)
     this.#length = batch.length
@@ -148,9 +150,8 @@ export class FrameReader {
     const start = this.#payloadStart
     const end = this.#payloadEnd
     const length = end - start
-    const memory = this.#memory
-    const arrived = new Uint8Array(memory, this.#offset + start, length)
-    if (this.#offset + end === memory.byteLength && length * 2 >= memory.byteLength) return arrived
+    const arrived = new Uint8Array(this.#memory, this.#offset + start, length)
+    if (this.#offset + end === this.#memoryBytes && length * 2 >= this.#memoryBytes) return arrived
     const payload = allocatePayload(length)
     payload.set(arrived)
     return payload

@@ -12,15 +12,16 @@ import { markAsUntransferable } from 'node:worker_threads'
 const minOwnBytes = 4096
 const sharedBytes = 8192
 
-let shared = new ArrayBuffer(0)
-let at = 0
+let shared: ArrayBufferLike = new ArrayBuffer(0)
+let at = sharedBytes
 
 /** `length` bytes of memory, with any content until they are set. */
 export function allocatePayload(length: number): Uint8Array {
   if (length === 0) return new Uint8Array(0)
   if (length >= minOwnBytes) return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
-  if (at + length > shared.byteLength) {
-    shared = new ArrayBuffer(sharedBytes)
+  if (at + length > sharedBytes) {
+    // With any content: it would cost as much again to clear it.
+    shared = Buffer.allocUnsafeSlow(sharedBytes).buffer
     markAsUntransferable(shared)
     at = 0
   }
