@@ -137,7 +137,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const { signal } = options
     if (signal?.aborted === true) return this.#cancel(abortReason(signal))
     if (!session.usable) return this.fail(session.createUnusableError())
-    checkSize(payload, session.limits, 'notSent')
+    const bytes = checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     const wholeTimeoutMs = Number(options.timeout ?? timeoutMs)
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
@@ -157,7 +157,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
       onDeadline: () => expire(stream, wholeTimeoutMs)
     }
     if (signal !== undefined) this.#obey(signal, stream)
-    stream.sendMessage(payload, takesRequests ? 0 : Flag.end)
+    stream.sendMessage(payload, takesRequests ? 0 : Flag.end, bytes)
     // First the payload, then the requests that wait.
     this.#requests.start()
   }

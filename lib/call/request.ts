@@ -34,7 +34,7 @@ export function sendRequest<Res>(
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(abortReason(signal))
   if (!session.usable) return Promise.reject(session.createUnusableError())
-  checkSize(payload, session.limits, 'notSent')
+  const bytes = checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const wholeTimeoutMs = Number(options.timeout ?? defaultRequestTimeoutMs)
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
@@ -42,7 +42,7 @@ export function sendRequest<Res>(
   stream.isSingle = true
   stream.receiver = stream.owner = request
   if (signal !== undefined) request.cancelBy(signal)
-  stream.sendMessage(payload, Flag.end)
+  stream.sendMessage(payload, Flag.end, bytes)
   return request.promise
 }
 

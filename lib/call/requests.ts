@@ -88,7 +88,9 @@ export class StreamRequests<Req> {
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => {
-      return checkSize(encodePayload(this.#codec, value, 'maybeRan'), limits, 'maybeRan')
+      const payload = encodePayload(this.#codec, value, 'maybeRan')
+      checkSize(payload, limits, 'maybeRan')
+      return payload
     })
     sink.onTaken = () => this.#onTaken(sink.taken)
     sink.onFailed = (error) => {

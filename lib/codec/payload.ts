@@ -5,12 +5,12 @@ import { CodecError, type Delivery, type GridError, MessageTooLargeError, Valida
 import { fragmentBytes } from '../base/options.ts'
 import { shield } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
-import type { Codec } from './codec.ts'
+import { type Codec, rawBytes } from './codec.ts'
 
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
   try {
-    return checkPayload(codec.encode(value))
+    return encode(codec, value)
   } catch (cause) {
     shield(value)
     throw new CodecError(errorText(cause), { delivery, cause })
@@ -28,9 +28,11 @@ export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery
   return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
 }
 
-/** @throws {TypeError} when a codec returned anything but bytes */
-export function checkPayload(payload: Uint8Array): Uint8Array {
-  if (isBytes(payload)) return payload
+/** @throws {TypeError} when the codec returned anything but bytes; and whatever it throws */
+export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+  const payload = codec.encode(value)
+  // The codec of raw bytes has asked that itself.
+  if ((codec as Codec<unknown>) === rawBytes || isBytes(payload)) return payload
   shield(payload)
   throw new TypeError('the codec did not return a Uint8Array')
 }
@@ -45,21 +47,25 @@ export interface SendLimits {
 }
 
 /**
- * The payload, if its memory is there and the remote end accepts its size.
+ * The size of a payload in bytes, if its memory is there and the remote end accepts so many.
  *
  * @throws {CodecError} with this delivery, when its memory was given away; at a handler it has none
  * @throws {MessageTooLargeError} likewise
  */
-export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: Delivery): Uint8Array {
-  const { maxSendBytes, maxSendFragments } = limits
+export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: Delivery): number {
   const bytes = byteLengthOf(payload)
+  if (bytes > limits.maxSendBytes || bytes > limits.maxSendFragments * fragmentBytes) {
+    throw createTooLargeError(bytes, limits, delivery)
+  }
   if (bytes === 0 && isGone(payload)) throw new CodecError(memoryGone, { delivery })
-  if (bytes <= Math.min(maxSendBytes, maxSendFragments * fragmentBytes)) return payload
+  return bytes
+}
+
+function createTooLargeError(bytes: number, limits: SendLimits, delivery: Delivery | undefined): MessageTooLargeError {
+  const { maxSendBytes, maxSendFragments } = limits
   const most =
     bytes > maxSendBytes
       ? `${maxSendBytes} (maxMessageBytes)`
       : `${maxSendFragments} fragments (maxFragments) of ${fragmentBytes}`
-  throw new MessageTooLargeError(`the message has ${bytes} bytes; its receiver accepts at most ${most}`, {
-    delivery
-  })
+  return new MessageTooLargeError(`the message has ${bytes} bytes; its receiver accepts at most ${most}`, { delivery })
 }

@@ -11,7 +11,7 @@ import { isPromise, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
-import { checkPayload, checkSize, toDecodeError } from '../codec/payload.ts'
+import { checkSize, encode, toDecodeError } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
@@ -116,14 +116,16 @@ export class Responder implements Receiver, StreamOwner {
       return this.#settle()
     }
     let payload: Uint8Array
+    let bytes: number
     try {
-      payload = this.#check(definition.response.encode(value))
+      payload = encode(definition.response, value)
+      bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
       releaseStream(value)
       return this.#fail(error)
     }
     this.#settle()
-    this.#stream.sendMessage(payload, Flag.end)
+    this.#stream.sendMessage(payload, Flag.end, bytes)
   }
 
   /** The requests for the handler, or null when it takes none; `ended` when the caller has sent all. */
@@ -154,7 +156,9 @@ export class Responder implements Receiver, StreamOwner {
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      return this.#check(definition.response.encode(value))
+      const payload = encode(definition.response, value)
+      checkSize(payload, this.#port.limits)
+      return payload
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     sink.onSettled = sink.onReleased = () => this.#settle()
@@ -195,10 +199,6 @@ export class Responder implements Receiver, StreamOwner {
     const stream = this.#stream
     if (stream.state === 'closed') return
     stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
-  }
-
-  #check(payload: Uint8Array): Uint8Array {
-    return checkSize(checkPayload(payload), this.#port.limits)
   }
 
   #settle(): void {
