@@ -220,9 +220,10 @@ export class Session {
     return outbox.bytes + outbox.writer.length
   }
 
-  /** What was sent may take the remote end longer to read than a conn takes to close. */
+  /** What was sent for calls may take the remote end longer to read than a conn takes to close. */
   get #hasUnread(): boolean {
-    return this.#state !== 'ended' && this.#sentBytes - this.#keepAlive.readBytes > maxUnreadBytes
+    const unreadBytes = this.#sentBytes - this.#keepAlive.readBytes
+    return this.#state !== 'ended' && this.#calls.streams.opened > 0 && unreadBytes > maxUnreadBytes
   }
 
   // What arrives

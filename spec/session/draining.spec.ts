@@ -161,6 +161,16 @@ describe('a session that drains', () => {
     }
   })
 
+  it('ends at once before its first call, however large the table is that the peer has not read', async () => {
+    const peer = rawPeer()
+    for (let n = 0; n < 100; n++) addHandler(peer.handlers, rawSingle(`${n}`.padEnd(100, 'x')), (payload) => payload)
+    peer.session.start()
+    await peer.frame(FrameType.handlers)
+    peer.session.close(end, 60_000)
+    assert.equal(peer.end?.reason, 'shutdown')
+    peer.cut()
+  })
+
   it('holds nothing of calls that are over, at either end', async () => {
     const peer = rawPeer()
     const { draining } = peer.session
