@@ -44,6 +44,8 @@ export class Sink<T> {
   /** The async context in which the producer was handed over: each pull of it happens there. */
   #scope: Scope | undefined
   #state: 'idle' | 'pulling' | 'done' = 'idle'
+  /** `next()` of the producer is being called. */
+  #isAsking = false
   readonly #onResult = (result: unknown) => this.#onPulled(result)
   readonly #onValue = (value: T) => this.#onAwaited(value)
   readonly #onError = (error: unknown) => this.#onThrown(error)
@@ -88,7 +90,7 @@ export class Sink<T> {
     while (iterator !== undefined && this.#isDue()) {
       this.#state = 'pulling'
       try {
-        const result = iterator.next()
+        const result = this.#ask(iterator)
         if (iterator.isAsync && isPromise(result)) return whenSettled(result, this.#onResult, this.#onError)
         // `next()` may have stopped this half.
         if (this.#state !== 'pulling' || !this.#take(result, iterator.isAsync)) return
@@ -98,13 +100,23 @@ export class Sink<T> {
     }
   }
 
+  #ask(iterator: ProducerIterator): unknown {
+    this.#isAsking = true
+    try {
+      return iterator.next()
+    } finally {
+      this.#isAsking = false
+      if (this.#state === 'done') this.#unwind()
+    }
+  }
+
   /** Takes no more values: unwinds the producer, so that its `finally` runs. */
   stop(): void {
     if (this.#state === 'done') return
     this.#state = 'done'
     this.onStopped?.()
-    // A producer that is attached later is unwound then.
-    if (this.#iterator !== undefined) this.#unwind()
+    // A producer that is attached later is unwound then, and one that is being asked when it has answered.
+    if (this.#iterator !== undefined && !this.#isAsking) this.#unwind()
   }
 
   #onPulled(result: unknown): void {

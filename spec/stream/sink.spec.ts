@@ -113,6 +113,36 @@ describe('the sink', () => {
     assert.deepEqual([stopped.port.failures, stopped.settles], [[], 1])
   })
 
+  it('unwinds a producer that stops it while it is asked, once it has answered', async () => {
+    for (const fails of [false, true]) {
+      const made = bench(10)
+      let unwound = 0
+      function* stopping() {
+        try {
+          yield 'a'
+          made.sink.stop()
+          if (fails) throw new Error('and fails')
+          yield 'b'
+        } finally {
+          unwound++
+        }
+      }
+      made.sink.attach(stopping())
+      assert.deepEqual([made.port.sent, unwound, made.settles, made.port.failures], [['a'], 1, 1, []])
+      async function* stoppingLater() {
+        yield* stopping()
+      }
+      const later = bench(10)
+      Object.assign(made, later)
+      later.sink.onSettled = () => {
+        made.settles++
+      }
+      later.sink.attach(stoppingLater())
+      await until(() => made.settles === 1, 'it is unwound')
+      assert.deepEqual([made.port.sent, unwound, made.port.failures], [['a'], 2, []])
+    }
+  })
+
   it('unwinds a producer whose value cannot be encoded, and hands on why', async () => {
     const unfit = new TypeError('unfit')
     for (const kind of kinds) {

@@ -119,6 +119,58 @@ export function releasedFacts(fact: Fact): void {
     }
   }
 
+  const handlerEnds: Record<string, (requests: AsyncIterableIterator<Uint8Array>) => unknown> = {
+    'takes no more requests, and goes on': async (requests) => {
+      await requests.return?.()
+      await new Promise(() => undefined)
+    },
+    'fails to read a request, and goes on': async (requests) => {
+      await requests.throw?.(new Error('not this one')).catch(() => undefined)
+      await new Promise(() => undefined)
+    },
+    returns: () => undefined,
+    fails: () => assert.fail('not today')
+  }
+  for (const [how, run] of Object.entries(handlerEnds)) {
+    fact(`a source of any kind is released when the handler that reads it ${how}`, async (link) => {
+      const gate = new Gate()
+      link.responder.handle(upload, async (_payload, requests) => {
+        await gate.opened
+        await run(requests)
+      })
+      await link.known()
+      const { given, streams } = giveAll(sources, () => link.peer.newStream(upload))
+      await until(() => link.back.stats().session?.runningHandlers === streams.length, 'the handlers run')
+      for (let turns = 0; turns < 10; turns++) await turn()
+      gate.open()
+      await assertReleased(given)
+      if (/goes on/.test(how)) await link.abandon()
+    })
+  }
+
+  fact('a source that ends its own stream while it is pulled is released', async (link) => {
+    link.responder.handle(upload, async (_payload, requests) => {
+      for await (const _ of requests);
+    })
+    await link.known()
+    for (const fails of [false, true]) {
+      const stream = link.peer.newStream(upload)
+      let released = 0
+      const source = (function* () {
+        try {
+          yield new Uint8Array(1)
+          stream.cancel(new Error('enough of it'))
+          if (fails) throw new Error('and more than that')
+          yield new Uint8Array(1)
+        } finally {
+          released++
+        }
+      })()
+      await assert.rejects(stream.sink(source), /enough of it/)
+      await until(() => released === 1, 'it is released')
+    }
+  })
+
   handlerFacts(fact)
 }
 
@@ -146,9 +198,12 @@ function handlerFacts(fact: Fact): void {
     await assertReleased(given)
   })
 
-  const losses = {
-    'cancels the call': (stream: GridStream<never, Uint8Array>) => stream.cancel(),
-    'is lost': (_stream: unknown, link: Link) => link.cut()
+  const losses: Record<string, (stream: GridStream<never, Uint8Array>, link: Link) => unknown> = {
+    'cancels the call': (stream) => stream.cancel(),
+    'is lost': (_stream, link) => link.cut(),
+    'closes its manager': (_stream, link) => link.caller.close({ timeout: 5 }),
+    'is told that the handler is closing': (_stream, link) => link.responder.close({ timeout: 5 }),
+    'has no more time': () => undefined
   }
   for (const [how, lose] of Object.entries(losses)) {
     fact(`an idle source that a handler returned is released at once when its caller ${how}`, async (link) => {
@@ -156,7 +211,8 @@ function handlerFacts(fact: Fact): void {
       const left = [...given.values()]
       link.responder.handle(silent, () => left.pop()?.source)
       await link.known()
-      const streams = [...given].map(() => link.peer.newStream(silent))
+      const options = how === 'has no more time' ? { timeout: 50 } : {}
+      const streams = [...given].map(() => link.peer.newStream(silent, undefined, options))
       await until(() => left.length === 0, 'the handlers have returned')
       for (let turns = 0; turns < 10; turns++) await turn()
       for (const stream of streams) lose(stream, link)
