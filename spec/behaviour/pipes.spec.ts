@@ -13,7 +13,7 @@ import map from 'it-map'
 import { pipe } from 'it-pipe'
 import { bytes, type Connection, type Manager, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { TestGrid } from '../support/grid/grid.ts'
+import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -50,7 +50,7 @@ let source = counted()
 let gate = new Gate()
 
 before(async () => {
-  grid = await TestGrid.open(2, { connect: false })
+  grid = await openGrid(2, { connect: false })
   responder = grid.at(1)
   peer = grid.at(0).connection(responder.local)
   responder.handle(feed, (count) => {

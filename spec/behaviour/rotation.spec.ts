@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { type Auth, type AuthContext, type Secrets, sharedSecret } from '../../lib/index.ts'
-import { TestGrid } from '../support/grid/grid.ts'
+import { openGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
 
 const older = 'the secret of last year'
@@ -18,7 +18,7 @@ describe('a shared secret', () => {
       prove: (context) => authOf(context).prove(context),
       verify: (context, proof) => authOf(context).verify(context, proof)
     }
-    await using grid = await TestGrid.open(3, { auth, connect: false })
+    await using grid = await openGrid(3, { auth, connect: false })
     for (const manager of grid.managers) manager.handle('echo', (payload) => payload)
     const connections = grid.managers.flatMap((manager) => manager.connections)
     const refusals = () => grid.managers.reduce((sum, manager) => sum + manager.stats().refusedHandshakes, 0)

@@ -8,7 +8,7 @@ import { after, before, describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
 import { slackBytes, smallLimits, type Worst, worstOf, worstTable } from '../support/memory/bound.ts'
 import { pageBound, pageFormulas } from '../support/memory/formula.ts'
-import { Attackers, type ShapeName, shapeNames, Victim } from '../support/memory/processes.ts'
+import { Attackers, type ShapeName, shapeNames, startVictim, type Victim } from '../support/memory/processes.ts'
 
 const facts: Readonly<Record<ShapeName, string>> = {
   payloads: 'handlers hold the largest payloads and metadata',
@@ -31,7 +31,7 @@ describe('the memory of a manager stays within the bound of the page', { timeout
   let attackers: Attackers
 
   before(async () => {
-    victim = await Victim.start(smallLimits, 1)
+    victim = await startVictim(smallLimits, 1)
     attackers = new Attackers()
   })
 

@@ -15,77 +15,64 @@ export interface GridOptions extends Partial<Omit<ManagerOptions, 'local' | 'hos
   readonly serve?: (manager: Manager, index: number) => void
 }
 
-export class TestGrid implements AsyncDisposable {
-  readonly managers: Manager[] = []
+export type TestGrid = Awaited<ReturnType<typeof openGrid>>
+
+export async function openGrid(size: number, { connect = true, serve, ...options }: GridOptions = {}) {
+  const servers = await Promise.all(Array.from({ length: size }, () => new TestServer().listen()))
   /** The canonical names, in the order of `managers`. */
-  readonly hosts: readonly string[]
-  readonly #servers: readonly TestServer[]
-  readonly #options: GridOptions
-  readonly #stopped = new Set<Manager>()
+  const hosts: readonly string[] = servers.map(({ url }) => url)
+  const managers: Manager[] = []
+  const stopped = new Set<Manager>()
+  const at = (index: number) => managers[index] as Manager
+  const running = () => managers.filter((manager) => !stopped.has(manager))
 
-  private constructor(servers: readonly TestServer[], options: GridOptions) {
-    this.#servers = servers
-    this.#options = options
-    this.hosts = servers.map(({ url }) => url)
-    for (const index of servers.keys()) this.#start(index)
-  }
-
-  static async open(size: number, options: GridOptions = {}): Promise<TestGrid> {
-    const servers = await Promise.all(Array.from({ length: size }, () => new TestServer().listen()))
-    const grid = new TestGrid(servers, options)
-    if (options.connect !== false) await grid.connected()
-    return grid
-  }
-
-  get running(): Manager[] {
-    return this.managers.filter((manager) => !this.#stopped.has(manager))
-  }
-
-  /** Manager number `index`. */
-  at(index: number): Manager {
-    return this.managers[index] as Manager
+  const start = (index: number) => {
+    const manager = testManager({ ...options, local: hosts[index] as string, hosts })
+    serve?.(manager, index)
+    manager.attach((servers[index] as TestServer).http)
+    managers[index] = manager
   }
 
   /** Resolves when every manager that runs is connected to every other one. */
-  async connected(): Promise<void> {
-    const names = new Set(this.running.map(({ local }) => local))
-    const connections = this.running.flatMap((manager) => manager.connections).filter(({ host }) => names.has(host))
+  const connected = async () => {
+    const names = new Set(running().map(({ local }) => local))
+    const connections = running()
+      .flatMap((manager) => manager.connections)
+      .filter(({ host }) => names.has(host))
     await Promise.all(connections.map((connection) => connection.waitForConnect()))
   }
 
-  async stop(index: number): Promise<void> {
-    this.#stopped.add(this.at(index))
-    await this.at(index).close({ timeout: 1 })
+  const stop = async (index: number) => {
+    stopped.add(at(index))
+    await at(index).close({ timeout: 1 })
   }
 
-  /** A new process, as far as others can tell: another instance. */
-  async restart(index: number): Promise<void> {
-    await this.stop(index)
-    this.#start(index)
-    await this.connected()
-  }
+  for (const index of servers.keys()) start(index)
+  if (connect) await connected()
+  return {
+    ...{ hosts, managers, at, running, connected, stop },
 
-  /** Cuts all conns. */
-  cut(): void {
-    for (const server of this.#servers) server.cut()
-  }
+    /** A new process, as far as others can tell: another instance. */
+    async restart(index: number): Promise<void> {
+      await stop(index)
+      start(index)
+      await connected()
+    },
 
-  /** Asserts that no stream and no handler is left, and closes everything. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    try {
-      await assertIdle(this.running)
-      await closeManagers(this.managers)
-    } finally {
-      await Promise.all(this.managers.map((manager) => manager.close({ timeout: 1 })))
-      await Promise.all(this.#servers.map((server) => server.end()))
+    /** Cuts all conns. */
+    cut(): void {
+      for (const server of servers) server.cut()
+    },
+
+    /** Asserts that no stream and no handler is left, and closes everything. */
+    async [Symbol.asyncDispose](): Promise<void> {
+      try {
+        await assertIdle(running())
+        await closeManagers(managers)
+      } finally {
+        await Promise.all(managers.map((manager) => manager.close({ timeout: 1 })))
+        await Promise.all(servers.map((server) => server.end()))
+      }
     }
-  }
-
-  #start(index: number): void {
-    const { connect: _, serve, ...options } = this.#options
-    const manager = testManager({ ...options, local: this.hosts[index] as string, hosts: this.hosts })
-    serve?.(manager, index)
-    manager.attach((this.#servers[index] as TestServer).http)
-    this.managers[index] = manager
   }
 }

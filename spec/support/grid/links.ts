@@ -68,12 +68,12 @@ function linkOver(network: Network, caller: Manager, responder: Manager, from: C
     /** The responder's connection to the caller: the same conn. */
     back,
     /** Kills the conn under whatever it carries. */
-    cut: () => network.cut(),
+    cut: () => network.faults.cut(),
     /** Nothing arrives any more at one side; it can still send. */
-    blockInbound: (side: Side) => network.block(towards(side)),
+    blockInbound: (side: Side) => network.faults.impair({ blackhole: true }, towards(side)),
     /** Bytes arrive at one side at this rate from now on; not over memory. */
-    throttleInbound: (side: Side, bytesPerSecond: number) => network.throttle(towards(side), bytesPerSecond),
-    unblock: () => network.unblock(),
+    throttleInbound: (side: Side, bytesPerSecond: number) => network.faults.impair({ bytesPerSecond }, towards(side)),
+    unblock: () => network.faults.heal(),
     /** Resolves when both ends are connected, since session number `sessions` of the link. */
     async connected(sessions = 1) {
       const isUp = (end: Connection) => end.state === 'connected' && end.stats().reconnects >= sessions - 1

@@ -20,9 +20,14 @@ export function testManager(options: Partial<ManagerOptions> & Pick<ManagerOptio
   return new Manager({ auth: secret, logger: silentLogger, reconnect: quickReconnect, ...options })
 }
 
-/** Dials names that do not resolve: each where `urlOf` has it. */
+/** Dials names that do not resolve: each where `urlOf` has it. No name is looked up, for that can take five seconds. */
 export function dialerTo(urlOf: (name: string) => string | undefined): ConnDialer {
-  return (name, options) => connectWS()(urlOf(name) ?? name, options)
+  return async (name, options) => {
+    const url = urlOf(name)
+    if (url === undefined && !/^https?:\/\/(\d+\.|\[|localhost\b)/.test(name))
+      throw new Error(`nobody serves ${name} yet`)
+    return await connectWS()(url ?? name, options)
+  }
 }
 
 /** The first name of a row that dials `other`, or is dialed by it. */
@@ -42,20 +47,17 @@ export function namesInOrder(): [dialer: string, listener: string] {
 /** A logger that keeps what it is told. */
 export class LogBook implements Logger {
   readonly lines: string[] = []
-  debug(message: string): void {
-    this.lines.push(`debug ${message}`)
-  }
-  info(message: string): void {
-    this.lines.push(`info ${message}`)
-  }
-  warn(message: string): void {
-    this.lines.push(`warn ${message}`)
-  }
-  error(message: string): void {
-    this.lines.push(`error ${message}`)
-  }
+  readonly debug = this.#keep('debug')
+  readonly info = this.#keep('info')
+  readonly warn = this.#keep('warn')
+  readonly error = this.#keep('error')
+
   /** What people see by default: warnings and errors that match. */
   warnings(pattern = /^/): string[] {
     return this.lines.filter((line) => /^(warn|error) /.test(line) && pattern.test(line))
+  }
+
+  #keep(level: string) {
+    return (message: string) => void this.lines.push(`${level} ${message}`)
   }
 }

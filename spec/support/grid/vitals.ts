@@ -5,29 +5,19 @@
  */
 
 import { readdirSync } from 'node:fs'
-import { setTimeout as delay } from 'node:timers/promises'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
+import { memoryNow } from '../../../benchmarks/harness/memory.ts'
 import type { Manager } from '../../../lib/index.ts'
 
 export type Vitals = Awaited<ReturnType<typeof takeVitals>>
-
-setFlagsFromString('--expose-gc')
-const collect: () => void = runInNewContext('gc')
 
 /** A leak smaller than this is not told from what V8 keeps for itself. */
 const slackBytes = 4 * 1024 * 1024
 
 export async function takeVitals(manager: Manager) {
-  // Finalizers run between collections.
-  for (let round = 0; round < 4; round++) {
-    collect()
-    await delay(20)
-  }
-  const { heapUsed, external } = process.memoryUsage()
+  const { heap, external } = await memoryNow()
   return {
     ageMinutes: performance.now() / 60_000,
-    heapBytes: heapUsed,
+    heapBytes: heap,
     /** Buffers. */
     externalBytes: external,
     /** Kinds of what keeps the event loop alive, with how many there are. */
@@ -77,8 +67,8 @@ export function megabytes(bytes: number): string {
   return (bytes / 1024 / 1024).toFixed(2)
 }
 
-function countKinds(kinds: readonly string[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const kind of [...kinds].sort()) counts[kind] = (counts[kind] ?? 0) + 1
-  return counts
+function countKinds(kinds: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(
+    [...kinds].sort().map((kind, _at, all) => [kind, all.filter((each) => each === kind).length])
+  )
 }

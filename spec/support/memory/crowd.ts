@@ -9,7 +9,7 @@ import { table } from '../../../benchmarks/harness/table.ts'
 import type { Limits } from '../../../lib/index.ts'
 import { boundOf } from './bound.ts'
 import type { HonestResult } from './honest.ts'
-import { Attackers, startHonest, Victim } from './processes.ts'
+import { Attackers, startHonest, startVictim } from './processes.ts'
 
 export type Crowd = Awaited<ReturnType<typeof crowd>>
 
@@ -26,7 +26,7 @@ export interface CrowdOptions {
 const honestPeers = 2
 
 export async function crowd({ peers, processes, limits, everyMs, forMs }: CrowdOptions) {
-  const victim = await Victim.start(limits, peers, honestPeers)
+  const victim = await startVictim(limits, peers, honestPeers)
   const honest = startHonest()
   const attacks = Array.from({ length: processes }, () => new Attackers())
   try {

@@ -39,40 +39,28 @@ const execArgv = ['--expose-gc']
 const restMs = 60_000
 const fileOf = (name: string) => new URL(`./${name}.ts`, import.meta.url)
 
-export class Victim {
-  readonly child: Child<VictimWords>
-  readonly url: string
+export type Victim = Awaited<ReturnType<typeof startVictim>>
+
+export async function startVictim(limits: Limits, attackerCount: number, honestCount = 0) {
+  const dialers = (kind: string, length: number) =>
+    Array.from({ length }, (_, i) => nameThat('dials', victimName, (n) => `http://${kind}-${i}-${n}.test:9000`))
   /** Names that hostile peers may take, and honest ones. */
-  readonly attackers: readonly string[]
-  readonly honest: readonly string[]
-
-  private constructor(child: Child<VictimWords>, url: string, attackers: readonly string[], honest: readonly string[]) {
-    this.child = child
-    this.url = url
-    this.attackers = attackers
-    this.honest = honest
-  }
-
-  static async start(limits: Limits, attackerCount: number, honestCount = 0): Promise<Victim> {
-    const dialers = (kind: string, length: number) =>
-      Array.from({ length }, (_, i) => nameThat('dials', victimName, (n) => `http://${kind}-${i}-${n}.test:9000`))
-    const [attackers, honest] = [dialers('attacker', attackerCount), dialers('honest', honestCount)]
-    const init: VictimInit = { local: victimName, hosts: [...attackers, ...honest], limits }
-    const child = new Child<VictimWords>(fileOf('victim'), init, { execArgv })
-    const { port } = await child.ask('listening')
-    return new Victim(child, `http://127.0.0.1:${port}`, attackers, honest)
-  }
+  const [attackers, honest] = [dialers('attacker', attackerCount), dialers('honest', honestCount)]
+  const init: VictimInit = { local: victimName, hosts: [...attackers, ...honest], limits }
+  const child = new Child<VictimWords>(fileOf('victim'), init, { execArgv })
+  const { port } = await child.ask('listening')
 
   /** Resolves with what it holds once it has so many sessions. */
-  async rested(sessions: number): Promise<Held> {
-    let held = await this.child.ask('measure')
+  async function rested(sessions: number): Promise<Held> {
+    let held = await child.ask('measure')
     const isResting = async () => {
-      held = await this.child.ask('measure')
+      held = await child.ask('measure')
       return held.sessions === sessions && held.runningHandlers === 0
     }
     await until(isResting, `the victim has ${sessions} sessions and no calls`, restMs)
     return held
   }
+  return { child, url: `http://127.0.0.1:${port}`, attackers, honest, rested }
 }
 
 /** A process of hostile peers. */

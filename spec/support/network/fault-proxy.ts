@@ -57,7 +57,7 @@ export class FaultProxy {
   private constructor(target: Place) {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (fromDialer) => {
       const fromListener = net.connect({ ...target, allowHalfOpen: true, noDelay: true })
-      const conn = new ProxyConn(fromDialer, fromListener, this.#lanes, () => this.#conns.delete(conn))
+      const conn = join(fromDialer, fromListener, this.#lanes, () => this.#conns.delete(conn))
       this.#conns.add(conn)
     })
   }
@@ -92,7 +92,7 @@ export class FaultProxy {
   /** From now on these are the faults of a direction, or of both. */
   impair(faults: Faults, ...which: Direction[]): void {
     for (const direction of which.length > 0 ? which : directions) this.#lanes[direction].faults = faults
-    for (const conn of this.#conns) conn.pump()
+    for (const { flows } of this.#conns) for (const direction of directions) flows[direction].pump()
   }
 
   /** Ends all faults: what was held back goes on. */
@@ -113,7 +113,7 @@ export class FaultProxy {
 
   /** Ends one direction of all conns in order, as a middle box does; what its sender sends from now on is dropped. */
   halfClose(direction: Direction): void {
-    for (const conn of this.#conns) conn.halfClose(direction)
+    for (const { flows } of this.#conns) flows[direction].end()
   }
 
   /** Resets all conns. */
@@ -129,44 +129,29 @@ export class FaultProxy {
   }
 }
 
+type ProxyConn = ReturnType<typeof join>
+
 /** Two sockets, and what flows between them. */
-class ProxyConn {
-  readonly #sockets: readonly net.Socket[]
-  readonly #flows: Record<Direction, Flow>
-  readonly #onGone: () => void
-
-  constructor(fromDialer: net.Socket, fromListener: net.Socket, lanes: Record<Direction, Lane>, onGone: () => void) {
-    const onReset = () => this.reset()
-    this.#sockets = [fromDialer, fromListener]
-    this.#flows = {
-      toListener: new Flow(fromDialer, fromListener, lanes.toListener, onReset),
-      toDialer: new Flow(fromListener, fromDialer, lanes.toDialer, onReset)
-    }
-    this.#onGone = onGone
-    for (const socket of this.#sockets) {
-      socket.on('close', () => {
-        if (this.#sockets.every(({ destroyed }) => destroyed)) this.#leave()
-      })
-    }
+function join(dialer: net.Socket, listener: net.Socket, lanes: Record<Direction, Lane>, onGone: () => void) {
+  const sockets = [dialer, listener]
+  const leave = () => {
+    for (const direction of directions) flows[direction].stop()
+    onGone()
   }
-
-  pump(): void {
-    for (const direction of directions) this.#flows[direction].pump()
+  const reset = () => {
+    leave()
+    for (const socket of sockets) resetSocket(socket)
   }
-
-  halfClose(direction: Direction): void {
-    this.#flows[direction].end()
+  const flows: Record<Direction, Flow> = {
+    toListener: new Flow(dialer, listener, lanes.toListener, reset),
+    toDialer: new Flow(listener, dialer, lanes.toDialer, reset)
   }
-
-  reset(): void {
-    this.#leave()
-    for (const socket of this.#sockets) resetSocket(socket)
+  for (const socket of sockets) {
+    socket.on('close', () => {
+      if (sockets.every(({ destroyed }) => destroyed)) leave()
+    })
   }
-
-  #leave(): void {
-    for (const direction of directions) this.#flows[direction].stop()
-    this.#onGone()
-  }
+  return { flows, reset }
 }
 
 /** What is on its way: bytes, or how their sender ended. */

@@ -28,11 +28,8 @@ export interface Network {
   readonly dialer: ConnDialer
   /** From now on conns arrive at `manager`. */
   accept(manager: Manager): void
-  block(direction: Direction): void
-  /** Bytes arrive at this rate; not in memory, where there are messages only. */
-  throttle(direction: Direction, bytesPerSecond: number): void
-  unblock(): void
-  cut(): void
+  /** What lies between; memory has no rate, for there are messages only. */
+  readonly faults: Pick<FaultProxy, 'impair' | 'heal' | 'cut'>
   close(): Promise<void>
 }
 
@@ -71,13 +68,9 @@ async function unix(): Promise<Network> {
   const folder = mkdtempSync(join(tmpdir(), 'it-grid-'))
   const server = net.createServer()
   const place = { path: join(folder, 'proxy') }
-  const proxy = await proxyTo(server, { path: join(folder, 'server') }, place)
-  const { close, ...rest } = proxied(proxy, server)
-  const closeAll = async () => {
-    await close()
-    rmSync(folder, { recursive: true })
-  }
-  return { ...rest, ...duplexes(server, place), close: closeAll }
+  const network = proxied(await proxyTo(server, { path: join(folder, 'server') }, place), server)
+  const close = () => network.close().then(() => rmSync(folder, { recursive: true }))
+  return { ...network, ...duplexes(server, place), close }
 }
 
 function duplexes(server: net.Server, place: Place): Pick<Network, 'listenerName' | 'dialer' | 'accept'> {
@@ -95,21 +88,13 @@ async function proxyTo(server: net.Server, serverAt = loopback, proxyAt = loopba
   return await FaultProxy.start(typeof address === 'string' ? { path: address } : (address?.port ?? 0), proxyAt)
 }
 
-function proxied(
-  proxy: FaultProxy,
-  server: net.Server
-): Pick<Network, 'block' | 'throttle' | 'unblock' | 'cut' | 'close'> {
-  return {
-    block: (direction) => proxy.impair({ blackhole: true }, direction),
-    throttle: (direction, bytesPerSecond) => proxy.impair({ bytesPerSecond }, direction),
-    unblock: () => proxy.heal(),
-    cut: () => proxy.cut(),
-    async close() {
-      await proxy.close()
-      server.close()
-      await once(server, 'close')
-    }
+function proxied(proxy: FaultProxy, server: net.Server): Pick<Network, 'faults' | 'close'> {
+  const close = async () => {
+    await proxy.close()
+    server.close()
+    await once(server, 'close')
   }
+  return { faults: proxy, close }
 }
 
 async function memory(): Promise<Network> {
@@ -119,6 +104,10 @@ async function memory(): Promise<Network> {
   const hold = ([dialing, accepted]: readonly MemoryConn[]) => {
     if (blocked.has('toListener')) dialing?.link.hold()
     if (blocked.has('toDialer')) accepted?.link.hold()
+  }
+  const heal = () => {
+    blocked.clear()
+    for (const conn of live) conn.link.release()
   }
   const cut = () => {
     for (const conn of live) conn.link.release()
@@ -136,20 +125,15 @@ async function memory(): Promise<Network> {
     accept(manager) {
       accepting = manager
     },
-    block(direction) {
-      blocked.add(direction)
-      hold(live)
+    faults: {
+      impair({ blackhole }, direction) {
+        if (blackhole !== true || direction === undefined) throw new Error('a memory conn is blocked one way only')
+        blocked.add(direction)
+        hold(live)
+      },
+      heal,
+      cut
     },
-    throttle() {
-      throw new Error('a memory conn has no rate')
-    },
-    unblock() {
-      blocked.clear()
-      for (const conn of live) conn.link.release()
-    },
-    cut,
-    async close() {
-      cut()
-    }
+    close: async () => cut()
   }
 }

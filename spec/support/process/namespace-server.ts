@@ -14,20 +14,7 @@ export interface NamespaceServerInit {
   readonly intervalMs: number
 }
 
-/** What it saw since the last report; times are of `Date.now()`. */
-export type NamespaceServerReport = ReturnType<NamespaceServerWords['report']>
 export type NamespaceServerWords = typeof words
-
-interface State {
-  readonly state: ConnectionState
-  readonly atMs: number
-}
-
-interface Ended {
-  readonly what: string
-  readonly outcome: string
-  readonly atMs: number
-}
 
 const hold = single<void, void>('hold')
 const entry = single<number, number>('entry')
@@ -49,9 +36,10 @@ const connection = manager.connection(remote)
 const received: number[] = []
 /** What became of each entry that was sent. */
 const sent: Record<number, string> = {}
-let states: State[] = []
+/** Since it began to record; times are of `Date.now()`. */
+const states: { readonly state: ConnectionState; readonly atMs: number }[] = []
 /** Calls that had no deadline and should never have ended: what they ended with, and when. */
-let ended: Ended[] = []
+const ended: { readonly what: string; readonly outcome: string; readonly atMs: number }[] = []
 /** How many calls have not ended. */
 let pending = 0
 let serial = 0
@@ -73,20 +61,14 @@ manager.handle(entry, (number) => {
   return number
 })
 
-function watch(what: string, call: Promise<unknown>): void {
+async function watch(what: string, call: Promise<unknown>): Promise<void> {
   pending++
-  const settle = (outcome: string) => {
-    pending--
-    ended.push({ what, outcome, atMs: Date.now() })
-  }
-  call.then(
-    () => settle('a quiet end'),
-    (error) => settle(outcomeOf(error))
+  const outcome = await call.then(
+    () => 'a quiet end',
+    (error: GridError) => `${error.delivery} ${error instanceof DisconnectedError ? error.reason : error.code}`
   )
-}
-
-function outcomeOf(error: GridError): string {
-  return error instanceof DisconnectedError ? `${error.delivery} ${error.reason}` : `${error.delivery} ${error.code}`
+  pending--
+  ended.push({ what, outcome, atMs: Date.now() })
 }
 
 async function readAll(): Promise<void> {
@@ -114,22 +96,17 @@ async function recordEntries(): Promise<void> {
 
 const words = {
   ...serverWords,
-  hold() {
-    for (let n = 0; n < 3; n++) watch('request', connection.request(hold, undefined, endless))
-    watch('stream', readAll())
-  },
+  /** Begins calls that never end, and to send entries. */
   record() {
+    states.length = ended.length = 0
+    for (let n = 0; n < 3; n++) void watch('request', connection.request(hold, undefined, endless))
+    void watch('stream', readAll())
     recording = true
     void recordEntries()
   },
   stopRecording() {
     recording = false
   },
-  report() {
-    const report = { states, ended, pending, sent, received }
-    states = []
-    ended = []
-    return report
-  }
+  report: () => ({ states, ended, pending, sent, received })
 }
 obey(words)
