@@ -6,7 +6,7 @@
 
 import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
-import { type Limits, loopBytes, turnBytes } from '../base/options.ts'
+import { type Limits, loopBytes, loopMs, turnBytes } from '../base/options.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
@@ -70,7 +70,13 @@ export class Dispatch {
 
   async #dispatchRest(isTurnOver: boolean): Promise<void> {
     const { counts, outbox } = this.#init
-    for (let more = isTurnOver; more; more = this.#dispatchTurn()) await outbox.turnEnd()
+    let startMs = performance.now()
+    for (let more = isTurnOver; more; more = this.#dispatchTurn()) {
+      await outbox.turnEnd()
+      if (performance.now() - startMs < loopMs) continue
+      await setImmediate()
+      startMs = performance.now()
+    }
     if (counts.bytesIn < this.#yieldAtBytes) return
     // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
     await setImmediate()

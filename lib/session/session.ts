@@ -257,7 +257,8 @@ export class Session {
 
   #onGoAway(code: number, lastStreamId: number, graceMs: number | undefined, text: string): void {
     const reason = toCloseReason(code)
-    // A second go-away may name another reason, but what the peer has seen once it has seen.
+    // A second go-away may name another reason, but what the peer has seen once it has seen. Nor may a peer that says so again
+    // and again make this side look at all streams each time.
     const seenId = this.#remoteGoAway === undefined ? lastStreamId : undefined
     this.#remoteGoAway = { reason, text: `the peer said: ${text === '' ? reason : text}`, byRemote: true }
     this.#startDraining(this.#remoteGoAway, graceMs, seenId)
@@ -286,13 +287,15 @@ export class Session {
   }
 
   /** From now on no call starts here. Of this side's calls, those above `lastStreamId` fail, and the others may end. */
-  #startDraining(end: SessionEnd, graceMs: number | undefined, lastStreamId = Number.MAX_SAFE_INTEGER): void {
+  #startDraining(end: SessionEnd, graceMs: number | undefined, lastStreamId?: number): void {
     const before = this.#state
     this.#state = 'draining'
     if (before !== 'draining') this.#events.onDraining(end)
-    for (const stream of this.#calls.streams.listUnseen(lastStreamId)) stream.fail(this.createUnusableError())
+    const { streams, draining } = this.#calls
+    const unseen = lastStreamId === undefined ? streams.listOpening() : streams.listUnseen(lastStreamId)
+    for (const stream of unseen) stream.fail(this.createUnusableError())
     // Last: code that is told may make its next call at once.
-    this.#calls.drain(toDrainingError(end, graceMs))
+    if (!draining.aborted) this.#calls.drain(toDrainingError(end, graceMs))
   }
 
   #finish(end: SessionEnd): void {

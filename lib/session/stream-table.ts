@@ -89,7 +89,12 @@ export class StreamTable {
     return [...this.#opening, ...this.#streams.values()]
   }
 
-  /** Streams of this side that a remote end which accepted up to `lastId` has not seen. */
+  /** Streams of this side whose open frame is not written yet. */
+  listOpening(): Stream[] {
+    return [...this.#opening]
+  }
+
+  /** Streams of this side that a remote end which accepted up to `lastId` has not seen. Looks at all that are open. */
   listUnseen(lastId: number): Stream[] {
     return this.list().filter((stream) => stream.initiator && (stream.id === 0 || stream.id > lastId))
   }

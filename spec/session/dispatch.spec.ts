@@ -5,10 +5,11 @@ import { afterEach, describe, it } from 'node:test'
 import { CodecError } from '../../lib/base/errors.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
+import { IdTable } from '../../lib/session/id-table.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 let peer: RawPeer
 let context: HandlerContext | undefined
@@ -63,6 +64,17 @@ describe('a peer', () => {
     await start({ limits: { maxIdleFramesPerSecond: 10 } })
     for (let i = 0; i < 200; i++) peer.send(goAway(0, '', CloseCode.shutdown))
     await until(() => peer.end?.reason === 'flood', 'the session has ended')
+  })
+
+  it('that says so a thousand times makes this side look at its streams once', async (test) => {
+    await start({})
+    const ids = Array.from({ length: 100 }, (_, at) => 2 * at + 1)
+    peer.send(...ids.map((id) => open(id, 1)))
+    await until(() => peer.session.stats().inboundStreams === 100, 'its calls run')
+    const listings = test.mock.method(IdTable.prototype, 'values')
+    peer.send(...Array.from({ length: 1000 }, (_, at) => goAway(0, 'bye', at % 10)))
+    await settled(() => peer.session.stats().framesIn)
+    assert.deepEqual([listings.mock.callCount(), peer.draining, peer.end], [1, true, undefined])
   })
 
   it('that breaks the rules of stream after stream is closed for the flood', async () => {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { loopBytes, turnBytes } from '../../lib/base/options.ts'
+import { loopBytes, loopMs, turnBytes } from '../../lib/base/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { addHandler, open } from '../support/raw/make.ts'
@@ -85,5 +85,28 @@ describe('bulk from one conn', () => {
     isOver = true
     const batch = count * payload.length
     assert.ok(loops >= Math.floor((8 * batch) / (loopBytes + batch)), `${loops} loops`)
+  })
+})
+
+describe('a batch whose frames cost much', () => {
+  afterEach(() => peer.stop())
+
+  it('lets the event loop go round after each turn but the first, so that timers and other conns do not wait for all of it', async () => {
+    await start()
+    let loops = 0
+    let loopsAtLast = 0
+    const goRound = () => {
+      loops++
+      if (batchesAtCall.length < count) setImmediate(goRound)
+    }
+    onCall = () => {
+      if (batchesAtCall.length === 1) setImmediate(goRound)
+      loopsAtLast = loops
+      // A turn has some thirty of them.
+      for (const endMs = performance.now() + loopMs / 20; performance.now() < endMs; );
+    }
+    peer.send(...opens())
+    await until(() => peer.of(FrameType.data).length === count, 'all are answered')
+    assert.ok(loopsAtLast >= 2, `${loopsAtLast} loops`)
   })
 })
