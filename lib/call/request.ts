@@ -10,7 +10,7 @@ import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
-import { checkSize, toDecodeError } from '../codec/payload.ts'
+import { checkSize, decodePayload } from '../codec/payload.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'
@@ -89,9 +89,9 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   onMessage(payload: Uint8Array): void {
     this.#answered = true
     try {
-      this.#resolve(this.#decoder.decode(payload))
-    } catch (thrown) {
-      this.#reject(toDecodeError('the response', thrown, 'ran'))
+      this.#resolve(decodePayload(this.#decoder, payload, 'the response', 'ran'))
+    } catch (error) {
+      this.#reject(error)
     }
   }
 

@@ -5,9 +5,9 @@ import { CodecError } from '../base/errors.ts'
 
 /** Turns values into the bytes of a message and back. */
 export interface Codec<T> {
-  /** Throws when the value cannot be encoded. */
+  /** Throws when the value cannot be encoded. A promise is refused. */
   encode(value: T): Uint8Array
-  /** Throws when the bytes are not a value. */
+  /** Throws when the bytes are not a value. A promise is refused, as is any object with a method `then`. */
   decode(bytes: Uint8Array): T
   /**
    * True when `decode` keeps no reference to its input, and leaves its memory as it is. It is then given a view that is

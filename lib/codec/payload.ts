@@ -3,22 +3,43 @@
 import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
-import { shield } from '../base/promise.ts'
+import { isPromise, shield } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
-import { type Codec, rawBytes } from './codec.ts'
+import { type Codec, type Decoder, rawBytes } from './codec.ts'
 
-/** @throws {CodecError} with this delivery, whatever the codec throws or returns */
-export function encodePayload<T>(codec: Codec<T>, value: T, delivery: Delivery): Uint8Array {
+/** @throws {CodecError} with this delivery, whatever the codec throws or returns; at a handler it has none */
+export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery): Uint8Array {
   try {
-    return encode(codec, value)
+    const payload = codec.encode(value)
+    // The codec of raw bytes has asked that itself.
+    if ((codec as Codec<unknown>) === rawBytes || isBytes(payload)) return payload
+    shield(payload)
+    throw new TypeError('the codec did not return a Uint8Array')
   } catch (cause) {
     shield(value)
     throw new CodecError(errorText(cause), { delivery, cause })
   }
 }
 
-/** The error for what a codec threw when it decoded `what`. At a handler it has no delivery. */
-export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
+/**
+ * The value of `what`, such as "the response".
+ *
+ * @throws {CodecError} with this delivery, whatever the codec throws, or when it returns a promise; at a handler it has none
+ * @throws {ValidationError} likewise
+ */
+export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what: string, delivery?: Delivery): T {
+  let value: T | undefined
+  try {
+    value = decoder.decode(payload)
+    if (!isPromise(value)) return value
+    throw new TypeError('the codec returned a promise')
+  } catch (thrown) {
+    shield(value)
+    throw toDecodeError(what, thrown, delivery)
+  }
+}
+
+function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
   try {
     // A new error: a codec may throw the same object each time, or a frozen one.
     if (thrown instanceof ValidationError) return new ValidationError(thrown.details.path, { delivery })
@@ -26,15 +47,6 @@ export function toDecodeError(what: string, thrown: unknown, delivery?: Delivery
     // A getter of it threw, so it is not our error.
   }
   return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
-}
-
-/** @throws {TypeError} when the codec returned anything but bytes; and whatever it throws */
-export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
-  const payload = codec.encode(value)
-  // The codec of raw bytes has asked that itself.
-  if ((codec as Codec<unknown>) === rawBytes || isBytes(payload)) return payload
-  shield(payload)
-  throw new TypeError('the codec did not return a Uint8Array')
 }
 
 /** Of what cannot be sent, as its memory was transferred, or its buffer shrank. */

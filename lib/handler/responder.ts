@@ -11,7 +11,7 @@ import { isPromise, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
-import { checkSize, encode, toDecodeError } from '../codec/payload.ts'
+import { checkSize, decodePayload, encodePayload } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
@@ -95,7 +95,7 @@ export class Responder implements Receiver, StreamOwner {
     context: CallContext
   ): void {
     try {
-      const result = fn(decodePayload(definition.request, payload), context)
+      const result = fn(decodePayload(definition.request, payload, 'the payload'), context)
       if (isPromise(result)) {
         whenSettled(
           result,
@@ -118,7 +118,7 @@ export class Responder implements Receiver, StreamOwner {
     let payload: Uint8Array
     let bytes: number
     try {
-      payload = encode(definition.response, value)
+      payload = encodePayload(definition.response, value)
       bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
       releaseStream(value)
@@ -156,7 +156,7 @@ export class Responder implements Receiver, StreamOwner {
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      const payload = encode(definition.response, value)
+      const payload = encodePayload(definition.response, value)
       checkSize(payload, this.#port.limits)
       return payload
     })
@@ -165,7 +165,11 @@ export class Responder implements Receiver, StreamOwner {
     stream.sendWindow = window
     stream.sink = sink
     try {
-      const result = fn(decodePayload(definition.payload, payload), requests as Requests<unknown>, context)
+      const result = fn(
+        decodePayload(definition.payload, payload, 'the payload'),
+        requests as Requests<unknown>,
+        context
+      )
       if (isPromise<Responses<unknown>>(result)) {
         whenSettled(
           result,
@@ -206,13 +210,5 @@ export class Responder implements Receiver, StreamOwner {
     this.#settled = true
     this.#context?.end()
     this.#port.onHandlerSettled()
-  }
-}
-
-function decodePayload(codec: { decode(bytes: Uint8Array): unknown }, payload: Uint8Array): unknown {
-  try {
-    return codec.decode(payload)
-  } catch (thrown) {
-    throw toDecodeError('the payload', thrown)
   }
 }

@@ -9,7 +9,7 @@ import type { Delivery } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
-import { toDecodeError } from '../codec/payload.ts'
+import { decodePayload } from '../codec/payload.ts'
 import type { Receiver } from './port.ts'
 
 /** What the receiving half needs from its stream. */
@@ -27,7 +27,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
   /** Called at most once: the consumer stopped, by `failure` if it threw something in. */
   onStopped: ((failure: Failure | undefined) => void) | undefined
   /** Called at most once: a message cannot be decoded. */
-  onUndecodable: ((error: Error) => void) | undefined
+  onUndecodable: ((error: unknown) => void) | undefined
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
   readonly #decoder: Decoder<T>
@@ -155,9 +155,8 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     const bytes = payload.length
     let value: T
     try {
-      value = this.#decoder.decode(payload)
-    } catch (thrown) {
-      const error = toDecodeError('a message of the stream', thrown, this.#delivery)
+      value = decodePayload(this.#decoder, payload, 'a message of the stream', this.#delivery)
+    } catch (error) {
       this.#queue.clear()
       this.#finish()
       this.onUndecodable?.(error)

@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
+import { codecFacts } from './suite/codecs.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
 import { hostileFacts } from './suite/hostile-values.ts'
@@ -34,6 +35,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   iterators: iteratorFacts,
   'payloads whose memory is gone': payloadFacts,
   'values of every kind': hostileFacts,
+  'codecs that break their contract': codecFacts,
   windows: windowFacts,
   'cancels and deadlines': stopFacts,
   'requests that nobody takes': stoppedFacts,

@@ -23,7 +23,7 @@ function bench(decoder: Decoder<string> = text): Bench {
   const made: Bench = { source: new Source(decoder, 'ran'), taken: [], stops: [], undecodable: [] }
   made.source.bind({ messageTaken: (bytes) => made.taken.push(bytes) })
   made.source.onStopped = (failure) => made.stops.push(failure)
-  made.source.onUndecodable = (error) => made.undecodable.push(error)
+  made.source.onUndecodable = (error) => made.undecodable.push(error as Error)
   return made
 }
 
