@@ -7,6 +7,7 @@
  */
 
 import { setMaxListeners } from 'node:events'
+import { whenSettled } from './promise.ts'
 import { quietly } from './quietly.ts'
 import { captureScope } from './scope.ts'
 
@@ -37,7 +38,8 @@ export function unlessAborted<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const unlisten = listenToAbort(signal, reject)
-    Promise.resolve(work).then(
+    whenSettled(
+      work,
       (value) => {
         unlisten()
         if (signal.aborted) quietly(() => discard?.(value))
@@ -64,10 +66,11 @@ export function abortReason(signal: AbortSignal): unknown {
 
 /**
  * A controller whose signal is given to users: any number of listeners is allowed, and one that throws or rejects harms nobody
- * else. By the rules of Node it would end the process.
+ * else. By the rules of Node it would end the process. Nor does a `dispatchEvent` of the user's.
  */
 export function createSharedController(): AbortController {
   const controller = new AbortController()
+  controller.abort = abortQuietly
   const { signal } = controller
   setMaxListeners(0, signal)
   signal.addEventListener = addQuietly as typeof signal.addEventListener
@@ -106,8 +109,13 @@ export class FollowingSignal {
 type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown }
 
 const { addEventListener, removeEventListener } = EventTarget.prototype
+const { abort } = AbortController.prototype
 /** What is added in the place of a user's listener, by that. */
 const quietListeners = new WeakMap<Listener, (event: Event) => void>()
+
+function abortQuietly(this: AbortController, reason?: unknown): void {
+  quietly(() => abort.call(this, reason))
+}
 
 function addQuietly(this: AbortSignal, type: string, listener: Listener, ...options: []): void {
   addEventListener.call(this, type, toQuiet(listener), ...options)

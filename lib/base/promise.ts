@@ -17,7 +17,7 @@ export function toPromise<T>(value: unknown): PromiseLike<T> | undefined {
   }
 }
 
-/** Keeps a promise, if `value` is one, from ending the process by a rejection that nobody awaits. Calls no code of the user. */
+/** Keeps a promise, if `value` is one, from ending the process by a rejection that nobody awaits. */
 export function shield(value: unknown): void {
   if (types.isPromise(value)) whenSettled(value, ignore, ignore)
 }
@@ -27,20 +27,26 @@ function ignore(): void {}
 // Not the `then` of the promise: that may be replaced.
 const { then } = Promise.prototype
 
-/** Neither callback may throw. */
+/** Never throws. Neither callback may throw. */
 export function whenSettled<T>(
-  promise: PromiseLike<T>,
+  promise: T | PromiseLike<T>,
   onValue: (value: T) => void,
   onError: (error: unknown) => void
 ): void {
-  then.call(toNative(promise), onValue as (value: unknown) => void, onError)
+  const plain = isPlain(promise) ? promise : awaited(promise)
+  then.call(plain, onValue as (value: unknown) => void, onError)
 }
 
-function toNative<T>(promise: PromiseLike<T>): Promise<T> {
-  try {
-    return Promise.resolve(promise)
-  } catch (error) {
-    // Its `constructor` cannot be read.
-    return Promise.reject(error)
-  }
+/** `then` asks a promise for its `constructor`: this one has that of the language. */
+function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
+  return (
+    types.isPromise(promise) &&
+    Object.getPrototypeOf(promise) === Promise.prototype &&
+    !Object.hasOwn(promise, 'constructor')
+  )
+}
+
+/** What it does when it is asked is its result. */
+async function awaited<T>(promise: T | PromiseLike<T>): Promise<T> {
+  return await promise
 }

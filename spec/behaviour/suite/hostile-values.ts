@@ -33,6 +33,9 @@ const givers: Record<string, (value: () => unknown) => (...args: never[]) => unk
     },
   'returns an iterable of': (value) => () => [value()],
   'returns an iterator with': (value) => () => ({ [Symbol.asyncIterator]: () => ({ next: value, return: value }) }),
+  'leaves an iterator with': (value) => () => ({
+    [Symbol.asyncIterator]: () => ({ next: async () => ({ done: false, value: 1 }), return: value })
+  }),
   'returns from an iterator': (value) => () => ({ [Symbol.iterator]: value }),
   'throws, in its details,': (value) => () => {
     throw Object.assign(new Error('the text'), { details: value() })
@@ -269,5 +272,35 @@ export function hostileFacts(fact: Fact): void {
     await until(() => heard.includes('last'), 'all have heard')
     assert.deepEqual(heard, ['throws', 'rejects', 'throws', 'throws', 'last'])
     await assertUnmoved(link, 'listeners')
+  })
+
+  fact('a signal of a context that cannot tell of its abort is a failure of nobody', async (link) => {
+    const { peer, responder } = link
+    const given: AbortSignal[] = []
+    responder.handle('echo', (payload) => payload)
+    responder.handle('wait', async (_, { signal, draining }) => {
+      for (const each of [signal, draining]) {
+        each.dispatchEvent = () => {
+          throw new Error('not now')
+        }
+      }
+      given.push(signal, draining)
+      return await new Promise<Uint8Array>(() => undefined)
+    })
+    await link.known()
+    const controller = new AbortController()
+    const calls = [
+      peer.request('wait', undefined, { signal: controller.signal }),
+      peer.request('wait', undefined, { timeout: 60_000 })
+    ]
+    const outcomes = calls.map((call) => new Outcome(call))
+    await until(() => given.length === 4, 'the handlers run')
+    controller.abort()
+    await outcomes[0]?.done
+    await until(() => given[0]?.aborted === true, 'the call is over')
+    await assertUnmoved(link, 'signals')
+    await responder.close({ timeout: 5 })
+    await outcomes[1]?.done
+    assert.ok(given.every(({ aborted }) => aborted))
   })
 }

@@ -62,6 +62,20 @@ class PickyBytes extends Uint8Array {
   }
 }
 
+/** A promise of the language, and later looks at its constructor give something else. */
+function secondLook(look: () => unknown): Promise<number> {
+  let looks = 0
+  return Object.defineProperty(Promise.resolve(1), 'constructor', { get: () => (looks++ === 0 ? Promise : look()) })
+}
+
+/** A constructor of promises that does this. */
+function kindOf(make: (settle: (resolve: () => void, reject: () => void) => void) => void): object {
+  const kind = (settle: (resolve: () => void, reject: () => void) => void) => {
+    make(settle)
+  }
+  return Object.defineProperty(kind, Symbol.species, { value: kind })
+}
+
 /** Each makes a new one. None of them can be sent as raw bytes, but the subclasses at the end. */
 export const hostileValues: Record<string, () => unknown> = {
   'a proxy whose traps throw': () => throwingProxy({}),
@@ -75,6 +89,9 @@ export const hostileValues: Record<string, () => unknown> = {
   'a then that throws when it is read': () => throwing('then'),
   'a constructor that throws when it is read': () => throwing('constructor'),
   'a promise whose constructor throws when it is read': () => throwing('constructor', Promise.resolve(1)),
+  'a promise whose constructor throws at the second look': () => secondLook(raise),
+  'a promise of a kind that throws when it is made': () => secondLook(() => kindOf(raise)),
+  'a promise of a kind that throws when it settles': () => secondLook(() => kindOf((settle) => settle(raise, raise))),
   // biome-ignore lint/suspicious/noThenProperty: it is what is tried
   'a thenable that throws': () => ({ then: raise }),
   'a thenable that settles again and again': () => ({
