@@ -6,6 +6,7 @@
  * is not judged here, but by the handshake deadline.
  */
 
+import { randomInt } from 'node:crypto'
 import { afterReading } from '../base/after-reading.ts'
 
 /** Checks between two pings: two, so that a sign of life that comes a little late is not missed. */
@@ -14,6 +15,19 @@ const checksPerPing = 2
 const maxSilentChecks = 3
 /** How exact a timer is at best. */
 const timerSlackMs = 5
+/** Tokens are below this. A peer that could guess one would seem to read what it does not. Larger numbers cost V8 objects. */
+const tokens = 2 ** 31
+/** So many pings are remembered for a peer that answers none: marks behind 64 MiB, more than is on its way on any network. */
+const maxUnanswered = 512
+
+interface SentPing {
+  readonly token: number
+  /** Bytes that were sent before it. */
+  sentBytes: number
+  /** When it was sent; undefined when no round trip is measured by it. */
+  readonly sentAtMs: number | undefined
+  readonly onAnswered: (() => void) | undefined
+}
 
 export interface KeepAliveInit {
   readonly intervalMs: number
@@ -40,15 +54,10 @@ export class KeepAlive {
   readonly #afterReading: (callback: () => void) => void
   #cancelTimer: (() => void) | undefined
   #stopped = false
-  #token = 0
+  /** In the order in which they were sent. */
+  readonly #unanswered: SentPing[] = []
   #answered = 0
-  /** Bytes that the remote end is known to have read, and those that were sent before the last ping. */
   #readBytes = 0
-  #pingedBytes = 0
-  /** The ping that the round trip is measured by; 0 for none. */
-  #timedToken = 0
-  #timedAtMs = 0
-  #probes: { readonly token: number; readonly onAnswered: () => void }[] = []
   #checkDueMs = 0
   #checksToPing = 0
   #silentChecks = 0
@@ -74,7 +83,7 @@ export class KeepAlive {
     this.#cancelTimer = undefined
   }
 
-  /** The last ping that was answered; what stands before it the remote end has read. */
+  /** How many pings were answered; what stands before them the remote end has read. */
   get answered(): number {
     return this.#answered
   }
@@ -86,43 +95,41 @@ export class KeepAlive {
 
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */
   onPong(token: number): boolean {
-    if (token <= this.#answered || token > this.#token) return false
-    this.#answered = token
-    if (token === this.#token) this.#readBytes = this.#pingedBytes
-    if (this.#probes.length > 0) this.#endProbes(token)
-    if (this.#timedToken === 0 || token < this.#timedToken) return true
-    this.#timedToken = 0
-    this.rttMs = this.#now() - this.#timedAtMs
+    const sent = this.#unanswered
+    let at = 0
+    while (at < sent.length && sent[at]?.token !== token) at++
+    if (at === sent.length) return false
+    for (; at >= 0; at--) this.#onAnswered(sent.shift() as SentPing)
     return true
+  }
+
+  #onAnswered({ sentBytes, sentAtMs, onAnswered }: SentPing): void {
+    this.#answered++
+    this.#readBytes = sentBytes
+    if (sentAtMs !== undefined) this.rttMs = this.#now() - sentAtMs
+    onAnswered?.()
   }
 
   /** Pings now, and calls `onAnswered` once the remote end has dealt with all that was sent before. */
   probe(onAnswered: () => void): void {
-    if (this.#stopped) return
-    this.#probes.push({ token: this.#token + 1, onAnswered })
-    this.#sendPing()
+    if (!this.#stopped) this.#sendPing(this.#now(), onAnswered)
   }
 
   /** Pings behind what was sent, to learn when the remote end has read it. The round trip is that of the other pings. */
   mark(): void {
-    if (!this.#stopped) this.#pingedBytes = this.#init.sendPing(++this.#token)
-  }
-
-  #endProbes(token: number): void {
-    const answered = this.#probes.filter((probe) => probe.token <= token)
-    this.#probes = this.#probes.filter((probe) => probe.token > token)
-    for (const { onAnswered } of answered) onAnswered()
+    if (!this.#stopped) this.#sendPing()
   }
 
   #ping(): void {
     this.#checksToPing = checksPerPing
-    this.#sendPing()
+    this.#sendPing(this.#now())
   }
 
-  #sendPing(): void {
-    this.#timedAtMs = this.#now()
-    this.#timedToken = ++this.#token
-    this.#pingedBytes = this.#init.sendPing(this.#token)
+  #sendPing(sentAtMs?: number, onAnswered?: () => void): void {
+    const ping: SentPing = { token: randomInt(tokens), sentBytes: 0, sentAtMs, onAnswered }
+    if (this.#unanswered.length === maxUnanswered) this.#unanswered.shift()
+    this.#unanswered.push(ping)
+    ping.sentBytes = this.#init.sendPing(ping.token)
   }
 
   #checkLater(): void {

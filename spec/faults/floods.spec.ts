@@ -111,6 +111,28 @@ for (const kind of siegeKinds) {
       }
     )
 
+    siegeIt(
+      'reads nothing, and guesses what would answer the pings that it has not read, is closed as slow',
+      { keepAlive: { intervalMs: 100 }, limits: { slowPeerTimeoutMs: 500 }, rawLimits: { streamWindowBytes: 2 ** 30 } },
+      async (siege) => {
+        siege.raw.send(open(3, at.feed), credit(3, 2 ** 30, 1))
+        await until(() => siege.raw.pings.length > 0, 'it knows the token of a ping')
+        siege.raw.wire.pause()
+        const last = siege.raw.pings.at(-1)?.token ?? 0
+        let guess = last
+        const lie = setInterval(() => {
+          siege.raw.send(...many(100, () => [{ type: FrameType.pong, flags: 0, token: ++guess }]))
+        }, 20)
+        try {
+          await until(() => siege.connection.state === 'waiting', 'it is closed')
+        } finally {
+          clearInterval(lie)
+        }
+        siege.raw.wire.resume()
+        await siege.assertGone('slow', /the peer took nothing for 500 ms/)
+      }
+    )
+
     siegeIt('grants and sends for a call that is over is ignored, however often', {}, async (siege) => {
       siege.raw.send(open(3, at.echo))
       for (let batch = 0; batch < 20; batch++) siege.raw.send(...many(500, () => [credit(3, 1, 1), data(3)]))

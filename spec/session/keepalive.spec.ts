@@ -107,19 +107,39 @@ describe('the keep-alive', () => {
     assert.equal(bench.keepAlive.rttMs, 7)
     bench.nowMs += 100
     assert.equal(bench.keepAlive.onPong(mark), true)
-    assert.deepEqual([bench.keepAlive.rttMs, bench.keepAlive.answered], [7, mark])
+    assert.deepEqual([bench.keepAlive.rttMs, bench.keepAlive.answered], [7, 2])
   })
 
   it('takes a pong for the answer to all pings before it, once, and none that was not sent', () => {
     const bench = new Bench()
     for (let i = 0; i < 3; i++) bench.keepAlive.mark()
-    const last = bench.pings.at(-1) as number
-    const answers = [last + 1, last - 1, last - 2, last, last]
+    const [first, second, third, last] = bench.pings as [number, number, number, number]
+    const answers = [Math.max(...bench.pings) + 1, third, second, first, last, last]
     assert.deepEqual(
       answers.map((token) => bench.keepAlive.onPong(token)),
-      [false, true, false, true, false]
+      [false, true, false, false, true, false]
     )
-    assert.equal(bench.keepAlive.answered, last)
+    assert.equal(bench.keepAlive.answered, 4)
+  })
+
+  it('sends tokens that a peer cannot guess by those that it has read', () => {
+    const bench = new Bench()
+    for (let ping = 1; ping < 55; ping++) bench.keepAlive.mark()
+    const known = bench.pings.slice(0, 50)
+    for (const token of known) bench.keepAlive.onPong(token)
+    const steps = known.map((token, at) => token - (known[at - 1] ?? 0))
+    for (const token of known) for (const step of [...steps, ...known.keys()]) bench.keepAlive.onPong(token + step)
+    for (let guess = 0; guess < 1000; guess++) bench.keepAlive.onPong(guess)
+    assert.equal(bench.keepAlive.answered, 50)
+  })
+
+  it('remembers some hundred pings of a peer that answers none', () => {
+    const bench = new Bench()
+    for (let ping = 0; ping < 10_000; ping++) bench.keepAlive.mark()
+    const answered = bench.pings.map((token) => bench.keepAlive.onPong(token))
+    const first = answered.indexOf(true)
+    assert.ok(first > 9000 && first < 9900, `from ping ${first} on`)
+    assert.ok(answered.slice(first).every(Boolean))
   })
 
   it('takes any batch as a sign of life, also without a pong', () => {
@@ -201,7 +221,7 @@ describe('the keep-alive', () => {
     assert.deepEqual([bench.dead, bench.ticks, bench.hasTimer, running.hasTimer], [[], 1, false, false])
   })
 
-  it('knows that the peer has read what was sent before the last ping, once that is answered', () => {
+  it('knows by each answer that the peer has read what was sent before that ping', () => {
     const bench = new Bench()
     const { keepAlive } = bench
     for (const sentBytes of [100, 250]) {
@@ -209,7 +229,7 @@ describe('the keep-alive', () => {
       keepAlive.mark()
     }
     keepAlive.onPong(bench.pings.at(-2) as number)
-    assert.equal(keepAlive.readBytes, 0)
+    assert.equal(keepAlive.readBytes, 100)
     bench.sentBytes = 300
     keepAlive.onPong(bench.pings.at(-1) as number)
     assert.equal(keepAlive.readBytes, 250)
