@@ -178,11 +178,7 @@ export class Session {
     this.#startDraining(end, grace)
     const endsAtMs = performance.now() + graceMs
     if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(graceMs)
-    const leftMs = endsAtMs - performance.now()
-    if (leftMs > 0 && this.#hasUnread) {
-      this.#calls.hold((release) => this.probe(release))
-      await this.#calls.waitUntilIdle(leftMs)
-    }
+    if (this.#hasUnread) await this.#waitUntilRead(endsAtMs)
     this.abort(end)
   }
 
@@ -224,6 +220,19 @@ export class Session {
   get #hasUnread(): boolean {
     const unreadBytes = this.#sentBytes - this.#keepAlive.readBytes
     return this.#state !== 'ended' && this.#calls.streams.opened > 0 && unreadBytes > maxUnreadBytes
+  }
+
+  /** A peer that answers no ping is not waited for longer than one may take that reads slowly. */
+  async #waitUntilRead(endsAtMs: number): Promise<void> {
+    const { keepAlive, limits } = this.#init
+    this.#calls.hold((release) => this.probe(release))
+    for (let leftMs = endsAtMs - performance.now(); leftMs > 0; leftMs = endsAtMs - performance.now()) {
+      const { answered } = this.#keepAlive
+      // The first ping goes ahead of all calls: a peer that has not answered even that answers none.
+      const patienceMs = answered === 0 ? 2 * keepAlive.intervalMs : limits.slowPeerTimeoutMs
+      await this.#calls.waitUntilIdle(Math.min(leftMs, patienceMs))
+      if (this.#calls.isIdle || this.#keepAlive.answered === answered) return
+    }
   }
 
   // What arrives

@@ -17,9 +17,10 @@ import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
+import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
-import { addHandler, data, goAway, open, sessionInit, table } from '../support/raw/make.ts'
-import { type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
+import { addHandler, data, goAway, open, ping, sessionInit, table } from '../support/raw/make.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
 it(`a peer has at most ${maxDraining} sessions that end their calls, however often it goes away`, async () => {
@@ -52,6 +53,33 @@ it(`a peer has at most ${maxDraining} sessions that end their calls, however oft
   await connection.close({ reason: 'shutdown', text: 'the spec is over' }, 1)
   await until(() => running === 0, 'all calls are aborted')
 })
+
+function reasonOf(peer: RawPeer): string | undefined {
+  return peer.end?.reason
+}
+
+/** A peer that has not read its answer, on a clock of its own. Each second of `live` it says something. */
+async function withUnreadAnswer(body: (peer: RawPeer, live: (forMs: number) => Promise<void>) => Promise<void>) {
+  const clock = new VirtualClock(Math.random)
+  const peer = rawPeer()
+  try {
+    addHandler(peer.handlers, rawSingle('large'), () => new Uint8Array(10_000))
+    await peer.start()
+    peer.send(open(1, 0))
+    await peer.frame(FrameType.data)
+    await body(peer, async (forMs) => {
+      for (let leftMs = forMs; leftMs > 0 && peer.end === undefined; leftMs -= 1000) {
+        const { framesIn } = peer.session.stats()
+        peer.send(ping(1))
+        await until(() => peer.session.stats().framesIn > framesIn, 'its ping has arrived')
+        await clock.run(Math.min(leftMs, 1000))
+      }
+    })
+  } finally {
+    clock[Symbol.dispose]()
+    await peer.stop()
+  }
+}
 
 /** A peer, and the contexts of its calls at a handler that runs until it is aborted. */
 async function waiting(options: RawPeerOptions = {}) {
@@ -159,6 +187,38 @@ describe('a session that drains', () => {
       await closed
       assert.notEqual(peer.end, undefined)
     }
+  })
+
+  it('waits two intervals for a peer that has never answered a ping, however long its grace', async () => {
+    await withUnreadAnswer(async (peer, live) => {
+      const closed = peer.session.close(end, Number.POSITIVE_INFINITY)
+      await live(9900)
+      assert.equal(reasonOf(peer), undefined)
+      await live(200)
+      await closed
+      assert.equal(reasonOf(peer), 'shutdown')
+    })
+  })
+
+  it('waits for a peer that reads slowly while it answers pings, and as long as one may be slow after the last answer', async () => {
+    await withUnreadAnswer(async (peer, live) => {
+      const answer = (at: number) =>
+        peer.send({ type: FrameType.pong, flags: 0, token: peer.pings.at(at)?.token as number })
+      for (let marks = 0; marks < 3; marks++) peer.session.probe(() => {})
+      await until(() => peer.pings.length === 4, 'pings behind what was sent')
+      answer(0)
+      await until(() => peer.session.stats().rttMs !== undefined, 'its answer')
+      const closed = peer.session.close(end, Number.POSITIVE_INFINITY)
+      for (const at of [1, 2]) {
+        await live(25_000)
+        answer(at)
+      }
+      await live(35_000)
+      assert.equal(reasonOf(peer), undefined)
+      await live(10_000)
+      await closed
+      assert.equal(reasonOf(peer), 'shutdown')
+    })
   })
 
   it('ends at once before its first call, however large the table is that the peer has not read', async () => {
