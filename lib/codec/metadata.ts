@@ -1,5 +1,6 @@
 /** Metadata of a call: a few values that are sent beside its payload. */
 
+import { isBytes } from '../base/bytes.ts'
 import { CodecError, InvalidOptionError } from '../base/errors.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { encodePayload } from './payload.ts'
@@ -34,5 +35,5 @@ export function isMap(value: unknown): value is Metadata {
 }
 
 export function isMetadataValue(value: unknown): boolean {
-  return value === null || value instanceof Uint8Array || ['string', 'number', 'boolean'].includes(typeof value)
+  return value === null || isBytes(value) || ['string', 'number', 'boolean'].includes(typeof value)
 }

@@ -1,16 +1,13 @@
 /**
  * MessagePack, limited to plain data that arrives as it was sent.
  *
- * Encoding refuses values that MessagePack would change. Decoding checks the bytes before `msgpackr` reads them, because
+ * Which values are sent, and as what, is in `plain.ts`. Decoding checks the bytes before `msgpackr` reads them, because
  * `msgpackr` has extensions that cannot be switched off. Knows neither frames nor types.
  */
 
 import { Packr, Unpackr } from 'msgpackr'
-import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
 import { CodecError } from '../base/errors.ts'
-
-/** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
-export const maxMsgpackDepth = 64
+import { foreign, formOf, maxMsgpackDepth, sparse, toPlain } from './plain.ts'
 
 /** A view of a larger buffer is copied, so that a small message does not keep a large buffer alive. */
 const maxPinnedBytes = 256 * 1024
@@ -27,9 +24,10 @@ const scratch = new Uint8Array(4096)
 
 /**
  * The bytes of a plain value: `null`, booleans, numbers, bigints of 64 bits, strings, `Uint8Array`, valid `Date`, arrays
- * and objects. Properties that are `undefined` are left out. Elsewhere `undefined`, and holes in arrays, are sent as nil and
- * decoded as `null`. An instance of a class is sent as its own enumerable properties. Minus zero becomes zero, a lone
- * surrogate U+FFFD. Without the native part of msgpackr, strings over 64 bytes lose a leading byte order mark.
+ * and objects, also those of another realm. Properties that are `undefined` are left out. Elsewhere `undefined`, and holes
+ * in arrays, are sent as nil and decoded as `null`. An instance of a class is sent as its own enumerable properties. Minus
+ * zero becomes zero, a lone surrogate U+FFFD. Without the native part of msgpackr, strings over 64 bytes lose a leading byte
+ * order mark. Properties are read more than once: a getter must give the same each time.
  *
  * The bytes may be a view into a larger buffer. That part of it is never written again.
  *
@@ -38,7 +36,8 @@ const scratch = new Uint8Array(4096)
  */
 export function encodeMsgpack(value: unknown): Uint8Array {
   try {
-    const packed = hasUndefined(value, 0) ? sparsePackr.pack(value) : packr.pack(value)
+    const form = formOf(value, 0)
+    const packed = form === sparse ? sparsePackr.pack(value) : packr.pack(form === foreign ? toPlain(value, 0) : value)
     // The buffer of msgpackr never shrinks: after one large message, each small one would be a view of it.
     return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
       ? new Uint8Array(packed)
@@ -68,63 +67,6 @@ export function decodeMsgpack(bytes: Uint8Array): unknown {
   } catch {
     throw new CodecError('invalid msgpack: the value is too large for this process')
   }
-}
-
-/** Refuses values that would be changed; returns whether any object has a property that is `undefined`. */
-function hasUndefined(value: unknown, depth: number): boolean {
-  if (typeof value === 'object') return value !== null && objectHasUndefined(value, depth)
-  if (typeof value === 'bigint') {
-    if (BigInt.asIntN(64, value) !== value && BigInt.asUintN(64, value) !== value) {
-      throw cannotEncode('a bigint of more than 64 bits')
-    }
-  } else if (typeof value === 'function' || typeof value === 'symbol') {
-    throw cannotEncode(`a ${typeof value}`)
-  }
-  return false
-}
-
-function objectHasUndefined(value: object, depth: number): boolean {
-  if (isBytes(value)) return checkBytes(value)
-  if (depth === maxMsgpackDepth) throw cannotEncode(`a value nested deeper than ${maxMsgpackDepth}, or a cycle`)
-  let found = false
-  if (Array.isArray(value)) {
-    for (let i = 0; i < value.length; i++) {
-      if (hasUndefined(value[i], depth + 1)) found = true
-    }
-    return found
-  }
-  const prototype = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null && isTimestamp(value)) return false
-  for (const key of Object.keys(value)) {
-    if (key === '__proto__') throw cannotEncode('a property named __proto__')
-    const property = (value as Record<string, unknown>)[key]
-    if (property === undefined || hasUndefined(property, depth + 1)) found = true
-  }
-  return found
-}
-
-/** Always false: they hold nothing. msgpackr would write what it finds in place of bytes that are not there. */
-function checkBytes(bytes: Uint8Array): boolean {
-  if (isGone(bytes)) throw cannotEncode('bytes whose memory was given away')
-  if (byteLengthOf(bytes) !== bytes.length) throw cannotEncode('bytes with a length that is not theirs')
-  return false
-}
-
-/** True for a date, false for an instance of a class that is plain data; everything else is refused. */
-function isTimestamp(value: object): boolean {
-  if (value instanceof Date) {
-    if (Number.isNaN(value.getTime())) throw cannotEncode('an invalid Date')
-    return true
-  }
-  const tag = Object.prototype.toString.call(value)
-  // Each built-in class has a tag of its own, and its enumerable properties do not represent it.
-  if (tag !== '[object Object]') throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
-  if ('toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')
-  return false
-}
-
-function cannotEncode(what: string): CodecError {
-  return new CodecError(`the value cannot be encoded: it holds ${what}`)
 }
 
 // By first byte: how the item is checked, the size of its length field, and its length when it has no length field.

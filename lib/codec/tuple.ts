@@ -5,9 +5,11 @@
  * array itself is msgpack: docs/protocol.md, section "Values".
  */
 
+import { isBytes } from '../base/bytes.ts'
 import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { isValidDate } from './plain.ts'
 import { type GivenSchema, type Schema, withSchema } from './schema.ts'
 
 /** How one field of a struct is written and read. Made by `field` and `tuple()`. */
@@ -68,8 +70,8 @@ export const field = Object.freeze({
   bigint: scalar<bigint>((value) => typeof value === 'bigint'),
   boolean: scalar<boolean>((value) => typeof value === 'boolean'),
   /** A `Uint8Array`. */
-  binary: scalar<Uint8Array>((value) => value instanceof Uint8Array),
-  date: scalar<Date>((value) => value instanceof Date && !Number.isNaN(value.getTime())),
+  binary: scalar<Uint8Array>(isBytes),
+  date: scalar<Date>(isValidDate),
   /** Any value that msgpack can encode. It is not checked. */
   any: <T = unknown>(): Field<T> => scalar<T>(() => true),
   array: <T>(of: Field<T>): Field<T[]> =>

@@ -6,6 +6,7 @@
  */
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
+import { isBytes } from '../base/bytes.ts'
 import { HandshakeError, InvalidOptionError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -95,7 +96,7 @@ function createProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint
 }
 
 function deriveKeys(secrets: Secrets): [Uint8Array, ...Uint8Array[]] {
-  const list = typeof secrets === 'string' || secrets instanceof Uint8Array ? [secrets] : secrets
+  const list = typeof secrets === 'string' || isBytes(secrets) ? [secrets] : secrets
   if (!Array.isArray(list)) throw new InvalidOptionError('sharedSecret: a secret must be a string or a Uint8Array')
   const [first, ...others] = list.map(deriveKey)
   if (first === undefined) throw new InvalidOptionError('sharedSecret: there must be at least one secret')
@@ -103,7 +104,7 @@ function deriveKeys(secrets: Secrets): [Uint8Array, ...Uint8Array[]] {
 }
 
 function deriveKey(secret: Secret): Uint8Array {
-  const isSecret = typeof secret === 'string' || secret instanceof Uint8Array
+  const isSecret = typeof secret === 'string' || isBytes(secret)
   if (!isSecret) throw new InvalidOptionError('sharedSecret: a secret must be a string or a Uint8Array')
   const bytes = typeof secret === 'string' ? Buffer.from(secret) : secret
   if (bytes.length < minSecretBytes) {

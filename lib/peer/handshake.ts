@@ -7,6 +7,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { unlessAborted } from '../base/abort.ts'
+import { isBytes } from '../base/bytes.ts'
 import { HandshakeError, RejectedError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import type { Identity, RemoteLimits } from '../base/remote.ts'
@@ -200,7 +201,7 @@ function toLifetime({ expiresAt = Infinity }: Identity): { lifetimeMs?: number }
 
 async function prove(init: HandshakeInit, context: AuthContext): Promise<Uint8Array> {
   const proof = await guard(init, 'this side could not make its proof', () => init.auth.prove(context))
-  if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
+  if (!(isBytes(proof) && proof.length <= maxProofBytes)) {
     throw new HandshakeError(`auth.prove must return a Uint8Array of at most ${maxProofBytes} bytes`)
   }
   return proof

@@ -6,6 +6,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import { isBytes } from '../base/bytes.ts'
 import { HandshakeError, type RejectReason } from '../base/errors.ts'
 import { maxLimit } from '../base/options.ts'
 import { limitNames, type RemoteLimits } from '../base/remote.ts'
@@ -214,14 +215,13 @@ function isVersion(value: unknown): value is number {
 
 function parseBytes(fields: Fields, name: string, length: number): Uint8Array {
   const value = fields.values[name]
-  if (!(value instanceof Uint8Array && value.length === length))
-    throw malformed(fields, `${name} is not ${length} bytes`)
+  if (!(isBytes(value) && value.length === length)) throw malformed(fields, `${name} is not ${length} bytes`)
   return value
 }
 
 function parseProof(fields: Fields): Uint8Array {
   const { proof } = fields.values
-  if (!(proof instanceof Uint8Array && proof.length <= maxProofBytes)) {
+  if (!(isBytes(proof) && proof.length <= maxProofBytes)) {
     throw malformed(fields, `proof is not binary of at most ${maxProofBytes} bytes`)
   }
   return proof

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { CodecError } from '../../lib/base/errors.ts'
-import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../lib/codec/msgpack.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
+import { maxMsgpackDepth } from '../../lib/codec/plain.ts'
 import { goingMemory, gone, oddBytes } from '../support/calls/hostile-values.ts'
 
 const secretText = 'hunter2-hunter2'
@@ -137,6 +139,48 @@ describe('encodeMsgpack and decodeMsgpack', () => {
     assert.deepEqual(decodeMsgpack(encodeMsgpack(bare)), { a: 1 })
   })
 
+  it('carry bytes, dates, arrays and objects of another realm, or of an odd class, as what they are', () => {
+    const wanted = { bytes: Uint8Array.of(1, 2), date: new Date(5), list: [1, [2]], object: { a: 1 }, none: {} }
+    const ofOtherRealm: typeof wanted = runInNewContext(
+      '({ bytes: new Uint8Array([1, 2]), date: new Date(5), list: [1, [2]], object: { a: 1, b: undefined }, none: {} })'
+    )
+    class Bytes extends Uint8Array {
+      override get byteLength() {
+        return 1
+      }
+    }
+    class Moment extends Date {
+      override getTime() {
+        return 6
+      }
+    }
+    class List extends Array<unknown> {}
+    const odd = {
+      bytes: Bytes.of(1, 2),
+      date: new Moment(5),
+      list: new List(1, [2]),
+      object: Object.defineProperty({ a: 1 }, 'constructor', { value: Array }),
+      none: Object.defineProperty({}, 'constructor', { value: Map })
+    }
+    const changed = {
+      bytes: Object.defineProperty(Uint8Array.of(1, 2), 'constructor', { value: Object, enumerable: true }),
+      date: Object.setPrototypeOf(new Date(5), Object.prototype),
+      list: Object.setPrototypeOf([1, Object.setPrototypeOf([2], null)], Object.prototype),
+      object: Object.assign(Object.create(ofOtherRealm), { a: 1 }),
+      none: Object.create(Object.create(null))
+    }
+    for (const value of [wanted, ofOtherRealm, odd, changed]) {
+      assert.deepEqual(decodeMsgpack(encodeMsgpack(value)), wanted)
+      for (const [name, part] of Object.entries(value)) {
+        assert.deepEqual(decodeMsgpack(encodeMsgpack(part)), wanted[name as keyof typeof wanted], name)
+        // Beside it, what is left out and what is given away are told as ever.
+        const beside = decodeMsgpack(encodeMsgpack([{ part, gone: undefined, hole: [undefined] }]))
+        assert.deepEqual(beside, [{ part: wanted[name as keyof typeof wanted], hole: [null] }], name)
+        assert.throws(() => encodeMsgpack({ part, bytes: gone('transferred') }), isCodecError)
+      }
+    }
+  })
+
   it('carry a value at the depth limit, and refuse one beyond it on both sides', () => {
     const deepest = nested(maxMsgpackDepth)
     assert.deepEqual(decodeMsgpack(encodeMsgpack(deepest)), deepest)
@@ -189,6 +233,14 @@ describe('encodeMsgpack', () => {
     'a URL': new URL('https://hunter2.example'),
     'a boxed string': Object(secretText),
     'an invalid Date': new Date(Number.NaN),
+    'a Map of another realm': runInNewContext('new Map([[1, 2]])'),
+    'an invalid Date of another realm': runInNewContext('new Date(NaN)'),
+    'a Map that is no longer called one': Object.setPrototypeOf(new Map([[secretText, 1]]), Object.prototype),
+    'a Set without a prototype': Object.setPrototypeOf(new Set([secretText]), null),
+    'a Promise that is no longer called one': Object.setPrototypeOf(Promise.resolve(secretText), Object.prototype),
+    'a Map that is called an object': Object.defineProperty(new Map([[secretText, 1]]), Symbol.toStringTag, {
+      value: 'Object'
+    }),
     'an object with toJSON': Object.create({ toJSON: () => secretText }),
     'a property named __proto__': JSON.parse('{"__proto__":{"polluted":true}}'),
     'a getter that throws': {

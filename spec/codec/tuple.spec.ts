@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import { expectTypeOf } from 'expect-type'
 import * as z from 'zod'
 import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
@@ -63,6 +64,14 @@ describe('tuple', () => {
     assert.deepEqual(all.decode(all.encode(one)), one)
     assert.deepEqual(lockArgs.decode(lockArgs.encode(args)), args)
     assert.deepEqual(Object.keys(lockArgs.decode(lockArgs.encode(args))), ['uid', 'resources', 'owner', 'quorum'])
+  })
+
+  it('takes bytes and dates of another realm, and refuses a date of it that is none', () => {
+    const times = tuple({ at: field.date, blob: field.binary })
+    const given = runInNewContext('({ at: new Date(5), blob: new Uint8Array([1, 2]) })')
+    assert.deepEqual(times.decode(times.encode(given)), { at: new Date(5), blob: Uint8Array.of(1, 2) })
+    const none = { ...given, at: runInNewContext('new Date(NaN)') }
+    assert.throws(() => times.encode(none), { name: 'CodecError', message: /it does not fit at "at"$/ })
   })
 
   it('has the types of its declaration', () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
 import { describe, it } from 'node:test'
+import { runInNewContext } from 'node:vm'
 import type { Conn } from '../../lib/conn/conn.ts'
 import { type AuthContext, insecure, type Secrets, sharedSecret } from '../../lib/peer/auth.ts'
 
@@ -44,6 +45,11 @@ describe('sharedSecret', () => {
     const text = sharedSecret('correct horse battery')
     const bytes = sharedSecret(new TextEncoder().encode('correct horse battery'))
     assert.equal(await bytes.verify(contextOf(), await text.prove(contextOf())), undefined)
+    const ofOtherRealm: Uint8Array = runInNewContext('new Uint8Array(21)')
+    ofOtherRealm.set(new TextEncoder().encode('correct horse battery'))
+    for (const secret of [ofOtherRealm, [ofOtherRealm] as const]) {
+      assert.equal(await sharedSecret(secret).verify(contextOf(), await text.prove(contextOf())), undefined)
+    }
     const other = sharedSecret('correct horse batterY')
     await assert.rejects(async () => other.verify(contextOf(), await text.prove(contextOf())), wrongProof)
   })

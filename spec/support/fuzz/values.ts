@@ -7,7 +7,8 @@
 
 import assert from 'node:assert/strict'
 import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../../lib/base/errors.ts'
-import { decodeMsgpack, encodeMsgpack, maxMsgpackDepth } from '../../../lib/codec/msgpack.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../../lib/codec/msgpack.ts'
+import { maxMsgpackDepth } from '../../../lib/codec/plain.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
 import { CallContext } from '../../../lib/handler/context.ts'
 import { helloKinds, readAccept, readChallenge, readHello, readProof, readReject } from '../../../lib/peer/hello.ts'

@@ -1,0 +1,148 @@
+/**
+ * Plain values, as `msgpackr` must be given them to write them as what they are.
+ *
+ * Most values are plain as they come, and are only looked at. Others are copied: bytes, dates and arrays of another realm
+ * or of odd classes, and instances. Values that would be changed are refused.
+ */
+
+import { Buffer } from 'node:buffer'
+import { types } from 'node:util'
+import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
+import { CodecError } from '../base/errors.ts'
+
+/** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
+export const maxMsgpackDepth = 64
+
+/** How msgpackr knows a value: as what it is, as what it is but for properties that are `undefined`, or not. */
+export type Form = typeof plain | typeof sparse | typeof foreign
+export const plain = 0
+export const sparse = 1
+export const foreign = 2
+
+/**
+ * msgpackr goes by `constructor` and by the classes of this realm, and writes all else as an object. So what is not plainly
+ * one that it knows is foreign, and written as a copy. Every message is looked at here, so this finds no faults.
+ */
+export function formOf(value: unknown, depth: number): Form {
+  if (typeof value === 'object') return value === null ? plain : formOfObject(value, depth)
+  if (typeof value === 'bigint') return is64Bits(value) ? plain : foreign
+  return typeof value === 'function' || typeof value === 'symbol' ? foreign : plain
+}
+
+function formOfObject(value: object, depth: number): Form {
+  if (isBytes(value)) return areKnownBytes(value) ? plain : foreign
+  if (depth === maxMsgpackDepth) return foreign
+  let found: Form = plain
+  const made = value.constructor
+  if (Array.isArray(value)) {
+    if (made !== Array) return foreign
+    for (let i = 0; i < value.length; i++) {
+      const form = formOf(value[i], depth + 1)
+      if (form === foreign) return foreign
+      if (form === sparse) found = sparse
+    }
+    return found
+  }
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype === Date.prototype) return isValidDate(value) && Reflect.ownKeys(value).length === 0 ? plain : foreign
+  if ((prototype !== Object.prototype && prototype !== null) || made === Array || made === Map) return foreign
+  const keys = Object.keys(value)
+  if (keys.length === 0 && isBuiltIn(value)) return foreign
+  for (const key of keys) {
+    if (key === '__proto__') return foreign
+    const property = (value as Record<string, unknown>)[key]
+    const form = property === undefined ? sparse : formOf(property, depth + 1)
+    if (form === foreign) return foreign
+    if (form === sparse) found = sparse
+  }
+  return found
+}
+
+function areKnownBytes(bytes: Uint8Array): boolean {
+  const { length, byteLength } = bytes
+  const isKnown = (bytes.constructor === Uint8Array || bytes.constructor === Buffer) && bytes instanceof Uint8Array
+  return isKnown && byteLength === byteLengthOf(bytes) && length === byteLength && !isGone(bytes)
+}
+
+/** What `value` is sent as, in arrays and objects of ours; refuses values that would be changed. */
+export function toPlain(value: unknown, depth: number): unknown {
+  if (typeof value === 'object') return value === null ? null : toPlainObject(value, depth)
+  if (typeof value === 'bigint' && !is64Bits(value)) throw cannotEncode('a bigint of more than 64 bits')
+  if (typeof value === 'function' || typeof value === 'symbol') throw cannotEncode(`a ${typeof value}`)
+  return value
+}
+
+function toPlainObject(value: object, depth: number): unknown {
+  if (isBytes(value)) return toPlainBytes(value)
+  if (isDate(value)) return toPlainDate(value)
+  if (depth === maxMsgpackDepth) throw cannotEncode(`a value nested deeper than ${maxMsgpackDepth}, or a cycle`)
+  if (Array.isArray(value)) {
+    const items: unknown[] = []
+    for (let i = 0; i < value.length; i++) items.push(toPlain(value[i], depth + 1))
+    return items
+  }
+  const keys = Object.keys(value)
+  checkClass(value, keys.length === 0)
+  const copy: Record<string, unknown> = {}
+  for (const key of keys) {
+    if (key === '__proto__') throw cannotEncode('a property named __proto__')
+    const property = (value as Record<string, unknown>)[key]
+    if (property !== undefined) copy[key] = toPlain(property, depth + 1)
+  }
+  return copy
+}
+
+/** A view of them. msgpackr would write what it finds in place of bytes that are not there. */
+function toPlainBytes(bytes: Uint8Array): Uint8Array {
+  if (isGone(bytes)) throw cannotEncode('bytes whose memory was given away')
+  const length = byteLengthOf(bytes)
+  if (length !== bytes.length) throw cannotEncode('bytes with a length that is not theirs')
+  return viewPart(bytes, 0, length)
+}
+
+function toPlainDate(date: Date): Date {
+  if (isValidDate(date)) return new Date(getTime.call(date))
+  throw cannotEncode('an invalid Date')
+}
+
+/** An instance of a class that is plain data is sent as an object; everything else is refused. */
+function checkClass(value: object, isEmpty: boolean): void {
+  const prototype = Object.getPrototypeOf(value)
+  const isInstance = prototype !== Object.prototype && prototype !== null
+  // Each built-in class has a tag of its own, and its enumerable properties do not represent it.
+  if ((isInstance && Object.prototype.toString.call(value) !== '[object Object]') || (isEmpty && isBuiltIn(value))) {
+    throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
+  }
+  if (isInstance && 'toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')
+}
+
+const { isAnyArrayBuffer, isBoxedPrimitive, isDate, isMap, isNativeError, isPromise, isRegExp, isSet } = types
+
+/** Whatever its prototype and its tag are by now. Asked of what has no properties: that is rarely meant. */
+function isBuiltIn(value: object): boolean {
+  return (
+    isMap(value) ||
+    isSet(value) ||
+    isDate(value) ||
+    isPromise(value) ||
+    isRegExp(value) ||
+    isNativeError(value) ||
+    isBoxedPrimitive(value) ||
+    isAnyArrayBuffer(value)
+  )
+}
+
+const { getTime } = Date.prototype
+
+/** Also for a date of another realm, which is no `instanceof Date`. */
+export function isValidDate(value: unknown): value is Date {
+  return isDate(value) && !Number.isNaN(getTime.call(value))
+}
+
+function is64Bits(value: bigint): boolean {
+  return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
+}
+
+function cannotEncode(what: string): CodecError {
+  return new CodecError(`the value cannot be encoded: it holds ${what}`)
+}
