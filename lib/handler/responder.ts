@@ -161,7 +161,7 @@ export class Responder implements Receiver, StreamOwner {
       return payload
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
-    sink.onSettled = sink.onReleased = () => this.#settle()
+    sink.onReleased = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
     try {

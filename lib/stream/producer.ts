@@ -5,7 +5,6 @@
  * are no promises are taken without waiting. And a stream of Node or of the web is released at once when it is left.
  */
 
-import { types } from 'node:util'
 import type { Failure } from '../base/failure.ts'
 import { shield, toPromise, whenSettled } from '../base/promise.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
@@ -27,6 +26,8 @@ interface Iterating {
 export class ProducerIterator {
   /** Results may be promises, and values are taken as they are. Of a plain iterator it is the other way round. */
   readonly isAsync: boolean
+  /** It is of a stream of Node or of the web, of which no code runs once it is closed. */
+  readonly isStream: boolean
   readonly #iterator: Iterating
   /** The next result, or a promise of it where this is an async one. */
   readonly next: () => unknown
@@ -40,17 +41,13 @@ export class ProducerIterator {
     if (method === undefined || method === null) throw new TypeError(notIterable)
     if (!this.isAsync && Array.isArray(producer)) shieldAll(producer)
     const opened = this.isAsync ? openStream(producer, method) : undefined
+    this.isStream = opened !== undefined
     const iterator = opened ?? Reflect.apply(method, producer, [])
     if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
     this.#iterator = iterator as Iterating
     // Read once, as the language does. One that is no function throws when it is called.
     const { next } = this.#iterator
     this.next = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
-  }
-
-  /** Its code may still run when it was told to close: in a `finally`, or up to its next `yield`. */
-  get isGenerator(): boolean {
-    return types.isGeneratorObject(this.#iterator)
   }
 
   /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */
@@ -96,6 +93,15 @@ export function shieldProducer(producer: unknown): void {
 /** When one of many promises rejects, the others are not pulled any more. */
 function shieldAll(values: readonly unknown[]): void {
   for (let at = 0; at < values.length; at++) shield(values[at])
+}
+
+/** A result that came too late is dropped. What fails in it must not end the process. */
+export function shieldResult(result: unknown): void {
+  try {
+    shield((result as { readonly value?: unknown } | undefined | null)?.value)
+  } catch {
+    // Ignored: a getter of it threw.
+  }
 }
 
 /** @throws {TypeError} when an iterator gave something else than an object */

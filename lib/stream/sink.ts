@@ -7,10 +7,10 @@
 
 import { byteLengthOf } from '../base/bytes.ts'
 import type { Failure } from '../base/failure.ts'
-import { isPromise, shield, toPromise, whenSettled } from '../base/promise.ts'
+import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
-import { type Producer, ProducerIterator, toResult } from './producer.ts'
+import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
 /** What the sending half needs from its stream. */
@@ -34,7 +34,7 @@ export class Sink<T> {
   onStopped: (() => void) | undefined
   /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
   onSettled: ((failure: Failure | undefined) => void) | undefined
-  /** Called once it is told that no more values are wanted, if none of its code can run any more: it is no generator. */
+  /** Called, once or more, when none of its code runs any more: it is over, and no promise of it is awaited. */
   onReleased: (() => void) | undefined
   #sent = 0
   readonly #port: SinkPort
@@ -46,6 +46,10 @@ export class Sink<T> {
   #state: 'idle' | 'pulling' | 'done' = 'idle'
   /** `next()` of the producer is being called. */
   #isAsking = false
+  /** A promise that `next()` gave, of a result or of a value, has not settled. */
+  #isAwaiting = false
+  /** The producer has ended, thrown, or was unwound. */
+  #isOver = false
   readonly #onResult = (result: unknown) => this.#onPulled(result)
   readonly #onValue = (value: T) => this.#onAwaited(value)
   readonly #onError = (error: unknown) => this.#onThrown(error)
@@ -74,8 +78,7 @@ export class Sink<T> {
       this.#iterator = new ProducerIterator(producer, notIterable)
     } catch (error) {
       releaseStream(producer)
-      if (this.#state === 'done') this.onSettled?.(undefined)
-      return this.#onThrown(error)
+      return this.#state === 'done' ? this.#onOver(undefined) : this.#onThrown(error)
     }
     if (this.#state === 'done') this.#unwind()
     else this.pump()
@@ -89,25 +92,33 @@ export class Sink<T> {
     const iterator = this.#iterator
     while (iterator !== undefined && this.#isDue()) {
       this.#state = 'pulling'
+      this.#isAsking = true
       try {
-        const result = this.#ask(iterator)
-        if (iterator.isAsync && isPromise(result)) return whenSettled(result, this.#onResult, this.#onError)
-        // `next()` may have stopped this half.
-        if (this.#state !== 'pulling' || !this.#take(result, iterator.isAsync)) return
+        const result = iterator.next()
+        if (iterator.isAsync && isPromise(result)) this.#await(result, this.#onResult, this.#onError)
+        this.#isAsking = false
+        if (this.#isStopped()) return this.#leave(result)
+        if (this.#isAwaiting || !this.#take(result, iterator.isAsync)) return
       } catch (error) {
         this.#onThrown(error)
       }
     }
   }
 
-  #ask(iterator: ProducerIterator): unknown {
-    this.#isAsking = true
-    try {
-      return iterator.next()
-    } finally {
-      this.#isAsking = false
-      if (this.#state === 'done') this.#unwind()
-    }
+  /** `next()` may stop this half. */
+  #isStopped(): boolean {
+    return this.#state === 'done'
+  }
+
+  #await<V>(promise: PromiseLike<V>, onValue: (value: V) => void, onError: (error: unknown) => void): void {
+    this.#isAwaiting = true
+    whenSettled(promise, onValue, onError)
+  }
+
+  /** This half was stopped while it asked for this result. */
+  #leave(result: unknown): void {
+    if (!this.#isAwaiting) shieldResult(result)
+    this.#unwind()
   }
 
   /** Takes no more values: unwinds the producer, so that its `finally` runs. */
@@ -120,7 +131,11 @@ export class Sink<T> {
   }
 
   #onPulled(result: unknown): void {
-    if (this.#state !== 'pulling') return
+    this.#isAwaiting = false
+    if (this.#state !== 'pulling') {
+      shieldResult(result)
+      return this.#release()
+    }
     try {
       if (this.#take(result, true)) this.#pull()
     } catch (error) {
@@ -129,13 +144,16 @@ export class Sink<T> {
   }
 
   #onAwaited(value: T): void {
-    if (this.#state === 'pulling' && this.#send(value)) this.#pull()
+    this.#isAwaiting = false
+    if (this.#state !== 'pulling') return this.#release()
+    if (this.#send(value)) this.#pull()
   }
 
   #onProducerEnd(): void {
-    if (this.#state !== 'pulling') return
+    this.#isAwaiting = false
+    if (this.#state !== 'pulling') return this.#release()
     this.#state = 'done'
-    this.onSettled?.(undefined)
+    this.#onOver(undefined)
     this.#port.sendEnd()
   }
 
@@ -150,7 +168,7 @@ export class Sink<T> {
       const promise = toPromise<T>(value)
       if (promise !== undefined) {
         if (isLast) this.#awaitLast(promise)
-        else whenSettled(promise, this.#onValue, this.#onValueError)
+        else this.#await(promise, this.#onValue, this.#onValueError)
         return false
       }
       if (!isLast) return this.#send(value as T)
@@ -161,7 +179,7 @@ export class Sink<T> {
 
   /** The value beside the end of a plain iterator is dropped, as in the language; but not a promise that rejects. */
   #awaitLast(promise: PromiseLike<T>): void {
-    whenSettled(promise, () => this.#onProducerEnd(), this.#onError)
+    this.#await(promise, () => this.#onProducerEnd(), this.#onError)
   }
 
   /** Returns whether the producer can be pulled again. */
@@ -170,7 +188,6 @@ export class Sink<T> {
     try {
       payload = this.#encode(value)
     } catch (error) {
-      shield(value)
       this.#onBadValue(error)
       return false
     }
@@ -194,16 +211,20 @@ export class Sink<T> {
 
   /** The producer threw, which ended it. */
   #onThrown(error: unknown): void {
-    if (this.#state === 'done') return
+    const wasAsked = this.#isAsking
+    this.#isAsking = this.#isAwaiting = false
+    // One that was stopped meanwhile was not unwound, and need not be.
+    if (this.#state === 'done') return wasAsked ? this.#onOver(undefined) : this.#release()
     this.#state = 'done'
     // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
     this.onFailed?.(error, true)
-    this.onSettled?.(undefined)
+    this.#onOver(undefined)
   }
 
   /** A value cannot be sent. The producer does not know that and is unwound. */
   #onBadValue(error: unknown): void {
-    if (this.#state === 'done') return
+    this.#isAwaiting = false
+    if (this.#state === 'done') return this.#release()
     this.#state = 'done'
     this.onFailed?.(error, false)
     this.#unwind()
@@ -212,7 +233,18 @@ export class Sink<T> {
   #unwind(): void {
     const iterator = this.#iterator
     if (iterator === undefined) return
-    this.#scope?.runInAsyncScope(() => iterator.close((failure) => this.onSettled?.(failure)))
-    if (!iterator.isGenerator) this.onReleased?.()
+    this.#scope?.runInAsyncScope(() => iterator.close((failure) => this.#onOver(failure)))
+    // The last pull of a stream may never settle, and none of its code runs by that.
+    if (iterator.isStream) this.onReleased?.()
+  }
+
+  #onOver(failure: Failure | undefined): void {
+    this.#isOver = true
+    this.onSettled?.(failure)
+    this.#release()
+  }
+
+  #release(): void {
+    if (this.#isOver && !this.#isAwaiting) this.onReleased?.()
   }
 }

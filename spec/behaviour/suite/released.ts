@@ -196,6 +196,8 @@ function handlerFacts(fact: Fact): void {
     gate.open()
     await until(() => given.size === kinds.length, 'the handlers have returned')
     await assertReleased(given)
+    // One whose return() never settles counts as running.
+    await link.abandon()
   })
 
   const losses: Record<string, (stream: GridStream<never, Uint8Array>, link: Link) => unknown> = {
@@ -217,6 +219,8 @@ function handlerFacts(fact: Fact): void {
       for (let turns = 0; turns < 10; turns++) await turn()
       for (const stream of streams) lose(stream, link)
       await assertReleased(given)
+      // An iterator whose next() never settles counts as running.
+      await link.abandon()
     })
   }
 

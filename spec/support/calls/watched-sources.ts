@@ -62,12 +62,17 @@ function events(): Watched {
   return { source, released: () => emitter.listenerCount('value') === 0 }
 }
 
-/** A pull of these never ends by itself. */
-export const idleSources: Record<string, () => Watched> = {
+/** None of their code runs once they are left. */
+export const idleStreams: Record<string, () => Watched> = {
   'a Node stream': () => nodeStream(new Readable({ read: () => undefined })),
   'a web stream': () => webStream(),
   'a web stream of bytes': () => webStream('bytes'),
-  'the events of an emitter': events,
+  'the events of an emitter': events
+}
+
+/** A pull of these never ends by itself. */
+export const idleSources: Record<string, () => Watched> = {
+  ...idleStreams,
   'an iterator': () => iterator(() => Promise.resolve({ done: true, value: undefined })),
   'an iterator whose return() never settles': () => iterator(() => never),
   'an iterator whose return() rejects': () => iterator(() => Promise.reject(new Error('not now'))),
