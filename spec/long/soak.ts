@@ -28,7 +28,7 @@ const failures: string[] = []
 const faults: Record<string, number> = {}
 let healing = false
 
-type Server = MortalServer<Child<NodeWords, NodeReport>>
+type Server = MortalServer<NodeWords, NodeReport>
 /** What a server says when it rests: its calls are those of this process of it. */
 type Quiet = Awaited<ReturnType<NodeWords['quiet']>>
 /** The first rest of the process that each server has, to compare the last one with. */
@@ -61,7 +61,7 @@ const servers = names.map((local, n): Server => {
     const init: NodeInit = { ...net.initOf(local), ...load, seed: seed + 1_000_000 * n + 100_000 * start, options }
     return new Child<NodeWords, NodeReport>(script, init, { onReport })
   }
-  return new MortalServer<Child<NodeWords, NodeReport>>(local, spawn, wrong)
+  return new MortalServer<NodeWords, NodeReport>(local, spawn, wrong)
 })
 /** The first two live from the start to the end. */
 const mortal = servers.slice(2)

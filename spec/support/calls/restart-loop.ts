@@ -54,7 +54,7 @@ export async function restartLoop({ restarts, warmUp, dials, seed, workers = 8, 
     const nodeInit: NodeInit = { ...init, seed: seed + start }
     return new Child<NodeWords, NodeReport>(new URL('./node.ts', import.meta.url), nodeInit, { onReport: onWrong })
   }
-  const killed = new MortalServer<Child<NodeWords, NodeReport>>(other, spawn, onWrong)
+  const killed = new MortalServer<NodeWords, NodeReport>(other, spawn, onWrong)
   const load = new Load({ seed, workers, pauseMs: 5, onWrong })
   const { outcomes, running } = load
   const told: string[] = []

@@ -20,17 +20,6 @@ export interface RollingNodeInit extends ServerInit {
   readonly graceMs: number
 }
 
-/** What it has done in its life. */
-export interface RollingCounts {
-  /** Requests that were answered, and calls that had to be made again. */
-  readonly requests: number
-  readonly again: number
-  /** Items of feeds that were read, feeds that were opened for that, requests that came back on two-way streams. */
-  readonly items: number
-  readonly feeds: number
-  readonly echoes: number
-}
-
 /** What it tells by itself: what is not as it must be. */
 export type RollingReport = string
 export type RollingWords = typeof words
@@ -47,6 +36,10 @@ const echo = streaming<void, number, number>('echo', { inCapacity: 4, outCapacit
 const { seed, workers, graceMs, ...init } = given<RollingNodeInit>()
 const { manager, server, words: serverWords } = startServer(init)
 const random = randomFrom(seed)
+/**
+ * Requests that were answered, and calls that had to be made again; items of feeds that were read, feeds that were opened
+ * for that, and requests that came back on two-way streams.
+ */
 const counts = { requests: 0, again: 0, items: 0, feeds: 0, echoes: 0 }
 /** What each worker has done, so that none is forgotten. */
 const progress: number[] = []
@@ -159,7 +152,7 @@ const words = {
     await Promise.all(working)
     server.close()
     await once(server, 'close')
-    return { tookMs, counts: counts as RollingCounts }
+    return { tookMs, counts }
   }
 }
 obey(words)

@@ -19,7 +19,7 @@ import { judge, writeLine } from './holders.ts'
 import type { NodeInit, NodeReport, NodeWords } from './node.ts'
 
 /** A server of the proof. */
-export type Server = MortalServer<Child<NodeWords, NodeReport>>
+export type Server = MortalServer<NodeWords, NodeReport>
 
 export interface ProofOptions {
   readonly servers: number
@@ -70,7 +70,7 @@ export async function proveLocks(options: ProofOptions) {
       child.gone.then(() => writeLine(log, { what: 'gone', process: `${local}#${start}` }))
       return child
     }
-    return new MortalServer<Child<NodeWords, NodeReport>>(local, spawn, (text) => wrong.push(text))
+    return new MortalServer<NodeWords, NodeReport>(local, spawn, (text) => wrong.push(text))
   })
   const startedMs = performance.now()
   const faults: Record<string, number> = {}

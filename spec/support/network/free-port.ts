@@ -1,4 +1,4 @@
-/** A port for a server that is restarted on it. */
+/** Ports for servers that are restarted on them. */
 
 import { once } from 'node:events'
 import { createServer } from 'node:net'
@@ -18,4 +18,11 @@ export async function freePort(random: () => number): Promise<number> {
     await once(probe, 'close')
     return port
   }
+}
+
+/** As many, no two of them the same. */
+export async function freePorts(count: number, random: () => number): Promise<number[]> {
+  const ports = new Set<number>()
+  while (ports.size < count) ports.add(await freePort(random))
+  return [...ports]
 }

@@ -3,7 +3,7 @@
 import { dialerOf } from '../../../lib/index.ts'
 import type { ServerInit } from '../process/server.ts'
 import { FaultProxy } from './fault-proxy.ts'
-import { freePort } from './free-port.ts'
+import { freePorts } from './free-port.ts'
 
 export interface Net {
   readonly proxies: readonly FaultProxy[]
@@ -15,9 +15,8 @@ export interface Net {
 }
 
 export async function makeNet(hosts: readonly string[], random: () => number): Promise<Net> {
-  const ports = new Set<number>()
-  while (ports.size < hosts.length) ports.add(await freePort(random))
-  const portOf = new Map([...ports].map((port, n) => [hosts[n] as string, port]))
+  const ports = await freePorts(hosts.length, random)
+  const portOf = new Map(ports.map((port, n) => [hosts[n] as string, port]))
   const proxies = new Map<string, FaultProxy>()
   for (const [name, port] of portOf) {
     for (const dialer of hosts) {
