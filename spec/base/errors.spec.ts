@@ -8,9 +8,9 @@ import { expectTypeOf } from 'expect-type'
 import { errorText } from '../../lib/base/text.ts'
 import type { Delivery, DisconnectReason, RejectReason } from '../../lib/index.ts'
 import * as grid from '../../lib/index.ts'
-import { markdownFile } from '../support/pages/markdown.ts'
+import { MarkdownFile } from '../support/pages/markdown.ts'
 
-const page = markdownFile('docs/errors.md')
+const page = new MarkdownFile('docs/errors.md')
 const cause = new Error('what was behind it')
 
 /** One of each, with all that the constructor takes. */

@@ -22,7 +22,12 @@ import {
 import { paced } from '../support/clock/pace.ts'
 import { LogBook, nameThat, testManager } from '../support/grid/manager.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
-import { Authority, type Certificate, type CertificateOptions } from '../support/network/certificates.ts'
+import {
+  type Authority,
+  type Certificate,
+  type CertificateOptions,
+  makeAuthority
+} from '../support/network/certificates.ts'
 import { until } from '../support/until.ts'
 
 interface Side extends CertificateOptions {
@@ -53,8 +58,8 @@ interface Pair {
   refused(): Promise<Error>
 }
 
-const authority = await Authority.make('authority of the specs')
-const stranger = await Authority.make('another authority')
+const authority = await makeAuthority('authority of the specs')
+const stranger = await makeAuthority('another authority')
 
 async function pair(test: TestContext, options: PairOptions = {}): Promise<Pair> {
   const { dialer = {}, listener = {} } = options

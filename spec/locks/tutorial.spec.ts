@@ -14,12 +14,12 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { paced } from '../support/clock/pace.ts'
 import { freePort } from '../support/network/free-port.ts'
-import { markdownFile, root } from '../support/pages/markdown.ts'
+import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 const run = promisify(execFile)
-const page = markdownFile('docs/locks.md')
+const page = new MarkdownFile('docs/locks.md')
 /** They take a few seconds at most: this ends what hangs. */
 const options = { timeout: paced(60_000), killSignal: 'SIGKILL', env: childEnvironment() } as const
 const maxLines = 44

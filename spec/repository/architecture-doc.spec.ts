@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { markdownFile, root } from '../support/pages/markdown.ts'
+import { MarkdownFile, root } from '../support/pages/markdown.ts'
 
-const page = markdownFile('docs/architecture.md')
+const page = new MarkdownFile('docs/architecture.md')
 const lib = join(root, 'lib')
 const maxLines = 25
 

@@ -14,10 +14,10 @@ import {
 import { streaming } from '../../lib/index.ts'
 import { ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
 import { openLink } from '../support/grid/links.ts'
-import { markdownFile } from '../support/pages/markdown.ts'
+import { MarkdownFile } from '../support/pages/markdown.ts'
 import { settled } from '../support/until.ts'
 
-const page = markdownFile('docs/flow-control.md')
+const page = new MarkdownFile('docs/flow-control.md')
 const capacity = 4
 
 const kib = 1024
@@ -172,7 +172,10 @@ describe('docs/flow-control.md', () => {
     direction.take()
     const lent = (direction.messageBytes - sum(direction, 'bytes')) / (128 * kib)
     assert.deepEqual([lent, direction.onTheWay.length], [7, 1])
-    assert.match(markdownFile('docs/protocol.md').text, /costs seven that lend, 128 KiB each, and one when it is taken/)
+    assert.match(
+      new MarkdownFile('docs/protocol.md').text,
+      /costs seven that lend, 128 KiB each, and one when it is taken/
+    )
   })
 
   it('says where the generator stands: at its fourth yield, and at its fifth once a value was taken', async () => {

@@ -14,11 +14,11 @@ import { promisify } from 'node:util'
 import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/index.ts'
 import * as grid from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
-import { markdownFile, root } from '../support/pages/markdown.ts'
+import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
-const readme = markdownFile('README.md')
+const readme = new MarkdownFile('README.md')
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
 const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
 const pages = [
@@ -80,13 +80,13 @@ describe('the example of the README', () => {
 describe('the pages', () => {
   for (const path of pages) {
     it(`${path} has no link that leads nowhere`, () => {
-      assert.deepEqual(markdownFile(path).brokenLinks(), [])
+      assert.deepEqual(new MarkdownFile(path).brokenLinks(), [])
     })
   }
 
   it('name only npm scripts that exist, and the two commands', () => {
     for (const path of pages) {
-      for (const [, name = ''] of markdownFile(path).text.matchAll(/npm run ([a-z][\w:-]*)/g)) {
+      for (const [, name = ''] of new MarkdownFile(path).text.matchAll(/npm run ([a-z][\w:-]*)/g)) {
         assert.ok(name in scripts, `${path} names "npm run ${name}"`)
       }
     }

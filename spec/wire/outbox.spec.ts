@@ -6,13 +6,13 @@ import { batchBytes, fragmentBytes, markBytes } from '../../lib/base/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
-import { Bulk, drain, Eager, isPending, marks, take } from '../support/units/senders.ts'
+import { bulkSender, drain, eagerSender, isPending, marks } from '../support/units/senders.ts'
 import { until } from '../support/until.ts'
 
 describe('the outbox', () => {
   it('lets senders take turns, a frame each', async () => {
     const outbox = new Outbox()
-    const senders = [1, 3, 5].map((id) => new Bulk(id, 6))
+    const senders = [1, 3, 5].map((id) => bulkSender(id, 6))
     for (const sender of senders) outbox.offer(sender)
     const order = (await drain(outbox)).flat()
     assert.equal(order.length, 18)
@@ -24,17 +24,17 @@ describe('the outbox', () => {
 
   it('lets a small sender pass bulk, behind the batch that is full', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 100))
-    outbox.offer(new Bulk(3, 1, 10))
-    const order = [...marks(await take(outbox)), ...marks(await take(outbox))]
+    outbox.offer(bulkSender(1, 100))
+    outbox.offer(bulkSender(3, 1, 10))
+    const order = [...marks(await outbox.next()), ...marks(await outbox.next())]
     // Two frames were in the batch that was full before it came.
     assert.equal(order.indexOf(3), 2)
   })
 
   it('closes a batch that has reached 64 KiB, overshot by one frame at most', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 50, fragmentBytes))
-    outbox.offer(new Bulk(3, 500, 100))
+    outbox.offer(bulkSender(1, 50, fragmentBytes))
+    outbox.offer(bulkSender(3, 500, 100))
     outbox.close()
     let frames = 0
     for await (const batch of outbox) {
@@ -48,33 +48,33 @@ describe('the outbox', () => {
 
   it('puts control frames before the data that waits', async () => {
     const outbox = new Outbox()
-    const bulk = new Bulk(1, 20)
+    const bulk = bulkSender(1, 20)
     outbox.offer(bulk)
     assert.ok(outbox.writer.length < batchBytes)
-    outbox.offer(new Bulk(3, 1))
-    const other = new Bulk(5, 0).ping(7)
+    outbox.offer(bulkSender(3, 1))
+    const other = bulkSender(5, 0).ping(7)
     outbox.offerControl(other)
-    await take(outbox)
-    const late = new Bulk(5, 0).ping(8)
+    await outbox.next()
+    const late = bulkSender(5, 0).ping(8)
     outbox.offerControl(late)
-    assert.equal(marks(await take(outbox))[0], -8)
+    assert.equal(marks(await outbox.next())[0], -8)
   })
 
   it('puts control frames first that came while the batch was full', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 10, batchBytes))
-    outbox.offerControl(new Bulk(5, 0).ping(9))
+    outbox.offer(bulkSender(1, 10, batchBytes))
+    outbox.offerControl(bulkSender(5, 0).ping(9))
     assert.deepEqual(outbox.waiting, { senders: 2, bytes: outbox.writer.length })
-    assert.deepEqual(marks(await take(outbox)), [1])
-    assert.deepEqual(marks(await take(outbox)), [-9, 1])
+    assert.deepEqual(marks(await outbox.next()), [1])
+    assert.deepEqual(marks(await outbox.next()), [-9, 1])
   })
 
   it('asks a sender for nothing while the batch is full and the conn does not pull', () => {
     const outbox = new Outbox()
-    const bulk = new Bulk(1, 100, batchBytes)
+    const bulk = bulkSender(1, 100, batchBytes)
     outbox.offer(bulk)
     outbox.offer(bulk)
-    const other = new Bulk(3, 5)
+    const other = bulkSender(3, 5)
     outbox.offer(other)
     assert.deepEqual([bulk.left, other.left], [99, 5])
     assert.ok(bulk.dataQueued && other.dataQueued)
@@ -82,84 +82,84 @@ describe('the outbox', () => {
 
   it('delivers a full batch at once to a conn that waits', async () => {
     const outbox = new Outbox()
-    const taken = take(outbox)
-    outbox.offer(new Bulk(1, 2, batchBytes))
+    const taken = outbox.next()
+    outbox.offer(bulkSender(1, 2, batchBytes))
     assert.equal(await isPending(taken), false)
   })
 
   it('delivers a partial batch at the end of the turn, with all that the turn has offered', async () => {
     const outbox = new Outbox()
-    const taken = take(outbox)
-    outbox.offer(new Bulk(1, 1, 10))
+    const taken = outbox.next()
+    outbox.offer(bulkSender(1, 1, 10))
     await Promise.resolve()
-    outbox.offer(new Bulk(3, 1, 10))
+    outbox.offer(bulkSender(3, 1, 10))
     for (let i = 0; i < 20; i++) await Promise.resolve()
-    outbox.offer(new Bulk(5, 1, 10))
+    outbox.offer(bulkSender(5, 1, 10))
     assert.deepEqual(marks(await taken), [1, 3, 5])
     assert.deepEqual([outbox.batches, outbox.waiting], [1, { senders: 0, bytes: 0 }])
   })
 
   it('gives a conn that pulls later what was offered before', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 1, 10))
-    outbox.offerControl(new Bulk(3, 0).ping(4))
-    assert.deepEqual(marks(await take(outbox)), [1, -4])
-    assert.equal(await isPending(take(outbox)), true)
+    outbox.offer(bulkSender(1, 1, 10))
+    outbox.offerControl(bulkSender(3, 0).ping(4))
+    assert.deepEqual(marks(await outbox.next()), [1, -4])
+    assert.equal(await isPending(outbox.next()), true)
   })
 
   it('survives senders that offer their next frame while they write, and keeps them in turn', async () => {
     const outbox = new Outbox()
-    const senders = [1, 3, 5].map((id) => new Eager(outbox, id, 400))
+    const senders = [1, 3, 5].map((id) => eagerSender(outbox, id, 400))
     const order: number[] = []
-    const taken = take(outbox)
+    const taken = outbox.next()
     for (const sender of senders) outbox.offer(sender)
     order.push(...marks(await taken))
-    while (order.length < 1200) order.push(...marks(await take(outbox)))
+    while (order.length < 1200) order.push(...marks(await outbox.next()))
     assert.deepEqual(
       senders.map((sender) => sender.written),
       [400, 400, 400]
     )
-    assert.equal(await isPending(take(outbox)), true)
+    assert.equal(await isPending(outbox.next()), true)
     const tail = order.slice(200, 900)
     for (const id of [1, 3, 5]) assert.ok(tail.filter((mark) => mark === id).length > 150, `${id} starves`)
   })
 
   it('sends whole messages before all frames, one for each pull', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 1, 10))
+    outbox.offer(bulkSender(1, 1, 10))
     const messages = [Uint8Array.of(1), Uint8Array.of(2)]
     for (const message of messages) outbox.sendMessage(message)
-    assert.deepEqual((await take(outbox)).value, messages[0])
-    assert.deepEqual((await take(outbox)).value, messages[1])
-    assert.deepEqual(marks(await take(outbox)), [1])
+    assert.deepEqual((await outbox.next()).value, messages[0])
+    assert.deepEqual((await outbox.next()).value, messages[1])
+    assert.deepEqual(marks(await outbox.next()), [1])
   })
 
   it('counts the batches that it handed over and their bytes, and not the handshake', async () => {
     const outbox = new Outbox()
     outbox.sendMessage(new Uint8Array(10))
-    await take(outbox)
-    outbox.offer(new Bulk(1, 1, 100))
-    const { value } = await take(outbox)
+    await outbox.next()
+    outbox.offer(bulkSender(1, 1, 100))
+    const { value } = await outbox.next()
     assert.deepEqual([outbox.batches, outbox.bytes], [1, value.length])
   })
 
   it('ends behind all that waits, and takes no more', async () => {
     const outbox = new Outbox()
-    outbox.offer(new Bulk(1, 10))
+    outbox.offer(bulkSender(1, 10))
     outbox.close()
     outbox.close()
-    const late = new Bulk(3, 1)
+    const late = bulkSender(3, 1)
     outbox.offer(late)
     outbox.offerControl(late.ping(1))
     outbox.sendMessage(Uint8Array.of(1))
     assert.equal((await drain(outbox)).flat().length, 10)
-    assert.deepEqual(await take(outbox), { done: true, value: undefined })
+    assert.deepEqual(await outbox.next(), { done: true, value: undefined })
     assert.equal(late.left, 1)
   })
 
   it('ends a pull that waits', async () => {
     const outbox = new Outbox()
-    const taken = take(outbox)
+    const taken = outbox.next()
     outbox.close()
     assert.deepEqual(await taken, { done: true, value: undefined })
   })
@@ -167,14 +167,14 @@ describe('the outbox', () => {
   for (const how of ['abort', 'return'] as const) {
     it(`drops everything at ${how}: frames, senders, messages, and the pull that waits`, async () => {
       const outbox = new Outbox()
-      outbox.offer(new Bulk(1, 1, 10))
-      outbox.offer(new Bulk(3, 10, batchBytes))
+      outbox.offer(bulkSender(1, 1, 10))
+      outbox.offer(bulkSender(3, 10, batchBytes))
       outbox.sendMessage(Uint8Array.of(1))
       outbox[how]()
-      assert.deepEqual(await take(outbox), { done: true, value: undefined })
+      assert.deepEqual(await outbox.next(), { done: true, value: undefined })
       assert.deepEqual(outbox.waiting, { senders: 0, bytes: 0 })
       const waiting = new Outbox()
-      const taken = take(waiting)
+      const taken = waiting.next()
       waiting[how]()
       assert.deepEqual(await taken, { done: true, value: undefined })
       assert.equal(outbox.batches + waiting.batches, 0)
@@ -184,12 +184,12 @@ describe('the outbox', () => {
   it('is blocked while something waits and the conn takes nothing', async () => {
     const outbox = new Outbox()
     assert.equal(outbox.isBlocked, false)
-    outbox.offer(new Bulk(1, 2, batchBytes))
+    outbox.offer(bulkSender(1, 2, batchBytes))
     assert.equal(outbox.isBlocked, true)
-    await take(outbox)
+    await outbox.next()
     assert.equal(outbox.isBlocked, true, 'the second batch waits')
-    await take(outbox)
-    const waiting = take(outbox)
+    await outbox.next()
+    const waiting = outbox.next()
     assert.equal(outbox.isBlocked, false)
     outbox.abort()
     await waiting
@@ -198,13 +198,13 @@ describe('the outbox', () => {
 
   it('asks for a mark behind each 128 KiB of batches, whatever their size', async () => {
     const outbox = new Outbox()
-    const control = new Bulk(7, 0)
+    const control = bulkSender(7, 0)
     let asked = 0
     outbox.onMark = () => outbox.offerControl(control.ping(++asked))
-    const bulk = new Bulk(1, 200, 10_000)
+    const bulk = bulkSender(1, 200, 10_000)
     outbox.offer(bulk)
     const batches: number[][] = []
-    while (bulk.left > 0) batches.push(marks(await take(outbox)))
+    while (bulk.left > 0) batches.push(marks(await outbox.next()))
     const sizes = batches.map((batch) => batch.filter((mark) => mark > 0).length * 10_000)
     const pings = batches.map((batch) => batch.filter((mark) => mark < 0).length)
     assert.deepEqual([Math.max(...pings), asked], [1, pings.reduce((sum, count) => sum + count, 0)])
@@ -222,20 +222,20 @@ describe('the outbox', () => {
 
   it('lets a rider write its control frames into the next batch, whatever that is for', async () => {
     const outbox = new Outbox()
-    const taken = take(outbox)
-    outbox.offerRider(new Bulk(7, 0).ping(1))
+    const taken = outbox.next()
+    outbox.offerRider(bulkSender(7, 0).ping(1))
     assert.equal(await isPending(taken), true)
-    outbox.offer(new Bulk(1, 1, 10))
+    outbox.offer(bulkSender(1, 1, 10))
     assert.deepEqual(marks(await taken), [1, -1])
     outbox.abort()
   })
 
   it('sends those of a rider by themselves when nothing else is sent soon, again and again', async () => {
     const outbox = new Outbox()
-    const control = new Bulk(7, 0)
+    const control = bulkSender(7, 0)
     for (let token = 1; token <= 3; token++) {
       outbox.offerRider(control.ping(token))
-      const taken = take(outbox)
+      const taken = outbox.next()
       await until(async () => !(await isPending(taken)), 'a batch')
       assert.deepEqual(marks(await taken), [-token])
     }
@@ -252,7 +252,7 @@ describe('the outbox', () => {
         return false
       }
     })
-    const { value } = await take(outbox)
+    const { value } = await outbox.next()
     assert.deepEqual(naiveDecode(value), [{ type: 2, flags: 0x10, streamId: 9, payload: Uint8Array.of(1) }])
   })
 })

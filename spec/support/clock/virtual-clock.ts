@@ -18,23 +18,13 @@ class Timer {
   readonly fire: () => void
   /** Undefined for a timer that fires once. */
   readonly everyMs: number | undefined
+  readonly ref = (): this => this
+  readonly unref = this.ref
 
   constructor(dueMs: number, fire: () => void, everyMs?: number) {
     this.dueMs = dueMs
     this.fire = fire
     this.everyMs = everyMs
-  }
-
-  ref(): this {
-    return this
-  }
-
-  unref(): this {
-    return this
-  }
-
-  hasRef(): boolean {
-    return false
   }
 }
 

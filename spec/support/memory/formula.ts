@@ -6,13 +6,13 @@
  */
 
 import { runInNewContext } from 'node:vm'
-import { markdownFile } from '../pages/markdown.ts'
+import { MarkdownFile } from '../pages/markdown.ts'
 
 export type Numbers = Readonly<Record<string, number>>
 
 /** The formulas of the page by name, as the page has them. */
 export function pageFormulas(): Map<string, string> {
-  const { text } = markdownFile('docs/flow-control.md')
+  const { text } = new MarkdownFile('docs/flow-control.md')
   const block = /## What bounds memory\n[\s\S]*?```\n([\s\S]*?)```/.exec(text)?.[1]
   if (block === undefined) throw new Error('docs/flow-control.md has no formula of what bounds memory')
   const formulas = new Map<string, string>()

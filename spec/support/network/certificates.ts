@@ -22,26 +22,16 @@ export async function selfSigned(names: readonly string[], options?: Certificate
   return await make([alternatives(names)], names[0] ?? '', options)
 }
 
+export type Authority = Awaited<ReturnType<typeof makeAuthority>>
+
 /** Signs certificates. */
-export class Authority {
-  readonly #own: Certificate
-
-  private constructor(own: Certificate) {
-    this.#own = own
-  }
-
-  static async make(name: string): Promise<Authority> {
-    const extensions = [{ name: 'basicConstraints', cA: true, critical: true } as const]
-    return new Authority(await make(extensions, name))
-  }
-
-  /** What those who trust it must have. */
-  get cert(): string {
-    return this.#own.cert
-  }
-
-  async issue(names: readonly string[], options?: CertificateOptions): Promise<Certificate> {
-    return await make([alternatives(names)], names[0] ?? '', options, this.#own)
+export async function makeAuthority(name: string) {
+  const own = await make([{ name: 'basicConstraints', cA: true, critical: true }], name)
+  return {
+    /** What those who trust it must have. */
+    cert: own.cert,
+    issue: (names: readonly string[], options?: CertificateOptions) =>
+      make([alternatives(names)], names[0] ?? '', options, own)
   }
 }
 

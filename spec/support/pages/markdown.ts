@@ -78,10 +78,6 @@ export class MarkdownFile {
   }
 }
 
-export function markdownFile(path: string): MarkdownFile {
-  return new MarkdownFile(path)
-}
-
 /** The first group of every match. */
 function matches(text: string, pattern: RegExp): string[] {
   return [...text.matchAll(pattern)].map(([, group = '']) => group)

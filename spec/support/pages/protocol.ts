@@ -4,9 +4,9 @@
  * It says nothing of what the examples mean; that is for the specs to check.
  */
 
-import { markdownFile } from './markdown.ts'
+import { MarkdownFile } from './markdown.ts'
 
-export const page = markdownFile('docs/protocol.md')
+export const page = new MarkdownFile('docs/protocol.md')
 
 /** One block ```` ```hex <name> ````, or ```` ```<word> hex <name> ```` for sides that understand that word. */
 export interface Example {

@@ -34,7 +34,6 @@ export class Port implements SinkPort {
 /** A producer that counts what is asked of it. */
 export class Counted {
   pulls = 0
-  returns = 0
   finallyRan = 0
   readonly #total: number
 
@@ -42,28 +41,24 @@ export class Counted {
     this.#total = total
   }
 
-  *sync(): Generator<string> {
+  *#each<T>(of: (value: string) => T): Generator<T> {
     try {
-      while (this.pulls < this.#total) yield String(++this.pulls)
+      while (this.pulls < this.#total) yield of(String(++this.pulls))
     } finally {
       this.finallyRan++
     }
+  }
+
+  sync(): Generator<string> {
+    return this.#each((value) => value)
   }
 
   async *async(): AsyncGenerator<string> {
-    try {
-      while (this.pulls < this.#total) yield String(++this.pulls)
-    } finally {
-      this.finallyRan++
-    }
+    yield* this.sync()
   }
 
-  *promises(): Generator<Promise<string>> {
-    try {
-      while (this.pulls < this.#total) yield Promise.resolve(String(++this.pulls))
-    } finally {
-      this.finallyRan++
-    }
+  promises(): Generator<Promise<string>> {
+    return this.#each((value) => Promise.resolve(value))
   }
 }
 
