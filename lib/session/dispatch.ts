@@ -173,8 +173,8 @@ export class Dispatch {
 
   /** As many handlers run for the peer as may, or calls of this session have answers that wait to be sent. */
   #isFull(): boolean {
-    const { limits, calls, outbox } = this.#init
-    return Math.max(calls.running.count, calls.streams.inbound + outbox.waitingControl) >= limits.maxInboundStreams
+    const { limits, calls } = this.#init
+    return Math.max(calls.running.count, calls.streams.inbound + calls.untold) >= limits.maxInboundStreams
   }
 
   /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */

@@ -38,6 +38,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly #draining = new AbortController()
   /** Handlers of the peer whose code has not ended, those of its other sessions included. */
   readonly running: RunningHandlers
+  /** Calls of the peer that are over, and whose last frames wait to be sent. */
+  untold = 0
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
   readonly #flood: FloodGuard
@@ -150,6 +152,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   release(stream: Stream): void {
     this.#deadlines.remove(stream)
     this.streams.delete(stream)
+    if (stream.controlQueued && !stream.initiator) this.untold++
     if (this.#onIdle !== undefined) this.#checkIdle()
   }
 
@@ -164,6 +167,10 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     const isOpening = stream.initiator && stream.id >= this.#firstOfBatch && this.#openBatch === this.#outbox.batches
     if (isOpening) this.#outbox.offerControlLater(stream)
     else this.#outbox.offerControl(stream)
+  }
+
+  onLateControl(stream: Stream): void {
+    if (!stream.initiator) this.untold--
   }
 
   onStreamBroken(): void {

@@ -34,6 +34,8 @@ export interface StreamPort<S> {
   offer(stream: S): void
   /** The stream has control frames to write. */
   offerControl(stream: S): void
+  /** The control frames were written of a stream that is over, and for which they had waited until then. */
+  onLateControl(stream: S): void
   /**
    * The remote end broke a rule of one stream, which was reset.
    *

@@ -167,10 +167,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (canReceive(this.state) && this.receiveWindow?.grant(credit) === true) {
       writer.credit(this.id, credit.messages, credit.bytes)
     }
-    if (this.#resetDue !== undefined) {
-      writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
-      this.#resetDue = undefined
-    }
+    const reset = this.#resetDue
+    this.#resetDue = undefined
+    if (reset !== undefined) writer.reset(this.id, reset.code, reset.text)
+    if (this.state === 'closed') this.#port.onLateControl(this)
   }
 
   /** A data frame arrived, or the open frame with its payload. */

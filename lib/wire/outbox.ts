@@ -65,14 +65,10 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     return this.#state === 'ended'
   }
 
-  /** Senders that wait to write control frames. */
-  get waitingControl(): number {
-    return this.#control.length + this.#controlLater.length
-  }
-
   /** Waiting senders and bytes, for the stats. */
   get waiting(): { senders: number; bytes: number } {
-    return { senders: this.#data.length + this.waitingControl, bytes: this.writer.length }
+    const senders = this.#data.length + this.#control.length + this.#controlLater.length
+    return { senders, bytes: this.writer.length }
   }
 
   /** `sender` has a data frame to write. */

@@ -6,7 +6,8 @@ import { CodecError } from '../../lib/base/errors.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { IdTable } from '../../lib/session/id-table.ts'
-import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import type { Stream } from '../../lib/stream/stream.ts'
+import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
@@ -46,6 +47,19 @@ async function start(options: RawPeerOptions): Promise<RawPeer> {
   return peer.start()
 }
 
+function ownCalls(count: number, payload: Uint8Array): Stream[] {
+  const request = { handler: 0, metadata: undefined, timeoutMs: 0 }
+  const calls = Array.from({ length: count }, () => peer.session.newStream(request))
+  for (const call of calls) call.sendMessage(payload, Flag.end)
+  return calls
+}
+
+/** The peer takes nothing more, and the batch that waits for it has no room. */
+function fillConn(): void {
+  peer.link.hold()
+  ownCalls(10, Buffer.alloc(65_536))
+}
+
 afterEach(() => peer.stop())
 
 describe('a peer', () => {
@@ -58,6 +72,33 @@ describe('a peer', () => {
     assert.ok(inboundStreams <= 20, `${inboundStreams} answers wait`)
     assert.equal(runningHandlers, 0)
     peer.link.release()
+  })
+
+  it('that reads nothing is refused more calls once as many ends of calls wait as may run, until it reads them', async () => {
+    await start({ limits: { maxInboundStreams: 20 }, capacity: 1 })
+    fillConn()
+    const calls = (from: number, timeoutMs: number) =>
+      peer.send(...Array.from({ length: 20 }, (_, at) => ({ ...open(from + 2 * at, 1), timeoutMs }) as Frame))
+    calls(1, 1)
+    await until(() => peer.session.stats().sendQueueStreams >= 20, 'the deadlines of all have passed')
+    calls(41, 1)
+    await until(() => peer.session.stats().refusals > 0, 'more are refused')
+    assert.deepEqual([peer.session.stats().inboundStreams, peer.session.stats().refusals], [0, 20])
+    peer.link.release()
+    await until(() => peer.session.stats().sendQueueStreams === 0, 'it is told all')
+    calls(81, 0)
+    await until(() => peer.session.stats().runningHandlers === 20, 'it may call again')
+    assert.equal(peer.session.stats().refusals, 20)
+  })
+
+  it('has as many calls as it may, whatever this side has to say of calls of its own', async () => {
+    await start({ limits: { maxInboundStreams: 20 }, capacity: 1 })
+    const calls = ownCalls(100, Buffer.from('payload'))
+    fillConn()
+    for (const call of calls) call.abort(new Error('given up'), ResetCode.cancelled, '')
+    peer.send(...Array.from({ length: 20 }, (_, at) => open(1 + 2 * at, 1)))
+    await until(() => peer.session.stats().runningHandlers === 20, 'all its calls run')
+    assert.equal(peer.session.stats().refusals, 0)
   })
 
   it('that says over and over that it goes away is closed for the flood', async () => {
