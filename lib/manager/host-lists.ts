@@ -6,8 +6,8 @@
 
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
-import { openStream } from '../base/stream-source.ts'
 import { errorText } from '../base/text.ts'
+import { ProducerIterator, toResult } from '../stream/producer.ts'
 
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
 
@@ -28,11 +28,12 @@ type OnList = (hosts: Iterable<string>) => void
  * @throws {InvalidOptionError} when `hosts` is neither
  */
 export function followHosts(hosts: Hosts, onList: OnList, logger: Logger): HostLists {
-  if (typeof hosts !== 'object' || hosts === null || !(Symbol.asyncIterator in hosts || Symbol.iterator in hosts)) {
+  const { [Symbol.asyncIterator]: ofLists, [Symbol.iterator]: ofHosts } = Object(hosts)
+  if (typeof hosts !== 'object' || (ofLists ?? ofHosts ?? undefined) === undefined) {
     throw new InvalidOptionError('hosts must be an iterable of host names, or an async iterable of such lists')
   }
-  if (Symbol.asyncIterator in hosts) return new FollowedLists(hosts, onList, logger)
-  onList(hosts)
+  if ((ofLists ?? undefined) !== undefined) return new FollowedLists(hosts, onList, logger)
+  onList(hosts as Iterable<string>)
   return { ready: Promise.resolve(), missing: undefined, stop: () => undefined }
 }
 
@@ -41,12 +42,12 @@ class FollowedLists implements HostLists {
   missing: Error | undefined = new UnknownHostError('no list of hosts has arrived yet')
   readonly #onList: OnList
   readonly #logger: Logger
-  #iterator: AsyncIterator<Iterable<string>> | undefined
+  #iterator: ProducerIterator | undefined
   #stopped = false
   #resolve!: () => void
   #reject!: (error: Error) => void
 
-  constructor(lists: AsyncIterable<Iterable<string>>, onList: OnList, logger: Logger) {
+  constructor(lists: Hosts, onList: OnList, logger: Logger) {
     this.#onList = onList
     this.#logger = logger
     this.ready = new Promise((resolve, reject) => {
@@ -63,17 +64,16 @@ class FollowedLists implements HostLists {
   stop(): void {
     this.#stopped = true
     this.#resolve()
-    // An async function, since `return()` may throw, or return no promise as that of an it-pushable.
-    const end = async () => await this.#iterator?.return?.()
-    end().catch((error: unknown) => this.#logger.warn(`the source of hosts failed to end: ${errorText(error)}`))
+    this.#iterator?.close((failure) => {
+      if (failure !== undefined) this.#logger.warn(`the source of hosts failed to end: ${errorText(failure.reason)}`)
+    })
   }
 
-  async #follow(lists: AsyncIterable<Iterable<string>>): Promise<void> {
-    const { [Symbol.asyncIterator]: open } = lists
-    const iterator = openStream<Iterable<string>>(lists, open) ?? Reflect.apply(open, lists, [])
+  async #follow(lists: Hosts): Promise<void> {
+    const iterator = new ProducerIterator(lists)
     this.#iterator = iterator
     for (;;) {
-      const { done, value } = await iterator.next()
+      const { done, value } = toResult<Iterable<string>>(await iterator.next())
       if (this.#stopped) return
       if (done) break
       this.#take(value)

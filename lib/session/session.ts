@@ -14,7 +14,7 @@ import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
-import type { Wire } from '../wire/wire.ts'
+import { toMessage, type Wire } from '../wire/wire.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
 import {
@@ -125,7 +125,7 @@ export class Session {
   }
 
   /** Grows as bytes arrive and as they are dealt with, for what is about to judge by time. */
-  readonly arrived = (): number => this.#counts.bytesIn + (this.#init.wire.conn.arrivedBytes ?? 0)
+  readonly arrived = (): number => this.#counts.bytesIn + this.#init.wire.arrivedBytes
 
   /** New calls can start. */
   get usable(): boolean {
@@ -241,11 +241,11 @@ export class Session {
     let inDispatch = false
     try {
       for (;;) {
-        const { done, value } = await this.#init.wire.inbound.next()
+        const batch = toMessage(await this.#init.wire.inbound.next())
         if (this.#state === 'ended') return
-        if (done) break
+        if (batch === undefined) break
         inDispatch = true
-        const rest = this.#dispatch.onBatch(value)
+        const rest = this.#dispatch.onBatch(batch)
         if (rest !== undefined) await rest
         inDispatch = false
       }

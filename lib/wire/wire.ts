@@ -5,6 +5,7 @@
  */
 
 import { setDeadline } from '../base/after-reading.ts'
+import { isBytes } from '../base/bytes.ts'
 import { InvalidOptionError, toError } from '../base/errors.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -51,9 +52,18 @@ export class Wire implements HandshakeWire {
     }
   }
 
+  /** As the conn says; 0 where it cannot. */
+  get arrivedBytes(): number {
+    try {
+      const { arrivedBytes } = this.conn
+      return Number.isFinite(arrivedBytes) ? (arrivedBytes as number) : 0
+    } catch {
+      return 0
+    }
+  }
+
   async read(): Promise<Uint8Array | undefined> {
-    const { done, value } = await this.inbound.next()
-    return done ? undefined : value
+    return toMessage(await this.inbound.next())
   }
 
   write(message: Uint8Array): void {
@@ -86,6 +96,17 @@ export class Wire implements HandshakeWire {
     const close = async () => await this.conn.close(reason)
     close().catch((error) => this.abort(toError(error)))
   }
+}
+
+/**
+ * What the source of a conn gave: a message, or `undefined` for its end.
+ *
+ * @throws {TypeError} for anything else
+ */
+export function toMessage({ done, value }: IteratorResult<Uint8Array, unknown>): Uint8Array | undefined {
+  if (done) return undefined
+  if (isBytes(value)) return value
+  throw new TypeError('the source of the conn gave something else than bytes')
 }
 
 function checkConn(conn: Conn): void {

@@ -154,6 +154,11 @@ describe('an async iterable of lists of hosts', () => {
       /^the source of hosts failed: the discovery is down$/
     ],
     ['rejects with undefined', () => ({ next: () => Promise.reject() }), /^the source of hosts failed: undefined$/],
+    [
+      'gives results that are no objects',
+      () => ({ next: () => 5 }),
+      /^the source of hosts failed: a result of an iterator is not an object$/
+    ],
     ['gives no iterator', () => undefined, /^the source of hosts failed: /],
     [
       'throws when it is asked for its iterator',

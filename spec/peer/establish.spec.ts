@@ -233,6 +233,80 @@ function options() {
   return { signal: new AbortController().signal, path: '/', maxConnMessageBytes: 1000 }
 }
 
+/** A conn in use, and what its members give from then on. */
+function wearing(conn: Conn, members: PropertyDescriptorMap): Conn {
+  const own: Conn = {
+    ...{ source: conn.source, sink: (source) => conn.sink(source), secure: true, remoteAddress: 'own' },
+    ...{ close: (reason) => conn.close(reason), abort: (error) => conn.abort(error) }
+  }
+  return Object.defineProperties(own, members)
+}
+
+describe('a conn that breaks after its handshake', () => {
+  const arrived: Record<string, () => unknown> = {
+    throws: fail,
+    'is a bigint': () => 5n,
+    'is a symbol': () => Symbol('many'),
+    'is no number': () => Number.NaN,
+    'is an object': () => ({ valueOf: fail })
+  }
+  for (const [how, get] of Object.entries(arrived)) {
+    it(`in that its arrivedBytes ${how} has its deadlines, again and again, and ends no process`, async (test) => {
+      const { manager } = listener(test)
+      const errors = uncaught(test)
+      manager.handle('hang', () => new Promise<never>(() => undefined))
+      const dialer: ConnDialer = async () => {
+        const [mine, theirs] = memoryPair()
+        manager.incomingConn(theirs)
+        return wearing(mine, { arrivedBytes: { get } })
+      }
+      const peer = testManager({ local: dialerName, hosts, dialer, keepAlive: { intervalMs: 1000 } })
+      test.after(() => peer.close({ timeout: 1 }))
+      const connection = peer.connection(listenerName)
+      await connection.waitForConnect()
+      for (let call = 0; call < 3; call++) {
+        await assert.rejects(connection.request('hang', undefined, { timeout: 5 }), { name: 'DeadlineError' })
+        // A timer that is late looks at what has arrived.
+        const call = connection.request('hang', undefined, { timeout: 5 })
+        for (const endMs = performance.now() + 15; performance.now() < endMs; );
+        await assert.rejects(call, { name: 'DeadlineError' })
+      }
+      assert.deepEqual(errors, [])
+      assert.equal(connection.stats().reconnects, 0)
+    })
+  }
+
+  for (const [what, junk] of Object.entries({ 'a number': 5, 'a text': 'text', nothing: undefined })) {
+    it(`in that it gives ${what} in place of a message is lost, and dialed again`, async (test) => {
+      const { manager } = listener(test)
+      const errors = uncaught(test)
+      manager.handle('hang', () => new Promise<never>(() => undefined))
+      let breakConn = () => {}
+      const dialer: ConnDialer = async () => {
+        const [mine, theirs] = memoryPair()
+        manager.incomingConn(theirs)
+        const inner = mine.source[Symbol.asyncIterator]()
+        const broken = new Promise<IteratorResult<Uint8Array>>((resolve) => {
+          breakConn = () => resolve({ done: false, value: junk as unknown as Uint8Array })
+        })
+        const next = () => Promise.race([inner.next(), broken])
+        return wearing(mine, { source: { value: { [Symbol.asyncIterator]: () => ({ next }) } } })
+      }
+      const peer = testManager({ local: dialerName, hosts, dialer })
+      test.after(() => peer.close({ timeout: 1 }))
+      const connection = peer.connection(listenerName)
+      await connection.waitForConnect()
+      const call = connection.request('hang', undefined, { waitForReady: true })
+      await until(() => manager.connection(dialerName).stats().session?.runningHandlers === 1, 'it runs')
+      breakConn()
+      await assert.rejects(call, { name: 'DisconnectedError', reason: 'lost', message: /something else than bytes/ })
+      await until(() => connection.stats().reconnects === 1, 'it is dialed again')
+      assert.ok(connection.stats().totals.bytesIn > 0)
+      assert.deepEqual(errors, [])
+    })
+  }
+})
+
 it('a logger that throws or rejects stops nothing', async (test) => {
   const errors = uncaught(test)
   for (const write of [fail, failLater]) {
