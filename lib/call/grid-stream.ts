@@ -42,7 +42,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   readonly responses: AsyncIterableIterator<Res, undefined>
   /**
    * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
-   * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`.
+   * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`, whose `cause`
+   * is what ended the stream, if anything did.
    */
   readonly requests: RequestSink<Req>
   /** Resolves with how the stream ended; never rejects. */
@@ -115,6 +116,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
    * then.
    *
    * @throws {ClosedError} when the requests have ended, or the handler takes no more
+   * @throws the error of `closed` when the stream has failed or was cancelled
    */
   send(value: Req): Promise<void> {
     return this.#requests.send(value)

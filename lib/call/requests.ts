@@ -6,7 +6,7 @@
  */
 
 import { type Pushable, pushable } from 'it-pushable'
-import { ClosedError } from '../base/errors.ts'
+import { ClosedError, type Delivery, GridError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { shield } from '../base/promise.ts'
@@ -42,7 +42,7 @@ export class StreamRequests<Req> {
   /** No more requests are taken. */
   #ended = false
   #failure: Failure | undefined
-  /** What was thrown into the pushable, if anything. */
+  /** What was thrown into the pushable, or given to its `end`: the stream fails with it once it is pulled. */
   #thrown: Failure | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
@@ -73,6 +73,8 @@ export class StreamRequests<Req> {
       new Promise((resolve, reject) => {
         shield(value)
         if (this.pushable === null) throw new ClosedError('the handler takes no requests')
+        const failure = this.#failure ?? this.#thrown
+        if (failure !== undefined) return reject(failure.reason)
         this.pushable.push(value)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
         else this.#sends.push({ count: this.#pushed, resolve, reject })
@@ -167,6 +169,14 @@ export class StreamRequests<Req> {
     }
   }
 
+  #createEndedError(): ClosedError {
+    const text = 'the requests of the stream have ended'
+    const failure = this.#failure ?? this.#thrown
+    if (failure === undefined) return new ClosedError(text)
+    const { reason } = failure
+    return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })
+  }
+
   /** No more requests are taken: rejects the sends that wait. */
   #stop(reason: unknown): void {
     this.#ended = true
@@ -189,7 +199,7 @@ export class StreamRequests<Req> {
     }
     requests.push = (value) => {
       shield(value)
-      if (this.#ended) throw new ClosedError('the requests of the stream have ended')
+      if (this.#ended) throw this.#createEndedError()
       use()
       this.#pushed++
       push(value)
@@ -199,6 +209,7 @@ export class StreamRequests<Req> {
       if (this.#ended) return requests
       use()
       this.#ended = true
+      if (error !== undefined && error !== null) this.#thrown ??= { reason: error }
       end(error)
       return requests
     }
@@ -218,6 +229,15 @@ export class StreamRequests<Req> {
 
 /** Replaces what was thrown into the pushable: that may be `undefined`, which an it-pushable takes as its end. */
 const thrownIn = new Error('thrown into the requests')
+
+function deliveryOf(reason: unknown): Delivery | undefined {
+  try {
+    return reason instanceof GridError ? reason.delivery : undefined
+  } catch {
+    // A proxy may refuse to be looked at.
+    return undefined
+  }
+}
 
 function noMoreTaken(): ClosedError {
   return new ClosedError('the handler takes no more requests')

@@ -3,7 +3,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { ClosedError, type GridStream, streaming } from '../../../lib/index.ts'
+import { ClosedError, GridError, type GridStream, streaming } from '../../../lib/index.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
@@ -24,18 +24,32 @@ const stops: Record<string, (requests: AsyncIterableIterator<number>) => unknown
   }
 }
 
-/** Each way in which requests end at their caller. */
+/** Each way in which requests end at their caller, with the stream or without. */
 const ends: Record<string, (stream: Talk) => unknown> = {
   'requests.end()': (stream) => stream.requests.end(),
   'requests.return()': (stream) => stream.requests.return(),
-  'requests.throw()': (stream) => stream.requests.throw(new Error('enough')),
+  'requests.throw(error)': (stream) => stream.requests.throw(new Error('enough')),
+  'requests.end(error)': (stream) => stream.requests.end(new Error('enough')),
   'cancel()': (stream) => stream.cancel(),
   'return() of the responses': (stream) => stream.responses.return?.()
 }
 
 function assertRefused(stream: Talk): Promise<void> {
-  assert.throws(() => stream.requests.push(1), ClosedError)
+  assert.throws(
+    () => stream.requests.push(1),
+    (error) => error instanceof ClosedError && !('cause' in error)
+  )
   return assert.rejects(stream.send(1), ClosedError)
+}
+
+/** The stream has failed: whoever sends is told why. */
+async function assertFailed(stream: Talk): Promise<void> {
+  const { how, error: reason } = await stream.closed
+  assert.notEqual(how, 'ended')
+  const delivery = reason instanceof GridError ? reason.delivery : undefined
+  assert.throws(() => stream.requests.push(1), { name: 'ClosedError', cause: reason, delivery })
+  const isReason = (error: unknown) => error === reason
+  await assert.rejects(stream.send(1), isReason)
 }
 
 export function stoppedFacts(fact: Fact): void {
@@ -116,14 +130,70 @@ export function stoppedFacts(fact: Fact): void {
       const stream = link.peer.newStream(both)
       assert.equal((await stream.responses.next()).value, 'open')
       end(stream)
-      await assertRefused(stream)
+      const early = new Outcome(stream.send(1))
+      const isOpen = how === 'requests.end()' || how === 'requests.return()'
+      if (isOpen) await assertRefused(stream)
+      else await assertFailed(stream)
       await assert.rejects(stream.sink([1]))
       stream.cancel()
-      await stream.closed
-      await assertRefused(stream)
+      await assertFailed(stream)
+      await early.done
+      assert.ok(isOpen ? early.error instanceof ClosedError : early.error === (await stream.closed).error)
       await stream.requests.onEmpty({ signal: new AbortController().signal })
     })
   }
+
+  fact(
+    'a stream that has failed tells the same reason to each send, sink and pull, whenever that is made',
+    async (link) => {
+      const broken = streaming<void, number, string>('broken', { inCapacity: 1, outCapacity: 2 })
+      link.responder.handle(both, () => new Promise<never>(() => undefined))
+      link.responder.handle(broken, () => {
+        throw Object.assign(new Error('no such account'), { code: 'NO_ACCOUNT' })
+      })
+      await link.known()
+      const failed: Record<string, () => Talk | Promise<Talk>> = {
+        'an unknown handler': () => link.peer.newStream(streaming<void, number, string>('nobody has it')),
+        'a deadline': () => link.peer.newStream(both, undefined, { timeout: 20 }),
+        'a handler that throws': () => link.peer.newStream(broken),
+        'a cancel': () => {
+          const stream = link.peer.newStream(both)
+          stream.cancel('enough')
+          return stream
+        },
+        'no connection': async () => {
+          link.blockInbound('caller')
+          link.cut()
+          await until(() => link.peer.state !== 'connected', 'the caller has lost the conn')
+          return link.peer.newStream(both)
+        }
+      }
+      for (const [how, open] of Object.entries(failed)) {
+        const stream = await open()
+        // The first of them wait when it fails, the others come later.
+        const sends: Outcome<void>[] = []
+        for (let at = 0; at < 3; at++) {
+          const sent = new Outcome(stream.send(1))
+          sends.push(sent)
+          await Promise.race([sent.done, stream.closed])
+        }
+        const { error: reason } = await stream.closed
+        await assertFailed(stream)
+        for (const sent of sends) await sent.done
+        const told = sends.filter((sent) => sent.failed).map((sent) => sent.error)
+        assert.ok(told.length > 0, how)
+        for (const error of told) assert.equal(error, reason, how)
+        await assert.rejects(
+          async () => await stream.responses.next(),
+          (error) => error === reason
+        )
+        const unused = await open()
+        const { error: itsReason } = await unused.closed
+        await assert.rejects(unused.sink([1]), (error) => error === itsReason)
+      }
+      await link.abandon()
+    }
+  )
 
   fact('a stream that was lost, or never opened, takes no requests', async (link) => {
     link.responder.handle(both, async function* () {
@@ -135,12 +205,12 @@ export function stoppedFacts(fact: Fact): void {
     assert.equal((await stream.responses.next()).value, 'open')
     const waiting = Array.from({ length: 3 }, (_, at) => new Outcome(stream.send(at)))
     const unknown = link.peer.newStream(streaming<void, number, string>('nobody has it'))
-    await assertRefused(unknown)
+    await assertFailed(unknown)
     link.cut()
     await stream.closed
     for (const { done } of waiting) await done
     assert.equal(waiting.at(-1)?.failed, true)
-    await assertRefused(stream)
+    await assertFailed(stream)
     await until(() => link.back.stats().session?.runningHandlers !== 1, 'the handler is forgotten')
     await link.abandon()
   })
