@@ -78,42 +78,34 @@ const nobody: Watch = { enter() {}, leave() {}, opened: Promise.resolve() }
 
 /** Registers the handlers on `manager`; they are seen by the watch that is current when they start. */
 export function serveCalls(manager: Manager, current: () => Watch = () => nobody): void {
-  const run = async <T>(id: string, work: (watch: Watch) => T | Promise<T>): Promise<T> => {
+  const enter = (id: string) => {
     const watch = current()
     watch.enter(id)
-    try {
-      return await work(watch)
-    } finally {
-      watch.leave()
-    }
+    return { opened: watch.opened, [Symbol.dispose]: () => watch.leave() }
   }
   async function* stream(id: string, items: AsyncIterable<Item> | Iterable<Item>) {
-    const watch = current()
-    watch.enter(id)
-    try {
-      yield* items
-    } finally {
-      watch.leave()
-    }
+    using _ = enter(id)
+    yield* items
   }
-  manager.handle(answer, (item) =>
-    run(item.id, () => {
-      assertIs(item, item.id, 0)
-      return { ...itemOf(item.id, 1, item.body.length), by: manager.local }
-    })
-  )
+  manager.handle(answer, async (item) => {
+    using _ = enter(item.id)
+    assertIs(item, item.id, 0)
+    return { ...itemOf(item.id, 1, item.body.length), by: manager.local }
+  })
   manager.handle(raw, (request) => Buffer.from(request).reverse())
-  manager.handle(fail, ({ id, n }) =>
-    run(id, () => {
-      throw Object.assign(new RangeError(`number ${n}`), { code: 'E_WANTED', details: { n } })
-    })
-  )
-  manager.handle(hold, ({ id }, { signal }) =>
-    run(id, async () => {
-      if (!signal.aborted) await once(signal, 'abort')
-    })
-  )
-  manager.handle(late, (item) => run(item.id, (watch) => watch.opened.then(() => item)))
+  manager.handle(fail, async ({ id, n }) => {
+    using _ = enter(id)
+    throw Object.assign(new RangeError(`number ${n}`), { code: 'E_WANTED', details: { n } })
+  })
+  manager.handle(hold, async ({ id }, { signal }) => {
+    using _ = enter(id)
+    if (!signal.aborted) await once(signal, 'abort')
+  })
+  manager.handle(late, async (item) => {
+    using watch = enter(item.id)
+    await watch.opened
+    return item
+  })
   manager.handle(feed, (order) => stream(order.id, made(order)))
   manager.handle(chat, ({ id }, requests) => stream(id, whole(id, requests)))
   manager.handle(gather, ({ id }, requests) => stream(id, gathered(id, requests)))

@@ -5,7 +5,7 @@
  */
 
 import { memoryNow } from '../../../benchmarks/harness/memory.ts'
-import { errorStack } from '../errors.ts'
+import { errorStack, watchStrays } from '../errors.ts'
 import { randomFrom } from '../random.ts'
 
 /** What one round may do, and where it says what it does. */
@@ -52,61 +52,50 @@ export async function fuzz(options: FuzzOptions) {
   const { fuzzer, name, inputs, seed } = options
   const outcomes = new Map<string, number>()
   const untouched = prototypesNow()
-  const { stackTraceLimit } = Error
-  // Thousands of errors are made a second, and nobody looks at where.
-  Error.stackTraceLimit = 5
   const early = Math.min(inputs / 10, maxEarlyInputs)
   let done = 0
   let heldEarly = 0
   let stray: { readonly reason: unknown } | undefined
-  const onStray = (reason: unknown) => {
+  using _ = watchStrays((reason) => {
     stray = { reason }
-  }
-  process.on('unhandledRejection', onStray)
-  process.on('uncaughtException', onStray)
+  }, 5)
   const startMs = performance.now()
-  try {
-    for (let round = 0; done < inputs && options.isOver?.() !== true; round++) {
-      let used = 0
-      let history: Uint8Array[] = []
-      const budget = Math.min(roundInputs, inputs - done)
-      const clock = new InputClock()
-      try {
-        await orHang(
-          fuzzer({
-            random: randomFrom(seed + round),
-            budget,
-            begin() {
-              history = []
-            },
-            input(bytes) {
-              clock.next()
-              if (stray !== undefined) throw stray.reason
-              used++
-              history.push(bytes)
-              options.onInput?.(bytes)
-            },
-            outcome: (words) => outcomes.set(words, (outcomes.get(words) ?? 0) + 1)
-          }),
-          () => used
-        )
-        if (stray !== undefined) throw stray.reason
-        if (prototypesNow() !== untouched) throw new Error('a prototype was changed')
-      } catch (error) {
-        throw failure(`--only ${name} --seed ${seed + round} --inputs ${budget}`, history, error)
-      }
-      const before = done
-      done += Math.max(1, used)
-      options.onProgress?.(done)
-      if (before < early && done >= early) heldEarly = await heldNow()
+  for (let round = 0; done < inputs && options.isOver?.() !== true; round++) {
+    let used = 0
+    let history: Uint8Array[] = []
+    const budget = Math.min(roundInputs, inputs - done)
+    const clock = new InputClock()
+    try {
+      await orHang(
+        fuzzer({
+          random: randomFrom(seed + round),
+          budget,
+          begin() {
+            history = []
+          },
+          input(bytes) {
+            clock.next()
+            if (stray !== undefined) throw stray.reason
+            used++
+            history.push(bytes)
+            options.onInput?.(bytes)
+          },
+          outcome: (words) => outcomes.set(words, (outcomes.get(words) ?? 0) + 1)
+        }),
+        () => used
+      )
+      if (stray !== undefined) throw stray.reason
+      if (prototypesNow() !== untouched) throw new Error('a prototype was changed')
+    } catch (error) {
+      throw failure(`--only ${name} --seed ${seed + round} --inputs ${budget}`, history, error)
     }
-    const seconds = (performance.now() - startMs) / 1000
-    return { inputs: done, seconds, outcomes, heldEarly, heldLate: await heldNow() }
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit
-    process.off('unhandledRejection', onStray)
-    process.off('uncaughtException', onStray)
+    const before = done
+    done += Math.max(1, used)
+    options.onProgress?.(done)
+    if (before < early && done >= early) heldEarly = await heldNow()
   }
+  const seconds = (performance.now() - startMs) / 1000
+  return { inputs: done, seconds, outcomes, heldEarly, heldLate: await heldNow() }
 }
 
 /** Rows of `outcome` and count, most frequent first. */

@@ -12,6 +12,7 @@ import { LockError } from '../../../examples/locks/errors.ts'
 import type { LockKind } from '../../../examples/locks/table.ts'
 import { type Manager, UnknownHostError } from '../../../lib/index.ts'
 import { VirtualClock } from '../clock/virtual-clock.ts'
+import { watchStrays } from '../errors.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { Inside } from './holders.ts'
 import {
@@ -53,17 +54,8 @@ export async function simulate({ seed, servers, mutant = {} }: SimulationOptions
   using clock = new VirtualClock(random)
   const world = newWorld(clock, random, servers, mutant)
   const unhandled: string[] = []
-  const onUnhandled = (reason: unknown) => unhandled.push(String(reason))
-  // Thousands of errors are made here that are no surprise: most of the time would go into their stacks.
-  const { stackTraceLimit } = Error
-  Error.stackTraceLimit = 0
-  process.on('unhandledRejection', onUnhandled)
-  try {
-    await run(world)
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit
-    process.off('unhandledRejection', onUnhandled)
-  }
+  using _ = watchStrays((reason) => unhandled.push(String(reason)))
+  await run(world)
   const { figures, network, inside, stuck, unexpected } = world
   const { writes, reads, violations } = inside
   const all = { entries: writes + reads, ...figures, ...network.figures }

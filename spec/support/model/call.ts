@@ -16,7 +16,7 @@ import {
   RemoteError,
   type StreamEnd
 } from '../../../lib/index.ts'
-import { Half } from './half.ts'
+import { type Half, newHalf } from './half.ts'
 import { type CallPlan, maxMessageBytes } from './plan.ts'
 import type { World } from './world.ts'
 
@@ -71,8 +71,8 @@ export class Call {
     this.#startedMs = world.nowMs
     this.#faultsAtStart = world.faults
     this.#wasCalm = world.isCalm
-    this.requests = new Half(this, 0, inCapacity, ends[from === 0 ? 1 : 0].windowBytes)
-    this.responses = new Half(this, 1, outCapacity, ends[from].windowBytes)
+    this.requests = newHalf(this, 0, inCapacity, ends[from === 0 ? 1 : 0].windowBytes)
+    this.responses = newHalf(this, 1, outCapacity, ends[from].windowBytes)
   }
 
   get name(): string {

@@ -6,7 +6,7 @@
 
 import { getEventListeners } from 'node:events'
 import { DeadlineError } from '../../../lib/index.ts'
-import { errorStack } from '../errors.ts'
+import { errorStack, watchStrays } from '../errors.ts'
 import { Outcome } from '../gate.ts'
 import { leftovers } from '../grid/nothing-left.ts'
 import { oneOf, wholeBelow } from '../random.ts'
@@ -25,22 +25,20 @@ const idleMs = 5
 export async function runSchedule(seed: number, figures: Figures, lines?: string[]) {
   const startedMs = performance.now()
   const world = new World(seed, figures, lines)
-  const onRejection = (reason: unknown) => world.fail(`an unhandled rejection: ${errorStack(reason)}`)
-  const { stackTraceLimit } = Error
-  // Half of the time would go into the stacks of errors that are expected.
-  if (lines === undefined) Error.stackTraceLimit = 0
-  process.on('unhandledRejection', onRejection)
+  await runIn(world)
+  return { error: world.violation, ms: performance.now() - startedMs }
+}
+
+async function runIn(world: World): Promise<void> {
+  using _clock = world.clock
+  const onStray = (reason: unknown) => world.fail(`nobody caught ${errorStack(reason)}`)
+  using _strays = watchStrays(onStray, world.lines === undefined ? 0 : Number.POSITIVE_INFINITY)
   try {
     world.start()
     await toEnd(world)
   } catch (error) {
     world.fail(errorStack(error))
-  } finally {
-    process.off('unhandledRejection', onRejection)
-    world.clock[Symbol.dispose]()
-    Error.stackTraceLimit = stackTraceLimit
   }
-  return { error: world.violation, ms: performance.now() - startedMs }
 }
 
 async function toEnd(world: World): Promise<void> {

@@ -10,89 +10,79 @@ import type { Call } from './call.ts'
 import { isSame, messageOf } from './messages.ts'
 import { maxMessageBytes } from './plan.ts'
 
-export class Half {
+export type Half = ReturnType<typeof newHalf>
+
+/**
+ * @param number 0 for requests, 1 for responses
+ * @param windowBytes of the end that receives
+ */
+export function newHalf(call: Call, number: 0 | 1, capacity: number, windowBytes: number) {
+  const fail = (text: string) => call.fail(`${number === 0 ? 'requests' : 'responses'}: ${text}`)
   /** Bytes of each message handed over for sending, in their order. */
-  readonly sizes: number[] = []
-  /** Messages whose sender was told that they were not sent. */
-  readonly refused = new Set<number>()
+  const sizes: number[] = []
+  let untakenBytes = 0
   /** Messages whose sender was told that the window took them. */
-  confirmed = 0
-  taken = 0
-  /** By its sender, behind all that was handed over. */
-  ended = false
-  /** How its consumer saw it end. */
-  outcome: 'clean' | 'failed' | 'broken off' | undefined
-  readonly name: string
-  readonly #call: Call
-  readonly #half: 0 | 1
-  readonly #capacity: number
-  readonly #windowBytes: number
-  #untakenBytes = 0
+  let confirmed = 0
+  const half = {
+    /** Messages whose sender was told that they were not sent. */
+    refused: new Set<number>(),
+    taken: 0,
+    /** By its sender, behind all that was handed over. */
+    ended: false,
+    /** How its consumer saw it end. */
+    outcome: undefined as 'clean' | 'failed' | 'broken off' | undefined,
 
-  /**
-   * @param half 0 for requests, 1 for responses
-   * @param windowBytes of the end that receives
-   */
-  constructor(call: Call, half: 0 | 1, capacity: number, windowBytes: number) {
-    this.name = half === 0 ? 'requests' : 'responses'
-    this.#call = call
-    this.#half = half
-    this.#capacity = capacity
-    this.#windowBytes = windowBytes
-  }
+    /** The next message that is handed over. */
+    next(size: number): Uint8Array {
+      if (half.ended) fail('handed over after their end')
+      const message = messageOf(call.number, number, sizes.length, size)
+      sizes.push(size)
+      untakenBytes += size
+      return message
+    },
 
-  /** The next message that is handed over. */
-  next(size: number): Uint8Array {
-    if (this.ended) this.#fail('handed over after their end')
-    const message = messageOf(this.#call.number, this.#half, this.sizes.length, size)
-    this.sizes.push(size)
-    this.#untakenBytes += size
-    return message
-  }
+    /** The library asks the producer for one more: there must be room for it. */
+    onPulled(): void {
+      const waiting = sizes.length - half.taken
+      // A producer that may send nothing is pulled once, for its end.
+      if (waiting >= Math.max(1, capacity)) fail(`pulled with ${waiting} untaken of ${capacity}`)
+      const bound = Math.max(windowBytes, maxMessageBytes) + fragmentBytes
+      if (untakenBytes > bound) fail(`pulled with ${untakenBytes} bytes untaken of ${bound}`)
+    },
 
-  /** The library asks the producer for one more: there must be room for it. */
-  onPulled(): void {
-    const waiting = this.sizes.length - this.taken
-    // A producer that may send nothing is pulled once, for its end.
-    if (waiting >= Math.max(1, this.#capacity)) this.#fail(`pulled with ${waiting} untaken of ${this.#capacity}`)
-    const bound = Math.max(this.#windowBytes, maxMessageBytes) + fragmentBytes
-    if (this.#untakenBytes > bound) this.#fail(`pulled with ${this.#untakenBytes} bytes untaken of ${bound}`)
-  }
+    /** The sender was told that the window took the next message. */
+    onConfirmed(): void {
+      const ahead = ++confirmed - half.taken
+      if (ahead > capacity) fail(`${ahead} taken by a window of ${capacity}`)
+    },
 
-  /** The sender was told that the window took the next message. */
-  onConfirmed(): void {
-    const ahead = ++this.confirmed - this.taken
-    if (ahead > this.#capacity) this.#fail(`${ahead} taken by a window of ${this.#capacity}`)
-  }
+    /** The consumer got a message. */
+    onTaken(message: Uint8Array): void {
+      const index = half.taken++
+      const size = sizes[index]
+      if (half.outcome !== undefined) return fail('a message after the end')
+      if (size === undefined) return fail(`message ${index} was received and never sent`)
+      if (!isSame(message, messageOf(call.number, number, index, size)))
+        return fail(`message ${index} of ${size} bytes arrived as another one, of ${message.length} bytes`)
+      if (half.refused.has(index)) fail(`message ${index} was received, and its sender told that it was not sent`)
+      untakenBytes -= size
+      // It is the receiver's to keep: nobody else may see what he writes.
+      message.fill(0xee)
+    },
 
-  /** The consumer got a message. */
-  onTaken(message: Uint8Array): void {
-    const index = this.taken++
-    const size = this.sizes[index]
-    if (this.outcome !== undefined) return this.#fail('a message after the end')
-    if (size === undefined) return this.#fail(`message ${index} was received and never sent`)
-    if (!isSame(message, messageOf(this.#call.number, this.#half, index, size)))
-      return this.#fail(`message ${index} of ${size} bytes arrived as another one, of ${message.length} bytes`)
-    if (this.refused.has(index)) this.#fail(`message ${index} was received, and its sender told that it was not sent`)
-    this.#untakenBytes -= size
-    // It is the receiver's to keep: nobody else may see what he writes.
-    message.fill(0xee)
-  }
+    /** The consumer saw a clean end. */
+    onEnd(): void {
+      if (half.outcome !== undefined) return fail('a second end')
+      half.outcome = 'clean'
+      if (!half.ended) fail('a clean end, and the sender has not ended')
+      half.checkComplete('a clean end')
+    },
 
-  /** The consumer saw a clean end. */
-  onEnd(): void {
-    if (this.outcome !== undefined) return this.#fail('a second end')
-    this.outcome = 'clean'
-    if (!this.ended) this.#fail('a clean end, and the sender has not ended')
-    this.checkComplete('a clean end')
+    /** All that was handed over has been received. */
+    checkComplete(why: string): void {
+      const missing = sizes.length - half.taken
+      if (missing !== 0) fail(`${why} with ${missing} of ${sizes.length} messages missing`)
+    }
   }
-
-  /** All that was handed over has been received. */
-  checkComplete(why: string): void {
-    const missing = this.sizes.length - this.taken
-    if (missing !== 0) this.#fail(`${why} with ${missing} of ${this.sizes.length} messages missing`)
-  }
-  #fail(text: string): void {
-    this.#call.fail(`${this.name}: ${text}`)
-  }
+  return half
 }

@@ -11,16 +11,30 @@ import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfol
 import { given, obey, tell } from './obey.ts'
 import { startServer } from './server.ts'
 
-export type Situation = keyof typeof situations
+export type Situation = keyof typeof unconnected | keyof typeof connected
 
-const situations = {
-  async idle() {
-    await connected()
+/** What it does before it has connected. */
+const unconnected = {
+  beforeConnecting: close,
+
+  /** Its dial gets no answer, and who dials it says nothing. */
+  async connecting() {
+    await until(() => manager.stats().pendingHandshakes > 0, 'a conn shakes hands')
+    await until(() => connections.some(({ state }) => state === 'connecting'), 'it dials')
     await close()
   },
 
+  async waiting() {
+    await until(() => connections.every(({ state }) => state === 'waiting'), 'no dial succeeds')
+    await close()
+  }
+}
+
+/** What it does once it is connected. */
+const connected = {
+  idle: close,
+
   async requests() {
-    await connected()
     const own = connections.map((connection) => outcomeOf(connection.request(hold)))
     await called(1)
     const closed = close()
@@ -30,7 +44,6 @@ const situations = {
   },
 
   async streams() {
-    await connected()
     const own = connections.map((connection) => connection.newStream(tenfold))
     for (const stream of own) stream.requests.push(1)
     for (const stream of own) await stream.responses.next()
@@ -43,7 +56,6 @@ const situations = {
 
   /** Neither its own calls nor those of its peers ever end. */
   async hanging() {
-    await connected()
     const own = connections.flatMap((connection) => [
       outcomeOf(connection.request(hold)),
       outcomeOf(all(connection.newStream(tenfold)))
@@ -54,7 +66,6 @@ const situations = {
 
   /** From a word on, the network swallows everything. */
   async silentPeers() {
-    await connected()
     const own = connections.map((connection) => outcomeOf(connection.request(hold)))
     await called(1)
     await silenced.opened
@@ -62,36 +73,18 @@ const situations = {
   },
 
   async twice() {
-    await connected()
     await Promise.all([close(), manager.close(), manager.close({ timeout: 1 })])
     await manager.close()
   },
 
   async insideHandler() {
-    await connected()
     await until(() => closing !== undefined, 'a handler closes')
     await closing
   },
 
   async insideHandlerThatWaits(): Promise<void> {
-    await situations.insideHandler()
+    await connected.insideHandler()
     reportAborted()
-  },
-
-  async beforeConnecting() {
-    await close()
-  },
-
-  /** Its dial gets no answer, and who dials it says nothing. */
-  async connecting() {
-    await until(() => manager.stats().pendingHandshakes > 0, 'a conn shakes hands')
-    await until(() => connections.some(({ state }) => state === 'connecting'), 'it dials')
-    await close()
-  },
-
-  async waiting() {
-    await until(() => connections.every(({ state }) => state === 'waiting'), 'no dial succeeds')
-    await close()
   }
 }
 
@@ -121,10 +114,6 @@ manager.handle(closeNow, async (_, context) => {
   if (init.situation === 'insideHandlerThatWaits') await closing
   return 'kept'
 })
-
-async function connected(): Promise<void> {
-  await Promise.all(connections.map((connection) => connection.waitForConnect()))
-}
 
 /** Each peer has made so many calls. */
 function called(times: number): Promise<void> {
@@ -183,4 +172,9 @@ obey({ called: () => called(1), silenced: () => silenced.open() })
 // Its driver is nothing to live for.
 process.channel?.unref()
 report({ event: 'listening', port: (await words.listening()).port })
-await situations[init.situation]()
+const situation: Situation = init.situation
+if (situation in unconnected) await unconnected[situation as keyof typeof unconnected]()
+else {
+  await Promise.all(connections.map((connection) => connection.waitForConnect()))
+  await connected[situation as keyof typeof connected]()
+}
