@@ -7,6 +7,7 @@
 import { listenToAbort } from '../base/abort.ts'
 import { UnknownHandlerError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
+import { checkMetadata } from '../codec/metadata.ts'
 import { encodePayload } from '../codec/payload.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
 import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
@@ -32,6 +33,7 @@ export interface Callable {
    * @throws {DeadlineError} no answer within the timeout
    * @throws {RejectedError} the remote host refused the call before the handler ran
    * @throws {CodecError} a value cannot be encoded or decoded
+   * @throws {InvalidOptionError} an option is wrong
    * @throws {MessageTooLargeError} the payload is larger than the remote host accepts
    * @throws `signal.reason` when the signal aborted
    */
@@ -81,6 +83,7 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.request, given, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       checkSignal(options.signal)
+      checkMetadata(options.metadata)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
       if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
@@ -113,6 +116,7 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.payload, given, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
+      checkMetadata(options.metadata)
       if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
       else if (!this.#waits(options)) stream.fail(this.#port.createNotConnectedError())
       else {

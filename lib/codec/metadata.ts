@@ -2,6 +2,8 @@
 
 import { isBytes } from '../base/bytes.ts'
 import { CodecError, InvalidOptionError } from '../base/errors.ts'
+import { shield } from '../base/promise.ts'
+import { printable } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { encodePayload } from './payload.ts'
 
@@ -11,13 +13,42 @@ export type MetadataValue = string | number | boolean | Uint8Array | null
 /** A few values about a call that are not its payload, such as a trace id. */
 export type Metadata = Readonly<Record<string, MetadataValue>>
 
-/** The encoded metadata; undefined for none. */
+/**
+ * The encoded metadata; undefined for none.
+ *
+ * @throws {InvalidOptionError} when it has other values, or more bytes; {CodecError} when it cannot be read
+ */
 export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
   if (metadata === undefined) return undefined
+  checkMetadata(metadata)
   const encoded = encodePayload<unknown>({ encode: encodeMsgpack, decode: decodeMsgpack }, metadata, 'notSent')
   if (encoded.length <= maxBytes) return encoded
   const text = `the metadata has ${encoded.length} bytes; the remote end accepts at most ${maxBytes}`
   throw new InvalidOptionError(text, { delivery: 'notSent' })
+}
+
+/** @throws {InvalidOptionError} naming the key; what throws when it is read is for `encodeMetadata` to refuse */
+export function checkMetadata(metadata: Metadata | undefined): void {
+  const wrong = metadata === undefined ? undefined : findWrong(metadata)
+  if (wrong === undefined) return
+  throw new InvalidOptionError(`${wrong} must be a string, number, boolean, Uint8Array or null`, {
+    delivery: 'notSent'
+  })
+}
+
+function findWrong(metadata: unknown): string | undefined {
+  shield(metadata)
+  try {
+    const isObject = Object.prototype.toString.call(metadata) === '[object Object]'
+    if (!isObject) return 'metadata must be an object, each value of which'
+    for (const [key, value] of Object.entries(metadata as object)) {
+      shield(value)
+      if (value !== undefined && !isMetadataValue(value)) return `metadata.${printable(key, 64)}`
+    }
+  } catch {
+    // It cannot be read.
+  }
+  return undefined
 }
 
 export const noMetadata: Metadata = Object.freeze({})
@@ -30,10 +61,10 @@ export function decodeMetadata(bytes: Uint8Array): Metadata {
   return decoded
 }
 
-export function isMap(value: unknown): value is Metadata {
+function isMap(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
 }
 
-export function isMetadataValue(value: unknown): boolean {
+function isMetadataValue(value: unknown): boolean {
   return value === null || isBytes(value) || ['string', 'number', 'boolean'].includes(typeof value)
 }

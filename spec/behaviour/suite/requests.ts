@@ -3,7 +3,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { type HandlerContext, single, streaming, UnknownHandlerError } from '../../../lib/index.ts'
+import { type HandlerContext, type Metadata, single, streaming, UnknownHandlerError } from '../../../lib/index.ts'
 import { Gate } from '../../support/gate.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
@@ -153,6 +153,49 @@ export function requestFacts(fact: Fact): void {
     await peer.request('tagged')
     assert.deepEqual(seen, [{ ...metadata, key: Uint8Array.of(1, 2) }, {}])
   })
+
+  fact(
+    'metadata with a value that it cannot have rejects the call and names its key, before a byte is sent',
+    async (link) => {
+      const { peer, responder } = link
+      const seen: unknown[] = []
+      responder.handle('tagged', (payload, { metadata }) => {
+        seen.push(metadata)
+        return payload
+      })
+      const stream = streaming<void, never, never>('stream', { inCapacity: 0 })
+      responder.handle(stream, (_, __, { metadata }) => {
+        seen.push(metadata)
+      })
+      await link.known()
+      const before = link.back.stats().totals.messagesIn
+      const wrongKeys = [{ b: 1 }, [1], new Date(), 5n, Symbol('s'), () => 1, new Map(), Promise.reject(1), Object('x')]
+      const wrong = [
+        ...[null, 5, 'text', [1], new Map([['a', 1]]), new Date(), () => 1, Uint8Array.of(1), Promise.resolve()].map(
+          (metadata) => ({ metadata, message: /^metadata must be an object/ })
+        ),
+        ...wrongKeys.map((a) => ({ metadata: { fine: 1, a }, message: /^metadata\.a must be / }))
+      ]
+      const refuse = async () => {
+        for (const { metadata, message } of wrong) {
+          const options = { metadata: metadata as unknown as Metadata, waitForReady: true }
+          const refused = { name: 'InvalidOptionError', code: 'ERR_INVALID_OPTION', delivery: 'notSent', message }
+          await assert.rejects(peer.request('tagged', undefined, options), refused)
+          await assert.rejects(peer.newStream(stream, undefined, options).responses.next(), refused)
+        }
+      }
+      await refuse()
+      const fine = { a: undefined, b: Uint8Array.of(1), c: null } as unknown as Metadata
+      await peer.request('tagged', undefined, { metadata: fine })
+      assert.deepEqual(seen, [{ b: Uint8Array.of(1), c: null }])
+      assert.equal(link.back.stats().totals.messagesIn, before + 1)
+      link.blockInbound('caller')
+      link.cut()
+      await until(() => peer.state !== 'connected', 'the caller has lost the conn')
+      await refuse()
+      await link.abandon()
+    }
+  )
 
   fact(
     'metadata beyond the limit rejects the call, and the handler is not called',
