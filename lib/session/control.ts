@@ -79,7 +79,7 @@ export class SessionControl implements Sender {
   refuse(streamId: number, code: number, handler: number): void {
     const { flood, limits } = this.#init
     this.refusals++
-    // A peer that knows the table and the limits never sends the others.
+    // A peer cannot know that too many of its calls run, or that this side goes away. It does know the table and the limits.
     if (code === ResetCode.unknownHandler || code === ResetCode.messageTooLarge) flood.countIdleFrame()
     this.#refusalsDue.set(streamId, code === ResetCode.unknownHandler ? handler : -code)
     const most = limits.maxInboundStreams + limits.maxIdleFramesPerSecond
@@ -119,7 +119,7 @@ export class SessionControl implements Sender {
         if (!onPong(reader.token)) flood.countIdleFrame()
         break
       case FrameType.handlers:
-        // It pays for itself by what it brings.
+        // Counted only if it is empty: otherwise its entries are limited.
         this.#handleTable(reader)
         break
       default:

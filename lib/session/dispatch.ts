@@ -155,9 +155,9 @@ export class Dispatch {
     const { streams } = calls
     const id = reader.streamId
     const stream = this.#find(id)
-    // Its initiator could have left out the two of them.
+    // A caller that gives up before its open frame is sent leaves out both frames.
     if (streams.isInbound(id) && id > this.#idBeforeBatch) flood.countIdleFrame()
-    else flood.countReset(streams.opened)
+    else flood.countReset(streams.resetsAccountedFor)
     if (stream === undefined) return control.forgetRefusal(id)
     this.#areStopping = true
     stream.onReset(reader.code, printable(reader.readText()))

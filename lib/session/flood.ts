@@ -11,8 +11,6 @@ import { Rate } from '../base/rate.ts'
 
 /** A PING after so many bytes since the last such PING is one behind bulk. */
 const bulkBytes = markBytes / 2
-/** A responder may send a `stop` and then an end of another kind; everything else ends a stream at once. */
-const resetsPerStream = 2
 
 export class FloodGuard {
   readonly #maxPerSecond: number
@@ -52,11 +50,11 @@ export class FloodGuard {
   /**
    * A RESET arrived, of a stream that is open or over.
    *
-   * @param streams how many the two sides have opened so far
+   * @param accountedFor how many the streams so far may give rise to
    * @throws {ProtocolError} as `countIdleFrame`, for those that no stream has paid for
    */
-  countReset(streams: number): void {
-    if (this.#paidResets < streams * resetsPerStream) this.#paidResets++
+  countReset(accountedFor: number): void {
+    if (this.#paidResets < accountedFor) this.#paidResets++
     else this.countIdleFrame()
   }
 }

@@ -32,6 +32,11 @@ export class StreamTable {
     return this.#streams.size + this.#opening.size
   }
 
+  /** RESETs that the remote end may send in all: one for each stream that it opened, a `stop` and an end for each of this side. */
+  get resetsAccountedFor(): number {
+    return this.opened + Math.floor((this.#nextOutboundId - 1) / 2)
+  }
+
   addOpening(stream: Stream): void {
     this.#opening.add(stream)
   }

@@ -149,10 +149,29 @@ describe('a session takes for no flood', () => {
 })
 
 describe('a session takes for a flood', () => {
-  it('more resets than two for each stream', async () => {
+  it('more resets than one for each call that it made, of calls that were refused, too', async () => {
     await start()
-    peer.send(...ids(5).map((id) => open(id, 0)))
-    peer.send(...Array.from({ length: 10 + 6 }, () => reset(1)))
+    peer.send(...ids(40).map((id) => open(id, 2)))
+    await until(() => peer.of(FrameType.reset).length === 20, 'some are refused')
+    peer.send(...ids(20, 1).flatMap((id) => [reset(id), reset(id)]))
+    await allHandled()
+    assert.equal(peer.end, undefined)
+    peer.send(...Array.from({ length: 6 }, () => reset(1)))
+    await closedAsFlood()
+  })
+
+  it('more resets than two for each call of this side', async () => {
+    await start()
+    for (let call = 0; call < 5; call++) {
+      const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
+      stream.sendMessage(payload, Flag.end)
+    }
+    await until(() => peer.of(FrameType.open).length === 5, 'all calls arrive')
+    const { streamId } = peer.of(FrameType.open)[0] as { streamId: number }
+    peer.send(...Array.from({ length: 10 }, () => reset(streamId)))
+    await allHandled()
+    assert.equal(peer.end, undefined)
+    peer.send(...Array.from({ length: 6 }, () => reset(streamId)))
     await closedAsFlood()
   })
 
