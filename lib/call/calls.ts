@@ -8,7 +8,7 @@ import { listenToAbort } from '../base/abort.ts'
 import { UnknownHandlerError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
-import { encodePayload } from '../codec/payload.ts'
+import { encodePayload, keepLength } from '../codec/payload.ts'
 import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
 import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
@@ -88,8 +88,9 @@ export class Calls implements Callable {
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
       if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
       const { signal } = options
+      const kept = keepLength(payload)
       return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
-        this.#send(ready, definition, payload, leftMs, options)
+        this.#send(ready, definition, kept, leftMs, options)
       )
     } catch (error) {
       return Promise.reject(error)
@@ -120,8 +121,9 @@ export class Calls implements Callable {
       if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
       else if (!this.#waits(options)) stream.fail(this.#port.createNotConnectedError())
       else {
+        const kept = keepLength(payload)
         this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
-          this.#open(stream, ready, definition, payload, leftMs, options)
+          this.#open(stream, ready, definition, kept, leftMs, options)
         )
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 /** Encodes and decodes messages with the user's codec, whatever it throws or returns, and checks their size. */
 
-import { byteLengthOf, isBytes, isGone } from '../base/bytes.ts'
+import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
 import { isPromise, shield } from '../base/promise.ts'
@@ -51,6 +51,11 @@ function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): Grid
 
 /** Of what cannot be sent, as its memory was transferred, or its buffer shrank. */
 export const memoryGone = 'the memory of the bytes was given away before they were sent'
+
+/** The payload of a call that waits: as long as it is now, or gone, also where it is as long as its buffer. */
+export function keepLength(payload: Uint8Array): Uint8Array {
+  return isGone(payload) ? payload : viewPart(payload, 0, byteLengthOf(payload))
+}
 
 /** How large a message the remote end accepts. */
 export interface SendLimits {

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { bytes, CodecError, single, streaming } from '../../../lib/index.ts'
-import { giveAway, goingMemory, gone } from '../../support/calls/hostile-values.ts'
+import { giveAway, goingMemory, gone, resizable } from '../../support/calls/hostile-values.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
@@ -156,6 +156,37 @@ export function payloadFacts(fact: Fact): void {
     await assert.rejects(async () => await pushed.responses.next(), isLost('maybeRan'))
     assert.deepEqual([...(await peer.request('echo', Uint8Array.of(1, 2), options))], [1, 2])
   })
+
+  fact(
+    'a view that shrinks or grows with its buffer while its call waits for the connection is never cut',
+    async (link) => {
+      const { peer, responder } = link
+      responder.handle('echo', (payload) => payload)
+      responder.handle(talk, async function* (payload) {
+        yield payload
+      })
+      await link.known()
+      const lost = once(peer, 'state')
+      link.cut()
+      await lost
+      const options = { waitForReady: true }
+      const given = (size: number) => {
+        const buffer = resizable(100, 200)
+        const view = new Uint8Array(buffer).fill(7)
+        const request = new Outcome(peer.request('echo', view, options))
+        const response = new Outcome(peer.newStream(talk, view, options).responses.next())
+        buffer.resize(size)
+        return [request, response] as const
+      }
+      const [shrunk, emptied, grown] = [given(50), given(0), given(200)]
+      for (const { done } of [...shrunk, ...emptied, ...grown]) await done
+      for (const { error } of [...shrunk, ...emptied]) assert.ok(isLost('notSent')(error), `${error}`)
+      const whole = new Uint8Array(100).fill(7)
+      assert.deepEqual(grown[0].value, whole)
+      assert.deepEqual(grown[1].value?.value, whole)
+      assert.deepEqual([...(await peer.request('echo', Uint8Array.of(1, 2), options))], [1, 2])
+    }
+  )
 
   fact('bytes within a value, metadata and the details of an error must have their memory, too', async (link) => {
     const { peer, responder } = link
