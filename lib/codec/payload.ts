@@ -3,7 +3,7 @@
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
 import { fragmentBytes } from '../base/options.ts'
-import { isPromise, shield } from '../base/promise.ts'
+import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, rawBytes } from './codec.ts'
 
@@ -16,7 +16,7 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery)
     shield(payload)
     throw new TypeError('the codec did not return a Uint8Array')
   } catch (cause) {
-    shield(value)
+    shieldWithin(value)
     throw new CodecError(errorText(cause), { delivery, cause })
   }
 }

@@ -5,6 +5,7 @@
  */
 
 import { RemoteError } from '../base/errors.ts'
+import { shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 
@@ -28,6 +29,7 @@ export function encodeRemoteError(thrown: unknown): Uint8Array {
       if (payload.length <= maxErrorBytes) return payload
     }
   } catch {
+    shieldWithin(thrown)
     // Details that cannot be read or encoded are left out: the error itself must arrive.
   }
   return encodeMsgpack(plain)

@@ -7,7 +7,7 @@
 
 import { CancelledError, DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
-import { isPromise, whenSettled } from '../base/promise.ts'
+import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
@@ -113,6 +113,7 @@ export class Responder implements Receiver, StreamOwner {
   #reply(definition: SingleDefinition<unknown, unknown>, value: unknown): void {
     if (this.#stream.state === 'closed') {
       releaseStream(value)
+      shieldWithin(value)
       return this.#settle()
     }
     let payload: Uint8Array

@@ -6,7 +6,7 @@
  */
 
 import type { Failure } from '../base/failure.ts'
-import { shield, toPromise, whenSettled } from '../base/promise.ts'
+import { shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
 
 /** Anything that `for await` accepts. */
@@ -39,7 +39,8 @@ export class ProducerIterator {
     this.isAsync = ofAsync !== undefined && ofAsync !== null
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
     if (method === undefined || method === null) throw new TypeError(notIterable)
-    if (!this.isAsync && Array.isArray(producer)) shieldAll(producer)
+    // When one of many promises rejects, the others are not pulled any more.
+    if (!this.isAsync) shieldEach(producer)
     const opened = this.isAsync ? openStream(producer, method) : undefined
     this.isStream = opened !== undefined
     const iterator = opened ?? Reflect.apply(method, producer, [])
@@ -83,22 +84,17 @@ export function unwind(producer: unknown): void {
 /** A producer waits to be pulled. What fails in it meanwhile must not end the process: pulling it throws that. */
 export function shieldProducer(producer: unknown): void {
   try {
-    if (Array.isArray(producer)) shieldAll(producer)
-    else shieldStream(producer)
+    shieldEach(producer)
+    shieldStream(producer)
   } catch {
     // Ignored: pulling it throws that as well.
   }
 }
 
-/** When one of many promises rejects, the others are not pulled any more. */
-function shieldAll(values: readonly unknown[]): void {
-  for (let at = 0; at < values.length; at++) shield(values[at])
-}
-
 /** A result that came too late is dropped. What fails in it must not end the process. */
 export function shieldResult(result: unknown): void {
   try {
-    shield((result as { readonly value?: unknown } | undefined | null)?.value)
+    shieldWithin((result as { readonly value?: unknown } | undefined | null)?.value)
   } catch {
     // Ignored: a getter of it threw.
   }

@@ -7,7 +7,7 @@
 
 import { byteLengthOf } from '../base/bytes.ts'
 import type { Failure } from '../base/failure.ts'
-import { isPromise, toPromise, whenSettled } from '../base/promise.ts'
+import { isPromise, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
@@ -188,6 +188,7 @@ export class Sink<T> {
     try {
       payload = this.#encode(value)
     } catch (error) {
+      shieldWithin(value)
       this.#onBadValue(error)
       return false
     }

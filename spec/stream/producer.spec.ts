@@ -64,6 +64,14 @@ const odd: Record<string, Make> = {
   'a string': () => 'añ😀',
   'a String object': () => new String('ab'),
   'a typed array': () => Uint8Array.of(1, 2),
+  'an array with a getter': (reading) =>
+    Object.defineProperty([1, 2, 3], 1, {
+      get() {
+        reading.closes++
+        return 2
+      }
+    }),
+  'an array of four billion holes': () => new Array(2 ** 32 - 1),
   'a function that is an iterable': (reading) =>
     Object.assign(() => undefined, { [sync]: () => over(reading, [value(1), end]) }),
   'an iterator that is a function': (reading) => ({

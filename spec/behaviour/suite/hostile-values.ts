@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { bytes, type Codec, type GridStream, type Metadata, msgpack, single, streaming } from '../../../lib/index.ts'
 import { hostileValues, oddBytes } from '../../support/calls/hostile-values.ts'
-import { Outcome } from '../../support/gate.ts'
+import { Gate, Outcome } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
@@ -188,20 +188,56 @@ export function hostileFacts(fact: Fact): void {
     responder.handle('echo', (payload) => payload)
     for (const each of [one, fine]) responder.handle(each, () => 1)
     responder.handle(many, (_, requests) => requests)
-    responder.handle(feed, () => [late(), late(), late()])
+    const given: (() => unknown)[] = [
+      () => [late(), late(), late()],
+      () => new Set([late(), late(), late()]),
+      () =>
+        new Map([
+          [1, late()],
+          [2, late()]
+        ]),
+      () => [{ user: late(), rows: [late(), { row: late() }] }],
+      () => Promise.reject(Object.assign(new Error('late'), { code: 'ERR_LATE', details: [{ late: late() }] }))
+    ]
+    responder.handle(feed, (at) => given[at as number]?.() as [])
+    const pulled = new Gate()
+    let answer = (_result: unknown) => {}
+    const [slow, slowFeed] = definitions('slow')
+    responder.handle(slow, async () => {
+      await pulled.opened
+      return { user: late() }
+    })
+    const next = () =>
+      new Promise((resolve) => {
+        answer = resolve
+      })
+    responder.handle(slowFeed, () => ({ [Symbol.asyncIterator]: () => ({ next }) as AsyncIterator<unknown> }))
     await link.known()
     const open = () => peer.newStream(many, 1)
+    const leave = new AbortController()
+    const left = [
+      peer.request(slow, 1, { signal: leave.signal }),
+      peer.newStream(slowFeed, 1, { signal: leave.signal })
+    ]
+    await until(() => link.back.stats().session?.runningHandlers === 2, 'both run')
+    leave.abort()
+    await assert.rejects(async () => await left[0], { name: 'AbortError' })
+    await until(() => link.back.stats().session?.inboundStreams === 0, 'both are told')
+    answer({ done: false, value: { user: late() } })
+    pulled.open()
+    await until(() => link.back.stats().session?.runningHandlers === 0, 'both have ended')
     const calls = [
       peer.request(one, 1),
       peer.request(fine, late()),
       peer.request('echo', late() as never),
       peer.newStream(many, late()).responses.next(),
-      peer.newStream(feed, 1).responses.next(),
+      peer.request(fine, { user: late(), rows: [late(), { row: late() }] }),
+      ...given.map((_, at) => peer.newStream(feed, at).responses.next()),
       open().send(late()),
       open().sink([late(), late()]),
       peer.newStream(definitions('fine')[1], 1).sink([late(), late(), late()])
     ]
-    for (const call of calls) await assert.rejects(async () => await call)
+    for (const { status } of await Promise.allSettled(calls)) assert.equal(status, 'rejected')
     await new Promise(setImmediate)
     await assertUnmoved(link, 'promises')
     await link.abandon()
