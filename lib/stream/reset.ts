@@ -17,6 +17,8 @@ import { ResetCode } from '../wire/frame.ts'
 export function toResetError(code: number, text: string, delivery: Delivery | undefined, host: string): Error {
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
+    // Of a responder it has no error: only an initiator that breaks the rules says so here.
+    case ResetCode.stop:
     case ResetCode.cancelled:
       return new CancelledError(`cancelled by ${host}${said}`, { delivery })
     case ResetCode.deadline:

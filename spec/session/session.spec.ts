@@ -257,10 +257,11 @@ describe('a session', () => {
       [[reset(1)], 'ERR_CANCELLED'],
       [[reset(3, ResetCode.deadline)], 'ERR_DEADLINE'],
       [[reset(5, ResetCode.internal)], 'ERR_STREAM_RESET'],
-      [[data(7, Flag.end)], 'ERR_PROTOCOL']
+      [[data(7, Flag.end)], 'ERR_PROTOCOL'],
+      [[reset(9, ResetCode.stop)], 'ERR_CANCELLED']
     ]
-    peer.send(open(1, 1), open(3, 1), open(5, 1), open(7, 1))
-    await until(() => contexts.length === 4, 'all handlers run')
+    peer.send(open(1, 1), open(3, 1), open(5, 1), open(7, 1), open(9, 1))
+    await until(() => contexts.length === 5, 'all handlers run')
     const signals = contexts.map((context) => context.signal)
     for (const [frames] of ends) peer.send(...frames)
     await until(() => signals.every(({ aborted }) => aborted), 'all are told')
