@@ -104,8 +104,7 @@ export class StreamRequests<Req> {
       if (stream.state !== 'closed') this.#stop(noMoreTaken())
     }
     sink.onSettled = (failure) => {
-      if (stream.state === 'closed') return
-      this.#stop(noMoreTaken())
+      if (stream.state !== 'closed') this.#stop(noMoreTaken())
       if (failure === undefined) this.#sinkWaiter?.resolve()
       else this.#sinkWaiter?.reject(failure.reason)
     }
@@ -130,7 +129,8 @@ export class StreamRequests<Req> {
     if (failure !== undefined) this.#sinkWaiter?.reject(failure.reason)
     this.#unwindWaiting()
     this.#stop(failure === undefined ? noMoreTaken() : failure.reason)
-    this.#sinkWaiter?.resolve()
+    // A source that is still being closed may fail by that: `onSettled` tells.
+    if (this.#sink?.isUnwinding !== true) this.#sinkWaiter?.resolve()
     this.#emptyPushable?.()
   }
 

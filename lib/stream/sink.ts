@@ -67,6 +67,11 @@ export class Sink<T> {
     scope.runInAsyncScope(this.#attach, this, producer, notIterable)
   }
 
+  /** The producer is told that no more values are wanted, and has not ended by that yet. */
+  get isUnwinding(): boolean {
+    return this.#state === 'done' && this.#iterator !== undefined && !this.#isOver
+  }
+
   /** Pulls while there is credit and room. Called when either arrives. */
   pump(): void {
     this.#confirm()

@@ -142,4 +142,29 @@ export function iteratorFacts(fact: Fact): void {
     assert.deepEqual(got, [0, 100])
     assert.deepEqual(await stream.closed, { how: 'ended' })
   })
+
+  fact('a source that fails while it is left fails sink(), although the stream has ended by then', async (link) => {
+    link.responder.handle(both, async function* (_, requests) {
+      for await (const value of requests) {
+        yield value
+        break
+      }
+    })
+    await link.known()
+    const gate = new Gate()
+    const failure = new Error('the file cannot be closed')
+    const leave = async () => {
+      await gate.opened
+      throw failure
+    }
+    const next = async () => ({ done: false, value: 1 })
+    const stream = link.peer.newStream(both)
+    const sent = new Outcome(stream.sink({ [Symbol.asyncIterator]: () => ({ next, return: leave }) }))
+    const got: number[] = []
+    for await (const value of stream) got.push(value)
+    assert.deepEqual([got, await stream.closed, sent.settled], [[1], { how: 'ended' }, false])
+    gate.open()
+    await sent.done
+    assert.equal(sent.error, failure)
+  })
 }
