@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { bytes, CodecError, single, streaming } from '../../../lib/index.ts'
+import { bytes, CancelledError, CodecError, StreamResetError, single, streaming } from '../../../lib/index.ts'
 import { giveAway, goingMemory, gone, resizable } from '../../support/calls/hostile-values.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
@@ -78,7 +78,9 @@ export function payloadFacts(fact: Fact): void {
         queueMicrotask(go)
         return bytes
       })
-      responder.handle(talk, async function* (_, requests) {
+      const reasons: unknown[] = []
+      responder.handle(talk, async function* (_, requests, { signal }) {
+        signal.addEventListener('abort', () => reasons.push(signal.reason))
         yield Uint8Array.of(1)
         await gate.opened
         yield* requests
@@ -130,6 +132,8 @@ export function payloadFacts(fact: Fact): void {
           [goes === 'first', true]
         )
         await assertUnmoved(link)
+        // The handler is told: a request that is half sent cannot be taken back, one that was not encoded is a failed source.
+        assert.ok(reasons.pop() instanceof (goes === 'first' ? StreamResetError : CancelledError))
       }
     })
   }
