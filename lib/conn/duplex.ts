@@ -18,6 +18,8 @@ import type { Conn } from './conn.ts'
 const headerBytes = 4
 /** Cannot be the length of a message: those are below 2 ** 31. */
 const goodbye = 0x80000000
+/** So many bytes are allocated for a message by its length, which spares usual ones a copy; the rest as its bytes arrive. */
+const reservedBytes = largestConnMessageBytes(defaultLimits)
 
 export interface DuplexConnOptions {
   /** The largest message that is accepted, in bytes. Default: the largest that a session sends. */
@@ -119,7 +121,7 @@ function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void 
   if (stream.closed) onClose()
 }
 
-/** Splits a stream of bytes into messages. A message inside one chunk is a view of it; others are copied together once. */
+/** Splits a stream of bytes into messages. A message inside one chunk is a view of it; others are copied together. */
 class MessageReader {
   /** Bytes that may still arrive. */
   leftBytes = Infinity
@@ -128,7 +130,9 @@ class MessageReader {
   readonly #deliver: (message: Uint8Array) => void
   readonly #field = Buffer.alloc(headerBytes)
   #fieldFilled = 0
+  /** What has arrived of a message that is not whole, and room for more. */
   #body: Buffer | undefined
+  #bodyLength = 0
   #bodyFilled = 0
   #sawGoodbye = false
 
@@ -179,7 +183,8 @@ class MessageReader {
       this.#deliver(chunk.subarray(at, at + length))
       return at + length
     }
-    this.#body = Buffer.allocUnsafe(length)
+    this.#body = Buffer.allocUnsafe(Math.min(length, reservedBytes))
+    this.#bodyLength = length
     this.#bodyFilled = 0
     return at
   }
@@ -194,14 +199,23 @@ class MessageReader {
     }
   }
 
-  #fillBody(body: Buffer, chunk: Buffer, at: number): number {
-    const count = Math.min(body.length - this.#bodyFilled, chunk.length - at)
+  #fillBody(given: Buffer, chunk: Buffer, at: number): number {
+    const count = Math.min(this.#bodyLength - this.#bodyFilled, chunk.length - at)
+    const filled = this.#bodyFilled + count
+    const body = filled <= given.length ? given : this.#grow(given, filled)
     chunk.copy(body, this.#bodyFilled, at, at + count)
-    this.#bodyFilled += count
-    if (this.#bodyFilled === body.length) {
+    this.#bodyFilled = filled
+    if (filled === this.#bodyLength) {
       this.#body = undefined
       this.#deliver(body)
     }
     return at + count
+  }
+
+  #grow(body: Buffer, needed: number): Buffer {
+    const grown = Buffer.allocUnsafe(Math.min(this.#bodyLength, Math.max(needed, 2 * body.length)))
+    body.copy(grown, 0, 0, this.#bodyFilled)
+    this.#body = grown
+    return grown
   }
 }

@@ -4,10 +4,12 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { Duplex, PassThrough } from 'node:stream'
 import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { duplexConn } from '../../lib/conn/duplex.ts'
+import { until } from '../support/until.ts'
 import { collect, each, message, silent } from './suite.ts'
 
 const goodbye = Uint8Array.of(0, 0, 0, 0x80)
@@ -46,6 +48,35 @@ describe('duplexConn', () => {
       }
       assert.deepEqual(await arrived, messages, `in steps of ${step}`)
     }
+  })
+
+  it('reads a message of a megabyte that comes in pieces of any size', async () => {
+    const large = message(1_000_000, 5)
+    const bytes = Buffer.concat([framed(message(3, 1)), framed(large), framed(message(4, 2)), goodbye])
+    for (const step of [1000, 65_536, 200_000, bytes.length - 1]) {
+      const { stream, inbound } = bare()
+      const arrived = collect(duplexConn(stream, { maxConnMessageBytes: 2 ** 30 }))
+      for (let at = 0; at < bytes.length; at += step) {
+        if (!inbound.write(bytes.subarray(at, at + step))) await once(inbound, 'drain')
+      }
+      assert.deepEqual(await arrived, [message(3, 1), large, message(4, 2)], `in steps of ${step}`)
+    }
+  })
+
+  it('allocates little by a length whose bytes are not there, however large the messages are that it accepts', async () => {
+    const field = Buffer.alloc(5)
+    field.writeUInt32LE(2 ** 29)
+    const before = process.memoryUsage().arrayBuffers
+    const conns = Array.from({ length: 20 }, () => {
+      const { stream, inbound } = bare()
+      const conn = duplexConn(stream, { maxConnMessageBytes: 2 ** 30 })
+      inbound.write(field)
+      return conn
+    })
+    await until(() => conns.every(({ arrivedBytes }) => arrivedBytes === 5), 'the lengths have arrived')
+    const allocated = process.memoryUsage().arrayBuffers - before
+    for (const conn of conns) conn.abort(new Error('the spec is over'))
+    assert.ok(allocated < 20 * 300_000, `${allocated} bytes`)
   })
 
   it('sends at once what it has: Nagle would hold up every second message by a delayed acknowledgement', () => {
