@@ -43,7 +43,7 @@ let outcomes: Record<string, number> = {}
 let going = false
 let rounds = 0
 
-const options = { keepAlive: { intervalMs: init.ttlMs / 2 }, limits: { handshakeTimeoutMs: init.ttlMs } }
+const options = { keepAlive: { intervalMs: Math.ceil(init.ttlMs / 2) }, limits: { handshakeTimeoutMs: init.ttlMs } }
 const { manager: grid, words: serverWords } = startServer(init, options)
 serveLocks(grid, new LockTable({ ttlMs: init.ttlMs }))
 const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
