@@ -21,9 +21,23 @@ const subscriptions = new WeakMap<AbortSignal, Subscriptions>()
  * @throws the errors of a signal that is not one of Node
  */
 export function listenToAbort(signal: AbortSignal, onAbort: OnAbort): () => void {
-  if (!signal.aborted) return (subscriptions.get(signal) ?? new Subscriptions(signal)).add(onAbort)
+  if (!signal.aborted) {
+    const leave = (subscriptions.get(signal) ?? new Subscriptions(signal)).add(onAbort)
+    if (!hasAborted(signal, leave)) return leave
+  }
   onAbort(abortReason(signal))
   return () => undefined
+}
+
+/** Whether it aborted while it was listened to, as one that is not of Node may do. Then, or when it throws, it is left. */
+function hasAborted(signal: AbortSignal, leave: () => void): boolean {
+  let isOver = true
+  try {
+    isOver = signal.aborted
+  } finally {
+    if (isOver) leave()
+  }
+  return isOver
 }
 
 /**

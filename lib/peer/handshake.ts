@@ -188,10 +188,15 @@ function createResult(
 
 /** The identity that `auth.verify` returned, unless it has expired. */
 function checkIdentity(identity: Identity | undefined): Identity {
-  const { expiresAt = Infinity } = identity ?? {}
+  // A copy, for the timers: what is read again may be another moment, or throw.
+  const { expiresAt, claims } = identity ?? {}
+  const copy: { -readonly [name in keyof Identity]: Identity[name] } = {}
+  if (claims !== undefined) copy.claims = claims
+  if (expiresAt === undefined) return copy
+  copy.expiresAt = Number(expiresAt)
   // Not `<=`: an `expiresAt` that is not a number must not pass.
-  if (!(expiresAt > Date.now())) throw new HandshakeError('the identity of the peer has expired')
-  return identity ?? {}
+  if (!(copy.expiresAt > Date.now())) throw new HandshakeError('the identity of the peer has expired')
+  return copy
 }
 
 /** How long the identity of the dialer lasts. It is told, so that it can dial again in time. */

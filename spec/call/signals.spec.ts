@@ -179,12 +179,27 @@ describe('a signal that is not one of Node', () => {
 
   it('ends its call where it aborts as it is listened to, and nothing is left', async (test) => {
     const { there, managers } = await connected(test)
-    for (const hasReason of [true, false]) {
+    const moments: ((foreign: ForeignSignal) => unknown)[] = [
+      (foreign) => {
+        let looks = 0
+        Object.defineProperty(foreign, 'aborted', { get: () => looks++ > 0 })
+      },
+      (foreign) => {
+        const listen = foreign.addEventListener
+        foreign.addEventListener = (type, listener) => {
+          listen.call(foreign, type, listener)
+          foreign.abort()
+        }
+      },
+      (foreign) => {
+        foreign.addEventListener = () => foreign.abort()
+      }
+    ]
+    for (const [hasReason, abort] of moments.flatMap((abort) => [true, false].map((has) => [has, abort] as const))) {
       const given = hasReason ? new Error('enough') : undefined
       const make = () => {
         const foreign = new ForeignSignal(() => given)
-        let looks = 0
-        Object.defineProperty(foreign, 'aborted', { get: () => looks++ > 0 })
+        abort(foreign)
         return foreign
       }
       const [one, other] = [make(), make()]

@@ -168,6 +168,47 @@ describe('an authentication that throws', () => {
   }
 })
 
+it('an identity whose properties change, or throw when they are read again, is read once', async (test) => {
+  const errors = uncaught(test)
+  const reads: string[] = []
+  const once = (name: string, value: unknown) => ({
+    get: () => {
+      if (reads.includes(name)) fail()
+      reads.push(name)
+      return value
+    }
+  })
+  const identityOf = (end: string) =>
+    Object.defineProperties(
+      {},
+      {
+        expiresAt: once(`${end} expiresAt`, Date.now() + 1_000_000),
+        claims: once(`${end} claims`, end)
+      }
+    )
+  const authOf = (end: string): Auth => ({ prove: secret.prove, verify: () => identityOf(end) })
+  const { manager } = listener(test, { auth: authOf('dialer') })
+  let identity: unknown
+  manager.handle('who', (payload, { remote }) => {
+    identity = remote.identity
+    return payload
+  })
+  const dialer: ConnDialer = async () => {
+    const [mine, theirs] = memoryPair()
+    manager.incomingConn(theirs)
+    return mine
+  }
+  const peer = testManager({ local: dialerName, hosts, dialer, auth: authOf('listener') })
+  test.after(() => peer.close())
+  await peer.connection(listenerName).request('who', undefined, { waitForReady: true })
+  assert.deepEqual(
+    reads.toSorted(),
+    ['dialer', 'listener'].flatMap((end) => [`${end} claims`, `${end} expiresAt`])
+  )
+  assert.equal((identity as { claims: unknown }).claims, 'dialer')
+  assert.deepEqual([manager.stats().pendingHandshakes, peer.stats().pendingHandshakes, errors], [0, 0, []])
+})
+
 describe('a dialer', () => {
   const hostile = new Proxy(new Error('hidden'), { getPrototypeOf: fail, get: fail, has: fail })
   const dialers: readonly (readonly [title: string, dialer: () => unknown, text: RegExp])[] = [
