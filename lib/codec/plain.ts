@@ -44,7 +44,7 @@ function formOfObject(value: object, depth: number): Form {
     return found
   }
   const prototype = Object.getPrototypeOf(value)
-  if (prototype === Date.prototype) return isValidDate(value) && Reflect.ownKeys(value).length === 0 ? plain : foreign
+  if (prototype === Date.prototype) return isKnownDate(value as Date) ? plain : foreign
   if ((prototype !== Object.prototype && prototype !== null) || made === Array || made === Map) return foreign
   const keys = Object.keys(value)
   if (keys.length === 0 && isBuiltIn(value)) return foreign
@@ -58,10 +58,23 @@ function formOfObject(value: object, depth: number): Form {
   return found
 }
 
+/** What msgpackr reads of a date must not be of the date's own. */
+function isKnownDate(date: Date): boolean {
+  const isPlain = date.constructor === Date && date.getTime === getTime && date.getMilliseconds === getMilliseconds
+  return isPlain && isValidDate(date)
+}
+
+/** The classes of bytes that msgpackr knows; in a `vm` context, `Buffer` may be of another realm. */
+const knownBytes = [Uint8Array.prototype, Buffer.prototype].filter(
+  (prototype) => prototype === Uint8Array.prototype || prototype instanceof Uint8Array
+)
+
 function areKnownBytes(bytes: Uint8Array): boolean {
-  const { length, byteLength } = bytes
-  const isKnown = (bytes.constructor === Uint8Array || bytes.constructor === Buffer) && bytes instanceof Uint8Array
-  return isKnown && byteLength === byteLengthOf(bytes) && length === byteLength && !isGone(bytes)
+  const length = byteLengthOf(bytes)
+  if (bytes.length !== length || bytes.byteLength !== length) return false
+  const prototype = Object.getPrototypeOf(bytes)
+  if (!knownBytes.includes(prototype) || bytes.constructor !== prototype.constructor) return false
+  return length > 0 || !isGone(bytes)
 }
 
 /** What `value` is sent as, in arrays and objects of ours; refuses values that would be changed. */
@@ -132,7 +145,7 @@ function isBuiltIn(value: object): boolean {
   )
 }
 
-const { getTime } = Date.prototype
+const { getMilliseconds, getTime } = Date.prototype
 
 /** Also for a date of another realm, which is no `instanceof Date`. */
 export function isValidDate(value: unknown): value is Date {
