@@ -2,7 +2,8 @@
  * Async contexts (`AsyncLocalStorage`): each call has one of its own, and the library none of a call.
  *
  * A scope is an `AsyncResource`, so what its code sets with `enterWith` is seen by that code and what it starts, and by
- * nothing else. What a user hands over to be called later is called in the context in which it was handed over.
+ * nothing else. An iterable that a user hands over is pulled in the context in which it was handed over. A codec has none of
+ * its own: the same one may decode in the context of whoever pulls, or of none.
  */
 
 import { AsyncLocalStorage, AsyncResource, executionAsyncId } from 'node:async_hooks'

@@ -31,7 +31,7 @@ export function shieldStream(source: unknown): void {
   if (isNodeStream(source)) source.on('error', ignore)
 }
 
-/** Releases `source` if it is a stream, and one that nobody else reads. */
+/** Releases `source` if it is a stream; not a web stream that somebody else reads. A Node stream does not tell that. */
 export function releaseStream(source: unknown): void {
   try {
     if (isWebStream(source)) return quietly(() => source.cancel())

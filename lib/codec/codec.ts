@@ -7,7 +7,10 @@ import { CodecError } from '../base/errors.ts'
 export interface Codec<T> {
   /** Throws when the value cannot be encoded. A promise is refused. */
   encode(value: T): Uint8Array
-  /** Throws when the bytes are not a value. A promise is refused, as is any object with a method `then`. */
+  /**
+   * Throws when the bytes are not a value. A promise is refused, as is any object with a method `then`. Its async context is
+   * nobody's in particular: at a caller, and for messages of one stream, it differs with when a message arrived.
+   */
   decode(bytes: Uint8Array): T
   /**
    * True when `decode` keeps no reference to its input, and leaves its memory as it is. It is then given a view that is

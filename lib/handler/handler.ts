@@ -28,7 +28,10 @@ export interface HandlerContext {
   readonly metadata: Metadata
 }
 
-/** The handler function of a single definition. */
+/**
+ * The handler function of a single definition. A Node or web stream that it returns cannot be sent, and is destroyed or
+ * cancelled: take care with `=> stream.on(...)`.
+ */
 export type SingleHandler<Req, Res> = (request: Req, context: HandlerContext) => Res | PromiseLike<Res>
 
 /** The requests for a handler function: an async iterator, or null when it takes none. */
