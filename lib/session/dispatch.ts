@@ -70,12 +70,15 @@ export class Dispatch {
 
   async #dispatchRest(isTurnOver: boolean): Promise<void> {
     const { counts, outbox } = this.#init
-    let startMs = performance.now()
+    let sinceMs = 0
     for (let more = isTurnOver; more; more = this.#dispatchTurn()) {
       await outbox.turnEnd()
-      if (performance.now() - startMs < loopMs) continue
+      const nowMs = performance.now()
+      // From the end of the first turn on: that spares most batches one of few looks at the clock.
+      if (sinceMs === 0) sinceMs = nowMs
+      if (nowMs - sinceMs < loopMs) continue
       await setImmediate()
-      startMs = performance.now()
+      sinceMs = performance.now()
     }
     if (counts.bytesIn < this.#yieldAtBytes) return
     // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.

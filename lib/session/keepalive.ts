@@ -6,7 +6,7 @@
  * is not judged here, but by the handshake deadline.
  */
 
-import { randomInt } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { afterReading } from '../base/after-reading.ts'
 
 /** Checks between two pings: two, so that a sign of life that comes a little late is not missed. */
@@ -15,10 +15,12 @@ const checksPerPing = 2
 const maxSilentChecks = 3
 /** How exact a timer is at best. */
 const timerSlackMs = 5
-/** Tokens are below this. A peer that could guess one would seem to read what it does not. Larger numbers cost V8 objects. */
-const tokens = 2 ** 31
 /** So many pings are remembered for a peer that answers none: marks behind 64 MiB, more than is on its way on any network. */
 const maxUnanswered = 512
+
+/** Random bits for tokens to come: one call into OpenSSL for many. */
+const pool = new Int32Array(256)
+let poolLeft = 0
 
 interface SentPing {
   readonly token: number
@@ -126,7 +128,7 @@ export class KeepAlive {
   }
 
   #sendPing(sentAtMs?: number, onAnswered?: () => void): void {
-    const ping: SentPing = { token: randomInt(tokens), sentBytes: 0, sentAtMs, onAnswered }
+    const ping: SentPing = { token: randomToken(), sentBytes: 0, sentAtMs, onAnswered }
     if (this.#unanswered.length === maxUnanswered) this.#unanswered.shift()
     this.#unanswered.push(ping)
     ping.sentBytes = this.#init.sendPing(ping.token)
@@ -179,4 +181,13 @@ export class KeepAlive {
 function setUnrefTimer(callback: () => void, delayMs: number): () => void {
   const timer = setTimeout(callback, delayMs).unref()
   return () => clearTimeout(timer)
+}
+
+/** A peer that could guess a token would seem to read what it does not. Of 31 bits: larger numbers cost V8 objects. */
+function randomToken(): number {
+  if (poolLeft === 0) {
+    randomFillSync(pool)
+    poolLeft = pool.length
+  }
+  return (pool[--poolLeft] as number) & 0x7fff_ffff
 }
