@@ -100,7 +100,7 @@ describe('an identity that expires', { concurrency: true }, () => {
   })
 
   it('ends its session gracefully when it was not renewed in time, and the next session follows', async (test) => {
-    const endsAt = Date.now() + paced(1500)
+    const endsAt = soon()
     // The same moment again and again: what is not renewed by the identity is not renewed by a dial.
     const { peer, logger } = await expiring(test, {
       listener: () => (Date.now() < endsAt ? endsAt : Date.now() + 60_000)
