@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
-import { bytes, streaming } from '../../lib/index.ts'
+import { bytes, type Manager, streaming } from '../../lib/index.ts'
 import { Stream } from '../../lib/stream/stream.ts'
 import { CloseCode, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -20,6 +20,16 @@ const unsentBytes = 3 * 256 * 1024
 
 function many(count: number, frame: (n: number) => Frame[]): Frame[] {
   return Array.from({ length: count }, (_, n) => frame(n)).flat()
+}
+
+/** A feed, number 5 of the table, that fills the buffers of a network in moments. */
+function serveBlobs(manager: Manager): void {
+  const blob = Buffer.alloc(60_000)
+  const codecs = { payload: bytes(), response: bytes() }
+  const blobs = streaming<Uint8Array, never, Uint8Array>('blobs', { ...codecs, inCapacity: 0, outCapacity: 1000 })
+  manager.handle(blobs, async function* () {
+    for (;;) yield blob
+  })
 }
 
 for (const kind of siegeKinds) {
@@ -80,18 +90,7 @@ for (const kind of siegeKinds) {
       'asks for much and reads nothing costs what one conn holds, and is closed as slow',
       { keepAlive: { intervalMs: 100 }, limits: { slowPeerTimeoutMs: 500, maxInboundStreams: 200 } },
       async (siege) => {
-        const blob = Buffer.alloc(60_000)
-        siege.manager.handle(
-          streaming<Uint8Array, never, Uint8Array>('blobs', {
-            payload: bytes(),
-            response: bytes(),
-            inCapacity: 0,
-            outCapacity: 1000
-          }),
-          async function* () {
-            for (;;) yield blob
-          }
-        )
+        serveBlobs(siege.manager)
         siege.raw.wire.pause()
         siege.raw.send(...many(100, (n) => [open(2 * n + 3, 5), credit(2 * n + 3, 1_000_000, 2 ** 30)]))
         // It is alive, for it talks: what it does not do is read.
@@ -115,14 +114,14 @@ for (const kind of siegeKinds) {
       'reads nothing, and guesses what would answer the pings that it has not read, is closed as slow',
       { keepAlive: { intervalMs: 100 }, limits: { slowPeerTimeoutMs: 500 }, rawLimits: { streamWindowBytes: 2 ** 30 } },
       async (siege) => {
-        siege.raw.send(open(3, at.feed), credit(3, 2 ** 30, 1))
+        serveBlobs(siege.manager)
         await until(() => siege.raw.pings.length > 0, 'it knows the token of a ping')
         siege.raw.wire.pause()
+        siege.raw.send(open(3, 5), credit(3, 1_000_000, 1))
         const last = siege.raw.pings.at(-1)?.token ?? 0
-        let guess = last
         const lie = setInterval(() => {
-          siege.raw.send(...many(100, () => [{ type: FrameType.pong, flags: 0, token: ++guess }]))
-        }, 20)
+          siege.raw.send(...many(300, (n) => [{ type: FrameType.pong, flags: 0, token: last + 1 + n }]))
+        }, 25)
         try {
           await until(() => siege.connection.state === 'waiting', 'it is closed')
         } finally {
