@@ -7,9 +7,9 @@
 
 import { atOnce, during } from '../harness/callers.ts'
 import type { Drive, Driven } from '../harness/contest/contestant.ts'
+import { latenciesBeside } from '../harness/steady.ts'
 import { checkAnswer, checkStreams } from './checks.ts'
 import type { ClientSide, StreamPlan } from './contestant.ts'
-import { latenciesBeside } from './latency.ts'
 import { ringOf } from './messages.ts'
 import type { LatencyWorkload, RequestWorkload, StreamWorkload, Workload } from './workloads.ts'
 
@@ -46,7 +46,12 @@ async function driveRequests(client: ClientSide, { callers, bytes }: RequestWork
 async function driveLatency(client: ClientSide, workload: LatencyWorkload, ms: number): Promise<Driven> {
   const request = requestOf(client)
   const bulk = driveStreams(client, { ...workload, kind: 'server-stream', streams: 1 }, ms)
-  const [operations, latenciesMs] = await Promise.all([bulk, latenciesBeside(bulk, request, workload)])
+  const ring = ringOf(workload.requestBytes)
+  const latencies = latenciesBeside(bulk, workload.everyMs, async (index) => {
+    const payload = ring.at(index)
+    checkAnswer(await request(payload), payload)
+  })
+  const [operations, latenciesMs] = await Promise.all([bulk, latencies])
   return { operations, latenciesMs }
 }
 

@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { optionsOf, selectionOf } from '../harness/arguments.ts'
 import { machine } from '../harness/machine.ts'
 
-const scripts = ['open-streams', 'pending-requests', 'footprint', 'mesh', 'flatness']
+const scripts = ['open-streams', 'pending-requests', 'footprint', 'mesh', 'flatness', 'beside-bulk']
 
 const failed: string[] = []
 for (const name of selectionOf(optionsOf({ only: '' }).only, scripts)) {

@@ -1,36 +1,28 @@
 /**
- * Small requests at fixed moments, whatever the answers do. Each is timed from when it was due, so that a process that
- * is too busy to send it counts as slow, not as absent.
+ * Something small at fixed moments, whatever comes of it. Each is timed from when it was due, so that a process that is too
+ * busy to begin it counts as slow, not as absent.
  *
  * Timers of Node are good to about 1 ms, which is in all figures alike.
  */
 
-import { checkAnswer } from './checks.ts'
-import type { ClientSide } from './contestant.ts'
-import { ringOf } from './messages.ts'
-import type { LatencyWorkload } from './workloads.ts'
-
-/** Asks until the bulk is over, then waits for the last answers. */
+/** Calls `ask` every `everyMs` until `work` is over, then waits for the last ones. The latencies in ms. */
 export async function latenciesBeside(
-  bulk: Promise<unknown>,
-  request: NonNullable<ClientSide['request']>,
-  { requestBytes, everyMs }: LatencyWorkload
+  work: Promise<unknown>,
+  everyMs: number,
+  ask: (index: number) => Promise<void>
 ): Promise<readonly number[]> {
-  const ring = ringOf(requestBytes)
   const latenciesMs: number[] = []
   const asked: Promise<void>[] = []
   const startMs = performance.now()
   const nextDueMs = () => startMs + (asked.length + 1) * everyMs
   let isOver = false
-  const over = bulk.finally(() => {
+  const over = work.finally(() => {
     isOver = true
   })
   const allAsked = new Promise<void>((resolve, reject) => {
     const tick = (): void => {
       for (let dueMs = nextDueMs(); dueMs <= performance.now(); dueMs = nextDueMs()) {
-        const payload = ring.at(asked.length)
-        const asking = request(payload).then((answer) => {
-          checkAnswer(answer, payload)
+        const asking = ask(asked.length).then(() => {
           latenciesMs.push(performance.now() - dueMs)
         })
         asking.catch(reject)
