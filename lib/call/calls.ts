@@ -83,9 +83,9 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.request, given, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       checkSignal(options.signal)
-      checkMetadata(options.metadata)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
+      checkMetadata(options.metadata)
       if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
       const { signal } = options
       const kept = keepLength(payload)
@@ -117,15 +117,16 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.payload, given, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       checkSignal(options.signal)
-      checkMetadata(options.metadata)
-      if (session !== undefined) this.#open(stream, session, definition, payload, timeoutMs, options)
-      else if (!this.#waits(options)) stream.fail(this.#port.createNotConnectedError())
-      else {
-        const kept = keepLength(payload)
-        this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
-          this.#open(stream, ready, definition, kept, leftMs, options)
-        )
+      if (session !== undefined) {
+        this.#open(stream, session, definition, payload, timeoutMs, options)
+        return stream
       }
+      checkMetadata(options.metadata)
+      if (!this.#waits(options)) throw this.#port.createNotConnectedError()
+      const kept = keepLength(payload)
+      this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
+        this.#open(stream, ready, definition, kept, leftMs, options)
+      )
     } catch (error) {
       stream.fail(error)
     }

@@ -12,7 +12,7 @@ import { Fifo } from '../base/fifo.ts'
 import { shield } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
-import { checkSize, encodePayload } from '../codec/payload.ts'
+import { encodeMessage } from '../codec/payload.ts'
 import type { StreamLimits } from '../stream/port.ts'
 import { type Producer, shieldProducer, unwind } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
@@ -89,11 +89,7 @@ export class StreamRequests<Req> {
       return false
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
-    const sink = new Sink<Req>(stream, window, (value) => {
-      const payload = encodePayload(this.#codec, value, 'maybeRan')
-      checkSize(payload, limits, 'maybeRan')
-      return payload
-    })
+    const sink = new Sink<Req>(stream, window, (value) => encodeMessage(this.#codec, value, limits, 'maybeRan'))
     sink.onTaken = () => this.#onTaken(sink.taken)
     sink.onFailed = (error) => {
       const reason = error === thrownIn ? this.#thrown?.reason : error

@@ -14,7 +14,7 @@ export type MetadataValue = string | number | boolean | Uint8Array | null
 export type Metadata = Readonly<Record<string, MetadataValue>>
 
 /**
- * The encoded metadata; undefined for none.
+ * The encoded metadata; undefined for none. A call that is sent at once has it checked here.
  *
  * @throws {InvalidOptionError} when it has other values, or more bytes; {CodecError} when it cannot be read
  */
@@ -27,7 +27,11 @@ export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number)
   throw new InvalidOptionError(text, { delivery: 'notSent' })
 }
 
-/** @throws {InvalidOptionError} naming the key; what throws when it is read is for `encodeMetadata` to refuse */
+/**
+ * For a call that cannot be sent yet.
+ *
+ * @throws {InvalidOptionError} naming the key; what throws when it is read is for `encodeMetadata` to refuse
+ */
 export function checkMetadata(metadata: Metadata | undefined): void {
   const wrong = metadata === undefined ? undefined : findWrong(metadata)
   if (wrong === undefined) return

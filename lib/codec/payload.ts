@@ -78,6 +78,13 @@ export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: De
   return bytes
 }
 
+/** What a message of a stream is sent as. @throws what `encodePayload` and `checkSize` throw */
+export function encodeMessage<T>(codec: Codec<T>, value: T, limits: SendLimits, delivery?: Delivery): Uint8Array {
+  const payload = encodePayload(codec, value, delivery)
+  checkSize(payload, limits, delivery)
+  return payload
+}
+
 function createTooLargeError(bytes: number, limits: SendLimits, delivery: Delivery | undefined): MessageTooLargeError {
   const { maxSendBytes, maxSendFragments } = limits
   const most =

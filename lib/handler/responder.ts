@@ -11,7 +11,7 @@ import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
-import { checkSize, decodePayload, encodePayload } from '../codec/payload.ts'
+import { checkSize, decodePayload, encodeMessage, encodePayload } from '../codec/payload.ts'
 import { encodeRemoteError } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
@@ -157,9 +157,7 @@ export class Responder implements Receiver, StreamOwner {
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      const payload = encodePayload(definition.response, value)
-      checkSize(payload, this.#port.limits)
-      return payload
+      return encodeMessage(definition.response, value, this.#port.limits)
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     sink.onReleased = () => this.#settle()

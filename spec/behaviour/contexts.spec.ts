@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { insecure, type Logger, Manager, memoryPair, silentLogger, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { type CallsFrom, type Link, type LinkKind, openLink } from '../support/grid/links.ts'
+import { type CallsFrom, type Link, type LinkKind, openLink, useLink } from '../support/grid/links.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { until } from '../support/until.ts'
 
@@ -18,12 +18,7 @@ const upload = streaming<void, number, never>('upload', { inCapacity: 1, outCapa
 /** A link made in a context of its own, used in that of a test. */
 async function onLink(kind: LinkKind, from: CallsFrom, body: (link: Link) => Promise<void>): Promise<void> {
   const link = await context.run('the maker', () => openLink(kind, from))
-  try {
-    await context.run('the caller', () => body(link))
-    await link.dispose()
-  } finally {
-    await link.abandon()
-  }
+  await useLink(link, () => context.run('the caller', () => body(link)))
 }
 
 /** What a handler sees in a request and in each pull of a stream, of which there are several. */

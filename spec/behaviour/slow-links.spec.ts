@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytes, streaming } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
-import { openLink } from '../support/grid/links.ts'
+import { openLink, useLink } from '../support/grid/links.ts'
 import { until } from '../support/until.ts'
 
 /** A silent peer is dead after 300 to 400 ms. Two blobs are one batch and take 600 ms, a record of TLS takes 80. */
@@ -29,8 +29,7 @@ for (const kind of ['ws', 'wss', 'tcp'] as const) {
     for (const side of ['caller', 'responder'] as const) {
       const what = side === 'caller' ? 'a batch of answers' : 'a batch of requests'
       it(`${what} arrives bit by bit at the ${side}`, async () => {
-        const link = await openLink(kind, 'dialer', { keepAlive })
-        try {
+        await useLink(await openLink(kind, 'dialer', { keepAlive }), async (link) => {
           link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
           link.responder.handle('blob', () => blob)
           await link.known()
@@ -42,17 +41,12 @@ for (const kind of ['ws', 'wss', 'tcp'] as const) {
           const expected = side === 'caller' ? blob : Buffer.from('60000')
           for (const answer of answers) assert.deepEqual(Buffer.from(answer), expected)
           assert.deepEqual([link.peer.stats().reconnects, link.back.stats().reconnects], [0, 0])
-        } catch (error) {
-          await link.abandon()
-          throw error
-        }
-        await link.dispose()
+        })
       })
     }
 
     it('streams go both ways at once', async () => {
-      const link = await openLink(kind, 'dialer', { keepAlive })
-      try {
+      await useLink(await openLink(kind, 'dialer', { keepAlive }), async (link) => {
         link.responder.handle(upload, async function* (_payload, requests) {
           for await (const request of requests) yield request.length
         })
@@ -69,11 +63,7 @@ for (const kind of ['ws', 'wss', 'tcp'] as const) {
           collect(down).then((blobs) => assert.deepEqual(Buffer.concat(blobs), Buffer.concat([blob, blob])))
         ])
         assert.deepEqual([link.peer.stats().reconnects, link.back.stats().reconnects], [0, 0])
-      } catch (error) {
-        await link.abandon()
-        throw error
-      }
-      await link.dispose()
+      })
     })
   })
 }
@@ -92,8 +82,7 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
 
   for (const [kind, side] of ways) {
     it(`over ${kind}, at the ${side}`, async () => {
-      const link = await openLink(kind, 'dialer', { keepAlive: { intervalMs: 100 }, limits })
-      try {
+      await useLink(await openLink(kind, 'dialer', { keepAlive: { intervalMs: 100 }, limits }), async (link) => {
         link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
         link.responder.handle('blob', () => large)
         await link.known()
@@ -113,11 +102,7 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
         link.unblock()
         await Promise.all(calls)
         assert.deepEqual([sender.stats().reconnects, reader.stats().reconnects], [0, 0])
-      } catch (error) {
-        await link.abandon()
-        throw error
-      }
-      await link.dispose()
+      })
     })
   }
 })

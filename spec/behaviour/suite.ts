@@ -7,7 +7,7 @@
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
-import { type Link, type LinkKind, type LinkOptions, openLink } from '../support/grid/links.ts'
+import { type Link, type LinkKind, type LinkOptions, openLink, useLink } from '../support/grid/links.ts'
 import { codecFacts } from './suite/codecs.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
@@ -60,12 +60,5 @@ export function behaviourSuite(kind: LinkKind): void {
 
 async function onLink(link: Link, body: (link: Link) => Promise<void>, signal: AbortSignal): Promise<void> {
   const tooLate = once(signal, 'abort').then(() => Promise.reject(new Error('it did not end')))
-  try {
-    await Promise.race([body(link), tooLate])
-  } catch (error) {
-    // What is left after a failure would only hide it.
-    await link.abandon()
-    throw error
-  }
-  await link.dispose()
+  await useLink(link, () => Promise.race([body(link), tooLate]))
 }

@@ -51,6 +51,16 @@ async function allHandled(): Promise<void> {
   await settled(() => peer.session.stats().framesIn)
 }
 
+/** So many calls of this side, open at the peer; resolves with their ids. */
+async function callPeer(count: number): Promise<number[]> {
+  for (let call = 0; call < count; call++) {
+    const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
+    stream.sendMessage(payload, Flag.end)
+  }
+  await until(() => peer.of(FrameType.open).length === count, 'all calls arrive')
+  return peer.of(FrameType.open).map(({ streamId }) => streamId)
+}
+
 async function closedAsFlood(): Promise<void> {
   await until(() => peer.end !== undefined, 'the session has ended')
   assert.equal(peer.end?.reason, 'flood')
@@ -85,12 +95,7 @@ describe('a session takes for no flood', () => {
 
   it('a stop and an end of each of its own calls, both too late', async () => {
     await start()
-    for (let call = 0; call < 100; call++) {
-      const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
-      stream.sendMessage(payload, Flag.end)
-    }
-    await until(() => peer.of(FrameType.open).length === 100, 'all calls arrive')
-    const called = peer.of(FrameType.open).map(({ streamId }) => streamId)
+    const called = await callPeer(100)
     const answers: Frame[] = called.map((streamId) => ({ type: FrameType.data, flags: Flag.end, streamId, payload }))
     peer.send(...answers)
     peer.send(...called.map((id) => reset(id, ResetCode.stop)), ...called.map((id) => reset(id, ResetCode.deadline)))
@@ -162,12 +167,7 @@ describe('a session takes for a flood', () => {
 
   it('more resets than two for each call of this side', async () => {
     await start()
-    for (let call = 0; call < 5; call++) {
-      const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
-      stream.sendMessage(payload, Flag.end)
-    }
-    await until(() => peer.of(FrameType.open).length === 5, 'all calls arrive')
-    const { streamId } = peer.of(FrameType.open)[0] as { streamId: number }
+    const [streamId = 0] = await callPeer(5)
     peer.send(...Array.from({ length: 10 }, () => reset(streamId)))
     await allHandled()
     assert.equal(peer.end, undefined)

@@ -44,6 +44,16 @@ export async function openLink(kind: LinkKind, from: CallsFrom, options: LinkOpt
   }
 }
 
+/** Runs `body`, checks that nothing is left of it, and closes the link. What is left after a failure would only hide that. */
+export async function useLink(link: Link, body: (link: Link) => Promise<void>): Promise<void> {
+  try {
+    await body(link)
+    await link.dispose()
+  } finally {
+    await link.abandon()
+  }
+}
+
 type Side = 'caller' | 'responder'
 
 function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom) {
