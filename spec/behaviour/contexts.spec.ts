@@ -129,6 +129,26 @@ for (const kind of kinds) {
         })
       })
 
+      it('are in the listeners of draining those in which it was read first', async () => {
+        await onLink(kind, from, async ({ responder, peer, known }) => {
+          const views: unknown[] = []
+          responder.handle(feed, async function* (_payload, _requests, call) {
+            context.enterWith('the call')
+            call.draining.addEventListener('abort', () => views.push(seen()))
+            yield 'it listens'
+          })
+          await known()
+          const stream = context.run('user', () => peer.newStream(feed))
+          await stream.responses.next()
+          context.run('user', () => stream.draining).addEventListener('abort', () => views.push(seen()))
+          const closed = responder.close()
+          await until(() => views.length === 2, 'both are told')
+          await stream.responses.next()
+          await closed
+          assert.deepEqual(new Set(views), new Set(['the call', 'user']))
+        })
+      })
+
       it('of a caller do not reach the listeners of the signal of a handler', async () => {
         await onLink(kind, from, async ({ responder, peer, known }) => {
           const started = new Gate()
