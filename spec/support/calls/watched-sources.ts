@@ -20,6 +20,11 @@ function nodeStream(source: Readable): Watched {
   return { source, released: () => closed }
 }
 
+function endlessDestruction(): Watched {
+  const source = new Readable({ read: () => undefined, destroy: () => undefined })
+  return { source, released: () => source.destroyed }
+}
+
 function webStream(type?: 'bytes'): Watched {
   let cancelled = false
   const cancel = () => {
@@ -65,6 +70,7 @@ function events(): Watched {
 /** None of their code runs once they are left. */
 export const idleStreams: Record<string, () => Watched> = {
   'a Node stream': () => nodeStream(new Readable({ read: () => undefined })),
+  'a Node stream whose destruction never ends': endlessDestruction,
   'a web stream': () => webStream(),
   'a web stream of bytes': () => webStream('bytes'),
   'the events of an emitter': events
