@@ -7,10 +7,10 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import type { ConnectionState } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
-import { type NamespaceHost, Namespaces } from '../support/network/namespaces.ts'
 import { Child } from '../support/process/child.ts'
-import type { NamespaceServerWords } from '../support/process/namespace-server.ts'
 import { until } from '../support/until.ts'
+import type { NamespaceServerWords } from './namespace-server.ts'
+import { type NamespaceHost, Namespaces } from './namespaces.ts'
 
 const intervalMs = paced(400)
 const slackMs = 2000
@@ -25,7 +25,7 @@ type Server = Child<NamespaceServerWords, ConnectionState>
 function startOn(own: NamespaceHost, other: NamespaceHost): Server {
   const nameOf = ({ address }: NamespaceHost) => `http://${address}:9000`
   const init = { local: nameOf(own), remote: nameOf(other), intervalMs }
-  const source = new URL('../support/process/namespace-server.ts', import.meta.url)
+  const source = new URL('./namespace-server.ts', import.meta.url)
   return new Child(source, init, { command: (made as Namespaces).commandOn(own) })
 }
 

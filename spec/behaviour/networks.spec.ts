@@ -76,7 +76,7 @@ describe('a live peer', () => {
       return payload
     })
     const init: ServerInit = { local, hosts: [local, remote], urls: { [remote]: server.url } }
-    const peer = new Child(new URL('../support/process/talking-peer.ts', import.meta.url), init)
+    const peer = new Child(new URL('./talking-peer.ts', import.meta.url), init)
     test.after(() => peer.kill())
     const back = manager.connection(local)
     await until(() => heard > 0, 'it talks', 20_000)

@@ -7,9 +7,9 @@ import { PassThrough, Stream } from 'node:stream'
 import { describe, it } from 'node:test'
 import { pipe } from 'it-pipe'
 import { bytes, ClosedError, type Connection, type GridStream, streaming } from '../../lib/index.ts'
-import { sources } from '../support/calls/watched-sources.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
+import { sources } from './watched-sources.ts'
 
 const upload = streaming('upload', { request: bytes(), response: bytes() })
 const here = import.meta.filename

@@ -14,16 +14,9 @@ import { Gate } from '../support/gate.ts'
 import { nameThat } from '../support/grid/manager.ts'
 import { type Node, rejection, Servers } from '../support/grid/servers.ts'
 import { Child } from '../support/process/child.ts'
-import {
-  type ClosingServerEvent,
-  type ClosingServerInit,
-  closeNow,
-  closingServer,
-  hold,
-  tenfold
-} from '../support/process/closing.ts'
 import type { Words } from '../support/process/obey.ts'
 import { until } from '../support/until.ts'
+import { type ClosingServerEvent, type ClosingServerInit, closeNow, closingServer, hold, tenfold } from './closing.ts'
 
 const own = 'http://closing.test:9000'
 const dialed = nameThat('is dialed', own)

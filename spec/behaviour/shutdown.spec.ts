@@ -20,9 +20,9 @@ import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { Child } from '../support/process/child.ts'
-import { type ClosingServerEvent, type ClosingServerInit, closingServer, tenfold } from '../support/process/closing.ts'
 import type { Words } from '../support/process/obey.ts'
 import { settled, until } from '../support/until.ts'
+import { type ClosingServerEvent, type ClosingServerInit, closingServer, tenfold } from './closing.ts'
 
 const hold = single<void, string>('hold')
 const stopping = single<void, void>('stop')

@@ -11,7 +11,6 @@ import { describe, it, type TestContext } from 'node:test'
 import { type Auth, bytes, connectDuplex, duplexConn, type ManagerOptions, streaming } from '../../lib/index.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { paced } from '../support/clock/pace.ts'
-import { standStill, standStillBehind } from '../support/clock/stall.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
@@ -20,6 +19,7 @@ import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { data, open, rawSingle, table } from '../support/raw/make.ts'
 import { besieged } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
+import { standStill, standStillBehind } from './stall.ts'
 
 /** Until then everything is in place, on a busy machine too. */
 const deadlineMs = paced(400)

@@ -9,8 +9,8 @@ import { quorumOf } from '../../examples/locks/grants.ts'
 import { DisconnectedError, RemoteError, UnknownHostError } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { rejection } from '../support/grid/servers.ts'
-import { type LockCluster, lockCluster } from '../support/locks/cluster.ts'
 import { until } from '../support/until.ts'
+import { type LockCluster, lockCluster } from './cluster.ts'
 
 /** The specs that wait for the end of a grant have a time of their own. */
 const ttlMs = paced(20_000)

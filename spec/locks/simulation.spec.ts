@@ -7,8 +7,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type Figure, type Mutant, type SimulationResult, simulate } from '../support/locks/simulation.ts'
 import { seed as first } from '../support/random.ts'
+import { type Figure, type Mutant, type SimulationResult, simulate } from './simulation.ts'
 
 const seeds = 24
 /** A mutant is seen with one seed in four: so many that none is missed by bad luck. */

@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import type { Producer } from '../../lib/stream/producer.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'
-import { bench, Counted, encode, kinds } from '../support/units/sink-bench.ts'
 import { settled, until } from '../support/until.ts'
+import { bench, Counted, encode, kinds } from './sink-bench.ts'
 
 describe('the sink', () => {
   for (const kind of kinds) {

@@ -6,8 +6,8 @@ import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import type { GridStream } from '../../lib/call/grid-stream.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { Gate, Outcome } from '../support/gate.ts'
-import { callRaw, type Handler, large, type RawStream, serveRaw, small, windowBytes } from '../support/raw/stream.ts'
 import { settled, until } from '../support/until.ts'
+import { callRaw, type Handler, large, type RawStream, serveRaw, small, windowBytes } from './raw-stream.ts'
 
 let raw: RawStream
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { maxCapacity } from '../../lib/base/options.ts'
 import { oneOf, rounds, wholeBelow } from '../support/random.ts'
-import { type PairSizes, WindowPair } from '../support/units/window-pair.ts'
+import { type PairSizes, WindowPair } from './window-pair.ts'
 
 describe('a pair of windows', () => {
   /** Windows of one byte up to wider than all messages, messages of one fragment up to hundreds. */

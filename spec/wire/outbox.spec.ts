@@ -6,8 +6,8 @@ import { batchBytes, fragmentBytes, markBytes } from '../../lib/base/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
-import { bulkSender, drain, eagerSender, isPending, marks } from '../support/units/senders.ts'
 import { until } from '../support/until.ts'
+import { bulkSender, drain, eagerSender, isPending, marks } from './senders.ts'
 
 describe('the outbox', () => {
   it('lets senders take turns, a frame each', async () => {

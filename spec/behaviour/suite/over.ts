@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { bytes, type RejectedError, ShutdownError, single, streaming } from '../../../lib/index.ts'
-import { idleStreams } from '../../support/calls/watched-sources.ts'
 import { Gate } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
+import { idleStreams } from '../watched-sources.ts'
 
 const idle = streaming('idle', { inCapacity: 0, response: bytes() })
 const wait = single<string, string>('wait')

@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
 import { bytes, CancelledError, type GridStream, single, streaming } from '../../../lib/index.ts'
-import { idleSources, sources, type Watched } from '../../support/calls/watched-sources.ts'
 import { Gate } from '../../support/gate.ts'
 import type { Link } from '../../support/grid/links.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
+import { idleSources, sources, type Watched } from '../watched-sources.ts'
 
 type Upload = GridStream<Uint8Array, Uint8Array>
 

@@ -1,8 +1,8 @@
 /** A process whose manager dials and then talks all the time: a live peer, whatever the process of the spec does. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { given, obey } from './obey.ts'
-import { type ServerInit, startServer } from './server.ts'
+import { given, obey } from '../support/process/obey.ts'
+import { type ServerInit, startServer } from '../support/process/server.ts'
 
 // Others may stall for long: it is not to judge them.
 const { manager, words } = startServer(given<ServerInit>(), { keepAlive: { intervalMs: 60_000 } })

@@ -4,12 +4,12 @@
  * It treats alike the peers that it dials and those that dial it, and tells what it sees. It never ends itself.
  */
 
-import type { GridError, HandlerContext } from '../../../lib/index.ts'
-import { Gate } from '../gate.ts'
-import { until } from '../until.ts'
+import type { GridError, HandlerContext } from '../../lib/index.ts'
+import { Gate } from '../support/gate.ts'
+import { given, obey, tell } from '../support/process/obey.ts'
+import { startServer } from '../support/process/server.ts'
+import { until } from '../support/until.ts'
 import { type ClosingServerEvent, type ClosingServerInit, closeNow, hold, tenfold } from './closing.ts'
-import { given, obey, tell } from './obey.ts'
-import { startServer } from './server.ts'
 
 export type Situation = keyof typeof unconnected | keyof typeof connected
 

@@ -7,14 +7,14 @@
  * everything; links pass nothing for a while, notice it or not. In the end all is healed, and everybody must get a lock.
  */
 
-import { LockClient } from '../../../examples/locks/client.ts'
-import { LockError } from '../../../examples/locks/errors.ts'
-import type { LockKind } from '../../../examples/locks/table.ts'
-import { type Manager, UnknownHostError } from '../../../lib/index.ts'
-import { VirtualClock } from '../clock/virtual-clock.ts'
-import { watchStrays } from '../errors.ts'
-import { oneOf, randomFrom, wholeBelow } from '../random.ts'
-import { Inside } from './holders.ts'
+import { LockClient } from '../../examples/locks/client.ts'
+import { LockError } from '../../examples/locks/errors.ts'
+import type { LockKind } from '../../examples/locks/table.ts'
+import { type Manager, UnknownHostError } from '../../lib/index.ts'
+import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { watchStrays } from '../support/errors.ts'
+import { Inside } from '../support/locks/holders.ts'
+import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
 import {
   type Link,
   maxDrift,

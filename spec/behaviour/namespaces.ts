@@ -5,7 +5,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { paced } from '../clock/pace.ts'
+import { paced } from '../support/clock/pace.ts'
 
 const prefix = 'it-grid-'
 const commandMs = paced(5000)

@@ -1,11 +1,11 @@
 /** Senders for an outbox, and what of them is in a batch. */
 
 import assert from 'node:assert/strict'
-import { batchBytes } from '../../../lib/base/options.ts'
-import { FrameType } from '../../../lib/wire/frame.ts'
-import type { FrameWriter } from '../../../lib/wire/frame-writer.ts'
-import type { Outbox } from '../../../lib/wire/outbox.ts'
-import { naiveDecode } from '../codec/naive.ts'
+import { batchBytes } from '../../lib/base/options.ts'
+import { FrameType } from '../../lib/wire/frame.ts'
+import type { FrameWriter } from '../../lib/wire/frame-writer.ts'
+import type { Outbox } from '../../lib/wire/outbox.ts'
+import { naiveDecode } from '../support/codec/naive.ts'
 
 /** Writes `count` frames of data of `size` bytes (two fill a batch) on its stream, one for each turn. */
 export function bulkSender(id: number, count: number, size = batchBytes / 2) {

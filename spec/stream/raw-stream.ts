@@ -4,16 +4,16 @@
  */
 
 import assert from 'node:assert/strict'
-import { fragmentBytes, type Limits } from '../../../lib/base/options.ts'
-import { GridStream } from '../../../lib/call/grid-stream.ts'
-import { rawBytes } from '../../../lib/codec/codec.ts'
-import { rawSingle, rawStreaming } from '../../../lib/handler/definition.ts'
-import type { StreamingHandler } from '../../../lib/handler/handler.ts'
-import type { RemoteHandler } from '../../../lib/handler/table.ts'
-import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
-import { settled } from '../until.ts'
-import { addHandler, credit, data, open, reset } from './make.ts'
-import { type RawPeer, type RawPeerOptions, rawPeer } from './peer.ts'
+import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
+import { GridStream } from '../../lib/call/grid-stream.ts'
+import { rawBytes } from '../../lib/codec/codec.ts'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import type { StreamingHandler } from '../../lib/handler/handler.ts'
+import type { RemoteHandler } from '../../lib/handler/table.ts'
+import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { addHandler, credit, data, open, reset } from '../support/raw/make.ts'
+import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
+import { settled } from '../support/until.ts'
 
 export type Handler = StreamingHandler<unknown, Uint8Array, Uint8Array>
 

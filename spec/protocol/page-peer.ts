@@ -10,8 +10,8 @@ import { createHash, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { pack, unpack } from 'msgpackr'
-import type { Frame } from '../../../lib/wire/frame.ts'
-import { naiveBatch, naiveDecode } from '../codec/naive.ts'
+import type { Frame } from '../../lib/wire/frame.ts'
+import { naiveBatch, naiveDecode } from '../support/codec/naive.ts'
 
 const limits = {
   maxMessageBytes: 1_000_000,

@@ -4,9 +4,9 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { type ConnectionState, DisconnectedError, type GridError, single, streaming } from '../../../lib/index.ts'
-import { given, obey, tell } from './obey.ts'
-import { startServer } from './server.ts'
+import { type ConnectionState, DisconnectedError, type GridError, single, streaming } from '../../lib/index.ts'
+import { given, obey, tell } from '../support/process/obey.ts'
+import { startServer } from '../support/process/server.ts'
 
 export interface NamespaceServerInit {
   readonly local: string

@@ -1,8 +1,8 @@
 /** What `closing-server.ts` and the specs that start it share. */
 
-import { single, streaming } from '../../../lib/index.ts'
+import { single, streaming } from '../../lib/index.ts'
+import type { ServerInit } from '../support/process/server.ts'
 import type { Situation } from './closing-server.ts'
-import type { ServerInit } from './server.ts'
 
 export interface ClosingServerInit extends ServerInit {
   readonly situation: Situation

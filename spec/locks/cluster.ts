@@ -1,9 +1,9 @@
 /** Lock servers in one process, on real sockets, that can be stopped and restarted; and a clock that spares their first wait. */
 
-import { LockClient, type LockClientOptions } from '../../../examples/locks/client.ts'
-import { serveLocks } from '../../../examples/locks/server.ts'
-import { LockTable } from '../../../examples/locks/table.ts'
-import { openGrid } from '../grid/grid.ts'
+import { LockClient, type LockClientOptions } from '../../examples/locks/client.ts'
+import { serveLocks } from '../../examples/locks/server.ts'
+import { LockTable } from '../../examples/locks/table.ts'
+import { openGrid } from '../support/grid/grid.ts'
 
 export type LockCluster = Awaited<ReturnType<typeof lockCluster>>
 

@@ -1,7 +1,7 @@
 /** A sink between a producer that counts what is asked of it and a stream with one slot, which the spec empties. */
 
-import { Sink, type SinkPort } from '../../../lib/stream/sink.ts'
-import { SendWindow } from '../../../lib/stream/window.ts'
+import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
+import { SendWindow } from '../../lib/stream/window.ts'
 
 /** A stream with one slot, which the spec empties. */
 export class Port implements SinkPort {

@@ -5,15 +5,15 @@
  * are restarted and forget everything. Links pass nothing for a while, and their ends notice it or do not.
  */
 
-import type { LockArgs } from '../../../examples/locks/definitions.ts'
-import { serveLocks } from '../../../examples/locks/server.ts'
-import { LockTable } from '../../../examples/locks/table.ts'
-import { listenToAbort } from '../../../lib/base/abort.ts'
-import { parseTimeout } from '../../../lib/call/options.ts'
-import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
-import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../../lib/index.ts'
-import type { VirtualClock } from '../clock/virtual-clock.ts'
-import { oneOf } from '../random.ts'
+import type { LockArgs } from '../../examples/locks/definitions.ts'
+import { serveLocks } from '../../examples/locks/server.ts'
+import { LockTable } from '../../examples/locks/table.ts'
+import { listenToAbort } from '../../lib/base/abort.ts'
+import { parseTimeout } from '../../lib/call/options.ts'
+import { decodeRemoteError, encodeRemoteError } from '../../lib/codec/remote-error.ts'
+import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../lib/index.ts'
+import type { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { oneOf } from '../support/random.ts'
 
 /** How long a grant lasts, by the clock of its server. */
 export const ttlMs = 1000

@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { ReceiveWindow, SendWindow } from '../../../lib/stream/window.ts'
+import { ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
 
 export interface PairSizes {
   readonly messages: number
