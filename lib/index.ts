@@ -59,7 +59,7 @@ export {
 export type { Identity, Remote } from './base/remote.ts'
 export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './base/stats.ts'
 export type { CallArguments, Callable } from './call/calls.ts'
-export type { GridStream, RequestSink, StreamEnd } from './call/grid-stream.ts'
+export type { GridStream, RequestSink, StreamEnd, StreamOf } from './call/grid-stream.ts'
 export type { CallOptions } from './call/options.ts'
 export { bytes, msgpack, none } from './codec/builtin.ts'
 export type { Codec } from './codec/codec.ts'
@@ -75,9 +75,25 @@ export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } 
 export { type WebSocketConnInit, webSocketConn } from './conn/websocket.ts'
 export type { Connection } from './connection/connection.ts'
 export type { ConnectionEvents, ConnectionState, StateChange } from './connection/state.ts'
-export type { SingleDefinition, StreamingDefinition } from './handler/definition.ts'
+export type {
+  AnyDefinition,
+  AnySingle,
+  AnyStreaming,
+  PayloadOf,
+  RequestOf,
+  ResponseOf,
+  SingleDefinition,
+  StreamingDefinition
+} from './handler/definition.ts'
 export { type SingleOptions, type StreamingOptions, single, streaming } from './handler/definition.ts'
-export type { HandlerContext, Requests, Responses, SingleHandler, StreamingHandler } from './handler/handler.ts'
+export type {
+  HandlerContext,
+  HandlerOf,
+  Requests,
+  Responses,
+  SingleHandler,
+  StreamingHandler
+} from './handler/handler.ts'
 export { Manager } from './manager/manager.ts'
 export type { CloseOptions, HandleOptions, ManagerOptions } from './manager/options.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'

@@ -9,11 +9,18 @@ import { UnknownHandlerError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
-import { rawSingle, rawStreaming, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
+import {
+  type AnySingle,
+  type AnyStreaming,
+  type PayloadOf,
+  type ResponseOf,
+  rawSingle,
+  rawStreaming
+} from '../handler/definition.ts'
 import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
-import { GridStream } from './grid-stream.ts'
+import { GridStream, type StreamOf } from './grid-stream.ts'
 import { type CallOptions, checkSignal, noOptions, parseTimeout } from './options.ts'
 import { sendRequest } from './request.ts'
 
@@ -25,7 +32,7 @@ export type CallArguments<Payload> = undefined extends Payload
 /** Makes calls: a connection, or a subroute of it. */
 export interface Callable {
   /**
-   * One request, one response. A raw payload may be reused once the promise has settled. A raw response is yours to keep.
+   * One request, one response. `definition` is a single one, or the string id of a raw handler: `Uint8Array` both ways. A raw payload may be reused once the promise has settled. A raw response is yours to keep.
    *
    * @throws {UnknownHandlerError} the remote host has no such single handler
    * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost during the call
@@ -37,15 +44,10 @@ export interface Callable {
    * @throws {MessageTooLargeError} the payload is larger than the remote host accepts
    * @throws `signal.reason` when the signal aborted
    */
-  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
+  request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
 
   /** A two-way stream. Returns at once. Each failure is thrown by the first `next()`, with the errors of `request`. */
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
-  newStream<Payload, Req, Res>(
-    definition: StreamingDefinition<Payload, Req, Res>,
-    ...args: CallArguments<Payload>
-  ): GridStream<Req, Res>
+  newStream<D extends string | AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>): StreamOf<D>
 
   /** The handlers of the same host under a static subroute. Subroutes of subroutes are joined with `/`. */
   subroute(name: string): Callable
@@ -74,9 +76,8 @@ export class Calls implements Callable {
     this.#subroute = subroute
   }
 
-  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
-  request(target: string | SingleDefinition<unknown, unknown>, value?: unknown, options = noOptions): Promise<unknown> {
+  request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
+  request(target: string | AnySingle, value?: unknown, options = noOptions): Promise<unknown> {
     try {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       const given = value === undefined && typeof target === 'string' ? noPayload : value
@@ -97,16 +98,8 @@ export class Calls implements Callable {
     }
   }
 
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
-  newStream<Payload, Req, Res>(
-    definition: StreamingDefinition<Payload, Req, Res>,
-    ...args: CallArguments<Payload>
-  ): GridStream<Req, Res>
-  newStream(
-    target: string | StreamingDefinition<unknown, unknown, unknown>,
-    value?: unknown,
-    options = noOptions
-  ): unknown {
+  newStream<D extends string | AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>): StreamOf<D>
+  newStream(target: string | AnyStreaming, value?: unknown, options = noOptions): unknown {
     const session = this.#port.usableSession()
     const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
     // By its type a raw stream takes requests. When the handler takes none, a push throws.
@@ -143,7 +136,7 @@ export class Calls implements Callable {
 
   #send(
     session: Session,
-    definition: SingleDefinition<unknown, unknown>,
+    definition: AnySingle,
     payload: Uint8Array,
     timeoutMs: number,
     options: CallOptions
@@ -187,7 +180,7 @@ export class Calls implements Callable {
   #open(
     stream: GridStream<unknown, unknown>,
     session: Session,
-    definition: StreamingDefinition<unknown, unknown, unknown>,
+    definition: AnyStreaming,
     payload: Uint8Array,
     timeoutMs: number,
     options: CallOptions
@@ -212,7 +205,7 @@ export class Calls implements Callable {
   }
 
   /** A raw stream has the capacities that the remote host advertised. */
-  #rawStreaming(session: Session | undefined, id: string): StreamingDefinition<unknown, unknown, unknown> {
+  #rawStreaming(session: Session | undefined, id: string): AnyStreaming {
     const { inCapacity = 1, outCapacity = 1 } = session?.remoteHandlers.find(this.#subroute, id) ?? {}
     return rawStreaming(id, inCapacity, outCapacity)
   }

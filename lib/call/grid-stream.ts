@@ -12,7 +12,7 @@ import type { Failure } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize } from '../codec/payload.ts'
-import type { StreamingDefinition } from '../handler/definition.ts'
+import type { AnyStreaming, RequestOf, ResponseOf, StreamingDefinition } from '../handler/definition.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Producer } from '../stream/producer.ts'
@@ -34,6 +34,9 @@ export interface StreamEnd {
 
 /** The requests of a stream: an it-pushable, or null when the handler takes none. */
 export type RequestSink<Req> = [Req] extends [never] ? null : Pushable<Req>
+
+/** The stream of a call at a definition. A string is the id of a raw handler: bytes both ways. */
+export type StreamOf<D extends string | AnyStreaming> = GridStream<RequestOf<D>, ResponseOf<D>>
 
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
 

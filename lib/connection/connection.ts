@@ -12,9 +12,9 @@ import { detached } from '../base/scope.ts'
 import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
-import type { GridStream } from '../call/grid-stream.ts'
+import type { StreamOf } from '../call/grid-stream.ts'
 import { type CallOptions, checkSignal } from '../call/options.ts'
-import type { SingleDefinition, StreamingDefinition } from '../handler/definition.ts'
+import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import type { Session } from '../session/session.ts'
@@ -99,27 +99,14 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#lastError
   }
 
-  request(id: string, payload?: Uint8Array, options?: CallOptions): Promise<Uint8Array>
-  request<Req, Res>(definition: SingleDefinition<Req, Res>, ...args: CallArguments<Req>): Promise<Res>
-  request(
-    target: string | SingleDefinition<unknown, unknown>,
-    value?: unknown,
-    options?: CallOptions
-  ): Promise<unknown> {
-    return this.#calls.request(target as SingleDefinition<unknown, unknown>, value, options)
+  request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
+  request(definition: AnySingle, payload?: unknown, options?: CallOptions): Promise<unknown> {
+    return this.#calls.request(definition, payload, options)
   }
 
-  newStream(id: string, payload?: Uint8Array, options?: CallOptions): GridStream<Uint8Array, Uint8Array>
-  newStream<Payload, Req, Res>(
-    definition: StreamingDefinition<Payload, Req, Res>,
-    ...args: CallArguments<Payload>
-  ): GridStream<Req, Res>
-  newStream(
-    target: string | StreamingDefinition<unknown, unknown, unknown>,
-    value?: unknown,
-    options?: CallOptions
-  ): unknown {
-    return this.#calls.newStream(target as StreamingDefinition<unknown, unknown, unknown>, value, options)
+  newStream<D extends string | AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>): StreamOf<D>
+  newStream(definition: AnyStreaming, payload?: unknown, options?: CallOptions): unknown {
+    return this.#calls.newStream(definition, payload, options)
   }
 
   subroute(name: string): Callable {

@@ -29,7 +29,30 @@ export interface StreamingDefinition<Payload, Req, Res> {
   readonly outCapacity: number
 }
 
-type AnyDefinition = SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>
+export type AnySingle = SingleDefinition<unknown, unknown>
+export type AnyStreaming = StreamingDefinition<unknown, unknown, unknown>
+export type AnyDefinition = AnySingle | AnyStreaming
+
+/** The payload of a call at a definition. A string is the id of a raw handler, which takes bytes or nothing. */
+export type PayloadOf<D> = D extends string
+  ? Uint8Array | undefined
+  : D extends SingleDefinition<infer Req, unknown>
+    ? Req
+    : D extends StreamingDefinition<infer Payload, unknown, unknown>
+      ? Payload
+      : never
+
+/** The requests of a stream at a definition. */
+export type RequestOf<D> = D extends StreamingDefinition<unknown, infer Req, unknown> ? Req : Uint8Array
+
+/** The response of a call at a definition, or each response of its stream. */
+export type ResponseOf<D> = D extends string
+  ? Uint8Array
+  : D extends SingleDefinition<unknown, infer Res>
+    ? Res
+    : D extends StreamingDefinition<unknown, unknown, infer Res>
+      ? Res
+      : never
 
 /** A copy, so that each property is read here and not in a call: in a definition made by hand it may throw, or change. */
 export function copyDefinition(definition: AnyDefinition): AnyDefinition {
@@ -40,16 +63,12 @@ export function copyDefinition(definition: AnyDefinition): AnyDefinition {
 }
 
 /** The definition of a single handler that is named by a string id only. */
-export function rawSingle(id: string): SingleDefinition<unknown, unknown> {
+export function rawSingle(id: string): AnySingle {
   return { kind: 'single', id, request: anything, response: anything }
 }
 
 /** The definition of a streaming handler named by a string id only, with the capacities that the remote advertised. */
-export function rawStreaming(
-  id: string,
-  inCapacity: number,
-  outCapacity: number
-): StreamingDefinition<unknown, unknown, unknown> {
+export function rawStreaming(id: string, inCapacity: number, outCapacity: number): AnyStreaming {
   return { kind: 'streaming', id, payload: anything, request: anything, response: anything, inCapacity, outCapacity }
 }
 

@@ -3,6 +3,7 @@
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import type { Producer } from '../stream/producer.ts'
+import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 
 /** What a handler knows about its call. */
 export interface HandlerContext {
@@ -46,3 +47,12 @@ export type StreamingHandler<Payload, Req, Res> = (
   requests: Requests<Req>,
   context: HandlerContext
 ) => Responses<Res> | PromiseLike<Responses<Res>>
+
+/** The handler function of a definition. A string is the id of a raw single handler: bytes in and out. */
+export type HandlerOf<D> = D extends string
+  ? SingleHandler<Uint8Array, Uint8Array>
+  : D extends SingleDefinition<infer Req, infer Res>
+    ? SingleHandler<Req, Res>
+    : D extends StreamingDefinition<infer Payload, infer Req, infer Res>
+      ? StreamingHandler<Payload, Req, Res>
+      : never

@@ -6,18 +6,18 @@
 
 import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
-import { checkCapacity, type SingleDefinition, type StreamingDefinition } from './definition.ts'
+import { type AnyDefinition, type AnySingle, type AnyStreaming, checkCapacity } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { RunningByHost } from './running.ts'
 
 /** A handler of this server. */
 export type LocalHandler = { readonly entry: HandlerEntry } & (
   | {
-      readonly definition: SingleDefinition<unknown, unknown>
+      readonly definition: AnySingle
       readonly fn: SingleHandler<unknown, unknown>
     }
   | {
-      readonly definition: StreamingDefinition<unknown, unknown, unknown>
+      readonly definition: AnyStreaming
       readonly fn: StreamingHandler<unknown, unknown, unknown>
     }
 )
@@ -132,10 +132,7 @@ export class RemoteHandlers {
  *
  * @throws {InvalidOptionError} when a capacity is one that no peer accepts: a definition may be made by hand
  */
-export function toEntry(
-  definition: SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
-  subroute: string
-): HandlerEntry {
+export function toEntry(definition: AnyDefinition, subroute: string): HandlerEntry {
   const { id, kind } = definition
   if (kind === 'single') return { kind: HandlerKind.single, inCapacity: 0, outCapacity: 1, subroute, id }
   return {

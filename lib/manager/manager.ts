@@ -13,8 +13,8 @@ import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Connection } from '../connection/connection.ts'
-import { copyDefinition, rawSingle, type SingleDefinition, type StreamingDefinition } from '../handler/definition.ts'
-import type { SingleHandler, StreamingHandler } from '../handler/handler.ts'
+import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
+import type { HandlerOf } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
@@ -131,22 +131,8 @@ export class Manager {
    * @throws {HandlerExistsError} when the id is already registered under this subroute
    * @throws {ClosedError} when the manager is closed
    */
-  handle(id: string, fn: SingleHandler<Uint8Array, Uint8Array>, options?: HandleOptions): void
-  handle<Req, Res>(
-    definition: SingleDefinition<Req, Res>,
-    fn: SingleHandler<NoInfer<Req>, NoInfer<Res>>,
-    options?: HandleOptions
-  ): void
-  handle<Payload, Req, Res>(
-    definition: StreamingDefinition<Payload, Req, Res>,
-    fn: StreamingHandler<NoInfer<Payload>, NoInfer<Req>, NoInfer<Res>>,
-    options?: HandleOptions
-  ): void
-  handle(
-    target: string | SingleDefinition<unknown, unknown> | StreamingDefinition<unknown, unknown, unknown>,
-    fn: unknown,
-    options: HandleOptions = {}
-  ): void {
+  handle<D extends string | AnyDefinition>(definition: D, fn: HandlerOf<D>, options?: HandleOptions): void
+  handle(target: string | AnyDefinition, fn: unknown, options: HandleOptions = {}): void {
     if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
     this.#throwIfClosed()
     const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)

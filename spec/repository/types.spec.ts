@@ -10,16 +10,26 @@ import { expectTypeOf } from 'expect-type'
 import map from 'it-map'
 import type { Pushable } from 'it-pushable'
 import {
+  type AnyDefinition,
+  type AnySingle,
+  type AnyStreaming,
   bytes,
+  type CallArguments,
   type Callable,
+  type CallOptions,
   type Codec,
   type Connection,
   type GridStream,
   type HandlerContext,
+  type HandlerOf,
   type Manager,
+  type PayloadOf,
+  type RequestOf,
+  type ResponseOf,
   type SingleDefinition,
   type StreamEnd,
   type StreamingDefinition,
+  type StreamOf,
   single,
   streaming
 } from '../../lib/index.ts'
@@ -177,6 +187,38 @@ export function streamHandlers(grid: Manager): void {
   grid.handle(walk, (_options, requests: AsyncIterable<number>) => map(requests, String))
   // @ts-expect-error what is no iterable
   grid.handle(chat, () => 7)
+}
+
+/** Code that is written once for all definitions. */
+export function wrappers(peer: Callable, grid: Manager): void {
+  const call = <Req, Res>(definition: SingleDefinition<Req, Res>, payload: Req, options: CallOptions = {}) =>
+    peer.request(definition, payload, options)
+  const callAny = <D extends AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>) =>
+    peer.request(definition, ...args)
+  const open = <Payload, Req, Res>(definition: StreamingDefinition<Payload, Req, Res>, payload: Payload) =>
+    peer.newStream(definition, payload)
+  const openAny = <D extends AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>) =>
+    peer.newStream(definition, ...args)
+  const serve = <Req, Res>(definition: SingleDefinition<Req, Res>, fn: (request: Req) => Promise<Res>) =>
+    grid.handle(definition, fn)
+  const serveAny = <D extends AnyDefinition>(definition: D, fn: HandlerOf<D>) => grid.handle(definition, fn)
+
+  expectTypeOf(call(lock, { resource: 'a' })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(callAny(lock, { resource: 'a' })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(callAny(now)).toEqualTypeOf<Promise<number>>()
+  expectTypeOf(open(chat, 'room')).toEqualTypeOf<GridStream<number, boolean>>()
+  expectTypeOf(openAny(walk, { path: '/' })).toEqualTypeOf<StreamOf<typeof walk>>()
+  serve(lock, async ({ resource }) => ({ granted: resource !== '' }))
+  serveAny(chat, (room) => [room !== ''])
+  // @ts-expect-error the payload is missing
+  callAny(lock)
+  // @ts-expect-error an answer of another type
+  serveAny(lock, () => ({ granted: 'yes' }))
+
+  expectTypeOf<PayloadOf<typeof walk>>().toEqualTypeOf<{ path: string }>()
+  expectTypeOf<RequestOf<typeof chat>>().toEqualTypeOf<number>()
+  expectTypeOf<ResponseOf<typeof chat | typeof lock>>().toEqualTypeOf<boolean | LockReply>()
+  expectTypeOf<StreamOf<'raw'>>().toEqualTypeOf<GridStream<Uint8Array, Uint8Array>>()
 }
 
 export function definitions(): void {

@@ -1,0 +1,81 @@
+/**
+ * Mistakes that users make, each after what the compiler says of it: code, column, a part of the text, and after `...` a part
+ * of its explanation. `mistakes.spec.ts` compares; `npm run compilers` does so with each version of TypeScript.
+ */
+
+import { Readable } from 'node:stream'
+import { bytes, type Connection, type Manager, none, single, streaming } from 'it-grid'
+
+declare const grid: Manager
+declare const peer: Connection
+const get = single<{ key: string }, { value: string } | null>('cache.get')
+const flush = single<void, void>('cache.flush', { request: none(), response: none() })
+const changes = streaming<{ from: number }, never, { at: number; key: string }>('changes', { inCapacity: 0 })
+const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes() })
+
+// Calls
+
+// TS2554 at 6: Expected 2-3 arguments, but got 1.
+peer.request(get)
+// TS2353 at 21: Object literal may only specify known properties, and 'ky' does not exist in type '{ key: string; }'.
+peer.request(get, { ky: 'a' })
+// TS2345 at 19: Argument of type 'string' is not assignable to parameter of type '{ key: string; }'.
+peer.request(get, 'a')
+// TS2561 at 35: 'timeoutMs' does not exist in type 'CallOptions'. Did you mean to write 'timeout'?
+peer.request(get, { key: 'a' }, { timeoutMs: 1 })
+// TS2740 at 35: Type 'AbortController' is missing the following properties from type 'AbortSignal'
+peer.request(get, { key: 'a' }, { signal: new AbortController() })
+// TS2345 at 21: Argument of type '{ timeout: number; }' is not assignable to parameter of type 'void'.
+peer.request(flush, { timeout: 5 })
+// TS2345 at 14: Argument of type 'StreamingDefinition<{ from: number; }, never, { at: number; key: string; }>' is not assignable
+// ... Type '"streaming"' is not assignable to type '"single"'.
+peer.request(changes, { from: 0 })
+// TS2345 at 16: Argument of type 'SingleDefinition<{ key: string; }, { value: string; } | null>' is not assignable
+// ... is missing the following properties from type 'StreamingDefinition<unknown, unknown, unknown>'
+peer.newStream(get, { key: 'a' })
+// TS2345 at 23: Argument of type 'string' is not assignable to parameter of type 'Uint8Array<ArrayBufferLike>'.
+peer.request('wordy', 'text')
+// TS2561 at 29: 'key' does not exist in type 'Uint8Array<ArrayBufferLike>'.
+peer.request('cache.get', { key: 'a' })
+// TS2353 at 29: 'from' does not exist in type 'Uint8Array<ArrayBufferLike>'.
+peer.newStream('changes', { from: 0 })
+// TS2345 at 43: Argument of type '1' is not assignable to parameter of type 'never'.
+peer.newStream(changes, { from: 0 }).send(1)
+// TS2531 at 1: Object is possibly 'null'.
+peer.newStream(changes, { from: 0 }).requests.push(1)
+// TS2345 at 44: Argument of type 'string' is not assignable to parameter of type 'Uint8Array<ArrayBufferLike>'.
+peer.newStream(upload, { name: 'x' }).send('text')
+// TS2741 at 14: Property 'value' is missing in type 'Promise<{ value: string; } | null>' but required
+export const found: { value: string } = peer.request(get, { key: 'a' })
+// TS2531 at 30: Object is possibly 'null'.
+export const first: string = (await peer.request(get, { key: 'a' })).value
+
+// Handlers
+
+// TS2322 at 31: Type '{ valu: string; }' is not assignable to type
+grid.handle(get, ({ key }) => ({ valu: key }))
+// TS2322 at 37: Type 'Promise<string>' is not assignable to type
+// ... Type 'string' is not assignable to type '{ value: string; }'.
+grid.handle(get, async ({ key }) => key)
+// TS2339 at 21: Property 'ky' does not exist on type '{ key: string; }'.
+grid.handle(get, ({ ky }) => ky)
+// TS2345 at 18: Argument of type '() => Generator<null, void, unknown>' is not assignable to parameter of type 'SingleHandler<{ key: string; }, { value: string; } | null>'.
+grid.handle(get, function* () {
+  yield null
+})
+// TS2322 at 28: Type 'number' is not assignable to type
+grid.handle(changes, () => 42)
+// TS2345 at 22: is not assignable to parameter of type 'StreamingHandler<{ from: number; }, never, { at: number; key: string; }>'.
+// ... Types of property 'at' are incompatible.
+// ... Type 'string' is not assignable to type 'number'.
+grid.handle(changes, async function* () {
+  yield { at: 'one', key: 'a' }
+})
+// TS2345 at 57: Argument of type 'null' is not assignable to parameter of type
+grid.handle(changes, (_from, requests) => Readable.from(requests))
+// TS2322 at 33: Type 'number' is not assignable to type
+grid.handle('raw', (payload) => payload.length)
+// TS2339 at 29: Property 'key' does not exist on type 'Uint8Array<ArrayBufferLike>'.
+grid.handle('cache.get', ({ key }) => Buffer.from(key))
+// TS2561 at 32: 'subRoute' does not exist in type 'HandleOptions'. Did you mean to write 'subroute'?
+grid.handle(flush, () => {}, { subRoute: 'a' })
