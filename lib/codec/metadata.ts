@@ -6,9 +6,10 @@ import { shield } from '../base/promise.ts'
 import { printable } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { encodePayload } from './payload.ts'
+import { is64Bits } from './plain.ts'
 
-/** The values that metadata can contain. */
-export type MetadataValue = string | number | boolean | Uint8Array | null
+/** The values that metadata can contain. A received integer is a bigint, of at most 64 bits, only beyond ±(2^53-1). */
+export type MetadataValue = string | number | bigint | boolean | Uint8Array | null
 
 /** A few values about a call that are not its payload, such as a trace id. */
 export type Metadata = Readonly<Record<string, MetadataValue>>
@@ -35,9 +36,12 @@ export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number)
 export function checkMetadata(metadata: Metadata | undefined): void {
   const wrong = metadata === undefined ? undefined : findWrong(metadata)
   if (wrong === undefined) return
-  throw new InvalidOptionError(`${wrong} must be a string, number, boolean, Uint8Array or null`, {
-    delivery: 'notSent'
-  })
+  throw new InvalidOptionError(
+    `${wrong} must be a string, number, bigint of at most 64 bits, boolean, Uint8Array or null`,
+    {
+      delivery: 'notSent'
+    }
+  )
 }
 
 function findWrong(metadata: unknown): string | undefined {
@@ -70,5 +74,6 @@ function isMap(value: unknown): value is Metadata {
 }
 
 function isMetadataValue(value: unknown): boolean {
+  if (typeof value === 'bigint') return is64Bits(value)
   return value === null || isBytes(value) || ['string', 'number', 'boolean'].includes(typeof value)
 }

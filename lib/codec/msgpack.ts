@@ -7,6 +7,7 @@
 
 import { Packr, Unpackr } from 'msgpackr'
 import { CodecError } from '../base/errors.ts'
+import { toInteger, toNumber } from './integers.ts'
 import { foreign, formOf, maxMsgpackDepth, sparse, toPlain } from './plain.ts'
 
 /** A view of a larger buffer is copied, so that a small message does not keep a large buffer alive. */
@@ -25,8 +26,8 @@ const scratch = new Uint8Array(4096)
 /**
  * The bytes of a plain value: `null`, booleans, numbers, bigints of 64 bits, strings, `Uint8Array`, valid `Date`, arrays
  * and objects, also those of another realm. Properties that are `undefined` are left out. Elsewhere `undefined`, and holes
- * in arrays, are sent as nil and decoded as `null`. An instance of a class is sent as its own enumerable properties. Minus
- * zero becomes zero, a lone surrogate U+FFFD. Without the native part of msgpackr, strings over 64 bytes lose a leading byte
+ * in arrays, are sent as nil and decoded as `null`. An instance of a class is sent as its own enumerable properties. Whole
+ * numbers within ±(2^53-1) are sent as integers, all others as float 64. Minus zero becomes zero, a lone surrogate U+FFFD. Without the native part of msgpackr, strings over 64 bytes lose a leading byte
  * order mark. Properties are read more than once: a getter must give the same each time.
  *
  * The bytes may be a view into a larger buffer. That part of it is never written again.
@@ -37,7 +38,10 @@ const scratch = new Uint8Array(4096)
 export function encodeMsgpack(value: unknown): Uint8Array {
   try {
     const form = formOf(value, 0)
-    const packed = form === sparse ? sparsePackr.pack(value) : packr.pack(form === foreign ? toPlain(value, 0) : value)
+    const packer = (form & sparse) === 0 ? packr : sparsePackr
+    const packed = form >= foreign ? packr.pack(toPlain(value, 0)) : packer.pack(value)
+    // msgpackr writes integers of more than 32 bits as float 64.
+    if (form > sparse) checkItem(packed, packed.length, toInteger)
     // The buffer of msgpackr never shrinks: after one large message, each small one would be a view of it.
     return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
       ? new Uint8Array(packed)
@@ -50,20 +54,21 @@ export function encodeMsgpack(value: unknown): Uint8Array {
 }
 
 /**
- * The value of exactly one MessagePack item. Binary is copied, so `bytes` may be reused. 64-bit integers are decoded as
- * bigint, timestamps as `Date`, nil as `null`. Of equal keys the last one counts. Invalid UTF-8 becomes U+FFFD.
+ * The value of exactly one MessagePack item. Binary is copied, so `bytes` may be reused. Integers of any format are decoded
+ * as numbers within ±(2^53-1), and as bigint beyond; timestamps as `Date`, nil as `null`. Of equal keys the last one counts. Invalid UTF-8 becomes U+FFFD.
  *
  * @throws {CodecError} naming the violation and its offset, quoting no data
  */
 export function decodeMsgpack(bytes: Uint8Array): unknown {
-  checkItem(bytes)
+  const isSmall = bytes.length <= scratch.length
+  if (isSmall) scratch.set(bytes)
+  let input = isSmall ? scratch : bytes
+  const hasWide = checkItem(input, bytes.length, isSmall ? toNumber : undefined)
   try {
     // Never `bytes` itself: msgpackr adds a `dataView` property to its input, and copies binary with the class of its input.
-    if (bytes.length > scratch.length) {
-      return unpackr.unpack(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length))
-    }
-    scratch.set(bytes)
-    return unpackr.unpack(scratch, bytes.length)
+    if (!isSmall) input = hasWide ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+    if (!isSmall && hasWide) checkItem(input, input.length, toNumber)
+    return unpackr.unpack(input, bytes.length)
   } catch {
     throw new CodecError('invalid msgpack: the value is too large for this process')
   }
@@ -76,6 +81,8 @@ const text = 2
 const array = 3
 const map = 4
 const extension = 5
+/** A number of 64 bits. */
+const wide = 6
 const shapes = new Uint8Array(256)
 const lengthBytes = new Uint8Array(256)
 const lengths = new Uint8Array(256)
@@ -96,12 +103,12 @@ for (let i = 0; i < 3; i++) {
   define(0xc4 + i, scalar, 1 << i, 0) // bin
   define(0xd9 + i, text, 1 << i, 0)
 }
-for (let i = 0; i < 4; i++) {
+for (let i = 0; i < 3; i++) {
   define(0xcc + i, scalar, 0, 1 << i) // uint
   define(0xd0 + i, scalar, 0, 1 << i) // int
 }
 define(0xca, scalar, 0, 4)
-define(0xcb, scalar, 0, 8)
+for (const first of [0xcb, 0xcf, 0xd3]) define(first, wide, 0, 8) // float, uint, int
 for (let i = 0; i < 2; i++) {
   define(0xdc + i, array, 2 << i, 0)
   define(0xde + i, map, 2 << i, 0)
@@ -114,13 +121,14 @@ define(0xc7, extension, 1, 0)
 const outer = new Int32Array(maxMsgpackDepth)
 
 /**
- * Checks one item without creating a value, so that the decoder can trust each length.
+ * Checks one item without creating a value, so that the decoder can trust each length. Returns whether there are numbers of
+ * 64 bits in it; each of them is changed in place by `change`.
  *
  * `left` counts what is left in the current container: items of an array as a positive number, keys and values of a map as
  * a negative one, which is even before a key. Both fit in 31 bits, since each item has at least one byte.
  */
-function checkItem(bytes: Uint8Array): void {
-  const end = bytes.length
+function checkItem(bytes: Uint8Array, end: number, change: ((bytes: Uint8Array, at: number) => void) | undefined) {
+  let hasWide = false
   let at = 0
   let depth = 0
   let left = 1
@@ -132,13 +140,17 @@ function checkItem(bytes: Uint8Array): void {
     const field = lengthBytes[first] as number
     let length = lengths[first] as number
     if (field !== 0) {
-      length = readLength(bytes, at, field)
+      length = readLength(bytes, at, field, end)
       at += field
     }
     if (left > 0) left--
     else if ((left++ & 1) === 0) checkKey(bytes, start, shape, at, length)
     if (shape === scalar || shape === text) {
       at += length
+    } else if (shape === wide) {
+      hasWide = true
+      at += length
+      if (at <= end) change?.(bytes, start)
     } else if (shape === array || shape === map) {
       const items = shape === array ? length : length * 2
       if (items > end - at) throw invalid('truncated', start)
@@ -146,16 +158,17 @@ function checkItem(bytes: Uint8Array): void {
       outer[depth++] = left
       left = shape === array ? items : -items
     } else {
-      at += readTimestampLength(bytes, start, at, shape, length)
+      at += readTimestampLength(bytes, start, at, shape, length, end)
     }
     if (at > end) throw invalid('truncated', start)
     while (left === 0 && depth > 0) left = outer[--depth] as number
   }
   if (at !== end) throw invalid('trailing bytes', at)
+  return hasWide
 }
 
-function readLength(bytes: Uint8Array, at: number, field: number): number {
-  if (field > bytes.length - at) throw invalid('truncated', at - 1)
+function readLength(bytes: Uint8Array, at: number, field: number, end: number): number {
+  if (field > end - at) throw invalid('truncated', at - 1)
   let length = 0
   // No shifts: four bytes could become negative.
   for (let i = at; i < at + field; i++) length = length * 256 + (bytes[i] as number)
@@ -163,11 +176,11 @@ function readLength(bytes: Uint8Array, at: number, field: number): number {
 }
 
 /** The bytes of a timestamp after its length. All other extensions are refused. */
-function readTimestampLength(bytes: Uint8Array, start: number, at: number, shape: number, length: number): number {
+function readTimestampLength(bytes: Uint8Array, start: number, at: number, shape: number, length: number, end: number) {
   if (shape === refused) {
     throw invalid(bytes[start] === 0xc1 ? 'the reserved byte 0xc1' : 'an extension that is not a timestamp', start)
   }
-  if (at >= bytes.length) throw invalid('truncated', start)
+  if (at >= end) throw invalid('truncated', start)
   if (bytes[at] !== 0xff || (bytes[start] === 0xc7 && length !== 12)) {
     throw invalid('an extension that is not a timestamp', start)
   }

@@ -13,17 +13,22 @@ import { CodecError } from '../base/errors.ts'
 /** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
 export const maxMsgpackDepth = 64
 
-/** How msgpackr knows a value: as what it is, as what it is but for properties that are `undefined`, or not. */
-export type Form = typeof plain | typeof sparse | typeof foreign
+/**
+ * How msgpackr knows a value: as what it is; as what it is, but for properties that are `undefined` (`sparse`) and integers of
+ * more than 32 bits (`wide`), one bit each; or, from `foreign` on, not.
+ */
+export type Form = number
 export const plain = 0
 export const sparse = 1
-export const foreign = 2
+const wide = 2
+export const foreign = 4
 
 /**
  * msgpackr goes by `constructor` and by the classes of this realm, and writes all else as an object. So what is not plainly
  * one that it knows is foreign, and written as a copy. Every message is looked at here, so this finds no faults.
  */
 export function formOf(value: unknown, depth: number): Form {
+  if (typeof value === 'number') return value >> 0 === value || !isWide(value) ? plain : wide
   if (typeof value === 'object') return value === null ? plain : formOfObject(value, depth)
   if (typeof value === 'bigint') return is64Bits(value) ? plain : foreign
   return typeof value === 'function' || typeof value === 'symbol' ? foreign : plain
@@ -37,9 +42,8 @@ function formOfObject(value: object, depth: number): Form {
   if (Array.isArray(value)) {
     if (made !== Array) return foreign
     for (let i = 0; i < value.length; i++) {
-      const form = formOf(value[i], depth + 1)
-      if (form === foreign) return foreign
-      if (form === sparse) found = sparse
+      found |= formOf(value[i], depth + 1)
+      if (found >= foreign) return foreign
     }
     return found
   }
@@ -51,9 +55,8 @@ function formOfObject(value: object, depth: number): Form {
   for (const key of keys) {
     if (key === '__proto__') return foreign
     const property = (value as Record<string, unknown>)[key]
-    const form = property === undefined ? sparse : formOf(property, depth + 1)
-    if (form === foreign) return foreign
-    if (form === sparse) found = sparse
+    found |= property === undefined ? sparse : formOf(property, depth + 1)
+    if (found >= foreign) return foreign
   }
   return found
 }
@@ -152,7 +155,12 @@ export function isValidDate(value: unknown): value is Date {
   return isDate(value) && !Number.isNaN(getTime.call(value))
 }
 
-function is64Bits(value: bigint): boolean {
+/** An integer that a number holds exactly, and 32 bits do not. */
+function isWide(value: number): boolean {
+  return (value > 0xffff_ffff || value < -0x8000_0000) && Number.isSafeInteger(value)
+}
+
+export function is64Bits(value: bigint): boolean {
   return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
 }
 

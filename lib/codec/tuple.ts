@@ -62,12 +62,17 @@ function scalar<T>(is: (value: unknown) => boolean): Field<T> {
   return Object.freeze({ write: check, read: check })
 }
 
+const bigint = scalar<bigint>((value) => typeof value === 'bigint')
+
 /** The fields that a struct can have. For a struct within a struct use `tuple()`. */
 export const field = Object.freeze({
   string: scalar<string>((value) => typeof value === 'string'),
   number: scalar<number>((value) => typeof value === 'number'),
-  /** An integer of 64 bits. */
-  bigint: scalar<bigint>((value) => typeof value === 'bigint'),
+  /** An integer of 64 bits, in whatever format it was sent. */
+  bigint: Object.freeze<Field<bigint>>({
+    write: bigint.write,
+    read: (item) => bigint.read(Number.isSafeInteger(item) ? BigInt(item as number) : item)
+  }),
   boolean: scalar<boolean>((value) => typeof value === 'boolean'),
   /** A `Uint8Array`. */
   binary: scalar<Uint8Array>(isBytes),

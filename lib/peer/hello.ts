@@ -239,7 +239,7 @@ function parseLimits(fields: Fields): RemoteLimits {
   return Object.fromEntries(read) as RemoteLimits
 }
 
-/** Other implementations may send a large number as a 64-bit integer, which is decoded as a bigint. */
+/** Beyond 2^53 a number is decoded as a bigint; here it need not be exact. */
 function toNumber(value: unknown): unknown {
   return typeof value === 'bigint' ? Number(value) : value
 }

@@ -38,6 +38,11 @@ function seeded(seed: number): () => number {
   }
 }
 
+/** A bigint that a number holds exactly is decoded as one. */
+function asDecoded(value: bigint): bigint | number {
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value
+}
+
 function randomValue(random: () => number, depth: number): unknown {
   const pick = Math.floor(random() * (depth > 4 ? 9 : 11))
   const length = Math.floor(random() ** 4 * 300)
@@ -45,7 +50,8 @@ function randomValue(random: () => number, depth: number): unknown {
   if (pick === 1) return random() < 0.5
   if (pick === 2) return Math.floor((random() - 0.5) * 2 ** Math.floor(random() * 54))
   if (pick === 3) return random() * 1e9
-  if (pick === 4) return BigInt.asIntN(64, BigInt(Math.floor(random() * 2 ** 52)) << BigInt(Math.floor(random() * 64)))
+  if (pick === 4)
+    return asDecoded(BigInt.asIntN(64, BigInt(Math.floor(random() * 2 ** 52)) << BigInt(Math.floor(random() * 64))))
   if (pick === 5) return 'ab'.repeat(length)
   if (pick === 6) return 'ä€𝄞z'.repeat(length)
   if (pick === 7) return new Uint8Array(length).fill(length)
@@ -88,7 +94,8 @@ describe('encodeMsgpack and decodeMsgpack', () => {
       Number.POSITIVE_INFINITY,
       2n ** 64n - 1n,
       -(2n ** 63n),
-      5n,
+      2n ** 53n,
+      -(2n ** 53n),
       '',
       'ascii',
       'ümläut €𝄞',
@@ -114,6 +121,75 @@ describe('encodeMsgpack and decodeMsgpack', () => {
     for (let i = 0; i < 3000; i++) {
       const value = randomValue(random, 0)
       assert.deepEqual(decodeMsgpack(encodeMsgpack(value)), value)
+    }
+  })
+
+  it('send integers within ±(2^53-1) as integers, in as few bytes as there are, and all other numbers as float 64', () => {
+    const sent: [number | bigint, string][] = [
+      [127, '7f'],
+      [128, 'cc80'],
+      [-33, 'd0df'],
+      [2 ** 32 - 1, 'ceffffffff'],
+      [-(2 ** 31), 'd280000000'],
+      [2 ** 32, 'd30000000100000000'],
+      [1_700_000_000_123, 'd30000018bcfe5687b'],
+      [-(2 ** 31) - 1, 'd3ffffffff7fffffff'],
+      [-(2 ** 40), 'd3ffffff0000000000'],
+      [Number.MAX_SAFE_INTEGER, 'd3001fffffffffffff'],
+      [Number.MIN_SAFE_INTEGER, 'd3ffe0000000000001'],
+      [2 ** 53, 'cb4340000000000000'],
+      [-(2 ** 53), 'cbc340000000000000'],
+      [1e300, 'cb7e37e43c8800759c'],
+      [-0, '00'],
+      [0.5, 'cb3fe0000000000000'],
+      [Number.NaN, 'cb7ff8000000000000'],
+      [Number.NEGATIVE_INFINITY, 'cbfff0000000000000'],
+      [5n, 'd30000000000000005'],
+      [2n ** 64n - 1n, 'cfffffffffffffffff']
+    ]
+    const odd = { at: new Date(5), undefined, hole: [undefined], instance: new (class Odd extends Array {})() }
+    for (const [value, hex] of sent) {
+      assert.equal(Buffer.from(encodeMsgpack(value)).toString('hex'), hex, String(value))
+      // Wherever it stands, and whatever stands beside it.
+      for (const beside of [value, odd, 'x'.repeat(5000)]) {
+        const bytes = Buffer.from(encodeMsgpack([{ beside, value }])).toString('hex')
+        assert.ok(bytes.endsWith(`a576616c7565${hex}`), String(value))
+      }
+    }
+  })
+
+  it('read an integer of any format as a number within ±(2^53-1), and as a bigint beyond', () => {
+    const formats: [number | bigint, string[]][] = [
+      [7, ['07', 'cc07', 'cd0007', 'ce00000007', 'cf0000000000000007', 'd007', 'd10007', 'd200000007']],
+      [7, ['d30000000000000007', 'ca40e00000', 'cb401c000000000000']],
+      [-1, ['ff', 'd0ff', 'd1ffff', 'd2ffffffff', 'd3ffffffffffffffff', 'cabf800000', 'cbbff0000000000000']],
+      [2 ** 40, ['cf0000010000000000', 'd30000010000000000', 'cb4270000000000000']],
+      [-(2 ** 40) - 1, ['d3fffffeffffffffff']],
+      [Number.MAX_SAFE_INTEGER, ['cf001fffffffffffff', 'd3001fffffffffffff']],
+      [Number.MIN_SAFE_INTEGER, ['d3ffe0000000000001']],
+      [2n ** 53n, ['cf0020000000000000', 'd30020000000000000']],
+      [2n ** 53n + 1n, ['cf0020000000000001', 'd30020000000000001']],
+      [-(2n ** 53n), ['d3ffe0000000000000']],
+      [2n ** 63n, ['cf8000000000000000']],
+      [-(2n ** 63n), ['d38000000000000000']],
+      [2 ** 53, ['cb4340000000000000']]
+    ]
+    for (const [value, all] of formats) {
+      for (const hex of all) {
+        assert.equal(decodeMsgpack(Buffer.from(hex, 'hex')), value, hex)
+        // In a small message and in a large one, whose bytes are left as they are.
+        for (const pad of [0, 5000]) {
+          const bytes = Buffer.concat([
+            Buffer.from('93c5', 'hex'),
+            Buffer.alloc(2 + pad),
+            Buffer.from(hex + hex, 'hex')
+          ])
+          bytes.writeUInt16BE(pad, 2)
+          const given = Buffer.from(bytes)
+          assert.deepEqual(decodeMsgpack(bytes), [new Uint8Array(pad), value, value], hex)
+          assert.deepEqual(bytes, given)
+        }
+      }
     }
   })
 

@@ -74,6 +74,34 @@ describe('tuple', () => {
     assert.throws(() => times.encode(none), { name: 'CodecError', message: /it does not fit at "at"$/ })
   })
 
+  it('reads numbers and bigints from integers of every format, whatever their size', () => {
+    const numbers = tuple({ n: field.number, big: field.bigint })
+    const read = (hex: string) => numbers.decode(Buffer.from(`92${hex}`, 'hex'))
+    const seven = ['07', 'cc07', 'cd0007', 'ce00000007', 'cf0000000000000007', 'd007', 'd10007', 'd200000007']
+    for (const hex of [...seven, 'd30000000000000007', 'cb401c000000000000']) {
+      assert.deepEqual(read(hex + hex), { n: 7, big: 7n }, hex)
+    }
+    for (const hex of ['cf0000010000000000', 'd30000010000000000', 'cb4270000000000000']) {
+      assert.deepEqual(read(hex + hex), { n: 2 ** 40, big: 2n ** 40n }, hex)
+    }
+    for (const big of [0n, -1n, 2n ** 53n, -(2n ** 63n), 2n ** 64n - 1n]) {
+      assert.deepEqual(numbers.decode(numbers.encode({ n: 1, big })), { n: 1, big })
+    }
+    // No number holds 2^53+1 exactly, and no bigint a half.
+    assert.deepEqual(
+      pathOf(() => read('cf0020000000000001' + '07')),
+      ['n']
+    )
+    assert.deepEqual(
+      pathOf(() => read('07' + 'cb3fe0000000000000')),
+      ['big']
+    )
+    assert.deepEqual(
+      pathOf(() => read('07' + 'cb43e0000000000000')),
+      ['big']
+    )
+  })
+
   it('has the types of its declaration', () => {
     expectTypeOf<Infer<typeof lockArgs>>().toEqualTypeOf<{
       uid: string

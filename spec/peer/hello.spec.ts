@@ -30,6 +30,12 @@ function encode(kind: number, fields: unknown): Uint8Array {
   return Uint8Array.from([kind, ...encodeMsgpack(fields)])
 }
 
+function bigEndian(bytes: number, value: number): Uint8Array {
+  const field = Buffer.alloc(8)
+  field.writeBigUInt64BE(BigInt(value))
+  return field.subarray(8 - bytes)
+}
+
 const notCanonical = 'is not a canonical origin of at most 512 bytes'
 const notVersions = 'is not a list of 1 to 16 positive integers'
 const wrongValues: Record<string, { values: unknown[]; text: string }> = {
@@ -41,7 +47,7 @@ const wrongValues: Record<string, { values: unknown[]; text: string }> = {
   host: { values: [null, 1, '', 'a', 'HTTPS://A', 'https://a/', `https://${'a'.repeat(600)}`], text: notCanonical },
   remote: { values: [null, {}, 'https://b:443', 'https://u@b', 'ftp://b'], text: notCanonical },
   proof: { values: [null, 'p', [1], new Uint8Array(4097)], text: 'is not binary of at most 4096 bytes' },
-  version: { values: [null, '1', 0, -1, 1.5, 2n], text: 'is not a positive integer' },
+  version: { values: [null, '1', 0, -1, 1.5, 2n ** 60n], text: 'is not a positive integer' },
   reason: { values: [null, 1, '', 'two words', 'x'.repeat(33), 'a\nb'], text: 'is not a word' },
   message: { values: [null, 1, ['text']], text: 'is not a string' }
 }
@@ -106,15 +112,72 @@ describe('the messages of the handshake', () => {
     })
   }
 
-  it('refuse a limit that is not a number by its name, and take one that came as a bigint', () => {
+  it('refuse a limit that is not a number by its name, and take one that is a bigint for being checked after the proof', () => {
     for (const name of Object.keys(limits)) {
       for (const value of [undefined, null, '1', [1]]) {
         const expected = { name: 'HandshakeError', message: `malformed HELLO: limits.${name} is not a number` }
         assert.throws(() => hello.readHello(encode(1, { ...opening, limits: { ...limits, [name]: value } })), expected)
       }
-      const read = hello.readHello(encode(1, { ...opening, limits: { ...limits, [name]: 5n } }))
-      assert.deepEqual(read.limits, { ...limits, [name]: 5 })
+      const read = hello.readHello(encode(1, { ...opening, limits: { ...limits, [name]: 2n ** 60n } }))
+      assert.deepEqual(read.limits, { ...limits, [name]: 2 ** 60 })
+      assert.equal(hello.findBadLimit(read.limits), name)
     }
+  })
+
+  it('read every format that an encoder of another language may choose, and the keys in any order', () => {
+    const int = {
+      shortest: (n: number) => Buffer.from(encodeMsgpack(n)),
+      int64: (n: number) => Buffer.concat([Uint8Array.of(0xd3), bigEndian(8, n)]),
+      uint64: (n: number) => Buffer.concat([Uint8Array.of(0xcf), bigEndian(8, n)]),
+      uint32: (n: number) => Buffer.concat([Uint8Array.of(0xce), bigEndian(4, n)])
+    }
+    const text = {
+      str8: (t: string) => Buffer.concat([Uint8Array.of(0xd9), bigEndian(1, t.length), Buffer.from(t)]),
+      str16: (t: string) => Buffer.concat([Uint8Array.of(0xda), bigEndian(2, t.length), Buffer.from(t)]),
+      str32: (t: string) => Buffer.concat([Uint8Array.of(0xdb), bigEndian(4, t.length), Buffer.from(t)])
+    }
+    const bin = {
+      bin8: (b: Uint8Array) => Buffer.concat([Uint8Array.of(0xc4), bigEndian(1, b.length), b]),
+      bin16: (b: Uint8Array) => Buffer.concat([Uint8Array.of(0xc5), bigEndian(2, b.length), b]),
+      bin32: (b: Uint8Array) => Buffer.concat([Uint8Array.of(0xc6), bigEndian(4, b.length), b])
+    }
+    const float64 = (n: number) => {
+      const bytes = Buffer.alloc(9, 0xcb)
+      bytes.writeDoubleBE(n, 1)
+      return bytes
+    }
+    const later = { ...opening, later: [{ deep: { er: null } }], understands: ['a'] }
+    for (const writeInt of [...Object.values(int), float64]) {
+      for (const writeText of Object.values(text)) {
+        for (const writeBin of Object.values(bin)) {
+          for (const size of [2, 4]) {
+            const write = (value: unknown): Buffer => {
+              if (typeof value === 'number') return writeInt(value)
+              if (typeof value === 'string') return writeText(value)
+              if (value instanceof Uint8Array) return writeBin(value)
+              if (Array.isArray(value)) {
+                return Buffer.concat([
+                  Uint8Array.of(size === 2 ? 0xdc : 0xdd),
+                  bigEndian(size, value.length),
+                  ...value.map(write)
+                ])
+              }
+              if (typeof value !== 'object' || value === null) return Buffer.from(encodeMsgpack(value))
+              const entries = Object.entries(value).reverse()
+              const items = entries.flat().map(write)
+              return Buffer.concat([Uint8Array.of(size === 2 ? 0xde : 0xdf), bigEndian(size, entries.length), ...items])
+            }
+            const read = hello.readHello(Buffer.concat([Uint8Array.of(1), write(later)]))
+            assert.deepEqual(read, { ...opening, understands: ['a'] })
+            const accept = { version: 1, host: 'https://b', proof, lifetimeMs: 2 ** 31 }
+            assert.deepEqual(hello.readAccept(Buffer.concat([Uint8Array.of(4), write(accept)])), accept)
+          }
+        }
+      }
+    }
+    // Keys are strings: a key that is binary is malformed.
+    const binary = Buffer.concat([Uint8Array.of(5, 0x81), bin.bin8(Buffer.from('reason')), Uint8Array.of(0xc0)])
+    assert.throws(() => hello.readReject(binary), /malformed REJECT: invalid msgpack: a key that is not a string/)
   })
 
   it('keep the text of a REJECT to one line of 1024 characters', () => {

@@ -148,7 +148,7 @@ export function requestFacts(fact: Fact): void {
       return payload
     })
     await known()
-    const metadata = { trace: 'a-1', attempt: 2, urgent: true, parent: null }
+    const metadata = { trace: 'a-1', attempt: 2, atMs: 2 ** 40, span: 2n ** 60n, urgent: true, parent: null }
     await peer.request('tagged', undefined, { metadata: { ...metadata, key: Uint8Array.of(1, 2) } })
     await peer.request('tagged')
     assert.deepEqual(seen, [{ ...metadata, key: Uint8Array.of(1, 2) }, {}])
@@ -169,7 +169,17 @@ export function requestFacts(fact: Fact): void {
       })
       await link.known()
       const before = link.back.stats().totals.messagesIn
-      const wrongKeys = [{ b: 1 }, [1], new Date(), 5n, Symbol('s'), () => 1, new Map(), Promise.reject(1), Object('x')]
+      const wrongKeys = [
+        { b: 1 },
+        [1],
+        new Date(),
+        2n ** 64n,
+        Symbol('s'),
+        () => 1,
+        new Map(),
+        Promise.reject(1),
+        Object('x')
+      ]
       const wrong = [
         ...[null, 5, 'text', [1], new Map([['a', 1]]), new Date(), () => 1, Uint8Array.of(1), Promise.resolve()].map(
           (metadata) => ({ metadata, message: /^metadata must be an object/ })
