@@ -4,7 +4,7 @@
  * A default that other code needs is defined here and nowhere else.
  */
 
-import { InvalidOptionError } from './errors.ts'
+import { aWholeNumber, type Kinds, optionsReader } from './check.ts'
 
 /** What one peer may cost. Each limit says what happens when it is reached. */
 export interface Limits {
@@ -118,28 +118,18 @@ export function maxConnMessageBytes(limits: Pick<Limits, 'maxMetadataBytes'>): n
   return Math.min(batchBytes + fragmentBytes + 16 * 1024 + limits.maxMetadataBytes, maxLimit)
 }
 
+const aLimit = aWholeNumber(1, maxLimit, '2^31-1')
+
 /**
- * The defaults, with the user's values in their place.
+ * The reader of a group of numbers: it gives the defaults, with the user's values in their place.
  *
- * @throws {InvalidOptionError} naming the option that is unknown or not a positive number below 2^31
+ * It throws an `InvalidOptionError` naming the option that is unknown or not a positive number below 2^31.
  */
-export function withDefaults<T extends object>(
-  group: string,
-  defaults: Readonly<T>,
-  given: Partial<T> = {}
-): Readonly<T> {
-  if (typeof given !== 'object' || given === null) throw new InvalidOptionError(`${group} must be an object`)
-  for (const [name, value] of Object.entries(given)) {
-    if (!Object.hasOwn(defaults, name)) {
-      throw new InvalidOptionError(`${group} has no option "${name}"; it has ${Object.keys(defaults).join(', ')}`)
-    }
-    if (
-      value !== undefined &&
-      !(typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxLimit)
-    ) {
-      throw new InvalidOptionError(`${group}.${name} must be a positive whole number of at most 2^31-1`)
-    }
+export function numbersReader<T extends object>(group: string, defaults: Readonly<T>) {
+  const kinds = Object.fromEntries(Object.keys(defaults).map((name) => [name, aLimit])) as Kinds<Partial<T>>
+  const read = optionsReader<Partial<T>>(group, kinds)
+  return (given: Partial<T> | undefined): Readonly<T> => {
+    const defined = Object.entries(read(given)).filter(([, value]) => value !== undefined)
+    return Object.freeze({ ...defaults, ...Object.fromEntries(defined) })
   }
-  const defined = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  return Object.freeze({ ...defaults, ...defined })
 }

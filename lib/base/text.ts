@@ -29,3 +29,51 @@ export function errorText(thrown: unknown, maxLength = 1024): string {
     return 'an error without a readable message'
   }
 }
+
+const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
+
+/** What a value is, for the error that refuses it: a number itself, of all else only its kind. Never throws. */
+export function describeValue(value: unknown): string {
+  if (typeof value === 'bigint') return `${value}n`
+  // A number in quotes is the usual mistake; another text may be a secret.
+  if (typeof value === 'string') return /^-?[\d.]{1,16} ?m?s?$/.test(value) ? `the string "${value}"` : 'a string'
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
+  if (typeof value !== 'object' || value === null) return String(value)
+  try {
+    if (Array.isArray(value)) return 'an array'
+    const { name } = value.constructor
+    return typeof name === 'string' && /^\w{1,64}$/.test(name) && name !== 'Object' ? article(name) : 'an object'
+  } catch {
+    return 'an object'
+  }
+}
+
+/** The one of `names` that was probably meant, if one is near. */
+export function nearest(name: string, names: Iterable<string>): string | undefined {
+  if (name.length > maxNearLength) return undefined
+  let best: string | undefined
+  let least = Math.ceil(name.length / 3) + 1
+  for (const each of names) {
+    if (Math.abs(each.length - name.length) >= least) continue
+    const edits = countEdits(name.toLowerCase(), each.toLowerCase())
+    if (edits < least) [best, least] = [each, edits]
+  }
+  return best
+}
+
+/** Longer names are not compared: the time grows with the square. */
+const maxNearLength = 64
+
+/** Characters to insert, remove or replace until `a` is `b` (Levenshtein). */
+function countEdits(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at)
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1)
+      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1))
+    }
+    row = next
+  }
+  return row[b.length] as number
+}

@@ -12,6 +12,8 @@ import { encodePayload, keepLength } from '../codec/payload.ts'
 import {
   type AnySingle,
   type AnyStreaming,
+  checkDefinition,
+  checkName,
   type PayloadOf,
   type ResponseOf,
   rawSingle,
@@ -21,7 +23,7 @@ import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
 import { GridStream, type StreamOf } from './grid-stream.ts'
-import { type CallOptions, checkSignal, noOptions, parseTimeout } from './options.ts'
+import { type CallOptions, parseTimeout, type ReadCallOptions, readCallOptions } from './options.ts'
 import { sendRequest } from './request.ts'
 
 /** The payload and the options of a call. The payload may be left out when the definition takes none. */
@@ -77,13 +79,14 @@ export class Calls implements Callable {
   }
 
   request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
-  request(target: string | AnySingle, value?: unknown, options = noOptions): Promise<unknown> {
+  request(target: string | AnySingle, value?: unknown, givenOptions?: CallOptions): Promise<unknown> {
     try {
       const definition = typeof target === 'string' ? rawSingle(target) : target
+      if (definition?.kind !== 'single') checkDefinition(definition, 'request()', 'single')
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.request, given, 'notSent')
+      const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
-      checkSignal(options.signal)
       const session = this.#port.usableSession()
       if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
       checkMetadata(options.metadata)
@@ -99,17 +102,18 @@ export class Calls implements Callable {
   }
 
   newStream<D extends string | AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>): StreamOf<D>
-  newStream(target: string | AnyStreaming, value?: unknown, options = noOptions): unknown {
+  newStream(target: string | AnyStreaming, value?: unknown, givenOptions?: CallOptions): unknown {
     const session = this.#port.usableSession()
     const definition = typeof target === 'string' ? this.#rawStreaming(session, target) : target
+    if (definition?.kind !== 'streaming') checkDefinition(definition, 'newStream()', 'streaming')
     // By its type a raw stream takes requests. When the handler takes none, a push throws.
     const takesRequests = typeof target === 'string' || definition.inCapacity > 0
     const stream = new GridStream<unknown, unknown>(definition, takesRequests)
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'notSent')
+      const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
-      checkSignal(options.signal)
       if (session !== undefined) {
         this.#open(stream, session, definition, payload, timeoutMs, options)
         return stream
@@ -127,10 +131,11 @@ export class Calls implements Callable {
   }
 
   subroute(name: string): Callable {
+    checkName('subroute', name)
     return new Calls(this.#port, joinSubroute(this.#subroute, name))
   }
 
-  #waits(options: CallOptions): boolean {
+  #waits(options: ReadCallOptions): boolean {
     return options.waitForReady ?? this.#port.callsWait
   }
 
@@ -139,7 +144,7 @@ export class Calls implements Callable {
     definition: AnySingle,
     payload: Uint8Array,
     timeoutMs: number,
-    options: CallOptions
+    options: ReadCallOptions
   ): Promise<unknown> {
     const handler = this.#find(session, definition.id, HandlerKind.single)
     return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
@@ -183,7 +188,7 @@ export class Calls implements Callable {
     definition: AnyStreaming,
     payload: Uint8Array,
     timeoutMs: number,
-    options: CallOptions
+    options: ReadCallOptions
   ): void {
     try {
       const handler = this.#find(session, definition.id, HandlerKind.streaming)

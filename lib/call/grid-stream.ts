@@ -20,7 +20,7 @@ import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
-import type { CallOptions } from './options.ts'
+import type { ReadCallOptions } from './options.ts'
 import { expire } from './request.ts'
 import { StreamRequests } from './requests.ts'
 
@@ -137,14 +137,20 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /** @internal opens the stream on a session, with its payload */
-  open(session: Session, handler: RemoteHandler, payload: Uint8Array, timeoutMs: number, options: CallOptions): void {
+  open(
+    session: Session,
+    handler: RemoteHandler,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: ReadCallOptions
+  ): void {
     if (this.#end !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.#cancel(abortReason(signal))
     if (!session.usable) return this.fail(session.createUnusableError())
     const bytes = checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-    const wholeTimeoutMs = Number(options.timeout ?? timeoutMs)
+    const wholeTimeoutMs = options.timeout ?? timeoutMs
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     this.#sessionDraining = session.draining

@@ -1,6 +1,6 @@
 /** The options of one call, and their checks. */
 
-import { InvalidOptionError } from '../base/errors.ts'
+import { aBoolean, anything, type Kind, type Own, optionsReader } from '../base/check.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 import type { Metadata } from '../codec/metadata.ts'
 
@@ -18,28 +18,40 @@ export interface CallOptions {
   readonly waitForReady?: boolean
 }
 
-export const noOptions: CallOptions = Object.freeze({})
+/** The options of a call as they were read, once. */
+export type ReadCallOptions = Partial<Own<CallOptions>>
 
-/**
- * Time that the call may take, in ms; 0 for no limit.
- *
- * @throws {InvalidOptionError}
- */
-export function parseTimeout(timeout: number | undefined, defaultTimeoutMs: number): number {
-  const timeoutMs = timeout ?? defaultTimeoutMs
-  if (timeoutMs === Number.POSITIVE_INFINITY) return 0
+const aTimeout: Kind = {
+  must: `must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`,
   // An object may be a number now, and none when its deadline passes.
-  if (typeof timeoutMs !== 'number' || !(timeoutMs > 0) || timeoutMs > maxTimeoutMs) {
-    const text = `timeout must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`
-    throw new InvalidOptionError(text, { delivery: 'notSent' })
-  }
-  return timeoutMs
+  is: (value) => typeof value === 'number' && value > 0 && (value <= maxTimeoutMs || value === Number.POSITIVE_INFINITY)
 }
 
-/** @throws {InvalidOptionError} when the signal is not a signal, for example an AbortController */
-export function checkSignal(signal: AbortSignal | undefined): void {
-  if (signal === undefined) return
-  const isSignal = typeof signal?.addEventListener === 'function' && typeof signal.removeEventListener === 'function'
-  if (isSignal) return
-  throw new InvalidOptionError('signal must be an AbortSignal', { delivery: 'notSent' })
+/** For example, an AbortController is none. */
+const aSignal: Kind = {
+  must: 'must be an AbortSignal',
+  is: (value) => {
+    const signal = value as AbortSignal | null
+    return typeof signal?.addEventListener === 'function' && typeof signal.removeEventListener === 'function'
+  }
+}
+
+/** @throws {InvalidOptionError}; of metadata, what can be wrong is found by `checkMetadata` */
+export const readCallOptions = optionsReader<CallOptions>(
+  'a call',
+  { timeout: aTimeout, signal: aSignal, metadata: anything, waitForReady: aBoolean },
+  { subroute: 'use connection.subroute(name)' }
+)
+
+/** @throws {InvalidOptionError} */
+export const readWaitOptions = optionsReader<Pick<CallOptions, 'signal'>>(
+  'waitForConnect()',
+  { signal: aSignal },
+  { timeout: 'use signal: AbortSignal.timeout(ms)' }
+)
+
+/** Time that the call may take, in ms; 0 for no limit. */
+export function parseTimeout(timeout: number | undefined, defaultTimeoutMs: number): number {
+  const timeoutMs = timeout ?? defaultTimeoutMs
+  return timeoutMs === Number.POSITIVE_INFINITY ? 0 : timeoutMs
 }

@@ -16,7 +16,7 @@ import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
-import type { CallOptions } from './options.ts'
+import type { ReadCallOptions } from './options.ts'
 
 /**
  * Sends `payload` and resolves with the response.
@@ -29,14 +29,14 @@ export function sendRequest<Res>(
   payload: Uint8Array,
   response: Codec<Res>,
   timeoutMs: number,
-  options: CallOptions
+  options: ReadCallOptions
 ): Promise<Res> {
   const { signal } = options
   if (signal?.aborted === true) return Promise.reject(abortReason(signal))
   if (!session.usable) return Promise.reject(session.createUnusableError())
   const bytes = checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
-  const wholeTimeoutMs = Number(options.timeout ?? defaultRequestTimeoutMs)
+  const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
   const request = new PendingRequest(stream, response, wholeTimeoutMs)
   stream.isSingle = true

@@ -3,7 +3,7 @@
 import { isBytes } from '../base/bytes.ts'
 import { CodecError, InvalidOptionError } from '../base/errors.ts'
 import { shield } from '../base/promise.ts'
-import { printable } from '../base/text.ts'
+import { describeValue, printable } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { encodePayload } from './payload.ts'
 import { is64Bits } from './plain.ts'
@@ -35,23 +35,20 @@ export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number)
  */
 export function checkMetadata(metadata: Metadata | undefined): void {
   const wrong = metadata === undefined ? undefined : findWrong(metadata)
-  if (wrong === undefined) return
-  throw new InvalidOptionError(
-    `${wrong} must be a string, number, bigint of at most 64 bits, boolean, Uint8Array or null`,
-    {
-      delivery: 'notSent'
-    }
-  )
+  if (wrong !== undefined) throw new InvalidOptionError(wrong, { delivery: 'notSent' })
 }
+
+const mustBe = 'must be a string, number, bigint of at most 64 bits, boolean, Uint8Array or null'
 
 function findWrong(metadata: unknown): string | undefined {
   shield(metadata)
   try {
     const isObject = Object.prototype.toString.call(metadata) === '[object Object]'
-    if (!isObject) return 'metadata must be an object, each value of which'
+    if (!isObject) return `metadata must be an object, each value of which ${mustBe}; it is ${describeValue(metadata)}`
     for (const [key, value] of Object.entries(metadata as object)) {
       shield(value)
-      if (value !== undefined && !isMetadataValue(value)) return `metadata.${printable(key, 64)}`
+      if (value === undefined || isMetadataValue(value)) continue
+      return `metadata.${printable(key, 64)} ${mustBe}; it is ${describeValue(value)}`
     }
   } catch {
     // It cannot be read.

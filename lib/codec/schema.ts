@@ -6,6 +6,7 @@
  */
 
 import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
+import { describeValue } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 
 /** The part of a schema that is used here. Input and output have one type, since a value has the same type on both ends. */
@@ -38,7 +39,7 @@ export function withSchema<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> 
   const [schema] = given
   const standard = schema?.['~standard']
   if (standard?.version !== 1 || typeof standard.validate !== 'function') {
-    throw new InvalidOptionError('schema must be a Standard Schema of version 1')
+    throw new InvalidOptionError(`schema must be a Standard Schema of version 1; it is ${describeValue(schema)}`)
   }
   return Object.freeze({
     encode: (value: T) => codec.encode(value),

@@ -6,6 +6,7 @@
  */
 
 import { isBytes } from '../base/bytes.ts'
+import { anObject, check, objectWith } from '../base/check.ts'
 import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
@@ -54,6 +55,8 @@ class Misfit {
   }
 }
 
+const aField = objectWith('is not a field: use one of `field`, or a tuple() without a schema', 'read', 'write')
+
 function scalar<T>(is: (value: unknown) => boolean): Field<T> {
   const check = (value: unknown): T => {
     if (is(value)) return value as T
@@ -79,18 +82,22 @@ export const field = Object.freeze({
   date: scalar<Date>(isValidDate),
   /** Any value that msgpack can encode. It is not checked. */
   any: <T = unknown>(): Field<T> => scalar<T>(() => true),
-  array: <T>(of: Field<T>): Field<T[]> =>
-    Object.freeze({
+  array<T>(of: Field<T>): Field<T[]> {
+    check('the argument of field.array()', of, aField)
+    return Object.freeze({
       write: (values: T[]) => convert(values, [], of.write),
       // The decoded array belongs to us, so it is changed in place.
       read: (items: unknown) => convert(items, items as T[], of.read)
-    }),
+    })
+  },
   /** Also `null` when the sender did not know the field. */
-  nullable: <T>(of: Field<T>): Field<T | null> =>
-    Object.freeze({
+  nullable<T>(of: Field<T>): Field<T | null> {
+    check('the argument of field.nullable()', of, aField)
+    return Object.freeze({
       write: (value: T | null) => (value === null ? null : of.write(value)),
       read: (item: unknown) => (item === null || item === undefined ? null : of.read(item))
-    }),
+    })
+  },
   optional
 })
 
@@ -98,6 +105,7 @@ export const field = Object.freeze({
 function optional<T>(of: Field<T>): Field<T | undefined>
 function optional<T>(of: Field<T>, fallback: T): Field<T>
 function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
+  check('the first argument of field.optional()', of, aField)
   // A handler may change what it receives, so each value gets its own copy. Only objects need one.
   const absent = typeof fallback === 'object' ? () => structuredClone(fallback) : () => fallback
   return Object.freeze({
@@ -146,6 +154,7 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
 
 /** @throws {InvalidOptionError} */
 function checkFields(fields: Fields): void {
+  check('the first argument of tuple()', fields, anObject)
   const wrong = Object.keys(fields).find((name) => /^\d+$/.test(name) || name === '__proto__')
   const isChained = ![Object.prototype, null].includes(Object.getPrototypeOf(fields))
   if (wrong !== undefined || isChained) {
@@ -153,10 +162,7 @@ function checkFields(fields: Fields): void {
       `a field cannot be named ${wrong ?? '__proto__'}: objects do not keep such keys in order`
     )
   }
-  for (const [name, place] of Object.entries<Partial<AnyField>>(fields)) {
-    if (typeof place?.read === 'function' && typeof place.write === 'function') continue
-    throw new InvalidOptionError(`${name} is not a field: use one of \`field\`, or a tuple() without a schema`)
-  }
+  for (const [name, place] of Object.entries(fields)) check(name, place, aField)
 }
 
 /** A struct as a field: an object of `names`, written as the array of its `places`. */

@@ -10,13 +10,17 @@
 
 import type { TLSSocket } from 'node:tls'
 import { setDeadline } from '../base/after-reading.ts'
+import { aWholeNumber } from '../base/check.ts'
 import { ClosedError, DisconnectedError, toError } from '../base/errors.ts'
+import { maxLimit } from '../base/options.ts'
 import type { Conn } from './conn.ts'
 import { Inbox } from './inbox.ts'
 import { Pump, type PumpTarget } from './pump.ts'
 
 /** Bytes that a socket may hold unsent before `sink` waits, and that may wait unread: two full batches. */
 export const defaultHighWaterMarkBytes = 128 * 1024
+/** What can be given in its place. */
+export const aHighWaterMark = aWholeNumber(0, maxLimit, '2^31-1')
 /** Time that a remote end has to answer a close before the conn is aborted. */
 export const closeGraceMs = 1_000
 

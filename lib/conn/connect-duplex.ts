@@ -2,10 +2,11 @@
 
 import { Duplex } from 'node:stream'
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
+import { aFunction, check, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn, ConnDialer } from './conn.ts'
-import { type DuplexConnOptions, duplexConn } from './duplex.ts'
+import { type DuplexConnOptions, duplexConn, duplexKinds } from './duplex.ts'
 
 /** What a connecting `net.Socket` or `TLSSocket` has in addition to a `Duplex`. */
 interface Connecting {
@@ -20,18 +21,26 @@ function ignoreAfterGivingUp(): void {}
 /** Opens a stream to a host. The stream may still be connecting when it is returned. */
 export type DuplexConnect = (address: string, options: { signal: AbortSignal }) => Duplex | Promise<Duplex>
 
-/** A dialer over your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used. */
-export function connectDuplex(
-  connect: DuplexConnect,
-  options: Omit<DuplexConnOptions, 'maxConnMessageBytes'> = {}
-): ConnDialer {
+type Options = Omit<DuplexConnOptions, 'maxConnMessageBytes'>
+
+const { maxConnMessageBytes: _ofTheDial, ...kinds } = duplexKinds
+const readOptions = optionsReader<Options>('connectDuplex()', kinds)
+
+/**
+ * A dialer over your own transport, such as `(address) => tls.connect(...)`. The path of the dial is not used.
+ *
+ * @throws {InvalidOptionError} naming the argument or option that is wrong
+ */
+export function connectDuplex(connect: DuplexConnect, options?: Options): ConnDialer {
+  check('the first argument of connectDuplex()', connect, aFunction)
+  const given = readOptions(options)
   return async (address, { signal, maxConnMessageBytes }) => {
     signal.throwIfAborted()
     try {
       const made = connect(address, { signal })
       // A stream that is here already may fail next, so listeners are added in this turn.
       const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
-      return await whenConnected(stream, signal, () => duplexConn(stream, { ...options, maxConnMessageBytes }))
+      return await whenConnected(stream, signal, () => duplexConn(stream, { ...given, maxConnMessageBytes }))
     } catch (error) {
       signal.throwIfAborted()
       throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })

@@ -12,10 +12,11 @@ import type { ConnectionOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
+import { aBoolean, aFunction, anObject, type Own, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
 import { errorText, printable } from '../base/text.ts'
-import { addReason, formatRemoteAddress } from './carrier.ts'
+import { addReason, aHighWaterMark, formatRemoteAddress } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
 import { toWebSocketOptions, webSocketConn } from './websocket.ts'
 
@@ -41,6 +42,27 @@ export interface WebSocketOptions {
   lookup?: LookupFunction
 }
 
+const readOptions = optionsReader<WebSocketOptions>(
+  'connectWS()',
+  {
+    headers: anObject,
+    tls: { must: 'must be the options of tls.connect, or a function that gives them', is: isObjectOrFunction },
+    mask: aBoolean,
+    highWaterMarkBytes: aHighWaterMark,
+    agent: anObject,
+    lookup: aFunction
+  },
+  Object.fromEntries(
+    ['ca', 'cert', 'key', 'pfx', 'passphrase', 'servername', 'rejectUnauthorized', 'secureContext', 'ciphers'].map(
+      (name) => [name, `it belongs in tls: { ${name} }`]
+    )
+  )
+)
+
+function isObjectOrFunction(value: unknown): boolean {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}
+
 /** How much of the body of a refusal is shown, and how long it is waited for. */
 const maxRefusalChars = 256
 const refusalBodyTimeoutMs = 500
@@ -58,8 +80,11 @@ function zeroMask(key: Buffer): void {
  *
  * Rejects with a `DialError` when the upgrade is not answered with a 101; its message has the status and the reason that the
  * listener gave. Rejects with `signal.reason` when the signal aborts.
+ *
+ * @throws {InvalidOptionError} naming the option that is wrong
  */
-export function connectWS(options: WebSocketOptions = {}): ConnDialer {
+export function connectWS(given?: WebSocketOptions): ConnDialer {
+  const options = readOptions(given)
   return async (address, dial) => {
     dial.signal.throwIfAborted()
     const url = `${address.replace(/^http/, 'ws')}${dial.path}`
@@ -76,7 +101,7 @@ export function connectWS(options: WebSocketOptions = {}): ConnDialer {
   }
 }
 
-function toClientOptions(options: WebSocketOptions, dial: DialOptions) {
+function toClientOptions(options: Own<WebSocketOptions>, dial: DialOptions) {
   return {
     ...toWebSocketOptions(dial.maxConnMessageBytes),
     headers: options.headers,

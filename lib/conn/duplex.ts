@@ -9,10 +9,11 @@
 
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
+import { aBoolean, aString, aWholeNumber, check, type Kinds, objectWith, optionsReader } from '../base/check.ts'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
-import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes } from '../base/options.ts'
+import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes, maxLimit } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
-import { CarrierConn, defaultHighWaterMarkBytes, formatRemoteAddress } from './carrier.ts'
+import { aHighWaterMark, CarrierConn, defaultHighWaterMarkBytes, formatRemoteAddress } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
 const headerBytes = 4
@@ -40,8 +41,23 @@ interface SocketLike {
   setNoDelay?(noDelay: boolean): unknown
 }
 
-/** A `Conn` over an open stream, which must not be used for anything else from now on. */
-export function duplexConn(stream: Duplex, options: DuplexConnOptions = {}): Conn {
+export const duplexKinds: Kinds<DuplexConnOptions> = {
+  maxConnMessageBytes: aWholeNumber(1, maxLimit, '2^31-1'),
+  secure: aBoolean,
+  remoteAddress: aString,
+  highWaterMarkBytes: aHighWaterMark
+}
+const readOptions = optionsReader<DuplexConnOptions>('duplexConn()', duplexKinds)
+const aDuplex = objectWith('must be a Duplex of Node', 'on', 'read', 'write', 'end', 'destroy')
+
+/**
+ * A `Conn` over an open stream, which must not be used for anything else from now on.
+ *
+ * @throws {InvalidOptionError} naming the argument or option that is wrong
+ */
+export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
+  check('the first argument of duplexConn()', stream, aDuplex)
+  const options = readOptions(given)
   const socket = stream as Duplex & SocketLike
   // The outbox has batched already: waiting for more would only add delay.
   socket.setNoDelay?.(true)

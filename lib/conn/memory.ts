@@ -5,7 +5,9 @@
  * code that works here does not depend on shared memory. A direction can be held, for exact schedules.
  */
 
+import { aBoolean, aWholeNumber, type Own, optionsReader } from '../base/check.ts'
 import { DisconnectedError } from '../base/errors.ts'
+import { maxLimit } from '../base/options.ts'
 import { CarrierConn } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
@@ -38,8 +40,20 @@ export interface MemoryConn extends Conn {
   readonly link: MemoryLink
 }
 
-/** Two conns, each of which is the remote end of the other. */
-export function memoryPair(options: MemoryPairOptions = {}): [MemoryConn, MemoryConn] {
+const readOptions = optionsReader<MemoryPairOptions>('memoryPair()', {
+  capacity: aWholeNumber(1, maxLimit, '2^31-1'),
+  secure: aBoolean,
+  log: aBoolean,
+  yields: aBoolean
+})
+
+/**
+ * Two conns, each of which is the remote end of the other.
+ *
+ * @throws {InvalidOptionError} naming the option that is wrong
+ */
+export function memoryPair(given?: MemoryPairOptions): [MemoryConn, MemoryConn] {
+  const options = readOptions(given)
   const aToB = new Link(options)
   const bToA = new Link(options)
   const a = createMemoryConn('memory:b', aToB, bToA, options)
@@ -51,7 +65,7 @@ function createMemoryConn(
   remoteAddress: string,
   outgoing: Link,
   incoming: Link,
-  options: MemoryPairOptions
+  options: Own<MemoryPairOptions>
 ): MemoryConn {
   const capacity = options.capacity ?? 16
   let said = false
@@ -113,7 +127,7 @@ class Link implements MemoryLink {
   #paused = false
   #scheduled = false
 
-  constructor({ log = false, yields = false }: MemoryPairOptions) {
+  constructor({ log = false, yields = false }: Own<MemoryPairOptions>) {
     this.#log = log
     this.#later = yields ? setImmediate : queueMicrotask
   }

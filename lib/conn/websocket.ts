@@ -8,10 +8,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
+import { aBoolean, anObject, aString, check, objectWith, optionsReader, required } from '../base/check.ts'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
 import { Rate } from '../base/rate.ts'
 import { encodeText, errorText, printable } from '../base/text.ts'
-import { addReason, CarrierConn, closeGraceMs, defaultHighWaterMarkBytes } from './carrier.ts'
+import { addReason, aHighWaterMark, CarrierConn, closeGraceMs, defaultHighWaterMarkBytes } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
 export interface WebSocketConnInit {
@@ -59,8 +60,22 @@ const blamingCodes: ReadonlySet<number> = new Set([1002, 1003, 1007, 1008, 1009]
 
 const binary = Object.freeze({ binary: true })
 
-/** A `Conn` over an open WebSocket made with `toWebSocketOptions`, which must not be used for anything else from now on. */
-export function webSocketConn(ws: WebSocket, init: WebSocketConnInit): Conn {
+const readInit = optionsReader<WebSocketConnInit>('webSocketConn()', {
+  secure: required(aBoolean),
+  remoteAddress: required(aString),
+  socket: anObject,
+  highWaterMarkBytes: aHighWaterMark
+})
+const aWebSocket = objectWith('must be a WebSocket of the package ws', 'on', 'send', 'close', 'terminate')
+
+/**
+ * A `Conn` over an open WebSocket made with `toWebSocketOptions`, which must not be used for anything else from now on.
+ *
+ * @throws {InvalidOptionError} naming the argument or option that is wrong
+ */
+export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
+  check('the first argument of webSocketConn()', ws, aWebSocket)
+  const init = readInit(given)
   const onFlushed = (): void => conn.drained()
   const { _receiver: receiver } = ws as WebSocket & { readonly _receiver?: Receiver }
   let leftBytes = Infinity

@@ -13,7 +13,7 @@ import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
 import type { StreamOf } from '../call/grid-stream.ts'
-import { type CallOptions, checkSignal } from '../call/options.ts'
+import { type CallOptions, readWaitOptions } from '../call/options.ts'
 import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
@@ -120,9 +120,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
    * @throws {InvalidOptionError} when `signal` is no AbortSignal
    * @throws `signal.reason` when the wait is given up
    */
-  async waitForConnect(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    checkSignal(options.signal)
-    await this.#waitForSession(0, options.signal)
+  async waitForConnect(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    await this.#waitForSession(0, readWaitOptions(options).signal)
   }
 
   /** Counters of the live session, and of all sessions so far. Plain data, cheap to take. */

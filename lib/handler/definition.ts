@@ -4,6 +4,7 @@
  * msgpack is the default codec. `table.ts` registers handlers.
  */
 
+import { aString, aWholeNumber, check, type Kind, optionsReader } from '../base/check.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { defaultCapacity, maxCapacity } from '../base/options.ts'
 import { msgpack } from '../codec/builtin.ts'
@@ -54,12 +55,51 @@ export type ResponseOf<D> = D extends string
       ? Res
       : never
 
-/** A copy, so that each property is read here and not in a call: in a definition made by hand it may throw, or change. */
+const kinds = ['single', 'streaming']
+
+/**
+ * For code without types, and for definitions made by hand.
+ *
+ * @throws {InvalidOptionError} when it is no definition, or not one of this kind
+ */
+export function checkDefinition(definition: AnyDefinition, method: string, kind?: AnyDefinition['kind']): void {
+  const wanted = kind === undefined ? 'single() or streaming()' : `${kind}()`
+  const must = `must be a definition made by ${wanted}, or the id of a raw handler`
+  const given: Partial<AnyDefinition> | null = definition
+  const delivery = kind === undefined ? undefined : 'notSent'
+  check(
+    `the first argument of ${method}`,
+    definition,
+    { must, is: () => kinds.includes(String(given?.kind)) },
+    delivery
+  )
+  if (kind !== undefined && definition.kind !== kind) {
+    const other = kind === 'single' ? 'newStream()' : 'request()'
+    const text = `${method} is for ${kind} handlers; "${definition.id}" is ${definition.kind}: use ${other}`
+    throw new InvalidOptionError(text, { delivery })
+  }
+  checkId(definition.id)
+  const codecs = definition.kind === 'single' ? ['request', 'response'] : ['payload', 'request', 'response']
+  for (const name of codecs) check(`${name} of "${definition.id}"`, Reflect.get(definition, name), aCodec)
+}
+
+/**
+ * A copy, so that each property is read here and not in a call: in a definition made by hand it may throw, or change.
+ *
+ * @throws {InvalidOptionError} when it is no definition
+ */
 export function copyDefinition(definition: AnyDefinition): AnyDefinition {
-  const { id, request, response } = definition
-  if (definition.kind === 'single') return { kind: 'single', id, request, response }
+  if (typeof definition !== 'object' || definition === null) checkDefinition(definition, 'handle()')
+  const copy = copyProperties(definition)
+  checkDefinition(copy, 'handle()')
+  return copy
+}
+
+function copyProperties(definition: AnyDefinition): AnyDefinition {
+  const { kind, id, request, response } = definition
+  if (kind === 'single') return { kind, id, request, response }
   const { payload, inCapacity, outCapacity } = definition
-  return { kind: 'streaming', id, payload, request, response, inCapacity, outCapacity }
+  return { kind, id, payload, request, response, inCapacity, outCapacity }
 }
 
 /** The definition of a single handler that is named by a string id only. */
@@ -91,18 +131,15 @@ export interface SingleOptions<Req, Res> {
  * const rlock = single<LockArgs, LockReply>('lock.rlock')
  * ```
  *
- * @throws {InvalidOptionError} when a codec is not a codec
+ * @throws {InvalidOptionError} when the id is no name, or an option is wrong
  */
 export function single<Req = void, Res = void>(
   id: string,
-  options: SingleOptions<Req, Res> = {}
+  options?: SingleOptions<Req, Res>
 ): SingleDefinition<Req, Res> {
-  return Object.freeze({
-    kind: 'single',
-    id,
-    request: checkCodec('request', options.request),
-    response: checkCodec('response', options.response)
-  })
+  checkId(id)
+  const { request = msgpack<Req>(), response = msgpack<Res>() } = readSingle(options)
+  return Object.freeze({ kind: 'single', id, request, response })
 }
 
 interface StreamingCodecs<Payload, Req, Res> {
@@ -134,7 +171,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
  * const walk = streaming<WalkOptions, never, Entry>('storage.walk', { inCapacity: 0, outCapacity: 32 })
  * ```
  *
- * @throws {InvalidOptionError} when a capacity is not a whole number from 0 to 65 535, or a codec is not a codec
+ * @throws {InvalidOptionError} when the id is no name, or an option is wrong: a capacity is a whole number from 0 to 65 535
  */
 export function streaming<Payload = void, Req = never, Res = never>(
   id: string,
@@ -142,28 +179,49 @@ export function streaming<Payload = void, Req = never, Res = never>(
     ? [options: StreamingOptions<Payload, Req, Res>]
     : [options?: StreamingOptions<Payload, Req, Res>]
 ): StreamingDefinition<Payload, Req, Res> {
-  const given: StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number } = options ?? {}
-  const { inCapacity = defaultCapacity, outCapacity = defaultCapacity } = given
-  return Object.freeze({
-    kind: 'streaming',
-    id,
-    payload: checkCodec('payload', given.payload),
-    request: checkCodec('request', given.request),
-    response: checkCodec('response', given.response),
-    inCapacity: checkCapacity('inCapacity', inCapacity),
-    outCapacity: checkCapacity('outCapacity', outCapacity)
-  })
+  checkId(id)
+  const read = readStreaming<StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number }>(options)
+  const { payload = msgpack<Payload>(), request = msgpack<Req>(), response = msgpack<Res>() } = read
+  const { inCapacity = defaultCapacity, outCapacity = defaultCapacity } = read
+  return Object.freeze({ kind: 'streaming', id, payload, request, response, inCapacity, outCapacity })
 }
 
-function checkCodec<T>(name: string, codec: Codec<T> = msgpack<T>()): Codec<T> {
-  const isCodec = typeof codec?.encode === 'function' && typeof codec.decode === 'function'
+const aCodec: Kind = {
+  must: 'must be a codec, such as bytes() or json(schema)',
   // A schema may have the same methods, but does not make bytes.
-  if (isCodec && !('~standard' in codec)) return codec
-  throw new InvalidOptionError(`${name} must be a codec, such as bytes() or json(schema)`)
+  is: (value) => {
+    const codec = value as Partial<Codec<unknown>> | null
+    return typeof codec?.encode === 'function' && typeof codec.decode === 'function' && !('~standard' in codec)
+  }
+}
+const aCapacity = aWholeNumber(0, maxCapacity)
+const capacities = { outCapacity: aCapacity, inCapacity: aCapacity }
+const readSingle = optionsReader<SingleOptions<unknown, unknown>>(
+  'single()',
+  { request: aCodec, response: aCodec },
+  { payload: 'it is called request', inCapacity: 'it belongs in streaming()', outCapacity: 'it belongs in streaming()' }
+)
+const readStreaming = optionsReader<StreamingCodecs<unknown, unknown, unknown> & { readonly inCapacity?: number }>(
+  'streaming()',
+  { payload: aCodec, request: aCodec, response: aCodec, ...capacities }
+)
+
+/** @throws {InvalidOptionError} when it is empty, or no name */
+export function checkId(id: string): void {
+  checkName('handler id', id)
+  if (id === '') throw new InvalidOptionError('a handler id must not be empty')
+}
+
+/** @throws {InvalidOptionError} when it is no string, contains NUL or is no Unicode */
+export function checkName(what: string, name: string): void {
+  check(`a ${what}`, name, aString)
+  if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not contain NUL`)
+  // Two names with other halves of a pair would be one name to the peer.
+  if (Buffer.from(name).toString() !== name) throw new InvalidOptionError(`a ${what} must be well-formed Unicode`)
 }
 
 /** @throws {InvalidOptionError} when the value is not a whole number from 0 to 65 535 */
 export function checkCapacity(name: string, value: number): number {
-  if (Number.isInteger(value) && value >= 0 && value <= maxCapacity) return value
-  throw new InvalidOptionError(`${name} must be a whole number from 0 to ${maxCapacity}`)
+  check(name, value, aCapacity)
+  return value
 }

@@ -6,7 +6,14 @@
 
 import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
-import { type AnyDefinition, type AnySingle, type AnyStreaming, checkCapacity } from './definition.ts'
+import {
+  type AnyDefinition,
+  type AnySingle,
+  type AnyStreaming,
+  checkCapacity,
+  checkId,
+  checkName
+} from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { RunningByHost } from './running.ts'
 
@@ -66,9 +73,10 @@ export class LocalHandlers {
    */
   add(handler: LocalHandler): void {
     const { subroute, id } = handler.entry
-    if (id === '') throw new InvalidOptionError('a handler id must not be empty')
-    this.#checkName('handler id', id)
-    this.#checkName('subroute', subroute)
+    checkId(id)
+    checkName('subroute', subroute)
+    this.#checkLength('handler id', id)
+    this.#checkLength('subroute', subroute)
     const key = toKey(subroute, id)
     if (this.#keys.has(key)) {
       throw new HandlerExistsError(
@@ -86,13 +94,9 @@ export class LocalHandlers {
     return () => this.#listeners.delete(listener)
   }
 
-  #checkName(what: string, name: string): void {
-    if (name.includes('\0')) throw new InvalidOptionError(`a ${what} must not contain NUL`)
-    const bytes = Buffer.from(name)
-    // Two names with other halves of a pair would be one name to the peer.
-    if (bytes.toString() !== name) throw new InvalidOptionError(`a ${what} must be well-formed Unicode`)
+  #checkLength(what: string, name: string): void {
     const maxBytes = Math.min(this.#maxNameBytes, maxSentNameBytes)
-    if (bytes.length > maxBytes) throw new InvalidOptionError(`a ${what} must not exceed ${maxBytes} bytes`)
+    if (Buffer.byteLength(name) > maxBytes) throw new InvalidOptionError(`a ${what} must not exceed ${maxBytes} bytes`)
   }
 }
 

@@ -7,6 +7,7 @@
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
+import { serverName } from '../peer/hosts.ts'
 import { ProducerIterator, toResult } from '../stream/producer.ts'
 
 export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
@@ -19,35 +20,53 @@ export interface HostLists {
   stop(): void
 }
 
-type OnList = (hosts: Iterable<string>) => void
+type OnList = (names: Set<string>) => void
 
 /**
- * Calls `onList` with each list. When it throws, the list is ignored and the error is logged; with a fixed list, `onList` is
- * called before this returns, and this throws.
+ * Calls `onList` with the canonical names of each list. A list that is not valid is ignored and the error is logged; with a
+ * fixed list, `onList` is called before this returns, and this throws.
+ *
+ * A list without `local` is taken, and logged: it was made for another server, or `local` is spelled in another way, or this
+ * server is not known yet where the list comes from.
  *
  * @throws {InvalidOptionError} when `hosts` is neither
  */
-export function followHosts(hosts: Hosts, onList: OnList, logger: Logger): HostLists {
+export function followHosts(hosts: Hosts, local: string, onList: OnList, logger: Logger): HostLists {
   const { [Symbol.asyncIterator]: ofLists, [Symbol.iterator]: ofHosts } = Object(hosts)
   if (typeof hosts !== 'object' || (ofLists ?? ofHosts ?? undefined) === undefined) {
     throw new InvalidOptionError('hosts must be an iterable of host names, or an async iterable of such lists')
   }
-  if ((ofLists ?? undefined) !== undefined) return new FollowedLists(hosts, onList, logger)
-  onList(hosts as Iterable<string>)
+  if ((ofLists ?? undefined) !== undefined) return new FollowedLists(hosts, local, onList, logger)
+  const names = toNames(hosts as Iterable<string>)
+  if (!names.has(local)) logger.warn(describeMissing(local, names))
+  onList(names)
   return { ready: Promise.resolve(), missing: undefined, stop: () => undefined }
+}
+
+function toNames(list: Iterable<string>): Set<string> {
+  return new Set([...list].map(serverName))
+}
+
+function describeMissing(local: string, names: ReadonlySet<string>): string {
+  const first = [...names].slice(0, 4).join(', ') + (names.size > 4 ? ', ...' : '')
+  const others = names.size === 0 ? 'it is empty' : `it names ${first}`
+  return `hosts does not name this server, ${local} (${others}): a server refuses those that its list does not name`
 }
 
 class FollowedLists implements HostLists {
   ready: Promise<void>
   missing: Error | undefined = new UnknownHostError('no list of hosts has arrived yet')
+  readonly #local: string
   readonly #onList: OnList
   readonly #logger: Logger
   #iterator: ProducerIterator | undefined
   #stopped = false
+  #isLocalMissing = false
   #resolve!: () => void
   #reject!: (error: Error) => void
 
-  constructor(lists: Hosts, onList: OnList, logger: Logger) {
+  constructor(lists: Hosts, local: string, onList: OnList, logger: Logger) {
+    this.#local = local
     this.#onList = onList
     this.#logger = logger
     this.ready = new Promise((resolve, reject) => {
@@ -83,7 +102,9 @@ class FollowedLists implements HostLists {
 
   #take(list: Iterable<string>): void {
     try {
-      this.#onList(list)
+      const names = toNames(list)
+      this.#warnWithoutLocal(names)
+      this.#onList(names)
     } catch (error) {
       return this.#failed(`a list of hosts is ignored: ${errorText(error)}`, error)
     }
@@ -92,6 +113,13 @@ class FollowedLists implements HostLists {
     this.#resolve()
     // It may have been rejected because of an earlier list.
     this.ready = this.ready.catch(() => undefined)
+  }
+
+  /** Once for as long as it is so. */
+  #warnWithoutLocal(names: ReadonlySet<string>): void {
+    const isMissing = !names.has(this.#local)
+    if (isMissing && !this.#isLocalMissing) this.#logger.warn(describeMissing(this.#local, names))
+    this.#isLocalMissing = isMissing
   }
 
   #failed(text: string, cause?: unknown): void {

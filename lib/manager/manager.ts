@@ -7,7 +7,8 @@
 import type { Server as HttpServer, IncomingMessage } from 'node:http'
 import type { Server as HttpsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { ClosedError, InvalidOptionError, RejectedError, UnknownHostError } from '../base/errors.ts'
+import { aFunction, check } from '../base/check.ts'
+import { ClosedError, RejectedError, UnknownHostError } from '../base/errors.ts'
 import { defaultCloseTimeoutMs, maxConnMessageBytes } from '../base/options.ts'
 import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
@@ -29,6 +30,7 @@ import {
   type ManagerOptions,
   parseGraceMs,
   parseOptions,
+  readHandleOptions,
   type Settings
 } from './options.ts'
 
@@ -57,7 +59,7 @@ export class Manager {
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
-    const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
+    const { local, hosts, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
     const instance = createInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
@@ -82,7 +84,7 @@ export class Manager {
       onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
       logger
     })
-    this.#hostLists = followHosts(options.hosts, (hosts) => this.#setHosts(hosts), logger)
+    this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
   }
 
   /**
@@ -132,11 +134,12 @@ export class Manager {
    * @throws {ClosedError} when the manager is closed
    */
   handle<D extends string | AnyDefinition>(definition: D, fn: HandlerOf<D>, options?: HandleOptions): void
-  handle(target: string | AnyDefinition, fn: unknown, options: HandleOptions = {}): void {
-    if (typeof fn !== 'function') throw new InvalidOptionError('a handler must be a function')
-    this.#throwIfClosed()
+  handle(target: string | AnyDefinition, fn: unknown, options?: HandleOptions): void {
     const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
-    const entry = toEntry(definition, joinSubroute('', options.subroute ?? ''))
+    check('the function of a handler', fn, aFunction)
+    const { subroute = '' } = readHandleOptions(options)
+    this.#throwIfClosed()
+    const entry = toEntry(definition, joinSubroute('', subroute))
     this.#handlers.add({ entry, definition, fn } as LocalHandler)
   }
 
@@ -183,7 +186,7 @@ export class Manager {
    * and closes all conns. Resolves when this is done. It does not wait for handlers whose call is over already. May be called
    * again, and then the shorter time counts. It does not close your HTTP servers.
    */
-  close(options: CloseOptions = {}): Promise<void> {
+  close(options?: CloseOptions): Promise<void> {
     const graceMs = parseGraceMs(options)
     const endsMs = performance.now() + graceMs
     if (!this.#isClosing) this.#refuse()
@@ -233,8 +236,8 @@ export class Manager {
     if (this.#isClosing) throw new ClosedError('the manager is closed')
   }
 
-  #setHosts(hosts: Iterable<string>): void {
-    const names = new Set([...hosts].map(canonicalHost)).add(this.local)
+  #setHosts(names: Set<string>): void {
+    names.add(this.local)
     this.#handlers.running.forgetOthers(names)
     names.delete(this.local)
     for (const [name, connection] of this.#connections) {

@@ -1,6 +1,6 @@
 /** The options of a manager, of `handle` and of `close`: their defaults and their checks. */
 
-import { InvalidOptionError } from '../base/errors.ts'
+import { aBoolean, aFunction, anything, aString, objectWith, optionsReader, required } from '../base/check.ts'
 import { defaultLogger, type Logger, safeLogger } from '../base/logger.ts'
 import {
   defaultCloseTimeoutMs,
@@ -11,13 +11,13 @@ import {
   type KeepAliveOptions,
   type Limits,
   maxTimeoutMs,
-  type ReconnectOptions,
-  withDefaults
+  numbersReader,
+  type ReconnectOptions
 } from '../base/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
 import { connectWS } from '../conn/connect-ws.ts'
 import type { Auth } from '../peer/auth.ts'
-import { canonicalHost } from '../peer/hosts.ts'
+import { serverName } from '../peer/hosts.ts'
 import type { Hosts } from './host-lists.ts'
 
 export interface ManagerOptions {
@@ -58,30 +58,65 @@ export interface CloseOptions {
   readonly timeout?: number
 }
 
-/** The checked options of a manager with all defaults, but without the hosts: those are checked in `host-lists.ts`. */
+/** The checked options of a manager with all defaults; the lists of hosts are checked in `host-lists.ts`. */
 export type Settings = ReturnType<typeof parseOptions>
+
+const readLimits = numbersReader('limits', defaultLimits)
+const readKeepAlive = numbersReader('keepAlive', defaultKeepAlive)
+const readReconnect = numbersReader('reconnect', defaultReconnect)
+
+/** For options of its groups, and of other functions, that are given to a manager. */
+const places = {
+  ...{
+    secret: 'use auth: sharedSecret(secret)',
+    tls: 'use dialer: connectWS({ tls })',
+    headers: 'use dialer: connectWS({ headers })'
+  },
+  ...{ timeout: 'it is an option of each call, and of close()', handlers: 'use manager.handle(definition, fn)' },
+  ...placesIn('limits', defaultLimits),
+  ...placesIn('keepAlive', defaultKeepAlive),
+  ...placesIn('reconnect', defaultReconnect)
+}
+
+const readManager = optionsReader<ManagerOptions>(
+  'Manager',
+  {
+    local: required({ ...aString, must: 'must be the name of this server, an origin such as https://node-1:9000' }),
+    hosts: required(objectWith('must be an iterable of host names, or an async iterable of such lists')),
+    auth: required(
+      objectWith('must be sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own', 'prove', 'verify')
+    ),
+    path: { must: 'must be a URL path in its encoded form, with a leading slash and without a query', is: isPath },
+    dialer: { ...aFunction, must: 'must be a function that makes conns, such as connectWS()' },
+    logger: objectWith('must have the methods debug, info, warn and error', 'debug', 'info', 'warn', 'error'),
+    limits: anything,
+    keepAlive: anything,
+    reconnect: anything,
+    checksum: aBoolean,
+    allowOrigin: aFunction
+  },
+  places
+)
+
+/** @throws {InvalidOptionError} naming the option that is wrong */
+export const readHandleOptions = optionsReader<HandleOptions>('handle()', { subroute: aString })
+
+const readClose = optionsReader<CloseOptions>('close()', {
+  timeout: { must: 'must be a number of at least 0', is: (value) => typeof value === 'number' && value >= 0 }
+})
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
 export function parseOptions(options: ManagerOptions) {
-  const { auth, path = defaultPath, dialer = connectWS(), logger = defaultLogger, checksum, allowOrigin } = options
-  const isAuth = typeof auth?.prove === 'function' && typeof auth.verify === 'function'
-  check(isAuth, 'auth is required: sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own')
-  check(isPath(path), 'path must be a URL path in its encoded form, with a leading slash and without a query')
-  check(typeof dialer === 'function', 'dialer must be a function that makes conns, such as connectWS()')
-  check(isLogger(logger), 'logger must have the methods debug, info, warn and error')
-  check(checksum === undefined || typeof checksum === 'boolean', 'checksum must be a boolean')
-  check(allowOrigin === undefined || typeof allowOrigin === 'function', 'allowOrigin must be a function')
+  const read = readManager(options)
+  const { path = defaultPath, dialer = connectWS(), logger = defaultLogger } = read
   return {
-    local: canonicalHost(options.local),
-    auth,
-    path,
-    dialer,
+    ...read,
+    local: serverName(read.local),
+    ...{ path, dialer },
     logger: safeLogger(logger),
-    checksum,
-    allowOrigin,
-    limits: withDefaults('limits', defaultLimits, options.limits),
-    keepAlive: withDefaults('keepAlive', defaultKeepAlive, options.keepAlive),
-    reconnect: withDefaults('reconnect', defaultReconnect, options.reconnect)
+    limits: readLimits(read.limits),
+    keepAlive: readKeepAlive(read.keepAlive),
+    reconnect: readReconnect(read.reconnect)
   }
 }
 
@@ -90,20 +125,16 @@ export function parseOptions(options: ManagerOptions) {
  *
  * @throws {InvalidOptionError} when the timeout is not a number of at least 0
  */
-export function parseGraceMs({ timeout = defaultCloseTimeoutMs }: CloseOptions): number {
-  check(typeof timeout === 'number' && timeout >= 0, 'timeout must be a number of at least 0')
+export function parseGraceMs(options: CloseOptions | undefined): number {
+  const { timeout = defaultCloseTimeoutMs } = readClose(options)
   return Math.min(timeout, maxTimeoutMs)
 }
 
-function check(holds: boolean, text: string): asserts holds {
-  if (!holds) throw new InvalidOptionError(text)
+function placesIn(group: string, defaults: object): Record<string, string> {
+  return Object.fromEntries(Object.keys(defaults).map((name) => [name, `it belongs in ${group}: { ${name} }`]))
 }
 
 /** A path in any form but the encoded one would never match that of a request. */
 function isPath(path: unknown): boolean {
   return typeof path === 'string' && path.startsWith('/') && new URL(`http://a${path}`).pathname === path
-}
-
-function isLogger(logger: Logger): boolean {
-  return (['debug', 'info', 'warn', 'error'] as const).every((level) => typeof logger?.[level] === 'function')
 }

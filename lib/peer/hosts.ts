@@ -5,7 +5,9 @@
  */
 
 import { createHash } from 'node:crypto'
+import { aString, check } from '../base/check.ts'
 import { InvalidOptionError } from '../base/errors.ts'
+import { printable } from '../base/text.ts'
 
 const secureScheme = new Map([
   ['http:', 'http:'],
@@ -25,11 +27,12 @@ export const maxHostBytes = 512
  * a fragment
  */
 export function canonicalHost(host: string): string {
+  check('a host', host, aString)
   let url: URL
   try {
     url = new URL(host)
   } catch {
-    throw new InvalidOptionError(`host "${String(host).slice(0, 256)}" is not an origin such as https://node-1:9000`)
+    throw new InvalidOptionError(`host "${printable(host, 256)}" is not an origin such as https://node-1:9000`)
   }
   const scheme = secureScheme.get(url.protocol)
   if (scheme === undefined) {
@@ -48,6 +51,23 @@ export function canonicalHost(host: string): string {
   )
 }
 
+/** URLs write IPv4 and IPv6 in one way only. */
+const unspecified = /\/\/(0\.0\.0\.0|\[::\]|\[::ffff:0:0\])(:|$)/
+
+/**
+ * The canonical name of a server of the grid.
+ *
+ * @throws {InvalidOptionError} as `canonicalHost` does, and when no server can be dialed under that name
+ */
+export function serverName(host: string): string {
+  const name = canonicalHost(host)
+  if (unspecified.test(name)) {
+    throw new InvalidOptionError(`${name} is an address to listen on; name the server as the others dial it`)
+  }
+  if (name.endsWith(':0')) throw new InvalidOptionError(`${name} has no port that others can dial`)
+  return name
+}
+
 /**
  * Which of two hosts dials the other: the same answer on both ends, equal odds over all pairs.
  *
@@ -55,6 +75,8 @@ export function canonicalHost(host: string): string {
  * chooses the first name (0) or the second (1). docs/protocol.md, section "Which host dials".
  */
 export function dialerOf(a: string, b: string): string {
+  check('a host', a, aString)
+  check('a host', b, aString)
   const [first, second] = a < b ? [a, b] : [b, a]
   const digest = createHash('sha256').update(`${first}\n${second}`).digest()
   return ((digest[0] as number) & 1) === 0 ? first : second

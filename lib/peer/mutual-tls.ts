@@ -9,6 +9,7 @@
 import { timingSafeEqual, type X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { aBoolean, aFunction, optionsReader } from '../base/check.ts'
 import { HandshakeError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
 import type { Auth, AuthContext } from './auth.ts'
@@ -36,6 +37,13 @@ export interface CertificateClaims {
 /** RFC 5705, RFC 8446 section 7.5: labels that are not registered start with EXPERIMENTAL. */
 const exporterLabel = 'EXPERIMENTAL it-grid.v1'
 const proofBytes = 32
+const readOptions = optionsReader<MutualTLSOptions>(
+  'mutualTLS()',
+  { wildcards: aBoolean, isFor: aFunction },
+  Object.fromEntries(
+    ['ca', 'cert', 'key'].map((name) => [name, `it belongs in dialer: connectWS({ tls: { ${name} } })`])
+  )
+)
 
 /**
  * Both ends prove their host names by their TLS certificates.
@@ -47,9 +55,12 @@ const proofBytes = 32
  *
  * The proof is 32 bytes of keying material that both ends export from their TLS conn (RFC 5705), over the role and the
  * transcript. It is valid on no other conn, which excludes a man in the middle.
+ *
+ * @throws {InvalidOptionError} naming the option that is wrong
  */
-export function mutualTLS(options: MutualTLSOptions = {}): Auth {
-  const { wildcards = false, isFor = (certificate, host) => isNamed(certificate, host, wildcards) } = options
+export function mutualTLS(options?: MutualTLSOptions): Auth {
+  const { wildcards = false, isFor: given } = readOptions(options)
+  const isFor = given ?? ((certificate: X509Certificate, host: string) => isNamed(certificate, host, wildcards))
   return {
     prove: (context) => exportProof(requireTls(context), context),
     verify(context, proof) {

@@ -74,11 +74,12 @@ describe('a signal that many share', () => {
   it('has one listener of ours for all that wait for a connection, and none behind them', async (test) => {
     const connection = await absent(test)
     const controller = new AbortController()
-    const options = { signal: controller.signal, waitForReady: true }
+    const { signal } = controller
+    const options = { signal, waitForReady: true }
     const waits: Promise<unknown>[] = []
     for (let count = 0; count < calls; count++) {
       waits.push(
-        connection.waitForConnect(options),
+        connection.waitForConnect({ signal }),
         connection.request('slow', undefined, options),
         connection.newStream(feed, undefined, options).responses.next()
       )

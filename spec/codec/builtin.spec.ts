@@ -26,7 +26,7 @@ describe('the codecs', () => {
     for (const wrong of [bytes, z.string(), null, 7, { encode: () => new Uint8Array(0) }]) {
       const refused = (name: string) => ({
         name: 'InvalidOptionError',
-        message: new RegExp(`^${name} must be a codec`)
+        message: new RegExp(`^${name} of (single|streaming)\\(\\) must be a codec, .*; it is `)
       })
       assert.throws(() => single('a', { request: wrong as never }), refused('request'))
       assert.throws(() => single('a', { response: wrong as never }), refused('response'))

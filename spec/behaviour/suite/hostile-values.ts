@@ -47,8 +47,9 @@ const givers: Record<string, (value: () => unknown) => (...args: never[]) => unk
 
 /** The same definition at both ends, each with a codec of its own. */
 function definitions(id: string, mine = msgpack<unknown>()) {
-  const all = { payload: mine, request: mine, response: mine }
-  return [single<unknown, unknown>(id, all), streaming<unknown, unknown, unknown>(`${id}*`, all)] as const
+  const both = { request: mine, response: mine }
+  const stream = streaming<unknown, unknown, unknown>(`${id}*`, { ...both, payload: mine })
+  return [single<unknown, unknown>(id, both), stream] as const
 }
 
 /** Reads all of a stream, whatever comes of it. */

@@ -1,0 +1,133 @@
+/**
+ * What users give is checked where it is given: a table says what each option must be, `check` does so for one argument.
+ *
+ * The error names the option, what was given and what is right. It shows numbers; of all else only the kind, for it may be
+ * a secret. Options are read from own properties, each once: what others put on `Object.prototype` is no option.
+ */
+
+import { type Delivery, InvalidOptionError } from './errors.ts'
+import { describeValue, nearest, printable } from './text.ts'
+
+/** What an option must be. */
+export interface Kind {
+  /** Behind its name: "must be a function". */
+  readonly must: string
+  readonly isRequired?: boolean
+  is(value: unknown): boolean
+}
+
+/** What each option of `T` must be: the compiler finds one that is missing here. */
+export type Kinds<T> = { readonly [Name in keyof T]-?: Kind }
+
+/** The options of `T` that were given, the others as `undefined`. */
+export type Own<T> = { readonly [Name in keyof Required<T>]: T[Name] }
+
+export type ReadOptions<T> = <Given extends T>(given: Given | undefined, delivery?: Delivery) => Own<Given>
+
+export const aBoolean: Kind = { must: 'must be a boolean', is: (value) => typeof value === 'boolean' }
+export const aString: Kind = { must: 'must be a string', is: (value) => typeof value === 'string' }
+export const aFunction: Kind = { must: 'must be a function', is: (value) => typeof value === 'function' }
+export const anObject: Kind = { must: 'must be an object', is: (value) => typeof value === 'object' && value !== null }
+/** What is checked where it is used. */
+export const anything: Kind = { must: '', is: () => true }
+
+export function aWholeNumber(least: number, most: number, mostText = String(most)): Kind {
+  return {
+    must: `must be a whole number from ${least} to ${mostText}`,
+    is: (value) => Number.isInteger(value) && (value as number) >= least && (value as number) <= most
+  }
+}
+
+/** An object with these methods; a function may have them, too. */
+export function objectWith(must: string, ...methods: readonly string[]): Kind {
+  return {
+    must,
+    is: (value) =>
+      ((typeof value === 'object' && value !== null) || (typeof value === 'function' && methods.length > 0)) &&
+      methods.every((name) => typeof (value as Record<string, unknown>)[name] === 'function')
+  }
+}
+
+export function required(kind: Kind): Kind {
+  return { ...kind, isRequired: true }
+}
+
+/** @throws {InvalidOptionError} */
+export function check(name: string, value: unknown, kind: Kind, delivery?: Delivery): void {
+  if (!kind.is(value)) throw invalid(`${name} ${kind.must}; it is ${describeValue(value)}`, delivery)
+}
+
+/**
+ * The reader of the options of `what`: a group such as `limits`, a function such as `connectWS()`, or `Manager`. It gives a copy, always of one shape.
+ *
+ * @param elsewhere what to do with names that are taken for options of `what`: "it belongs in tls"
+ */
+export function optionsReader<T extends object>(
+  what: string,
+  kinds: Kinds<T>,
+  elsewhere: Readonly<Record<string, string>> = {}
+): ReadOptions<T> {
+  const names = Object.keys(kinds)
+  const table: Record<string, Kind | undefined> = Object.assign(Object.create(null), kinds)
+  const requiredNames = names.filter((name) => table[name]?.isRequired === true)
+  const none = Object.freeze(Object.fromEntries(names.map((name) => [name, undefined])))
+  const label = (name: string) => {
+    if (what === 'Manager') return name
+    return /^\w+$/.test(what) ? `${what}.${name}` : `${name} of ${what}`
+  }
+
+  const createUnknownError = (name: string, delivery: Delivery | undefined): InvalidOptionError => {
+    const near = nearest(name, names)
+    const hint = near === undefined ? '' : ` (did you mean "${near}"?)`
+    const place = Object.hasOwn(elsewhere, name) ? ` (${elsewhere[name]})` : hint
+    return invalid(`${what} has no option "${printable(name, 64)}"${place}; it has ${names.join(', ')}`, delivery)
+  }
+  /** An option of a class, or of options that these were made from by `Object.create`, would be ignored in silence. */
+  const checkPrototypes = (given: object, delivery: Delivery | undefined): void => {
+    if (Object.prototype.toString.call(given) !== '[object Object]') {
+      throw invalid(`the options of ${what} must be an object; they are ${describeValue(given)}`, delivery)
+    }
+    for (let at = Object.getPrototypeOf(given); at !== null; at = Object.getPrototypeOf(at)) {
+      // What has no prototype itself is the `Object.prototype` of some realm.
+      if (Object.getPrototypeOf(at) === null) return
+      const inherited = names.find((name) => Object.hasOwn(at, name) && !Object.hasOwn(given, name))
+      if (inherited === undefined) continue
+      throw invalid(`${label(inherited)} is inherited: options must be own properties, as in { ...options }`, delivery)
+    }
+  }
+
+  const readOwn = (given: object, delivery: Delivery | undefined): Record<string, unknown> => {
+    if (typeof given !== 'object' || given === null) {
+      throw invalid(`the options of ${what} must be an object; they are ${describeValue(given)}`, delivery)
+    }
+    if (Object.getPrototypeOf(given) !== Object.prototype) checkPrototypes(given, delivery)
+    const own: Record<string, unknown> = { ...none }
+    for (const name in given) {
+      if (!Object.hasOwn(given, name)) continue
+      const kind = table[name]
+      if (kind === undefined) throw createUnknownError(name, delivery)
+      const value: unknown = given[name as keyof typeof given]
+      if (value !== undefined && !kind.is(value)) {
+        throw invalid(`${label(name)} ${kind.must}; it is ${describeValue(value)}`, delivery)
+      }
+      own[name] = value
+    }
+    return own
+  }
+
+  const checkRequired = (own: Readonly<Record<string, unknown>>, delivery: Delivery | undefined): void => {
+    const missing = requiredNames.find((name) => own[name] === undefined)
+    if (missing !== undefined) throw invalid(`${label(missing)} is required: it ${table[missing]?.must}`, delivery)
+  }
+
+  // Without options this makes no object: each call comes here.
+  return (given, delivery) => {
+    const own = given === undefined ? none : readOwn(given, delivery)
+    if (requiredNames.length > 0) checkRequired(own, delivery)
+    return own as never
+  }
+}
+
+function invalid(text: string, delivery: Delivery | undefined): InvalidOptionError {
+  return new InvalidOptionError(text, { delivery })
+}
