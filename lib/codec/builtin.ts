@@ -5,6 +5,7 @@
  */
 
 import { CodecError } from '../base/errors.ts'
+import type { IsLost, Lost } from './carried.ts'
 import { type Codec, rawBytes } from './codec.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
@@ -14,8 +15,13 @@ import { type GivenSchema, withSchema } from './schema.ts'
  *
  * @throws {InvalidOptionError} when `schema` is not a schema
  */
-export function msgpack<T>(...schema: GivenSchema<T>): Codec<T> {
-  return withSchema(msgpackCodec as Codec<T>, schema)
+export function msgpack<T>(...schema: true extends IsLost<T> ? CannotCarry<Lost<T>> : GivenSchema<T>): Codec<T> {
+  return withSchema(msgpackCodec as Codec<T>, schema as GivenSchema<T>)
+}
+
+/** No arguments are these. */
+interface CannotCarry<_Lost> extends ReadonlyArray<never> {
+  readonly cannotBeCarried: true
 }
 
 /**

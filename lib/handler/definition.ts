@@ -8,6 +8,7 @@ import { aString, aWholeNumber, check, type Kind, optionsReader } from '../base/
 import { InvalidOptionError } from '../base/errors.ts'
 import { defaultCapacity, maxCapacity } from '../base/options.ts'
 import { msgpack } from '../codec/builtin.ts'
+import type { CodecNeededFor, IsLost, Lost } from '../codec/carried.ts'
 import type { Codec } from '../codec/codec.ts'
 import { rawBytes } from '../codec/codec.ts'
 
@@ -122,8 +123,19 @@ export interface SingleOptions<Req, Res> {
   readonly response?: Codec<Res>
 }
 
+/** The codec that must be given for a type that msgpack cannot carry. */
+type NeededCodec<Name extends string, T> = IsLost<T> extends true ? { readonly [N in Name]: Codec<T> } : unknown
+
+type GivenSingleOptions<Req, Res> = true extends IsLost<Req> | IsLost<Res>
+  ? CodecNeededFor<
+      Lost<Req> | Lost<Res>,
+      SingleOptions<Req, Res> & NeededCodec<'request', Req> & NeededCodec<'response', Res>
+    >
+  : [options?: SingleOptions<Req, Res>]
+
 /**
- * Defines a handler that answers each request with one response.
+ * Defines a handler that answers each request with one response. A type that msgpack cannot carry, such as a `Map`, needs a
+ * codec.
  *
  * @example
  *
@@ -135,10 +147,10 @@ export interface SingleOptions<Req, Res> {
  */
 export function single<Req = void, Res = void>(
   id: string,
-  options?: SingleOptions<Req, Res>
+  ...[options]: GivenSingleOptions<Req, Res>
 ): SingleDefinition<Req, Res> {
   checkId(id)
-  const { request = msgpack<Req>(), response = msgpack<Res>() } = readSingle(options)
+  const { request = msgpack<Req>(), response = msgpack<Res>() } = readSingle<SingleOptions<Req, Res>>(options)
   return Object.freeze({ kind: 'single', id, request, response })
 }
 
@@ -162,8 +174,21 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
         readonly inCapacity?: number
       })
 
+type GivenStreamingOptions<Payload, Req, Res> = true extends IsLost<Payload> | IsLost<Req> | IsLost<Res>
+  ? CodecNeededFor<
+      Lost<Payload> | Lost<Req> | Lost<Res>,
+      StreamingOptions<Payload, Req, Res> &
+        NeededCodec<'payload', Payload> &
+        NeededCodec<'request', Req> &
+        NeededCodec<'response', Res>
+    >
+  : [Req] extends [never]
+    ? [options: StreamingOptions<Payload, Req, Res>]
+    : [options?: StreamingOptions<Payload, Req, Res>]
+
 /**
- * Defines a handler that takes a payload and a stream of requests, and answers with a stream of responses.
+ * Defines a handler that takes a payload and a stream of requests, and answers with a stream of responses. A type that
+ * msgpack cannot carry, such as a `Map`, needs a codec.
  *
  * @example
  *
@@ -175,9 +200,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
  */
 export function streaming<Payload = void, Req = never, Res = never>(
   id: string,
-  ...[options]: [Req] extends [never]
-    ? [options: StreamingOptions<Payload, Req, Res>]
-    : [options?: StreamingOptions<Payload, Req, Res>]
+  ...[options]: GivenStreamingOptions<Payload, Req, Res>
 ): StreamingDefinition<Payload, Req, Res> {
   checkId(id)
   const read = readStreaming<StreamingCodecs<Payload, Req, Res> & { readonly inCapacity?: number }>(options)

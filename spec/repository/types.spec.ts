@@ -23,6 +23,7 @@ import {
   type HandlerContext,
   type HandlerOf,
   type Manager,
+  msgpack,
   type PayloadOf,
   type RequestOf,
   type ResponseOf,
@@ -234,6 +235,80 @@ export function definitions(): void {
   streaming<void, never, string>('tail', { inCapacity: 1 })
   // @ts-expect-error an option that there is not
   streaming<void, number, string>('chat', { capacity: 1 })
+}
+
+interface Tree {
+  readonly name: string
+  readonly parent?: Tree
+  readonly children: readonly Tree[]
+  readonly byName: Record<string, Tree>
+}
+
+type Json = string | number | boolean | null | Json[] | { [key: string]: Json }
+
+class Point {
+  readonly x: number
+  constructor(x: number) {
+    this.x = x
+  }
+}
+
+class Vector {
+  readonly x: number
+  constructor(x: number) {
+    this.x = x
+  }
+  get length(): number {
+    return this.x
+  }
+  plus(other: Vector): Vector {
+    return new Vector(this.x + other.x)
+  }
+}
+
+/** What msgpack carries needs no codec; what it does not needs one. */
+export function carried(map: Codec<Map<string, number>>): void {
+  expectTypeOf(single<Tree, Json>('a')).toEqualTypeOf<SingleDefinition<Tree, Json>>()
+  expectTypeOf(single('a', { request: map })).toEqualTypeOf<SingleDefinition<Map<string, number>, void>>()
+  expectTypeOf(streaming('a', { payload: map, inCapacity: 0 })).toEqualTypeOf<
+    StreamingDefinition<Map<string, number>, never, never>
+  >()
+  single<string & { readonly brand: unique symbol }, Point>('a')
+  single<{ at: Date; raw: Buffer; big: bigint; of?: [number, string | null] }, unknown>('a')
+  // biome-ignore lint/suspicious/noExplicitAny: what a user may write
+  single<any, { readonly name: string; readonly message: string; any: any }>('a')
+  single<object, Record<string, unknown>>('a')
+  single<Map<string, number>, { done: true }>('a', { request: map })
+  streaming<void, Map<string, number>, string>('a', { request: map })
+
+  // @ts-expect-error an iterable with methods
+  single<ReadonlyMap<string, number> | undefined>('a')
+  // @ts-expect-error an answer that is not carried, whatever the request is
+  single<unknown, Set<string>>('a')
+  // @ts-expect-error a codec for one of two
+  single<Map<string, number>, Set<string>>('a', { request: map })
+  // @ts-expect-error within what is carried
+  single<{ found: [Promise<string>] }>('a')
+  // @ts-expect-error an object with a method
+  single<Vector>('a')
+  // @ts-expect-error an object that may have a method
+  single<{ log?: () => void }>('a')
+  // @ts-expect-error a class
+  single<typeof Point>('a')
+  // @ts-expect-error an error
+  single<void, { error?: Error }>('a')
+  // @ts-expect-error bytes that are no Uint8Array
+  single<Float64Array>('a')
+  // @ts-expect-error a symbol
+  single<symbol>('a')
+  // @ts-expect-error responses
+  streaming<void, never, URL>('a', { inCapacity: 0 })
+  // @ts-expect-error the codec of msgpack itself
+  msgpack<RegExp>()
+
+  // Where a type is not known yet, nothing is refused.
+  const later = <Req, Res>(id: string) => single<{ value: Req }, Res[]>(`app.${id}`)
+  expectTypeOf(later<string, number>('a')).toEqualTypeOf<SingleDefinition<{ value: string }, number[]>>()
 }
 
 describe('types', () => {

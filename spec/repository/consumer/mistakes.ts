@@ -1,10 +1,10 @@
 /**
- * Mistakes that users make, each after what the compiler says of it: code, column, a part of the text, and after `...` a part
- * of its explanation. `mistakes.spec.ts` compares; `npm run compilers` does so with each version of TypeScript.
+ * Mistakes that users make, each after what the compiler says of it: code, column, a part of the text with its explanation, and
+ * after `...` another part. `mistakes.spec.ts` compares; `npm run compilers` does so with each version of TypeScript.
  */
 
 import { Readable } from 'node:stream'
-import { bytes, type Connection, type Manager, none, single, streaming } from 'it-grid'
+import { bytes, type Connection, type Manager, msgpack, none, single, streaming } from 'it-grid'
 
 declare const grid: Manager
 declare const peer: Connection
@@ -12,6 +12,24 @@ const get = single<{ key: string }, { value: string } | null>('cache.get')
 const flush = single<void, void>('cache.flush', { request: none(), response: none() })
 const changes = streaming<{ from: number }, never, { at: number; key: string }>('changes', { inCapacity: 0 })
 const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes() })
+
+// Definitions
+
+// TS2345 or TS2741 at 1: required in type 'CodecNeededFor<Map<string, number>, SingleOptions<Map<string, number>, void>
+// ... { readonly request: Codec<Map<string, number>>; }
+single<Map<string, number>>('map')
+// TS2345 or TS2741 at 1: required in type 'CodecNeededFor<Set<string>, SingleOptions<void, { found: { tags: Set<string>; }[]; }>
+// ... { readonly response: Codec<
+single<void, { found: { tags: Set<string> }[] }>('set')
+// TS2345 at 38: required in type '{ readonly response: Codec<() => void>; }'.
+single<void, () => void>('function', {})
+// TS2345 or TS2741 at 1: required in type 'CodecNeededFor<Promise<string>, StreamingCodecs<string, Promise<string>, string>
+// ... { readonly request: Codec<Promise<string>>; }
+streaming<string, Promise<string>, string>('promise')
+// TS2345 or TS2741 at 22: 'CannotCarry<Map<string, number>>'.
+export const ofMap = msgpack<Map<string, number>>()
+// TS2554 at 1: Expected 2 arguments, but got 1.
+streaming<void, never, number>('feed')
 
 // Calls
 
