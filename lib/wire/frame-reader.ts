@@ -5,7 +5,7 @@
  * costs no object. Whether a frame is allowed at this moment is decided by the session.
  */
 
-import { Buffer } from 'node:buffer'
+import { Buffer, isUtf8 } from 'node:buffer'
 import { crc32 } from 'node:zlib'
 import { ProtocolError } from '../base/errors.ts'
 import { maxCapacity, maxTimeoutMs } from '../base/options.ts'
@@ -172,7 +172,7 @@ export class FrameReader {
    * The entries of a handlers frame; must be called before `next()` goes on.
    *
    * @param room how many of the `maxHandlers` entries the sender may still advertise
-   * @throws {ProtocolError} when there are more, or a name is longer than `maxNameBytes`
+   * @throws {ProtocolError} when there are more, or a name is longer than `maxNameBytes` or none
    */
   readHandlers(room: number, maxNameBytes: number, maxHandlers = room): HandlerEntry[] {
     const count = this.#varint()
@@ -184,7 +184,10 @@ export class FrameReader {
       if (kind > 1) throw new ProtocolError(`a handler of unknown kind ${kind}`)
       const inCapacity = this.#capacity()
       const outCapacity = this.#capacity()
-      entries.push({ kind, inCapacity, outCapacity, subroute: this.#name(maxNameBytes), id: this.#name(maxNameBytes) })
+      const subroute = this.#name(maxNameBytes)
+      const id = this.#name(maxNameBytes)
+      if (id === '') throw new ProtocolError('a handler without an id')
+      entries.push({ kind, inCapacity, outCapacity, subroute, id })
     }
     return entries
   }
@@ -219,7 +222,10 @@ export class FrameReader {
   #name(maxNameBytes: number): string {
     const start = this.#bytes()
     if (this.#at - start > maxNameBytes) throw new ProtocolError(`a handler name of more than ${maxNameBytes} bytes`)
-    return this.#batch.toString('utf8', start, this.#at)
+    const bytes = this.#batch.subarray(start, this.#at)
+    if (bytes.includes(0) || !isUtf8(bytes))
+      throw new ProtocolError('a handler name that has NUL in it or is not UTF-8')
+    return bytes.toString()
   }
 
   #capacity(): number {

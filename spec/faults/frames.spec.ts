@@ -53,6 +53,27 @@ const closing: readonly (readonly [title: string, body: readonly number[], told:
     [...naiveEncode(table({ ...entry, id: 'x'.repeat(257) }))],
     /^a handler name of more/
   ],
+  [
+    'a handler without an id',
+    [...naiveEncode(table({ ...entry, id: '', subroute: 'disk1' }))],
+    /^a handler without an id$/
+  ],
+  [
+    'a handler id with NUL in it',
+    [...naiveEncode(table({ ...entry, id: 'a\0b' }))],
+    /^a handler name that has NUL in it/
+  ],
+  [
+    'a subroute with NUL in it',
+    [...naiveEncode(table({ ...entry, subroute: '\0' }))],
+    /^a handler name that has NUL in it/
+  ],
+  ['a handler id that is no UTF-8', [0x07, 1, 0, 0, 1, 0, 2, 0xc3, 0x28], /^a handler name .* is not UTF-8$/],
+  [
+    'a subroute that is half a pair',
+    [0x07, 1, 0, 0, 1, 3, 0xed, 0xa0, 0x80, 1, 97],
+    /^a handler name .* is not UTF-8$/
+  ],
   ['a message of the handshake', [1, 0x81, 0xa5, 0x70], /cut short|beyond the end|never|parity|not above/]
 ]
 
@@ -94,6 +115,15 @@ for (const kind of siegeKinds) {
         }
       }
       await siege.assertNothingHappened()
+    })
+
+    siegeIt('anything that this page names, behind a go-away and in an orderly way', {}, async (siege) => {
+      siege.raw.sendBytes(sealed(0x0f, 1))
+      await siege.raw.frame(FrameType.goAway)
+      const { wire } = siege.raw
+      await until(() => wire.closed, 'the conn is closed')
+      assert.equal(wire.closeCode, 1000)
+      await siege.enter()
     })
 
     siegeIt('a batch with a wrong checksum', {}, async (siege) => {

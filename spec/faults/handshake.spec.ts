@@ -18,6 +18,11 @@ import { until } from '../support/until.ts'
 
 const maxPendingHandshakes = 8
 
+/** What `ws` does not let one write. */
+function socketOf({ ws }: WebSocketWire): { write(bytes: Uint8Array): void } {
+  return (ws as unknown as { _socket: { write(bytes: Uint8Array): void } })._socket
+}
+
 for (const kind of siegeKinds) {
   const siegeIt = (title: string, options: SiegeOptions, body: (siege: Siege) => Promise<void>) =>
     it(title, () => besieged(kind, options, body))
@@ -111,6 +116,42 @@ for (const kind of siegeKinds) {
 }
 
 describe('before it is known, a peer', () => {
+  for (const [what, message, code] of [
+    ['a text', 'hello', 1003],
+    ['an empty message', Buffer.alloc(0), 1002],
+    ['a frame of a later WebSocket', undefined, 1002]
+  ] as const) {
+    it(`that says ${what} over a WebSocket ends its conn, which says only the code`, () =>
+      besieged('ws', {}, async (siege) => {
+        const wire = (await siege.dial()) as WebSocketWire
+        if (message === undefined) socketOf(wire).write(Uint8Array.of(0xf2, 0x80, 0, 0, 0, 0))
+        else wire.ws.send(message)
+        assert.equal(await wire.read(), undefined, 'no refusal')
+        await until(() => wire.closed, 'it is closed')
+        assert.equal(wire.closeCode, code)
+        await until(() => siege.manager.stats().pendingHandshakes === 0, 'it is not pending')
+        await siege.assertNothingHappened()
+      }))
+  }
+
+  it('that says more than 16,384 bytes is told that it failed, as far as that was read', () =>
+    besieged('ws', {}, async (siege) => {
+      const wire = await siege.dial()
+      wire.write(Buffer.alloc(16_385, 1))
+      assert.equal(readReject((await wire.read()) as Uint8Array).reason, 'authFailed')
+      assert.equal(await wire.read(), undefined, 'the refusal is the last message')
+      await siege.assertNothingHappened()
+    }))
+
+  it('that says nothing until the deadline is closed in an orderly way, without a word', () =>
+    besieged('ws', { limits: { handshakeTimeoutMs: 200 } }, async (siege) => {
+      const wire = await siege.dial()
+      assert.equal(await wire.read(), undefined)
+      await until(() => wire.closed, 'it is closed')
+      assert.equal(wire.closeCode, 1000)
+      await siege.assertNothingHappened()
+    }))
+
   it('that says a hello of 100 KB over a WebSocket is cut off before that is whole', () =>
     besieged('ws', {}, async (siege) => {
       const socket = await rawSocket(Number(new URL(siege.url).port))

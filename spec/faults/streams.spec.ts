@@ -99,6 +99,11 @@ const resetting: readonly (readonly [title: string, code: number, script: readon
 const ignored: readonly (readonly [title: string, script: readonly Frame[], frames: number])[] = [
   ['data, credit, an end and a reset for an id just closed', [data(3), credit(3, 1, 1), data(3, bareEnd), reset(3)], 4],
   ['credit for a half that has ended', [open(5, at.wait), credit(5, 1, 1), reset(5)], 1],
+  [
+    'credit of nothing, and too much of it, for halves that are over or have no window',
+    [credit(3, 0, 0), open(5, at.wait), credit(5, 0, 0), credit(5, 2 ** 40, 1), reset(5)],
+    3
+  ],
   ['frames for an id that was skipped', [open(9, at.echo), data(7), credit(7, 1, 1), reset(7)], 3],
   ['a stop from the initiator, which ends the stream', [open(5, at.wait), reset(5, ResetCode.stop), data(5)], 1],
   [
@@ -148,6 +153,23 @@ for (const kind of siegeKinds) {
     }
   })
 
+  describe(`over ${kind}, a call whose payload is not complete`, () => {
+    siegeIt('counts among those that run, until it is over', { limits: { maxInboundStreams: 2 } }, async (siege) => {
+      siege.raw.send(open(3, at.echo, Flag.more), open(5, at.echo))
+      await siege.assertReset(5, ResetCode.tooManyStreams, /more than 2 calls at once/)
+      siege.raw.send(reset(3))
+      siege.raw.send(open(7, at.echo))
+      await siege.raw.frame(FrameType.data, ({ streamId }) => streamId === 7)
+      await siege.assertNothingHappened()
+    })
+
+    siegeIt('ends at its deadline, which counts from its first fragment on', {}, async (siege) => {
+      siege.raw.send({ ...open(3, at.echo, Flag.more), timeoutMs: paced(100) } as Frame)
+      await siege.assertReset(3, ResetCode.deadline, /^$/)
+      assert.equal(siege.stats?.runningHandlers, 1, 'only the witness is left')
+    })
+  })
+
   describe(`over ${kind}, nothing happens at`, () => {
     for (const [title, script, frames] of ignored) {
       siegeIt(title, {}, async (siege) => {
@@ -183,6 +205,18 @@ for (const kind of siegeKinds) {
         ],
         ['a reset with a code that nobody knows', (id) => [reset(id, 4711, 'because')], 'StreamResetError', /because/],
         ['a stop', (id) => [reset(id, ResetCode.stop), data(id, Flag.end)], '', /^$/],
+        [
+          'an error of 20 KB, details and all',
+          (id) => [errorOf(id, { message: 'large', details: 'x'.repeat(20_000) })],
+          'RemoteError',
+          /^large$/
+        ],
+        [
+          'credit of nothing, and too much of it',
+          (id) => [credit(id, 0, 0), credit(id, 2 ** 40, 1), data(id, Flag.end)],
+          '',
+          /^$/
+        ],
         ['credit, which it does not need', (id) => [credit(id, 1, 1), data(id, Flag.end)], '', /^$/],
         ['an answer too large', (id) => [data(id, Flag.end, Buffer.alloc(1001))], 'MessageTooLargeError', /1000 bytes/]
       ]

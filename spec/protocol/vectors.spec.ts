@@ -3,8 +3,10 @@
 import assert from 'node:assert/strict'
 import { createHash, createHmac, hkdfSync } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { Duplex, PassThrough, Readable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { decodeRemoteError } from '../../lib/codec/remote-error.ts'
+import { duplexConn } from '../../lib/conn/duplex.ts'
 import { sharedSecret } from '../../lib/peer/auth.ts'
 import * as hello from '../../lib/peer/hello.ts'
 import { canonicalHost, dialerOf } from '../../lib/peer/hosts.ts'
@@ -74,6 +76,20 @@ describe('the frames of docs/protocol.md', () => {
       assert.equal(hexOf(naiveBatch(frames, checksum)), hexOf(bytes))
     })
   }
+
+  it('the stream of bytes holds the messages that it says, in both directions', async () => {
+    const { bytes, meaning } = example('bytes')
+    const messages = meaning.messages as string[]
+    const [inbound, outbound] = [new PassThrough(), new PassThrough()]
+    const conn = duplexConn(Duplex.from({ readable: inbound, writable: outbound }))
+    await conn.sink(Readable.from(messages.map((hex) => Buffer.from(hex, 'hex'))))
+    inbound.write(bytes)
+    const arrived: string[] = []
+    for await (const message of conn.source) arrived.push(hexOf(message))
+    // It has ended, and so this end has said goodbye as well.
+    assert.deepEqual([arrived, meaning.goodbye], [messages, true])
+    assert.equal(hexOf(Buffer.concat(await outbound.toArray())), hexOf(bytes))
+  })
 
   it('there is a batch with a checksum', () => {
     assert.ok(batchExamples.some(({ meaning }) => meaning.checksum === true))

@@ -5,6 +5,7 @@
  * plain objects and does not name what is wrong with bad bytes: it only refuses them.
  */
 
+import { isUtf8 } from 'node:buffer'
 import type { Frame } from '../../../lib/wire/frame.ts'
 
 export class NaiveError extends Error {}
@@ -94,13 +95,22 @@ function text(maxBytes: number): Field {
   }
 }
 
+function name(leastBytes: number): Field {
+  const read = (cursor: Cursor) => {
+    const bytes = cursor.bytes(256)
+    if (bytes.length < leastBytes || bytes.includes(0) || !isUtf8(bytes)) throw new NaiveError('no name')
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+  }
+  return { write: text(256).write, read }
+}
+
 type Fields = Readonly<Record<string, Field>>
 
 const id = numeric(1)
 const number = numeric()
 const capacity = numeric(0, 65_535)
 const kind: Field = { write: (value) => [value], read: (cursor) => within(0, 1, cursor.byte()) }
-const entry: Fields = { kind, inCapacity: capacity, outCapacity: capacity, subroute: text(256), id: text(256) }
+const entry: Fields = { kind, inCapacity: capacity, outCapacity: capacity, subroute: name(0), id: name(1) }
 const entries: Field = {
   write: (list: object[]) => [...naiveVarint(list.length), ...list.flatMap((values) => write(entry, values))],
   read: (cursor) =>

@@ -28,7 +28,7 @@ function text(random: Random): string {
 
 const entry = (random: Random) => ({
   ...{ kind: wholeBelow(random, 2), inCapacity: wholeBelow(random, 2 ** 16), outCapacity: wholeBelow(random, 300) },
-  ...{ subroute: text(random), id: text(random) }
+  ...{ subroute: text(random), id: `x${text(random)}` }
 })
 
 /** The fields that are no plain numbers. */
