@@ -2,6 +2,7 @@
 
 import { isBytes } from '../base/bytes.ts'
 import { CodecError } from '../base/errors.ts'
+import { describeValue } from '../base/text.ts'
 
 /** Turns values into the bytes of a message and back. */
 export interface Codec<T> {
@@ -38,7 +39,7 @@ export function readsInPlace(decoder: Decoder<unknown>): boolean {
 export const rawBytes: Codec<Uint8Array> = Object.freeze({
   encode(value: Uint8Array): Uint8Array {
     if (isBytes(value)) return value
-    throw new CodecError(`a raw payload must be a Uint8Array, not ${value === null ? 'null' : typeof value}`)
+    throw new CodecError(`the value cannot be encoded: payload must be a Uint8Array; it is ${describeValue(value)}`)
   },
   decode: (payload: Uint8Array): Uint8Array => payload
 })

@@ -7,6 +7,7 @@
 import { Buffer } from 'node:buffer'
 import { CodecError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
+import { Misfit } from './misfit.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
 
 /**
@@ -65,8 +66,37 @@ function stringify(value: unknown): string | undefined {
   try {
     return JSON.stringify(value)
   } catch {
-    throw new CodecError('the value cannot be encoded: a cycle, a bigint, or a property that threw when read')
+    throw toEncodeError(value)
   }
+}
+
+/** Errors of getters and of `toJSON` can quote the value: they are not kept. */
+function toEncodeError(value: unknown): CodecError {
+  try {
+    findMisfit(value, '', new Set())
+  } catch (thrown) {
+    if (thrown instanceof Misfit) return thrown.toError()
+  }
+  return new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
+}
+
+/** Reads the value as `JSON.stringify` does, which does not say where it failed. */
+function findMisfit(given: unknown, givenKey: string, within: Set<unknown>): void {
+  const toJSON: unknown = given === null || given === undefined ? undefined : Object(given).toJSON
+  const value: unknown = typeof toJSON === 'function' ? toJSON.call(given, givenKey) : given
+  if (typeof value === 'bigint') throw new Misfit('holds a bigint')
+  if (typeof value !== 'object' || value === null) return
+  if (within.has(value)) throw new Misfit('holds a cycle')
+  if (within.size === maxDepth) throw new Misfit(`is nested deeper than ${maxDepth}`)
+  within.add(value)
+  for (const key of Object.keys(value)) {
+    try {
+      findMisfit(Reflect.get(value, key), key, within)
+    } catch (thrown) {
+      throw Misfit.reading(Array.isArray(value) ? Number(key) : key, thrown)
+    }
+  }
+  within.delete(value)
 }
 
 function refuseProto(key: string, value: unknown): unknown {

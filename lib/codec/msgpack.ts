@@ -8,7 +8,8 @@
 import { Packr, Unpackr } from 'msgpackr'
 import { CodecError } from '../base/errors.ts'
 import { toInteger, toNumber } from './integers.ts'
-import { foreign, formOf, maxMsgpackDepth, sparse, toPlain } from './plain.ts'
+import { Misfit } from './misfit.ts'
+import { type Form, foreign, formOf, maxMsgpackDepth, sparse, toPlain } from './plain.ts'
 
 /** A view of a larger buffer is copied, so that a small message does not keep a large buffer alive. */
 const maxPinnedBytes = 256 * 1024
@@ -37,19 +38,37 @@ const scratch = new Uint8Array(4096)
  */
 export function encodeMsgpack(value: unknown): Uint8Array {
   try {
-    const form = formOf(value, 0)
-    const packer = (form & sparse) === 0 ? packr : sparsePackr
-    const packed = form >= foreign ? packr.pack(toPlain(value, 0)) : packer.pack(value)
-    // msgpackr writes integers of more than 32 bits as float 64.
-    if (form > sparse) checkItem(packed, packed.length, toInteger)
-    // The buffer of msgpackr never shrinks: after one large message, each small one would be a view of it.
-    return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
-      ? new Uint8Array(packed)
-      : packed
-  } catch (error) {
-    if (error instanceof CodecError) throw error
-    // Errors of msgpackr and of getters can quote the value, so they are not kept as the cause either.
-    throw new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
+    return pack(value)
+  } catch (thrown) {
+    throw toEncodeError(thrown)
+  }
+}
+
+/** The error for what was thrown while a value was encoded. Errors of getters can quote the value: they are not kept. */
+export function toEncodeError(thrown: unknown): unknown {
+  if (thrown instanceof Misfit) return thrown.toError()
+  return new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
+}
+
+/** @throws {Misfit} with the path in `value`; or what msgpackr throws */
+export function pack(value: unknown): Uint8Array {
+  const form = toForm(value)
+  const packer = (form & sparse) === 0 ? packr : sparsePackr
+  const packed = form >= foreign ? packr.pack(toPlain(value, 0)) : packer.pack(value)
+  // msgpackr writes integers of more than 32 bits as float 64.
+  if (form > sparse) checkItem(packed, packed.length, toInteger)
+  // The buffer of msgpackr never shrinks: after one large message, each small one would be a view of it.
+  return packed.buffer.byteLength > maxPinnedBytes && packed.length * 2 < packed.buffer.byteLength
+    ? new Uint8Array(packed)
+    : packed
+}
+
+/** What cannot be read is foreign: where that is, is found when it is copied. */
+function toForm(value: unknown): Form {
+  try {
+    return formOf(value, 0)
+  } catch {
+    return foreign
   }
 }
 

@@ -8,7 +8,7 @@
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
-import { CodecError } from '../base/errors.ts'
+import { Misfit } from './misfit.ts'
 
 /** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
 export const maxMsgpackDepth = 64
@@ -80,7 +80,11 @@ function areKnownBytes(bytes: Uint8Array): boolean {
   return length > 0 || !isGone(bytes)
 }
 
-/** What `value` is sent as, in arrays and objects of ours; refuses values that would be changed. */
+/**
+ * What `value` is sent as, in arrays and objects of ours.
+ *
+ * @throws {Misfit} with the path of what would be changed, or cannot be read
+ */
 export function toPlain(value: unknown, depth: number): unknown {
   if (typeof value === 'object') return value === null ? null : toPlainObject(value, depth)
   if (typeof value === 'bigint' && !is64Bits(value)) throw cannotEncode('a bigint of more than 64 bits')
@@ -92,18 +96,29 @@ function toPlainObject(value: object, depth: number): unknown {
   if (isBytes(value)) return toPlainBytes(value)
   if (isDate(value)) return toPlainDate(value)
   if (depth === maxMsgpackDepth) throw cannotEncode(`a value nested deeper than ${maxMsgpackDepth}, or a cycle`)
-  if (Array.isArray(value)) {
-    const items: unknown[] = []
-    for (let i = 0; i < value.length; i++) items.push(toPlain(value[i], depth + 1))
-    return items
-  }
+  if (Array.isArray(value)) return toPlainItems(value, depth)
   const keys = Object.keys(value)
   checkClass(value, keys.length === 0)
   const copy: Record<string, unknown> = {}
   for (const key of keys) {
-    if (key === '__proto__') throw cannotEncode('a property named __proto__')
-    const property = (value as Record<string, unknown>)[key]
-    if (property !== undefined) copy[key] = toPlain(property, depth + 1)
+    try {
+      if (key === '__proto__') throw new Misfit('is a property named __proto__')
+      const property = (value as Record<string, unknown>)[key]
+      if (property !== undefined) copy[key] = toPlain(property, depth + 1)
+    } catch (thrown) {
+      throw Misfit.reading(key, thrown)
+    }
+  }
+  return copy
+}
+
+function toPlainItems(items: readonly unknown[], depth: number): unknown[] {
+  const copy: unknown[] = []
+  let at = 0
+  try {
+    for (; at < items.length; at++) copy.push(toPlain(items[at], depth + 1))
+  } catch (thrown) {
+    throw Misfit.reading(at, thrown)
   }
   return copy
 }
@@ -164,6 +179,6 @@ export function is64Bits(value: bigint): boolean {
   return BigInt.asIntN(64, value) === value || BigInt.asUintN(64, value) === value
 }
 
-function cannotEncode(what: string): CodecError {
-  return new CodecError(`the value cannot be encoded: it holds ${what}`)
+function cannotEncode(what: string): Misfit {
+  return new Misfit(`holds ${what}`)
 }

@@ -7,9 +7,10 @@
 
 import { isBytes } from '../base/bytes.ts'
 import { anObject, check, objectWith } from '../base/check.ts'
-import { CodecError, InvalidOptionError, ValidationError } from '../base/errors.ts'
+import { InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { Misfit, type Path } from './misfit.ts'
+import { decodeMsgpack, pack, toEncodeError } from './msgpack.ts'
 import { isValidDate } from './plain.ts'
 import { type GivenSchema, type Schema, withSchema } from './schema.ts'
 
@@ -18,6 +19,11 @@ export interface Field<T> {
   write(value: T): unknown
   /** `item` is undefined when the sender did not know the field. */
   read(item: unknown): T
+}
+
+/** A field of fields. */
+interface Named {
+  named(path: Path): Path
 }
 
 /** A field of any type. */
@@ -41,26 +47,13 @@ export type Struct<F extends Fields> = Flat<
 /** The type of the values of a codec, such as `Infer<typeof lockArgs>`. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
 
-/** Thrown when a value does not match its field. The path is built while it propagates: values that match cost nothing. */
-class Misfit {
-  readonly path: (string | number)[]
-
-  constructor(...path: (string | number)[]) {
-    this.path = path
-  }
-
-  /** Puts `key` in front of the path of what was thrown while it was read or written. */
-  static under(key: string | number, thrown: unknown): unknown {
-    return thrown instanceof Misfit ? new Misfit(key, ...thrown.path) : thrown
-  }
-}
-
+const doesNotFit = 'does not fit its field'
 const aField = objectWith('is not a field: use one of `field`, or a tuple() without a schema', 'read', 'write')
 
 function scalar<T>(is: (value: unknown) => boolean): Field<T> {
   const check = (value: unknown): T => {
     if (is(value)) return value as T
-    throw new Misfit()
+    throw new Misfit(doesNotFit)
   }
   return Object.freeze({ write: check, read: check })
 }
@@ -87,7 +80,8 @@ export const field = Object.freeze({
     return Object.freeze({
       write: (values: T[]) => convert(values, [], of.write),
       // The decoded array belongs to us, so it is changed in place.
-      read: (items: unknown) => convert(items, items as T[], of.read)
+      read: (items: unknown) => convert(items, items as T[], of.read),
+      named: (path: Path) => (path.length === 0 ? path : [path[0], ...nameKeys(of, path.slice(1))])
     })
   },
   /** Also `null` when the sender did not know the field. */
@@ -95,7 +89,8 @@ export const field = Object.freeze({
     check('the argument of field.nullable()', of, aField)
     return Object.freeze({
       write: (value: T | null) => (value === null ? null : of.write(value)),
-      read: (item: unknown) => (item === null || item === undefined ? null : of.read(item))
+      read: (item: unknown) => (item === null || item === undefined ? null : of.read(item)),
+      named: (path: Path) => nameKeys(of, path)
     })
   },
   optional
@@ -110,13 +105,14 @@ function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
   const absent = typeof fallback === 'object' ? () => structuredClone(fallback) : () => fallback
   return Object.freeze({
     write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
-    read: (item: unknown) => (item === undefined || item === null ? absent() : of.read(item))
+    read: (item: unknown) => (item === undefined || item === null ? absent() : of.read(item)),
+    named: (path: Path) => nameKeys(of, path)
   })
 }
 
 /** Converts each of `values` into the same index of `into`. */
 function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
-  if (!Array.isArray(values)) throw new Misfit()
+  if (!Array.isArray(values)) throw new Misfit(doesNotFit)
   let i = 0
   try {
     for (; i < values.length; i++) into[i] = one(values[i])
@@ -166,7 +162,7 @@ function checkFields(fields: Fields): void {
 }
 
 /** A struct as a field: an object of `names`, written as the array of its `places`. */
-function structField<T>(names: readonly string[], places: readonly Field<unknown>[]): Field<T> {
+function structField<T>(names: readonly string[], places: readonly Field<unknown>[]): Field<T> & Named {
   // Names that every object inherits, such as `toString`.
   const isInherited = names.map((name) => name in Object.prototype)
   const nameAt = (i: number) => names[i] as string
@@ -177,18 +173,18 @@ function structField<T>(names: readonly string[], places: readonly Field<unknown
       : (value as Record<string, unknown>)[nameAt(i)]
   return {
     write(value) {
-      if (typeof value !== 'object' || value === null) throw new Misfit()
+      if (typeof value !== 'object' || value === null) throw new Misfit(doesNotFit)
       const items: unknown[] = []
       let i = 0
       try {
         for (; i < places.length; i++) items.push(placeAt(i).write(propertyAt(value, i)))
       } catch (thrown) {
-        throw Misfit.under(nameAt(i), thrown)
+        throw Misfit.reading(nameAt(i), thrown)
       }
       return items
     },
     read(items) {
-      if (!Array.isArray(items)) throw new Misfit()
+      if (!Array.isArray(items)) throw new Misfit(doesNotFit)
       const value: Record<string, unknown> = {}
       let i = 0
       try {
@@ -197,21 +193,33 @@ function structField<T>(names: readonly string[], places: readonly Field<unknown
         throw Misfit.under(nameAt(i), thrown)
       }
       return value as T
-    }
+    },
+    named: (path) =>
+      path.length === 0 ? path : [nameAt(Number(path[0])), ...nameKeys(placeAt(Number(path[0])), path.slice(1))]
   }
 }
 
-function structCodec<T>({ write, read }: Field<T>): Codec<T> {
+/** A path within what was written, by the names of the fields in place of their places. */
+function nameKeys(of: AnyField, path: Path): Path {
+  return (of as AnyField & Partial<Named>).named?.(path) ?? path
+}
+
+function structCodec<T>(struct: Field<T>): Codec<T> {
+  const { read } = struct
+  const writeItems = (value: T): unknown => {
+    try {
+      return struct.write(value)
+    } catch (thrown) {
+      throw toEncodeError(thrown)
+    }
+  }
   return {
     encode(value) {
+      const items = writeItems(value)
       try {
-        return encodeMsgpack(write(value))
+        return pack(items)
       } catch (thrown) {
-        if (thrown instanceof CodecError) throw thrown
-        // Errors of getters can quote the value.
-        if (!(thrown instanceof Misfit)) throw new CodecError('the value cannot be encoded: a property threw when read')
-        const where = thrown.path.length === 0 ? '' : ` at "${thrown.path.join('.')}"`
-        throw new CodecError(`the value cannot be encoded: it does not fit${where}`)
+        throw toEncodeError(thrown instanceof Misfit ? new Misfit(thrown.fault, nameKeys(struct, thrown.path)) : thrown)
       }
     },
     decode(bytes) {

@@ -71,7 +71,7 @@ describe('tuple', () => {
     const given = runInNewContext('({ at: new Date(5), blob: new Uint8Array([1, 2]) })')
     assert.deepEqual(times.decode(times.encode(given)), { at: new Date(5), blob: Uint8Array.of(1, 2) })
     const none = { ...given, at: runInNewContext('new Date(NaN)') }
-    assert.throws(() => times.encode(none), { name: 'CodecError', message: /it does not fit at "at"$/ })
+    assert.throws(() => times.encode(none), { name: 'CodecError', message: /payload\.at does not fit its field$/ })
   })
 
   it('reads numbers and bigints from integers of every format, whatever their size', () => {
@@ -177,7 +177,7 @@ describe('tuple', () => {
         throw new Error('hunter2')
       }
     }
-    const message = 'the value cannot be encoded: a property threw when read'
+    const message = 'the value cannot be encoded: payload.uid threw when read'
     assert.throws(() => tuple({ uid: field.string }).encode(throws), { name: 'CodecError', message })
   })
 
@@ -246,7 +246,7 @@ describe('tuple', () => {
       const wrong = { ...one, [name]: name === 'text' || name === 'maybe' || name === 'later' ? 1 : 'x' }
       assert.throws(() => all.encode(wrong as Infer<typeof all>), {
         name: 'CodecError',
-        message: `the value cannot be encoded: it does not fit at "${name}"`
+        message: `the value cannot be encoded: payload.${name} does not fit its field`
       })
       const items = decodeMsgpack(all.encode(one)) as unknown[]
       items[Object.keys(one).indexOf(name)] = wrong[name]
@@ -260,7 +260,9 @@ describe('tuple', () => {
   it('refuses what is no msgpack, or nothing at all, as every codec does', () => {
     assert.throws(() => lockArgs.decode(Uint8Array.of(0x94)), CodecError)
     assert.throws(() => lockArgs.decode(new Uint8Array(0)), CodecError)
-    assert.throws(() => lockArgs.encode(null as never), { message: 'the value cannot be encoded: it does not fit' })
+    assert.throws(() => lockArgs.encode(null as never), {
+      message: 'the value cannot be encoded: payload does not fit its field'
+    })
     assert.throws(() => tuple({ x: field.any() }, undefined as never), { name: 'InvalidOptionError' })
     assert.throws(() => tuple({ x: field.any() }).encode({ x: () => 1 }), CodecError)
   })
