@@ -10,27 +10,25 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import type { Logger } from '../base/logger.ts'
-import { type Limits, subprotocol } from '../base/options.ts'
+import { subprotocol } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
 import { formatRemoteAddress } from '../conn/carrier.ts'
 import type { Conn } from '../conn/conn.ts'
 import { toWebSocketOptions, webSocketConn } from '../conn/websocket.ts'
-import type { HttpServer } from './head-deadline.ts'
+import { checkHttpServer, type HttpServer } from './http-server.ts'
 import { getPath, type Route, refuseUpgrade, serveUpgrades } from './upgrade-hub.ts'
 
 export interface ListenerOptions {
   /** The path to serve. The query of a request is ignored. */
   path: string
-  limits: Pick<Limits, 'handshakeTimeoutMs'> & {
-    /** The largest message of a conn, in bytes. A larger one ends the conn. */
-    maxConnMessageBytes: number
-  }
+  /** The largest message of a conn, in bytes. A larger one ends the conn. */
+  maxConnMessageBytes: number
   /** Which origins may connect. Default: none, since a request with an `Origin` comes from a browser, not from a peer. */
   allowOrigin?: (origin: string) => boolean
   /** As in `WebSocketOptions`. */
   highWaterMarkBytes?: number
-  /** Receives each new conn, and when its socket was accepted as far as that is known, of `performance.now()`. */
-  onConn: (conn: Conn, acceptedAtMs: number) => void
+  /** Receives each new conn, in the turn of the event loop in which its upgrade request arrived. */
+  onConn: (conn: Conn) => void
   /** TLS has refused the certificate of a peer, or a peer without one. Node reports this nowhere else. */
   onTlsRefused: (code: string, remoteAddress: string) => void
   logger: Logger
@@ -53,7 +51,7 @@ export class Listener {
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#webSockets = new WebSocketServer({
-      ...toWebSocketOptions(options.limits.maxConnMessageBytes),
+      ...toWebSocketOptions(options.maxConnMessageBytes),
       noServer: true,
       clientTracking: false,
       handleProtocols: () => subprotocol
@@ -61,19 +59,14 @@ export class Listener {
   }
 
   /**
-   * Serves the upgrades of `server` on our path, beside everything else that it serves. Returns a function that ends this.
+   * Serves the WebSocket upgrades of `server` on our path, beside everything else that it serves. Returns a function that ends
+   * this.
    *
-   * From now on each socket of the server must send one complete request head within `handshakeTimeoutMs` of its accept, or
-   * it is destroyed.
-   *
-   * @throws {InvalidOptionError} when the path is already served on this server
+   * @throws {InvalidOptionError} when `server` is no HTTP server, or the path is already served on it
    */
   attach(server: HttpServer): () => void {
-    const route: Route = {
-      handshakeTimeoutMs: this.#options.limits.handshakeTimeoutMs,
-      onUpgrade: (request, socket, head, acceptedAtMs) => this.#onUpgrade(request, socket, head, acceptedAtMs)
-    }
-    const leave = serveUpgrades(server, this.#options.path, route)
+    checkHttpServer(server)
+    const leave = serveUpgrades(server, this.#options.path, this.#createRoute())
     const onTlsError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
       // Node reports a peer whose certificate is not trusted without a code of its own.
       const code = String(socket.authorizationError ?? error.code)
@@ -89,9 +82,20 @@ export class Listener {
     return detach
   }
 
+  #createRoute(): Route {
+    let isTold = false
+    return {
+      onUpgrade: (request, socket, head) => this.#onUpgrade(request, socket, head),
+      onAnsweredByOther: () => {
+        if (!isTold) this.#options.logger.warn(answeredByOther(this.#options.path))
+        isTold = true
+      }
+    }
+  }
+
   /** Handles one upgrade of an HTTP server whose 'upgrade' events you route yourself. Another path gets a 404. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (getPath(request) === this.#options.path) this.#onUpgrade(request, socket, head, performance.now())
+    if (getPath(request) === this.#options.path) this.#onUpgrade(request, socket, head)
     else refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
@@ -106,7 +110,7 @@ export class Listener {
     for (const detach of this.#detachers) detach()
   }
 
-  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAtMs: number): void {
+  #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const remoteAddress = formatRemoteAddress(request.socket)
     const refusal = this.#check(request)
     if (refusal !== undefined) {
@@ -118,7 +122,7 @@ export class Listener {
     this.#webSockets.handleUpgrade(request, socket, head, (ws: WebSocket) => {
       const secure = 'encrypted' in request.socket && request.socket.encrypted === true
       const { highWaterMarkBytes } = this.#options
-      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, socket, highWaterMarkBytes }), acceptedAtMs)
+      this.#options.onConn(webSocketConn(ws, { secure, remoteAddress, socket, highWaterMarkBytes }))
     })
   }
 
@@ -144,6 +148,10 @@ export class Listener {
       return false
     }
   }
+}
+
+function answeredByOther(path: string): string {
+  return `another 'upgrade' listener of this HTTP server answered, or cut, an upgrade on ${path}, so no peer can connect: a WebSocketServer with { server } answers the upgrades of all paths, also with { path }; make it with { noServer: true } and hand it its own ones`
 }
 
 function offersSubprotocol(request: IncomingMessage): boolean {

@@ -1,26 +1,33 @@
 /**
- * Shared by all listeners on one HTTP server: one set of event listeners, which routes upgrades by path.
+ * Shared by all listeners on one HTTP server: one set of event listeners, which routes WebSocket upgrades by path.
  *
- * Upgrades of other paths are left to the other 'upgrade' listeners of the server, plain requests to its other 'request'
- * listeners. Decides nothing about a peer.
+ * All else is left to the other listeners of the server, as it would be without us: requests to its 'request' listeners, also
+ * those that merely offer an upgrade, and upgrades on other paths to its 'upgrade' listeners. Decides nothing about a peer.
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
+import { nextTick } from 'node:process'
 import type { Duplex } from 'node:stream'
 import { setDeadline } from '../base/after-reading.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
-import { HeadDeadline, type HttpServer } from './head-deadline.ts'
+import { type HttpServer, isHttp2 } from './http-server.ts'
+import { SilentSockets } from './silent-sockets.ts'
+import { filterUpgrades, handBack } from './upgrade-offers.ts'
 
 /** Time that a refused peer has to read the answer before its socket is destroyed. */
 const refusalGraceMs = 1_000
 
 /** How one path of a server is served. */
 export interface Route {
-  handshakeTimeoutMs: number
-  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, acceptedAtMs: number): void
+  onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Another 'upgrade' listener of the server has answered an upgrade on the path. */
+  onAnsweredByOther(): void
 }
+
+/** Where one of these is listened to, others serve the server. */
+const servingEvents = ['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect']
 
 const hubs = new WeakMap<HttpServer, UpgradeHub>()
 
@@ -70,7 +77,10 @@ export function refuseUpgrade(socket: Duplex, status: number, text: string): voi
 class UpgradeHub {
   readonly #server: HttpServer
   readonly #routes = new Map<string, Route>()
-  #headDeadline: HeadDeadline | undefined
+  /** Sockets that were given back. Where that does not help, they are refused. */
+  readonly #givenBack = new WeakSet<Duplex>()
+  #silent: SilentSockets | undefined
+  #unfilter: (() => void) | undefined
 
   constructor(server: HttpServer) {
     this.#server = server
@@ -80,8 +90,16 @@ class UpgradeHub {
     if (this.#routes.has(path)) throw new InvalidOptionError(`path "${path}" is already served on this HTTP server`)
     this.#routes.set(path, route)
     if (this.#routes.size > 1) return
-    this.#headDeadline = new HeadDeadline(this.#server, () => this.#handshakeTimeoutMs())
-    this.#server.on('upgrade', this.#onUpgrade)
+    this.#unfilter = filterUpgrades(
+      this.#server,
+      (request) => this.#findRoute(request) !== undefined,
+      () => this.#othersListenTo('upgrade')
+    )
+    // First, to see whether another listener answers too.
+    this.#server.prependListener('upgrade', this.#onUpgrade)
+    // With its first 'request' listener an HTTP/2 server changes how it serves streams. So there others must serve requests.
+    if (isHttp2(this.#server)) return
+    this.#silent = new SilentSockets(this.#server)
     this.#server.on('request', this.#onRequest)
   }
 
@@ -92,27 +110,54 @@ class UpgradeHub {
     if (this.#routes.size > 0) return false
     this.#server.off('upgrade', this.#onUpgrade)
     this.#server.off('request', this.#onRequest)
-    this.#headDeadline?.stop()
+    this.#unfilter?.()
+    const silent = this.#silent?.stop() ?? []
+    // Nobody would answer them, and they would keep the process from exiting.
+    if (!servingEvents.some((event) => this.#othersListenTo(event))) for (const socket of silent) socket.destroy()
     return true
   }
 
-  /** The path is not known at accept, so the longest timeout counts. Each route applies its own after the head. */
-  #handshakeTimeoutMs(): number {
-    let longestMs = 0
-    for (const route of this.#routes.values()) longestMs = Math.max(longestMs, route.handshakeTimeoutMs)
-    return longestMs
+  #othersListenTo(event: string): boolean {
+    const isOurs = (listener: unknown): boolean => listener === this.#onUpgrade || listener === this.#onRequest
+    return this.#server.listeners(event).some((listener) => !isOurs(listener))
+  }
+
+  #findRoute(request: IncomingMessage): Route | undefined {
+    return offersWebSocket(request) ? this.#routes.get(getPath(request)) : undefined
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
-    const acceptedAtMs = this.#headDeadline?.headArrived(socket) ?? performance.now()
-    const route = this.#routes.get(getPath(request))
-    if (route !== undefined) route.onUpgrade(request, socket, head, acceptedAtMs)
-    else if (this.#server.listenerCount('upgrade') === 1) refuseUpgrade(socket, 404, 'nothing is served on this path')
+    this.#silent?.heard(request.socket)
+    const route = this.#findRoute(request)
+    if (route === undefined) {
+      if (!this.#othersListenTo('upgrade')) this.#giveBack(request, socket, head)
+    } else if (this.#othersListenTo('upgrade')) {
+      this.#onContested(route, request, socket, head)
+    } else {
+      route.onUpgrade(request, socket, head)
+    }
+  }
+
+  /** Lets the other listeners go first: two that write to one socket make a conn that neither end can read. */
+  #onContested(route: Route, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { bytesWritten } = request.socket
+    nextTick(() => {
+      const isFree = socket.writable && request.socket.bytesWritten === bytesWritten
+      if (isFree) route.onUpgrade(request, socket, head)
+      else route.onAnsweredByOther()
+    })
+  }
+
+  #giveBack(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const isFirst = !this.#givenBack.has(socket)
+    this.#givenBack.add(socket)
+    if (isFirst && handBack(this.#server, request, socket, head)) return
+    refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    this.#headDeadline?.headArrived(request.socket)
-    if (this.#server.listenerCount('request') > 1) return
+    this.#silent?.heard(request.socket)
+    if (this.#othersListenTo('request')) return
     const headers = { Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' }
     if (!this.#routes.has(getPath(request))) {
       response.writeHead(404, headers).end('nothing is served on this path\n')
@@ -122,4 +167,9 @@ class UpgradeHub {
       .writeHead(426, { ...headers, Connection: 'Upgrade, close', Upgrade: 'websocket' })
       .end(`this path is for WebSocket upgrades with the subprotocol ${subprotocol} only\n`)
   }
+}
+
+/** HTTP/1.0 knows no upgrades: RFC 9110 section 7.8. */
+function offersWebSocket({ headers, httpVersion }: IncomingMessage): boolean {
+  return httpVersion !== '1.0' && /(^|,)\s*websocket\s*(,|$)/i.test(headers.upgrade ?? '')
 }

@@ -4,8 +4,7 @@
  * It decides, and connects the parts: dialing, handshakes and connections are in the files that it imports. Knows no frames.
  */
 
-import type { Server as HttpServer, IncomingMessage } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError, RejectedError, UnknownHostError } from '../base/errors.ts'
@@ -17,6 +16,7 @@ import { Connection } from '../connection/connection.ts'
 import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
+import type { HttpServer } from '../listen/http-server.ts'
 import { Listener } from '../listen/listener.ts'
 import { type Established, Establisher } from '../peer/establish.ts'
 import { createInstance, type Refusal } from '../peer/handshake.ts'
@@ -78,9 +78,9 @@ export class Manager {
     })
     this.#listener = new Listener({
       path,
-      limits: { handshakeTimeoutMs: limits.handshakeTimeoutMs, maxConnMessageBytes: largest },
+      maxConnMessageBytes: largest,
       allowOrigin,
-      onConn: (conn, acceptedAtMs) => this.#establisher.accept(conn, acceptedAtMs),
+      onConn: (conn) => this.#establisher.accept(conn),
       onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
       logger
     })
@@ -144,11 +144,14 @@ export class Manager {
   }
 
   /**
-   * Accepts conns that arrive at `server` on our path. Other upgrades and requests are left to the other listeners of the
-   * server. Returns a function that ends this. From now on, each socket of the server must send a complete request head
-   * within the handshake timeout.
+   * Accepts conns that arrive at `server` on our path, before or after it listens. All else is left to the other listeners of
+   * the server, as without us: other requests, also those that offer an upgrade, other upgrades, HTTP/2, idle sockets. Returns
+   * a function that ends this. Takes `http2.createSecureServer()` with `allowHTTP1: true` too.
+   *
+   * @throws {InvalidOptionError} when `server` is no HTTP server, or `path` is already served on it
+   * @throws {ClosedError} when the manager is closed
    */
-  attach(server: HttpServer | HttpsServer): () => void {
+  attach(server: HttpServer): () => void {
     this.#throwIfClosed()
     return this.#listener.attach(server)
   }
@@ -160,7 +163,7 @@ export class Manager {
 
   /** Accepts a conn that was dialed by its peer in any other way. Returns at once and never throws; refusals are logged. */
   incomingConn(conn: Conn): void {
-    this.#establisher.accept(conn, performance.now())
+    this.#establisher.accept(conn)
   }
 
   /** Plain data, cheap to take. */

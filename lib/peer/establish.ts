@@ -105,18 +105,18 @@ export class Establisher {
   }
 
   /**
-   * Runs the handshake on an inbound conn, which was accepted at `acceptedAtMs` of `performance.now()`. Never rejects: a
-   * value that is not a conn, or a conn that throws, is refused like a peer.
+   * Runs the handshake on an inbound conn, within a time that begins now. Never rejects: a value that is not a conn, or a conn
+   * that throws, is refused like a peer.
    */
-  accept(conn: Conn, acceptedAtMs: number): Promise<void> {
-    return detached(() => this.#accept(conn, acceptedAtMs))
+  accept(conn: Conn): Promise<void> {
+    return detached(() => this.#accept(conn))
   }
 
-  async #accept(conn: Conn, acceptedAtMs: number): Promise<void> {
+  async #accept(conn: Conn): Promise<void> {
     const { session, admit, onAccepted } = this.#init
     const { handshakeTimeoutMs, maxHandshakeBytes, maxPendingHandshakes } = session.limits
     const text = `no session within ${handshakeTimeoutMs} ms`
-    const deadline = new Deadline(acceptedAtMs + handshakeTimeoutMs, text, this.#closing.signal)
+    const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
     try {
       wire = new Wire(conn)

@@ -4,7 +4,6 @@
  */
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { nextTick } from 'node:process'
 import { describe, it, type TestContext } from 'node:test'
@@ -15,7 +14,7 @@ import { Gate, Outcome } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { enter } from '../support/raw/dialer.ts'
-import { listening, rawSocket, upgradeHead } from '../support/raw/http.ts'
+import { listening } from '../support/raw/http.ts'
 import { data, open, rawSingle, table } from '../support/raw/make.ts'
 import { besieged } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
@@ -175,23 +174,4 @@ describe('a server that stood still past', () => {
       dialer.cut()
       await siege.enter()
     }))
-
-  it('the time for a request head reads the one that had arrived', async (test) => {
-    const servers = new Servers(test)
-    const { server, name } = await servers.node('http://a', ['http://a'], {
-      limits: { handshakeTimeoutMs: deadlineMs }
-    })
-    assert.equal(name, 'http://a')
-    const accepted = once(server.http, 'connection')
-    const socket = await rawSocket(server.port)
-    await accepted
-    let answer = ''
-    socket.on('data', (chunk: Buffer) => {
-      answer += chunk.toString('latin1')
-    })
-    const closed = once(socket, 'close')
-    await standStillBehind(() => socket.write(upgradeHead('/grid/v1')), stallMs)
-    await closed
-    assert.match(answer, /^HTTP\/1.1 101 /)
-  })
 })

@@ -36,7 +36,7 @@ async function webSocketPair(server: Server, scheme: string, dialer: ConnDialer)
   const accepted = new Promise<Conn>((resolve) => {
     listener = new Listener({
       path,
-      limits: { handshakeTimeoutMs: 10_000, maxConnMessageBytes },
+      maxConnMessageBytes,
       onConn: resolve,
       onTlsRefused: () => undefined,
       logger: silentLogger

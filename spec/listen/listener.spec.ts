@@ -19,7 +19,6 @@ import { listening, parsed, rawExchange, rawSocket, upgradeHead } from '../suppo
 import { until } from '../support/until.ts'
 
 const path = '/grid/v1'
-const limits = { handshakeTimeoutMs: 10_000, maxConnMessageBytes: 100_000 }
 
 function dial(port: number, toPath = path, scheme = 'http', ca?: string): Promise<Conn> {
   const options = { signal: new AbortController().signal, path: toPath, maxConnMessageBytes: 100_000 }
@@ -30,19 +29,15 @@ describe('Listener', () => {
   let server: Server
   let port: number
   let conns: Conn[]
-  let acceptedAts: number[]
   let listeners: Listener[]
   let namesBefore: (string | symbol)[]
 
   function listener(options: Partial<ListenerOptions> = {}): Listener {
     const made = new Listener({
       path,
-      limits,
+      maxConnMessageBytes: 100_000,
       onTlsRefused: () => undefined,
-      onConn: (conn, acceptedAtMs) => {
-        conns.push(conn)
-        acceptedAts.push(acceptedAtMs)
-      },
+      onConn: (conn) => conns.push(conn),
       logger: silentLogger,
       ...options
     })
@@ -57,7 +52,6 @@ describe('Listener', () => {
 
   beforeEach(async () => {
     conns = []
-    acceptedAts = []
     listeners = []
     server = createServer()
     namesBefore = server.eventNames()
@@ -73,12 +67,10 @@ describe('Listener', () => {
     await new Promise((resolve) => server.close(resolve))
   })
 
-  it('hands on a conn with the moment of its accept, whatever the query', async () => {
+  it('hands on a conn, whatever the query', async () => {
     listener().attach(server)
-    const before = performance.now()
     const conn = await dial(port, `${path}?from=node-2`)
     const remote = await accepted()
-    assert.ok((acceptedAts[0] ?? 0) >= before && (acceptedAts[0] ?? 0) <= performance.now())
     assert.equal(remote.secure, false)
     assert.match(remote.remoteAddress, /^127\.0\.0\.1:\d+$/)
     await conn.sink(each([message(100, 1)]))
@@ -91,10 +83,8 @@ describe('Listener', () => {
     const secureServer = createSecureServer(certificate)
     const securePort = await listening(secureServer)
     const detach = listener().attach(secureServer)
-    const before = performance.now()
     const conn = await dial(securePort, path, 'https', certificate.ca)
     const remote = await accepted()
-    assert.ok((acceptedAts[0] ?? 0) >= before && (acceptedAts[0] ?? 0) <= performance.now())
     assert.deepEqual([conn.secure, remote.secure], [true, true])
     conn.abort(new Error('the spec is over'))
     detach()
@@ -180,12 +170,5 @@ describe('Listener', () => {
     flooding.destroy()
     const conn = await dial(port)
     conn.abort(new Error('the spec is over'))
-  })
-
-  it('destroys a socket that is silent for longer than the handshake may take', async () => {
-    listener({ limits: { ...limits, handshakeTimeoutMs: 50 } }).attach(server)
-    const socket = await rawSocket(port)
-    await once(socket.resume(), 'close')
-    assert.equal(await new Promise((resolve) => server.getConnections((_error, count) => resolve(count))), 0)
   })
 })
