@@ -22,6 +22,7 @@ import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Sessions } from './sessions.ts'
+import { Silence } from './silence.ts'
 import type { ConnectionEvents, ConnectionState } from './state.ts'
 
 export interface ConnectionInit {
@@ -30,6 +31,8 @@ export interface ConnectionInit {
   readonly dials: boolean
   /** Makes a conn to the host; with `renews`, beside the session that takes the calls, to renew it. */
   readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
+  /** Where the host dials: what is known of that it has not, and what to check. */
+  readonly describeSilence?: () => string
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
   /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
@@ -53,6 +56,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #lastError: Error | undefined
   #readyCount = 0
   readonly #waiters: ReadyWaiters
+  readonly #silence: Silence
 
   /** @internal made by the manager */
   constructor(init: ConnectionInit) {
@@ -64,6 +68,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#backoff = new Backoff(init.reconnect)
     this.#dialLog = new DialLog(init.host, init.logger)
     this.#waiters = new ReadyWaiters(init.host)
+    this.#silence = new Silence(() => this.#onSilent())
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
       host: init.host,
@@ -192,6 +197,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #onReady(session: Session): void {
     this.#readyAtMs = performance.now()
     this.#readyCount++
+    this.#silence.reset()
     this.#lastError = undefined
     const { instance, address } = session.remote
     const previous = this.#instance
@@ -211,6 +217,20 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     else this.#redialLater(text)
   }
 
+  #onSilent(): void {
+    const before = this.#lastError
+    const error = this.#createSilenceError()
+    if (error === undefined) return
+    const last = before === undefined ? '' : ` The last that is known: ${before.message}`
+    this.#init.logger.warn(`waiting for ${this.host}: ${error.message}${last}`)
+    this.#lastError = error
+  }
+
+  #createSilenceError(): Error | undefined {
+    const text = this.#init.describeSilence?.()
+    if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.#lastError })
+  }
+
   #createNotConnectedError(): Error {
     const delivery = 'notSent'
     if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
@@ -220,7 +240,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       cause?.message ??
       (this.#init.dials
         ? 'the first dial is under way'
-        : 'no conn of it has been accepted yet; it is the one that dials, so its log says more')
+        : 'it is the one that dials, and no conn of it has been accepted yet')
     return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
   }
 
@@ -232,7 +252,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const session = this.#usableSession()
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.#createNotConnectedError())
-    return this.#waiters.wait(deadlineMs, signal, () => this.#lastError)
+    return this.#waiters.wait(deadlineMs, signal, () => this.#lastError ?? this.#createSilenceError())
   }
 
   #setState(state: ConnectionState, reason?: string): void {
@@ -240,6 +260,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const previous = this.#state
     this.#state = state
     this.#sinceMs = Date.now()
+    if (state === 'waiting' && !this.#init.dials) this.#silence.begin()
+    else this.#silence.end()
     this.#emitSafely('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
   }
 

@@ -93,6 +93,10 @@ export class Listener {
     }
   }
 
+  get isAttached(): boolean {
+    return this.#detachers.size > 0
+  }
+
   /** Handles one upgrade of an HTTP server whose 'upgrade' events you route yourself. Another path gets a 404. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (getPath(request) === this.#options.path) this.#onUpgrade(request, socket, head)

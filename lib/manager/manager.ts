@@ -13,6 +13,7 @@ import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Connection } from '../connection/connection.ts'
+import { describeSilence } from '../connection/silence.ts'
 import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
@@ -255,9 +256,10 @@ export class Manager {
     }
     for (const name of names) {
       if (this.#connections.has(name)) continue
+      const dials = dialerOf(this.local, name) === this.local
       const connection = new Connection({
-        host: name,
-        dials: dialerOf(this.local, name) === this.local,
+        ...{ host: name, dials },
+        ...(dials ? {} : { describeSilence: () => this.#describeSilence(name) }),
         dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
         reconnect: this.#settings.reconnect,
         logger: this.#settings.logger
@@ -266,6 +268,11 @@ export class Manager {
       // In the next turn, so that handlers registered in this one are in the first table.
       setImmediate(() => connection.start())
     }
+  }
+
+  #describeSilence(host: string): string {
+    const { arrived: conns, refusals } = this.#establisher
+    return describeSilence(host, this.local, { isAttached: this.#listener.isAttached, conns, refusals })
   }
 
   /** @throws {RejectedError} when the host was removed after it was admitted */

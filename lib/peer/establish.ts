@@ -48,6 +48,8 @@ export interface EstablisherInit {
 const framingBytes = 1024
 
 export class Establisher {
+  /** Inbound conns so far. */
+  arrived = 0
   /** Inbound handshakes in progress, the oldest first. */
   readonly #pending = new Map<Wire, Deadline>()
   readonly #init: EstablisherInit
@@ -118,6 +120,7 @@ export class Establisher {
     const text = `no session within ${handshakeTimeoutMs} ms`
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
+    this.arrived++
     try {
       wire = new Wire(conn)
       if (this.pending >= maxPendingHandshakes) this.#abortOldest()

@@ -1,0 +1,67 @@
+/**
+ * A host that is to dial this server, and does not: says so once, and what to check.
+ *
+ * The side that dials learns and logs why it fails. The other side hears nothing at all, whatever the reason is.
+ */
+
+import { setDeadline } from '../base/after-reading.ts'
+
+/** A peer that starts or restarts has dialed by then. */
+const silenceMs = 10_000
+
+/** What has arrived at this server so far, from any peer. */
+export interface Inbound {
+  /** Whether conns can arrive at all. */
+  readonly isAttached: boolean
+  readonly conns: number
+  readonly refusals: number
+}
+
+export class Silence {
+  readonly #onSilent: () => void
+  #timer: NodeJS.Timeout | undefined
+  #isTold = false
+
+  constructor(onSilent: () => void) {
+    this.#onSilent = onSilent
+  }
+
+  /** The host is to dial from now on. */
+  begin(): void {
+    if (this.#isTold) return
+    this.end()
+    this.#timer = setDeadline(() => {
+      if (this.#timer === undefined) return
+      this.#isTold = true
+      this.#onSilent()
+    }, silenceMs).unref()
+  }
+
+  /** A conn of the host is here, or it need not dial any more. */
+  end(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
+  /** There was a session. The next silence is told again. */
+  reset(): void {
+    this.#isTold = false
+  }
+}
+
+/** What is known of the silence of `host`, and what to check. */
+export function describeSilence(host: string, local: string, { isAttached, conns, refusals }: Inbound): string {
+  const start = `no conn from ${host}, and it is the one that dials.`
+  if (!isAttached && conns === 0)
+    return `${start} No conn can arrive here: call attach() with the HTTP server of ${local}`
+  const certificate = local.startsWith('https:') ? ', with a certificate for that name' : ''
+  const what = [
+    `it runs`,
+    `its list of hosts has ${local}`,
+    `that name leads to this process${certificate}`,
+    `no other process has one of the two names (a copy, a worker of node:cluster)`
+  ]
+  const others = conns === 0 ? ' No conn of any host has arrived here so far.' : ''
+  const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused here so far; this log has the reasons.`
+  return `${start} Check that ${what.join('; that ')}.${others}${refused}`
+}

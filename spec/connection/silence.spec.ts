@@ -1,0 +1,143 @@
+/** A server that is to be dialed and is not: what it says, once, and in its errors. On a virtual clock, over memory. */
+
+import assert from 'node:assert/strict'
+import { createServer } from 'node:http'
+import { afterEach, beforeEach, describe, it } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { DeadlineError, DisconnectedError, type Manager, memoryPair } from '../../lib/index.ts'
+import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { LogBook, namesInOrder, testManager } from '../support/grid/manager.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const [dialer, local] = namesInOrder()
+const hosts = [dialer, local]
+
+describe('a server that is to be dialed', { concurrency: 1 }, () => {
+  let clock: VirtualClock
+  let log: LogBook
+  let managers: Manager[]
+
+  function start(options: object = {}): Manager {
+    const manager = testManager({ local, hosts, logger: log, ...options })
+    managers.push(manager)
+    return manager
+  }
+
+  /** Lets `waiting` be dialed; returns the one that dials. */
+  async function dial(waiting: Manager): Promise<Manager> {
+    const manager = testManager({
+      ...{ local: dialer, hosts },
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        waiting.incomingConn(theirs)
+        return ours
+      }
+    })
+    managers.push(manager)
+    await until(() => waiting.connections.every(({ state }) => state === 'connected'), 'it is connected')
+    return manager
+  }
+
+  const silences = () => log.warnings(/^warn waiting for /)
+
+  beforeEach(() => {
+    clock = new VirtualClock(Math.random)
+    log = new LogBook()
+    managers = []
+  })
+
+  afterEach(async () => {
+    await Promise.all(managers.map((manager) => manager.close({ timeout: 0 })))
+    clock[Symbol.dispose]()
+  })
+
+  it('says after 10 s that it is not, once, and what to check', async () => {
+    const manager = start()
+    const detach = manager.attach(createServer())
+    await turn()
+    await clock.run(9_900)
+    assert.deepEqual(silences(), [])
+    await clock.run(600_000)
+    assert.equal(silences().length, 1)
+    const [text = ''] = silences()
+    assert.match(text, new RegExp(`no conn from ${dialer}, and it is the one that dials\\. Check that it runs;`))
+    for (const what of [`its list of hosts has ${local}`, 'leads to this process', 'node:cluster', 'has arrived here'])
+      assert.ok(text.includes(what), text)
+    assert.doesNotMatch(text, /certificate|attach/)
+    detach()
+  })
+
+  it('names attach() alone when no conn can arrive, and a certificate where the name is https', async () => {
+    start()
+    const secure = ['https://a', 'https://b', 'https://c', 'https://d']
+    for (const name of secure) start({ local: name, hosts: secure }).attach(createServer())
+    await turn()
+    await clock.run(11_000)
+    const [alone = '', ...others] = silences()
+    assert.match(alone, /No conn can arrive here: call attach\(\) with the HTTP server of http/)
+    assert.ok(others.some((text) => text.includes('leads to this process, with a certificate for that name')))
+  })
+
+  it('carries it in the errors of its calls, as their cause while they wait', async () => {
+    const connection = start().connection(dialer)
+    await turn()
+    const early = rejection(connection.request('echo', Buffer.of(1), { waitForReady: true, timeout: 1000 }))
+    await clock.run(1001)
+    const error = await early
+    assert.ok(error instanceof DeadlineError)
+    assert.match((error.cause as Error).message, /no conn from .* call attach\(\)/)
+    const now = await rejection(connection.request('echo', Buffer.of(1)))
+    assert.match(now.message, /it is the one that dials, and no conn of it has been accepted yet$/)
+    await clock.run(10_000)
+    const later = await rejection(connection.request('echo', Buffer.of(1)))
+    assert.ok(later instanceof DisconnectedError)
+    assert.match(later.message, new RegExp(`not connected to ${dialer}: no conn from .* call attach\\(\\)`))
+    assert.equal(later.cause, connection.lastError)
+  })
+
+  it('is quiet when it is dialed in time, and speaks again when it was connected and that took long again', async () => {
+    const manager = start()
+    await turn()
+    await clock.run(9_000)
+    const first = await dial(manager)
+    await clock.run(60_000)
+    assert.deepEqual(silences(), [])
+    await first.close({ timeout: 0 })
+    await until(() => manager.connection(dialer).state === 'waiting', 'it waits again')
+    await clock.run(60_000)
+    assert.equal(silences().length, 1)
+    assert.match(silences()[0] ?? '', /The last that is known: .*shutting down/)
+    const second = await dial(manager)
+    await second.close({ timeout: 0 })
+    await until(() => manager.connection(dialer).state === 'waiting', 'it waits once more')
+    await clock.run(60_000)
+    assert.equal(silences().length, 2)
+  })
+
+  it('says how many handshakes it refused meanwhile, whose reasons its log has', async () => {
+    const manager = start()
+    const stranger = testManager({
+      ...{ local: dialer, hosts, auth: { prove: () => new Uint8Array(8), verify: () => ({}) } },
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        manager.incomingConn(theirs)
+        return ours
+      }
+    })
+    managers.push(stranger)
+    await turn()
+    await clock.run(11_000)
+    assert.match(silences()[0] ?? '', /\. \d+ handshakes were refused here so far; this log has the reasons\./)
+    assert.ok(log.warnings(/refused a conn/).length > 0)
+  })
+
+  it('waits for nothing once its host is gone, or it is closed', async () => {
+    const manager = start()
+    await turn()
+    await manager.close()
+    await clock.run(60_000)
+    assert.deepEqual(silences(), [])
+    assert.equal(clock.pending, 0)
+  })
+})
