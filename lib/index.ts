@@ -99,4 +99,6 @@ export type { CloseOptions, HandleOptions, ManagerOptions } from './manager/opti
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
 export { canonicalHost, dialerOf } from './peer/hosts.ts'
 export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'
+export { type Many, many } from './stream/many.ts'
 export type { Producer } from './stream/producer.ts'
+export type { Messages } from './stream/source.ts'

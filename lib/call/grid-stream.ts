@@ -15,8 +15,9 @@ import { checkSize } from '../codec/payload.ts'
 import type { AnyStreaming, RequestOf, ResponseOf, StreamingDefinition } from '../handler/definition.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
+import type { Many } from '../stream/many.ts'
 import type { Producer } from '../stream/producer.ts'
-import { Source } from '../stream/source.ts'
+import { type Messages, Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
@@ -42,7 +43,7 @@ type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'requ
 
 export class GridStream<Req, Res> implements AsyncIterable<Res> {
   /** The responses. Pulling grants credit; `break` cancels the remote handler, and `throw(reason)` does so with that reason. */
-  readonly responses: AsyncIterableIterator<Res, undefined>
+  readonly responses: Messages<Res>
   /**
    * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
    * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`, whose `cause`
@@ -94,12 +95,17 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   }
 
   /** Same as `responses`, for it-pipe. */
-  get source(): AsyncIterableIterator<Res, undefined> {
+  get source(): Messages<Res> {
     return this.responses
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<Res, undefined> {
+  [Symbol.asyncIterator](): Messages<Res> {
     return this.responses
+  }
+
+  /** The responses in arrays: `responses.batches()`. */
+  batches(): AsyncIterableIterator<Res[], undefined> {
+    return this.responses.batches()
   }
 
   /**
@@ -115,13 +121,13 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   readonly sink = (source: Producer<Req>): Promise<void> => this.#requests.sendAll(source)
 
   /**
-   * Sends one request. Resolves once flow control accepted it; the handler need not have read it yet. Its bytes may be reused
-   * then.
+   * Sends one request, or all of a `many`. Resolves once flow control accepted it; the handler need not have read it yet. Its
+   * bytes may be reused then.
    *
    * @throws {ClosedError} when the requests have ended, or the handler takes no more
    * @throws the error of `closed` when the stream has failed or was cancelled
    */
-  send(value: Req): Promise<void> {
+  send(value: [Req] extends [never] ? never : Req | Many<Req>): Promise<void> {
     return this.#requests.send(value)
   }
 

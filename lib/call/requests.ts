@@ -13,6 +13,7 @@ import { shield } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
 import { encodeMessage } from '../codec/payload.ts'
+import type { Many } from '../stream/many.ts'
 import type { StreamLimits } from '../stream/port.ts'
 import { type Producer, shieldProducer, unwind } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
@@ -68,14 +69,14 @@ export class StreamRequests<Req> {
   }
 
   /** Pushes one request and waits until it is taken; see `GridStream.send`. */
-  send(value: Req): Promise<void> {
+  send(value: Req | Many<Req>): Promise<void> {
     return ignoreRejection(
       new Promise((resolve, reject) => {
         shield(value)
         if (this.pushable === null) throw new ClosedError('the handler takes no requests')
         const failure = this.#failure ?? this.#thrown
         if (failure !== undefined) return reject(failure.reason)
-        this.pushable.push(value)
+        this.pushable.push(value as Req)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
         else this.#sends.push({ count: this.#pushed, resolve, reject })
       })

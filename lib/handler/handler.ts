@@ -3,6 +3,7 @@
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import type { Producer } from '../stream/producer.ts'
+import type { Messages } from '../stream/source.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 
 /** What a handler knows about its call. */
@@ -36,7 +37,7 @@ export interface HandlerContext {
 export type SingleHandler<Req, Res> = (request: Req, context: HandlerContext) => Res | PromiseLike<Res>
 
 /** The requests for a handler function: an async iterator, or null when it takes none. */
-export type Requests<Req> = [Req] extends [never] ? null : AsyncIterableIterator<Req, undefined>
+export type Requests<Req> = [Req] extends [never] ? null : Messages<Req>
 
 /** What a streaming handler may return: anything that `for await` accepts, or nothing. It is released when the call ends first. */
 export type Responses<Res> = Producer<Res> | undefined | void

@@ -8,9 +8,10 @@
 import type { Failure } from '../base/failure.ts'
 import { shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
+import type { Many } from './many.ts'
 
-/** Anything that `for await` accepts. */
-export type Producer<T> = AsyncIterable<T> | Iterable<T | PromiseLike<T>>
+/** Anything that `for await` accepts; a value may be several in the place of one. */
+export type Producer<T> = AsyncIterable<T | Many<T>> | Iterable<T | Many<T> | PromiseLike<T | Many<T>>>
 
 type Method = (this: unknown) => unknown
 

@@ -10,6 +10,7 @@ import type { Failure } from '../base/failure.ts'
 import { isPromise, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
+import { valuesOf } from './many.ts'
 import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
@@ -24,7 +25,7 @@ export interface SinkPort {
 }
 
 export class Sink<T> {
-  /** Values accepted by flow control and written: their bytes belong to the caller again. */
+  /** Values accepted by flow control and written: their bytes belong to the caller again. A `many` counts as one. */
   taken = 0
   /** Called when `taken` has grown. */
   onTaken: (() => void) | undefined
@@ -41,6 +42,8 @@ export class Sink<T> {
   readonly #window: SendWindow
   readonly #encode: (value: T) => Uint8Array
   #iterator: ProducerIterator | undefined
+  /** The values that the producer gave at once: they go before it is pulled again. */
+  #many: ProducerIterator | undefined
   /** The async context in which the producer was handed over: each pull of it happens there. */
   #scope: Scope | undefined
   #state: 'idle' | 'pulling' | 'done' = 'idle'
@@ -94,8 +97,8 @@ export class Sink<T> {
   }
 
   #pull(): void {
-    const iterator = this.#iterator
-    while (iterator !== undefined && this.#isDue()) {
+    while (this.#iterator !== undefined && this.#isDue()) {
+      const iterator = this.#many ?? this.#iterator
       this.#state = 'pulling'
       this.#isAsking = true
       try {
@@ -178,19 +181,35 @@ export class Sink<T> {
       }
       if (!isLast) return this.#send(value as T)
     }
-    this.#onProducerEnd()
-    return false
+    return this.#onIteratorEnd()
   }
 
   /** The value beside the end of a plain iterator is dropped, as in the language; but not a promise that rejects. */
   #awaitLast(promise: PromiseLike<T>): void {
-    this.#await(promise, () => this.#onProducerEnd(), this.#onError)
+    const onEnd = () => {
+      if (this.#onIteratorEnd()) this.#pull()
+    }
+    this.#await(promise, onEnd, this.#onError)
+  }
+
+  /** Returns whether the producer can be pulled again: it can be after the end of a `many`. */
+  #onIteratorEnd(): boolean {
+    if (this.#many === undefined || this.#state !== 'pulling') {
+      this.#onProducerEnd()
+      return false
+    }
+    this.#many = undefined
+    this.#isAwaiting = false
+    this.#onSent()
+    return true
   }
 
   /** Returns whether the producer can be pulled again. */
   #send(value: T): boolean {
     let payload: Uint8Array
     try {
+      const values = valuesOf(value)
+      if (values !== undefined) return this.#open(values)
       payload = this.#encode(value)
     } catch (error) {
       shieldWithin(value)
@@ -201,11 +220,34 @@ export class Sink<T> {
     const bytes = byteLengthOf(payload)
     this.#window.take(bytes)
     this.#port.sendMessage(payload, 0, bytes)
-    // Sending may have ended the stream, and with it this half.
+    if (this.#many === undefined) this.#onSent()
+    else this.#rest()
+    return true
+  }
+
+  /** Goes on with the values that the producer gave at once. Returns whether they can be pulled. */
+  #open(values: Iterable<unknown>): boolean {
+    if (this.#many !== undefined) throw new TypeError('a many() holds another one')
+    const many = new ProducerIterator(values)
+    if (this.#state !== 'pulling') {
+      many.close(() => undefined)
+      return false
+    }
+    this.#many = many
+    this.#rest()
+    return true
+  }
+
+  /** Sending may have ended the stream, and with it this half. */
+  #rest(): void {
     if (this.#state === 'pulling') this.#state = 'idle'
+  }
+
+  /** A value of the producer is sent, all of it. */
+  #onSent(): void {
+    this.#rest()
     this.#sent++
     this.#confirm()
-    return true
   }
 
   /** A value counts as taken once the slot is empty again. */
@@ -217,6 +259,7 @@ export class Sink<T> {
 
   /** The producer threw, which ended it. */
   #onThrown(error: unknown): void {
+    if (this.#many !== undefined) return this.#onManyThrown(error)
     const wasAsked = this.#isAsking
     this.#isAsking = this.#isAwaiting = false
     // One that was stopped meanwhile was not unwound, and need not be.
@@ -225,6 +268,15 @@ export class Sink<T> {
     // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
     this.onFailed?.(error, true)
     this.#onOver(undefined)
+  }
+
+  /** The values that the producer gave at once threw, which ended them. */
+  #onManyThrown(error: unknown): void {
+    const wasAsked = this.#isAsking
+    this.#isAsking = false
+    this.#many = undefined
+    if (wasAsked && this.#state === 'done') this.#unwind()
+    else this.#onBadValue(error)
   }
 
   /** A value cannot be sent. The producer does not know that and is unwound. */
@@ -239,7 +291,15 @@ export class Sink<T> {
   #unwind(): void {
     const iterator = this.#iterator
     if (iterator === undefined) return
-    this.#scope?.runInAsyncScope(() => iterator.close((failure) => this.#onOver(failure)))
+    const many = this.#many
+    this.#many = undefined
+    this.#scope?.runInAsyncScope(() => {
+      let failed: Failure | undefined
+      many?.close((failure) => {
+        failed = failure
+      })
+      iterator.close((failure) => this.#onOver(failure ?? failed))
+    })
     // The last pull of a stream may never settle, and none of its code runs by that.
     if (iterator.isStream) this.onReleased?.()
   }

@@ -14,22 +14,39 @@ import type { Receiver } from './port.ts'
 
 /** What the receiving half needs from its stream. */
 export interface SourcePort {
-  /** The consumer took a message of `bytes` bytes. */
-  messageTaken(bytes: number): void
+  /** The consumer took so many messages, which have so many bytes in all. */
+  messagesTaken(count: number, bytes: number): void
+}
+
+/**
+ * The messages that arrive, one by one or all that are there at once. Either way taking them grants their credit back, and
+ * `break` ends them.
+ */
+export interface Messages<T> extends AsyncIterableIterator<T, undefined> {
+  [Symbol.asyncIterator](): Messages<T>
+  /**
+   * The same messages in arrays: each has all that are there when it is taken, and waits while there is none. So it has at
+   * least one, and at most as many as the window of the stream.
+   */
+  batches(): AsyncIterableIterator<T[], undefined>
 }
 
 interface Waiter<T> {
-  resolve(result: IteratorResult<T, undefined>): void
+  /** What it has been given, where it takes all that arrives in this turn; undefined where it takes one message. */
+  readonly batch: T[] | undefined
+  resolve(result: IteratorResult<T | T[], undefined>): void
   reject(error: unknown): void
 }
 
-export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver {
+export class Source<T> implements Messages<T>, Receiver {
   /** Called at most once: the consumer stopped, by `failure` if it threw something in. */
   onStopped: ((failure: Failure | undefined) => void) | undefined
   /** Called at most once: a message cannot be decoded. */
   onUndecodable: ((error: unknown) => void) | undefined
   readonly #queue = new Fifo<Uint8Array>()
   readonly #waiters = new Fifo<Waiter<T>>()
+  /** It has messages of this turn, and gets those that follow. */
+  #gathering: Waiter<T> | undefined
   readonly #decoder: Decoder<T>
   readonly #readsInPlace: boolean
   readonly #delivery: Delivery | undefined
@@ -51,7 +68,7 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
 
   /** A view of the batch is enough when a consumer is waiting. */
   get readsInPlace(): boolean {
-    return this.#readsInPlace && this.#waiters.length > 0
+    return this.#readsInPlace && (this.#waiters.length > 0 || this.#gathering !== undefined)
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -64,13 +81,17 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
         return Promise.reject(error)
       }
     }
-    if (this.#error !== undefined) {
-      const { reason } = this.#error
-      this.#error = undefined
-      return Promise.reject(reason)
+    return this.#wait<T>(undefined)
+  }
+
+  batches(): AsyncIterableIterator<T[], undefined> {
+    const batches: AsyncIterableIterator<T[], undefined> = {
+      next: () => this.#nextBatch(),
+      return: (value) => this.return(value as undefined),
+      throw: (reason) => this.throw(reason) as Promise<never>,
+      [Symbol.asyncIterator]: () => batches
     }
-    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
-    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }))
+    return batches
   }
 
   /** `break`: tells the remote end and drops what waits. */
@@ -113,6 +134,38 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
     else if (dropped) this.#error ??= { reason }
   }
 
+  #nextBatch(): Promise<IteratorResult<T[], undefined>> {
+    if (this.#queue.length === 0) return this.#wait<T[]>([])
+    const value: T[] = []
+    let bytes = 0
+    try {
+      for (let payload = this.#queue.shift(); payload !== undefined; payload = this.#queue.shift()) {
+        const { length } = payload
+        value.push(this.#decode(payload))
+        bytes += length
+      }
+    } catch (reason) {
+      if (value.length === 0) return Promise.reject(reason)
+      this.#error = { reason }
+    }
+    // At once, so that one grant serves for all.
+    this.#port?.messagesTaken(value.length, bytes)
+    return Promise.resolve({ done: false, value })
+  }
+
+  /** Nothing is there: the error, the end, or what arrives next. */
+  #wait<V extends T | T[]>(batch: T[] | undefined): Promise<IteratorResult<V, undefined>> {
+    if (this.#error !== undefined) {
+      const { reason } = this.#error
+      this.#error = undefined
+      return Promise.reject(reason)
+    }
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
+    return new Promise<IteratorResult<T | T[], undefined>>((resolve, reject) => {
+      this.#waiters.push({ batch, resolve, reject })
+    }) as Promise<IteratorResult<V, undefined>>
+  }
+
   #stop(failure: Failure | undefined): void {
     this.#error = undefined
     this.#queue.clear()
@@ -123,17 +176,30 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
 
   /** To the waiting consumer, or to the queue. */
   #deliver(payload: Uint8Array): void {
-    const waiter = this.#waiters.shift()
+    const waiter = this.#gathering ?? this.#waiters.shift()
     if (waiter === undefined) {
       this.#queue.push(payload)
       return
     }
     try {
       const value = this.#take(payload)
-      waiter.resolve({ done: false, value })
-    } catch (error) {
-      waiter.reject(error)
+      if (waiter.batch === undefined) waiter.resolve({ done: false, value })
+      else this.#gather(waiter, waiter.batch, value)
+    } catch (reason) {
+      if (waiter === this.#gathering) this.#error = { reason }
+      else waiter.reject(reason)
     }
+  }
+
+  /** All messages of one batch of the conn are delivered in one turn. */
+  #gather(waiter: Waiter<T>, batch: T[], value: T): void {
+    batch.push(value)
+    if (this.#gathering !== undefined) return
+    this.#gathering = waiter
+    queueMicrotask(() => {
+      this.#gathering = undefined
+      waiter.resolve({ done: false, value: batch })
+    })
   }
 
   #fail(reason: unknown): void {
@@ -152,17 +218,20 @@ export class Source<T> implements AsyncIterableIterator<T, undefined>, Receiver 
 
   #take(payload: Uint8Array): T {
     // First the length: the bytes are the codec's, which may give their memory away.
-    const bytes = payload.length
-    let value: T
+    const { length } = payload
+    const value = this.#decode(payload)
+    this.#port?.messagesTaken(1, length)
+    return value
+  }
+
+  #decode(payload: Uint8Array): T {
     try {
-      value = decodePayload(this.#decoder, payload, 'a message of the stream', this.#delivery)
+      return decodePayload(this.#decoder, payload, 'a message of the stream', this.#delivery)
     } catch (error) {
       this.#queue.clear()
       this.#finish()
       this.onUndecodable?.(error)
       throw error
     }
-    this.#port?.messageTaken(bytes)
-    return value
   }
 }

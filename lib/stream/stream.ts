@@ -106,8 +106,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.owner?.onDeadline()
   }
 
-  messageTaken(bytes: number): void {
-    if (this.receiveWindow?.take(bytes) === true && canReceive(this.state)) this.#port.offerControl(this)
+  messagesTaken(count: number, bytes: number): void {
+    if (this.receiveWindow?.take(bytes, count) === true && canReceive(this.state)) this.#port.offerControl(this)
   }
 
   /** The responder takes no more requests; its responses go on. */

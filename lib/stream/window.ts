@@ -126,12 +126,12 @@ export class ReceiveWindow {
   }
 
   /**
-   * The consumer took a message. Returns whether a grant is due now: when half the window can be granted at once, or when
-   * the remote end has no credit left, so that batching grants never stalls a waiting consumer.
+   * The consumer took so many messages, of so many bytes in all. Returns whether a grant is due now: when half the window can
+   * be granted at once, or when the remote end has no credit left, so that batching grants never stalls a waiting consumer.
    */
-  take(bytes: number): boolean {
-    this.#unread--
-    this.#takenMessages++
+  take(bytes: number, messages = 1): boolean {
+    this.#unread -= messages
+    this.#takenMessages += messages
     this.#takenBytes += bytes - this.#lentBytes
     this.#lentBytes = 0
     return this.#isNowDue(

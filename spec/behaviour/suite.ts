@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink, useLink } from '../support/grid/links.ts'
+import { batchFacts } from './suite/batches.ts'
 import { codecFacts } from './suite/codecs.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
@@ -37,6 +38,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   'values of every kind': hostileFacts,
   'codecs that break their contract': codecFacts,
   windows: windowFacts,
+  'many messages at once': batchFacts,
   'cancels and deadlines': stopFacts,
   'requests that nobody takes': stoppedFacts,
   unwinding: unwindFacts,

@@ -23,6 +23,7 @@ import {
   type HandlerContext,
   type HandlerOf,
   type Manager,
+  type Many,
   msgpack,
   type PayloadOf,
   type RequestOf,
@@ -107,7 +108,8 @@ export function streams(peer: Connection): void {
 
   const chatting = peer.newStream(chat, 'room')
   expectTypeOf(chatting.requests).toEqualTypeOf<Pushable<number>>()
-  expectTypeOf(chatting.send).parameters.toEqualTypeOf<[number]>()
+  expectTypeOf(chatting.send).parameters.toEqualTypeOf<[number | Many<number>]>()
+  expectTypeOf(chatting.batches().next()).resolves.toEqualTypeOf<IteratorResult<boolean[], undefined>>()
   expectTypeOf(chatting.responses[Symbol.asyncIterator]().next()).resolves.toEqualTypeOf<
     IteratorResult<boolean, undefined>
   >()

@@ -1,5 +1,6 @@
 /** A sink between a producer that counts what is asked of it and a stream with one slot, which the spec empties. */
 
+import { type Many, many } from '../../lib/stream/many.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'
 
@@ -57,12 +58,17 @@ export class Counted {
     yield* this.sync()
   }
 
+  /** All of it in the place of one. */
+  many(): Iterable<Many<string>> {
+    return [many(this.sync())]
+  }
+
   promises(): Generator<Promise<string>> {
     return this.#each((value) => Promise.resolve(value))
   }
 }
 
-export const kinds = ['sync', 'async', 'promises'] as const
+export const kinds = ['sync', 'async', 'promises', 'many'] as const
 export const encode = (value: string): Uint8Array => Buffer.from(value)
 
 export function bench(messages: number, options: { bytes?: number; autoEmpty?: boolean; encode?: typeof encode } = {}) {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { many } from '../../lib/stream/many.ts'
 import type { Producer } from '../../lib/stream/producer.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'
@@ -243,5 +244,121 @@ describe('the sink', () => {
     sink.onFailed = (error) => assert.fail(String(error))
     sink.attach(producer.sync())
     assert.equal(producer.pulls, 5)
+  })
+})
+
+describe('many values in the place of one', () => {
+  it('go among the others in order, none of them too', async () => {
+    const made = bench(100)
+    made.sink.attach(['a', many(['b', 'c']), many([]), many(new Set(['d'])), Promise.resolve(many(['e'])), 'f'])
+    await until(() => made.port.ends === 1, 'the end')
+    assert.deepEqual([made.port.sent, made.settles], [['a', 'b', 'c', 'd', 'e', 'f'], 1])
+  })
+
+  it('count as one value, which is taken when the last of them is', () => {
+    const { sink, port } = bench(10, { autoEmpty: false })
+    const taken: number[] = []
+    sink.onTaken = () => taken.push(sink.taken)
+    sink.attach(['a', many(['b', 'c']), 'd'])
+    for (const expected of [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'b', 'c', 'd']]) {
+      assert.deepEqual(
+        [port.sent, taken.length],
+        [expected, Math.max(0, expected.length - 1 - Number(expected.length > 2))]
+      )
+      port.slot = undefined
+      sink.pump()
+    }
+    assert.deepEqual([taken, port.ends], [[1, 2, 3], 1])
+  })
+
+  it('fail as a value when they throw or reject, and both they and the producer are unwound', async () => {
+    const broken = new Error('no more')
+    function* failing(how: () => string | Promise<string>): Generator<string | Promise<string>> {
+      yield 'a'
+      yield how()
+    }
+    const throws = () => {
+      throw broken
+    }
+    for (const how of [throws, () => Promise.reject(broken)]) {
+      const made = bench(10)
+      let unwound = 0
+      async function* producer() {
+        try {
+          yield many(failing(how) as Iterable<string>)
+          yield 'never'
+        } finally {
+          unwound++
+        }
+      }
+      made.sink.attach(producer())
+      await until(() => made.settles === 1, 'it is unwound')
+      assert.deepEqual([made.port.sent, made.port.failures, unwound], [['a'], [broken], 1])
+    }
+  })
+
+  it('are unwound before the producer when they are stopped, also by themselves, and whether they fail then or not', () => {
+    for (const fails of [undefined, true, false]) {
+      const made = bench(1)
+      const unwound: string[] = []
+      function* values() {
+        try {
+          yield 'a'
+          made.sink.stop()
+          if (fails === true) throw new Error('late')
+          yield 'b'
+        } finally {
+          unwound.push('values')
+        }
+      }
+      function* producer() {
+        try {
+          yield many(values())
+        } finally {
+          unwound.push('producer')
+        }
+      }
+      made.sink.attach(producer())
+      if (fails === undefined) made.sink.stop()
+      made.window.add(1, 0)
+      made.sink.pump()
+      assert.deepEqual([made.port.sent, made.port.failures, made.settles], [['a'], [], 1])
+      assert.deepEqual(unwound, ['values', 'producer'])
+    }
+  })
+
+  it('tell of a failure while they are unwound, as a producer does', () => {
+    const late = new Error('late')
+    const made = bench(1)
+    const told: unknown[] = []
+    made.sink.onSettled = (failure) => told.push(failure?.reason)
+    const failing = {
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false, value: 'a' }),
+        return() {
+          throw late
+        }
+      })
+    }
+    made.sink.attach([many(failing)])
+    made.sink.stop()
+    assert.deepEqual(told, [late])
+  })
+
+  it('hold no other many, and are an iterable', () => {
+    const made = bench(10)
+    made.sink.attach([many(['a', many(['b']) as unknown as string])])
+    assert.match(String(made.port.failures[0]), /TypeError: a many\(\) holds another one/)
+    for (const wrong of [undefined, null, 7, {}, new Counted().async()]) {
+      assert.throws(() => many(wrong as unknown as Iterable<string>), { code: 'ERR_INVALID_OPTION' })
+    }
+  })
+
+  it('end no process by a promise among them that rejects before they are read', async () => {
+    const values = many([Promise.reject(new Error('early')) as unknown as string])
+    await settled(() => 0)
+    const made = bench(10)
+    made.sink.attach([values])
+    await until(() => made.port.failures.length === 1, 'it fails when it is read')
   })
 })

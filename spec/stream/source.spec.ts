@@ -21,7 +21,7 @@ interface Bench {
 
 function bench(decoder: Decoder<string> = text): Bench {
   const made: Bench = { source: new Source(decoder, 'ran'), taken: [], stops: [], undecodable: [] }
-  made.source.bind({ messageTaken: (bytes) => made.taken.push(bytes) })
+  made.source.bind({ messagesTaken: (_, bytes) => made.taken.push(bytes) })
   made.source.onStopped = (failure) => made.stops.push(failure)
   made.source.onUndecodable = (error) => made.undecodable.push(error as Error)
   return made
@@ -246,5 +246,105 @@ describe('the source', () => {
       arrive(source, 'a')
       assert.equal(source.readsInPlace, false)
     }
+  })
+})
+
+describe('the batches of a source', () => {
+  const batch = (...value: string[]) => ({ done: false, value })
+
+  it('have all that is there, which is granted back at once when it is taken', async () => {
+    const { source, taken } = bench()
+    const batches = source.batches()
+    arrive(source, 'a', 'bcd')
+    assert.deepEqual(taken, [])
+    assert.deepEqual([await batches.next(), taken], [batch('a', 'bcd'), [4]])
+    arrive(source, 'e')
+    assert.deepEqual(await batches.next(), batch('e'))
+  })
+
+  it('have all that arrives in one turn when a consumer waits for it, and one that waits behind gets what comes later', async () => {
+    const { source, taken } = bench()
+    const batches = source.batches()
+    const waiting = [batches.next(), source.next()]
+    arrive(source, 'a', 'b', 'c')
+    assert.deepEqual(taken, [1, 1, 1])
+    assert.deepEqual(await waiting[0], batch('a', 'b', 'c'))
+    arrive(source, 'd')
+    assert.equal((await waiting[1])?.value, 'd')
+  })
+
+  it('end behind the last message, and for good', async () => {
+    for (const waits of [false, true]) {
+      const { source, stops } = bench()
+      const batches = source.batches()
+      const early = waits ? batches.next() : undefined
+      arrive(source, 'a')
+      source.onMessage(Buffer.from('b'), true)
+      assert.deepEqual(await (early ?? batches.next()), batch('a', 'b'))
+      assert.deepEqual([await batches.next(), await source.next(), stops], [done, done, []])
+    }
+  })
+
+  it('throw the error behind the messages that came before it, once', async () => {
+    for (const how of ['onRemoteError', 'onAbort'] as const) {
+      const { source } = bench()
+      const batches = source.batches()
+      const early = batches.next()
+      arrive(source, 'a', 'b')
+      source[how](cut)
+      assert.deepEqual(await early, batch('a', 'b'))
+      await assert.rejects(batches.next(), cut)
+      assert.deepEqual(await batches.next(), done)
+    }
+  })
+
+  it('drop what waits at an abort, and throw its reason', async () => {
+    const { source, taken } = bench()
+    arrive(source, 'a', 'b')
+    source.onAbort(cut)
+    await assert.rejects(source.batches().next(), cut)
+    assert.deepEqual(taken, [])
+  })
+
+  for (const waits of [false, true]) {
+    it(`throw the error of a message that cannot be decoded behind those before it (waited for: ${waits})`, async () => {
+      const bad = new Error('bad bytes')
+      const decode = (payload: Uint8Array) => {
+        if (payload[0] === 0x78) throw bad
+        return Buffer.from(payload).toString()
+      }
+      const { source, undecodable, taken } = bench({ decode })
+      const batches = source.batches()
+      const early = waits ? batches.next() : undefined
+      arrive(source, 'a', 'x', 'b')
+      assert.deepEqual(await (early ?? batches.next()), batch('a'))
+      await assert.rejects(batches.next(), { name: 'CodecError', delivery: 'ran', cause: bad })
+      assert.deepEqual([await batches.next(), undecodable.length, taken], [done, 1, [1]])
+      const first = bench({ decode })
+      const none = waits ? first.source.batches().next() : undefined
+      arrive(first.source, 'x', 'a')
+      await assert.rejects(none ?? first.source.batches().next(), { name: 'CodecError', cause: bad })
+    })
+  }
+
+  it('stop the stream when their consumer breaks, or throws a reason in, and drop what waits', async () => {
+    const { source, stops } = bench()
+    arrive(source, 'a')
+    for await (const values of source.batches()) {
+      assert.deepEqual(values, ['a'])
+      arrive(source, 'b')
+      break
+    }
+    assert.deepEqual([stops, await source.next()], [[undefined], done])
+    const other = bench()
+    await assert.rejects(Promise.resolve(other.source.batches().throw?.(cut)), cut)
+    assert.deepEqual(other.stops, [{ reason: cut }])
+  })
+
+  it('take views while their consumer waits, of all messages of the turn', () => {
+    const { source } = bench({ ...text, readsInPlace: true })
+    source.batches().next()
+    arrive(source, 'a')
+    assert.equal(source.readsInPlace, true)
   })
 })

@@ -84,6 +84,26 @@ async function downloads(
   return (count: number) => takeAll(peer.newStream(download, count), count)
 }
 
+/** Gives pages of messages, and takes all that are there at once. */
+async function pages(library: Library, length: number): Promise<Run> {
+  const { bytes, many, streaming } = await library('index')
+  const download: Download = streaming('download', { inCapacity: 0, response: bytes() })
+  const page = new Array<Uint8Array>(length).fill(payload)
+  const peer = await pair(library, (responder) =>
+    responder.handle(download, async function* (count) {
+      for (let left = count; left > 0; left -= length) yield many(left < length ? page.slice(0, left) : page)
+    })
+  )
+  return async (count) => {
+    let received = 0
+    for await (const messages of peer.newStream(download, count).batches()) {
+      for (const message of messages) checkBytes(message)
+      received += messages.length
+    }
+    if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
+  }
+}
+
 /** Sends ahead as far as the window lets it, and takes what comes back. */
 async function echoes(library: Library): Promise<Run> {
   const { bytes, streaming } = await library('index')
@@ -133,6 +153,9 @@ export const calls: readonly Piece[] = [
   ),
   piece('stream-message', generator, (library) => downloads(library, awaited)),
   piece('stream-message-plain', 'the same from a plain generator', (library) => downloads(library, plain)),
+  piece('stream-batches', 'the same by `yield many` of 64 of them to a `for await` of batches', (library) =>
+    pages(library, 64)
+  ),
   piece('stream-send', sending, (library) => uploads(library, send)),
   piece('stream-sink', 'the same by `stream.sink` of a plain generator', (library) =>
     uploads(library, (stream, count) => stream.sink(plain(count)))

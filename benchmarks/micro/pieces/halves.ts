@@ -44,7 +44,7 @@ async function sinkOf(library: Library, produce: (count: number) => Producer<Uin
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
   const [{ Source }, { bytes }] = [await library('stream/source'), await library('index')]
   const source = new Source(bytes())
-  source.bind({ messageTaken: keep })
+  source.bind({ messagesTaken: keep })
   if (ahead === 0) {
     return async (count) => {
       for (let i = 0; i < count; i++) {

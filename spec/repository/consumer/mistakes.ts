@@ -4,7 +4,7 @@
  */
 
 import { Readable } from 'node:stream'
-import { bytes, type Connection, type Manager, msgpack, none, single, streaming } from 'it-grid'
+import { bytes, type Connection, type Manager, many, msgpack, none, single, streaming } from 'it-grid'
 
 declare const grid: Manager
 declare const peer: Connection
@@ -61,8 +61,10 @@ peer.newStream('changes', { from: 0 })
 peer.newStream(changes, { from: 0 }).send(1)
 // TS2531 at 1: Object is possibly 'null'.
 peer.newStream(changes, { from: 0 }).requests.push(1)
-// TS2345 at 44: Argument of type 'string' is not assignable to parameter of type 'Uint8Array<ArrayBufferLike>'.
+// TS2345 at 44: Argument of type 'string' is not assignable to parameter of type
 peer.newStream(upload, { name: 'x' }).send('text')
+// TS2345 at 44: Argument of type 'Many<string>' is not assignable to parameter of type
+peer.newStream(upload, { name: 'x' }).send(many(['text']))
 // TS2741 at 14: Property 'value' is missing in type 'Promise<{ value: string; } | null>' but required
 export const found: { value: string } = peer.request(get, { key: 'a' })
 // TS2531 at 30: Object is possibly 'null'.
