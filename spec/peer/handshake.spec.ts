@@ -229,6 +229,16 @@ describe('a refusal after the proof', () => {
     })
   }
 
+  it('is left to the listener where its challenge has no common version: the dialer proves itself all the same', async () => {
+    const tamper = rewrite('listener', 0, (fields) => ({ ...fields, versions: [7] }))
+    const { wire, dialed } = await exchange({ tamper, dial: { auth: insecure() }, listen: { auth: insecure() } })
+    assert.deepEqual(
+      wire.toListener.sent.map(([kind]) => kind),
+      [1, 3]
+    )
+    assert.match(errorOf(dialed).message, /the listener did not choose the highest common version$/)
+  })
+
   it('with a reason that the dialer does not know is told as such', async () => {
     const tamper = rewrite('listener', 1, (fields) => ({ ...fields, reason: 'fullMoon' }))
     const { dialed } = await exchange({ tamper, listen: { admit: () => ({ reason: 'busy', message: 'tonight' }) } })
