@@ -15,7 +15,7 @@ import { setDeadline } from '../base/after-reading.ts'
 import { aBoolean, aFunction, anObject, type Own, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
 import { subprotocol } from '../base/options.ts'
-import { errorText, printable } from '../base/text.ts'
+import { describeValue, errorText, printable } from '../base/text.ts'
 import { addReason, aHighWaterMark, formatRemoteAddress } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
 import { toWebSocketOptions, webSocketConn } from './websocket.ts'
@@ -40,6 +40,20 @@ export interface WebSocketOptions {
   agent?: Agent
   /** Resolves host names instead of `dns.lookup`. */
   lookup?: LookupFunction
+  /**
+   * Where a host is reached, if that is not its name: behind a proxy with a path prefix, for one. Called at each dial with the
+   * name and the `path` of the manager; gives a whole URL of `http`, `https`, `ws` or `wss`, path included. The name stays what
+   * it is: the handshake proves it, and TLS verifies the host of the URL. Default: the path at the name.
+   */
+  url?: (host: string, path: string) => string | URL
+}
+
+/** A host, and where it is dialed. */
+interface Target {
+  readonly host: string
+  readonly url: URL
+  /** Behind errors: the place, if it does not follow from the name. */
+  readonly at: string
 }
 
 const readOptions = optionsReader<WebSocketOptions>(
@@ -50,7 +64,8 @@ const readOptions = optionsReader<WebSocketOptions>(
     mask: aBoolean,
     highWaterMarkBytes: aHighWaterMark,
     agent: anObject,
-    lookup: aFunction
+    lookup: aFunction,
+    url: aFunction
   },
   Object.fromEntries(
     ['ca', 'cert', 'key', 'pfx', 'passphrase', 'servername', 'rejectUnauthorized', 'secureContext', 'ciphers'].map(
@@ -76,7 +91,7 @@ function zeroMask(key: Buffer): void {
 }
 
 /**
- * The default dialer: a WebSocket to `wss://` for an `https` address, `ws://` for `http`.
+ * The default dialer: a WebSocket to `wss://` for an `https` host, `ws://` for `http`.
  *
  * Rejects with a `DialError` when the upgrade is not answered with a 101; its message has the status and the reason that the
  * listener gave. Rejects with `signal.reason` when the signal aborts.
@@ -85,19 +100,20 @@ function zeroMask(key: Buffer): void {
  */
 export function connectWS(given?: WebSocketOptions): ConnDialer {
   const options = readOptions(given)
-  return async (address, dial) => {
+  return async (host, dial) => {
     dial.signal.throwIfAborted()
-    const url = `${address.replace(/^http/, 'ws')}${dial.path}`
+    let target: Target
     let ws: WebSocket
     try {
+      target = toTarget(host, dial.path, options.url)
       const tls = typeof options.tls === 'function' ? await options.tls() : options.tls
       dial.signal.throwIfAborted()
-      ws = new WebSocket(url, subprotocol, { ...tls, ...toClientOptions(options, dial) })
+      ws = new WebSocket(target.url, subprotocol, { ...tls, ...toClientOptions(options, dial) })
     } catch (error) {
       dial.signal.throwIfAborted()
-      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
+      throw new DialError(`cannot connect to ${host}: ${errorText(error)}`, { cause: error })
     }
-    return await whenOpen(ws, address, dial.signal, options.highWaterMarkBytes)
+    return await whenOpen(ws, target, dial.signal, options.highWaterMarkBytes)
   }
 }
 
@@ -112,9 +128,9 @@ function toClientOptions(options: Own<WebSocketOptions>, dial: DialOptions) {
 }
 
 /** Waits for the upgrade. Leaves no listener behind. */
-function whenOpen(ws: WebSocket, address: string, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
+function whenOpen(ws: WebSocket, target: Target, signal: AbortSignal, highWaterMarkBytes?: number): Promise<Conn> {
   return new Promise((resolve, reject) => {
-    let remoteAddress = address
+    let remoteAddress = target.host
     let socket: Duplex | undefined
     let unlisten = (): void => undefined
     const leave = (): void => {
@@ -127,39 +143,57 @@ function whenOpen(ws: WebSocket, address: string, signal: AbortSignal, highWater
       ws.terminate()
       reject(error)
     }
-    const onError = (error: Error): void => giveUp(toDialError(address, error))
+    const onError = (error: Error): void => giveUp(toDialError(target, error))
     const onUpgrade = (response: IncomingMessage): void => {
       socket = response.socket
       remoteAddress = formatRemoteAddress(response.socket)
     }
     const onRefused = (_request: ClientRequest, response: IncomingMessage): void => {
       readRefusal(response).then(
-        (text) => giveUp(new DialError(addReason(describeStatus(address, response), text))),
+        (text) => giveUp(new DialError(addReason(describeStatus(target, response), text))),
         giveUp
       )
     }
     const onOpen = (): void => {
       leave()
-      resolve(webSocketConn(ws, { secure: address.startsWith('https:'), remoteAddress, socket, highWaterMarkBytes }))
+      resolve(webSocketConn(ws, { secure: isSecure(target), remoteAddress, socket, highWaterMarkBytes }))
     }
     ws.on('upgrade', onUpgrade).on('open', onOpen).on('error', onError).on('unexpected-response', onRefused)
     unlisten = listenToAbort(signal, () => giveUp(signal.reason))
   })
 }
 
-function toDialError(address: string, error: Error): DialError {
+function toTarget(host: string, path: string, map: WebSocketOptions['url']): Target {
+  const url = map === undefined ? new URL(`${host}${path}`) : toUrl(map(host, path))
+  url.protocol = url.protocol.replace('http', 'ws')
+  return { host, url, at: map === undefined ? '' : ` (at ${url.host}${url.pathname})` }
+}
+
+/** @throws {TypeError} when it is none on which a WebSocket can be dialed; does not show it, as it may have credentials */
+function toUrl(given: string | URL): URL {
+  const url = URL.canParse(String(given)) ? new URL(given) : undefined
+  if (url !== undefined && /^(http|ws)s?:$/.test(url.protocol)) return url
+  const must = 'url of connectWS() must give a whole URL of http, https, ws or wss'
+  throw new TypeError(`${must}; it gave ${url?.protocol ?? describeValue(given)}`)
+}
+
+function isSecure({ url }: Target): boolean {
+  return url.protocol === 'wss:'
+}
+
+function toDialError(target: Target, error: Error): DialError {
   // When every address of a host name refused, Node reports an AggregateError with a code and an empty message.
   const code = 'code' in error ? String(error.code) : error.name
   // In TLS 1.3 a server can refuse our certificate only after the handshake has ended for us: it just closes the socket.
-  const hint = code === 'ECONNRESET' && address.startsWith('https:') ? ' (has it refused our certificate?)' : ''
+  const hint = code === 'ECONNRESET' && isSecure(target) ? ' (has it refused our certificate?)' : ''
   const text = printable(errorText(error) || code).trim()
-  return new DialError(`cannot connect to ${address}: ${text}${hint}`, { cause: error })
+  return new DialError(`cannot connect to ${target.host}: ${text}${hint}${target.at}`, { cause: error })
 }
 
-function describeStatus(address: string, response: IncomingMessage): string {
+function describeStatus({ host, at }: Target, response: IncomingMessage): string {
   const status = response.statusCode ?? 0
   const redirect = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
-  return `${address} answered the upgrade with ${status}${redirect}`
+  return `${host} answered the upgrade with ${status}${redirect}${at}`
 }
 
 /** The first characters of a plain-text body, in which our own listener gives its reason. Never rejects. */

@@ -135,6 +135,49 @@ describe('connectWS', () => {
     await assert.rejects(connectWS({ tls })(address, dialOptions()), { code: 'ERR_DIAL', message: /no such file/ })
   })
 
+  for (const given of [undefined, null, 7, '/grid/v1', 'node-2:80/grid', 'ftp://node-2', new URL('file:///x'), {}]) {
+    it(`rejects when url gives ${given instanceof URL ? given : JSON.stringify(given)}, which no WebSocket can be dialed at`, async () => {
+      const dial = connectWS({ url: () => given as string })(address, dialOptions())
+      const message = /^cannot connect to http:\S+: url of connectWS\(\) must give a whole URL .*; it gave \w/
+      await assert.rejects(dial, { code: 'ERR_DIAL', message })
+    })
+  }
+
+  it('rejects when url throws, and does not show what may be a secret in it', async () => {
+    const url = () => {
+      throw new Error('no such host')
+    }
+    await assert.rejects(connectWS({ url })(address, dialOptions()), { code: 'ERR_DIAL', message: /no such host/ })
+    const hidden = () => `${address.replace('//', '//user:hush@')}/x?token=hush#hush`
+    await assert.rejects(
+      connectWS({ url: hidden })(address, dialOptions()),
+      (error: Error) => !/hush/.test(error.message)
+    )
+  })
+
+  it('dials where url has the host, is as secure as that, and says where in its errors', async () => {
+    const asked: [string, string][] = []
+    const dial = connectWS({
+      url: (host, path) => {
+        asked.push([host, path])
+        return new URL(`${address}/node-2${path}?key=1`)
+      }
+    })
+    const upgraded = once(server, 'upgrade')
+    const failing = dial('https://node-2:9000', dialOptions())
+    const [request, socket] = (await upgraded) as [IncomingMessage, Duplex]
+    socket.end('HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n')
+    const where = `${address.slice('http://'.length)}/node-2/grid/v1`
+    await assert.rejects(failing, { message: `https://node-2:9000 answered the upgrade with 502 (at ${where})` })
+    assert.deepEqual(asked, [['https://node-2:9000', '/grid/v1']])
+    assert.equal(request.url, '/node-2/grid/v1?key=1')
+    const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => subprotocol })
+    server.once('upgrade', (upgrade, to, head) => webSockets.handleUpgrade(upgrade, to, head, () => undefined))
+    const conn = await dial('https://node-2:9000', dialOptions())
+    assert.equal(conn.secure, false)
+    conn.abort(new Error('the spec is over'))
+  })
+
   it('asks for the path and the subprotocol, sends the given headers, and no Origin or extension', async () => {
     const upgraded = once(server, 'upgrade')
     const dial = connectWS({ headers: { 'X-Proxy': 'yes' } })(address, dialOptions())
