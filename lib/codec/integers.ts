@@ -6,40 +6,46 @@
  */
 
 const float64 = 0xcb
-const uint64 = 0xcf
 const int64 = 0xd3
 const high = 2 ** 32
 
+// Not a view of the bytes themselves: for the one such number that most messages have, it would cost more than all else here.
 const cell = new DataView(new ArrayBuffer(8))
-const cellBytes = new Uint8Array(cell.buffer)
 
 /** The item at `at`, of 64 bits, becomes a float 64 where that is the same number. */
 export function toNumber(bytes: Uint8Array, at: number): void {
   const format = bytes[at]
   if (format === float64) return
-  load(bytes, at)
-  const value = (format === uint64 ? cell.getUint32(0) : cell.getInt32(0)) * high + cell.getUint32(4)
+  const upper = format === int64 ? read32(bytes, at + 1) : read32(bytes, at + 1) >>> 0
+  const value = upper * high + (read32(bytes, at + 5) >>> 0)
   if (!Number.isSafeInteger(value)) return
   cell.setFloat64(0, value)
-  store(bytes, at, float64)
+  bytes[at] = float64
+  write32(bytes, at + 1, cell.getInt32(0))
+  write32(bytes, at + 5, cell.getInt32(4))
 }
 
 /** The item at `at`, of 64 bits, becomes an int 64 where it is a float that is an integer. */
 export function toInteger(bytes: Uint8Array, at: number): void {
   if (bytes[at] !== float64) return
-  load(bytes, at)
+  cell.setInt32(0, read32(bytes, at + 1))
+  cell.setInt32(4, read32(bytes, at + 5))
   const value = cell.getFloat64(0)
   if (!Number.isSafeInteger(value)) return
-  cell.setInt32(0, Math.floor(value / high))
-  cell.setUint32(4, value % high)
-  store(bytes, at, int64)
+  bytes[at] = int64
+  write32(bytes, at + 1, Math.floor(value / high))
+  write32(bytes, at + 5, value | 0)
 }
 
-function load(bytes: Uint8Array, at: number): void {
-  for (let i = 0; i < 8; i++) cellBytes[i] = bytes[at + 1 + i] as number
+/** Big-endian, as an integer with a sign. */
+function read32(bytes: Uint8Array, at: number): number {
+  const upper = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16)
+  return upper | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
 }
 
-function store(bytes: Uint8Array, at: number, format: number): void {
-  bytes[at] = format
-  for (let i = 0; i < 8; i++) bytes[at + 1 + i] = cellBytes[i] as number
+function write32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value >>> 24
+  bytes[at + 1] = value >>> 16
+  bytes[at + 2] = value >>> 8
+  bytes[at + 3] = value
 }
