@@ -6,9 +6,9 @@
  */
 
 import { Buffer, isUtf8 } from 'node:buffer'
-import { crc32 } from 'node:zlib'
 import { ProtocolError } from '../base/errors.ts'
 import { maxCapacity, maxTimeoutMs } from '../base/options.ts'
+import { crc32 } from './checksum.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 import { allocatePayload } from './payload-memory.ts'
 

@@ -7,9 +7,9 @@
  */
 
 import { Buffer } from 'node:buffer'
-import { crc32 } from 'node:zlib'
 import { byteLengthOf, viewPart } from '../base/bytes.ts'
 import { encodeText } from '../base/text.ts'
+import { crc32 } from './checksum.ts'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 
 const initialBytes = 4096
