@@ -29,6 +29,7 @@ export interface Route {
 /** Where one of these is listened to, others serve the server. */
 const servingEvents = ['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect']
 
+/** Kept when the last path is left: sockets from before may still ask it. */
 const hubs = new WeakMap<HttpServer, UpgradeHub>()
 
 /**
@@ -40,13 +41,12 @@ export function serveUpgrades(server: HttpServer, path: string, route: Route): (
   const hub = hubs.get(server) ?? new UpgradeHub(server)
   hub.add(path, route)
   hubs.set(server, hub)
-  return () => {
-    if (hub.remove(path, route)) hubs.delete(server)
-  }
+  return () => hub.remove(path, route)
 }
 
 export function getPath(request: IncomingMessage): string {
-  const url = request.url ?? '/'
+  // A proxy may name the whole URL.
+  const url = (request.url ?? '/').replace(/^https?:\/\/[^/?]*/i, '')
   const query = url.indexOf('?')
   return query === -1 ? url : url.slice(0, query)
 }
@@ -103,18 +103,16 @@ class UpgradeHub {
     this.#server.on('request', this.#onRequest)
   }
 
-  /** Returns true when that was the last route. */
-  remove(path: string, route: Route): boolean {
-    if (this.#routes.get(path) !== route) return false
+  remove(path: string, route: Route): void {
+    if (this.#routes.get(path) !== route) return
     this.#routes.delete(path)
-    if (this.#routes.size > 0) return false
+    if (this.#routes.size > 0) return
     this.#server.off('upgrade', this.#onUpgrade)
     this.#server.off('request', this.#onRequest)
     this.#unfilter?.()
     const silent = this.#silent?.stop() ?? []
     // Nobody would answer them, and they would keep the process from exiting.
     if (!servingEvents.some((event) => this.#othersListenTo(event))) for (const socket of silent) socket.destroy()
-    return true
   }
 
   #othersListenTo(event: string): boolean {

@@ -133,7 +133,7 @@ const offers: [string, string[]][] = [
 for (const [kind, createApp] of kinds) {
   describe(`a guest on an ${kind} server`, { concurrency: 1 }, () => {
     for (const [what, parts] of offers) {
-      it(`leaves to the app ${what}, before and after peers came, and after it left`, async () => {
+      it(`leaves to the app ${what}, before and after peers came, after it left, and when it is back`, async () => {
         const [alone, shared] = [createApp(app), createApp(app)]
         const [alonePort, port] = [await guests.listen(alone), await guests.listen(shared)]
         const older = await guests.socket(shared, port)
@@ -145,8 +145,13 @@ for (const [kind, createApp] of kinds) {
         assert.equal(await answers(older, parts), expected)
         assert.equal(await guests.call(shared, port), 'hi')
         assert.equal(await answers(await guests.socket(shared, port), parts), expected)
+        const between = await guests.socket(shared, port)
+        assert.equal(await answers(between, parts), expected)
         detach()
         assert.equal(await answers(await guests.socket(shared, port), parts), expected)
+        guests.manager().attach(shared)
+        const open = /Connection: close/.test(expected) ? [] : [older, between]
+        for (const socket of open) assert.equal(await answers(socket, parts), expected)
       })
     }
 
@@ -166,6 +171,16 @@ for (const [kind, createApp] of kinds) {
       const [answer] = await answered
       assert.match(String(answer), /"hello"<end>/)
       assert.match(await answers(silent, [plain]), /GET \/plain/)
+    })
+
+    it('takes upgrades on its path whose target is a whole URL', async () => {
+      const server = createApp(app)
+      const port = await guests.listen(server)
+      guests.manager().attach(server)
+      const socket = await guests.socket(server, port)
+      socket.write(upgradeHead(`HTTP://node-1:${port}/grid/v1?from=proxy`))
+      const [head] = await once(socket, 'data')
+      assert.match(String(head), /^HTTP\/1\.1 101 /)
     })
 
     it('is left as it was, whatever was attached to it', async () => {
