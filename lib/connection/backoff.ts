@@ -16,16 +16,23 @@ export class Backoff {
   /**
    * The next wait in ms: a random time below a bound that doubles with each attempt. "Full jitter" of M. Brooker,
    * "Exponential Backoff And Jitter" (2015): it spreads the redials of many peers of one restarted server best.
+   *
+   * @param mostMs a bound for this wait
    */
-  nextMs(): number {
+  nextMs(mostMs = Number.POSITIVE_INFINITY): number {
     const { firstDelayMs, baseDelayMs, maxDelayMs } = this.#options
     const bound = this.attempts === 0 ? firstDelayMs : baseDelayMs * 2 ** Math.min(this.attempts - 1, 30)
     this.attempts++
-    return this.#random() * Math.min(bound, maxDelayMs)
+    return this.#random() * Math.min(bound, maxDelayMs, mostMs)
+  }
+
+  /** The host is there: the next wait is the first one. */
+  reset(): void {
+    this.attempts = 0
   }
 
   /** A session ended that had lived for so many ms. */
   onSessionEnd(livedMs: number): void {
-    if (livedMs >= this.#options.stableAfterMs) this.attempts = 0
+    if (livedMs >= this.#options.stableAfterMs) this.reset()
   }
 }

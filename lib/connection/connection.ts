@@ -21,9 +21,17 @@ import type { Session } from '../session/session.ts'
 import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
+import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
 import { Silence } from './silence.ts'
 import type { ConnectionEvents, ConnectionState } from './state.ts'
+
+export interface WhileWaiting {
+  /** What is known of that the host has not dialed, and what to check. */
+  readonly describeSilence: () => string
+  /** Tells the host that this server is there; rejects when it cannot be told. */
+  readonly knock: (host: string, signal: AbortSignal) => Promise<void>
+}
 
 export interface ConnectionInit {
   readonly host: string
@@ -31,13 +39,22 @@ export interface ConnectionInit {
   readonly dials: boolean
   /** Makes a conn to the host; with `renews`, beside the session that takes the calls, to renew it. */
   readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
-  /** Where the host dials: what is known of that it has not, and what to check. */
-  readonly describeSilence?: () => string
+  /** What this side does where the host dials. Default: nothing. */
+  readonly whileWaiting?: WhileWaiting
+  /** Handshakes with other hosts are under way. Default: never. */
+  readonly isBusy?: () => boolean
+  /** Calls can be made. */
+  readonly onConnected?: () => void
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
   /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
   readonly callsWait?: boolean
 }
+
+/** A refusal as `unknownHost` lasts until the host has the list that this server has: so long it waits at most, */
+const catchUpMs = 1000
+/** and so often: for some 10 s. */
+const maxCatchUps = 20
 
 export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
   /** Canonical name of the remote host. */
@@ -50,7 +67,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #state: ConnectionState = 'idle'
   #sinceMs = Date.now()
   readonly #sessions: Sessions
-  #redialTimer: NodeJS.Timeout | undefined
+  readonly #retry: Retry
   #readyAtMs = 0
   #instance: string | undefined
   #lastError: Error | undefined
@@ -66,6 +83,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.host = init.host
     this.#init = init
     this.#backoff = new Backoff(init.reconnect)
+    this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.isBusy ?? (() => false))
     this.#dialLog = new DialLog(init.host, init.logger)
     this.#waiters = new ReadyWaiters(init.host)
     this.#silence = new Silence(() => this.#onSilent())
@@ -98,7 +116,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   /**
    * Why there is no session, if that is known: the last dial, handshake or session that failed. A side that is only
-   * dialed hears of no refused handshake.
+   * dialed hears of no handshake that it refused, but knows why it could not tell the host that it is there.
    */
   get lastError(): Error | undefined {
     return this.#lastError
@@ -146,13 +164,25 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** @internal the manager is ready to dial or to be dialed */
   start(): void {
     if (this.#state !== 'idle') return
-    if (this.#init.dials) this.#dial()
-    else this.#setState('waiting')
+    if (this.#init.dials) return this.#dial()
+    this.#setState('waiting')
+    this.hurry()
+  }
+
+  /** @internal the host, or the network, may be there again: whoever waits tries within half a second */
+  hurry(): void {
+    if (this.#state === 'waiting') this.#retry.soon()
+  }
+
+  /** @internal the host, which this side dials, has proved that it is there */
+  onKnock(): void {
+    this.#backoff.reset()
+    if (this.#state === 'waiting') this.#retry.in(0)
   }
 
   /** @internal a conn to the host has shaken hands */
   adopt(established: Established): void {
-    clearTimeout(this.#redialTimer)
+    this.#retry.stop()
     const renews = this.#sessions.adopt(established)
     if (this.#state === 'closed') this.#sessions.close({ reason: 'shutdown', text: 'closed' }, 0)
     else if (!renews) this.#setState('connecting')
@@ -163,7 +193,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#state === 'closed') return
     this.#setState('closed', text)
     this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${text}`))
-    clearTimeout(this.#redialTimer)
+    this.#retry.stop()
     this.#waiters.settle({ reason: this.#createNotConnectedError() })
   }
 
@@ -185,13 +215,20 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#state !== 'connecting') return
     this.#dialLog.logFailure(error, this.#backoff.attempts)
     this.#lastError = error
-    this.#redialLater(errorText(error))
+    const isSoonOver = isUnknownHost(error) && this.#backoff.attempts < maxCatchUps
+    this.#redialLater(errorText(error), isSoonOver ? catchUpMs : undefined)
   }
 
-  #redialLater(reason: string): void {
+  #redialLater(reason: string, mostMs?: number): void {
     this.#setState('waiting', reason)
-    if (!this.#init.dials || this.#state !== 'waiting') return
-    this.#redialTimer = setTimeout(() => this.#dial(), this.#backoff.nextMs())
+    if (this.#init.dials && this.#state === 'waiting') this.#retry.in(this.#backoff.nextMs(mostMs))
+  }
+
+  /** The host dials by itself when it starts, and again when it hears of this. So one try is enough. */
+  #knock(): void {
+    this.#init.whileWaiting?.knock(this.host, this.#closing.signal).catch((thrown) => {
+      if (this.#state === 'waiting') this.#lastError ??= toError(thrown)
+    })
   }
 
   #onReady(session: Session): void {
@@ -206,6 +243,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#setState('connected')
     if (previous !== undefined && previous !== instance) this.#emitSafely('restart', { instance, previous })
     this.#waiters.settle({ session })
+    this.#init.onConnected?.()
   }
 
   /** No session takes calls any more. Dials, unless another session is arriving. */
@@ -227,7 +265,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   #createSilenceError(): Error | undefined {
-    const text = this.#init.describeSilence?.()
+    const text = this.#init.whileWaiting?.describeSilence()
     if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.#lastError })
   }
 
@@ -274,4 +312,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       call().catch(failed)
     }
   }
+}
+
+function isUnknownHost(error: Error): boolean {
+  return error instanceof RejectedError && error.reason === 'unknownHost'
 }

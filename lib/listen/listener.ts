@@ -31,6 +31,8 @@ export interface ListenerOptions {
   onConn: (conn: Conn) => void
   /** TLS has refused the certificate of a peer, or a peer without one. Node reports this nowhere else. */
   onTlsRefused: (code: string, remoteAddress: string) => void
+  /** A server of ours can be dialed from now on. */
+  onListening: () => void
   logger: Logger
 }
 
@@ -72,10 +74,14 @@ export class Listener {
       const code = String(socket.authorizationError ?? error.code)
       if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, formatRemoteAddress(socket))
     }
+    const { onListening } = this.#options
     server.on('tlsClientError', onTlsError)
+    server.on('listening', onListening)
+    if (server.listening) onListening()
     const detach = (): void => {
       leave()
       server.off('tlsClientError', onTlsError)
+      server.off('listening', onListening)
       this.#detachers.delete(detach)
     }
     this.#detachers.add(detach)

@@ -12,7 +12,7 @@ import { defaultCloseTimeoutMs, maxConnMessageBytes } from '../base/options.ts'
 import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
-import { Connection } from '../connection/connection.ts'
+import { Connection, type WhileWaiting } from '../connection/connection.ts'
 import { describeSilence } from '../connection/silence.ts'
 import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
@@ -54,6 +54,8 @@ export class Manager {
   #onClosed!: (all: Promise<void>) => void
   /** When the shortest grace ends that was given, of `performance.now()`. */
   #graceEndsMs = Number.POSITIVE_INFINITY
+  /** When the next connection hurries the others, of `performance.now()`. */
+  #hurryNextMs = 0
   /** Set first: code that learns of the end must find the manager closed. */
   #isClosing = false
 
@@ -83,6 +85,7 @@ export class Manager {
       allowOrigin,
       onConn: (conn) => this.#establisher.accept(conn),
       onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
+      onListening: () => this.#hurry(),
       logger
     })
     this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
@@ -259,8 +262,10 @@ export class Manager {
       const dials = dialerOf(this.local, name) === this.local
       const connection = new Connection({
         ...{ host: name, dials },
-        ...(dials ? {} : { describeSilence: () => this.#describeSilence(name) }),
+        ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
         dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
+        isBusy: () => this.#establisher.isBusy,
+        onConnected: () => this.#onConnected(),
         reconnect: this.#settings.reconnect,
         logger: this.#settings.logger
       })
@@ -270,9 +275,25 @@ export class Manager {
     }
   }
 
-  #describeSilence(host: string): string {
-    const { arrived: conns, refusals } = this.#establisher
-    return describeSilence(host, this.local, { isAttached: this.#listener.isAttached, conns, refusals })
+  #createWhileWaiting(name: string): WhileWaiting {
+    return {
+      describeSilence: () => {
+        const { arrived: conns, refusals } = this.#establisher
+        return describeSilence(name, this.local, { isAttached: this.#listener.isAttached, conns, refusals })
+      },
+      knock: (host, signal) => this.#establisher.knock(host, signal)
+    }
+  }
+
+  /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */
+  #onConnected(): void {
+    if (performance.now() < this.#hurryNextMs) return
+    this.#hurryNextMs = performance.now() + this.#settings.reconnect.maxDelayMs
+    this.#hurry()
+  }
+
+  #hurry(): void {
+    for (const connection of this.connections) connection.hurry()
   }
 
   /** @throws {RejectedError} when the host was removed after it was admitted */
@@ -285,10 +306,12 @@ export class Manager {
   /** Why a peer that has proved its name is refused; undefined when it is not. */
   #admit(host: string): Refusal | undefined {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
-    if (!this.#connections.has(host)) {
+    const connection = this.#connections.get(host)
+    if (connection === undefined) {
       return { reason: 'unknownHost', message: `${host} is not among the hosts of ${this.local}` }
     }
     if (dialerOf(this.local, host) === this.local) {
+      connection.onKnock()
       return { reason: 'wrongDirection', message: `${this.local} dials ${host}, not the other way round` }
     }
     return undefined

@@ -13,7 +13,14 @@ import type { Conn } from '../conn/conn.ts'
 import type { SessionInit } from '../session/session.ts'
 import { Wire } from '../wire/wire.ts'
 import type { Auth } from './auth.ts'
-import { dialHandshake, type HandshakeInit, type HandshakeResult, listenHandshake, type Refusal } from './handshake.ts'
+import {
+  type DialReason,
+  dialHandshake,
+  type HandshakeInit,
+  type HandshakeResult,
+  listenHandshake,
+  type Refusal
+} from './handshake.ts'
 import { RefusalLog, stripPort } from './refusal-log.ts'
 
 /** A conn whose handshake is done. */
@@ -52,6 +59,8 @@ export class Establisher {
   arrived = 0
   /** Inbound handshakes in progress, the oldest first. */
   readonly #pending = new Map<Wire, Deadline>()
+  /** Handshakes in progress on conns that were dialed. */
+  #outbound = 0
   readonly #init: EstablisherInit
   readonly #refusals: RefusalLog
   readonly #closing = new AbortController()
@@ -64,6 +73,11 @@ export class Establisher {
   /** Inbound handshakes in progress. */
   get pending(): number {
     return this.#pending.size
+  }
+
+  /** Handshakes are under way, with peers that were dialed or have dialed. */
+  get isBusy(): boolean {
+    return this.pending + this.#outbound > 0
   }
 
   /** Inbound handshakes that were refused or failed, including those of TLS. */
@@ -83,10 +97,20 @@ export class Establisher {
 
   /** Makes a conn to `host` and runs the handshake; it `renews` the current session. */
   dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
-    return detached(() => this.#dial(host, signal, renews))
+    return detached(() => this.#dial(host, signal, renews ? 'renews' : undefined))
   }
 
-  async #dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
+  /** Proves to `host`, which is the one that dials, that this server is there; rejects when `host` does not know it now. */
+  async knock(host: string, signal: AbortSignal): Promise<void> {
+    try {
+      const { session } = await detached(() => this.#dial(host, signal, 'knocks'))
+      session.wire.close('it was to be refused')
+    } catch (error) {
+      if (!(error instanceof RejectedError && error.reason === 'wrongDirection')) throw error
+    }
+  }
+
+  async #dial(host: string, signal: AbortSignal, as: DialReason | undefined): Promise<Established> {
     const { handshakeTimeoutMs } = this.#init.session.limits
     const text = `no session with ${host} within ${handshakeTimeoutMs} ms: does that server call attach()?`
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, signal)
@@ -94,12 +118,15 @@ export class Establisher {
       const connecting = this.#init.connect(host, deadline.signal)
       const abortLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
       const wire = new Wire(await unlessAborted(connecting, deadline.signal, abortLate))
+      this.#outbound++
       try {
-        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, renews })
+        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, as })
         return this.#established(wire, 'dialer', result, deadline.atMs)
       } catch (error) {
         wire.close('the handshake failed')
         throw error
+      } finally {
+        this.#outbound--
       }
     } finally {
       deadline.clear()
@@ -128,6 +155,7 @@ export class Establisher {
       // Up to its proof the dialer sends two messages.
       conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
       const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
+      if (result === undefined) return wire.close('it has knocked')
       conn.limitInbound?.(Infinity)
       onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
     } catch (thrown) {

@@ -53,6 +53,9 @@ export interface HandshakeInit {
   signal: AbortSignal
 }
 
+/** What is special about a dial: it renews a session, or only tells the one that dials that this side is there. */
+export type DialReason = 'renews' | 'knocks'
+
 export interface HandshakeResult {
   version: number
   /** Canonical host name of the other side. */
@@ -82,11 +85,11 @@ export function createInstance(): Uint8Array {
  * @throws {HandshakeError} when the listener is not the dialed host, or broke the protocol
  */
 export async function dialHandshake(
-  init: HandshakeInit & { remote: string; renews?: boolean }
+  init: HandshakeInit & { remote: string; as?: DialReason | undefined }
 ): Promise<HandshakeResult> {
-  const { remote, auth, renews = false } = init
+  const { remote, auth, as } = init
   try {
-    const opening = { ...createChallenge(init), host: init.local, remote, ...(renews ? { renews } : {}) }
+    const opening = { ...createChallenge(init), host: init.local, remote, ...(as === undefined ? {} : { [as]: true }) }
     const hello = encodeHello(helloKinds.hello, opening)
     send(init, hello)
     const answer = await receive(init)
@@ -108,7 +111,7 @@ export async function dialHandshake(
     if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
     if (accept.host !== remote) throw new HandshakeError(`the listener calls itself ${accept.host}`)
     const ownExpiry = accept.lifetimeMs === undefined ? undefined : Date.now() + accept.lifetimeMs
-    return createResult(init, remote, version, { ...challenge, renews }, identity, ownExpiry)
+    return createResult(init, remote, version, { ...challenge, renews: as === 'renews' }, identity, ownExpiry)
   } catch (error) {
     throw locate(init, `with ${remote}`, error)
   }
@@ -116,14 +119,15 @@ export async function dialHandshake(
 
 /**
  * The handshake at the listener. `admit` is called after the proof, in the turn in which the answer is written, and returns
- * the refusal, if any. When this throws, a refused dialer has been told; the code that called this closes the conn.
+ * the refusal, if any. When this throws, a refused dialer has been told; the code that called this closes the conn. Resolves with
+ * undefined when the dialer was not to be accepted, since it only knocked.
  *
  * @throws {RejectedError} when the dialer proved its identity and was refused
  * @throws {HandshakeError} when the dialer did not prove its identity, or broke the protocol
  */
 export async function listenHandshake(
   init: HandshakeInit & { admit: (host: string, instance: string) => Refusal | undefined }
-): Promise<HandshakeResult> {
+): Promise<HandshakeResult | undefined> {
   let claimed = 'a dialer'
   try {
     const opening = await receive(init)
@@ -142,6 +146,7 @@ export async function listenHandshake(
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
+      if (hello.knocks === true && refusal.reason === 'wrongDirection') return undefined
       throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
     }
     const lifetime = toLifetime(identity)

@@ -66,6 +66,8 @@ export interface Hello extends Challenge {
   remote: string
   /** It has a session with us already, whose calls may end while the new one takes over. */
   renews?: boolean
+  /** It is the one that is dialed, and tells only that it is there. */
+  knocks?: boolean
 }
 
 /** ACCEPT: the listener has verified the dialer, and proves its own identity. */
@@ -122,10 +124,8 @@ export function hashTranscript(hello: Uint8Array, challenge: Uint8Array): Uint8A
 export function readHello(message: Uint8Array): Hello {
   const fields = decodeFields(helloKinds.hello, message)
   const hello = { ...parseChallenge(fields), host: parseHost(fields, 'host'), remote: parseHost(fields, 'remote') }
-  const { renews } = fields.values
-  if (renews === undefined) return hello
-  if (typeof renews !== 'boolean') throw malformed(fields, 'renews is not a boolean')
-  return { ...hello, renews }
+  const { renews, knocks } = fields.values
+  return { ...hello, ...parseFlag(fields, 'renews', renews), ...parseFlag(fields, 'knocks', knocks) }
 }
 
 export function readChallenge(message: Uint8Array): Challenge {
@@ -202,6 +202,12 @@ function parseChallenge(fields: Fields): Challenge {
     throw malformed(fields, `understands is not a list of at most ${maxUnderstood} words`)
   }
   return { ...challenge, understands }
+}
+
+function parseFlag<Name extends string>(fields: Fields, name: Name, value: unknown): { [name in Name]?: boolean } {
+  if (value === undefined) return {}
+  if (typeof value !== 'boolean') throw malformed(fields, `${name} is not a boolean`)
+  return { [name]: value } as { [name in Name]?: boolean }
 }
 
 /** A word for programs. */

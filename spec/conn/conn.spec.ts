@@ -39,6 +39,7 @@ async function webSocketPair(server: Server, scheme: string, dialer: ConnDialer)
       maxConnMessageBytes,
       onConn: resolve,
       onTlsRefused: () => undefined,
+      onListening: () => undefined,
       logger: silentLogger
     })
   })

@@ -37,6 +37,7 @@ describe('Listener', () => {
       path,
       maxConnMessageBytes: 100_000,
       onTlsRefused: () => undefined,
+      onListening: () => undefined,
       onConn: (conn) => conns.push(conn),
       logger: silentLogger,
       ...options

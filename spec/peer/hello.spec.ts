@@ -54,6 +54,7 @@ const wrongValues: Record<string, { values: unknown[]; text: string }> = {
 /** Fields that may be absent. */
 const wrongOptions = [
   { name: 'HELLO', field: 'renews', values: [null, 1, 'true'], text: 'renews is not a boolean' },
+  { name: 'HELLO', field: 'knocks', values: [null, 1, 'true'], text: 'knocks is not a boolean' },
   ...(['HELLO', 'CHALLENGE'] as const).map((name) => ({
     ...{ name, field: 'understands', text: 'is not a list of at most 64 words' },
     values: [null, 'goAwayGrace', [1], [''], ['two words'], ['x'.repeat(33)], Array(65).fill('word'), { 0: 'word' }]

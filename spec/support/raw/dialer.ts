@@ -24,6 +24,7 @@ export interface RawHello {
   readonly versions?: readonly number[]
   readonly limits?: object
   readonly understands?: readonly string[]
+  readonly knocks?: boolean
   readonly auth?: Auth
 }
 

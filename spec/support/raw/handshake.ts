@@ -76,10 +76,11 @@ export class Wire {
       this.toListener.put(undefined)
     )
   }
-  listen(changes: Partial<ListenInit> = {}): Promise<HandshakeResult> {
-    return listenHandshake({ ...base(this.listenerEnd, listener), admit: () => undefined, ...changes }).finally(() =>
-      this.toDialer.put(undefined)
-    )
+  async listen(changes: Partial<ListenInit> = {}): Promise<HandshakeResult> {
+    const given = { ...base(this.listenerEnd, listener), admit: () => undefined, ...changes }
+    const result = await listenHandshake(given).finally(() => this.toDialer.put(undefined))
+    assert.ok(result !== undefined, 'nobody has knocked')
+    return result
   }
 }
 
