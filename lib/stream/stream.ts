@@ -205,11 +205,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     else if (!this.sendWindow.isBlocked) this.#port.offer(this)
   }
 
-  /** A reset frame arrived. */
+  /** A reset frame arrived. A `stop` says nothing of a single stream. */
   onReset(code: number, text: string): void {
     if (code === ResetCode.stop && this.initiator) {
       this.sink?.stop()
-      if (canSend(this.state)) {
+      if (canSend(this.state) && !this.isSingle) {
         this.#message = this.#next = undefined
         this.#afterSendEnd()
       }

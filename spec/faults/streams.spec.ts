@@ -238,6 +238,30 @@ for (const kind of siegeKinds) {
     }
   })
 
+  describe(`over ${kind}, a request of the manager in fragments`, () => {
+    siegeIt(
+      'is sent to its end although the handler says stop, which says nothing of a single one',
+      {},
+      async (siege) => {
+        const payload = Buffer.alloc(8_000_000, 7)
+        const call = siege.connection.request('raw.single', payload, { timeout: 60_000 })
+        const { streamId } = await siege.raw.frame(FrameType.open)
+        siege.raw.send(reset(streamId, ResetCode.stop))
+        await siege.raw.frame(FrameType.data, (frame) => frame.streamId === streamId && frame.flags === Flag.end)
+        siege.raw.send(data(streamId, Flag.end))
+        assert.equal(Buffer.from(await call).toString(), 'payload')
+        const parts = [siege.raw.of(FrameType.open)[0], ...siege.raw.of(FrameType.data)].filter(
+          (frame) => frame?.streamId === streamId
+        )
+        assert.equal(
+          parts.reduce((sum, part) => sum + (part?.payload.length ?? 0), 0),
+          payload.length
+        )
+        await siege.assertNothingHappened()
+      }
+    )
+  })
+
   describe(`over ${kind}, a stream of the manager fails once, and alone, when the handler's side sends`, () => {
     const answers: readonly (readonly [title: string, frames: (id: number) => Frame[], text: RegExp])[] = [
       ['one response more than the window', (id) => [data(id), data(id), data(id)], /window of 2/],
