@@ -217,6 +217,26 @@ for (const kind of siegeKinds) {
       )
     }
 
+    siegeIt('capacities of a single handler are nothing to its callers', {}, async (siege) => {
+      siege.raw.send(
+        table({ ...entry, inCapacity: 0, outCapacity: 0 }, { ...entry, id: 'b', inCapacity: 65_535, outCapacity: 9 })
+      )
+      await siege.assertStreamGoesOn()
+      for (const name of ['new', 'b']) {
+        const answer = siege.connection.request(name)
+        const before = siege.raw.of(FrameType.data).length
+        const { streamId, flags } = await siege.raw.frame(
+          FrameType.open,
+          ({ handler }) => handler === (name === 'b' ? 3 : 2)
+        )
+        assert.equal(flags, Flag.end)
+        siege.raw.send(data(streamId, Flag.end))
+        assert.equal(Buffer.from(await answer).toString(), 'payload')
+        assert.equal(siege.raw.of(FrameType.data).length, before)
+      }
+      await siege.assertNothingHappened()
+    })
+
     siegeIt('names that mean something to JavaScript are names like others', {}, async (siege) => {
       const names = ['__proto__', 'toString', 'constructor', 'hasOwnProperty', 'a\0b']
       for (const name of [...names, 'x'.repeat(1_000_000)]) {
