@@ -261,7 +261,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (error === undefined) return
     const last = before === undefined ? '' : ` The last that is known: ${before.message}`
     this.#init.logger.warn(`waiting for ${this.host}: ${error.message}${last}`)
-    this.#lastError = error
+    // A refusal says more.
+    if (!(before instanceof RejectedError)) this.#lastError = error
   }
 
   #createSilenceError(): Error | undefined {

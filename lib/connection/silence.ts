@@ -51,9 +51,10 @@ export class Silence {
 
 /** What is known of the silence of `host`, and what to check. */
 export function describeSilence(host: string, local: string, { isAttached, conns, refusals }: Inbound): string {
-  const start = `no conn from ${host}, and it is the one that dials.`
-  if (!isAttached && conns === 0)
-    return `${start} No conn can arrive here: call attach() with the HTTP server of ${local}`
+  const start = `no conn from ${host} has been accepted, and it is the one that dials.`
+  if (!isAttached && conns === 0) {
+    return `${start} None can arrive: call attach() with the HTTP server of ${local}, or hand upgrades to handleUpgrade() or conns to incomingConn()`
+  }
   const certificate = local.startsWith('https:') ? ', with a certificate for that name' : ''
   const what = [
     `it runs`,
@@ -61,7 +62,7 @@ export function describeSilence(host: string, local: string, { isAttached, conns
     `that name leads to this process${certificate}`,
     `no other process has one of the two names (a copy, a worker of node:cluster)`
   ]
-  const others = conns === 0 ? ' No conn of any host has arrived here so far.' : ''
-  const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused here so far; this log has the reasons.`
+  const others = conns === 0 ? ' No conn of any host has arrived so far.' : ''
+  const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused so far; this log has the reasons.`
   return `${start} Check that ${what.join('; that ')}.${others}${refused}`
 }

@@ -61,8 +61,16 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     await clock.run(600_000)
     assert.equal(silences().length, 1)
     const [text = ''] = silences()
-    assert.match(text, new RegExp(`no conn from ${dialer}, and it is the one that dials\\. Check that it runs;`))
-    for (const what of [`its list of hosts has ${local}`, 'leads to this process', 'node:cluster', 'has arrived here'])
+    assert.match(
+      text,
+      new RegExp(`no conn from ${dialer} has been accepted, and it is the one that dials\\. Check that it runs;`)
+    )
+    for (const what of [
+      `its list of hosts has ${local}`,
+      'leads to this process',
+      'node:cluster',
+      'No conn of any host has arrived'
+    ])
       assert.ok(text.includes(what), text)
     assert.doesNotMatch(text, /certificate|attach/)
     detach()
@@ -75,7 +83,7 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     await turn()
     await clock.run(11_000)
     const [alone = '', ...others] = silences()
-    assert.match(alone, /No conn can arrive here: call attach\(\) with the HTTP server of http/)
+    assert.match(alone, /None can arrive: call attach\(\) with the HTTP server of http.*handleUpgrade.*incomingConn/)
     assert.ok(others.some((text) => text.includes('leads to this process, with a certificate for that name')))
   })
 
@@ -128,8 +136,25 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     managers.push(stranger)
     await turn()
     await clock.run(11_000)
-    assert.match(silences()[0] ?? '', /\. \d+ handshakes were refused here so far; this log has the reasons\./)
+    assert.match(silences()[0] ?? '', /\. \d+ handshakes were refused so far; this log has the reasons\./)
     assert.ok(log.warnings(/refused a conn/).length > 0)
+  })
+
+  it('names what it was told when it said that it is there: that the host does not know it', async () => {
+    const other = testManager({ local: dialer, hosts: ['http://c'] })
+    managers.push(other)
+    const manager = start({
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        other.incomingConn(theirs)
+        return ours
+      }
+    })
+    await turn()
+    await clock.run(11_000)
+    assert.match(silences()[0] ?? '', / The last that is known: .* is not among the hosts of /)
+    const error = await rejection(manager.connection(dialer).request('echo', Buffer.of(1)))
+    assert.deepEqual([error.code, error.reason], ['ERR_REJECTED', 'unknownHost'])
   })
 
   it('waits for nothing once its host is gone, or it is closed', async () => {
