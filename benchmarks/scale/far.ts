@@ -11,15 +11,22 @@ const asked: number[] = []
 /** Says one thing and is silent from then on. */
 class OneMessage implements AsyncIterableIterator<Uint8Array> {
   #said = false
+  #end: ((result: IteratorResult<Uint8Array>) => void) | undefined
 
   next(): Promise<IteratorResult<Uint8Array>> {
-    if (this.#said) return silence
+    if (this.#said) {
+      return new Promise((resolve) => {
+        this.#end = resolve
+      })
+    }
     this.#said = true
     return firstMessage
   }
 
+  /** Ends its silence, too: a handler counts as running while its iterator is asked. */
   return(): Promise<IteratorResult<Uint8Array>> {
-    return Promise.resolve({ done: true, value: undefined })
+    this.#end?.(end)
+    return Promise.resolve(end)
   }
 
   [Symbol.asyncIterator](): this {
@@ -27,7 +34,7 @@ class OneMessage implements AsyncIterableIterator<Uint8Array> {
   }
 }
 const firstMessage = Promise.resolve({ done: false, value: new Uint8Array(64) })
-const silence = new Promise<never>(() => {})
+const end = { done: true as const, value: undefined }
 
 const manager = await serveGrid(grid, options, (manager) => {
   manager.handle('hold', (payload) => {

@@ -44,12 +44,6 @@ type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'requ
 export class GridStream<Req, Res> implements AsyncIterable<Res> {
   /** The responses. Pulling grants credit; `break` cancels the remote handler, and `throw(reason)` does so with that reason. */
   readonly responses: Messages<Res>
-  /**
-   * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
-   * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`, whose `cause`
-   * is what ended the stream, if anything did.
-   */
-  readonly requests: RequestSink<Req>
   /** Resolves with how the stream ended; never rejects. */
   readonly closed: Promise<StreamEnd>
   readonly #source: Source<Res>
@@ -76,7 +70,6 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     }
     this.responses = this.#source
     this.#requests = new StreamRequests(definition.request, takesRequests)
-    this.requests = this.#requests.pushable as RequestSink<Req>
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -92,6 +85,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#sessionDraining !== undefined) this.#draining.follow(this.#sessionDraining)
     if (this.#end !== undefined) this.#draining.end()
     return this.#draining.signal
+  }
+
+  /**
+   * To push requests: `push(value)`, then `end()`. Requests that flow control has not accepted wait here, without a bound;
+   * `send` waits instead. Null when the handler takes no requests. A push after the end throws `ClosedError`, whose `cause`
+   * is what ended the stream, if anything did.
+   */
+  get requests(): RequestSink<Req> {
+    return this.#requests.pushable as RequestSink<Req>
   }
 
   /** Same as `responses`, for it-pipe. */

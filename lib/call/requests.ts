@@ -29,9 +29,9 @@ interface Waiter {
 }
 
 export class StreamRequests<Req> {
-  /** To push requests; null when the handler takes none. */
-  readonly pushable: Pushable<Req> | null
   readonly #codec: Codec<Req>
+  readonly #areTaken: boolean
+  #pushable: Pushable<Req> | undefined
   #emptyPushable: (() => void) | undefined
   readonly #sends = new Fifo<Waiter>()
   #pushed = 0
@@ -48,14 +48,22 @@ export class StreamRequests<Req> {
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
     this.#codec = codec
-    this.pushable = areTaken ? this.#createPushable() : null
+    this.#areTaken = areTaken
+  }
+
+  /** To push requests; null when the handler takes none. Made when it is first asked for: it is most of what a stream holds. */
+  get pushable(): Pushable<Req> | null {
+    if (this.#pushable !== undefined || !this.#areTaken) return this.#pushable ?? null
+    this.#pushable = this.#createPushable()
+    if (this.#ended) this.#emptyPushable?.()
+    return this.#pushable
   }
 
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
   sendAll(source: Producer<Req>): Promise<void> {
-    if (this.pushable === null || this.#producer !== undefined) {
+    if (!this.#areTaken || this.#producer !== undefined) {
       if (source !== this.#producer) unwind(source)
-      const why = this.pushable === null ? 'the handler takes no requests' : 'the requests already have a source'
+      const why = !this.#areTaken ? 'the handler takes no requests' : 'the requests already have a source'
       return Promise.reject(new ClosedError(why))
     }
     if (this.#ended) return this.#refuse(source)
@@ -85,7 +93,7 @@ export class StreamRequests<Req> {
 
   /** `stream` is about to open, at a handler with this capacity for requests. Returns whether it takes any. */
   open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
-    if (this.pushable === null || capacity === 0) {
+    if (!this.#areTaken || capacity === 0) {
       this.#refuseAll()
       return false
     }

@@ -256,6 +256,21 @@ describe('the requests of a stream', () => {
     assert.equal(unwound, 1)
   })
 
+  it('that are first asked for after the end have ended as well', async () => {
+    for (const how of ['cancelled', 'reset']) {
+      const stream = await openStream()
+      if (how === 'cancelled') stream.cancel()
+      else reset(ResetCode.internal)
+      await stream.closed
+      const { requests } = stream
+      assert.throws(() => requests.push(Uint8Array.of(1)), ClosedError)
+      assert.equal(requests.end(), requests)
+      assert.equal((await requests.next()).done, true)
+      await requests.onEmpty()
+      await peer.stop()
+    }
+  })
+
   it('whose source throws reset the stream; the responses throw the same', async () => {
     const stream = await openStream()
     const failure = new Error('the disk is gone')
