@@ -2,11 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
+import type { DisconnectedError } from '../../lib/base/errors.ts'
 import { defaultLimits, maxConnMessageBytes } from '../../lib/base/options.ts'
+import { sendRequest } from '../../lib/call/request.ts'
 import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/handler/handler.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
-import { addHandler, credit, data, open, ping, reset } from '../support/raw/make.ts'
+import { Outcome } from '../support/gate.ts'
+import { addHandler, credit, data, goAway, open, ping, rawSingle, reset } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -227,7 +230,56 @@ describe('a session refuses, before the handler runs,', () => {
   })
 })
 
+describe('a session whose peer has said go-away', () => {
+  it('refuses what the peer opens all the same, and lets its running calls end', async () => {
+    await start()
+    peer.send(open(1, 2, 0), goAway(0), open(3, 0))
+    const refusal = await peer.frame(FrameType.reset, (frame) => frame.streamId === 3)
+    assert.equal(refusal.code, ResetCode.goingAway)
+    peer.send(data(1), data(1, Flag.end | Flag.bare))
+    await peer.frame(FrameType.data, ({ streamId }) => streamId === 1)
+    assert.deepEqual([runs, peer.end], [1, undefined])
+  })
+
+  for (const [what, lastStreamId, seen] of [
+    ['of the wrong parity', 3, 1],
+    ['beyond all that there are', 2 ** 53 - 1, 2],
+    ['of none', 0, 0]
+  ] as const) {
+    it(`takes a last id ${what} as a number: calls above it were not seen`, async () => {
+      await start()
+      const { response } = single(rawSingle.id)
+      const handler = peer.session.remoteHandlers.find('', rawSingle.id)
+      assert.ok(handler !== undefined)
+      const calls = [1, 2].map(() => new Outcome(sendRequest(peer.session, handler, payload, response, 0, {})))
+      await until(() => peer.of(FrameType.open).length === 2, 'both calls are on the wire')
+      peer.send(goAway(lastStreamId))
+      await until(
+        () => peer.draining && calls.filter(({ settled }) => settled).length === 2 - seen,
+        'the others are over'
+      )
+      for (const { error } of calls.slice(seen)) assert.equal((error as DisconnectedError).delivery, 'notSent')
+      for (const { streamId } of peer.of(FrameType.open).slice(0, seen)) peer.send(data(streamId, Flag.end))
+      await until(() => calls.every(({ settled }) => settled), 'all are over')
+      assert.equal(peer.end, undefined)
+    })
+  }
+})
+
 describe('a session', () => {
+  it('takes an open without the end at a handler that takes no requests, whose half stays open', async () => {
+    await start()
+    addHandler(peer.handlers, rawStreaming('feed', 0, 2), async function* () {
+      yield payload
+    })
+    peer.send(open(1, 4, 0))
+    const end = await peer.frame(FrameType.data, ({ flags }) => (flags & Flag.end) !== 0)
+    assert.equal(end.streamId, 1)
+    const stop = await peer.frame(FrameType.reset)
+    assert.deepEqual([stop.streamId, stop.code], [1, ResetCode.stop])
+    assert.equal(peer.session.stats().inboundStreams, 0)
+  })
+
   it('ignores and counts late frames of a stream that is over', async () => {
     await start()
     peer.send(open(1, 0))
