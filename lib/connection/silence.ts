@@ -57,10 +57,10 @@ export function describeSilence(host: string, local: string, { isAttached, conns
   }
   const certificate = local.startsWith('https:') ? ', with a certificate for that name' : ''
   const what = [
-    `it runs`,
+    'it runs',
     `its list of hosts has ${local}`,
-    `that name leads to this process${certificate}`,
-    `no other process has one of the two names (a copy, a worker of node:cluster)`
+    `${local} leads to this process${certificate}`,
+    'no other process has one of the two names (a copy, a worker of node:cluster)'
   ]
   const others = conns === 0 ? ' No conn of any host has arrived so far.' : ''
   const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused so far; this log has the reasons.`

@@ -36,8 +36,11 @@ export interface ListenerOptions {
   logger: Logger
 }
 
-/** Codes of OpenSSL and Node about certificates. Other TLS errors occur on every open port. */
-const aboutCertificates = /CERT|ISSUER|SIGNED|SIGNATURE|PURPOSE/
+/**
+ * Codes of OpenSSL and Node for a certificate that this end refuses. Other TLS errors occur on every open port: an alert says
+ * that the other end, such as a browser, does not trust this server.
+ */
+const refusedCertificate = /^(?!.*ALERT).*(CERT|ISSUER|SIGNED|SIGNATURE|PURPOSE)/
 
 interface Refusal {
   status: number
@@ -72,7 +75,7 @@ export class Listener {
     const onTlsError = (error: NodeJS.ErrnoException, socket: TLSSocket): void => {
       // Node reports a peer whose certificate is not trusted without a code of its own.
       const code = String(socket.authorizationError ?? error.code)
-      if (aboutCertificates.test(code)) this.#options.onTlsRefused(code, formatRemoteAddress(socket))
+      if (refusedCertificate.test(code)) this.#options.onTlsRefused(code, formatRemoteAddress(socket))
     }
     const { onListening } = this.#options
     server.on('tlsClientError', onTlsError)

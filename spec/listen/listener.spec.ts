@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
+import { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { silentLogger } from '../../lib/base/logger.ts'
 import { subprotocol } from '../../lib/base/options.ts'
@@ -90,6 +91,21 @@ describe('Listener', () => {
     conn.abort(new Error('the spec is over'))
     detach()
     secureServer.close()
+  })
+
+  it('tells of certificates that TLS refused here, and not of those that a stranger refused there', () => {
+    const refused: string[] = []
+    const secureServer = createSecureServer()
+    const detach = listener({ onTlsRefused: (code) => refused.push(code) }).attach(secureServer)
+    for (const code of ['ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN', 'CERT_HAS_EXPIRED', 'ECONNRESET']) {
+      secureServer.emit(
+        'tlsClientError',
+        Object.assign(new Error(code), { code }),
+        new Socket().on('error', () => undefined)
+      )
+    }
+    assert.deepEqual(refused, ['CERT_HAS_EXPIRED'])
+    detach()
   })
 
   const refusals: [string, number, RegExp, Record<string, string | undefined>][] = [
