@@ -43,7 +43,7 @@ async function* follow(grid: Manager, hosts: readonly string[]): AsyncGenerator<
       }
     } catch (error) {
       // The server died, or began to close in this moment. Reading again does no harm.
-      if (!(error instanceof DisconnectedError || error instanceof RejectedError)) throw error
+      if (!(DisconnectedError.is(error) || RejectedError.is(error))) throw error
     }
   }
 }

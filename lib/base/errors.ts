@@ -2,10 +2,12 @@
  * Every error this library throws: one base class, one list of codes.
  *
  * `code` is stable and for programs; the message is for people. `docs/errors.md` says for each class when it is thrown,
- * where the fault is and what to do. No error contains payload bytes or secrets.
+ * where the fault is and what to do. No error contains payload bytes or secrets. What one is, is told by a brand that all
+ * copies of the package share, and not by `instanceof`.
  */
 
-import { errorText, printable } from './text.ts'
+import { brand, isOfClass } from './brand.ts'
+import { printable } from './text.ts'
 
 /** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
@@ -23,6 +25,8 @@ export interface GridErrorOptions {
 
 /** The base class of all errors thrown by this library. */
 export class GridError extends Error {
+  /** Whether it is an error of this class, of any copy of the package. Each class has it: `RemoteError.is(error)`. */
+  static readonly is = isOfClass
   override name = 'GridError'
   readonly code: string
   /** Set on every error of a call; `undefined` on errors that belong to no call. */
@@ -293,12 +297,17 @@ export class InvalidOptionError extends GridError {
   }
 }
 
-/** What was thrown, if it is an error, else an error with its text. Never throws, whatever was thrown. */
-export function toError(thrown: unknown): Error {
-  try {
-    if (thrown instanceof Error) return thrown
-  } catch {
-    // A proxy may refuse to be looked at.
-  }
-  return new Error(errorText(thrown), { cause: thrown })
-}
+brand({
+  ...{ GridError, DisconnectedError, RemoteError, RejectedError, ProtocolError, FlowControlError, StreamResetError },
+  ...{
+    CancelledError,
+    DeadlineError,
+    ShutdownError,
+    DrainingError,
+    ClosedError,
+    UnknownHandlerError,
+    UnknownHostError
+  },
+  ...{ HandlerExistsError, CodecError, ValidationError, MessageTooLargeError, HandshakeError, DialError },
+  InvalidOptionError
+})

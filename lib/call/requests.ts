@@ -237,7 +237,7 @@ const thrownIn = new Error('thrown into the requests')
 
 function deliveryOf(reason: unknown): Delivery | undefined {
   try {
-    return reason instanceof GridError ? reason.delivery : undefined
+    return GridError.is(reason) ? reason.delivery : undefined
   } catch {
     // A proxy may refuse to be looked at.
     return undefined

@@ -40,7 +40,7 @@ const jsonCodec: Codec<unknown> = Object.freeze({
       return text.includes('__proto__') || text.includes('\\u') ? JSON.parse(text, refuseProto) : JSON.parse(text)
     } catch (error) {
       // The message of a SyntaxError quotes the data.
-      throw error instanceof CodecError ? error : new CodecError('invalid JSON')
+      throw CodecError.is(error) ? error : new CodecError('invalid JSON')
     }
   },
 
@@ -75,7 +75,7 @@ function toEncodeError(value: unknown): CodecError {
   try {
     findMisfit(value, '', new Set())
   } catch (thrown) {
-    if (thrown instanceof Misfit) return thrown.toError()
+    if (Misfit.is(thrown)) return thrown.toError()
   }
   return new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
 }

@@ -46,7 +46,7 @@ export function encodeMsgpack(value: unknown): Uint8Array {
 
 /** The error for what was thrown while a value was encoded. Errors of getters can quote the value: they are not kept. */
 export function toEncodeError(thrown: unknown): unknown {
-  if (thrown instanceof Misfit) return thrown.toError()
+  if (Misfit.is(thrown)) return thrown.toError()
   return new CodecError('the value cannot be encoded: it is too large, or a property of it threw when read')
 }
 

@@ -42,7 +42,7 @@ export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what:
 function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
   try {
     // A new error: a codec may throw the same object each time, or a frozen one.
-    if (thrown instanceof ValidationError) return new ValidationError(thrown.details.path, { delivery })
+    if (ValidationError.is(thrown)) return new ValidationError(thrown.details.path, { delivery })
   } catch {
     // A getter of it threw, so it is not our error.
   }

@@ -65,7 +65,7 @@ function validate<T>(standard: Schema<T>['~standard'], value: unknown): { value:
     if (result.issues !== undefined) return { path: Array.from(result.issues[0]?.path ?? [], toKey) }
     if ('value' in result) return { value: result.value }
   } catch (error) {
-    if (error instanceof CodecError) throw error
+    if (CodecError.is(error)) throw error
     throw new CodecError('the schema threw an error')
   }
   throw new CodecError('the schema returned neither a value nor issues')

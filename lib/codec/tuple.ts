@@ -152,7 +152,9 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
 function checkFields(fields: Fields): void {
   check('the first argument of tuple()', fields, anObject)
   const wrong = Object.keys(fields).find((name) => /^\d+$/.test(name) || name === '__proto__')
-  const isChained = ![Object.prototype, null].includes(Object.getPrototypeOf(fields))
+  // What has no prototype itself is the `Object.prototype` of some realm.
+  const prototype = Object.getPrototypeOf(fields)
+  const isChained = prototype !== null && Object.getPrototypeOf(prototype) !== null
   if (wrong !== undefined || isChained) {
     throw new InvalidOptionError(
       `a field cannot be named ${wrong ?? '__proto__'}: objects do not keep such keys in order`
@@ -219,7 +221,7 @@ function structCodec<T>(struct: Field<T>): Codec<T> {
       try {
         return pack(items)
       } catch (thrown) {
-        throw toEncodeError(thrown instanceof Misfit ? new Misfit(thrown.fault, nameKeys(struct, thrown.path)) : thrown)
+        throw toEncodeError(Misfit.is(thrown) ? new Misfit(thrown.fault, nameKeys(struct, thrown.path)) : thrown)
       }
     },
     decode(bytes) {
@@ -227,7 +229,7 @@ function structCodec<T>(struct: Field<T>): Codec<T> {
       try {
         return read(items)
       } catch (thrown) {
-        throw thrown instanceof Misfit ? new ValidationError(thrown.path) : thrown
+        throw Misfit.is(thrown) ? new ValidationError(thrown.path) : thrown
       }
     },
     readsInPlace: true

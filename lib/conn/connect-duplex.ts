@@ -1,9 +1,11 @@
 /** A dialer over the user's own transport: `connectDuplex` makes a conn over the stream that a function opens. */
 
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
 import { aFunction, check, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
+import { toError } from '../base/failure.ts'
+import { isPromise } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { type DuplexConnOptions, duplexConn, duplexKinds } from './duplex.ts'
@@ -39,7 +41,7 @@ export function connectDuplex(connect: DuplexConnect, options?: Options): ConnDi
     try {
       const made = connect(address, { signal })
       // A stream that is here already may fail next, so listeners are added in this turn.
-      const stream = made instanceof Duplex ? made : await unlessAborted(made, signal, destroyQuietly)
+      const stream = isPromise<Duplex>(made) ? await unlessAborted(made, signal, destroyQuietly) : made
       return await whenConnected(stream, signal, () => duplexConn(stream, { ...given, maxConnMessageBytes }))
     } catch (error) {
       signal.throwIfAborted()
@@ -69,7 +71,7 @@ function whenConnected(stream: Duplex & Connecting, signal: AbortSignal, make: (
     const onFailed = (error?: unknown): void => {
       leave()
       destroyQuietly(stream)
-      reject(error instanceof Error ? error : new Error('the stream closed before it was connected'))
+      reject(error === undefined ? new Error('the stream closed before it was connected') : toError(error))
     }
     if (isOpen) return onConnected()
     stream.on(event, onConnected).on('error', onFailed).on('close', onFailed)

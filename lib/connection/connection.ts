@@ -5,7 +5,8 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { ClosedError, DisconnectedError, RejectedError, toError } from '../base/errors.ts'
+import { ClosedError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import { toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ReconnectOptions } from '../base/options.ts'
 import { detached } from '../base/scope.ts'
@@ -215,7 +216,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#state !== 'connecting') return
     this.#dialLog.logFailure(error, this.#backoff.attempts)
     this.#lastError = error
-    const isSoonOver = isUnknownHost(error) && this.#backoff.attempts < maxCatchUps
+    const isSoonOver = RejectedError.is(error) && error.reason === 'unknownHost' && this.#backoff.attempts < maxCatchUps
     this.#redialLater(errorText(error), isSoonOver ? catchUpMs : undefined)
   }
 
@@ -262,7 +263,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const last = before === undefined ? '' : ` The last that is known: ${before.message}`
     this.#init.logger.warn(`waiting for ${this.host}: ${error.message}${last}`)
     // A refusal says more.
-    if (!(before instanceof RejectedError)) this.#lastError = error
+    if (!RejectedError.is(before)) this.#lastError = error
   }
 
   #createSilenceError(): Error | undefined {
@@ -274,7 +275,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const delivery = 'notSent'
     if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
     const cause = this.#lastError
-    if (cause instanceof RejectedError) return new RejectedError(cause.reason, cause.message, { cause })
+    if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, { cause })
     const why =
       cause?.message ??
       (this.#init.dials
@@ -313,8 +314,4 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       call().catch(failed)
     }
   }
-}
-
-function isUnknownHost(error: Error): boolean {
-  return error instanceof RejectedError && error.reason === 'unknownHost'
 }

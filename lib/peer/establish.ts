@@ -6,7 +6,8 @@
 
 import { createSharedController, listenToAbort, unlessAborted } from '../base/abort.ts'
 import { DeadlineTimer } from '../base/after-reading.ts'
-import { ClosedError, HandshakeError, RejectedError, toError } from '../base/errors.ts'
+import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
+import { toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { detached } from '../base/scope.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -106,7 +107,7 @@ export class Establisher {
       const { session } = await detached(() => this.#dial(host, signal, 'knocks'))
       session.wire.close('it was to be refused')
     } catch (error) {
-      if (!(error instanceof RejectedError && error.reason === 'wrongDirection')) throw error
+      if (!(RejectedError.is(error) && error.reason === 'wrongDirection')) throw error
     }
   }
 

@@ -153,7 +153,7 @@ export async function listenHandshake(
     send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
     return createResult(init, hello.host, version, hello, identity)
   } catch (error) {
-    if (!(error instanceof RejectedError) && !init.signal.aborted) {
+    if (!RejectedError.is(error) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
     }
     throw locate(init, `with ${claimed} at ${init.wire.conn.remoteAddress}`, error)
@@ -252,9 +252,9 @@ function sendReject(init: HandshakeInit, reject: Reject): { cause?: unknown } {
 
 /** The error for the caller: the reason of the signal once it aborted, else an error that names the peer. */
 function locate(init: HandshakeInit, peer: string, error: unknown): unknown {
-  if (error instanceof RejectedError) return error
+  if (RejectedError.is(error)) return error
   if (init.signal.aborted) return init.signal.reason
-  if (!(error instanceof HandshakeError)) return error
+  if (!HandshakeError.is(error)) return error
   return new HandshakeError(`the handshake ${peer} failed: ${error.message}`, { cause: error.cause })
 }
 

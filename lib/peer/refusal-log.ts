@@ -26,7 +26,7 @@ export class RefusalLog {
     const text = errorText(error)
     const key = `${host} ${text.replaceAll(address, host)}`
     if (this.#told.has(key)) return
-    if (!(error instanceof RejectedError) && this.#isTooMany(host)) return
+    if (!RejectedError.is(error) && this.#isTooMany(host)) return
     if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
     this.#told.add(key)
     this.#logger.warn(`refused a conn from ${address}: ${text}`)

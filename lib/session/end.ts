@@ -21,11 +21,11 @@ export interface SessionEnd {
 
 /** How a session ends by an error: of the peer, of the conn, or of this side while it handles the peer's frames (`inDispatch`). */
 export function toSessionEnd(error: Error, inDispatch: boolean, remoteGoAway: SessionEnd | undefined): SessionEnd {
-  if (error instanceof ProtocolError) return { reason: error.reason, text: error.message, cause: error }
+  if (ProtocolError.is(error)) return { reason: error.reason, text: error.message, cause: error }
   // The text is sent to the peer, and that of an unexpected error may hold anything.
   if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }
   // The close code of a conn says that this side broke a rule: no go-away from before that explains the end better.
-  if (error instanceof DisconnectedError && error.reason === 'protocol') {
+  if (DisconnectedError.is(error) && error.reason === 'protocol') {
     return { reason: error.reason, text: error.message, cause: error }
   }
   return { ...(remoteGoAway ?? { reason: 'lost', text: errorText(error) }), cause: error }

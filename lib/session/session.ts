@@ -5,7 +5,8 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { DisconnectedError, toError } from '../base/errors.ts'
+import { DisconnectedError } from '../base/errors.ts'
+import { toError } from '../base/failure.ts'
 import { type KeepAliveOptions, type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'

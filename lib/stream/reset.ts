@@ -42,6 +42,6 @@ export function toResetError(code: number, text: string, delivery: Delivery | un
 
 /** The code for a rule of a stream that the remote end broke. */
 export function toResetCode(error: GridError): number {
-  if (error instanceof FlowControlError) return ResetCode.flowControl
-  return error instanceof MessageTooLargeError ? ResetCode.messageTooLarge : ResetCode.streamProtocol
+  if (FlowControlError.is(error)) return ResetCode.flowControl
+  return MessageTooLargeError.is(error) ? ResetCode.messageTooLarge : ResetCode.streamProtocol
 }

@@ -186,7 +186,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
       else this.#onPayload(reader, flags)
     } catch (error) {
-      if (!(error instanceof GridError)) throw error
+      if (!GridError.is(error)) throw error
       this.abort(
         this.initiator ? error.ofCall(this.isSingle ? 'ran' : 'maybeRan') : error,
         toResetCode(error),

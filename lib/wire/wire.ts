@@ -6,7 +6,8 @@
 
 import { setDeadline } from '../base/after-reading.ts'
 import { isBytes } from '../base/bytes.ts'
-import { InvalidOptionError, toError } from '../base/errors.ts'
+import { InvalidOptionError } from '../base/errors.ts'
+import { toError } from '../base/failure.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
 import { Outbox } from './outbox.ts'
