@@ -89,6 +89,7 @@ export function createSharedController(): AbortController {
   setMaxListeners(0, signal)
   signal.addEventListener = addQuietly as typeof signal.addEventListener
   signal.removeEventListener = removeQuietly as typeof signal.removeEventListener
+  Object.defineProperty(signal, 'onabort', onAbortQuietly)
   return controller
 }
 
@@ -137,6 +138,32 @@ function addQuietly(this: AbortSignal, type: string, listener: Listener, ...opti
 
 function removeQuietly(this: AbortSignal, type: string, listener: Listener, ...options: []): void {
   removeEventListener.call(this, type, toQuiet(listener), ...options)
+}
+
+interface OnAbortHandler {
+  readonly given: Listener
+  readonly listener: Listener
+}
+
+/** What was given to `onabort` of each signal. */
+const onAbortHandlers = new WeakMap<AbortSignal, OnAbortHandler>()
+
+/** That of Node adds a listener by the method of the signal. That of Bun does not, and would end the process. */
+const onAbortQuietly: PropertyDescriptor & ThisType<AbortSignal> = {
+  configurable: true,
+  enumerable: true,
+  get() {
+    return onAbortHandlers.get(this)?.given ?? null
+  },
+  set(given: unknown) {
+    const before = onAbortHandlers.get(this)
+    if (before !== undefined) this.removeEventListener('abort', before.listener)
+    onAbortHandlers.delete(this)
+    if (typeof given !== 'function') return
+    const listener = (event: Event): unknown => Reflect.apply(given, this, [event])
+    onAbortHandlers.set(this, { given: given as Listener, listener })
+    this.addEventListener('abort', listener)
+  }
 }
 
 function toQuiet(listener: Listener): (event: Event) => void {

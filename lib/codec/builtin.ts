@@ -26,7 +26,8 @@ interface CannotCarry<_Lost> extends ReadonlyArray<never> {
 }
 
 /**
- * Raw bytes, unchanged. A received message is yours to keep. With a `schema`, received values are checked.
+ * Raw bytes, unchanged. A received message is yours to keep. It begins anywhere in its buffer: copy it (`slice()`) before you
+ * make a view of wider numbers, such as a `Float64Array`. With a `schema`, received values are checked.
  *
  * @throws {InvalidOptionError} when `schema` is not a schema
  */

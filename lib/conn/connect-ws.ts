@@ -145,8 +145,9 @@ function whenOpen(ws: WebSocket, target: Target, signal: AbortSignal, highWaterM
     }
     const onError = (error: Error): void => giveUp(toDialError(target, error))
     const onUpgrade = (response: IncomingMessage): void => {
-      socket = response.socket
-      remoteAddress = formatRemoteAddress(response.socket)
+      // The `ws` of Bun has none to show.
+      socket = response.socket ?? undefined
+      if (socket !== undefined) remoteAddress = formatRemoteAddress(response.socket)
     }
     const onRefused = (_request: ClientRequest, response: IncomingMessage): void => {
       readRefusal(response).then(

@@ -4,7 +4,6 @@
  * What a frame does is decided there. A `ProtocolError` thrown from here ends the session.
  */
 
-import { performance } from 'node:perf_hooks'
 import { setImmediate } from 'node:timers/promises'
 import { type Limits, loopBytes, loopMs, turnBytes } from '../base/options.ts'
 import type { SessionCounts } from '../base/stats.ts'

@@ -6,7 +6,6 @@
  * deadline is read before the deadline counts. Does not know what a deadline ends. Times are of `performance.now()`, in ms.
  */
 
-import { performance } from 'node:perf_hooks'
 import { decideInTime } from '../base/after-reading.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 

@@ -26,7 +26,6 @@ export function allocatePayload(length: number): Uint8Array {
     at = 0
   }
   const payload = new Uint8Array(shared, at, length)
-  // Aligned like a buffer of its own: views of wider numbers need that.
-  at += (length + 7) & ~7
+  at += length
   return payload
 }

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
-import { listenToAbort, unlessAborted } from '../../lib/base/abort.ts'
+import { createSharedController, listenToAbort, unlessAborted } from '../../lib/base/abort.ts'
 import { ForeignSignal } from '../support/calls/foreign-signal.ts'
 import { settled } from '../support/until.ts'
 
@@ -153,5 +153,41 @@ describe('the subscribers of one signal', () => {
     await new Promise(setImmediate)
     process.off('warning', onWarning)
     assert.deepEqual(warnings, [])
+  })
+})
+
+describe('a signal that is given to users', () => {
+  it('has one `onabort`, which is read back, replaced and taken away like that of any signal', () => {
+    const controller = createSharedController()
+    const { signal } = controller
+    const told: string[] = []
+    assert.equal(signal.onabort, null)
+    signal.onabort = () => told.push('replaced')
+    const last = function (this: AbortSignal, event: Event) {
+      told.push(`${event.type} of ${this === signal}`)
+    }
+    signal.onabort = last
+    assert.equal(signal.onabort, last)
+    const taken = createSharedController()
+    taken.signal.onabort = () => told.push('taken away')
+    taken.signal.onabort = null
+    assert.equal(taken.signal.onabort, null)
+    taken.abort()
+    controller.abort()
+    assert.deepEqual(told, ['abort of true'])
+  })
+
+  it('adds what `onabort` is given by its own method, where what it throws is dropped', () => {
+    // Bun has an `onabort` that does not call that method.
+    const { signal } = createSharedController()
+    const { addEventListener } = signal
+    let added = 0
+    signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+      added++
+      addEventListener.apply(signal, args)
+    }
+    assert.notEqual(Object.getOwnPropertyDescriptor(signal, 'onabort'), undefined)
+    signal.onabort = () => undefined
+    assert.equal(added, 1)
   })
 })

@@ -6,7 +6,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { WebSocketServer } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
 import { subprotocol } from '../../lib/base/options.ts'
 import type { DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS } from '../../lib/conn/connect-ws.ts'
@@ -75,6 +75,19 @@ describe('connectWS', () => {
     const other = new WebSocketServer({ noServer: true, handleProtocols: () => false })
     server.once('upgrade', (request, socket, head) => other.handleUpgrade(request, socket, head, () => {}))
     await assert.rejects(connectWS()(address, dialOptions()), { code: 'ERR_DIAL', message: /subprotocol/ })
+  })
+
+  it('opens where the upgrade shows no socket, as under Bun', async (test) => {
+    const { emit } = WebSocket.prototype
+    test.mock.method(WebSocket.prototype, 'emit', function (this: WebSocket, name: string, ...args: unknown[]) {
+      if (name === 'upgrade') args = [Object.create(args[0] as IncomingMessage, { socket: { value: null } })]
+      return Reflect.apply(emit, this, [name, ...args])
+    })
+    const other = new WebSocketServer({ noServer: true })
+    server.once('upgrade', (request, socket, head) => other.handleUpgrade(request, socket, head, () => {}))
+    const conn = await connectWS()(address, dialOptions(AbortSignal.timeout(5000)))
+    assert.equal(conn.remoteAddress, address)
+    conn.abort(new Error('done'))
   })
 
   it('rejects with the cause when nobody listens', async () => {

@@ -171,6 +171,12 @@ describe('lib/', () => {
     })
   }
 
+  it('asks the global clock, which fake timers replace, and none that is imported', () => {
+    for (const { name, text } of files) {
+      assert.doesNotMatch(text, /perf_hooks|hrtime/, name)
+    }
+  })
+
   it('has neither any, nor suppressions, nor default exports, nor instanceof of its own classes, nor open ends', () => {
     for (const { name, text } of files) {
       const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')

@@ -146,6 +146,17 @@ describe('the package', () => {
     assert.equal(stdout, 'it-grid http://a:1 true\n')
   })
 
+  it('is required from CommonJS as well', async () => {
+    const script = `
+      const { Manager, insecure } = require('it-grid')
+      const manager = new Manager({ local: 'http://a:1', hosts: ['http://a:1'], auth: insecure() })
+      manager.close().then(() => console.log(manager.local))
+    `
+    await writeFile(join(consumer, 'use.cjs'), script)
+    const { stdout } = await run(process.execPath, ['use.cjs'], { cwd: consumer })
+    assert.equal(stdout, 'http://a:1\n')
+  })
+
   it('hides its other files', async () => {
     const attempt = run(process.execPath, ['-e', "import('it-grid/dist/session.js')"], { cwd: consumer })
     await assert.rejects(attempt, /ERR_PACKAGE_PATH_NOT_EXPORTED/)

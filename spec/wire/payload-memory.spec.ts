@@ -10,12 +10,11 @@ describe('the memory of payloads', () => {
     for (const size of [4096, 4097, 8192, 1_000_000]) assert.equal(allocatePayload(size).buffer.byteLength, size)
   })
 
-  it('is a part of 8 KiB below, aligned, and never two parts overlap', () => {
+  it('is a part of 8 KiB below, and never two parts overlap', () => {
     const payloads = Array.from({ length: 2000 }, (_, i) => allocatePayload(1 + ((i * 37) % 4095)))
     for (const [i, payload] of payloads.entries()) payload.fill(i % 251)
     for (const [i, payload] of payloads.entries()) {
       assert.equal(payload.buffer.byteLength, 8192)
-      assert.equal(payload.byteOffset % 8, 0)
       assert.ok(payload.every((byte) => byte === i % 251))
     }
   })
