@@ -94,6 +94,7 @@ export type {
   SingleHandler,
   StreamingHandler
 } from './handler/handler.ts'
+export type { HandlerInfo } from './handler/info.ts'
 export { Manager } from './manager/manager.ts'
 export type { CloseOptions, HandleOptions, ManagerOptions } from './manager/options.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'

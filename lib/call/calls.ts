@@ -10,6 +10,7 @@ import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import {
+  type AnyDefinition,
   type AnySingle,
   type AnyStreaming,
   checkDefinition,
@@ -19,6 +20,7 @@ import {
   rawSingle,
   rawStreaming
 } from '../handler/definition.ts'
+import { findNear, nameHandler } from '../handler/info.ts'
 import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
@@ -65,6 +67,8 @@ export interface CallPort {
   createNotConnectedError(): Error
   /** Resolves with such a session; rejects at the deadline or when the signal aborts. */
   waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
+  /** Resolves when the handlers of the remote host have changed; rejects as above, with `createError` if only those are missing. */
+  waitForHandlers(deadlineMs: number, signal: AbortSignal | undefined, createError: () => Error): Promise<unknown>
 }
 
 const noPayload = new Uint8Array(0)
@@ -88,12 +92,13 @@ export class Calls implements Callable {
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       const session = this.#port.usableSession()
-      if (session !== undefined) return this.#send(session, definition, payload, timeoutMs, options)
+      if (session !== undefined && !this.#waitsForHandler(session, definition, options)) {
+        return this.#send(session, definition, payload, timeoutMs, options)
+      }
       checkMetadata(options.metadata)
       if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
-      const { signal } = options
       const kept = keepLength(payload)
-      return this.#whenUsable(timeoutMs, signal, (ready, leftMs) =>
+      return this.#whenUsable(definition, timeoutMs, options, (ready, leftMs) =>
         this.#send(ready, definition, kept, leftMs, options)
       )
     } catch (error) {
@@ -114,14 +119,14 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.payload, given, 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
-      if (session !== undefined) {
+      if (session !== undefined && !this.#waitsForHandler(session, definition, options)) {
         this.#open(stream, session, definition, payload, timeoutMs, options)
         return stream
       }
       checkMetadata(options.metadata)
       if (!this.#waits(options)) throw this.#port.createNotConnectedError()
       const kept = keepLength(payload)
-      this.#whenReady(stream, timeoutMs, options.signal, (ready, leftMs) =>
+      this.#whenReady(stream, definition, timeoutMs, options, (ready, leftMs) =>
         this.#open(stream, ready, definition, kept, leftMs, options)
       )
     } catch (error) {
@@ -139,6 +144,11 @@ export class Calls implements Callable {
     return options.waitForReady ?? this.#port.callsWait
   }
 
+  /** It asked to wait, and the handler may be about to be registered. */
+  #waitsForHandler(session: Session, { id }: AnyDefinition, { waitForReady }: ReadCallOptions): boolean {
+    return waitForReady === true && session.remoteHandlers.find(this.#subroute, id) === undefined
+  }
+
   #send(
     session: Session,
     definition: AnySingle,
@@ -153,32 +163,39 @@ export class Calls implements Callable {
   /** A stream that ends while it waits stops waiting. */
   #whenReady(
     stream: GridStream<unknown, unknown>,
+    definition: AnyDefinition,
     timeoutMs: number,
-    signal: AbortSignal | undefined,
+    options: ReadCallOptions,
     open: (session: Session, leftMs: number) => void
   ): void {
+    const { signal } = options
     const waiting = new AbortController()
     const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => stream.cancel(reason))
     stream.closed.then(() => {
       unlisten?.()
       waiting.abort()
     })
-    this.#whenUsable(timeoutMs, waiting.signal, open)
+    this.#whenUsable(definition, timeoutMs, { ...options, signal: waiting.signal }, open)
       .catch((error) => stream.fail(error))
       .finally(unlisten)
   }
 
-  /** Waits again when the session has ended before this call learns of it. */
+  /** Waits again when the session has ended before this call learns of it, or has no such handler yet. */
   async #whenUsable<T>(
+    definition: AnyDefinition,
     timeoutMs: number,
-    signal: AbortSignal | undefined,
+    options: ReadCallOptions,
     use: (session: Session, leftMs: number) => T
   ): Promise<Awaited<T>> {
     const deadlineMs = timeoutMs === 0 ? 0 : performance.now() + timeoutMs
     for (;;) {
-      const session = await this.#port.waitForSession(deadlineMs, signal)
+      const session = await this.#port.waitForSession(deadlineMs, options.signal)
       const leftMs = timeoutMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
-      if (session.usable) return await use(session, leftMs)
+      if (!session.usable) continue
+      if (!this.#waitsForHandler(session, definition, options)) return await use(session, leftMs)
+      await this.#port.waitForHandlers(deadlineMs, options.signal, () =>
+        this.#createUnknownError(session, definition.id)
+      )
     }
   }
 
@@ -201,12 +218,17 @@ export class Calls implements Callable {
   #find(session: Session, id: string, kind: number): RemoteHandler {
     const handler = session.remoteHandlers.find(this.#subroute, id)
     if (handler?.kind === kind) return handler
-    const under = this.#subroute === '' ? '' : ` under "${this.#subroute}"`
-    const name = `handler "${id.slice(0, 256)}"${under}`
-    if (handler === undefined) throw new UnknownHandlerError(`${session.remote.host} has no ${name}`)
+    if (handler === undefined) throw this.#createUnknownError(session, id)
     const isSingle = handler.kind === HandlerKind.single
     const mismatch = isSingle ? 'it is single; this was a stream' : 'it is streaming; this was a request'
-    throw new UnknownHandlerError(`${session.remote.host} has a ${name}, but ${mismatch}`)
+    throw new UnknownHandlerError(`${session.remote.host} has a ${nameHandler(handler)}, but ${mismatch}`)
+  }
+
+  #createUnknownError({ remote, remoteHandlers }: Session, id: string): UnknownHandlerError {
+    const subroute = this.#subroute
+    const near = findNear(remoteHandlers.list(), subroute, id)
+    const hint = near === undefined ? '' : `; it has a ${nameHandler(near)}`
+    return new UnknownHandlerError(`${remote.host} has no ${nameHandler({ id, subroute })}${hint}`)
   }
 
   /** A raw stream has the capacities that the remote host advertised. */

@@ -14,7 +14,10 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /** Sent with the payload, for `context.metadata` of the handler. */
   readonly metadata?: Metadata
-  /** Waits for the connection instead of failing at once while there is none. The timeout includes the wait. Default false. */
+  /**
+   * Waits for the connection, and for the handler, instead of failing at once while there is none. The timeout includes the
+   * wait. Default false.
+   */
   readonly waitForReady?: boolean
 }
 

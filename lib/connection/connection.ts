@@ -16,23 +16,19 @@ import { type CallArguments, type Callable, type CallPort, Calls } from '../call
 import type { StreamOf } from '../call/grid-stream.ts'
 import { type CallOptions, readWaitOptions } from '../call/options.ts'
 import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/definition.ts'
+import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
+import type { RemoteHandlers } from '../handler/table.ts'
 import type { Established } from '../peer/establish.ts'
 import type { SessionEnd } from '../session/end.ts'
 import type { Session } from '../session/session.ts'
+import { Absence } from './absence.ts'
 import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
-import { Silence } from './silence.ts'
+import type { WhileWaiting } from './silence.ts'
 import type { ConnectionEvents, ConnectionState } from './state.ts'
-
-export interface WhileWaiting {
-  /** What is known of that the host has not dialed, and what to check. */
-  readonly describeSilence: () => string
-  /** Tells the host that this server is there; rejects when it cannot be told. */
-  readonly knock: (host: string, signal: AbortSignal) => Promise<void>
-}
 
 export interface ConnectionInit {
   readonly host: string
@@ -71,10 +67,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   readonly #retry: Retry
   #readyAtMs = 0
   #instance: string | undefined
-  #lastError: Error | undefined
+  readonly #absence: Absence
   #readyCount = 0
-  readonly #waiters: ReadyWaiters
-  readonly #silence: Silence
+  readonly #waiters = new ReadyWaiters()
+  /** Of calls whose handler the host does not have. */
+  readonly #handlerWaiters = new ReadyWaiters()
+  /** What the host offers, or has offered last. */
+  #handlers: RemoteHandlers | undefined
 
   /** @internal made by the manager */
   constructor(init: ConnectionInit) {
@@ -86,21 +85,26 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#backoff = new Backoff(init.reconnect)
     this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.isBusy ?? (() => false))
     this.#dialLog = new DialLog(init.host, init.logger)
-    this.#waiters = new ReadyWaiters(init.host)
-    this.#silence = new Silence(() => this.#onSilent())
+    const { describeSilence } = init.whileWaiting ?? {}
+    this.#absence = new Absence({ host: init.host, dials: init.dials, logger: init.logger, describeSilence })
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
       host: init.host,
       logger: init.logger,
       renew: init.dials ? renew : undefined,
       onReady: (session) => this.#onReady(session),
+      onHandlers: (session) => this.#onHandlers(session),
       onLost: (end, arriving) => this.#onLost(end, arriving)
     })
     const port: CallPort = {
       callsWait: init.callsWait === true,
       usableSession: () => this.#usableSession(),
-      createNotConnectedError: () => this.#createNotConnectedError(),
-      waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal)
+      createNotConnectedError: () => this.#absence.createError(this.#state === 'closed'),
+      waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal),
+      waitForHandlers: (deadlineMs, signal, createError) =>
+        this.#handlerWaiters.wait(deadlineMs, signal, () =>
+          this.#usableSession() === undefined ? this.#absence.createLateError() : createError()
+        )
     }
     this.#calls = new Calls(port, '')
   }
@@ -120,7 +124,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
    * dialed hears of no handshake that it refused, but knows why it could not tell the host that it is there.
    */
   get lastError(): Error | undefined {
-    return this.#lastError
+    return this.#absence.lastError
+  }
+
+  /** What the peer offers, or has offered last; empty before the first session. */
+  get handlers(): readonly HandlerInfo[] {
+    return this.#handlers?.list().map(toHandlerInfo) ?? []
   }
 
   request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
@@ -195,7 +204,9 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#setState('closed', text)
     this.#closing.abort(new ClosedError(`the connection to ${this.host} was closed: ${text}`))
     this.#retry.stop()
-    this.#waiters.settle({ reason: this.#createNotConnectedError() })
+    for (const waiters of [this.#waiters, this.#handlerWaiters]) {
+      waiters.settle({ reason: this.#absence.createError(true) })
+    }
   }
 
   /** @internal no new calls; running ones may end within `graceMs` */
@@ -215,7 +226,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #onDialFailed(error: Error): void {
     if (this.#state !== 'connecting') return
     this.#dialLog.logFailure(error, this.#backoff.attempts)
-    this.#lastError = error
+    this.#absence.lastError = error
     const isSoonOver = RejectedError.is(error) && error.reason === 'unknownHost' && this.#backoff.attempts < maxCatchUps
     this.#redialLater(errorText(error), isSoonOver ? catchUpMs : undefined)
   }
@@ -228,15 +239,14 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** The host dials by itself when it starts, and again when it hears of this. So one try is enough. */
   #knock(): void {
     this.#init.whileWaiting?.knock(this.host, this.#closing.signal).catch((thrown) => {
-      if (this.#state === 'waiting') this.#lastError ??= toError(thrown)
+      if (this.#state === 'waiting') this.#absence.lastError ??= toError(thrown)
     })
   }
 
   #onReady(session: Session): void {
     this.#readyAtMs = performance.now()
     this.#readyCount++
-    this.#silence.reset()
-    this.#lastError = undefined
+    this.#absence.end()
     const { instance, address } = session.remote
     const previous = this.#instance
     this.#instance = instance
@@ -244,44 +254,23 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#setState('connected')
     if (previous !== undefined && previous !== instance) this.#emitSafely('restart', { instance, previous })
     this.#waiters.settle({ session })
+    this.#onHandlers(session)
     this.#init.onConnected?.()
+  }
+
+  #onHandlers(session: Session): void {
+    this.#handlers = session.remoteHandlers
+    this.#handlerWaiters.settle({ session })
+    if (this.listenerCount('handlers') > 0) this.#emitSafely('handlers', this.handlers)
   }
 
   /** No session takes calls any more. Dials, unless another session is arriving. */
   #onLost({ reason, text, cause }: SessionEnd, arriving: boolean): void {
     this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
-    this.#lastError = new DisconnectedError(reason, text, { cause })
+    this.#absence.lastError = new DisconnectedError(reason, text, { cause })
     if (arriving) this.#setState('connecting', text)
     else this.#redialLater(text)
-  }
-
-  #onSilent(): void {
-    const before = this.#lastError
-    const error = this.#createSilenceError()
-    if (error === undefined) return
-    const last = before === undefined ? '' : ` The last that is known: ${before.message}`
-    this.#init.logger.warn(`waiting for ${this.host}: ${error.message}${last}`)
-    // A refusal says more.
-    if (!RejectedError.is(before)) this.#lastError = error
-  }
-
-  #createSilenceError(): Error | undefined {
-    const text = this.#init.whileWaiting?.describeSilence()
-    if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.#lastError })
-  }
-
-  #createNotConnectedError(): Error {
-    const delivery = 'notSent'
-    if (this.#state === 'closed') return new ClosedError(`the connection to ${this.host} is closed`, { delivery })
-    const cause = this.#lastError
-    if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, { cause })
-    const why =
-      cause?.message ??
-      (this.#init.dials
-        ? 'the first dial is under way'
-        : 'it is the one that dials, and no conn of it has been accepted yet')
-    return new DisconnectedError('notConnected', `not connected to ${this.host}: ${why}`, { delivery, cause })
   }
 
   #usableSession(): Session | undefined {
@@ -291,8 +280,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
     const session = this.#usableSession()
     if (session !== undefined) return Promise.resolve(session)
-    if (this.#state === 'closed') return Promise.reject(this.#createNotConnectedError())
-    return this.#waiters.wait(deadlineMs, signal, () => this.#lastError ?? this.#createSilenceError())
+    if (this.#state === 'closed') return Promise.reject(this.#absence.createError(this.#state === 'closed'))
+    return this.#waiters.wait(deadlineMs, signal, () => this.#absence.createLateError())
   }
 
   #setState(state: ConnectionState, reason?: string): void {
@@ -300,8 +289,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const previous = this.#state
     this.#state = state
     this.#sinceMs = Date.now()
-    if (state === 'waiting' && !this.#init.dials) this.#silence.begin()
-    else this.#silence.end()
+    this.#absence.onState(state)
     this.#emitSafely('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
   }
 

@@ -27,6 +27,8 @@ export interface SessionsInit {
   readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
   /** `session` takes the calls from now on. */
   readonly onReady: (session: Session) => void
+  /** The handlers of the peer have changed on the session that takes the calls. */
+  readonly onHandlers: (session: Session) => void
   /** No session takes calls any more; another one may be `arriving`. */
   readonly onLost: (end: SessionEnd, arriving: boolean) => void
 }
@@ -61,8 +63,12 @@ export class Sessions {
 
   /** A conn has shaken hands. Returns whether it renews, so that calls go on meanwhile. */
   adopt(established: Established): boolean {
+    const init = this.#init
     const session: Session = new Session(established.session, {
       onReady: () => this.#onReady(session),
+      onHandlers: () => {
+        if (session === this.#current) init.onHandlers(session)
+      },
       onLeftOut: (why) => this.#warnOnce(why),
       onDraining: (end) => this.#onDraining(session, end),
       onEnd: (end) => this.#onEnd(session, end, established.session.wire)

@@ -17,6 +17,14 @@ export interface Inbound {
   readonly refusals: number
 }
 
+/** What a connection does while it waits for the host to dial. */
+export interface WhileWaiting {
+  /** What is known of that the host has not, and what to check. */
+  readonly describeSilence: () => string
+  /** Tells the host that this server is there; rejects when it cannot be told. */
+  readonly knock: (host: string, signal: AbortSignal) => Promise<void>
+}
+
 export class Silence {
   readonly #onSilent: () => void
   #timer: NodeJS.Timeout | undefined

@@ -1,5 +1,7 @@
 /** The states of a connection, and its events. Types only. */
 
+import type { HandlerInfo } from '../handler/info.ts'
+
 /**
  * - `idle`: made, not started.
  * - `connecting`: a dial or a handshake is under way.
@@ -20,4 +22,6 @@ export interface ConnectionEvents {
   state: [change: StateChange]
   /** The remote server is another process than the one before. */
   restart: [instances: { readonly instance: string; readonly previous: string }]
+  /** What the peer offers has changed, or it is connected again. */
+  handlers: [handlers: readonly HandlerInfo[]]
 }

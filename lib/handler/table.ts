@@ -129,6 +129,11 @@ export class RemoteHandlers {
   find(subroute: string, id: string): RemoteHandler | undefined {
     return this.#subroutes.get(subroute)?.get(id)
   }
+
+  /** All that the remote offers, by subroutes. */
+  list(): RemoteHandler[] {
+    return [...this.#subroutes.values()].flatMap((handlers) => [...handlers.values()])
+  }
 }
 
 /**

@@ -56,7 +56,7 @@ export class Loopback {
     const ignore = () => {}
     this.#responder = new Session(
       { ...session, wire: new Wire(far), role: 'listener' },
-      { onReady: ignore, onLeftOut: ignore, onDraining: ignore, onEnd: ignore }
+      { onReady: ignore, onHandlers: ignore, onLeftOut: ignore, onDraining: ignore, onEnd: ignore }
     )
     this.#responder.start()
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs

@@ -53,6 +53,8 @@ export interface SessionInit {
 export interface SessionEvents {
   /** The remote's handler table has arrived: calls can start. Called once. */
   readonly onReady: () => void
+  /** The remote's handler table has changed since. */
+  readonly onHandlers: () => void
   /** The remote is not told of all handlers, because of what it announced: why. Called whenever it is told of others. */
   readonly onLeftOut: (why: string) => void
   /** No new calls can start here any more: the remote or this side goes away. Called at most once. */
@@ -260,7 +262,7 @@ export class Session {
   }
 
   #onTable(): void {
-    if (this.#state !== 'starting') return
+    if (this.#state !== 'starting') return this.#events.onHandlers()
     this.#state = 'ready'
     this.#events.onReady()
   }

@@ -12,6 +12,7 @@ import { batchFacts } from './suite/batches.ts'
 import { codecFacts } from './suite/codecs.ts'
 import { errorFacts } from './suite/errors.ts'
 import { failureFacts } from './suite/failures.ts'
+import { handlerFacts } from './suite/handlers.ts'
 import { hostileFacts } from './suite/hostile-values.ts'
 import { iteratorFacts } from './suite/iterators.ts'
 import { lossFacts } from './suite/loss.ts'
@@ -44,6 +45,7 @@ const themes: Record<string, (fact: Fact) => void> = {
   unwinding: unwindFacts,
   'sources that nobody reads': releasedFacts,
   'handlers whose calls are over': overFacts,
+  'what a peer offers': handlerFacts,
   'a lost or silent peer': lossFacts
 }
 

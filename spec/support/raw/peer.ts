@@ -49,6 +49,7 @@ export function rawPeer(options: RawPeerOptions = {}) {
   const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
   const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands, checksum })
   const session = new Session(init, {
+    onHandlers: () => undefined,
     onReady: () => {
       peer.ready = true
     },

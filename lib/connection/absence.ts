@@ -1,0 +1,73 @@
+/**
+ * Why there is no session with a host: the last error that is known, and the errors of calls that need one.
+ */
+
+import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { Silence } from './silence.ts'
+import type { ConnectionState } from './state.ts'
+
+export interface AbsenceInit {
+  readonly host: string
+  readonly dials: boolean
+  readonly logger: Logger
+  /** Where the host dials: what is known of that it has not, and what to check. */
+  readonly describeSilence: (() => string) | undefined
+}
+
+export class Absence {
+  /** Undefined while connected. */
+  lastError: Error | undefined
+  readonly #init: AbsenceInit
+  readonly #silence = new Silence(() => this.#onSilent())
+
+  constructor(init: AbsenceInit) {
+    this.#init = init
+  }
+
+  onState(state: ConnectionState): void {
+    if (state === 'waiting' && !this.#init.dials) this.#silence.begin()
+    else this.#silence.end()
+  }
+
+  /** There is a session. */
+  end(): void {
+    this.#silence.reset()
+    this.lastError = undefined
+  }
+
+  /** The error of a call that does not wait. */
+  createError(isClosed: boolean): Error {
+    const { host, dials } = this.#init
+    const delivery = 'notSent'
+    if (isClosed) return new ClosedError(`the connection to ${host} is closed`, { delivery })
+    const cause = this.lastError
+    if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, { cause })
+    const why =
+      cause?.message ??
+      (dials ? 'the first dial is under way' : 'it is the one that dials, and no conn of it has been accepted yet')
+    return new DisconnectedError('notConnected', `not connected to ${host}: ${why}`, { delivery, cause })
+  }
+
+  /** The error of a call that has waited until its deadline. */
+  createLateError(): Error {
+    const cause = this.lastError ?? this.#createSilenceError()
+    return new DeadlineError(`no connection to ${this.#init.host} before the deadline`, { delivery: 'notSent', cause })
+  }
+
+  #onSilent(): void {
+    const { host, logger } = this.#init
+    const before = this.lastError
+    const error = this.#createSilenceError()
+    if (error === undefined) return
+    const last = before === undefined ? '' : ` The last that is known: ${before.message}`
+    logger.warn(`waiting for ${host}: ${error.message}${last}`)
+    // A refusal says more.
+    if (!RejectedError.is(before)) this.lastError = error
+  }
+
+  #createSilenceError(): Error | undefined {
+    const text = this.#init.describeSilence?.()
+    if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.lastError })
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Handlers as users see them: what a server offers, and which of them has nearly the name that was asked for.
+ */
+
+import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
+
+/** A handler that a server offers. */
+export interface HandlerInfo {
+  readonly kind: 'single' | 'streaming'
+  readonly handler: string
+  /** '' for none. */
+  readonly subroute: string
+  readonly inCapacity: number
+  readonly outCapacity: number
+}
+
+export function toHandlerInfo({ kind, id, subroute, inCapacity, outCapacity }: HandlerEntry): HandlerInfo {
+  return { kind: kind === HandlerKind.single ? 'single' : 'streaming', handler: id, subroute, inCapacity, outCapacity }
+}
+
+/** Longer names are not looked at: they are compared whenever a call fails. */
+const maxLength = 64
+/** So much may differ in one place: two letters in each other's place, or a letter or two too many. */
+const maxDifference = 2
+
+/** How a handler is named to people. */
+export function nameHandler({ id, subroute }: Pick<HandlerEntry, 'id' | 'subroute'>): string {
+  return `handler "${id.slice(0, 256)}"${subroute === '' ? '' : ` under "${subroute}"`}`
+}
+
+/** The handler that was probably meant: the same id under another subroute, or one with nearly the same id. */
+export function findNear(offered: Iterable<HandlerEntry>, subroute: string, id: string): HandlerEntry | undefined {
+  let near: HandlerEntry | undefined
+  for (const entry of offered) {
+    if (entry.id === id) return entry
+    if (entry.subroute === subroute && isNear(entry.id, id)) near ??= entry
+  }
+  return near
+}
+
+function isNear(a: string, b: string): boolean {
+  const longest = Math.max(a.length, b.length)
+  if (longest > maxLength) return false
+  const [one, other] = [a.toLowerCase(), b.toLowerCase()]
+  let start = 0
+  while (start < one.length && one[start] === other[start]) start++
+  let end = 0
+  const shortest = Math.min(one.length, other.length)
+  while (end < shortest - start && one.at(-1 - end) === other.at(-1 - end)) end++
+  const same = start + end
+  // Of a short name that is nearly all.
+  return longest - same <= maxDifference && same * 2 >= longest
+}

@@ -1,0 +1,122 @@
+/**
+ * What a peer offers, and how that changes: calls that wait for a handler, and what is said where there is none.
+ */
+
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { DeadlineError, type HandlerInfo, single, streaming, UnknownHandlerError } from '../../../lib/index.ts'
+import { rejection } from '../../support/grid/servers.ts'
+import { until } from '../../support/until.ts'
+import type { Fact } from '../suite.ts'
+
+const lookup = single<string, string>('store.lookup')
+const walk = streaming<void, never, number>('store.walk', { inCapacity: 0, outCapacity: 2 })
+const waitForReady = true
+
+export function handlerFacts(fact: Fact): void {
+  fact('a call with waitForReady waits for a handler that the peer is about to register', async (link) => {
+    const answer = link.peer.request(lookup, 'a', { waitForReady })
+    const raw = link.peer.subroute('disk1').request('echo', Buffer.from('b'), { waitForReady })
+    const stream = link.peer.newStream(walk, undefined, { waitForReady })
+    link.responder.handle('other', (payload) => payload)
+    await link.known()
+    link.responder.handle(lookup, (text) => `${text}!`)
+    link.responder.handle('echo', (payload) => payload, { subroute: 'disk1' })
+    link.responder.handle(walk, () => [1, 2, 3])
+    assert.equal(await answer, 'a!')
+    assert.equal(Buffer.from(await raw).toString(), 'b')
+    const got: number[] = []
+    for await (const n of stream) got.push(n)
+    assert.deepEqual(got, [1, 2, 3])
+  })
+
+  fact('it waits over a lost conn too, and no longer than its deadline', async (link) => {
+    const answer = link.peer.request(lookup, 'a', { waitForReady })
+    const late = rejection(link.peer.request('never', Buffer.of(1), { waitForReady, timeout: 500 }))
+    link.cut()
+    await link.connected(2)
+    link.responder.handle(lookup, (text) => `${text}!`)
+    assert.equal(await answer, 'a!')
+    const error = await late
+    // The conn may be away at that moment.
+    assert.ok(error instanceof UnknownHandlerError || error instanceof DeadlineError, String(error))
+    assert.equal(error.delivery, 'notSent')
+  })
+
+  fact('where only the handler is missing at the deadline, that is what the error says', async (link) => {
+    const timeout = 50
+    for (const call of [
+      link.peer.request(lookup, 'a', { waitForReady, timeout }),
+      link.peer.newStream(walk, undefined, { waitForReady, timeout }).responses.next()
+    ]) {
+      const error = await rejection(call)
+      assert.ok(error instanceof UnknownHandlerError)
+      assert.equal(error.delivery, 'notSent')
+    }
+  })
+
+  fact('a wait for a handler ends with its signal, its stream, or the manager, and leaves nothing', async (link) => {
+    const controller = new AbortController()
+    const { signal } = controller
+    const reason = new Error('enough')
+    const waiting = rejection(link.peer.request(lookup, 'a', { waitForReady, signal }))
+    const stream = link.peer.newStream(walk, undefined, { waitForReady })
+    const ended = rejection(stream.responses.next())
+    controller.abort(reason)
+    assert.equal(await waiting, reason)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+    stream.cancel(reason)
+    assert.equal(await ended, reason)
+    const closed = rejection(link.peer.request(lookup, 'a', { waitForReady }))
+    await link.caller.close({ timeout: 0 })
+    assert.equal((await closed).code, 'ERR_CLOSED')
+  })
+
+  fact('a handler of the other kind is not waited for', async (link) => {
+    link.responder.handle(walk, () => [])
+    await link.known()
+    const error = await rejection(link.peer.request('store.walk', Buffer.of(1), { waitForReady }))
+    assert.ok(error instanceof UnknownHandlerError)
+    assert.match(error.message, /has a handler "store.walk", but it is streaming; this was a request$/)
+  })
+
+  fact('an unknown handler fails at once, and the one that was probably meant is named', async (link) => {
+    link.responder.handle(lookup, (text) => text)
+    link.responder.handle('flush', (payload) => payload, { subroute: 'disk1' })
+    await link.known()
+    const hintOf = async (id: string, subroute = '') => {
+      const error = await rejection(link.peer.subroute(subroute).request(id))
+      assert.ok(error instanceof UnknownHandlerError)
+      return /; it has a (?<near>.*)$/.exec(error.message)?.groups?.near
+    }
+    for (const id of ['store.lokup', 'store.Lookup', 'store.lookupp', 'store.loookup', 'store.lookpu', 'store.look']) {
+      assert.equal(await hintOf(id), 'handler "store.lookup"', id)
+    }
+    assert.equal(await hintOf('flush'), 'handler "flush" under "disk1"')
+    assert.equal(await hintOf('flush', 'disk2'), 'handler "flush" under "disk1"')
+    assert.equal(await hintOf('flosh', 'disk1'), 'handler "flush" under "disk1"')
+    for (const id of ['x', 'store.delete', 'lookup.store', 'store.lookup'.repeat(10)]) {
+      assert.equal(await hintOf(id), undefined, id)
+    }
+  })
+
+  fact('what the peer offers can be read, and its changes be heard', async (link) => {
+    const heard: (readonly HandlerInfo[])[] = []
+    link.peer.on('handlers', (handlers) => heard.push(handlers))
+    const before = link.peer.handlers
+    link.responder.handle(lookup, (text) => text)
+    link.responder.handle(walk, () => [], { subroute: 'disk1' })
+    const added = () => link.peer.handlers.slice(before.length)
+    await until(() => added().length === 2, 'it knows both')
+    assert.deepEqual(added(), [
+      { kind: 'single', handler: 'store.lookup', subroute: '', inCapacity: 0, outCapacity: 1 },
+      { kind: 'streaming', handler: 'store.walk', subroute: 'disk1', inCapacity: 0, outCapacity: 2 }
+    ])
+    await until(() => heard.at(-1)?.length === before.length + 2, 'it has heard of both')
+    const whileLost: number[] = []
+    link.peer.once('state', () => whileLost.push(added().length))
+    link.cut()
+    await link.connected(2)
+    assert.deepEqual([whileLost, added().length], [[2], 2], 'what it offered last')
+  })
+}
