@@ -9,19 +9,24 @@ import type { Socket } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
 import type { HttpServer } from './http-server.ts'
 
+/** With TLS the addresses, which a raw socket and its TLSSocket have in common; undefined where there are none. */
+type Key = Socket | string | undefined
+
 export class SilentSockets {
   readonly #server: HttpServer
+  readonly #isTls: boolean
   /** Each with what takes it out when it is closed. */
-  readonly #sockets = new Map<unknown, { socket: Socket; onClose: () => void }>()
+  readonly #sockets = new Map<Key, { socket: Socket; onClose: () => void }>()
 
   constructor(server: HttpServer) {
     this.#server = server
+    this.#isTls = server instanceof TlsServer
     server.on('connection', this.#onConnection)
   }
 
   /** A request arrived on `socket`. */
   heard(socket: Socket): void {
-    this.#forget(toKey(socket))
+    this.#forget(this.#toKey(socket))
   }
 
   /** Knows no sockets from now on. Returns those that are silent. */
@@ -33,10 +38,10 @@ export class SilentSockets {
   }
 
   readonly #onConnection = (socket: Socket): void => {
-    // A Unix socket has no address by which to find its TLSSocket.
-    if (this.#server instanceof TlsServer && socket.remotePort === undefined) return
     // Taken now, since a closed socket no longer knows its address.
-    const key = toKey(socket)
+    const key = this.#toKey(socket)
+    // A Unix socket has no address by which to find its TLSSocket.
+    if (key === undefined) return
     const onClose = (): void => {
       // Another socket may have the same address by now.
       if (this.#sockets.get(key)?.socket === socket) this.#forget(key)
@@ -45,14 +50,15 @@ export class SilentSockets {
     this.#sockets.set(key, { socket, onClose })
   }
 
-  #forget(key: unknown): void {
+  #toKey(socket: Socket): Key {
+    if (!this.#isTls) return socket
+    const { remoteAddress, remotePort, localAddress, localPort } = socket
+    return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
+  }
+
+  #forget(key: Key): void {
     const known = this.#sockets.get(key)
     known?.socket.off('close', known.onClose)
     this.#sockets.delete(key)
   }
-}
-
-function toKey(socket: Socket): unknown {
-  const { remoteAddress, remotePort, localAddress, localPort } = socket
-  return remotePort === undefined ? socket : `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }

@@ -115,9 +115,10 @@ class UpgradeHub {
     if (!servingEvents.some((event) => this.#othersListenTo(event))) for (const socket of silent) socket.destroy()
   }
 
+  /** While a path is served, `event` is one that we listen to. */
   #othersListenTo(event: string): boolean {
-    const isOurs = (listener: unknown): boolean => listener === this.#onUpgrade || listener === this.#onRequest
-    return this.#server.listeners(event).some((listener) => !isOurs(listener))
+    const ours = this.#routes.size > 0 ? 1 : 0
+    return this.#server.listenerCount(event) > ours
   }
 
   #findRoute(request: IncomingMessage): Route | undefined {
