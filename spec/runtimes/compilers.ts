@@ -1,0 +1,75 @@
+/**
+ * Compiles programs of users with every version of TypeScript that is supported, against the built package.
+ *
+ *     npm run compilers
+ *
+ * A program that is right must compile under `moduleResolution` node16 and bundler, with `exactOptionalPropertyTypes` and the
+ * declarations checked too; the mistakes of `mistakes.ts` must be told where they are. Compilers come from the npm registry.
+ */
+
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { table } from '../../benchmarks/harness/table.ts'
+import { compareTexts, readDiagnostics, readMistakes } from '../repository/consumer/texts.ts'
+import { install, root, run } from './install.ts'
+
+const versions = ['5.7', '5.9', '6', '7']
+const consumer = new URL('../repository/consumer/', import.meta.url)
+const compilerOptions = {
+  ...{ strict: true, noEmit: true, target: 'es2023', lib: ['es2023', 'esnext.disposable'], types: ['node'] },
+  ...{ noUncheckedIndexedAccess: true, skipLibCheck: false }
+}
+const node16 = { module: 'node16', moduleResolution: 'node16' }
+const bundler = { module: 'esnext', moduleResolution: 'bundler' }
+const projects = {
+  node16: { compilerOptions: { ...compilerOptions, ...node16, exactOptionalPropertyTypes: true }, files: ['use.ts'] },
+  bundler: { compilerOptions: { ...compilerOptions, ...bundler, exactOptionalPropertyTypes: true }, files: ['use.ts'] },
+  mistakes: { compilerOptions: { ...compilerOptions, ...node16 }, files: ['mistakes.ts'] }
+}
+
+async function compile(compiler: string, folder: string, project: string): Promise<string> {
+  const args = [compiler, '--project', join(folder, `tsconfig.${project}.json`), '--pretty', 'false']
+  return await run(process.execPath, args, { cwd: folder }).then(
+    ({ stdout }) => stdout,
+    ({ stdout, message }) => stdout || message
+  )
+}
+
+/** A project that has it-grid installed, beside what every Node project with types has. */
+async function writeProject(folder: string): Promise<void> {
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  for (const name of ['use.ts', 'mistakes.ts']) await cp(new URL(name, consumer), join(folder, name))
+  for (const [name, project] of Object.entries(projects)) {
+    await writeFile(join(folder, `tsconfig.${name}.json`), JSON.stringify(project))
+  }
+  await mkdir(join(folder, 'node_modules/@types'), { recursive: true })
+  await symlink(root, join(folder, 'node_modules/it-grid'))
+  await symlink(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'))
+}
+
+await run('npm', ['run', '--silent', 'build'], { cwd: root })
+const folder = await mkdtemp(join(tmpdir(), 'it-grid-compilers-'))
+await writeProject(folder)
+const mistakes = readMistakes(await readFile(join(folder, 'mistakes.ts'), 'utf8'))
+const rows: string[][] = []
+for (const version of versions) {
+  const name = `typescript@${version}`
+  const installed = await install(name, [name], 'typescript/bin/tsc')
+  if ('reason' in installed) {
+    rows.push([version, `not installed: ${installed.reason}`])
+    continue
+  }
+  const compiler = join(installed.folder, 'node_modules/typescript/bin/tsc')
+  const row = [version]
+  for (const project of Object.keys(projects)) {
+    const said = await compile(compiler, folder, project)
+    const faults = project === 'mistakes' ? compareTexts(mistakes, readDiagnostics(said)) : [said].filter(Boolean)
+    row.push(faults.length > 0 ? 'FAILED' : project === 'mistakes' ? `${mistakes.length} as wanted` : 'compiles')
+    if (faults.length > 0) console.error(`TypeScript ${version}, ${project}:\n${faults.join('\n')}`)
+    if (faults.length > 0) process.exitCode = 1
+  }
+  rows.push(row)
+}
+await rm(folder, { recursive: true })
+console.log(table(['TypeScript', ...Object.keys(projects)], rows))
