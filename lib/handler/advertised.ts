@@ -9,7 +9,7 @@ import { Buffer } from 'node:buffer'
 import type { RemoteLimits } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
-import type { LocalHandler, LocalHandlers } from './table.ts'
+import type { HandlerPlace, LocalHandler, LocalHandlers } from './table.ts'
 
 /** A frame takes no more entries once it has so many bytes of names: with one more name it still fits into a batch. */
 const maxFrameBytes = 16 * 1024
@@ -19,51 +19,100 @@ const entryBytes = 16
 export class AdvertisedHandlers {
   readonly #local: LocalHandlers
   readonly #limits: Pick<RemoteLimits, 'maxHandlers' | 'maxNameBytes'>
-  readonly #handlers: LocalHandler[] = []
-  /** How many of the local handlers `next` has dealt with. */
-  #dealtWith = 0
+  /** The peer can be told that a handler was withdrawn or is back. */
+  readonly #tellsChanges: boolean
+  /** By index. */
+  readonly #places: HandlerPlace[] = []
+  readonly #indexes = new Map<HandlerPlace, number>()
+  /** What the peer believes, by index. */
+  readonly #isOffered: boolean[] = []
+  /** Those that `next` has not dealt with. */
+  readonly #waiting: HandlerPlace[]
+  /** Indexes of those that `nextChanges` may have to tell of. */
+  readonly #changed = new Set<number>()
   /** The first that the peer is not told of. */
   #leftOut: HandlerEntry | undefined
 
-  constructor(local: LocalHandlers, limits: Pick<RemoteLimits, 'maxHandlers' | 'maxNameBytes'>) {
+  constructor(
+    local: LocalHandlers,
+    limits: Pick<RemoteLimits, 'maxHandlers' | 'maxNameBytes'>,
+    remoteUnderstands: readonly string[] = []
+  ) {
     this.#local = local
     this.#limits = limits
+    this.#tellsChanges = remoteUnderstands.includes('handlerChanges')
+    this.#waiting = local.list()
   }
 
-  /** The handler that the peer knows under this index. */
+  /** The handler that the peer knows under this index, unless it was withdrawn. */
   at(index: number): LocalHandler | undefined {
-    return this.#handlers[index]
+    return this.#places[index]?.handler
   }
 
-  /** Calls `listener` after each registration; returns a function that removes it. */
-  onAdded(listener: () => void): () => void {
-    return this.#local.onAdded(listener)
+  /** The peer was told of this index. */
+  knows(index: number): boolean {
+    return index < this.#places.length
+  }
+
+  /** Calls `listener` after each registration and withdrawal; returns a function that removes it. */
+  onChanged(listener: () => void): () => void {
+    return this.#local.onChanged((place) => {
+      const index = this.#indexes.get(place)
+      if (index !== undefined) this.#changed.add(index)
+      else if (!this.#waiting.includes(place)) this.#waiting.push(place)
+      listener()
+    })
   }
 
   /** Nothing is left for `next`. */
   get isComplete(): boolean {
-    return this.#dealtWith === this.#local.size
+    return this.#waiting.length === 0
   }
 
-  /** The entries of the next frame; none when all that are left are beyond the limits. */
+  /** What has changed of those that the peer knows, for one frame: as in `RemoteHandlers.change`. */
+  nextChanges(): number[] {
+    const changes: number[] = []
+    for (const index of this.#changed) {
+      const isOffered = this.#places[index]?.handler !== undefined
+      if (!this.#tellsChanges || this.#isOffered[index] === isOffered) continue
+      this.#isOffered[index] = isOffered
+      changes.push(2 * index + (isOffered ? 1 : 0))
+    }
+    this.#changed.clear()
+    // Withdrawals first: another handler may have taken the name, or given it back.
+    return changes.sort((a, b) => (a % 2) - (b % 2))
+  }
+
+  /** The entries of the next frame; none when all that are left are beyond the limits. Changes are told before. */
   next(): HandlerEntry[] {
     const entries: HandlerEntry[] = []
-    for (let bytes = 0; bytes < maxFrameBytes && !this.isComplete; ) {
-      const handler = this.#local.at(this.#dealtWith++) as LocalHandler
-      const { entry } = handler
+    let dealtWith = 0
+    for (let bytes = 0; bytes < maxFrameBytes && dealtWith < this.#waiting.length; ) {
+      const place = this.#waiting[dealtWith++] as HandlerPlace
+      const { entry } = place
+      // It was withdrawn before it was told of, or the peer believes that there is another one of its name.
+      if (place.handler === undefined || this.#isTaken(entry)) continue
       const [idBytes, subrouteBytes] = [Buffer.byteLength(entry.id), Buffer.byteLength(entry.subroute)]
       const isWithin =
-        this.#handlers.length < this.#limits.maxHandlers &&
-        Math.max(idBytes, subrouteBytes) <= this.#limits.maxNameBytes
+        this.#places.length < this.#limits.maxHandlers && Math.max(idBytes, subrouteBytes) <= this.#limits.maxNameBytes
       if (isWithin) {
-        this.#handlers.push(handler)
+        this.#indexes.set(place, this.#places.length)
+        this.#places.push(place)
+        this.#isOffered.push(true)
         entries.push(entry)
         bytes += idBytes + subrouteBytes + entryBytes
       } else {
         this.#leftOut ??= entry
       }
     }
+    this.#waiting.splice(0, dealtWith)
     return entries
+  }
+
+  /** A peer that cannot be told of changes learns of this one in its next session. */
+  #isTaken({ subroute, id }: HandlerEntry): boolean {
+    if (this.#tellsChanges) return false
+    return this.#places.some(({ entry }) => entry.id === id && entry.subroute === subroute)
   }
 
   /** Why the peer is not told of all handlers; undefined when it is. The same for the same peer and handlers. */

@@ -15,6 +15,7 @@ import {
   checkName
 } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
+import { nameHandler } from './info.ts'
 import { RunningByHost } from './running.ts'
 
 /** A handler of this server. */
@@ -44,15 +45,32 @@ function toKey(subroute: string, id: string): string {
   return subroute === '' ? id : `${subroute}\0${id}`
 }
 
+/** One key for all that peers know of a handler. */
+function toShape({ subroute, id, kind, inCapacity, outCapacity }: HandlerEntry): string {
+  return `${kind} ${inCapacity} ${outCapacity} ${toKey(subroute, id)}`
+}
+
 /** A table entry must fit into a batch with its two names, whatever the peer accepts. */
 const maxSentNameBytes = 16 * 1024
+
+/** A handler of this server as peers know it: with the same name, kind and capacities it is the same when it comes back. */
+export interface HandlerPlace {
+  readonly entry: HandlerEntry
+  /** Undefined while it is withdrawn. */
+  handler: LocalHandler | undefined
+}
+
+/** Places of withdrawn handlers that are remembered, the latest. One that is forgotten comes back as another handler. */
+const maxWithdrawn = 4096
 
 /** The handlers of this server: one table for all its sessions, and how many of them run. */
 export class LocalHandlers {
   readonly running = new RunningByHost()
-  readonly #handlers: LocalHandler[] = []
-  readonly #keys = new Set<string>()
-  readonly #listeners = new Set<() => void>()
+  /** By name. */
+  readonly #places = new Map<string, HandlerPlace>()
+  /** By name, kind and capacities. */
+  readonly #withdrawn = new Map<string, HandlerPlace>()
+  readonly #listeners = new Set<(place: HandlerPlace) => void>()
   readonly #maxNameBytes: number
 
   constructor(maxNameBytes: number) {
@@ -60,11 +78,12 @@ export class LocalHandlers {
   }
 
   get size(): number {
-    return this.#handlers.length
+    return this.#places.size
   }
 
-  at(index: number): LocalHandler | undefined {
-    return this.#handlers[index]
+  /** Those that are offered now, in the order of registration. */
+  list(): HandlerPlace[] {
+    return [...this.#places.values()]
   }
 
   /**
@@ -72,24 +91,37 @@ export class LocalHandlers {
    * @throws {InvalidOptionError} when the id is empty, or the id or subroute is too long, contains NUL or is no Unicode
    */
   add(handler: LocalHandler): void {
-    const { subroute, id } = handler.entry
-    checkId(id)
-    checkName('subroute', subroute)
-    this.#checkLength('handler id', id)
-    this.#checkLength('subroute', subroute)
-    const key = toKey(subroute, id)
-    if (this.#keys.has(key)) {
-      throw new HandlerExistsError(
-        `the handler "${id}"${subroute === '' ? '' : ` under "${subroute}"`} is already registered`
-      )
-    }
-    this.#keys.add(key)
-    this.#handlers.push(handler)
-    for (const listener of this.#listeners) listener()
+    const { entry } = handler
+    checkId(entry.id)
+    checkName('subroute', entry.subroute)
+    this.#checkLength('handler id', entry.id)
+    this.#checkLength('subroute', entry.subroute)
+    const key = toKey(entry.subroute, entry.id)
+    if (this.#places.has(key)) throw new HandlerExistsError(`the ${nameHandler(entry)} is already registered`)
+    const shape = toShape(entry)
+    const place: HandlerPlace = this.#withdrawn.get(shape) ?? { entry, handler: undefined }
+    this.#withdrawn.delete(shape)
+    place.handler = handler
+    this.#places.set(key, place)
+    for (const listener of this.#listeners) listener(place)
   }
 
-  /** Calls `listener` after each registration; returns a function that removes it. */
-  onAdded(listener: () => void): () => void {
+  /** Withdraws a handler: calls that run go on. Returns whether there was one. */
+  remove(subroute: string, id: string): boolean {
+    const key = toKey(subroute, id)
+    const place = this.#places.get(key)
+    if (place === undefined) return false
+    this.#places.delete(key)
+    place.handler = undefined
+    this.#withdrawn.set(toShape(place.entry), place)
+    const [oldest = ''] = this.#withdrawn.keys()
+    if (this.#withdrawn.size > maxWithdrawn) this.#withdrawn.delete(oldest)
+    for (const listener of this.#listeners) listener(place)
+    return true
+  }
+
+  /** Calls `listener` with each handler that is registered or withdrawn; returns a function that removes it. */
+  onChanged(listener: (place: HandlerPlace) => void): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -104,8 +136,9 @@ export class LocalHandlers {
 export class RemoteHandlers {
   /** By subroute, then by id: a joined key would cost a string for each call. */
   readonly #subroutes = new Map<string, Map<string, RemoteHandler>>()
+  /** By index, also those that were withdrawn. */
+  readonly #all: RemoteHandler[] = []
   readonly #maxHandlers: number
-  #size = 0
 
   constructor(maxHandlers: number) {
     this.#maxHandlers = maxHandlers
@@ -113,17 +146,42 @@ export class RemoteHandlers {
 
   /** How many more entries the remote may advertise. */
   get room(): number {
-    return this.#maxHandlers - this.#size
+    return this.#maxHandlers - this.#all.length
   }
 
   /** @throws {ProtocolError} when the remote advertises a handler twice */
   add(entries: readonly HandlerEntry[]): void {
     for (const entry of entries) {
-      const handlers = this.#subroutes.get(entry.subroute) ?? new Map<string, RemoteHandler>()
-      if (handlers.has(entry.id)) throw new ProtocolError('a handler that was advertised before')
-      handlers.set(entry.id, { ...entry, index: this.#size++ })
-      this.#subroutes.set(entry.subroute, handlers)
+      const handler = { ...entry, index: this.#all.length }
+      this.#offer(handler)
+      this.#all.push(handler)
     }
+  }
+
+  /**
+   * Withdraws handlers, or offers them again.
+   *
+   * @param changes twice the index of each, plus 1 where it is offered again
+   * @throws {ProtocolError} when there is none with this index, or its name is that of another one by now
+   */
+  change(changes: readonly number[]): void {
+    for (const change of changes) {
+      const handler = this.#all[Math.floor(change / 2)]
+      if (handler === undefined) throw new ProtocolError('a change of a handler that was not advertised')
+      const handlers = this.#subroutes.get(handler.subroute)
+      if (handlers?.get(handler.id) === handler) {
+        if (change % 2 === 0) handlers.delete(handler.id)
+      } else if (change % 2 === 1) {
+        this.#offer(handler)
+      }
+    }
+  }
+
+  #offer(handler: RemoteHandler): void {
+    const handlers = this.#subroutes.get(handler.subroute) ?? new Map<string, RemoteHandler>()
+    if (handlers.has(handler.id)) throw new ProtocolError('a handler that was advertised before')
+    handlers.set(handler.id, handler)
+    this.#subroutes.set(handler.subroute, handlers)
   }
 
   find(subroute: string, id: string): RemoteHandler | undefined {

@@ -7,21 +7,20 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
-import { ClosedError, RejectedError, UnknownHostError } from '../base/errors.ts'
-import { defaultCloseTimeoutMs, maxConnMessageBytes } from '../base/options.ts'
+import { ClosedError, UnknownHostError } from '../base/errors.ts'
+import { maxConnMessageBytes } from '../base/options.ts'
 import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
-import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
-import { Connection } from '../connection/connection.ts'
-import { describeSilence, type WhileWaiting } from '../connection/silence.ts'
+import type { Connection } from '../connection/connection.ts'
 import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
+import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
 import { Listener } from '../listen/listener.ts'
-import { type Established, Establisher } from '../peer/establish.ts'
+import { Establisher } from '../peer/establish.ts'
 import { createInstance, type Refusal } from '../peer/handshake.ts'
-import { canonicalHost, dialerOf } from '../peer/hosts.ts'
+import { canonicalHost } from '../peer/hosts.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
@@ -32,8 +31,10 @@ import {
   parseGraceMs,
   parseOptions,
   readHandleOptions,
+  readUnhandleOptions,
   type Settings
 } from './options.ts'
+import { Peers } from './peers.ts'
 
 export class Manager {
   /** Canonical name of this server. */
@@ -44,9 +45,7 @@ export class Manager {
   readonly #handlers: LocalHandlers
   readonly #listener: Listener
   readonly #establisher: Establisher
-  readonly #connections = new Map<string, Connection>()
-  /** Connections to removed hosts, while their running calls end. */
-  readonly #leaving = new Set<Connection>()
+  readonly #peers: Peers
   /** Created on first use. */
   #loopback: Loopback | undefined
   readonly #hostLists: HostLists
@@ -54,8 +53,6 @@ export class Manager {
   #onClosed!: (all: Promise<void>) => void
   /** When the shortest grace ends that was given, of `performance.now()`. */
   #graceEndsMs = Number.POSITIVE_INFINITY
-  /** When the next connection hurries the others, of `performance.now()`. */
-  #hurryNextMs = 0
   /** Set first: code that learns of the end must find the manager closed. */
   #isClosing = false
 
@@ -77,7 +74,7 @@ export class Manager {
       session: { limits, keepAlive, handlers: this.#handlers },
       connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
       admit: (host) => this.#admit(host),
-      onAccepted: (host, established) => this.#onAccepted(host, established)
+      onAccepted: (host, established) => this.#peers.adopt(host, established)
     })
     this.#listener = new Listener({
       path,
@@ -85,8 +82,16 @@ export class Manager {
       allowOrigin,
       onConn: (conn) => this.#establisher.accept(conn),
       onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
-      onListening: () => this.#hurry(),
+      onListening: () => this.#peers.hurry(),
       logger
+    })
+    const isAttached = () => this.#listener.isAttached
+    this.#peers = new Peers({
+      local,
+      logger,
+      isAttached,
+      reconnect: settings.reconnect,
+      establisher: this.#establisher
     })
     this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
   }
@@ -102,12 +107,12 @@ export class Manager {
 
   /** The canonical names of the other servers. */
   get hosts(): string[] {
-    return [...this.#connections.keys()]
+    return this.connections.map(({ host }) => host)
   }
 
   /** The connection to each other server. */
   get connections(): Connection[] {
-    return [...this.#connections.values()]
+    return this.#peers.connections
   }
 
   /**
@@ -120,7 +125,7 @@ export class Manager {
   connection(host: string): Connection {
     const name = canonicalHost(host)
     if (name === this.local) return this.#self()
-    const connection = this.#connections.get(name)
+    const connection = this.#peers.find(name)
     if (connection !== undefined) return connection
     const { missing } = this.#hostLists
     if (missing === undefined) {
@@ -145,6 +150,23 @@ export class Manager {
     this.#throwIfClosed()
     const entry = toEntry(definition, joinSubroute('', subroute))
     this.#handlers.add({ entry, definition, fn } as LocalHandler)
+  }
+
+  /**
+   * Withdraws a handler; returns false when there is none of this id under this subroute. Calls that run go on. New ones fail
+   * at their callers as `notSent`: at once where they know that it is gone, or with `waitForReady` when it does not come back.
+   * A handler may be registered again at any time.
+   *
+   * @throws {InvalidOptionError} when an argument is wrong
+   */
+  unhandle(target: string | AnyDefinition, options?: HandleOptions): boolean {
+    const { id } = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
+    return this.#handlers.remove(joinSubroute('', readUnhandleOptions(options).subroute ?? ''), id)
+  }
+
+  /** What this server offers. */
+  get handlers(): readonly HandlerInfo[] {
+    return this.#handlers.list().map(({ entry }) => toHandlerInfo(entry))
   }
 
   /**
@@ -218,8 +240,7 @@ export class Manager {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const closing = [...this.connections, ...this.#leaving, this.#loopback]
-    await Promise.all(closing.map((each) => each?.close(this.#shutdown, graceMs)))
+    await Promise.all([this.#peers, this.#loopback].map((each) => each?.close(this.#shutdown, graceMs)))
     this.#listener.close()
   }
 
@@ -247,73 +268,11 @@ export class Manager {
     names.add(this.local)
     this.#handlers.running.forgetOthers(names)
     names.delete(this.local)
-    for (const [name, connection] of this.#connections) {
-      if (names.has(name)) continue
-      this.#connections.delete(name)
-      this.#leaving.add(connection)
-      const end = { reason: 'hostRemoved', text: `${name} is no longer among the hosts of ${this.local}` } as const
-      connection
-        .close(end, defaultCloseTimeoutMs)
-        .catch((error) => this.#settings.logger.error(errorText(error)))
-        .finally(() => this.#leaving.delete(connection))
-    }
-    for (const name of names) {
-      if (this.#connections.has(name)) continue
-      const dials = dialerOf(this.local, name) === this.local
-      const connection = new Connection({
-        ...{ host: name, dials },
-        ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
-        dial: (host, signal, renews) => this.#establisher.dial(host, signal, renews),
-        isBusy: () => this.#establisher.isBusy,
-        onConnected: () => this.#onConnected(),
-        reconnect: this.#settings.reconnect,
-        logger: this.#settings.logger
-      })
-      this.#connections.set(name, connection)
-      // In the next turn, so that handlers registered in this one are in the first table.
-      setImmediate(() => connection.start())
-    }
+    this.#peers.set(names)
   }
 
-  #createWhileWaiting(name: string): WhileWaiting {
-    return {
-      describeSilence: () => {
-        const { arrived: conns, refusals } = this.#establisher
-        return describeSilence(name, this.local, { isAttached: this.#listener.isAttached, conns, refusals })
-      },
-      knock: (host, signal) => this.#establisher.knock(host, signal)
-    }
-  }
-
-  /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */
-  #onConnected(): void {
-    if (performance.now() < this.#hurryNextMs) return
-    this.#hurryNextMs = performance.now() + this.#settings.reconnect.maxDelayMs
-    this.#hurry()
-  }
-
-  #hurry(): void {
-    for (const connection of this.connections) connection.hurry()
-  }
-
-  /** @throws {RejectedError} when the host was removed after it was admitted */
-  #onAccepted(host: string, established: Established): void {
-    const connection = this.#connections.get(host)
-    if (connection === undefined) throw new RejectedError('unknownHost', `${host} is no longer among the hosts`)
-    connection.adopt(established)
-  }
-
-  /** Why a peer that has proved its name is refused; undefined when it is not. */
   #admit(host: string): Refusal | undefined {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
-    const connection = this.#connections.get(host)
-    if (connection === undefined) {
-      return { reason: 'unknownHost', message: `${host} is not among the hosts of ${this.local}` }
-    }
-    if (dialerOf(this.local, host) === this.local) {
-      connection.onKnock()
-      return { reason: 'wrongDirection', message: `${this.local} dials ${host}, not the other way round` }
-    }
-    return undefined
+    return this.#peers.admit(host)
   }
 }

@@ -99,6 +99,7 @@ const readManager = optionsReader<ManagerOptions>(
 )
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
+export const readUnhandleOptions = optionsReader<HandleOptions>('unhandle()', { subroute: aString })
 export const readHandleOptions = optionsReader<HandleOptions>('handle()', { subroute: aString })
 
 const readClose = optionsReader<CloseOptions>('close()', {

@@ -44,6 +44,7 @@ export class SessionControl implements Sender {
   #tableDue = false
   /** The remote end waits for the end of a table: of the first one, or of one that has begun. */
   #isTableAwaited = true
+  #hasRemoteTable = false
   #pingDue: number | undefined
   #pongDue: number | undefined
   #goAwayDue: Parameters<SessionControl['sendGoAway']> | undefined
@@ -52,7 +53,7 @@ export class SessionControl implements Sender {
 
   constructor(init: ControlInit) {
     this.#init = init
-    this.#stopListening = init.handlers.onAdded(() => this.#advertise())
+    this.#stopListening = init.handlers.onChanged(() => this.#advertise())
   }
 
   /** Advertises the handlers, also when there are none: the remote end waits for the first table. */
@@ -80,7 +81,9 @@ export class SessionControl implements Sender {
     const { flood, limits } = this.#init
     this.refusals++
     // A peer cannot know that too many of its calls run, or that this side goes away. It does know the table and the limits.
-    if (code === ResetCode.unknownHandler || code === ResetCode.messageTooLarge) flood.countIdleFrame()
+    // It cannot know that a handler was withdrawn a moment ago.
+    const isMistake = code === ResetCode.unknownHandler && !this.#init.handlers.knows(handler)
+    if (isMistake || code === ResetCode.messageTooLarge) flood.countIdleFrame()
     this.#refusalsDue.set(streamId, code === ResetCode.unknownHandler ? handler : -code)
     const most = limits.maxInboundStreams + limits.maxIdleFramesPerSecond
     if (this.#refusalsDue.size > most) {
@@ -150,10 +153,19 @@ export class SessionControl implements Sender {
 
   #handleTable(reader: FrameReader): void {
     const { remoteHandlers, limits, flood, onTable } = this.#init
+    if ((reader.flags & Flag.changes) !== 0) {
+      flood.countIdleFrame()
+      remoteHandlers.change(reader.readChanges(limits.maxHandlers))
+      // One that comes between the frames of the first table does not complete that.
+      if (this.#hasRemoteTable) onTable()
+      return
+    }
     const entries = reader.readHandlers(remoteHandlers.room, limits.maxNameBytes, limits.maxHandlers)
     if (entries.length === 0) flood.countIdleFrame()
     remoteHandlers.add(entries)
-    if ((reader.flags & Flag.more) === 0) onTable()
+    if ((reader.flags & Flag.more) !== 0) return
+    this.#hasRemoteTable = true
+    onTable()
   }
 
   #offer(): void {
@@ -167,6 +179,8 @@ export class SessionControl implements Sender {
 
   #writeTable(writer: FrameWriter): void {
     const { handlers, onLeftOut } = this.#init
+    const changes = handlers.nextChanges()
+    if (changes.length > 0) writer.handlerChanges(changes)
     const entries = handlers.next()
     this.#tableDue = !handlers.isComplete
     if (entries.length > 0 || this.#isTableAwaited) writer.handlers(this.#tableDue ? Flag.more : 0, entries)

@@ -85,7 +85,7 @@ export class Session {
     this.#events = events
     this.remote = remote
     this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
-    const handlers = new AdvertisedHandlers(init.handlers, remoteLimits)
+    const handlers = new AdvertisedHandlers(init.handlers, remoteLimits, init.remoteUnderstands)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
     this.#control = new SessionControl({

@@ -192,6 +192,17 @@ export class FrameReader {
     return entries
   }
 
+  /**
+   * The changes of a handlers frame with that flag; must be called before `next()` goes on.
+   *
+   * @throws {ProtocolError} when there are more than handlers may be
+   */
+  readChanges(maxHandlers: number): number[] {
+    const count = this.#varint()
+    if (count > maxHandlers) throw new ProtocolError(`changes of more than the ${maxHandlers} handlers allowed`)
+    return Array.from({ length: count }, () => this.#varint())
+  }
+
   #checkHead(): void {
     const allowed = allowedFlags[this.type]
     if (allowed === undefined || this.type === 0) throw new ProtocolError(`unknown frame type ${this.type}`)
@@ -200,6 +211,8 @@ export class FrameReader {
     }
     const { flags } = this
     if ((flags & Flag.more) !== 0 && (flags & Flag.end) !== 0) throw new ProtocolError(moreWithOthers)
+    if (this.type === FrameType.handlers && flags === (Flag.more | Flag.changes))
+      throw new ProtocolError(moreWithOthers)
     if (this.type !== FrameType.data) return
     if ((flags & Flag.more) !== 0 && (flags & ~Flag.more) !== 0) throw new ProtocolError(moreWithOthers)
     if ((flags & (Flag.error | Flag.bare)) !== 0 && (flags & Flag.end) === 0) {

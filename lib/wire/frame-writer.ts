@@ -113,6 +113,16 @@ export class FrameWriter {
     }
   }
 
+  /** Twice the index of each handler, plus 1 where it is offered again. */
+  handlerChanges(changes: readonly number[]): void {
+    this.#begin(FrameType.handlers | Flag.changes, 0)
+    this.#varint(changes.length)
+    for (const change of changes) {
+      this.#reserve(headerBytes)
+      this.#varint(change)
+    }
+  }
+
   goAway(code: number, lastStreamId: number, graceMs: number | undefined, text: string): void {
     const bytes = encodeText(text, maxTextBytes)
     this.#begin(FrameType.goAway | (graceMs === undefined ? 0 : Flag.grace), bytes.length)

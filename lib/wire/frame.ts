@@ -37,7 +37,9 @@ export const Flag = {
   /** On data: there is no message at all, only the end. Only with `end`. */
   bare: 0x80,
   /** On go-away: how long running calls may take precedes the text. Only for a peer that understands `goAwayGrace`. */
-  grace: 0x80
+  grace: 0x80,
+  /** On handlers: changes of entries in place of entries. Only for a peer that understands `handlerChanges`. */
+  changes: 0x80
 } as const
 
 /** The flags that each frame type may carry, by type number. */
@@ -49,7 +51,7 @@ export const allowedFlags: readonly number[] = [
   0,
   0,
   0,
-  Flag.more,
+  Flag.more | Flag.changes,
   Flag.grace
 ]
 
@@ -122,7 +124,13 @@ export type Frame =
   | { type: typeof FrameType.credit; flags: 0; streamId: number; messages: number; bytes: number }
   | { type: typeof FrameType.reset; flags: 0; streamId: number; code: number; text: string }
   | { type: typeof FrameType.ping | typeof FrameType.pong; flags: 0; token: number }
-  | { type: typeof FrameType.handlers; flags: number; entries: HandlerEntry[] }
+  | {
+      type: typeof FrameType.handlers
+      flags: number
+      entries: HandlerEntry[]
+      /** With the flag `changes`: twice the index of each handler, plus 1 where it is offered again. */
+      changes?: number[] | undefined
+    }
   | {
       type: typeof FrameType.goAway
       flags: number

@@ -27,6 +27,7 @@ describe('AdvertisedHandlers', () => {
   it('tells what the peer has not been told, and knows each handler by its place', () => {
     const table = handlers(['a'], ['b'])
     const advertised = new AdvertisedHandlers(table, wide)
+    advertised.onChanged(() => undefined)
     assert.deepEqual([advertised.isComplete, advertised.at(0)], [false, undefined])
     assert.deepEqual(ids(advertised.next()), ['a', 'b'])
     assert.deepEqual([advertised.isComplete, advertised.next()], [true, []])
@@ -35,7 +36,7 @@ describe('AdvertisedHandlers', () => {
     assert.deepEqual(ids(advertised.next()), ['c'])
     assert.deepEqual(
       [0, 1, 2].map((index) => advertised.at(index)),
-      [table.at(0), table.at(1), table.at(2)]
+      table.list().map(({ handler }) => handler)
     )
     assert.deepEqual([advertised.at(3), advertised.warning], [undefined, undefined])
   })
@@ -43,10 +44,11 @@ describe('AdvertisedHandlers', () => {
   it('leaves out what is beyond the limits of the peer, and gives the others the places of the wire', () => {
     const table = handlers(['one'], ['long one'], ['two', 'sub'], ['three', 'long sub'], ['ééé'], ['four'], ['five'])
     const advertised = new AdvertisedHandlers(table, { maxHandlers: 3, maxNameBytes: 5 })
+    advertised.onChanged(() => undefined)
     assert.deepEqual(ids(advertised.next()), ['one', 'two', 'four'])
     assert.deepEqual(
       [0, 1, 2, 3].map((index) => advertised.at(index)),
-      [table.at(0), table.at(2), table.at(5), undefined]
+      [0, 2, 5, 7].map((at) => table.list()[at]?.handler)
     )
     assert.equal(advertised.isComplete, true)
     const warning =

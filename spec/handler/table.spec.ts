@@ -66,16 +66,59 @@ describe('copyDefinition', () => {
 })
 
 describe('LocalHandlers', () => {
-  it('finds handlers by their index, in the order of registration', () => {
+  it('lists what is offered in the order of registration', () => {
     const handlers = new LocalHandlers(256)
     const added = ['a', 'b', 'c'].map((id) => handler(id))
     for (const each of added) handlers.add(each)
-    assert.equal(handlers.size, 3)
     assert.deepEqual(
-      [handlers.at(0), handlers.at(2), handlers.at(3), handlers.at(-1)],
-      [added[0], added[2], undefined, undefined]
+      handlers.list().map((place) => place.handler),
+      added
     )
-    assert.equal(handlers.at(2 ** 53 - 1), undefined)
+    assert.deepEqual(
+      [handlers.remove('', 'b'), handlers.remove('', 'b'), handlers.remove('a', 'a')],
+      [true, false, false]
+    )
+    assert.deepEqual(
+      handlers.list().map(({ entry }) => entry.id),
+      ['a', 'c']
+    )
+    assert.equal(handlers.size, 2)
+  })
+
+  it('gives a handler that comes back its old place, unless its kind or a capacity is another one', () => {
+    const handlers = new LocalHandlers(256)
+    handlers.add(handler('a'))
+    const [place] = handlers.list()
+    handlers.remove('', 'a')
+    assert.equal(place?.handler, undefined)
+    const again = handler('a')
+    handlers.add(again)
+    assert.equal(handlers.list()[0], place)
+    assert.equal(place?.handler, again)
+    handlers.remove('', 'a')
+    const definition = streaming('a', { inCapacity: 0 })
+    handlers.add({ entry: toEntry(definition, ''), definition, fn: () => [] } as never)
+    assert.notEqual(handlers.list()[0], place)
+    handlers.remove('', 'a')
+    handlers.add(handler('a'))
+    assert.equal(handlers.list()[0], place)
+  })
+
+  it('forgets the places of withdrawn handlers beyond some thousands', () => {
+    const handlers = new LocalHandlers(256)
+    for (let n = 0; n < 5000; n++) {
+      handlers.add(handler(`${n}`))
+      if (n > 0) handlers.remove('', `${n}`)
+    }
+    assert.equal(handlers.size, 1)
+    const places: unknown[] = []
+    handlers.onChanged((place) => places.push(place))
+    for (const n of [1, 4999]) {
+      handlers.add(handler(`${n}`))
+      handlers.remove('', `${n}`)
+      handlers.add(handler(`${n}`))
+    }
+    assert.equal(new Set(places).size, 2)
   })
 
   it('refuses the same id under the same subroute, and takes it under another', () => {
@@ -139,16 +182,18 @@ describe('LocalHandlers', () => {
     assert.throws(() => handlers.add(handler('a'.repeat(16 * 1024 + 1))), { message: /must not exceed 16384 bytes$/ })
   })
 
-  it('calls its listeners after each registration until they are stopped', () => {
+  it('calls its listeners after each registration and withdrawal until they are stopped', () => {
     const handlers = new LocalHandlers(256)
     const sizes: number[] = []
-    const stop = handlers.onAdded(() => sizes.push(handlers.size))
+    const stop = handlers.onChanged(() => sizes.push(handlers.size))
     handlers.add(handler('a'))
     handlers.add(handler('b'))
     assert.throws(() => handlers.add(handler('b')))
+    handlers.remove('', 'a')
+    handlers.remove('', 'a')
     stop()
     handlers.add(handler('c'))
-    assert.deepEqual(sizes, [1, 2])
+    assert.deepEqual(sizes, [1, 2, 1])
   })
 })
 
@@ -182,6 +227,36 @@ describe('RemoteHandlers', () => {
     handlers.add([entry('a', 's')])
     const again = { name: 'ProtocolError', message: 'a handler that was advertised before' }
     assert.throws(() => handlers.add([entry('b'), entry('a', 's')]), again)
+  })
+
+  it('withdraws handlers and offers them again by their index, as often as it is told', () => {
+    const handlers = new RemoteHandlers(10)
+    handlers.add([entry('a'), entry('b', 's')])
+    handlers.change([2, 2, 0, 1, 1])
+    assert.deepEqual([handlers.find('', 'a')?.index, handlers.find('s', 'b')], [0, undefined])
+    handlers.add([{ ...entry('b', 's'), inCapacity: 7 }])
+    assert.deepEqual([handlers.find('s', 'b')?.index, handlers.room], [2, 7])
+    handlers.change([4, 3])
+    assert.equal(handlers.find('s', 'b')?.index, 1)
+    assert.deepEqual(
+      handlers.list().map(({ index }) => index),
+      [0, 1]
+    )
+  })
+
+  it('refuses a change of a handler that there is not, and one that makes two of one name', () => {
+    const handlers = new RemoteHandlers(10)
+    handlers.add([entry('a')])
+    for (const change of [2, 3, 2 ** 53 - 1]) {
+      const unknown = { name: 'ProtocolError', message: 'a change of a handler that was not advertised' }
+      assert.throws(() => handlers.change([change]), unknown)
+    }
+    handlers.change([0])
+    handlers.add([entry('a')])
+    assert.throws(() => handlers.change([1]), {
+      name: 'ProtocolError',
+      message: 'a handler that was advertised before'
+    })
   })
 
   it('tells how many entries are still allowed', () => {

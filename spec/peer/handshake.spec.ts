@@ -55,7 +55,7 @@ describe('a handshake', () => {
       identity: {},
       limits: { ...limits, maxHandlers: 7 },
       checksum: false,
-      understands: ['goAwayGrace'],
+      understands: ['goAwayGrace', 'handlerChanges'],
       renews: false
     })
     assert.deepEqual(resultOf(listened), {
@@ -65,7 +65,7 @@ describe('a handshake', () => {
       identity,
       limits: { ...limits, maxMessageBytes: 1000 },
       checksum: false,
-      understands: ['goAwayGrace'],
+      understands: ['goAwayGrace', 'handlerChanges'],
       renews: false,
       renewBefore: expiresAt
     })

@@ -63,10 +63,18 @@ describe('the numbers of the wire', () => {
   })
 
   it('flags, and the frames that may carry them', () => {
-    assert.deepEqual(frame.Flag, { end: 0x10, more: 0x20, error: 0x40, metadata: 0x80, bare: 0x80, grace: 0x80 })
-    assert.deepEqual(frame.allowedFlags, [0, 0xb0, 0xf0, 0, 0, 0, 0, 0x20, 0x80])
+    assert.deepEqual(frame.Flag, {
+      end: 0x10,
+      more: 0x20,
+      error: 0x40,
+      metadata: 0x80,
+      bare: 0x80,
+      grace: 0x80,
+      changes: 0x80
+    })
+    assert.deepEqual(frame.allowedFlags, [0, 0xb0, 0xf0, 0, 0, 0, 0, 0xa0, 0x80])
     const onThePage = page.rows('Frames').filter(([name = '', bit = '']) => name in frame.Flag && /^[1248]0$/.test(bit))
-    assert.equal(onThePage.length, 7)
+    assert.equal(onThePage.length, 8)
     for (const [name, bit = ''] of onThePage) {
       assert.equal(frame.Flag[name as keyof typeof frame.Flag], Number.parseInt(bit, 16), name)
     }
@@ -99,7 +107,7 @@ describe('the numbers of the wire', () => {
   })
 
   it('what this side says that it understands, also on the page', () => {
-    assert.deepEqual(hello.understood, ['goAwayGrace'])
+    assert.deepEqual(hello.understood, ['goAwayGrace', 'handlerChanges'])
     const onThePage = page.rows('Versions and extensions').map(([word]) => word)
     for (const word of hello.understood) assert.ok(onThePage.includes(word), word)
   })

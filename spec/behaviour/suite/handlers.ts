@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { DeadlineError, type HandlerInfo, single, streaming, UnknownHandlerError } from '../../../lib/index.ts'
+import { Gate } from '../../support/gate.ts'
 import { rejection } from '../../support/grid/servers.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
@@ -98,6 +99,82 @@ export function handlerFacts(fact: Fact): void {
     for (const id of ['x', 'store.delete', 'lookup.store', 'store.lookup'.repeat(10)]) {
       assert.equal(await hintOf(id), undefined, id)
     }
+  })
+
+  fact('a handler that is withdrawn takes no more calls, while those that run go on', async (link) => {
+    const gate = new Gate()
+    link.responder.handle(lookup, async (text) => {
+      await gate.opened
+      return `${text}!`
+    })
+    link.responder.handle(walk, async function* () {
+      yield 1
+      await gate.opened
+      yield 2
+    })
+    await link.known()
+    const running = link.peer.request(lookup, 'a')
+    const stream = link.peer.newStream(walk)
+    assert.equal((await stream.responses.next()).value, 1)
+    await until(() => link.responder.stats().connections[0]?.session?.runningHandlers === 2, 'both run')
+    assert.equal(link.responder.unhandle(lookup), true)
+    assert.equal(link.responder.unhandle('store.walk'), true)
+    assert.equal(link.responder.unhandle(walk), false)
+    // Told or not yet: no handler runs.
+    const race = await rejection(link.peer.request(lookup, 'b'))
+    assert.equal(race.delivery, 'notSent')
+    await until(
+      () => !link.peer.handlers.some(({ handler }) => handler.startsWith('store')),
+      'it knows that they are gone'
+    )
+    const error = await rejection(link.peer.request(lookup, 'c'))
+    assert.ok(error instanceof UnknownHandlerError)
+    gate.open()
+    assert.equal(await running, 'a!')
+    assert.deepEqual(await stream.responses.next(), { done: false, value: 2 })
+    assert.equal((await stream.responses.next()).done, true)
+    assert.equal(link.peer.stats().reconnects, 0)
+  })
+
+  fact('a handler that comes back, as it was or with other capacities, is waited for and called', async (link) => {
+    const wide = streaming<void, never, number>('store.walk', { inCapacity: 0, outCapacity: 9 })
+    const offered = () => link.peer.handlers.find(({ handler }) => handler === 'store.walk')?.outCapacity
+    for (const [definition, capacity] of [
+      [walk, 2],
+      [wide, 9],
+      [walk, 2],
+      [walk, 2],
+      [wide, 9]
+    ] as const) {
+      const stream = link.peer.newStream(definition, undefined, { waitForReady })
+      link.responder.handle(definition, () => [capacity])
+      assert.deepEqual(await stream.responses.next(), { done: false, value: capacity })
+      assert.equal((await stream.responses.next()).done, true)
+      assert.equal(offered(), capacity)
+      link.responder.unhandle(definition)
+      await until(() => offered() === undefined, 'it knows that it is gone')
+    }
+    // In one turn nothing has changed, or only what it comes to.
+    link.responder.handle(walk, () => [2])
+    link.responder.unhandle(walk)
+    link.responder.handle(wide, () => [9])
+    link.responder.unhandle(wide)
+    link.responder.handle(walk, () => [2])
+    await link.known()
+    assert.equal(offered(), 2)
+    assert.equal(link.peer.stats().reconnects, 0)
+  })
+
+  fact('many handlers that come and go cost neither the conn nor a place in the table', async (link) => {
+    for (let round = 0; round < 3; round++) {
+      for (let n = 0; n < 2000; n++) link.responder.handle(`many-${n}`, (payload) => payload)
+      await link.known()
+      assert.deepEqual(await link.peer.request('many-1999', Buffer.of(1)), new Uint8Array([1]))
+      for (let n = 0; n < 2000; n++) link.responder.unhandle(`many-${n}`)
+    }
+    await link.known()
+    assert.ok(link.peer.handlers.every(({ handler }) => !handler.startsWith('many-')))
+    assert.equal(link.peer.stats().reconnects, 0)
   })
 
   fact('what the peer offers can be read, and its changes be heard', async (link) => {

@@ -4,7 +4,7 @@
  * For specs only; lib/ itself never makes an object per frame.
  */
 
-import { type Frame, FrameType } from '../../../lib/wire/frame.ts'
+import { Flag, type Frame, FrameType } from '../../../lib/wire/frame.ts'
 import { FrameReader } from '../../../lib/wire/frame-reader.ts'
 import { FrameWriter } from '../../../lib/wire/frame-writer.ts'
 
@@ -32,7 +32,8 @@ export function writeFrame(writer: FrameWriter, frame: Frame): void {
       writer.pong(frame.token)
       break
     case FrameType.handlers:
-      writer.handlers(frame.flags, frame.entries)
+      if (frame.changes !== undefined) writer.handlerChanges(frame.changes)
+      else writer.handlers(frame.flags, frame.entries)
       break
     default:
       writer.goAway(frame.code, frame.lastStreamId, frame.graceMs, frame.text)
@@ -73,7 +74,9 @@ export function readFrame(reader: FrameReader): Frame {
     case FrameType.pong:
       return { type, flags: 0, token: reader.token }
     case FrameType.handlers:
-      return { type, flags, entries: reader.readHandlers(4096, 256) }
+      return (flags & Flag.changes) !== 0
+        ? { type, flags, entries: [], changes: reader.readChanges(4096) }
+        : { type, flags, entries: reader.readHandlers(4096, 256) }
     case FrameType.goAway:
       return {
         ...{ type, flags, code: reader.code, lastStreamId: streamId },

@@ -117,6 +117,12 @@ const entries: Field = {
     Array.from({ length: within(0, 4096, cursor.varint()) }, () => fill(entry, (_name, field) => field.read(cursor)))
 }
 
+const changes: Field = {
+  write: (list: number[]) => [list.length, ...list].flatMap(naiveVarint),
+  read: (cursor) => Array.from({ length: within(0, 4096, cursor.varint()) }, () => cursor.varint())
+}
+const noEntries: Field = { write: () => [], read: () => [] }
+
 /** The fields of each frame type behind the first byte, in the order of the page. */
 const layouts: Readonly<Record<number, Fields>> = {
   1: { streamId: id, handler: number, timeoutMs: number, metadata: byteString, payload: byteString },
@@ -129,13 +135,18 @@ const layouts: Readonly<Record<number, Fields>> = {
   8: { code: number, lastStreamId: number, graceMs: numeric(0, 2_147_483_647), text: text(1024) }
 }
 
+/** The fields behind this first byte. */
+function layoutOf(head: number): Fields {
+  return head === 0x87 ? { entries: noEntries, changes } : (layouts[head & 0x0f] as Fields)
+}
+
 /** Every first byte that the tables of the page allow. */
 export const naiveHeads: ReadonlySet<number> = new Set([
   // OPEN: end or more or neither, with and without metadata.
   ...[0x01, 0x11, 0x21, 0x81, 0x91, 0xa1],
   // DATA: nothing, end, more, end+error, end+bare.
   ...[0x02, 0x12, 0x22, 0x52, 0x92],
-  ...[0x03, 0x04, 0x05, 0x06, 0x07, 0x27],
+  ...[0x03, 0x04, 0x05, 0x06, 0x07, 0x27, 0x87],
   // GOAWAY: without and with a grace.
   ...[0x08, 0x88]
 ])
@@ -161,7 +172,7 @@ export function naiveFrame(head: number, value: (name: string, field: Field) => 
   const absent = absentIn(head)
   const nothing = absent === 'payload' ? new Uint8Array() : undefined
   const valueIn = (name: string, field: Field) => (name === absent ? nothing : value(name, field))
-  return { type: head & 0x0f, flags: head & 0xf0, ...fill(layouts[head & 0x0f] as Fields, valueIn) } as Frame
+  return { type: head & 0x0f, flags: head & 0xf0, ...fill(layoutOf(head), valueIn) } as Frame
 }
 
 /** The bytes of one frame. The flags `metadata` and `grace` are set where there is such a field. */
@@ -169,7 +180,7 @@ export function naiveEncode(frame: Frame): Uint8Array {
   const hasMetadata = frame.type === 1 && frame.metadata !== undefined
   const hasGrace = frame.type === 8 && frame.graceMs !== undefined
   const head = frame.type | frame.flags | (hasMetadata || hasGrace ? 0x80 : 0)
-  return Uint8Array.from([head, ...write(layouts[frame.type] as Fields, frame, absentIn(head))])
+  return Uint8Array.from([head, ...write(layoutOf(head), frame, absentIn(head))])
 }
 
 /** One batch. */

@@ -38,6 +38,7 @@ const draws: Readonly<Record<string, (random: Random) => unknown>> = {
   metadata: bytes,
   payload: bytes,
   text,
+  changes: (random) => Array.from({ length: wholeBelow(random, 5) }, () => number(random)),
   entries: (random) => Array.from({ length: wholeBelow(random, 5) }, () => entry(random))
 }
 
@@ -45,7 +46,8 @@ const draws: Readonly<Record<string, (random: Random) => unknown>> = {
 export function randomFrame(random: Random): Frame {
   const type = 1 + wholeBelow(random, 8)
   const heads = [...naiveHeads].filter((head) => (head & 0x0f) === type)
-  return naiveFrame(oneOf(random, heads), (name) => (draws[name] ?? number)(random))
+  const head = oneOf(random, heads)
+  return naiveFrame(head, (name) => (head === 0x87 && name === 'entries' ? [] : (draws[name] ?? number)(random)))
 }
 
 /** One to twelve frames. */

@@ -123,7 +123,10 @@ class Target {
     if (this.#peer.end !== undefined) return
     reader.load(batch, this.#checksum)
     while (reader.next()) {
-      if (reader.type === FrameType.handlers) reader.readHandlers(limits.maxHandlers, limits.maxNameBytes)
+      if (reader.type === FrameType.handlers) {
+        if ((reader.flags & Flag.changes) !== 0) reader.readChanges(limits.maxHandlers)
+        else reader.readHandlers(limits.maxHandlers, limits.maxNameBytes)
+      }
       if (reader.type !== FrameType.open) continue
       this.#lastId = reader.streamId
       this.#opened.push(reader.streamId)

@@ -1,0 +1,126 @@
+/**
+ * The connections of a manager to all other servers: one for each host of its list, made, closed, and told when to hurry.
+ *
+ * It decides which peer is let in, by its name. Who proves a name, and how conns are made, is in `peer/`.
+ */
+
+import { RejectedError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import { defaultCloseTimeoutMs, type ReconnectOptions } from '../base/options.ts'
+import { errorText } from '../base/text.ts'
+import { Connection } from '../connection/connection.ts'
+import { describeSilence, type WhileWaiting } from '../connection/silence.ts'
+import type { Established, Establisher } from '../peer/establish.ts'
+import type { Refusal } from '../peer/handshake.ts'
+import { dialerOf } from '../peer/hosts.ts'
+import type { SessionEnd } from '../session/end.ts'
+
+export interface PeersInit {
+  readonly local: string
+  readonly reconnect: Readonly<ReconnectOptions>
+  readonly logger: Logger
+  readonly establisher: Establisher
+  /** Conns can arrive at this server. */
+  readonly isAttached: () => boolean
+}
+
+export class Peers {
+  readonly #init: PeersInit
+  readonly #connections = new Map<string, Connection>()
+  /** Connections to removed hosts, while their running calls end. */
+  readonly #leaving = new Set<Connection>()
+  /** When the next connection hurries the others, of `performance.now()`. */
+  #hurryNextMs = 0
+
+  constructor(init: PeersInit) {
+    this.#init = init
+  }
+
+  get connections(): Connection[] {
+    return [...this.#connections.values()]
+  }
+
+  find(name: string): Connection | undefined {
+    return this.#connections.get(name)
+  }
+
+  /** From now on there is a connection to each of `names`, which are canonical and those of others, and to no other host. */
+  set(names: ReadonlySet<string>): void {
+    const { local, logger } = this.#init
+    for (const [name, connection] of this.#connections) {
+      if (names.has(name)) continue
+      this.#connections.delete(name)
+      this.#leaving.add(connection)
+      const end = { reason: 'hostRemoved', text: `${name} is no longer among the hosts of ${local}` } as const
+      connection
+        .close(end, defaultCloseTimeoutMs)
+        .catch((error) => logger.error(errorText(error)))
+        .finally(() => this.#leaving.delete(connection))
+    }
+    for (const name of names) if (!this.#connections.has(name)) this.#add(name)
+  }
+
+  /** All hosts, or the network, may be there again. */
+  hurry(): void {
+    for (const connection of this.#connections.values()) connection.hurry()
+  }
+
+  /** @throws {RejectedError} when the host was removed after it was admitted */
+  adopt(host: string, established: Established): void {
+    const connection = this.#connections.get(host)
+    if (connection === undefined) throw new RejectedError('unknownHost', `${host} is no longer among the hosts`)
+    connection.adopt(established)
+  }
+
+  /** Why a peer that has proved its name is refused; undefined when it is not. */
+  admit(host: string): Refusal | undefined {
+    const { local } = this.#init
+    const connection = this.#connections.get(host)
+    if (connection === undefined) {
+      return { reason: 'unknownHost', message: `${host} is not among the hosts of ${local}` }
+    }
+    if (dialerOf(local, host) === local) {
+      connection.onKnock()
+      return { reason: 'wrongDirection', message: `${local} dials ${host}, not the other way round` }
+    }
+    return undefined
+  }
+
+  /** Running calls may end within `graceMs`. */
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
+    await Promise.all([...this.connections, ...this.#leaving].map((connection) => connection.close(end, graceMs)))
+  }
+
+  #add(name: string): void {
+    const { local, reconnect, logger, establisher } = this.#init
+    const dials = dialerOf(local, name) === local
+    const connection = new Connection({
+      ...{ host: name, dials, reconnect, logger },
+      ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
+      dial: (host, signal, renews) => establisher.dial(host, signal, renews),
+      isBusy: () => establisher.isBusy,
+      onConnected: () => this.#onConnected()
+    })
+    this.#connections.set(name, connection)
+    // In the next turn, so that handlers registered in this one are in the first table.
+    setImmediate(() => connection.start())
+  }
+
+  #createWhileWaiting(name: string): WhileWaiting {
+    const { local, establisher, isAttached } = this.#init
+    return {
+      describeSilence: () => {
+        const { arrived: conns, refusals } = establisher
+        return describeSilence(name, local, { isAttached: isAttached(), conns, refusals })
+      },
+      knock: (host, signal) => establisher.knock(host, signal)
+    }
+  }
+
+  /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */
+  #onConnected(): void {
+    if (performance.now() < this.#hurryNextMs) return
+    this.#hurryNextMs = performance.now() + this.#init.reconnect.maxDelayMs
+    this.hurry()
+  }
+}
