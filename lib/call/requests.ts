@@ -20,6 +20,7 @@ import { Sink } from '../stream/sink.ts'
 import type { Stream } from '../stream/stream.ts'
 import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
+import { SendQueue } from './send-queue.ts'
 
 interface Waiter {
   /** Its value is the `count`th. */
@@ -33,6 +34,8 @@ export class StreamRequests<Req> {
   readonly #areTaken: boolean
   #pushable: Pushable<Req> | undefined
   #emptyPushable: (() => void) | undefined
+  /** Of `send`, until the pushable is used. */
+  #queue: SendQueue<Req | Many<Req>> | undefined
   readonly #sends = new Fifo<Waiter>()
   #pushed = 0
   #producer: Producer<Req> | undefined
@@ -43,8 +46,9 @@ export class StreamRequests<Req> {
   /** No more requests are taken. */
   #ended = false
   #failure: Failure | undefined
-  /** What was thrown into the pushable, or given to its `end`: the stream fails with it once it is pulled. */
+  /** What was thrown into the pushable, or given to its `end`: the stream fails with it, at once where it is open. */
   #thrown: Failure | undefined
+  #fail: ((reason: unknown) => void) | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
     this.#codec = codec
@@ -63,8 +67,7 @@ export class StreamRequests<Req> {
   sendAll(source: Producer<Req>): Promise<void> {
     if (!this.#areTaken || this.#producer !== undefined) {
       if (source !== this.#producer) unwind(source)
-      const why = !this.#areTaken ? 'the handler takes no requests' : 'the requests already have a source'
-      return Promise.reject(new ClosedError(why))
+      return Promise.reject(this.#areTaken ? sourceGiven() : new ClosedError('the handler takes no requests'))
     }
     if (this.#ended) return this.#refuse(source)
     const done = ignoreRejection(
@@ -81,14 +84,29 @@ export class StreamRequests<Req> {
     return ignoreRejection(
       new Promise((resolve, reject) => {
         shield(value)
-        if (this.pushable === null) throw new ClosedError('the handler takes no requests')
+        if (!this.#areTaken) throw new ClosedError('the handler takes no requests')
         const failure = this.#failure ?? this.#thrown
         if (failure !== undefined) return reject(failure.reason)
-        this.pushable.push(value as Req)
+        this.#push(value)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
         else this.#sends.push({ count: this.#pushed, resolve, reject })
       })
     )
+  }
+
+  #push(value: Req | Many<Req>): void {
+    if (this.#pushable !== undefined) {
+      this.#pushable.push(value as Req)
+      return
+    }
+    if (this.#ended) throw this.#createEndedError()
+    if (this.#queue === undefined) {
+      if (this.#producer !== undefined) throw sourceGiven()
+      this.#queue = new SendQueue()
+      this.#attach(this.#queue)
+    }
+    this.#pushed++
+    this.#queue.push(value)
   }
 
   /** `stream` is about to open, at a handler with this capacity for requests. Returns whether it takes any. */
@@ -100,10 +118,9 @@ export class StreamRequests<Req> {
     const window = new SendWindow(capacity, limits.sendWindowBytes)
     const sink = new Sink<Req>(stream, window, (value) => encodeMessage(this.#codec, value, limits, 'maybeRan'))
     sink.onTaken = () => this.#onTaken(sink.taken)
-    sink.onFailed = (error) => {
-      const reason = error === thrownIn ? this.#thrown?.reason : error
-      stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
-    }
+    const fail = (reason: unknown) => stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
+    this.#fail = fail
+    sink.onFailed = (error) => fail(error === thrownIn ? this.#thrown?.reason : error)
     // When the whole stream has ended, `end` gives the reason.
     sink.onStopped = () => {
       if (stream.state !== 'closed') this.#stop(noMoreTaken())
@@ -198,9 +215,13 @@ export class StreamRequests<Req> {
       // Code that awaits `onEmpty` continues when the end is pulled.
       next()
     }
+    let isUsed = false
     const use = () => {
+      if (isUsed) return
       if (this.#producer === undefined) this.#attach(requests)
-      else if (this.#producer !== requests) throw new ClosedError('the requests already have a source')
+      else if (this.#producer === this.#queue) this.#queue?.follow(requests as Pushable<Req | Many<Req>>)
+      else throw sourceGiven()
+      isUsed = true
     }
     requests.push = (value) => {
       shield(value)
@@ -215,7 +236,10 @@ export class StreamRequests<Req> {
       use()
       this.#ended = true
       if (error !== undefined && error !== null) this.#thrown ??= { reason: error }
+      // As the pushable itself does: what waits is dropped by an error.
+      if (this.#thrown !== undefined) this.#queue?.clear()
       end(error)
+      if (this.#thrown !== undefined) this.#fail?.(this.#thrown.reason)
       return requests
     }
     requests.return = async () => {
@@ -242,6 +266,10 @@ function deliveryOf(reason: unknown): Delivery | undefined {
     // A proxy may refuse to be looked at.
     return undefined
   }
+}
+
+function sourceGiven(): ClosedError {
+  return new ClosedError('the requests already have a source')
 }
 
 function noMoreTaken(): ClosedError {

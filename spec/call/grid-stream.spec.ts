@@ -13,15 +13,20 @@ import { until } from '../support/until.ts'
 
 let peer: RawPeer
 
-/** A stream of the window 2 in both directions, open as stream 1. */
-async function openStream(): Promise<GridStream<Uint8Array, Uint8Array>> {
+/** A stream of the window 2 in both directions. */
+async function unopenedStream() {
   peer = await rawPeer({ role: 'dialer' }).start()
   const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
   const definition = rawStreaming('raw.stream', handler.inCapacity, handler.outCapacity)
-  const stream = new GridStream<unknown, unknown>(definition, true)
+  return { handler, stream: new GridStream<unknown, unknown>(definition, true) as GridStream<Uint8Array, Uint8Array> }
+}
+
+/** The same, open as stream 1. */
+async function openStream(): Promise<GridStream<Uint8Array, Uint8Array>> {
+  const { handler, stream } = await unopenedStream()
   stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
   await peer.frame(FrameType.open)
-  return stream as GridStream<Uint8Array, Uint8Array>
+  return stream
 }
 
 function respond(text: string, flags = 0): void {
@@ -254,6 +259,32 @@ describe('the requests of a stream', () => {
     const source = { [Symbol.iterator]: () => ({ next: () => assert.fail('it is pulled'), return: () => unwound++ }) }
     await assert.rejects(stream.sink(source as unknown as Iterable<Uint8Array>), error as Error)
     assert.equal(unwound, 1)
+  })
+
+  it('that wait are dropped when an error is thrown in before the stream is open', async () => {
+    for (const give of ['send', 'push'] as const) {
+      const { handler, stream } = await unopenedStream()
+      const sent = stream.send(Buffer.from('a'))
+      if (give === 'push') stream.requests.push(Buffer.from('b'))
+      const broken = new Error('broken')
+      stream.requests.end(broken)
+      stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+      await assert.rejects(stream.responses.next(), broken)
+      await assert.rejects(sent, broken)
+      await peer.frame(FrameType.reset)
+      assert.deepEqual(requests(), [])
+      await peer.stop()
+    }
+  })
+
+  it('that wait are dropped when the handler takes no more, sent or pushed', async () => {
+    const stream = await openStream()
+    for (const text of ['a', 'b', 'c']) stream.send(Buffer.from(text)).catch(() => undefined)
+    for (const text of ['d', 'e']) stream.requests.push(Buffer.from(text))
+    assert.equal(stream.requests.readableLength, 2)
+    reset(ResetCode.stop)
+    await until(() => stream.requests.readableLength === 0, 'they are dropped')
+    assert.deepEqual(requests(), ['a', 'b'])
   })
 
   it('that are first asked for after the end have ended as well', async () => {

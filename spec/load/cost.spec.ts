@@ -19,7 +19,7 @@ const limits: Readonly<Record<string, Cost>> = {
   'request-64': { heap: 4_180, buffers: 3_150, promises: 7.1 },
   'request-64-struct': { heap: 5_890, buffers: 290, promises: 6.9 },
   'stream-message': { heap: 1_270, buffers: 1_590, promises: 6.7 },
-  'stream-send': { heap: 3_710, buffers: 1_590, promises: 10.7 },
+  'stream-send': { heap: 2_030, buffers: 1_590, promises: 7.6 },
   'stream-echo': { heap: 1_380, buffers: 3_150, promises: 4.8 }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { CancelledError, RemoteError, streaming } from '../../../lib/index.ts'
 import { ForeignSignal } from '../../support/calls/foreign-signal.ts'
 import { Outcome } from '../../support/gate.ts'
@@ -99,6 +100,29 @@ export function failureFacts(fact: Fact): void {
         async () => await stream.responses.next(),
         (error) => Object.is(error, failure)
       )
+    }
+  })
+
+  fact('requests that nobody takes fail at once with what is thrown into them, sent or pushed', async (link) => {
+    link.responder.handle(both, async (_, _requests, { signal }) => {
+      await once(signal, 'abort')
+    })
+    await link.known()
+    for (const give of ['send', 'push'] as const) {
+      const stream = link.peer.newStream(both)
+      const last = new Outcome(stream.send(0))
+      for (let at = 1; at < 5; at++) {
+        if (give === 'push') stream.requests.push(at)
+        else stream.send(at)
+      }
+      const waiting = new Outcome(stream.send(5))
+      await last.done
+      await until(() => link.back.stats().session?.inboundStreams === 1, 'it is open')
+      stream.requests.end(new RangeError('no more'))
+      assert.deepEqual((await stream.closed).error, new RangeError('no more'))
+      await waiting.done
+      assert.deepEqual(waiting.error, new RangeError('no more'))
+      await until(() => link.back.stats().session?.inboundStreams === 0, 'the handler is told')
     }
   })
 

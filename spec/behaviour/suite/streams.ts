@@ -251,6 +251,46 @@ function sendFacts(fact: Fact): void {
     }
   )
 
+  fact('what is sent and what is pushed arrives in the order in which it was given, and then the end', async (link) => {
+    const slow = streaming<void, number, number>('slow', { inCapacity: 2, outCapacity: 2 })
+    link.responder.handle(slow, (_, requests) => requests)
+    await link.known()
+    for (const waits of [false, true]) {
+      const stream = link.peer.newStream(slow)
+      const sends = [stream.send(0), stream.send(1), stream.send(2)]
+      if (waits) assert.equal((await stream.responses.next()).value, 0)
+      stream.requests.push(3)
+      sends.push(stream.send(4))
+      stream.requests.push(5).end()
+      const got: number[] = []
+      for await (const value of stream) got.push(value)
+      assert.deepEqual(got, waits ? [1, 2, 3, 4, 5] : [0, 1, 2, 3, 4, 5])
+      await Promise.all(sends)
+      assert.equal((await stream.closed).how, 'ended')
+    }
+  })
+
+  fact('a stream that was sent to takes no other source, and one with a source nothing that is sent', async (link) => {
+    link.responder.handle(total, async function* (_, requests) {
+      for await (const value of requests) yield value
+    })
+    await link.known()
+    const stream = link.peer.newStream(total)
+    await stream.send(1)
+    await assert.rejects(stream.sink([2]), /the requests already have a source/)
+    stream.requests.end()
+    assert.deepEqual([(await stream.responses.next()).value, (await stream.responses.next()).done], [1, true])
+    const other = link.peer.newStream(total)
+    const gate = new Gate()
+    const sunk = other.sink([3, gate.opened.then(() => 4)])
+    await assert.rejects(other.send(5), /the requests already have a source/)
+    assert.throws(() => other.requests.push(6), /the requests already have a source/)
+    gate.open()
+    await sunk
+    assert.equal((await other.responses.next()).value, 3)
+    assert.deepEqual([(await other.responses.next()).value, (await other.responses.next()).done], [4, true])
+  })
+
   fact('a push or send after the end is refused, and nothing of it is sent', async (link) => {
     link.responder.handle(total, async function* (_, requests) {
       let sum = 0
