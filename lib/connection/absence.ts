@@ -12,13 +12,14 @@ export interface AbsenceInit {
   readonly dials: boolean
   readonly logger: Logger
   /** Where the host dials: what is known of that it has not, and what to check. */
-  readonly describeSilence: (() => string) | undefined
+  readonly describeSilence: ((toldMsAgo: number) => string) | undefined
 }
 
 export class Absence {
   /** Undefined while connected. */
   lastError: Error | undefined
   readonly #init: AbsenceInit
+  #toldAtMs = -Infinity
   readonly #silence = new Silence(() => this.#onSilent())
 
   constructor(init: AbsenceInit) {
@@ -28,6 +29,12 @@ export class Absence {
   onState(state: ConnectionState): void {
     if (state === 'waiting' && !this.#init.dials) this.#silence.begin()
     else this.#silence.end()
+  }
+
+  /** The host, which is to dial, was told that this server is there, or could not be told. */
+  onKnocked(error?: Error): void {
+    if (error === undefined) this.#toldAtMs = performance.now()
+    else this.lastError ??= error
   }
 
   /** There is a session. */
@@ -67,7 +74,7 @@ export class Absence {
   }
 
   #createSilenceError(): Error | undefined {
-    const text = this.#init.describeSilence?.()
+    const text = this.#init.describeSilence?.(performance.now() - this.#toldAtMs)
     if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.lastError })
   }
 }

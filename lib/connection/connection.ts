@@ -238,9 +238,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   /** The host dials by itself when it starts, and again when it hears of this. So one try is enough. */
   #knock(): void {
-    this.#init.whileWaiting?.knock(this.host, this.#closing.signal).catch((thrown) => {
-      if (this.#state === 'waiting') this.#absence.lastError ??= toError(thrown)
-    })
+    const done = (error?: Error): void => {
+      if (this.#state === 'waiting') this.#absence.onKnocked(error)
+    }
+    this.#init.whileWaiting?.knock(this.host, this.#closing.signal).then(
+      () => done(),
+      (thrown) => done(toError(thrown))
+    )
   }
 
   #onReady(session: Session): void {

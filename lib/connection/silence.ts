@@ -9,18 +9,21 @@ import { setDeadline } from '../base/after-reading.ts'
 /** A peer that starts or restarts has dialed by then. */
 const silenceMs = 10_000
 
-/** What has arrived at this server so far, from any peer. */
-export interface Inbound {
+/** What this server knows. */
+export interface Known {
   /** Whether conns can arrive at all. */
   readonly isAttached: boolean
+  /** Inbound so far, of any peer. */
   readonly conns: number
   readonly refusals: number
+  /** How long ago the host was last told that this server is there; Infinity for never. */
+  readonly toldMsAgo: number
 }
 
 /** What a connection does while it waits for the host to dial. */
 export interface WhileWaiting {
-  /** What is known of that the host has not, and what to check. */
-  readonly describeSilence: () => string
+  /** What is known of that the host has not, and what to check; `toldMsAgo` as in `Known`. */
+  readonly describeSilence: (toldMsAgo: number) => string
   /** Tells the host that this server is there; rejects when it cannot be told. */
   readonly knock: (host: string, signal: AbortSignal) => Promise<void>
 }
@@ -58,19 +61,21 @@ export class Silence {
 }
 
 /** What is known of the silence of `host`, and what to check. */
-export function describeSilence(host: string, local: string, { isAttached, conns, refusals }: Inbound): string {
+export function describeSilence(host: string, local: string, known: Known): string {
+  const { isAttached, conns, refusals, toldMsAgo } = known
   const start = `no conn from ${host} has been accepted, and it is the one that dials.`
   if (!isAttached && conns === 0) {
     return `${start} None can arrive: call attach() with the HTTP server of ${local}, or hand upgrades to handleUpgrade() or conns to incomingConn()`
   }
   const certificate = local.startsWith('https:') ? ', with a certificate for that name' : ''
+  const isThere = toldMsAgo < 2 * silenceMs
+  const answered = isThere ? ` It runs and knows this server: it answered ${Math.round(toldMsAgo / 1000)} s ago.` : ''
   const what = [
-    'it runs',
-    `its list of hosts has ${local}`,
+    ...(isThere ? [] : ['it runs', `its list of hosts has ${local}`]),
     `${local} leads to this process${certificate}`,
     'no other process has one of the two names (a copy, a worker of node:cluster)'
   ]
   const others = conns === 0 ? ' No conn of any host has arrived so far.' : ''
   const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused so far; this log has the reasons.`
-  return `${start} Check that ${what.join('; that ')}.${others}${refused}`
+  return `${start}${answered} Check that ${what.join('; that ')}.${others}${refused}`
 }

@@ -109,9 +109,9 @@ export class Peers {
   #createWhileWaiting(name: string): WhileWaiting {
     const { local, establisher, isAttached } = this.#init
     return {
-      describeSilence: () => {
+      describeSilence: (toldMsAgo) => {
         const { arrived: conns, refusals } = establisher
-        return describeSilence(name, local, { isAttached: isAttached(), conns, refusals })
+        return describeSilence(name, local, { isAttached: isAttached(), conns, refusals, toldMsAgo })
       },
       knock: (host, signal) => establisher.knock(host, signal)
     }

@@ -157,6 +157,23 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     assert.deepEqual([error.code, error.reason], ['ERR_REJECTED', 'unknownHost'])
   })
 
+  it('does not doubt what it knows: that the host runs and has it in its list, since it answered', async () => {
+    const other = testManager({ local: dialer, hosts, dialer: () => Promise.reject(new Error('it leads elsewhere')) })
+    managers.push(other)
+    start({
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        other.incomingConn(theirs)
+        return ours
+      }
+    }).attach(createServer())
+    await turn()
+    await clock.run(11_000)
+    const [text = ''] = silences()
+    const checks = `Check that ${local} leads to this process; that no other process has one of the two names`
+    assert.match(text, new RegExp(`It runs and knows this server: it answered \\d+ s ago\\. ${checks}`))
+  })
+
   it('waits for nothing once its host is gone, or it is closed', async () => {
     const manager = start()
     await turn()
