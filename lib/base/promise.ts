@@ -102,3 +102,15 @@ function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
 async function awaited<T>(promise: T | PromiseLike<T>): Promise<T> {
   return await promise
 }
+
+/**
+ * A promise that rejects with `error`, whose stack then leads to the code that awaits: to the line of a call, and on from
+ * there. V8 walks from this function to what awaits its promise, once that is settled with it: two turns later. So
+ * successful calls pay nothing. For an error of ours that was made in a callback, where its stack says nothing.
+ */
+export async function rejectToCaller(error: Error): Promise<never> {
+  await undefined
+  await undefined
+  Error.captureStackTrace(error)
+  throw error
+}

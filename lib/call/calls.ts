@@ -5,6 +5,7 @@
  */
 
 import { listenToAbort } from '../base/abort.ts'
+import { aString, check } from '../base/check.ts'
 import { UnknownHandlerError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
@@ -14,7 +15,6 @@ import {
   type AnySingle,
   type AnyStreaming,
   checkDefinition,
-  checkName,
   type PayloadOf,
   type ResponseOf,
   rawSingle,
@@ -66,9 +66,14 @@ export interface CallPort {
   /** The error of a call while there is no such session. */
   createNotConnectedError(): Error
   /** Resolves with such a session; rejects at the deadline or when the signal aborts. */
-  waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session>
+  waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs: number): Promise<Session>
   /** Resolves when the handlers of the remote host have changed; rejects as above, with `createError` if only those are missing. */
-  waitForHandlers(deadlineMs: number, signal: AbortSignal | undefined, createError: () => Error): Promise<unknown>
+  waitForHandlers(
+    deadlineMs: number,
+    signal: AbortSignal | undefined,
+    timeoutMs: number,
+    createError: () => Error
+  ): Promise<unknown>
 }
 
 const noPayload = new Uint8Array(0)
@@ -136,7 +141,8 @@ export class Calls implements Callable {
   }
 
   subroute(name: string): Callable {
-    checkName('subroute', name)
+    // A peer may have names that this side would not register.
+    check('a subroute', name, aString)
     return new Calls(this.#port, joinSubroute(this.#subroute, name))
   }
 
@@ -189,11 +195,11 @@ export class Calls implements Callable {
   ): Promise<Awaited<T>> {
     const deadlineMs = timeoutMs === 0 ? 0 : performance.now() + timeoutMs
     for (;;) {
-      const session = await this.#port.waitForSession(deadlineMs, options.signal)
+      const session = await this.#port.waitForSession(deadlineMs, options.signal, timeoutMs)
       const leftMs = timeoutMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
       if (!session.usable) continue
       if (!this.#waitsForHandler(session, definition, options)) return await use(session, leftMs)
-      await this.#port.waitForHandlers(deadlineMs, options.signal, () =>
+      await this.#port.waitForHandlers(deadlineMs, options.signal, timeoutMs, () =>
         this.#createUnknownError(session, definition.id)
       )
     }

@@ -22,7 +22,7 @@ import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
 import type { ReadCallOptions } from './options.ts'
-import { expire } from './request.ts'
+import { createDeadlineError } from './request.ts'
 import { StreamRequests } from './requests.ts'
 
 /** How a stream ended. */
@@ -173,7 +173,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
         this.#unlisten?.()
         this.#finish(failure)
       },
-      onDeadline: () => expire(stream, wholeTimeoutMs)
+      createDeadlineError: (said) => createDeadlineError(stream, wholeTimeoutMs, said),
+      onDeadline: () => stream.abort(createDeadlineError(stream, wholeTimeoutMs), ResetCode.deadline, ''),
+      remark: () => (this.#requests.areLeftOpen ? '; its requests are still open: requests.end() was not called' : '')
     }
     if (signal !== undefined) this.#obey(signal, stream)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end, bytes)

@@ -5,8 +5,9 @@
  */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { DeadlineError, ProtocolError } from '../base/errors.ts'
+import { DeadlineError, GridError, ProtocolError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
+import { rejectToCaller } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
@@ -46,10 +47,11 @@ export function sendRequest<Res>(
   return request.promise
 }
 
-/** Ends the stream of a call that got no answer within `timeoutMs`, which include its wait for the connection. */
-export function expire(stream: Stream, timeoutMs: number): void {
-  const error = new DeadlineError(`no answer from ${stream.host} within ${timeoutMs} ms`, { delivery: stream.delivery })
-  stream.abort(error, ResetCode.deadline, '')
+/** The error of a call that got no answer within `timeoutMs`, which include its wait for the connection. */
+export function createDeadlineError({ host, delivery, owner }: Stream, timeoutMs: number, said = ''): DeadlineError {
+  return new DeadlineError(`no answer from ${host} within ${timeoutMs} ms${said}${owner?.remark?.() ?? ''}`, {
+    delivery
+  })
 }
 
 /** A single request in progress: one message, one promise. */
@@ -60,9 +62,9 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   readonly #stream: Stream
   readonly readsInPlace: boolean
   #unlisten: (() => void) | undefined
-  #resolve!: (value: T) => void
+  #resolve!: (value: T | Promise<never>) => void
   #reject!: (reason: unknown) => void
-  #answered = false
+  #settled = false
 
   constructor(stream: Stream, decoder: Decoder<T>, timeoutMs: number) {
     this.#stream = stream
@@ -79,6 +81,8 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   cancelBy(signal: AbortSignal): void {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => {
+        this.#settled = true
+        this.#reject(reason)
         this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
       })
     } catch (error) {
@@ -87,32 +91,43 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   }
 
   onMessage(payload: Uint8Array): void {
-    this.#answered = true
+    if (this.#settled) return
     try {
       this.#resolve(decodePayload(this.#decoder, payload, 'the response', 'ran'))
+      this.#settled = true
     } catch (error) {
-      this.#reject(error)
+      this.#fail(error)
     }
   }
 
   onEnd(): void {
-    if (!this.#answered)
-      this.#reject(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
+    this.#fail(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
   }
 
   onRemoteError(error: Error): void {
-    this.#reject(error)
+    this.#fail(error)
   }
 
   onAbort(reason: unknown): void {
-    this.#reject(reason)
+    this.#fail(reason)
+  }
+
+  #fail(reason: unknown): void {
+    if (this.#settled) return
+    this.#settled = true
+    if (GridError.is(reason)) this.#resolve(rejectToCaller(reason))
+    else this.#reject(reason)
   }
 
   onClosed(): void {
     this.#unlisten?.()
   }
 
+  createDeadlineError(said = ''): Error {
+    return createDeadlineError(this.#stream, this.#timeoutMs, said)
+  }
+
   onDeadline(): void {
-    expire(this.#stream, this.#timeoutMs)
+    this.#stream.abort(this.createDeadlineError(), ResetCode.deadline, '')
   }
 }

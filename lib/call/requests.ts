@@ -63,11 +63,17 @@ export class StreamRequests<Req> {
     return this.#pushable
   }
 
+  /** They are pushed or sent one by one, and have not been ended: that may have been forgotten. */
+  get areLeftOpen(): boolean {
+    const hasSource = ![undefined, this.#pushable, this.#queue].includes(this.#producer as never)
+    return this.#sink !== undefined && !this.#ended && !hasSource
+  }
+
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
   sendAll(source: Producer<Req>): Promise<void> {
     if (!this.#areTaken || this.#producer !== undefined) {
       if (source !== this.#producer) unwind(source)
-      return Promise.reject(this.#areTaken ? sourceGiven() : new ClosedError('the handler takes no requests'))
+      return Promise.reject(this.#areTaken ? sourceGiven() : new ClosedError(takesNone))
     }
     if (this.#ended) return this.#refuse(source)
     const done = ignoreRejection(
@@ -84,7 +90,7 @@ export class StreamRequests<Req> {
     return ignoreRejection(
       new Promise((resolve, reject) => {
         shield(value)
-        if (!this.#areTaken) throw new ClosedError('the handler takes no requests')
+        if (!this.#areTaken) throw new ClosedError(takesNone)
         const failure = this.#failure ?? this.#thrown
         if (failure !== undefined) return reject(failure.reason)
         this.#push(value)
@@ -158,7 +164,7 @@ export class StreamRequests<Req> {
 
   /** The handler takes no requests, although the definition of this side has some. */
   #refuseAll(): void {
-    const refused = new ClosedError('the handler takes no requests')
+    const refused = new ClosedError(takesNone)
     this.#failure = { reason: refused }
     this.#stop(refused)
     this.#sinkWaiter?.reject(refused)
@@ -196,6 +202,7 @@ export class StreamRequests<Req> {
     const failure = this.#failure ?? this.#thrown
     if (failure === undefined) return new ClosedError(text)
     const { reason } = failure
+    if (ClosedError.is(reason) && reason.message === takesNone) return new ClosedError(takesNone)
     return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })
   }
 
@@ -255,6 +262,9 @@ export class StreamRequests<Req> {
     return requests
   }
 }
+
+/** The remote end decides: what the definition of this side says does not count. */
+const takesNone = 'the handler takes no requests: its inCapacity is 0'
 
 /** Replaces what was thrown into the pushable: that may be `undefined`, which an it-pushable takes as its end. */
 const thrownIn = new Error('thrown into the requests')

@@ -6,6 +6,8 @@ import { fragmentBytes } from '../base/options.ts'
 import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, rawBytes } from './codec.ts'
+import { json } from './json.ts'
+import { decodeMsgpack } from './msgpack.ts'
 
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns; at a handler it has none */
 export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery): Uint8Array {
@@ -35,18 +37,41 @@ export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what:
     throw new TypeError('the codec returned a promise')
   } catch (thrown) {
     shield(value)
-    throw toDecodeError(what, thrown, delivery)
+    throw toDecodeError(what, thrown, payload, delivery)
   }
 }
 
-function toDecodeError(what: string, thrown: unknown, delivery?: Delivery): GridError {
+function toDecodeError(what: string, thrown: unknown, payload: Uint8Array, delivery?: Delivery): GridError {
   try {
     // A new error: a codec may throw the same object each time, or a frozen one.
     if (ValidationError.is(thrown)) return new ValidationError(thrown.details.path, { delivery })
   } catch {
     // A getter of it threw, so it is not our error.
   }
-  return new CodecError(`${what} cannot be decoded: ${errorText(thrown)}`, { delivery, cause: thrown })
+  const text = errorText(thrown)
+  return new CodecError(`${what} cannot be decoded: ${text}${describeForm(text, payload)}`, { delivery, cause: thrown })
+}
+
+/** Larger ones are not read again, to save time: a peer may send as many as it likes. */
+const maxLookedAtBytes = 64 * 1024
+const forms: readonly [name: string, decode: (bytes: Uint8Array) => unknown][] = [
+  ['JSON', json<unknown>().decode],
+  ['msgpack', decodeMsgpack]
+]
+
+/** What the bytes are that one of our codecs found to be wrong, if another one can read them. */
+function describeForm(text: string, payload: Uint8Array): string {
+  if (!/^(invalid (msgpack|JSON)|expected no bytes)/.test(text) || payload.length > maxLookedAtBytes) return ''
+  for (const [name, decode] of forms) {
+    if (text.includes(name)) continue
+    try {
+      decode(payload)
+      return `; it is ${name}: the codecs of the two ends differ`
+    } catch {
+      // It is something else.
+    }
+  }
+  return ''
 }
 
 /** Of what cannot be sent, as its memory was transferred, or its buffer shrank. */

@@ -52,14 +52,17 @@ export class Absence {
     if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, { cause })
     const why =
       cause?.message ??
-      (dials ? 'the first dial is under way' : 'it is the one that dials, and no conn of it has been accepted yet')
+      (dials
+        ? 'the first dial is under way; with waitForReady: true a call waits for it'
+        : 'it is the one that dials, and no conn of it has been accepted yet; with waitForReady: true a call waits for one')
     return new DisconnectedError('notConnected', `not connected to ${host}: ${why}`, { delivery, cause })
   }
 
-  /** The error of a call that has waited until its deadline. */
-  createLateError(): Error {
+  /** The error of a call that has waited until its deadline, which was so long. */
+  createLateError(timeoutMs: number): Error {
     const cause = this.lastError ?? this.#createSilenceError()
-    return new DeadlineError(`no connection to ${this.#init.host} before the deadline`, { delivery: 'notSent', cause })
+    const text = `no connection to ${this.#init.host} within ${timeoutMs} ms`
+    return new DeadlineError(text, { delivery: 'notSent', cause })
   }
 
   #onSilent(): void {

@@ -100,10 +100,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       callsWait: init.callsWait === true,
       usableSession: () => this.#usableSession(),
       createNotConnectedError: () => this.#absence.createError(this.#state === 'closed'),
-      waitForSession: (deadlineMs, signal) => this.#waitForSession(deadlineMs, signal),
-      waitForHandlers: (deadlineMs, signal, createError) =>
+      waitForSession: (deadlineMs, signal, timeoutMs) => this.#waitForSession(deadlineMs, signal, timeoutMs),
+      waitForHandlers: (deadlineMs, signal, timeoutMs, createError) =>
         this.#handlerWaiters.wait(deadlineMs, signal, () =>
-          this.#usableSession() === undefined ? this.#absence.createLateError() : createError()
+          this.#usableSession() === undefined ? this.#absence.createLateError(timeoutMs) : createError()
         )
     }
     this.#calls = new Calls(port, '')
@@ -281,11 +281,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#state === 'closed' ? undefined : this.#sessions.usable
   }
 
-  #waitForSession(deadlineMs: number, signal: AbortSignal | undefined): Promise<Session> {
+  #waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs = 0): Promise<Session> {
     const session = this.#usableSession()
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.#absence.createError(this.#state === 'closed'))
-    return this.#waiters.wait(deadlineMs, signal, () => this.#absence.createLateError())
+    return this.#waiters.wait(deadlineMs, signal, () => this.#absence.createLateError(timeoutMs))
   }
 
   #setState(state: ConnectionState, reason?: string): void {

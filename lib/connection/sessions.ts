@@ -7,7 +7,7 @@
  */
 
 import { DeadlineTimer } from '../base/after-reading.ts'
-import { ClosedError } from '../base/errors.ts'
+import { ClosedError, type DisconnectReason } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
 import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
@@ -33,6 +33,8 @@ export interface SessionsInit {
   readonly onLost: (end: SessionEnd, arriving: boolean) => void
 }
 
+const faults: ReadonlySet<DisconnectReason> = new Set(['protocol', 'checksum', 'flood', 'internal'])
+
 export class Sessions {
   readonly #init: SessionsInit
   readonly #renewal: Renewal
@@ -47,6 +49,7 @@ export class Sessions {
   #warning = ''
   /** Sessions whose remote end has received the handler table. */
   readonly #answered = new WeakSet<Session>()
+  readonly #toldFaults = new Set<DisconnectReason>()
   readonly #totals = createTotals()
   #readyTimer: DeadlineTimer | undefined
 
@@ -174,8 +177,16 @@ export class Sessions {
     this.#draining.delete(session)
     this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
-    if (end.reason !== 'shutdown') this.#init.logger.info(`disconnected from ${this.#init.host}: ${end.text}`)
+    this.#log(end)
     this.#leave(session, end)
+  }
+
+  /** That one end broke the protocol is a fault, which people have to see; each kind of it once, as it may come again and again. */
+  #log({ reason, text }: SessionEnd): void {
+    if (reason === 'shutdown') return
+    const isNews = faults.has(reason) && !this.#toldFaults.has(reason)
+    if (isNews) this.#toldFaults.add(reason)
+    this.#init.logger[isNews ? 'warn' : 'info'](`disconnected from ${this.#init.host} (${reason}): ${text}`)
   }
 
   /** `session` takes no new calls. */

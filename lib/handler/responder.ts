@@ -84,8 +84,9 @@ export class Responder implements Receiver, StreamOwner {
     this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
   }
 
-  onDeadline(): void {
-    this.#stream.abort(new DeadlineError('the deadline of the call has passed'), ResetCode.deadline, '')
+  onDeadline(timeoutMs: number): void {
+    const text = `the deadline of the call has passed: it had ${Math.round(timeoutMs)} ms when it arrived`
+    this.#stream.abort(new DeadlineError(text), ResetCode.deadline, '')
   }
 
   #runSingle(

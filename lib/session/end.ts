@@ -56,8 +56,13 @@ export function toDrainingError({ reason, byRemote }: SessionEnd, graceMs: numbe
 /** The error of a call whose session ended; `host` is the remote one. */
 export function createLossError(end: SessionEnd, stream: Stream, host: string): Error {
   if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
-  const { delivery } = stream
-  return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}`, { delivery, cause: end.cause })
+  const { delivery, owner } = stream
+  // Where calls were given time to end.
+  const remark = end.reason === 'shutdown' || end.reason === 'hostRemoved' ? (owner?.remark?.() ?? '') : ''
+  return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}${remark}`, {
+    delivery,
+    cause: end.cause
+  })
 }
 
 /** The error of a call that cannot start: the session has ended, or goes away (`remoteGoAway` when the remote end began it). */

@@ -15,7 +15,8 @@ export interface Timed {
   deadlines: DeadlineList | undefined
   timedBefore: Timed | undefined
   timedAfter: Timed | undefined
-  onDeadline(): void
+  /** @param timeoutMs after which it expired */
+  onDeadline(timeoutMs: number): void
 }
 
 /** Time until an entry expires, at least 1 ms, since 0 means no deadline. */
@@ -136,8 +137,9 @@ export class DeadlineQueue {
     this.#timerAtMs = Number.POSITIVE_INFINITY
     try {
       for (let entry = this.#due(now); entry !== undefined; entry = this.#due(now)) {
+        const timeoutMs = entry.deadlines?.timeoutMs ?? 0
         this.remove(entry)
-        entry.onDeadline()
+        entry.onDeadline(timeoutMs)
       }
     } finally {
       this.#armNext()

@@ -20,8 +20,12 @@ export interface Receiver {
 export interface StreamOwner {
   /** The stream ended, by this failure; `undefined` when both halves ended by themselves. Called once. */
   onClosed(failure: Failure | undefined): void
-  /** The deadline has passed. */
-  onDeadline(): void
+  /** The deadline has passed, this long after the call was made or had arrived here. */
+  onDeadline(timeoutMs: number): void
+  /** At the caller: the error of a call whose deadline has passed at the other end, which `said` more. */
+  createDeadlineError?(said: string): Error
+  /** What may have kept the stream open, for the error of one that was aborted. */
+  remark?(): string
 }
 
 /** What a stream (`S`) needs from its session. */

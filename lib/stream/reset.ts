@@ -12,9 +12,23 @@ import {
   StreamResetError
 } from '../base/errors.ts'
 import { ResetCode } from '../wire/frame.ts'
+import type { DeadlineList } from './deadlines.ts'
+import type { StreamOwner } from './port.ts'
+
+interface Subject {
+  /** The remote one. */
+  readonly host: string
+  readonly deadlines: DeadlineList | undefined
+  readonly owner: StreamOwner | undefined
+}
 
 /** The error for a reset of a stream by `host`. The text is that of the peer. */
-export function toResetError(code: number, text: string, delivery: Delivery | undefined, host: string): Error {
+export function toResetError(
+  code: number,
+  text: string,
+  delivery: Delivery | undefined,
+  { host, deadlines, owner }: Subject
+): Error {
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
     // Of a responder it has no error: only an initiator that breaks the rules says so here.
@@ -22,7 +36,10 @@ export function toResetError(code: number, text: string, delivery: Delivery | un
     case ResetCode.cancelled:
       return new CancelledError(`cancelled by ${host}${said}`, { delivery })
     case ResetCode.deadline:
-      return new DeadlineError(`the deadline passed at ${host}${said}`, { delivery })
+      // Whichever end was first: the caller knows how long the whole call might take.
+      return (
+        owner?.createDeadlineError?.(said) ?? new DeadlineError(describeDeadline(host, deadlines) + said, { delivery })
+      )
     case ResetCode.unknownHandler:
       return new RejectedError('unknownHandler', `refused by ${host}${said}`)
     case ResetCode.tooManyStreams:
@@ -38,6 +55,12 @@ export function toResetError(code: number, text: string, delivery: Delivery | un
     default:
       return new StreamResetError(`reset by ${host} with code ${code}${said}`, { delivery })
   }
+}
+
+function describeDeadline(host: string, deadlines: DeadlineList | undefined): string {
+  const after =
+    deadlines === undefined ? '' : `, which was ${Math.round(deadlines.timeoutMs)} ms after the call arrived`
+  return `the deadline passed at ${host}${after}`
 }
 
 /** The code for a rule of a stream that the remote end broke. */

@@ -102,8 +102,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.sendMessage(noPayload, Flag.end | Flag.bare)
   }
 
-  onDeadline(): void {
-    this.owner?.onDeadline()
+  onDeadline(timeoutMs: number): void {
+    this.owner?.onDeadline(timeoutMs)
   }
 
   messagesTaken(count: number, bytes: number): void {
@@ -217,7 +217,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     }
     // A single handler runs once its one message is there: one that is too large was refused before.
     const isRefused = code === ResetCode.messageTooLarge && this.initiator && this.isSingle
-    this.fail(toResetError(code, text, isRefused ? 'notSent' : this.delivery, this.host))
+    this.fail(toResetError(code, text, isRefused ? 'notSent' : this.delivery, this))
   }
 
   #onPayload(reader: FrameReader, flags: number): void {

@@ -77,6 +77,16 @@ describe('the error of a handler', () => {
     }
   })
 
+  it('has a code that is a number as its text, but not that of a DOMException, which is of its class', () => {
+    for (const code of [5, -1, 404, 0.5]) {
+      assert.equal(crossed(Object.assign(new Error('text'), { code })).code, String(code))
+    }
+    for (const code of [Number.NaN, Number.POSITIVE_INFINITY, 5n, true]) {
+      assert.equal(crossed(Object.assign(new Error('text'), { code })).code, plain.code)
+    }
+    assert.equal(crossed(new DOMException('text', 'AbortError')).code, plain.code)
+  })
+
   it('survives getters that throw, and odd types of its fields', () => {
     const hostile = new Error('text')
     for (const field of ['name', 'code', 'details']) {
@@ -93,7 +103,7 @@ describe('the error of a handler', () => {
       }
     })
     assert.equal(crossed(mute).message, 'an error without a readable message')
-    assert.deepEqual(crossed(Object.assign(new Error('text'), { code: 7, name: {} })), { ...plain, message: 'text' })
+    assert.deepEqual(crossed(Object.assign(new Error('text'), { code: {}, name: {} })), { ...plain, message: 'text' })
     assert.deepEqual(crossed(Object.assign(new Error('text'), { code: '', name: '' })), { ...plain, message: 'text' })
     const { proxy, revoke } = Proxy.revocable({}, {})
     revoke()

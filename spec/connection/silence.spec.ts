@@ -96,7 +96,10 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     assert.ok(error instanceof DeadlineError)
     assert.match((error.cause as Error).message, /no conn from .* call attach\(\)/)
     const now = await rejection(connection.request('echo', Buffer.of(1)))
-    assert.match(now.message, /it is the one that dials, and no conn of it has been accepted yet$/)
+    assert.match(
+      now.message,
+      /it is the one that dials, and no conn of it has been accepted yet; with waitForReady: true a call waits for one$/
+    )
     await clock.run(10_000)
     const later = await rejection(connection.request('echo', Buffer.of(1)))
     assert.ok(later instanceof DisconnectedError)

@@ -30,5 +30,6 @@ it('a call that the peer has not seen when it goes away is notSent, also where t
   assert.equal(seen.settled, false)
   peer.cut()
   await drained
+  await until(() => seen.settled, 'the call that was seen is over')
   assert.equal((seen.error as DisconnectedError).delivery, 'maybeRan')
 })

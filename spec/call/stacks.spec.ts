@@ -1,0 +1,48 @@
+/** The stack of an error that a call rejects with leads to the line of the call, and on to what awaits it. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import type { Connection } from '../../lib/index.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+
+const local = 'http://a.test'
+
+async function askThePeer(peer: Connection, id: string, timeout: number): Promise<unknown> {
+  return await peer.request(id, undefined, { timeout })
+}
+
+async function serveTheUser(peer: Connection, id: string, timeout = 5000): Promise<unknown> {
+  return await askThePeer(peer, id, timeout)
+}
+
+describe('the stack of a failed call', () => {
+  const failures: [what: string, id: string, timeout: number | undefined, name: string][] = [
+    ['a handler that throws', 'throws', undefined, 'RemoteError'],
+    ['a deadline', 'hangs', 20, 'DeadlineError'],
+    ['a handler that is not there', 'nobody', undefined, 'UnknownHandlerError']
+  ]
+  for (const [what, id, timeout, name] of failures) {
+    it(`leads to its caller, for ${what}`, async (test) => {
+      const on = new Servers(test).manager({ local, hosts: [local] })
+      on.handle('throws', () => {
+        throw new Error('no')
+      })
+      on.handle('hangs', (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)))
+      const error = await rejection(serveTheUser(on.connection(local), id, timeout))
+      assert.equal(error.name, name)
+      assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
+    })
+  }
+
+  it('is left as it is, when it is the reason of a signal', async (test) => {
+    const on = new Servers(test).manager({ local, hosts: [local] })
+    on.handle('hangs', () => new Promise(() => undefined))
+    const reason = new Error('enough')
+    const { stack } = reason
+    const controller = new AbortController()
+    const call = on.connection(local).request('hangs', undefined, { signal: controller.signal })
+    setImmediate(() => controller.abort(reason))
+    assert.equal(await rejection(call), reason)
+    assert.equal(reason.stack, stack)
+  })
+})
