@@ -56,6 +56,7 @@ export {
   type Limits,
   type ReconnectOptions
 } from './base/options.ts'
+export { type Answer, QuorumError } from './base/quorum-error.ts'
 export type { Identity, Remote } from './base/remote.ts'
 export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './base/stats.ts'
 export type { CallArguments, Callable } from './call/calls.ts'
@@ -96,7 +97,14 @@ export type {
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
 export { Manager } from './manager/manager.ts'
-export type { CloseOptions, HandleOptions, ManagerOptions } from './manager/options.ts'
+export type {
+  CloseOptions,
+  HandleOptions,
+  ManagerOptions,
+  PeerCount,
+  PeerSelection,
+  PeersWaitOptions
+} from './manager/options.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
 export { canonicalHost, dialerOf } from './peer/hosts.ts'
 export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'

@@ -24,14 +24,14 @@ export interface CallOptions {
 /** The options of a call as they were read, once. */
 export type ReadCallOptions = Partial<Own<CallOptions>>
 
-const aTimeout: Kind = {
+export const aTimeout: Kind = {
   must: `must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`,
   // An object may be a number now, and none when its deadline passes.
   is: (value) => typeof value === 'number' && value > 0 && (value <= maxTimeoutMs || value === Number.POSITIVE_INFINITY)
 }
 
 /** For example, an AbortController is none. */
-const aSignal: Kind = {
+export const aSignal: Kind = {
   must: 'must be an AbortSignal',
   is: (value) => {
     const signal = value as AbortSignal | null

@@ -171,6 +171,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     }
   }
 
+  /** @internal why a call fails while there is no session */
+  createNotConnectedError(): Error {
+    return this.#absence.createError(this.#state === 'closed')
+  }
+
   /** @internal the manager is ready to dial or to be dialed */
   start(): void {
     if (this.#state !== 'idle') return

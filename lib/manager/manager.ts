@@ -28,6 +28,7 @@ import {
   type CloseOptions,
   type HandleOptions,
   type ManagerOptions,
+  type PeersWaitOptions,
   parseGraceMs,
   parseOptions,
   readHandleOptions,
@@ -35,6 +36,7 @@ import {
   type Settings
 } from './options.ts'
 import { Peers } from './peers.ts'
+import { waitForPeers } from './wait-for-peers.ts'
 
 export class Manager {
   /** Canonical name of this server. */
@@ -192,6 +194,23 @@ export class Manager {
     this.#establisher.accept(conn)
   }
 
+  /**
+   * Resolves when so many peers are connected: by default all other servers of the list. While it waits it warns every 5 s of
+   * those that are missing, and why.
+   *
+   * @throws {QuorumError} at the timeout, with the same
+   * @throws {InvalidOptionError} when an option is wrong, or `atLeast` is more than there are peers
+   * @throws {UnknownHostError} when one of `hosts` is not in the grid
+   * @throws {ClosedError} when the manager is or gets closed
+   * @throws `signal.reason` when the signal aborted
+   */
+  async waitForPeers(options?: PeersWaitOptions): Promise<void> {
+    this.#throwIfClosed()
+    const { local } = this
+    const missingList = () => this.#hostLists.missing
+    await waitForPeers({ local, missingList, peers: this.#peers, logger: this.#settings.logger }, options)
+  }
+
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
     const connections = this.connections.map((connection) => connection.stats())
@@ -236,7 +255,8 @@ export class Manager {
     this.#hostLists.stop()
     this.#listener.refuse()
     this.#establisher.close()
-    for (const connection of [...this.connections, this.#loopback?.connection]) connection?.refuse(this.#shutdown)
+    this.#peers.refuse(this.#shutdown)
+    this.#loopback?.connection.refuse(this.#shutdown)
   }
 
   async #close(graceMs: number): Promise<void> {

@@ -1,6 +1,15 @@
 /** The options of a manager, of `handle` and of `close`: their defaults and their checks. */
 
-import { aBoolean, aFunction, anything, aString, objectWith, optionsReader, required } from '../base/check.ts'
+import {
+  aBoolean,
+  aFunction,
+  anything,
+  aString,
+  aWholeNumber,
+  objectWith,
+  optionsReader,
+  required
+} from '../base/check.ts'
 import { defaultLogger, type Logger, safeLogger } from '../base/logger.ts'
 import {
   defaultCloseTimeoutMs,
@@ -10,10 +19,12 @@ import {
   defaultReconnect,
   type KeepAliveOptions,
   type Limits,
+  maxLimit,
   maxTimeoutMs,
   numbersReader,
   type ReconnectOptions
 } from '../base/options.ts'
+import { aSignal, aTimeout } from '../call/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
 import { connectWS } from '../conn/connect-ws.ts'
 import type { Auth } from '../peer/auth.ts'
@@ -56,6 +67,27 @@ export interface HandleOptions {
 export interface CloseOptions {
   /** Time for running calls to end, in ms. Then they are aborted. `Infinity` waits for all of them. Default 10 000. */
   readonly timeout?: number
+}
+
+/** Which peers. */
+export interface PeerSelection {
+  /** Default: all other servers. A name that is not in the grid, a name twice and an empty list are refused. */
+  readonly hosts?: Iterable<string>
+  /** This server too, which is always there. Default false. */
+  readonly self?: boolean
+}
+
+/** How many of them. */
+export interface PeerCount extends PeerSelection {
+  /** Default: all of them. */
+  readonly atLeast?: number
+}
+
+export interface PeersWaitOptions extends PeerCount {
+  /** Time to wait, in ms. Default: as long as it takes. */
+  readonly timeout?: number
+  /** Ends the wait, which then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal
 }
 
 /** The checked options of a manager with all defaults; the lists of hosts are checked in `host-lists.ts`. */
@@ -102,6 +134,15 @@ const readManager = optionsReader<ManagerOptions>(
 export const readUnhandleOptions = optionsReader<HandleOptions>('unhandle()', { subroute: aString })
 export const readHandleOptions = optionsReader<HandleOptions>('handle()', { subroute: aString })
 
+/** @throws {InvalidOptionError} naming the option that is wrong */
+export const readPeersWait = optionsReader<PeersWaitOptions>('waitForPeers()', {
+  hosts: { must: 'must be an iterable of host names', is: isIterable },
+  self: aBoolean,
+  atLeast: aWholeNumber(1, maxLimit),
+  timeout: aTimeout,
+  signal: aSignal
+})
+
 const readClose = optionsReader<CloseOptions>('close()', {
   timeout: { must: 'must be a number of at least 0', is: (value) => typeof value === 'number' && value >= 0 }
 })
@@ -138,4 +179,8 @@ function placesIn(group: string, defaults: object): Record<string, string> {
 /** A path in any form but the encoded one would never match that of a request. */
 function isPath(path: unknown): boolean {
   return typeof path === 'string' && path.startsWith('/') && new URL(`http://a${path}`).pathname === path
+}
+
+function isIterable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, Symbol.iterator) === 'function'
 }

@@ -4,7 +4,7 @@
  * It decides which peer is let in, by its name. Who proves a name, and how conns are made, is in `peer/`.
  */
 
-import { RejectedError } from '../base/errors.ts'
+import { ClosedError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultCloseTimeoutMs, type ReconnectOptions } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
@@ -32,6 +32,8 @@ export class Peers {
   /** When the next connection hurries the others, of `performance.now()`. */
   #hurryNextMs = 0
 
+  readonly #waits = new Set<{ readonly onChange: () => void; readonly onClosed: (error: Error) => void }>()
+
   constructor(init: PeersInit) {
     this.#init = init
   }
@@ -58,6 +60,21 @@ export class Peers {
         .finally(() => this.#leaving.delete(connection))
     }
     for (const name of names) if (!this.#connections.has(name)) this.#add(name)
+    // Only then is the list in force.
+    queueMicrotask(() => this.#tellWaits())
+  }
+
+  /** Calls `onChange` when a peer is connected or the list has changed, `onClosed` at the end; returns what ends this. */
+  onChange(onChange: () => void, onClosed: (error: Error) => void): () => void {
+    const wait = { onChange, onClosed }
+    this.#waits.add(wait)
+    return () => this.#waits.delete(wait)
+  }
+
+  /** No new calls on any of them; those that run go on. */
+  refuse(end: SessionEnd): void {
+    for (const connection of this.#connections.values()) connection.refuse(end)
+    for (const { onClosed } of this.#waits) onClosed(new ClosedError(`the manager is closed: ${end.text}`))
   }
 
   /** All hosts, or the network, may be there again. */
@@ -119,8 +136,13 @@ export class Peers {
 
   /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */
   #onConnected(): void {
+    this.#tellWaits()
     if (performance.now() < this.#hurryNextMs) return
     this.#hurryNextMs = performance.now() + this.#init.reconnect.maxDelayMs
     this.hurry()
+  }
+
+  #tellWaits(): void {
+    for (const { onChange } of this.#waits) onChange()
   }
 }

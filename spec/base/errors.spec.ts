@@ -34,12 +34,14 @@ const examples: grid.GridError[] = [
   new grid.HandshakeError('text', { cause }),
   new grid.UnknownHostError('text', { delivery: 'notSent', cause }),
   new grid.HandlerExistsError('text'),
-  new grid.InvalidOptionError('text')
+  new grid.InvalidOptionError('text'),
+  new grid.QuorumError(2, [{ host: 'http://b', error: new Error('text') }], { delivery: 'notSent' })
 ]
 
 /** The texts of those that are given none. */
 const ownTexts: Readonly<Record<string, string>> = {
   ValidationError: 'the value is not valid at "a.1"',
+  QuorumError: '0 of the 2 peers that are needed: http://b: text',
   DrainingError:
     'the peer closes the conn of this call (shutdown): it may end until 2023-11-14T22:13:20.000Z, new calls go elsewhere'
 }
@@ -126,7 +128,7 @@ describe('errors', () => {
       assert.equal(error.constructor.name, error.name)
       assert.equal(error.message, ownTexts[error.name] ?? 'text')
       assert.match(error.stack ?? '', /errors\.spec/)
-      const takesNone = [grid.HandlerExistsError, grid.InvalidOptionError, grid.DrainingError]
+      const takesNone = [grid.HandlerExistsError, grid.InvalidOptionError, grid.DrainingError, grid.QuorumError]
       const takesCause = takesNone.every((type) => !(error instanceof type))
       assert.equal(error.cause, takesCause ? cause : undefined)
       assert.equal('cause' in error, takesCause)
