@@ -238,7 +238,7 @@ for (const kind of siegeKinds) {
     })
 
     siegeIt('names that mean something to JavaScript are names like others', {}, async (siege) => {
-      const names = ['__proto__', 'toString', 'constructor', 'hasOwnProperty']
+      const names = ['__proto__', 'toString', 'constructor', 'hasOwnProperty', 'a\0b']
       for (const name of [...names, 'x'.repeat(1_000_000)]) {
         const error = await rejection(siege.connection.request(name))
         assert.deepEqual([error.code, error.delivery], ['ERR_UNKNOWN_HANDLER', 'notSent'])
@@ -246,17 +246,16 @@ for (const kind of siegeKinds) {
         const subroute = siege.connection.subroute(name)
         assert.equal((await rejection(subroute.request('raw.single'))).code, 'ERR_UNKNOWN_HANDLER')
       }
-      assert.throws(() => siege.connection.subroute('a\0b'), { code: 'ERR_INVALID_OPTION' })
       siege.raw.send(
         table(
-          ...names.flatMap((id) => [
+          ...names.slice(0, 4).flatMap((id) => [
             { ...entry, id },
             { ...entry, id, subroute: id }
           ])
         )
       )
       await siege.assertStreamGoesOn()
-      for (const name of names) {
+      for (const name of names.slice(0, 4)) {
         const answers = [siege.connection.request(name), siege.connection.subroute(name).request(name)]
         const calls = () => siege.raw.of(FrameType.open)
         const count = calls().length
