@@ -5,7 +5,7 @@
  * affects nothing else. Knows streams, not sessions or hosts.
  */
 
-import { CancelledError, DeadlineError } from '../base/errors.ts'
+import { CancelledError, DeadlineError, RejectedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
@@ -22,10 +22,13 @@ import { Flag, ResetCode } from '../wire/frame.ts'
 import { CallContext, type ContextPort } from './context.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
+import { notReadyText, type Serving } from './serving.ts'
 import type { LocalHandler } from './table.ts'
 
 /** What the answering end needs from its session. */
 export interface ResponderPort extends ContextPort {
+  /** Holds calls back; undefined where none ever is. */
+  readonly serving: Serving | undefined
   readonly limits: StreamLimits
   /** The code of the handler has ended, with or without an error. Called once per call. */
   onHandlerSettled(): void
@@ -51,6 +54,9 @@ export class Responder implements Receiver, StreamOwner {
 
   get readsInPlace(): boolean {
     const { definition } = this.#handler
+    const { serving } = this.#port
+    // What is held back must be a copy.
+    if (serving !== undefined && !serving.isOpen) return false
     return readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)
   }
 
@@ -59,13 +65,29 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #run(payload: Uint8Array, isLast: boolean): void {
+    const { definition } = this.#handler
+    // At once: requests may follow in the same batch.
+    const requests = definition.kind === 'single' ? null : this.#openRequests(definition, isLast)
+    const { serving } = this.#port
+    if (serving === undefined || serving.isOpen) return this.#start(payload, requests)
+    this.#hold(serving, payload, requests)
+  }
+
+  /** Apart, for its closures would cost each call that is not held. */
+  #hold(serving: Serving, payload: Uint8Array, requests: Source<unknown> | null): void {
+    serving.hold(this, {
+      start: () => this.#scope.runInAsyncScope(this.#start, this, payload, requests),
+      refuse: () => this.#stream.abort(new RejectedError('busy', notReadyText), ResetCode.busy, notReadyText)
+    })
+  }
+
+  #start(payload: Uint8Array, requests: Source<unknown> | null): void {
     const { definition, entry, fn } = this.#handler
     this.#context = new CallContext(this.#port, entry, this.#stream.deadlineMs, this.#metadata)
     if (definition.kind === 'single') {
       const run = fn as SingleHandler<unknown, unknown>
       this.#runSingle(definition, run, payload, this.#context)
     } else {
-      const requests = this.#openRequests(definition, isLast)
       const run = fn as StreamingHandler<unknown, unknown, unknown>
       this.#runStreaming(definition, run, payload, requests, this.#context)
     }
@@ -78,7 +100,10 @@ export class Responder implements Receiver, StreamOwner {
   onAbort(): void {}
 
   onClosed(failure: Failure | undefined): void {
-    if (this.#context === undefined) return this.#settle()
+    if (this.#context === undefined) {
+      this.#port.serving?.forget(this)
+      return this.#settle()
+    }
     if (this.#settled) return
     const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
     this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)

@@ -17,6 +17,7 @@ import {
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { nameHandler } from './info.ts'
 import { RunningByHost } from './running.ts'
+import type { Serving } from './serving.ts'
 
 /** A handler of this server. */
 export type LocalHandler = { readonly entry: HandlerEntry } & (
@@ -66,6 +67,7 @@ const maxWithdrawn = 4096
 /** The handlers of this server: one table for all its sessions, and how many of them run. */
 export class LocalHandlers {
   readonly running = new RunningByHost()
+  readonly serving: Serving | undefined
   /** By name. */
   readonly #places = new Map<string, HandlerPlace>()
   /** By name, kind and capacities. */
@@ -73,8 +75,10 @@ export class LocalHandlers {
   readonly #listeners = new Set<(place: HandlerPlace) => void>()
   readonly #maxNameBytes: number
 
-  constructor(maxNameBytes: number) {
+  /** @param serving holds calls of peers back; without it none is */
+  constructor(maxNameBytes: number, serving?: Serving) {
     this.#maxNameBytes = maxNameBytes
+    this.serving = serving
   }
 
   get size(): number {

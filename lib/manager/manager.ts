@@ -10,11 +10,13 @@ import { aFunction, check } from '../base/check.ts'
 import { ClosedError, UnknownHostError } from '../base/errors.ts'
 import { maxConnMessageBytes } from '../base/options.ts'
 import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
+import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
+import { Serving } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
 import { Listener } from '../listen/listener.ts'
@@ -69,7 +71,7 @@ export class Manager {
     this.#closed = new Promise((resolve) => {
       this.#onClosed = resolve
     })
-    this.#handlers = new LocalHandlers(limits.maxNameBytes)
+    this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(settings))
     const largest = maxConnMessageBytes(limits)
     this.#establisher = new Establisher({
       ...{ local, instance, auth, checksum, logger },
@@ -295,4 +297,11 @@ export class Manager {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
     return this.#peers.admit(host)
   }
+}
+
+function createServing({ local, serveWhen, logger }: Settings): Serving | undefined {
+  if (serveWhen === undefined) return undefined
+  const tell = (error: unknown) =>
+    logger.error(`${local} refuses all calls, since serveWhen rejected: ${errorText(error)}`)
+  return new Serving(local, serveWhen, tell)
 }

@@ -55,6 +55,12 @@ export interface ManagerOptions {
   readonly reconnect?: Partial<ReconnectOptions>
   /** Whether each batch has a checksum. Default: on conns without TLS. Both ends use it when either wants it. */
   readonly checksum?: boolean
+  /**
+   * Calls of peers wait until this resolves, within their deadlines and limits: for handlers to be registered, a store to be
+   * open. When it rejects, they are refused as `busy`, and the reason is logged. Calls of this server to itself do not wait.
+   * Default: no wait.
+   */
+  readonly serveWhen?: PromiseLike<unknown>
   /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */
   readonly allowOrigin?: (origin: string) => boolean
 }
@@ -125,6 +131,7 @@ const readManager = optionsReader<ManagerOptions>(
     keepAlive: anything,
     reconnect: anything,
     checksum: aBoolean,
+    serveWhen: objectWith('must be a promise', 'then'),
     allowOrigin: aFunction
   },
   places

@@ -9,6 +9,7 @@ import { ProtocolError } from '../base/errors.ts'
 import type { Limits } from '../base/options.ts'
 import { printable } from '../base/text.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
+import { notReadyText } from '../handler/serving.ts'
 import type { RemoteHandlers } from '../handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
@@ -204,6 +205,7 @@ export class SessionControl implements Sender {
     const { maxInboundStreams, maxMetadataBytes } = this.#init.limits
     if (code === ResetCode.unknownHandler) return `no handler ${handler}`
     if (code === ResetCode.tooManyStreams) return `more than ${maxInboundStreams} calls at once`
+    if (code === ResetCode.busy) return notReadyText
     return code === ResetCode.goingAway ? 'going away' : `metadata of more than ${maxMetadataBytes} bytes`
   }
 }

@@ -167,8 +167,9 @@ export class Dispatch {
 
   /** Why an open is refused, for reasons that have nothing to do with its handler. */
   #findRefusal(metadataBytes: number): number | undefined {
-    const { limits, state } = this.#init
+    const { limits, state, calls } = this.#init
     if (state() === 'draining') return ResetCode.goingAway
+    if (calls.serving?.hasFailed === true) return ResetCode.busy
     if (this.#isFull()) return ResetCode.tooManyStreams
     return metadataBytes > limits.maxMetadataBytes ? ResetCode.messageTooLarge : undefined
   }

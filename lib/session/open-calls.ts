@@ -11,6 +11,8 @@ import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import type { ResponderPort } from '../handler/responder.ts'
 import type { RunningHandlers } from '../handler/running.ts'
+import type { Serving } from '../handler/serving.ts'
+import type { LocalHandlers } from '../handler/table.ts'
 import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
@@ -23,7 +25,7 @@ export interface OpenCallsInit {
   readonly remote: Remote
   readonly limits: Readonly<Limits>
   readonly remoteLimits: RemoteLimits
-  readonly running: RunningHandlers
+  readonly handlers: Pick<LocalHandlers, 'running' | 'serving'>
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
@@ -38,6 +40,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly #draining = new AbortController()
   /** Handlers of the peer whose code has not ended, those of its other sessions included. */
   readonly running: RunningHandlers
+  readonly serving: Serving | undefined
   /** Calls of the peer that are over, and whose last frames wait to be sent. */
   untold = 0
   readonly #deadlines: DeadlineQueue
@@ -53,7 +56,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** What else must end before it is idle. */
   #holds = 0
 
-  constructor({ role, remote, limits, remoteLimits, running, outbox, flood, counts, arrived }: OpenCallsInit) {
+  constructor({ role, remote, limits, remoteLimits, handlers, outbox, flood, counts, arrived }: OpenCallsInit) {
     this.remote = remote
     this.limits = {
       maxMessageBytes: limits.maxMessageBytes,
@@ -64,7 +67,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
       maxSendFragments: remoteLimits.maxFragments,
       maxMetadataBytes: remoteLimits.maxMetadataBytes
     }
-    this.running = running
+    this.running = handlers.running.of(remote.host)
+    this.serving = handlers.serving?.of(remote.host)
     this.streams = new StreamTable(role)
     this.#outbox = outbox
     this.#flood = flood

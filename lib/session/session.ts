@@ -118,7 +118,7 @@ export class Session {
       role: init.role,
       remote,
       remoteLimits,
-      running: init.handlers.running.of(remote.host),
+      handlers: init.handlers,
       arrived: this.arrived
     })
     this.#dispatch = new Dispatch({

@@ -46,6 +46,8 @@ export function toResetError(
       return new RejectedError('tooManyStreams', `refused by ${host}${said}`)
     case ResetCode.goingAway:
       return new RejectedError('goingAway', `refused by ${host}${said}`)
+    case ResetCode.busy:
+      return new RejectedError('busy', `refused by ${host}${said}`)
     case ResetCode.flowControl:
       return new FlowControlError(`reset by ${host}${said}`, { delivery })
     case ResetCode.messageTooLarge:

@@ -78,7 +78,9 @@ export const ResetCode = {
   /** The sender of the reset could not go on, for a reason of its own. */
   internal: 9,
   /** The sender of the reset is shutting down and its grace is over. */
-  shutdown: 10
+  shutdown: 10,
+  /** Refused before the handler ran: the sender is not ready to serve calls, and will not be. */
+  busy: 11
 } as const
 
 /** Why a conn ends, in a go-away frame. docs/protocol.md, section "Close codes". */

@@ -33,7 +33,8 @@ const resetCodes = {
   streamProtocol: 7,
   messageTooLarge: 8,
   internal: 9,
-  shutdown: 10
+  shutdown: 10,
+  busy: 11
 }
 
 const reasons = [

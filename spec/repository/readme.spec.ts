@@ -109,7 +109,7 @@ describe('the API of the README', () => {
   it('lists every option of a manager, of a call, and every property of a context, and no other', () => {
     const manager: Record<keyof ManagerOptions, true> = {
       ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
-      ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true }
+      ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true, serveWhen: true }
     }
     const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
     const context: Record<keyof HandlerContext, true> = {

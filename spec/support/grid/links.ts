@@ -20,7 +20,9 @@ export type LinkKind = keyof typeof networks
 export type CallsFrom = 'dialer' | 'listener'
 
 /** Options of both managers. */
-export type LinkOptions = Partial<Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum'>>
+export type LinkOptions = Partial<
+  Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum' | 'serveWhen' | 'logger'>
+>
 
 export type Link = ReturnType<typeof linkOver>
 
