@@ -17,3 +17,21 @@ export function toError(thrown: unknown): Error {
   }
   return new Error(errorText(thrown), { cause: thrown })
 }
+
+/**
+ * The cause of an error that tells all of `told` in its own text: what is behind `told`. So what prints causes prints no
+ * text twice.
+ */
+export function causeBehind(told: unknown): { readonly cause?: unknown } {
+  const cause = types.isNativeError(told) ? told.cause : undefined
+  return cause === undefined ? {} : { cause }
+}
+
+/** The text of an error of the system, for one that has it as its cause: what it is and where, not what was called. */
+export function systemText(error: unknown): string {
+  const text = errorText(error)
+  const { code, address, port } = Object(error) as NodeJS.ErrnoException & { address?: unknown; port?: unknown }
+  if (typeof code !== 'string' || !text.includes(code)) return text
+  const at = typeof address !== 'string' ? '' : typeof port === 'number' ? ` at ${address}:${port}` : ` at ${address}`
+  return `${code}${at}`
+}

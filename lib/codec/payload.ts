@@ -2,6 +2,7 @@
 
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
+import { causeBehind } from '../base/failure.ts'
 import { fragmentBytes } from '../base/options.ts'
 import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
@@ -19,7 +20,7 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery)
     throw new TypeError('the codec did not return a Uint8Array')
   } catch (cause) {
     shieldWithin(value)
-    throw new CodecError(errorText(cause), { delivery, cause })
+    throw new CodecError(errorText(cause), { delivery, ...(CodecError.is(cause) ? causeBehind(cause) : { cause }) })
   }
 }
 
@@ -49,7 +50,10 @@ function toDecodeError(what: string, thrown: unknown, payload: Uint8Array, deliv
     // A getter of it threw, so it is not our error.
   }
   const text = errorText(thrown)
-  return new CodecError(`${what} cannot be decoded: ${text}${describeForm(text, payload)}`, { delivery, cause: thrown })
+  return new CodecError(`${what} cannot be decoded: ${text}${describeForm(text, payload)}`, {
+    delivery,
+    ...(CodecError.is(thrown) ? causeBehind(thrown) : { cause: thrown })
+  })
 }
 
 /** Larger ones are not read again, to save time: a peer may send as many as it likes. */

@@ -4,9 +4,8 @@ import type { Duplex } from 'node:stream'
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
 import { aFunction, check, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
+import { systemText, toError } from '../base/failure.ts'
 import { isPromise } from '../base/promise.ts'
-import { errorText } from '../base/text.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { type DuplexConnOptions, duplexConn, duplexKinds } from './duplex.ts'
 
@@ -45,7 +44,7 @@ export function connectDuplex(connect: DuplexConnect, options?: Options): ConnDi
       return await whenConnected(stream, signal, () => duplexConn(stream, { ...given, maxConnMessageBytes }))
     } catch (error) {
       signal.throwIfAborted()
-      throw new DialError(`cannot connect to ${address}: ${errorText(error)}`, { cause: error })
+      throw new DialError(`cannot connect to ${address}: ${systemText(error)}`, { cause: error })
     }
   }
 }

@@ -14,8 +14,9 @@ import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
 import { aBoolean, aFunction, anObject, type Own, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
+import { systemText } from '../base/failure.ts'
 import { subprotocol } from '../base/options.ts'
-import { describeValue, errorText, printable } from '../base/text.ts'
+import { describeValue, printable } from '../base/text.ts'
 import { addReason, aHighWaterMark, formatRemoteAddress } from './carrier.ts'
 import type { Conn, ConnDialer, DialOptions } from './conn.ts'
 import { toWebSocketOptions, webSocketConn } from './websocket.ts'
@@ -111,7 +112,7 @@ export function connectWS(given?: WebSocketOptions): ConnDialer {
       ws = new WebSocket(target.url, subprotocol, { ...tls, ...toClientOptions(options, dial) })
     } catch (error) {
       dial.signal.throwIfAborted()
-      throw new DialError(`cannot connect to ${host}: ${errorText(error)}`, { cause: error })
+      throw new DialError(`cannot connect to ${host}: ${systemText(error)}`, { cause: error })
     }
     return await whenOpen(ws, target, dial.signal, options.highWaterMarkBytes)
   }
@@ -187,7 +188,7 @@ function toDialError(target: Target, error: Error): DialError {
   const code = 'code' in error ? String(error.code) : error.name
   // In TLS 1.3 a server can refuse our certificate only after the handshake has ended for us: it just closes the socket.
   const hint = code === 'ECONNRESET' && isSecure(target) ? ' (has it refused our certificate?)' : ''
-  const text = printable(errorText(error) || code).trim()
+  const text = printable(systemText(error) || code).trim()
   return new DialError(`cannot connect to ${target.host}: ${text}${hint}${target.at}`, { cause: error })
 }
 

@@ -11,8 +11,8 @@ import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { aBoolean, aString, aWholeNumber, check, type Kinds, objectWith, optionsReader } from '../base/check.ts'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
+import { systemText } from '../base/failure.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes, maxLimit } from '../base/options.ts'
-import { errorText } from '../base/text.ts'
 import { aHighWaterMark, CarrierConn, defaultHighWaterMarkBytes, formatRemoteAddress } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
@@ -125,7 +125,7 @@ function listen(stream: Duplex, conn: CarrierConn, reader: MessageReader): void 
     stream.destroy()
   }
   const onError = (error: Error): void => {
-    conn.lost(new DisconnectedError('lost', `connection lost: ${errorText(error)}`, { cause: error }))
+    conn.lost(new DisconnectedError('lost', `connection lost: ${systemText(error)}`, { cause: error }))
   }
   const onClose = (): void => {
     stream.off('data', onData).off('end', onEnd).off('error', onError).off('close', onClose)

@@ -10,8 +10,9 @@ import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
 import { aBoolean, anObject, aString, check, objectWith, optionsReader, required } from '../base/check.ts'
 import { DisconnectedError, ProtocolError } from '../base/errors.ts'
+import { systemText } from '../base/failure.ts'
 import { Rate } from '../base/rate.ts'
-import { encodeText, errorText, printable } from '../base/text.ts'
+import { encodeText, printable } from '../base/text.ts'
 import { addReason, aHighWaterMark, CarrierConn, closeGraceMs, defaultHighWaterMarkBytes } from './carrier.ts'
 import type { Conn } from './conn.ts'
 
@@ -149,7 +150,7 @@ function listen(ws: WebSocket, conn: CarrierConn, highWaterMarkBytes: number): v
   const onError = (error: Error): void => {
     // `ws` itself answers a bad frame with a close code.
     if (isFrameError(error)) conn.violated(new ProtocolError(`bad WebSocket message: ${error.message}`))
-    else conn.lost(new DisconnectedError('lost', `connection lost: ${errorText(error)}`, { cause: error }))
+    else conn.lost(new DisconnectedError('lost', `connection lost: ${systemText(error)}`, { cause: error }))
   }
   const onClose = (code: number, reason: Buffer): void => {
     ws.off('message', onMessage).off('ping', onPing).off('error', onError).off('close', onClose)

@@ -3,6 +3,7 @@
  */
 
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import { causeBehind } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { Silence } from './silence.ts'
 import type { ConnectionState } from './state.ts'
@@ -49,13 +50,16 @@ export class Absence {
     const delivery = 'notSent'
     if (isClosed) return new ClosedError(`the connection to ${host} is closed`, { delivery })
     const cause = this.lastError
-    if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, { cause })
+    if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, causeBehind(cause))
     const why =
       cause?.message ??
       (dials
         ? 'the first dial is under way; with waitForReady: true a call waits for it'
         : 'it is the one that dials, and no conn of it has been accepted yet; with waitForReady: true a call waits for one')
-    return new DisconnectedError('notConnected', `not connected to ${host}: ${why}`, { delivery, cause })
+    return new DisconnectedError('notConnected', `not connected to ${host}: ${why}`, {
+      delivery,
+      ...causeBehind(cause)
+    })
   }
 
   /** The error of a call that has waited until its deadline, which was so long. */

@@ -19,7 +19,7 @@ import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import type { RemoteHandlers } from '../handler/table.ts'
 import type { Established } from '../peer/establish.ts'
-import type { SessionEnd } from '../session/end.ts'
+import { causeOfEnd, type SessionEnd } from '../session/end.ts'
 import type { Session } from '../session/session.ts'
 import { Absence } from './absence.ts'
 import { Backoff } from './backoff.ts'
@@ -274,10 +274,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   /** No session takes calls any more. Dials, unless another session is arriving. */
-  #onLost({ reason, text, cause }: SessionEnd, arriving: boolean): void {
+  #onLost(end: SessionEnd, arriving: boolean): void {
+    const { reason, text } = end
     this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
-    this.#absence.lastError = new DisconnectedError(reason, text, { cause })
+    this.#absence.lastError = new DisconnectedError(reason, text, causeOfEnd(end))
     if (arriving) this.#setState('connecting', text)
     else this.#redialLater(text)
   }

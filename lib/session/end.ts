@@ -7,6 +7,7 @@ import {
   ProtocolError,
   ShutdownError
 } from '../base/errors.ts'
+import { causeBehind } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
 import type { Stream } from '../stream/stream.ts'
 import { CloseCode } from '../wire/frame.ts'
@@ -61,7 +62,7 @@ export function createLossError(end: SessionEnd, stream: Stream, host: string): 
   const remark = end.reason === 'shutdown' || end.reason === 'hostRemoved' ? (owner?.remark?.() ?? '') : ''
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}${remark}`, {
     delivery,
-    cause: end.cause
+    ...causeOfEnd(end)
   })
 }
 
@@ -75,4 +76,9 @@ export function createUnusableError(
   if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery })
   const { reason, text } = remoteGoAway ?? { reason: 'shutdown', text: 'this side is going away' }
   return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery })
+}
+
+/** The text of an end may be that of its cause, which then tells nothing more. */
+export function causeOfEnd({ text, cause }: SessionEnd): { readonly cause?: unknown } {
+  return errorText(cause) === text ? causeBehind(cause) : { cause }
 }

@@ -19,6 +19,7 @@ import { toMessage, type Wire } from '../wire/wire.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
 import {
+  causeOfEnd,
   createLossError,
   createUnusableError,
   type SessionEnd,
@@ -257,7 +258,7 @@ export class Session {
       const error = toError(thrown)
       const end = toSessionEnd(error, inDispatch, this.#remoteGoAway)
       if (inDispatch) this.abort(end)
-      else this.#onConnOver(end, new DisconnectedError(end.reason, end.text, { cause: error }))
+      else this.#onConnOver(end, new DisconnectedError(end.reason, end.text, causeOfEnd(end)))
     }
   }
 

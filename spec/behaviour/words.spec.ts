@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { bytes, DeadlineError, json, msgpack, none, single, streaming } from '../../lib/index.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
+import { freePort } from '../support/network/free-port.ts'
 import { open } from '../support/raw/make.ts'
 import { at, siegeItOver } from '../support/raw/siege.ts'
 import { until } from '../support/until.ts'
@@ -120,4 +121,19 @@ describe('the log, of a peer that breaks the protocol', () => {
     assert.match(told()[0] ?? '', /^warn disconnected from http:\S+ \(protocol\): /)
     assert.match(told()[1] ?? '', /\(checksum\)/)
   })
+})
+
+it('an error of a host that is not there repeats no text of its causes', async (test) => {
+  const [a, b] = namesInOrder()
+  const servers = new Servers(test)
+  const port = await freePort(Math.random)
+  servers.urls.set(b, `http://127.0.0.1:${port}`)
+  const peer = servers.manager({ local: a, hosts: [a, b] }).connection(b)
+  await until(() => peer.lastError !== undefined, 'the dial failed')
+  const error = await rejection(peer.request('echo'))
+  assert.match(error.message, new RegExp(`ECONNREFUSED at 127.0.0.1:${port}$`))
+  for (let at: Error = error; at.cause instanceof Error; at = at.cause) {
+    assert.ok(!at.message.includes(at.cause.message), `"${at.message}" repeats "${at.cause.message}"`)
+  }
+  assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNREFUSED')
 })
