@@ -67,64 +67,87 @@ export function optionsReader<T extends object>(
   kinds: Kinds<T>,
   elsewhere: Readonly<Record<string, string>> = {}
 ): ReadOptions<T> {
-  const names = Object.keys(kinds)
-  const table: Record<string, Kind | undefined> = Object.assign(Object.create(null), kinds)
-  const requiredNames = names.filter((name) => table[name]?.isRequired === true)
-  const none = Object.freeze(Object.fromEntries(names.map((name) => [name, undefined])))
-  const label = (name: string) => {
-    if (what === 'Manager') return name
-    return /^\w+$/.test(what) ? `${what}.${name}` : `${name} of ${what}`
+  const table = new OptionsTable(what, kinds, elsewhere)
+  return (given, delivery) => table.read(given, delivery) as never
+}
+
+type Values = Readonly<Record<string, unknown>>
+
+class OptionsTable {
+  readonly #what: string
+  readonly #names: readonly string[]
+  readonly #kinds: Readonly<Record<string, Kind | undefined>>
+  readonly #elsewhere: Readonly<Record<string, string>>
+  readonly #required: readonly string[]
+  readonly #none: Values
+
+  constructor(what: string, kinds: Readonly<Record<string, Kind>>, elsewhere: Readonly<Record<string, string>>) {
+    this.#what = what
+    this.#names = Object.keys(kinds)
+    this.#kinds = Object.assign(Object.create(null), kinds)
+    this.#elsewhere = elsewhere
+    this.#required = this.#names.filter((name) => kinds[name]?.isRequired === true)
+    this.#none = Object.freeze(Object.fromEntries(this.#names.map((name) => [name, undefined])))
   }
 
-  const createUnknownError = (name: string, delivery: Delivery | undefined): InvalidOptionError => {
-    const near = nearest(name, names)
-    const hint = near === undefined ? '' : ` (did you mean "${near}"?)`
-    const place = Object.hasOwn(elsewhere, name) ? ` (${elsewhere[name]})` : hint
-    return invalid(`${what} has no option "${printable(name, 64)}"${place}; it has ${names.join(', ')}`, delivery)
-  }
-  /** An option of a class, or of options that these were made from by `Object.create`, would be ignored in silence. */
-  const checkPrototypes = (given: object, delivery: Delivery | undefined): void => {
-    if (Object.prototype.toString.call(given) !== '[object Object]') {
-      throw invalid(`the options of ${what} must be an object; they are ${describeValue(given)}`, delivery)
-    }
-    for (let at = Object.getPrototypeOf(given); at !== null; at = Object.getPrototypeOf(at)) {
-      // What has no prototype itself is the `Object.prototype` of some realm.
-      if (Object.getPrototypeOf(at) === null) return
-      const inherited = names.find((name) => Object.hasOwn(at, name) && !Object.hasOwn(given, name))
-      if (inherited === undefined) continue
-      throw invalid(`${label(inherited)} is inherited: options must be own properties, as in { ...options }`, delivery)
-    }
+  /** Without options it makes no object: each call comes here. */
+  read(given: object | undefined, delivery: Delivery | undefined): Values {
+    const own = given === undefined ? this.#none : this.#readOwn(given, delivery)
+    if (this.#required.length > 0) this.#checkRequired(own, delivery)
+    return own
   }
 
-  const readOwn = (given: object, delivery: Delivery | undefined): Record<string, unknown> => {
-    if (typeof given !== 'object' || given === null) {
-      throw invalid(`the options of ${what} must be an object; they are ${describeValue(given)}`, delivery)
-    }
-    if (Object.getPrototypeOf(given) !== Object.prototype) checkPrototypes(given, delivery)
-    const own: Record<string, unknown> = { ...none }
+  #readOwn(given: object, delivery: Delivery | undefined): Values {
+    if (typeof given !== 'object' || given === null) throw this.#noOptions(given, delivery)
+    if (Object.getPrototypeOf(given) !== Object.prototype) this.#checkPrototypes(given, delivery)
+    const own: Record<string, unknown> = { ...this.#none }
     for (const name in given) {
       if (!Object.hasOwn(given, name)) continue
-      const kind = table[name]
-      if (kind === undefined) throw createUnknownError(name, delivery)
+      const kind = this.#kinds[name]
+      if (kind === undefined) throw this.#unknown(name, delivery)
       const value: unknown = given[name as keyof typeof given]
       if (value !== undefined && !kind.is(value)) {
-        throw invalid(`${label(name)} ${kind.must}; it is ${describeValue(value)}`, delivery)
+        throw invalid(`${this.#label(name)} ${kind.must}; it is ${describeValue(value)}`, delivery)
       }
       own[name] = value
     }
     return own
   }
 
-  const checkRequired = (own: Readonly<Record<string, unknown>>, delivery: Delivery | undefined): void => {
-    const missing = requiredNames.find((name) => own[name] === undefined)
-    if (missing !== undefined) throw invalid(`${label(missing)} is required: it ${table[missing]?.must}`, delivery)
+  #checkRequired(own: Values, delivery: Delivery | undefined): void {
+    const missing = this.#required.find((name) => own[name] === undefined)
+    if (missing === undefined) return
+    throw invalid(`${this.#label(missing)} is required: it ${this.#kinds[missing]?.must}`, delivery)
   }
 
-  // Without options this makes no object: each call comes here.
-  return (given, delivery) => {
-    const own = given === undefined ? none : readOwn(given, delivery)
-    if (requiredNames.length > 0) checkRequired(own, delivery)
-    return own as never
+  /** An option of a class, or of options that these were made from by `Object.create`, would be ignored in silence. */
+  #checkPrototypes(given: object, delivery: Delivery | undefined): void {
+    if (Object.prototype.toString.call(given) !== '[object Object]') throw this.#noOptions(given, delivery)
+    for (let at = Object.getPrototypeOf(given); at !== null; at = Object.getPrototypeOf(at)) {
+      // What has no prototype itself is the `Object.prototype` of some realm.
+      if (Object.getPrototypeOf(at) === null) return
+      const inherited = this.#names.find((name) => Object.hasOwn(at, name) && !Object.hasOwn(given, name))
+      if (inherited === undefined) continue
+      const why = 'is inherited: options must be own properties, as in { ...options }'
+      throw invalid(`${this.#label(inherited)} ${why}`, delivery)
+    }
+  }
+
+  #unknown(name: string, delivery: Delivery | undefined): InvalidOptionError {
+    const near = nearest(name, this.#names)
+    const hint = near === undefined ? '' : ` (did you mean "${near}"?)`
+    const place = Object.hasOwn(this.#elsewhere, name) ? ` (${this.#elsewhere[name]})` : hint
+    const text = `${this.#what} has no option "${printable(name, 64)}"${place}; it has ${this.#names.join(', ')}`
+    return invalid(text, delivery)
+  }
+
+  #noOptions(given: unknown, delivery: Delivery | undefined): InvalidOptionError {
+    return invalid(`the options of ${this.#what} must be an object; they are ${describeValue(given)}`, delivery)
+  }
+
+  #label(name: string): string {
+    if (this.#what === 'Manager') return name
+    return /^\w+$/.test(this.#what) ? `${this.#what}.${name}` : `${name} of ${this.#what}`
   }
 }
 
