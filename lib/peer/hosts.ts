@@ -32,11 +32,11 @@ export function canonicalHost(host: string): string {
   try {
     url = new URL(host)
   } catch {
-    throw new InvalidOptionError(`host "${printable(host, 256)}" is not an origin such as https://node-1:9000`)
+    throw new InvalidOptionError(`host "${withoutSecrets(host)}" is not an origin such as https://node-1:9000`)
   }
   const scheme = secureScheme.get(url.protocol)
   if (scheme === undefined) {
-    throw new InvalidOptionError(`host "${host.slice(0, 256)}" must start with http://, https://, ws:// or wss://`)
+    throw new InvalidOptionError(`host "${withoutSecrets(host)}" must start with http://, https://, ws:// or wss://`)
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
     throw new InvalidOptionError(
@@ -49,6 +49,11 @@ export function canonicalHost(host: string): string {
   throw new InvalidOptionError(
     `host "${url.origin.slice(0, 64)}…" has ${url.origin.length} bytes; a host has at most ${maxHostBytes}`
   )
+}
+
+/** For an error: what is pasted in the place of a host, such as the URL of a database, may have credentials or a query. */
+function withoutSecrets(host: string): string {
+  return printable(host.replace(/^[\s\S]*@/, '…@').replace(/[?#][\s\S]*$/, '…'), 256)
 }
 
 /** URLs write IPv4 and IPv6 in one way only. */

@@ -57,6 +57,24 @@ describe('canonicalHost', () => {
     }
   })
 
+  it('quotes neither credentials nor a query of what is no origin at all, nor its control characters', () => {
+    const texts: [given: string, shown: RegExp][] = [
+      ['postgres://user:secret@db:5432/app?sslkey=secret', /^host "…@db:5432\/app…" must start with http/],
+      ['redis://:se?cret@db#secret', /^host "…@db…" is not an origin/],
+      ['https://user:secret@a b', /^host "…@a b" is not an origin/],
+      ['https://a b?token=secret', /^host "https:\/\/a b…" is not an origin/],
+      ['tcp://a\nb\u009b', /^host "tcp:\/\/a b " must start with http/]
+    ]
+    for (const [given, message] of texts) {
+      assert.throws(() => canonicalHost(given), { ...invalid, message })
+      assert.throws(
+        () => canonicalHost(given),
+        (error: Error) => !error.message.includes('secret'),
+        given
+      )
+    }
+  })
+
   it('refuses a name of more than 512 bytes, which no peer accepts', () => {
     const longest = `http://${'a.'.repeat(248)}example:80`
     assert.equal(canonicalHost(longest), longest.slice(0, -3))
