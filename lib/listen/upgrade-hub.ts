@@ -29,8 +29,12 @@ export interface Route {
 /** Where one of these is listened to, others serve the server. */
 const servingEvents = ['request', 'upgrade', 'checkContinue', 'checkExpectation', 'connect']
 
+/** Of the whole process: two copies of this package would take each other for foreign listeners. */
+const registry: unique symbol = Symbol.for('it-grid.upgradeHubs')
+const shared = globalThis as { [registry]?: WeakMap<HttpServer, Pick<UpgradeHub, 'add' | 'remove'>> }
+shared[registry] ??= new WeakMap()
 /** Kept when the last path is left: sockets from before may still ask it. */
-const hubs = new WeakMap<HttpServer, UpgradeHub>()
+const hubs = shared[registry]
 
 /**
  * Serves `path` on `server`. Returns a function that ends this; after the last one the server has no listener of ours.

@@ -4,7 +4,9 @@
  */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +14,7 @@ import { createContext, runInContext } from 'node:vm'
 import * as ours from '../../lib/index.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
+import { listening, parsed, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
 const require = createRequire(import.meta.url)
@@ -136,6 +139,31 @@ describe('two copies of the package in one program', () => {
     const peer = dialer.connection(b)
     assert.deepEqual([...(await peer.request('echo', Uint8Array.of(7), { waitForReady: true }))], [7])
     await Promise.all([listener.close(), dialer.close()])
+  })
+
+  it('are guests of one HTTP server as one is: by path, and with the answers of its app', async (test) => {
+    const server = createServer((_request, response) => response.end('of the app'))
+    test.after(() => server.close())
+    const port = await listening(server)
+    const options = { local, hosts: [local], auth: secret, logger: ours.silentLogger }
+    const managers = [
+      new ours.Manager({ ...options, path: '/ours' }),
+      new theirs.Manager({ ...options, path: '/theirs' })
+    ]
+    for (const manager of managers) manager.attach(server)
+    const answer = async (path: string, upgrade: string) => {
+      const socket = await rawSocket(port)
+      socket.write(upgradeHead(path, { Upgrade: upgrade }))
+      const [text] = await once(socket, 'data')
+      socket.destroy()
+      return parsed(String(text)).status
+    }
+    assert.deepEqual([await answer('/ours', 'websocket'), await answer('/theirs', 'websocket')], [101, 101])
+    assert.deepEqual([await answer('/', 'h2c'), await answer('/other', 'websocket')], [200, 200])
+    const third = new theirs.Manager({ ...options, path: '/ours' })
+    assert.throws(() => third.attach(server), /"\/ours" is already served on this HTTP server/)
+    for (const manager of [...managers, third]) await manager.close()
+    assert.equal(server.listenerCount('upgrade'), 0)
   })
 })
 
