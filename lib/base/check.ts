@@ -28,6 +28,11 @@ export const aBoolean: Kind = { must: 'must be a boolean', is: (value) => typeof
 export const aString: Kind = { must: 'must be a string', is: (value) => typeof value === 'string' }
 export const aFunction: Kind = { must: 'must be a function', is: (value) => typeof value === 'function' }
 export const anObject: Kind = { must: 'must be an object', is: (value) => typeof value === 'object' && value !== null }
+/** Its own properties are what counts: no list, no `Map`, no date. */
+export const aRecord: Kind = {
+  must: 'must be an object',
+  is: (value) => Object.prototype.toString.call(value) === '[object Object]'
+}
 /** What is checked where it is used. */
 export const anything: Kind = { must: '', is: () => true }
 
@@ -122,7 +127,7 @@ class OptionsTable {
 
   /** An option of a class, or of options that these were made from by `Object.create`, would be ignored in silence. */
   #checkPrototypes(given: object, delivery: Delivery | undefined): void {
-    if (Object.prototype.toString.call(given) !== '[object Object]') throw this.#noOptions(given, delivery)
+    if (!aRecord.is(given)) throw this.#noOptions(given, delivery)
     for (let at = Object.getPrototypeOf(given); at !== null; at = Object.getPrototypeOf(at)) {
       // What has no prototype itself is the `Object.prototype` of some realm.
       if (Object.getPrototypeOf(at) === null) return

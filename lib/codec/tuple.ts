@@ -6,7 +6,7 @@
  */
 
 import { isBytes } from '../base/bytes.ts'
-import { anObject, check, objectWith } from '../base/check.ts'
+import { aRecord, check, objectWith } from '../base/check.ts'
 import { InvalidOptionError, ValidationError } from '../base/errors.ts'
 import type { Codec } from './codec.ts'
 import { Misfit, type Path } from './misfit.ts'
@@ -150,7 +150,7 @@ export function tuple<const F extends Fields>(fields: F, ...schema: GivenSchema<
 
 /** @throws {InvalidOptionError} */
 function checkFields(fields: Fields): void {
-  check('the first argument of tuple()', fields, anObject)
+  check('the first argument of tuple()', fields, aRecord)
   const wrong = Object.keys(fields).find((name) => /^\d+$/.test(name) || name === '__proto__')
   // What has no prototype itself is the `Object.prototype` of some realm.
   const prototype = Object.getPrototypeOf(fields)

@@ -5,14 +5,20 @@
  * the handshake checks the rest.
  */
 
-import type { Agent, ClientRequest, IncomingMessage } from 'node:http'
+import {
+  type Agent,
+  type ClientRequest,
+  type IncomingMessage,
+  validateHeaderName,
+  validateHeaderValue
+} from 'node:http'
 import type { LookupFunction } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ConnectionOptions } from 'node:tls'
 import { WebSocket } from 'ws'
 import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
-import { aBoolean, aFunction, anObject, type Own, optionsReader } from '../base/check.ts'
+import { aBoolean, aFunction, aRecord, type Own, objectWith, optionsReader } from '../base/check.ts'
 import { DialError } from '../base/errors.ts'
 import { systemText } from '../base/failure.ts'
 import { subprotocol } from '../base/options.ts'
@@ -60,11 +66,14 @@ interface Target {
 const readOptions = optionsReader<WebSocketOptions>(
   'connectWS()',
   {
-    headers: anObject,
-    tls: { must: 'must be the options of tls.connect, or a function that gives them', is: isObjectOrFunction },
+    headers: { must: 'must be an object of names and texts that HTTP allows', is: areHeaders },
+    tls: {
+      must: 'must be the options of tls.connect, or a function that gives them',
+      is: (value) => aRecord.is(value) || aFunction.is(value)
+    },
     mask: aBoolean,
     highWaterMarkBytes: aHighWaterMark,
-    agent: anObject,
+    agent: objectWith('must be an http.Agent or an https.Agent', 'addRequest'),
     lookup: aFunction,
     url: aFunction
   },
@@ -75,8 +84,19 @@ const readOptions = optionsReader<WebSocketOptions>(
   )
 )
 
-function isObjectOrFunction(value: unknown): boolean {
-  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+/** Else the dial would ignore them, as those in a `Headers`, or fail. */
+function areHeaders(value: unknown): boolean {
+  if (!aRecord.is(value)) return false
+  try {
+    for (const [name, text] of Object.entries(value as object)) {
+      if (typeof text !== 'string') return false
+      validateHeaderName(name)
+      validateHeaderValue(name, text)
+    }
+  } catch {
+    return false
+  }
+  return true
 }
 
 /** How much of the body of a refusal is shown, and how long it is waited for. */

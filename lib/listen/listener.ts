@@ -9,6 +9,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { isBytes } from '../base/bytes.ts'
+import { anObject, check, type Kind, objectWith } from '../base/check.ts'
 import type { Logger } from '../base/logger.ts'
 import { subprotocol } from '../base/options.ts'
 import { errorText } from '../base/text.ts'
@@ -41,6 +43,15 @@ export interface ListenerOptions {
  * that the other end, such as a browser, does not trust this server.
  */
 const refusedCertificate = /^(?!.*ALERT).*(CERT|ISSUER|SIGNED|SIGNATURE|PURPOSE)/
+
+/** What an 'upgrade' event gives. */
+const aRequest: Kind = {
+  must: 'must be the request of an upgrade',
+  is: (value) =>
+    anObject.is(value) && ['headers', 'socket'].every((name) => anObject.is(Reflect.get(Object(value), name)))
+}
+const aSocket = objectWith('must be the socket of an upgrade', 'on', 'unshift', 'end', 'destroy')
+const aHead: Kind = { must: 'must be the bytes behind the head of an upgrade', is: isBytes }
 
 interface Refusal {
   status: number
@@ -108,6 +119,9 @@ export class Listener {
 
   /** Handles one upgrade of an HTTP server whose 'upgrade' events you route yourself. Another path gets a 404. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    check('the first argument of handleUpgrade()', request, aRequest)
+    check('the second argument of handleUpgrade()', socket, aSocket)
+    check('the third argument of handleUpgrade()', head, aHead)
     if (getPath(request) === this.#options.path) this.#onUpgrade(request, socket, head)
     else refuseUpgrade(socket, 404, 'nothing is served on this path')
   }

@@ -186,7 +186,11 @@ export class Manager {
     return this.#listener.attach(server)
   }
 
-  /** Handles one upgrade from a server whose 'upgrade' events you route yourself. Another path gets a 404. */
+  /**
+   * Handles one upgrade from a server whose 'upgrade' events you route yourself. Another path gets a 404.
+   *
+   * @throws {InvalidOptionError} when these are not the three arguments of an 'upgrade' event
+   */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     this.#listener.handleUpgrade(request, socket, head)
   }

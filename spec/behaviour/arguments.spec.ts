@@ -5,6 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { afterEach, describe, it } from 'node:test'
 import * as grid from '../../lib/index.ts'
@@ -70,6 +72,7 @@ const definitions: Wrong[] = [
   ['a field that is none', () => field?.array?.(String), /^the argument of field\.array\(\) is not a field/],
   ['a codec as a field', () => field?.nullable?.(codec), /^the argument of field\.nullable\(\) is not a field/],
   ['no field', () => field?.optional?.(), /is not a field: .*; it is undefined$/],
+  ['fields in a list', () => tuple?.([codec]), 'the first argument of tuple() must be an object; it is an array'],
   ['no fields', () => tuple?.(), 'the first argument of tuple() must be an object; it is undefined']
 ]
 
@@ -82,8 +85,23 @@ const conns: Wrong[] = [
   [
     'headers that are a text',
     () => connectWS?.({ headers: 'a: b' }),
-    'headers of connectWS() must be an object; it is a string'
+    'headers of connectWS() must be an object of names and texts that HTTP allows; it is a string'
   ],
+  [
+    'headers as the web has them',
+    () => connectWS?.({ headers: new Headers({ a: 'b' }) }),
+    /^headers of .*; it is a Headers$/
+  ],
+  ['headers in a list', () => connectWS?.({ headers: [['a', 'b']] }), /^headers of connectWS\(\) .*; it is an array$/],
+  ['a header that is undefined', () => connectWS?.({ headers: { authorization: undefined } }), /^headers of connectWS/],
+  ['a header of two lines', () => connectWS?.({ headers: { a: 'b\r\nc: d' } }), /^headers of connectWS/],
+  ['a header without a name', () => connectWS?.({ headers: { 'a b': 'c' } }), /^headers of connectWS/],
+  [
+    'an agent of another kind',
+    () => connectWS?.({ agent: { dispatch: () => true } }),
+    /^agent .* must be an http\.Agent or/
+  ],
+  ['tls in a list', () => connectWS?.({ tls: [{ ca: 'pem' }] }), /^tls of connectWS\(\) .*; it is an array$/],
   ['a mask that is no boolean', () => connectWS?.({ mask: 1 }), 'mask of connectWS() must be a boolean; it is 1'],
   [
     'a mark below 0',
@@ -199,6 +217,10 @@ const methods: ((on: grid.Manager) => Wrong[])[] = [
     const handle = on.handle.bind(on) as (...args: unknown[]) => void
     const answer = () => undefined
     const close = on.close.bind(on) as (options: unknown) => unknown
+    const upgrade = on.handleUpgrade.bind(on) as (...args: unknown[]) => void
+    const socket = new Socket()
+    const request = new IncomingMessage(socket)
+    const head = Buffer.alloc(0)
     return [
       [
         'handle: no definition',
@@ -242,6 +264,26 @@ const methods: ((on: grid.Manager) => Wrong[])[] = [
         'close: an option',
         () => close({ timeoutMs: 5 }),
         /^close\(\) has no option "timeoutMs" \(did you mean "timeout"\?\); it has timeout$/
+      ],
+      [
+        'handleUpgrade: no request',
+        () => upgrade(undefined, socket, head),
+        /^the first argument of handleUpgrade\(\) /
+      ],
+      [
+        'handleUpgrade: a socket first',
+        () => upgrade(socket, request, head),
+        /must be the request of an upgrade; it is a/
+      ],
+      [
+        'handleUpgrade: no socket',
+        () => upgrade(request, {}, head),
+        /^the second .* the socket of an upgrade; it is an ob/
+      ],
+      [
+        'handleUpgrade: no head',
+        () => upgrade(request, socket),
+        /^the third argument of handleUpgrade\(\) .* undefined$/
       ],
       ['connection: a number', () => on.connection(5 as never), 'a host must be a string; it is 5']
     ]

@@ -103,8 +103,8 @@ describe('connectWS', () => {
   })
 
   it('rejects when an option cannot be used', async () => {
-    const dial = connectWS({ headers: { 'bad name': 'x' } })
-    await assert.rejects(dial(address, dialOptions()), { code: 'ERR_DIAL' })
+    const dial = connectWS({ tls: { cert: 'no certificate' } })
+    await assert.rejects(dial(address.replace('http', 'https'), dialOptions()), { code: 'ERR_DIAL' })
   })
 
   it('opens nothing for a signal that is aborted already', async () => {
