@@ -78,6 +78,8 @@ export class Source<T> implements Messages<T>, Receiver {
         const value = this.#take(payload)
         return Promise.resolve({ done: false, value })
       } catch (error) {
+        this.#finish()
+        this.#drop(error)
         return Promise.reject(error)
       }
     }
@@ -145,6 +147,8 @@ export class Source<T> implements Messages<T>, Receiver {
         bytes += length
       }
     } catch (reason) {
+      this.#finish()
+      this.#drop(reason)
       if (value.length === 0) return Promise.reject(reason)
       this.#error = { reason }
     }
@@ -186,9 +190,21 @@ export class Source<T> implements Messages<T>, Receiver {
       if (waiter.batch === undefined) waiter.resolve({ done: false, value })
       else this.#gather(waiter, waiter.batch, value)
     } catch (reason) {
-      if (waiter === this.#gathering) this.#error = { reason }
-      else waiter.reject(reason)
+      if (waiter === this.#gathering) {
+        // It has messages: the error is for who asks next.
+        this.#fail(reason)
+      } else {
+        waiter.reject(reason)
+        this.#finish()
+      }
+      this.#drop(reason)
     }
+  }
+
+  /** A message cannot be decoded: what follows it is dropped. */
+  #drop(reason: unknown): void {
+    this.#queue.clear()
+    this.onUndecodable?.(reason)
   }
 
   /** All messages of one batch of the conn are delivered in one turn. */
@@ -225,13 +241,6 @@ export class Source<T> implements Messages<T>, Receiver {
   }
 
   #decode(payload: Uint8Array): T {
-    try {
-      return decodePayload(this.#decoder, payload, 'a message of the stream', this.#delivery)
-    } catch (error) {
-      this.#queue.clear()
-      this.#finish()
-      this.onUndecodable?.(error)
-      throw error
-    }
+    return decodePayload(this.#decoder, payload, 'a message of the stream', this.#delivery)
   }
 }

@@ -327,6 +327,21 @@ describe('the batches of a source', () => {
     })
   }
 
+  it('leave the error of what cannot be decoded to who waits behind them, before the end', async () => {
+    const { source, undecodable } = bench({
+      decode(payload) {
+        if (payload[0] === 0x78) throw cut
+        return Buffer.from(payload).toString()
+      }
+    })
+    const batches = source.batches()
+    const [first, second, third] = [batches.next(), batches.next(), source.next()]
+    arrive(source, 'a', 'x', 'b')
+    assert.deepEqual(await first, batch('a'))
+    await assert.rejects(second, { name: 'CodecError', cause: cut })
+    assert.deepEqual([await third, await batches.next(), undecodable.length], [done, done, 1])
+  })
+
   it('stop the stream when their consumer breaks, or throws a reason in, and drop what waits', async () => {
     const { source, stops } = bench()
     arrive(source, 'a')
