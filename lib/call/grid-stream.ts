@@ -124,7 +124,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
 
   /**
    * Sends one request, or all of a `many`. Resolves once flow control accepted it; the handler need not have read it yet. Its
-   * bytes may be reused then.
+   * bytes may be reused then. Of a `many` of something else than an array the end is read only with credit for one more.
    *
    * @throws {ClosedError} when the requests have ended, or the handler takes no more
    * @throws the error of `closed` when the stream has failed or was cancelled

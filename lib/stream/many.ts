@@ -6,6 +6,7 @@
 
 import { InvalidOptionError } from '../base/errors.ts'
 import { shieldEach } from '../base/promise.ts'
+import { Misfit } from '../codec/misfit.ts'
 
 /** Of the whole process: two copies of this package understand each other. */
 const manyValues: unique symbol = Symbol.for('it-grid.many')
@@ -28,7 +29,20 @@ export function many<T>(values: Iterable<T>): Many<T> {
   if (typeof given?.[Symbol.iterator] !== 'function') throw new InvalidOptionError('many() takes an iterable of values')
   // One of them that is a promise may reject before it is read.
   shieldEach(values)
-  return { [manyValues]: values }
+  return new Several(values)
+}
+
+/** A class with a `toJSON`, which every codec refuses: in a request, an answer or a value it would be an empty object. */
+class Several<T> implements Many<T> {
+  readonly [manyValues]: Iterable<T>
+
+  constructor(values: Iterable<T>) {
+    this[manyValues] = values
+  }
+
+  toJSON(): never {
+    throw new Misfit('is a many(), which is several messages of a stream and no value')
+  }
 }
 
 /** The values, if it is several in the place of one. */

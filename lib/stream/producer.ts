@@ -5,8 +5,9 @@
  * are no promises are taken without waiting. And a stream of Node or of the web is released at once when it is left.
  */
 
+import { types } from 'node:util'
 import type { Failure } from '../base/failure.ts'
-import { shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
+import { shield, shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
 import type { Many } from './many.ts'
 
@@ -29,6 +30,8 @@ export class ProducerIterator {
   readonly isAsync: boolean
   /** It is of a stream of Node or of the web, of which no code runs once it is closed. */
   readonly isStream: boolean
+  /** It gives the elements of this array, by no code of the user. */
+  readonly array: readonly unknown[] | undefined
   readonly #iterator: Iterating
   /** The next result, or a promise of it where this is an async one. */
   readonly next: () => unknown
@@ -42,6 +45,7 @@ export class ProducerIterator {
     if (method === undefined || method === null) throw new TypeError(notIterable)
     // When one of many promises rejects, the others are not pulled any more.
     if (!this.isAsync) shieldEach(producer)
+    this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined
     const opened = this.isAsync ? openStream(producer, method) : undefined
     this.isStream = opened !== undefined
     const iterator = opened ?? Reflect.apply(method, producer, [])
@@ -62,7 +66,7 @@ export class ProducerIterator {
       if (leave === undefined || leave === null) return closed()
       const result = Reflect.apply(leave, this.#iterator, [])
       promise = toPromise(this.isAsync ? result : toResult(result).value)
-      if (promise === undefined) toResult(result)
+      if (promise === undefined) shield(toResult(result))
     } catch (reason) {
       return failed(reason)
     }
@@ -109,6 +113,10 @@ export function toResult<T>(given: unknown): { readonly done?: unknown; readonly
 
 function noResult(): TypeError {
   return new TypeError('a result of an iterator is not an object')
+}
+
+function isPlainArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && !types.isProxy(value)
 }
 
 function isObject(value: unknown): value is object {

@@ -44,6 +44,8 @@ export class Sink<T> {
   #iterator: ProducerIterator | undefined
   /** The values that the producer gave at once: they go before it is pulled again. */
   #many: ProducerIterator | undefined
+  /** So many of them are sent: the last one of an array is known without credit for another. */
+  #manySent = 0
   /** The async context in which the producer was handed over: each pull of it happens there. */
   #scope: Scope | undefined
   #state: 'idle' | 'pulling' | 'done' = 'idle'
@@ -220,6 +222,7 @@ export class Sink<T> {
     const bytes = byteLengthOf(payload)
     this.#window.take(bytes)
     this.#port.sendMessage(payload, 0, bytes)
+    if (this.#many?.array?.length === ++this.#manySent) this.#many = undefined
     if (this.#many === undefined) this.#onSent()
     else this.#rest()
     return true
@@ -234,6 +237,7 @@ export class Sink<T> {
       return false
     }
     this.#many = many
+    this.#manySent = 0
     this.#rest()
     return true
   }

@@ -271,6 +271,40 @@ describe('many values in the place of one', () => {
     assert.deepEqual([taken, port.ends], [[1, 2, 3], 1])
   })
 
+  it('are taken with the last of an array, and of another iterable with credit to look for more', () => {
+    for (const [values, taken] of [
+      [['a', 'b'], 1],
+      [new Set(['a', 'b']), 0],
+      [Object.assign(['a', 'b', 'none'], { [Symbol.iterator]: () => ['a', 'b'].values() }), 0]
+    ] as const) {
+      const { sink, port, window } = bench(2)
+      sink.attach([many(values), 'c'])
+      assert.deepEqual([port.sent, sink.taken], [['a', 'b'], taken])
+      window.add(1, 0)
+      sink.pump()
+      assert.deepEqual([port.sent, sink.taken], [['a', 'b', 'c'], 2])
+    }
+  })
+
+  it('have what their array has when its last one is sent', () => {
+    const { sink, port, window } = bench(2)
+    const values = ['a', 'b', 'c', 'd']
+    sink.attach([many(values), many(['e', 'f'])])
+    values.push('more')
+    values.splice(2, 2)
+    window.add(10, 0)
+    sink.pump()
+    assert.deepEqual([port.sent, sink.taken, port.ends], [['a', 'b', 'more', 'e', 'f'], 2, 1])
+  })
+
+  it('end no process by a return() that gives a rejected promise where it should give a result', async () => {
+    const { sink } = bench(1)
+    const values = { next: () => ({ done: false, value: 'a' }), return: () => Promise.reject(new Error('late')) }
+    sink.attach([many({ [Symbol.iterator]: () => values as unknown as Iterator<string> })])
+    sink.stop()
+    await settled(() => 0)
+  })
+
   it('fail as a value when they throw or reject, and both they and the producer are unwound', async () => {
     const broken = new Error('no more')
     function* failing(how: () => string | Promise<string>): Generator<string | Promise<string>> {

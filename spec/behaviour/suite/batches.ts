@@ -1,8 +1,8 @@
 /** Many messages at once, taken and given: the same messages, against the same credit, as one by one. */
 
 import assert from 'node:assert/strict'
-import { many, streaming } from '../../../lib/index.ts'
-import { Outcome } from '../../support/gate.ts'
+import { json, many, single, streaming } from '../../../lib/index.ts'
+import { Gate, Outcome } from '../../support/gate.ts'
 import { settled, until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
 
@@ -123,6 +123,34 @@ export function batchFacts(fact: Fact): void {
     }
     await Promise.all([first.done, second])
     assert.deepEqual(got, [...numbers, 100])
+  })
+
+  fact('a many of as many as the window has is sent while the handler reads none of them', async (link) => {
+    const read = new Gate()
+    link.responder.handle(both, async function* (_, requests) {
+      await read.opened
+      yield* requests
+    })
+    await link.known()
+    const stream = link.peer.newStream(both)
+    await stream.send(many(numbers.slice(0, window)))
+    read.open()
+    stream.requests.end()
+    assert.deepEqual((await stream.responses.next()).value, 0)
+    stream.cancel()
+  })
+
+  fact('a many is refused where a value is meant: in a payload, an answer, or within a value', async (link) => {
+    const misplaced = many(numbers)
+    const refused = { code: /^ERR_(CODEC|REMOTE)$/, message: /a toJSON method|is a many\(\)/ }
+    const asJson = single('json', { request: json<unknown>(), response: json<unknown>() })
+    for (const echo of [single<unknown, unknown>('msgpack'), asJson]) {
+      link.responder.handle(echo, (value) => (value === 'give' ? misplaced : value))
+      await link.known()
+      for (const value of [misplaced, { rows: [misplaced] }, 'give']) {
+        await assert.rejects(link.peer.request(echo, value), refused)
+      }
+    }
   })
 
   fact('the error of a handler is thrown behind the batch that came before it', async (link) => {
