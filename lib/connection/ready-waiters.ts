@@ -3,6 +3,7 @@
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { DeadlineTimer } from '../base/after-reading.ts'
 import type { Failure } from '../base/failure.ts'
+import { rejectToCaller } from '../base/promise.ts'
 import type { Session } from '../session/session.ts'
 
 type Outcome = { readonly session: Session } | Failure
@@ -21,17 +22,24 @@ export class ReadyWaiters {
     return new Promise((resolve, reject) => {
       let timer: DeadlineTimer | undefined
       let unlisten: (() => void) | undefined
-      const settle = (outcome: Outcome) => {
+      const leave = () => {
         timer?.clear()
         unlisten?.()
         this.#waiters.delete(settle)
+      }
+      const settle = (outcome: Outcome) => {
+        leave()
         if ('session' in outcome) resolve(outcome.session)
         else reject(outcome.reason)
       }
       // First, as a signal that is not one of Node may throw.
       if (signal !== undefined) unlisten = listenToAbort(signal, (reason) => settle({ reason }))
       this.#waiters.add(settle)
-      if (deadlineMs > 0) timer = new DeadlineTimer(deadlineMs, () => settle({ reason: createError() }))
+      if (deadlineMs === 0) return
+      timer = new DeadlineTimer(deadlineMs, () => {
+        leave()
+        resolve(rejectToCaller(createError()))
+      })
     })
   }
 

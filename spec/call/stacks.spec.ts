@@ -2,33 +2,35 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Connection } from '../../lib/index.ts'
+import type { CallOptions, Connection } from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 
 const local = 'http://a.test'
 
-async function askThePeer(peer: Connection, id: string, timeout: number): Promise<unknown> {
-  return await peer.request(id, undefined, { timeout })
+async function askThePeer(peer: Connection, id: string, options: CallOptions): Promise<unknown> {
+  return await peer.request(id, undefined, options)
 }
 
-async function serveTheUser(peer: Connection, id: string, timeout = 5000): Promise<unknown> {
-  return await askThePeer(peer, id, timeout)
+async function serveTheUser(peer: Connection, id: string, options: CallOptions): Promise<unknown> {
+  return await askThePeer(peer, id, options)
 }
 
 describe('the stack of a failed call', () => {
-  const failures: [what: string, id: string, timeout: number | undefined, name: string][] = [
-    ['a handler that throws', 'throws', undefined, 'RemoteError'],
-    ['a deadline', 'hangs', 20, 'DeadlineError'],
-    ['a handler that is not there', 'nobody', undefined, 'UnknownHandlerError']
+  const failures: [what: string, id: string, options: CallOptions, name: string, host?: string][] = [
+    ['a handler that throws', 'throws', {}, 'RemoteError'],
+    ['a deadline', 'hangs', { timeout: 20 }, 'DeadlineError'],
+    ['a handler that is not there', 'nobody', {}, 'UnknownHandlerError'],
+    ['a handler that does not come', 'nobody', { timeout: 20, waitForReady: true }, 'UnknownHandlerError'],
+    ['a host that does not come', 'throws', { timeout: 20, waitForReady: true }, 'DeadlineError', 'http://b.test']
   ]
-  for (const [what, id, timeout, name] of failures) {
+  for (const [what, id, options, name, host = local] of failures) {
     it(`leads to its caller, for ${what}`, async (test) => {
-      const on = new Servers(test).manager({ local, hosts: [local] })
+      const on = new Servers(test).manager({ local, hosts: [local, 'http://b.test'] })
       on.handle('throws', () => {
         throw new Error('no')
       })
       on.handle('hangs', (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)))
-      const error = await rejection(serveTheUser(on.connection(local), id, timeout))
+      const error = await rejection(serveTheUser(on.connection(host), id, options))
       assert.equal(error.name, name)
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
     })
