@@ -1,6 +1,7 @@
 /** That something failed, and with which reason. */
 
 import { types } from 'node:util'
+import { GridError } from './errors.ts'
 import { errorText } from './text.ts'
 
 /** Any value can be thrown, even `undefined`: so the reason alone does not show whether there is a failure. */
@@ -19,9 +20,14 @@ export function toError(thrown: unknown): Error {
 }
 
 /**
- * The cause of an error that tells all of `told` in its own text: what is behind `told`. So what prints causes prints no
- * text twice.
+ * The cause of an error that tells `told` in its own text: where that is one of ours, what is behind it. So what prints
+ * causes prints no text of ours twice.
  */
+export function causeOf(told: unknown): { readonly cause?: unknown } {
+  return GridError.is(told) ? causeBehind(told) : { cause: told }
+}
+
+/** The same for one that is told in whole, whosever it is. */
 export function causeBehind(told: unknown): { readonly cause?: unknown } {
   const cause = types.isNativeError(told) ? told.cause : undefined
   return cause === undefined ? {} : { cause }

@@ -2,7 +2,7 @@
 
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError, ValidationError } from '../base/errors.ts'
-import { causeBehind } from '../base/failure.ts'
+import { causeOf } from '../base/failure.ts'
 import { fragmentBytes } from '../base/options.ts'
 import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
@@ -17,10 +17,10 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery)
     // The codec of raw bytes has asked that itself.
     if ((codec as Codec<unknown>) === rawBytes || isBytes(payload)) return payload
     shield(payload)
-    throw new TypeError('the codec did not return a Uint8Array')
+    throw new CodecError('the codec did not return a Uint8Array')
   } catch (cause) {
     shieldWithin(value)
-    throw new CodecError(errorText(cause), { delivery, ...(CodecError.is(cause) ? causeBehind(cause) : { cause }) })
+    throw new CodecError(errorText(cause), { delivery, ...causeOf(cause) })
   }
 }
 
@@ -52,7 +52,7 @@ function toDecodeError(what: string, thrown: unknown, payload: Uint8Array, deliv
   const text = errorText(thrown)
   return new CodecError(`${what} cannot be decoded: ${text}${describeForm(text, payload)}`, {
     delivery,
-    ...(CodecError.is(thrown) ? causeBehind(thrown) : { cause: thrown })
+    ...causeOf(thrown)
   })
 }
 

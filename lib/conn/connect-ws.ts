@@ -19,8 +19,8 @@ import { WebSocket } from 'ws'
 import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
 import { aBoolean, aFunction, aRecord, type Own, objectWith, optionsReader } from '../base/check.ts'
-import { DialError } from '../base/errors.ts'
-import { systemText } from '../base/failure.ts'
+import { DialError, InvalidOptionError } from '../base/errors.ts'
+import { causeOf, systemText } from '../base/failure.ts'
 import { subprotocol } from '../base/options.ts'
 import { describeValue, printable } from '../base/text.ts'
 import { addReason, aHighWaterMark, formatRemoteAddress } from './carrier.ts'
@@ -132,7 +132,7 @@ export function connectWS(given?: WebSocketOptions): ConnDialer {
       ws = new WebSocket(target.url, subprotocol, { ...tls, ...toClientOptions(options, dial) })
     } catch (error) {
       dial.signal.throwIfAborted()
-      throw new DialError(`cannot connect to ${host}: ${systemText(error)}`, { cause: error })
+      throw new DialError(`cannot connect to ${host}: ${systemText(error)}`, causeOf(error))
     }
     return await whenOpen(ws, target, dial.signal, options.highWaterMarkBytes)
   }
@@ -191,12 +191,12 @@ function toTarget(host: string, path: string, map: WebSocketOptions['url']): Tar
   return { host, url, at: map === undefined ? '' : ` (at ${url.host}${url.pathname})` }
 }
 
-/** @throws {TypeError} when it is none on which a WebSocket can be dialed; does not show it, as it may have credentials */
+/** @throws {InvalidOptionError} when it is none on which a WebSocket can be dialed; does not show it, as it may have credentials */
 function toUrl(given: string | URL): URL {
   const url = URL.canParse(String(given)) ? new URL(given) : undefined
   if (url !== undefined && /^(http|ws)s?:$/.test(url.protocol)) return url
   const must = 'url of connectWS() must give a whole URL of http, https, ws or wss'
-  throw new TypeError(`${must}; it gave ${url?.protocol ?? describeValue(given)}`)
+  throw new InvalidOptionError(`${must}; it gave ${url?.protocol ?? describeValue(given)}`)
 }
 
 function isSecure({ url }: Target): boolean {

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { bytes, DeadlineError, json, msgpack, none, single, streaming } from '../../lib/index.ts'
+import { bytes, connectWS, DeadlineError, json, msgpack, none, single, streaming } from '../../lib/index.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { freePort } from '../support/network/free-port.ts'
@@ -136,4 +136,20 @@ it('an error of a host that is not there repeats no text of its causes', async (
     assert.ok(!at.message.includes(at.cause.message), `"${at.message}" repeats "${at.cause.message}"`)
   }
   assert.equal((error.cause as NodeJS.ErrnoException).code, 'ECONNREFUSED')
+})
+
+it('an error that tells what another one of ours says has not that one as its cause', async (test) => {
+  const [a] = namesInOrder()
+  const on = new Servers(test).manager({ local: a, hosts: [a] })
+  const noBytes = { encode: () => 'text' as never, decode: () => undefined }
+  const dial = { path: '/', maxConnMessageBytes: 1024, signal: AbortSignal.timeout(60_000) }
+  const fails: (() => Promise<unknown>)[] = [
+    () => on.connection(a).request(single('echo', { request: noBytes }), undefined),
+    () => connectWS({ url: () => 'no URL' })(a, dial)
+  ]
+  for (const fail of fails) {
+    const error = await rejection(fail())
+    assert.match(error.message, /Uint8Array|whole URL/)
+    assert.equal(error.cause, undefined)
+  }
 })
