@@ -4,8 +4,10 @@
  * A step of an async generator costs more than the message that it gives; see docs/performance.md.
  */
 
+import { AsyncResource } from 'node:async_hooks'
 import { InvalidOptionError } from '../base/errors.ts'
 import { shieldEach } from '../base/promise.ts'
+import { captureScope, type Scope } from '../base/scope.ts'
 import { Misfit } from '../codec/misfit.ts'
 
 /** Of the whole process: two copies of this package understand each other. */
@@ -35,9 +37,12 @@ export function many<T>(values: Iterable<T>): Many<T> {
 /** A class with a `toJSON`, which every codec refuses: in a request, an answer or a value it would be an empty object. */
 class Several<T> implements Many<T> {
   readonly [manyValues]: Iterable<T>
+  /** Where they are read: that of `many`, as of any source that is handed over. An array runs no code. */
+  readonly scope: Scope | undefined
 
   constructor(values: Iterable<T>) {
     this[manyValues] = values
+    this.scope = Array.isArray(values) ? undefined : captureScope()
   }
 
   toJSON(): never {
@@ -49,4 +54,10 @@ class Several<T> implements Many<T> {
 export function valuesOf(value: unknown): Iterable<unknown> | undefined {
   if (typeof value !== 'object' || value === null) return undefined
   return (value as Partial<Many<unknown>>)[manyValues]
+}
+
+/** The async context in which `values` of it are read; undefined for that of who reads. */
+export function scopeOf(many: unknown): Scope | undefined {
+  const { scope } = many as Partial<Several<unknown>>
+  return scope instanceof AsyncResource ? scope : undefined
 }

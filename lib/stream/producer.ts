@@ -8,6 +8,7 @@
 import { types } from 'node:util'
 import type { Failure } from '../base/failure.ts'
 import { shield, shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
+import type { Scope } from '../base/scope.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
 import type { Many } from './many.ts'
 
@@ -36,8 +37,14 @@ export class ProducerIterator {
   /** The next result, or a promise of it where this is an async one. */
   readonly next: () => unknown
 
-  /** @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all */
-  constructor(producer: unknown, notIterable = 'it is neither an iterable nor an async iterable') {
+  readonly #scope: Scope | undefined
+
+  /**
+   * @param scope where all its code runs; undefined for where it is called
+   * @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all
+   */
+  constructor(producer: unknown, notIterable = 'it is neither an iterable nor an async iterable', scope?: Scope) {
+    this.#scope = scope
     if (producer === undefined || producer === null) throw new TypeError(notIterable)
     const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
     this.isAsync = ofAsync !== undefined && ofAsync !== null
@@ -48,12 +55,17 @@ export class ProducerIterator {
     this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined
     const opened = this.isAsync ? openStream(producer, method) : undefined
     this.isStream = opened !== undefined
-    const iterator = opened ?? Reflect.apply(method, producer, [])
+    const iterator = opened ?? this.#run(method, producer)
     if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
     this.#iterator = iterator as Iterating
     // Read once, as the language does. One that is no function throws when it is called.
     const { next } = this.#iterator
-    this.next = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
+    const bound = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
+    this.next = scope === undefined ? bound : () => scope.runInAsyncScope(bound)
+  }
+
+  #run(method: Method, self: unknown): unknown {
+    return this.#scope === undefined ? Reflect.apply(method, self, []) : this.#scope.runInAsyncScope(method, self)
   }
 
   /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */
@@ -64,7 +76,7 @@ export class ProducerIterator {
     try {
       const { return: leave } = this.#iterator
       if (leave === undefined || leave === null) return closed()
-      const result = Reflect.apply(leave, this.#iterator, [])
+      const result = this.#run(leave, this.#iterator)
       promise = toPromise(this.isAsync ? result : toResult(result).value)
       if (promise === undefined) shield(toResult(result))
     } catch (reason) {

@@ -10,7 +10,7 @@ import type { Failure } from '../base/failure.ts'
 import { isPromise, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
-import { valuesOf } from './many.ts'
+import { scopeOf, valuesOf } from './many.ts'
 import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
@@ -211,7 +211,7 @@ export class Sink<T> {
     let payload: Uint8Array
     try {
       const values = valuesOf(value)
-      if (values !== undefined) return this.#open(values)
+      if (values !== undefined) return this.#open(values, scopeOf(value))
       payload = this.#encode(value)
     } catch (error) {
       shieldWithin(value)
@@ -229,9 +229,9 @@ export class Sink<T> {
   }
 
   /** Goes on with the values that the producer gave at once. Returns whether they can be pulled. */
-  #open(values: Iterable<unknown>): boolean {
+  #open(values: Iterable<unknown>, scope: Scope | undefined): boolean {
     if (this.#many !== undefined) throw new TypeError('a many() holds another one')
-    const many = new ProducerIterator(values)
+    const many = new ProducerIterator(values, undefined, scope)
     if (this.#state !== 'pulling') {
       many.close(() => undefined)
       return false

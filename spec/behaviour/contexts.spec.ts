@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { insecure, type Logger, Manager, memoryPair, silentLogger, streaming } from '../../lib/index.ts'
+import { insecure, type Logger, Manager, many, memoryPair, silentLogger, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { type CallsFrom, type Link, type LinkKind, openLink, useLink } from '../support/grid/links.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
@@ -126,6 +126,35 @@ for (const kind of kinds) {
           await until(() => views.length >= 4, 'the source was pulled and given back')
           await stream.closed
           assert.deepEqual([...new Set(views)], ['source'])
+        })
+      })
+
+      it('of each many that is sent are those in which it was made, at each pull and at its end', async () => {
+        await onLink(kind, from, async ({ responder, peer, known }) => {
+          responder.handle(upload, async (_payload, requests) => {
+            for await (const n of requests) if (n === 5) break
+          })
+          await known()
+          const views: unknown[] = []
+          function* values(from: number) {
+            try {
+              for (let n = from; n < from + 3; n++) {
+                views.push(seen())
+                yield n
+              }
+            } finally {
+              views.push(seen())
+            }
+          }
+          const stream = context.run('opener', () => peer.newStream(upload))
+          const sends = ['first', 'second'].map((name, at) =>
+            context.run(name, () => stream.send(many(values(1 + 3 * at))).catch(() => undefined))
+          )
+          await Promise.all(sends)
+          await stream.closed
+          assert.deepEqual(views.slice(0, 4), Array(4).fill('first'))
+          assert.ok(views.length > 5, 'the second was pulled and given back')
+          assert.deepEqual([...new Set(views.slice(4))], ['second'])
         })
       })
 
