@@ -10,6 +10,7 @@ import type { Failure } from '../base/failure.ts'
 import { shield, shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import type { Scope } from '../base/scope.ts'
 import { openStream, releaseStream, shieldStream } from '../base/stream-source.ts'
+import { describeValue } from '../base/text.ts'
 import type { Many } from './many.ts'
 
 /** Anything that `for await` accepts; a value may be several in the place of one. */
@@ -23,6 +24,10 @@ const { bind } = Function.prototype
 interface Iterating {
   readonly next: Method
   readonly return?: Method | null
+}
+
+function describeWrong(producer: unknown): string {
+  return `a source must be an iterable or an async iterable; it is ${describeValue(producer)}`
 }
 
 /** The iterator of one producer. */
@@ -43,13 +48,13 @@ export class ProducerIterator {
    * @param scope where all its code runs; undefined for where it is called
    * @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all
    */
-  constructor(producer: unknown, notIterable = 'it is neither an iterable nor an async iterable', scope?: Scope) {
+  constructor(producer: unknown, notIterable?: string, scope?: Scope) {
     this.#scope = scope
-    if (producer === undefined || producer === null) throw new TypeError(notIterable)
+    if (producer === undefined || producer === null) throw new TypeError(notIterable ?? describeWrong(producer))
     const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
     this.isAsync = ofAsync !== undefined && ofAsync !== null
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
-    if (method === undefined || method === null) throw new TypeError(notIterable)
+    if (method === undefined || method === null) throw new TypeError(notIterable ?? describeWrong(producer))
     // When one of many promises rejects, the others are not pulled any more.
     if (!this.isAsync) shieldEach(producer)
     this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined

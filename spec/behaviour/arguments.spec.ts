@@ -364,6 +364,28 @@ describe('each function refuses', () => {
     })
   }
 
+  it('a source of requests that is none', async () => {
+    const on = manager()
+    const add = grid.streaming<void, number, number>('add')
+    on.handle(add, (_, requests) => requests)
+    for (const [source, what] of [
+      [undefined, 'undefined'],
+      [5, '5'],
+      [{}, 'an object'],
+      [() => [1], 'a function']
+    ]) {
+      const stream = on.connection(local).newStream(add)
+      // As `for await` says it.
+      const expected = {
+        name: 'TypeError',
+        message: `a source must be an iterable or an async iterable; it is ${what}`
+      }
+      await assert.rejects(stream.sink(source as never), expected)
+      await assert.rejects(stream.responses.next(), expected)
+    }
+    await on.close()
+  })
+
   it('a call to what is no handler, or one of the other kind', async () => {
     const on = manager()
     const peer = on.connection(local)
