@@ -32,11 +32,14 @@ export function errorText(thrown: unknown, maxLength = 1024): string {
 
 const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
 
+/** A number of 64 bits, and what is just too large for one. */
+const maxShown = 2n ** 65n
+
 /** What a value is, for the error that refuses it: a number itself, of all else only its kind. Never throws. */
 export function describeValue(value: unknown): string {
-  if (typeof value === 'bigint') return `${value}n`
-  // A number in quotes is the usual mistake; another text may be a secret.
-  if (typeof value === 'string') return /^-?[\d.]{1,16} ?m?s?$/.test(value) ? `the string "${value}"` : 'a string'
+  if (typeof value === 'bigint') return value < maxShown && value > -maxShown ? `${value}n` : 'a larger bigint'
+  // A number in quotes is the usual mistake; another text, or one of 16 characters, may be a secret.
+  if (typeof value === 'string') return /^-?[\d.]{1,11} ?m?s?$/.test(value) ? `the string "${value}"` : 'a string'
   if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`
   if (typeof value !== 'object' || value === null) return String(value)
   try {

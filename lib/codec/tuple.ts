@@ -8,6 +8,7 @@
 import { isBytes } from '../base/bytes.ts'
 import { aRecord, check, objectWith } from '../base/check.ts'
 import { InvalidOptionError, ValidationError } from '../base/errors.ts'
+import { printable } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 import { Misfit, type Path } from './misfit.ts'
 import { decodeMsgpack, pack, toEncodeError } from './msgpack.ts'
@@ -157,10 +158,10 @@ function checkFields(fields: Fields): void {
   const isChained = prototype !== null && Object.getPrototypeOf(prototype) !== null
   if (wrong !== undefined || isChained) {
     throw new InvalidOptionError(
-      `a field cannot be named ${wrong ?? '__proto__'}: objects do not keep such keys in order`
+      `a field cannot be named ${printable(wrong ?? '__proto__', 64)}: objects do not keep such keys in order`
     )
   }
-  for (const [name, place] of Object.entries(fields)) check(name, place, aField)
+  for (const [name, place] of Object.entries(fields)) check(printable(name, 64), place, aField)
 }
 
 /** A struct as a field: an object of `names`, written as the array of its `places`. */

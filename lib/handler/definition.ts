@@ -7,6 +7,7 @@
 import { aString, aWholeNumber, check, type Kind, optionsReader } from '../base/check.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { defaultCapacity, maxCapacity } from '../base/options.ts'
+import { printable } from '../base/text.ts'
 import { msgpack } from '../codec/builtin.ts'
 import type { CodecNeededFor, IsLost, Lost } from '../codec/carried.ts'
 import type { Codec } from '../codec/codec.ts'
@@ -57,6 +58,8 @@ export type ResponseOf<D> = D extends string
       : never
 
 const kinds = ['single', 'streaming']
+/** Characters of an id in a text: the peer, and not this end, knows how long it may be. */
+const maxShown = 256
 
 /**
  * For code without types, and for definitions made by hand.
@@ -74,14 +77,15 @@ export function checkDefinition(definition: AnyDefinition, method: string, kind?
     { must, is: () => kinds.includes(String(given?.kind)) },
     delivery
   )
+  checkId(definition.id)
   if (kind !== undefined && definition.kind !== kind) {
     const other = kind === 'single' ? 'newStream()' : 'request()'
-    const text = `${method} is for ${kind} handlers; "${definition.id}" is ${definition.kind}: use ${other}`
+    const text = `${method} is for ${kind} handlers; "${printable(definition.id, maxShown)}" is ${definition.kind}: use ${other}`
     throw new InvalidOptionError(text, { delivery })
   }
-  checkId(definition.id)
   const codecs = definition.kind === 'single' ? ['request', 'response'] : ['payload', 'request', 'response']
-  for (const name of codecs) check(`${name} of "${definition.id}"`, Reflect.get(definition, name), aCodec)
+  for (const name of codecs)
+    check(`${name} of "${printable(definition.id, maxShown)}"`, Reflect.get(definition, name), aCodec)
 }
 
 /**

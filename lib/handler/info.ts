@@ -2,6 +2,7 @@
  * Handlers as users see them: what a server offers, and which of them has nearly the name that was asked for.
  */
 
+import { printable } from '../base/text.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 
 /** A handler that a server offers. */
@@ -23,9 +24,12 @@ const maxLength = 64
 /** So much may differ in one place: two letters in each other's place, or a letter or two too many. */
 const maxDifference = 2
 
+/** Characters of a name in a text. Any text may be asked for. */
+const maxShown = 256
+
 /** How a handler is named to people. */
 export function nameHandler({ id, subroute }: Pick<HandlerEntry, 'id' | 'subroute'>): string {
-  return `handler "${id.slice(0, 256)}"${subroute === '' ? '' : ` under "${subroute}"`}`
+  return `handler "${printable(id, maxShown)}"${subroute === '' ? '' : ` under "${printable(subroute, maxShown)}"`}`
 }
 
 /** The handler that was probably meant: the same id under another subroute, or one with nearly the same id. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeText, errorText, printable } from '../../lib/base/text.ts'
+import { describeValue, encodeText, errorText, printable } from '../../lib/base/text.ts'
 
 describe('printable', () => {
   it('makes a space of each control character, and leaves everything else', () => {
@@ -50,5 +50,20 @@ describe('errorText', () => {
     }
     assert.equal(errorText(hostile), 'an error without a readable message')
     assert.equal(errorText(Object.create(null)), 'an error without a readable message')
+  })
+})
+
+describe('describeValue', () => {
+  it('shows a number, also in quotes, and of all else only its kind', () => {
+    assert.deepEqual(
+      [5, 5n, '5000', '1.5 s', 'hunter2', [], null, new Date(0), Object.create(null)].map(describeValue),
+      ['5', '5n', 'the string "5000"', 'the string "1.5 s"', 'a string', 'an array', 'null', 'a Date', 'an object']
+    )
+  })
+
+  it('shows no digits that may be a secret, and no number of any length', () => {
+    assert.equal(describeValue('1234567890123456'), 'a string')
+    assert.equal(describeValue(2n ** 64n), '18446744073709551616n')
+    for (const large of [10n ** 5000n, -(10n ** 5000n)]) assert.equal(describeValue(large), 'a larger bigint')
   })
 })

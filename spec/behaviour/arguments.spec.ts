@@ -364,6 +364,22 @@ describe('each function refuses', () => {
     })
   }
 
+  it('names of any length and with control characters, without repeating them', async () => {
+    const on = manager()
+    const peer = on.connection(local)
+    on.handle('echo', (payload) => payload)
+    const name = `a\n\u001b[31m${'x'.repeat(100_000)}`
+    const failed = [
+      await rejection(peer.request(name)),
+      await rejection(peer.subroute(name).request('echo')),
+      await rejection(peer.request(grid.streaming(name, { inCapacity: 0 }) as never, undefined as never)),
+      await rejection((async () => on.handle({ kind: 'single', id: name } as never, undefined as never))()),
+      await rejection((async () => tuple?.({ [name]: 5 }))())
+    ]
+    for (const { message } of failed) assert.match(message, /^[^\p{Cc}]{1,700}$/u)
+    await on.close()
+  })
+
   it('a source of requests that is none', async () => {
     const on = manager()
     const add = grid.streaming<void, number, number>('add')
