@@ -204,16 +204,19 @@ describe('a newcomer whose peer does not have it in its list yet', () => {
   }
 
   it('is connected within a second, too, where the peer cannot tell that it has it', async () => {
-    await using world = new World()
     const [newcomer, host] = namesInOrder()
-    const lists = pushable<string[]>({ objectMode: true })
     const mute = () => Promise.reject(new DialError('there is no way back'))
-    world.start(host, lists.push([host]), mute)
-    const manager = world.start(newcomer, [newcomer, host])
-    await world.run(5000)
-    lists.push([host, newcomer])
-    const tookMs = await world.untilWhole([manager])
-    assert.ok(tookMs < 1000, `${tookMs} ms`)
+    // Some of them would be lucky with any wait.
+    for (let n = 0; n < 10; n++) {
+      await using world = new World()
+      const lists = pushable<string[]>({ objectMode: true })
+      world.start(host, lists.push([host]), mute)
+      const manager = world.start(newcomer, [newcomer, host])
+      await world.run(8000)
+      lists.push([host, newcomer])
+      const tookMs = await world.untilWhole([manager])
+      assert.ok(tookMs < 1000, `${tookMs} ms`)
+    }
   })
 
   it('dials it no more often than each half second for ten seconds, and then ever more rarely', async () => {
