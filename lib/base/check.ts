@@ -28,10 +28,10 @@ export const aBoolean: Kind = { must: 'must be a boolean', is: (value) => typeof
 export const aString: Kind = { must: 'must be a string', is: (value) => typeof value === 'string' }
 export const aFunction: Kind = { must: 'must be a function', is: (value) => typeof value === 'function' }
 export const anObject: Kind = { must: 'must be an object', is: (value) => typeof value === 'object' && value !== null }
-/** Its own properties are what counts: no list, no `Map`, no date. */
+/** Its own properties are what counts: no list, no `Map`, no date; but what `import * as options` gives. */
 export const aRecord: Kind = {
   must: 'must be an object',
-  is: (value) => Object.prototype.toString.call(value) === '[object Object]'
+  is: (value) => /^\[object (Object|Module)\]$/.test(Object.prototype.toString.call(value))
 }
 /** What is checked where it is used. */
 export const anything: Kind = { must: '', is: () => true }

@@ -448,12 +448,14 @@ describe('options are own properties', () => {
     await on.close({})
   })
 
-  it('of any object: without a prototype, frozen, of a class, with a getter that is read once', async () => {
+  it('of any object: without a prototype, frozen, of a class, of a module, with a getter that is read once', async () => {
     const on = manager()
     on.handle('echo', (payload) => payload)
     class Own {
       timeout = 1000
     }
+    const timeoutModule: string = 'data:text/javascript,export const timeout = 1000'
+    connectWS?.({ tls: await import(timeoutModule) })
     let reads = 0
     const counting = {
       get timeout() {
@@ -465,6 +467,7 @@ describe('options are own properties', () => {
       Object.assign(Object.create(null), { timeout: 1000 }),
       Object.freeze({ timeout: 5000 }),
       new Own(),
+      await import(timeoutModule),
       counting
     ]
     for (const options of given) await on.connection(local).request('echo', undefined, options)
