@@ -38,7 +38,7 @@ export function toInteger(bytes: Uint8Array, at: number): void {
 }
 
 /** Big-endian, as an integer with a sign. */
-function read32(bytes: Uint8Array, at: number): number {
+export function read32(bytes: Uint8Array, at: number): number {
   const upper = ((bytes[at] as number) << 24) | ((bytes[at + 1] as number) << 16)
   return upper | ((bytes[at + 2] as number) << 8) | (bytes[at + 3] as number)
 }

@@ -7,7 +7,7 @@
 
 import { Packr, Unpackr } from 'msgpackr'
 import { CodecError } from '../base/errors.ts'
-import { toInteger, toNumber } from './integers.ts'
+import { read32, toInteger, toNumber } from './integers.ts'
 import { Misfit } from './misfit.ts'
 import { type Form, foreign, formOf, maxMsgpackDepth, sparse, toPlain } from './plain.ts'
 
@@ -203,7 +203,14 @@ function readTimestampLength(bytes: Uint8Array, start: number, at: number, shape
   if (bytes[at] !== 0xff || (bytes[start] === 0xc7 && length !== 12)) {
     throw invalid('an extension that is not a timestamp', start)
   }
+  if (length > end - at - 1) throw invalid('truncated', start)
+  if (!isTimestamp(bytes, at + 1, length)) throw invalid('a timestamp with a second of nanoseconds or more', start)
   return 1 + length
+}
+
+/** In seconds; or in nanoseconds, of 30 or 32 bits, and seconds. One further away than a `Date` can tell is an invalid `Date`. */
+function isTimestamp(bytes: Uint8Array, at: number, length: number): boolean {
+  return length === 4 || read32(bytes, at) >>> (length === 8 ? 2 : 0) < 1e9
 }
 
 const forbiddenKey = new TextEncoder().encode('__proto__')

@@ -386,6 +386,19 @@ describe('decodeMsgpack', () => {
     assert.deepEqual(decodeMsgpack(Buffer.from('c70cff00000000fffffffffffffffe', 'hex')), new Date(-2000))
   })
 
+  it('refuses timestamps of a second of nanoseconds or more', () => {
+    for (const hex of ['d7ffee6b280000000001', 'c70cff3b9aca000000000000000001', 'c70cffffffffff0000000000000001']) {
+      refusesBytes(hex, 'invalid msgpack: a timestamp with a second of nanoseconds or more at byte 0')
+    }
+    for (const [hex, ms] of [
+      ['d7ffee6b27fc00000001', 1999],
+      ['c70cff3b9ac9ff0000000000000001', 1999],
+      ['c70cff3b8b87c0ffffffffffffffff', -1]
+    ] as const) {
+      assert.deepEqual(decodeMsgpack(Buffer.from(hex, 'hex')), new Date(ms))
+    }
+  })
+
   it('refuses trailing bytes', () => {
     refusesBytes('c0c0', 'invalid msgpack: trailing bytes at byte 1')
     refusesBytes('9201020a', 'invalid msgpack: trailing bytes at byte 3')
