@@ -56,9 +56,9 @@ export interface ManagerOptions {
   /** Whether each batch has a checksum. Default: on conns without TLS. Both ends use it when either wants it. */
   readonly checksum?: boolean
   /**
-   * Calls of peers wait until this resolves, within their deadlines and limits: for handlers to be registered, a store to be
-   * open. When it rejects, they are refused as `busy`, and the reason is logged. Calls of this server to itself do not wait.
-   * Default: no wait.
+   * Calls of peers wait until this resolves, within their deadlines and limits: for a store to be open. Register the handlers
+   * at once: one that comes later is unknown to callers without `waitForReady` until then. When it rejects, calls are refused
+   * as `busy`, and the reason is logged. Calls of this server to itself do not wait. Default: no wait.
    */
   readonly serveWhen?: PromiseLike<unknown>
   /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DeadlineError, RejectedError, single, streaming } from '../../lib/index.ts'
+import { DeadlineError, RejectedError, single, streaming, UnknownHandlerError } from '../../lib/index.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink, useLink } from '../support/grid/links.ts'
 import { LogBook } from '../support/grid/manager.ts'
@@ -81,6 +81,22 @@ for (const kind of kinds) {
         assert.equal(ran.length, 0)
       },
       { serveWhen: new Promise(() => undefined), limits: { maxInboundStreams: 2 } }
+    )
+
+    const late = new Gate()
+    fact(
+      'does not hold a call of a handler that is not registered yet, unless it waits for that',
+      async (link) => {
+        const waiting = link.peer.request(shout, 'a', { waitForReady: true })
+        const error = await rejection(link.peer.request(shout, 'b'))
+        assert.ok(error instanceof UnknownHandlerError, String(error))
+        const ran = await serve(link)
+        await until(() => held(link) === 1, 'it is held')
+        assert.deepEqual(ran, [])
+        late.open()
+        assert.equal(await waiting, 'a!')
+      },
+      { serveWhen: late.opened }
     )
 
     const log = new LogBook()
