@@ -83,6 +83,8 @@ class UpgradeHub {
   readonly #routes = new Map<string, Route>()
   /** Sockets that were given back. Where that does not help, they are refused. */
   readonly #givenBack = new WeakSet<Duplex>()
+  /** Upgrades that are ours. A listener that has taken over our listener may pass one on a second time. */
+  readonly #taken = new WeakSet<IncomingMessage>()
   #silent: SilentSockets | undefined
   #unfilter: (() => void) | undefined
 
@@ -97,14 +99,15 @@ class UpgradeHub {
     this.#unfilter = filterUpgrades(
       this.#server,
       (request) => this.#findRoute(request) !== undefined,
-      () => this.#othersListenTo('upgrade')
+      () => this.#othersListenTo('upgrade', this.#onUpgrade)
     )
     // First, to see whether another listener answers too.
     this.#server.prependListener('upgrade', this.#onUpgrade)
     // With its first 'request' listener an HTTP/2 server changes how it serves streams. So there others must serve requests.
     if (isHttp2(this.#server)) return
     this.#silent = new SilentSockets(this.#server)
-    this.#server.on('request', this.#onRequest)
+    // First, for a listener that is there once only is no longer counted once it was called.
+    this.#server.prependListener('request', this.#onRequest)
   }
 
   remove(path: string, route: Route): void {
@@ -119,10 +122,12 @@ class UpgradeHub {
     if (!servingEvents.some((event) => this.#othersListenTo(event))) for (const socket of silent) socket.destroy()
   }
 
-  /** While a path is served, `event` is one that we listen to. */
-  #othersListenTo(event: string): boolean {
-    const ours = this.#routes.size > 0 ? 1 : 0
-    return this.#server.listenerCount(event) > ours
+  /**
+   * Looked up by identity, not counted: a listener may have taken ours off the server, to call it itself beside those of the
+   * app. engine.io, and so Socket.IO, does so.
+   */
+  #othersListenTo(event: string, ours?: unknown): boolean {
+    return this.#server.listeners(event).some((listener) => listener !== ours)
   }
 
   #findRoute(request: IncomingMessage): Route | undefined {
@@ -133,8 +138,10 @@ class UpgradeHub {
     this.#silent?.heard(request.socket)
     const route = this.#findRoute(request)
     if (route === undefined) {
-      if (!this.#othersListenTo('upgrade')) this.#giveBack(request, socket, head)
-    } else if (this.#othersListenTo('upgrade')) {
+      if (!this.#othersListenTo('upgrade', this.#onUpgrade)) this.#giveBack(request, socket, head)
+    } else if (this.#taken.has(request)) {
+      return
+    } else if (this.#othersListenTo('upgrade', this.#onUpgrade)) {
       this.#onContested(route, request, socket, head)
     } else {
       route.onUpgrade(request, socket, head)
@@ -143,6 +150,7 @@ class UpgradeHub {
 
   /** Lets the other listeners go first: two that write to one socket make a conn that neither end can read. */
   #onContested(route: Route, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    this.#taken.add(request)
     const { bytesWritten } = request.socket
     nextTick(() => {
       const isFree = socket.writable && request.socket.bytesWritten === bytesWritten
@@ -158,9 +166,10 @@ class UpgradeHub {
     refuseUpgrade(socket, 404, 'nothing is served on this path')
   }
 
+  /** Answers only where nobody else can: not from inside another listener, nor what is answered already. */
   readonly #onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     this.#silent?.heard(request.socket)
-    if (this.#othersListenTo('request')) return
+    if (this.#othersListenTo('request', this.#onRequest) || response.headersSent) return
     const headers = { Connection: 'close', 'Content-Type': 'text/plain; charset=utf-8' }
     if (!this.#routes.has(getPath(request))) {
       response.writeHead(404, headers).end('nothing is served on this path\n')
