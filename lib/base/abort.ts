@@ -107,12 +107,18 @@ export class FollowingSignal {
     return this.#controller.signal
   }
 
-  /** Aborts with `parent` from now on, or now if that has aborted. For one parent only. */
+  /** Aborts with `parent` from now on, or now if that has aborted. For one parent at a time. */
   follow(parent: AbortSignal): this {
     this.#unlisten ??= listenToAbort(parent, (reason) => {
       this.#scope.runInAsyncScope(() => this.#controller.abort(reason))
     })
     return this
+  }
+
+  /** May follow another one. */
+  leave(): void {
+    this.end()
+    this.#unlisten = undefined
   }
 
   /** Stays as it is. */

@@ -4,6 +4,7 @@
  * Finds the handler in the table of the remote host and encodes the payload; `request.ts` and `grid-stream.ts` do the rest.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import { listenToAbort } from '../base/abort.ts'
 import { aString, check } from '../base/check.ts'
 import { UnknownHandlerError } from '../base/errors.ts'
@@ -78,6 +79,11 @@ export interface CallPort {
 
 const noPayload = new Uint8Array(0)
 
+/** Of `performance.now()`; 0 for none, as of the timeout. */
+function toDeadlineMs(timeoutMs: number): number {
+  return timeoutMs === 0 ? 0 : performance.now() + timeoutMs
+}
+
 export class Calls implements Callable {
   readonly #port: CallPort
   readonly #subroute: string
@@ -97,13 +103,13 @@ export class Calls implements Callable {
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       const session = this.#port.usableSession()
-      if (session !== undefined && !this.#waitsForHandler(session, definition, options)) {
+      if (session !== undefined && options.waitForReady !== true) {
         return this.#send(session, definition, payload, timeoutMs, options)
       }
       checkMetadata(options.metadata)
       if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
       const kept = keepLength(payload)
-      return this.#whenUsable(definition, timeoutMs, options, (ready, leftMs) =>
+      return this.#whenUsable(session, definition, toDeadlineMs(timeoutMs), timeoutMs, options, (ready, leftMs) =>
         this.#send(ready, definition, kept, leftMs, options)
       )
     } catch (error) {
@@ -124,16 +130,18 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.payload, given, 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
-      if (session !== undefined && !this.#waitsForHandler(session, definition, options)) {
+      if (session !== undefined && options.waitForReady !== true) {
         this.#open(stream, session, definition, payload, timeoutMs, options)
         return stream
       }
       checkMetadata(options.metadata)
       if (!this.#waits(options)) throw this.#port.createNotConnectedError()
       const kept = keepLength(payload)
-      this.#whenReady(stream, definition, timeoutMs, options, (ready, leftMs) =>
-        this.#open(stream, ready, definition, kept, leftMs, options)
-      )
+      const deadlineMs = toDeadlineMs(timeoutMs)
+      const open = (ready: Session, leftMs: number) => this.#open(stream, ready, definition, kept, leftMs, options)
+      const wait = (first?: Session) => this.#whenReady(stream, first, definition, deadlineMs, timeoutMs, options, open)
+      if (options.waitForReady === true) stream.whenWithdrawn = () => void setImmediate().then(() => wait())
+      wait(session)
     } catch (error) {
       stream.fail(error)
     }
@@ -169,7 +177,9 @@ export class Calls implements Callable {
   /** A stream that ends while it waits stops waiting. */
   #whenReady(
     stream: GridStream<unknown, unknown>,
+    first: Session | undefined,
     definition: AnyDefinition,
+    deadlineMs: number,
     timeoutMs: number,
     options: ReadCallOptions,
     open: (session: Session, leftMs: number) => void
@@ -181,27 +191,41 @@ export class Calls implements Callable {
       unlisten?.()
       waiting.abort()
     })
-    this.#whenUsable(definition, timeoutMs, { ...options, signal: waiting.signal }, open)
+    this.#whenUsable(first, definition, deadlineMs, timeoutMs, { ...options, signal: waiting.signal }, open)
       .catch((error) => stream.fail(error))
       .finally(unlisten)
   }
 
-  /** Waits again when the session has ended before this call learns of it, or has no such handler yet. */
+  /**
+   * Waits again when the session has ended before this call learns of it, or has no such handler: not yet, or not any more,
+   * where the peer took it back while the call was on its way.
+   *
+   * @param first is used at once
+   */
   async #whenUsable<T>(
+    first: Session | undefined,
     definition: AnyDefinition,
+    deadlineMs: number,
     timeoutMs: number,
     options: ReadCallOptions,
     use: (session: Session, leftMs: number) => T
   ): Promise<Awaited<T>> {
-    const deadlineMs = timeoutMs === 0 ? 0 : performance.now() + timeoutMs
-    for (;;) {
-      const session = await this.#port.waitForSession(deadlineMs, options.signal, timeoutMs)
-      const leftMs = timeoutMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
+    for (let at = first; ; at = undefined) {
+      const session = at ?? (await this.#port.waitForSession(deadlineMs, options.signal, timeoutMs))
+      const leftMs = deadlineMs === 0 ? 0 : Math.max(1, deadlineMs - performance.now())
       if (!session.usable) continue
-      if (!this.#waitsForHandler(session, definition, options)) return await use(session, leftMs)
-      await this.#port.waitForHandlers(deadlineMs, options.signal, timeoutMs, () =>
-        this.#createUnknownError(session, definition.id)
-      )
+      if (this.#waitsForHandler(session, definition, options)) {
+        await this.#port.waitForHandlers(deadlineMs, options.signal, timeoutMs, () =>
+          this.#createUnknownError(session, definition.id)
+        )
+        continue
+      }
+      try {
+        return await use(session, leftMs)
+      } catch (error) {
+        if (options.waitForReady !== true || !session.remoteHandlers.isWithdrawal(error)) throw error
+        await setImmediate()
+      }
     }
   }
 

@@ -46,6 +46,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   readonly responses: Messages<Res>
   /** Resolves with how the stream ended; never rejects. */
   readonly closed: Promise<StreamEnd>
+  /** @internal opens it again in place of its end, when its handler was withdrawn before a request was given */
+  whenWithdrawn: (() => void) | undefined
   readonly #source: Source<Res>
   readonly #requests: StreamRequests<Req>
   #stream: Stream | undefined
@@ -171,8 +173,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.owner = {
       onClosed: (failure) => {
         this.#unlisten?.()
-        this.#finish(failure)
+        if (this.#stream === stream) this.#finish(failure)
       },
+      takesBack: (error) => session.remoteHandlers.isWithdrawal(error) && this.#takeBack(),
       createDeadlineError: (said) => createDeadlineError(stream, wholeTimeoutMs, said),
       onDeadline: () => stream.abort(createDeadlineError(stream, wholeTimeoutMs), ResetCode.deadline, ''),
       remark: () => (this.#requests.areLeftOpen ? '; its requests are still open: requests.end() was not called' : '')
@@ -187,6 +190,16 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   fail(reason: unknown): void {
     this.#source.onAbort(reason)
     this.#finish({ reason })
+  }
+
+  /** The stream of the session was refused, and nothing of this one is lost by that. */
+  #takeBack(): boolean {
+    if (this.whenWithdrawn === undefined || !this.#requests.takeBack()) return false
+    this.#stream = undefined
+    this.#sessionDraining = undefined
+    this.#draining?.leave()
+    this.whenWithdrawn()
+    return true
   }
 
   /** Ends with the signal; at once where it has aborted meanwhile, or throws, as one that is not of Node may do. */

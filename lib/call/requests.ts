@@ -115,9 +115,17 @@ export class StreamRequests<Req> {
     this.#queue.push(value)
   }
 
+  /** What it was opened for was refused. Returns whether it can be opened again: not when requests may have gone there. */
+  takeBack(): boolean {
+    if (this.#producer !== undefined) return false
+    this.#sink = undefined
+    this.#fail = undefined
+    return true
+  }
+
   /** `stream` is about to open, at a handler with this capacity for requests. Returns whether it takes any. */
   open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
-    if (!this.#areTaken || capacity === 0) {
+    if (!this.#areTaken || capacity === 0 || this.#failure !== undefined) {
       this.#refuseAll()
       return false
     }

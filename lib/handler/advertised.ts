@@ -9,6 +9,7 @@ import { Buffer } from 'node:buffer'
 import type { RemoteLimits } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
+import { nameHandler } from './info.ts'
 import type { HandlerPlace, LocalHandler, LocalHandlers } from './table.ts'
 
 /** A frame takes no more entries once it has so many bytes of names: with one more name it still fits into a batch. */
@@ -47,6 +48,12 @@ export class AdvertisedHandlers {
   /** The handler that the peer knows under this index, unless it was withdrawn. */
   at(index: number): LocalHandler | undefined {
     return this.#places[index]?.handler
+  }
+
+  /** For people, also of one that was withdrawn, or that there never was. */
+  nameAt(index: number): string {
+    const place = this.#places[index]
+    return place === undefined ? `handler with the number ${index}` : nameHandler(place.entry)
   }
 
   /** The peer was told of this index. */

@@ -4,7 +4,7 @@
  * The index of a handler is its place in the table.
  */
 
-import { HandlerExistsError, InvalidOptionError, ProtocolError } from '../base/errors.ts'
+import { HandlerExistsError, InvalidOptionError, ProtocolError, RejectedError } from '../base/errors.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 import {
   type AnyDefinition,
@@ -143,9 +143,17 @@ export class RemoteHandlers {
   /** By index, also those that were withdrawn. */
   readonly #all: RemoteHandler[] = []
   readonly #maxHandlers: number
+  readonly #toldOfChanges: boolean
 
-  constructor(maxHandlers: number) {
+  /** @param toldOfChanges the remote says which of its handlers it withdraws and offers again */
+  constructor(maxHandlers: number, toldOfChanges = false) {
     this.#maxHandlers = maxHandlers
+    this.#toldOfChanges = toldOfChanges
+  }
+
+  /** Whether a call failed by this because its handler was withdrawn while it was on its way: `change` tells when it is back. */
+  isWithdrawal(error: unknown): boolean {
+    return this.#toldOfChanges && RejectedError.is(error) && error.reason === 'unknownHandler'
   }
 
   /** How many more entries the remote may advertise. */

@@ -203,7 +203,7 @@ export class SessionControl implements Sender {
 
   #refusalText(code: number, handler: number): string {
     const { maxInboundStreams, maxMetadataBytes } = this.#init.limits
-    if (code === ResetCode.unknownHandler) return `no handler ${handler}`
+    if (code === ResetCode.unknownHandler) return `it has no ${this.#init.handlers.nameAt(handler)}`
     if (code === ResetCode.tooManyStreams) return `more than ${maxInboundStreams} calls at once`
     if (code === ResetCode.busy) return notReadyText
     return code === ResetCode.goingAway ? 'going away' : `metadata of more than ${maxMetadataBytes} bytes`

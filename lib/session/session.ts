@@ -85,7 +85,7 @@ export class Session {
     this.#init = init
     this.#events = events
     this.remote = remote
-    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers)
+    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers, init.remoteUnderstands.includes('handlerChanges'))
     const handlers = new AdvertisedHandlers(init.handlers, remoteLimits, init.remoteUnderstands)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)

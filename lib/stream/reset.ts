@@ -16,6 +16,10 @@ import type { DeadlineList } from './deadlines.ts'
 import type { StreamOwner } from './port.ts'
 
 interface Subject {
+  readonly initiator: boolean
+  readonly isSingle: boolean
+  /** Of a call that may have begun. */
+  readonly delivery: Delivery | undefined
   /** The remote one. */
   readonly host: string
   readonly deadlines: DeadlineList | undefined
@@ -23,12 +27,8 @@ interface Subject {
 }
 
 /** The error for a reset of a stream by `host`. The text is that of the peer. */
-export function toResetError(
-  code: number,
-  text: string,
-  delivery: Delivery | undefined,
-  { host, deadlines, owner }: Subject
-): Error {
+export function toResetError(code: number, text: string, subject: Subject): Error {
+  const { host, initiator, isSingle, delivery, deadlines, owner } = subject
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
     // Of a responder it has no error: only an initiator that breaks the rules says so here.
@@ -51,7 +51,10 @@ export function toResetError(
     case ResetCode.flowControl:
       return new FlowControlError(`reset by ${host}${said}`, { delivery })
     case ResetCode.messageTooLarge:
-      return new MessageTooLargeError(`reset by ${host}${said}`, { delivery })
+      // A single handler runs once its one message is there: one that is too large was refused before.
+      return new MessageTooLargeError(`reset by ${host}${said}`, {
+        delivery: initiator && isSingle ? 'notSent' : delivery
+      })
     case ResetCode.shutdown:
       return new DisconnectedError('shutdown', `${host} is shutting down${said}`, { delivery })
     default:

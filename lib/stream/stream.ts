@@ -215,9 +215,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
-    // A single handler runs once its one message is there: one that is too large was refused before.
-    const isRefused = code === ResetCode.messageTooLarge && this.initiator && this.isSingle
-    this.fail(toResetError(code, text, isRefused ? 'notSent' : this.delivery, this))
+    const error = toResetError(code, text, this)
+    if (this.owner?.takesBack?.(error) === true) this.receiver = undefined
+    this.fail(error)
   }
 
   #onPayload(reader: FrameReader, flags: number): void {

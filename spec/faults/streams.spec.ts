@@ -91,8 +91,13 @@ const resetting: readonly (readonly [title: string, code: number, script: readon
     /an error payload from the initiator/
   ],
   ['a request at a handler that takes none', ResetCode.flowControl, [open(3, at.feed, 0), data(3)], /window of 0/],
-  ['an index without a handler', ResetCode.unknownHandler, [open(3, 99)], /no handler 99/],
-  ['the largest index there is', ResetCode.unknownHandler, [open(3, 2 ** 53 - 1)], /no handler 9007199254740991/],
+  ['an index without a handler', ResetCode.unknownHandler, [open(3, 99)], /no handler with the number 99/],
+  [
+    'the largest index there is',
+    ResetCode.unknownHandler,
+    [open(3, 2 ** 53 - 1)],
+    /no handler with the number 9007199254740991/
+  ],
   ['metadata too large', ResetCode.messageTooLarge, [withMetadata(open(3, at.wait), Buffer.alloc(51))], /50 bytes/]
 ]
 

@@ -4,7 +4,14 @@
 
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
-import { DeadlineError, type HandlerInfo, single, streaming, UnknownHandlerError } from '../../../lib/index.ts'
+import {
+  DeadlineError,
+  type HandlerInfo,
+  RejectedError,
+  single,
+  streaming,
+  UnknownHandlerError
+} from '../../../lib/index.ts'
 import { Gate } from '../../support/gate.ts'
 import { rejection } from '../../support/grid/servers.ts'
 import { until } from '../../support/until.ts'
@@ -12,6 +19,7 @@ import type { Fact } from '../suite.ts'
 
 const lookup = single<string, string>('store.lookup')
 const walk = streaming<void, never, number>('store.walk', { inCapacity: 0, outCapacity: 2 })
+const echo = streaming<void, string, string>('store.echo')
 const waitForReady = true
 
 export function handlerFacts(fact: Fact): void {
@@ -134,6 +142,65 @@ export function handlerFacts(fact: Fact): void {
     assert.deepEqual(await stream.responses.next(), { done: false, value: 2 })
     assert.equal((await stream.responses.next()).done, true)
     assert.equal(link.peer.stats().reconnects, 0)
+  })
+
+  fact('a call that waits is put back when its handler was withdrawn while it was on its way', async (link) => {
+    const [subroute, refusals] = ['disk1', () => link.responder.stats().connections[0]?.session?.refusals]
+    const offer = (): void => {
+      link.responder.handle(lookup, (text) => `${text}!`)
+      link.responder.handle(walk, () => [1, 2], { subroute })
+      link.responder.handle(echo, (_payload, requests) => requests)
+    }
+    const withdraw = (): void => {
+      for (const definition of [lookup, echo]) link.responder.unhandle(definition)
+      link.responder.unhandle(walk, { subroute })
+    }
+    offer()
+    await link.known()
+    const before = refusals() ?? 0
+    for (let round = 1; round <= 5; round++) {
+      withdraw()
+      // It has not been told.
+      const answer = link.peer.request(lookup, 'a', { waitForReady })
+      const walked = link.peer.subroute(subroute).newStream(walk, undefined, { waitForReady })
+      const echoed = link.peer.newStream(echo, undefined, { waitForReady })
+      await until(() => refusals() === before + 3 * round, 'all are refused')
+      await until(() => link.peer.stats().session?.outboundStreams === 0, 'the caller is told so')
+      echoed.requests.push('b').end()
+      offer()
+      assert.equal(await answer, 'a!')
+      assert.deepEqual(await walked.responses.next(), { done: false, value: 1 })
+      assert.equal(walked.draining.aborted, false)
+      walked.cancel()
+      assert.deepEqual(await echoed.responses.next(), { done: false, value: 'b' })
+      assert.deepEqual(await echoed.responses.next(), { done: true, value: undefined })
+      assert.deepEqual(await echoed.closed, { how: 'ended' })
+    }
+    withdraw()
+    const [controller, reason] = [new AbortController(), new Error('enough')]
+    const { signal } = controller
+    const late = rejection(link.peer.request(lookup, 'a', { waitForReady, timeout: 300 }))
+    const aborted = rejection(link.peer.request(lookup, 'a', { waitForReady, signal }))
+    const cancelled = link.peer.newStream(echo, undefined, { waitForReady, signal })
+    const sent = link.peer.newStream(echo, undefined, { waitForReady })
+    sent.requests.push('lost')
+    const failed = rejection(sent.responses.next())
+    const now = rejection(link.peer.subroute(subroute).newStream(walk).responses.next())
+    await until(() => refusals() === before + 20, 'all are refused')
+    controller.abort(reason)
+    assert.equal(await aborted, reason)
+    assert.equal(await rejection(cancelled.responses.next()), reason)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+    assert.ok((await late) instanceof UnknownHandlerError)
+    // A request may be gone, and only a call that waits is put back.
+    for (const [error, name] of [
+      [await failed, 'store.echo"'],
+      [await now, 'store.walk" under "disk1"']
+    ] as const) {
+      assert.ok(error instanceof RejectedError)
+      assert.deepEqual([error.reason, error.delivery], ['unknownHandler', 'notSent'])
+      assert.ok(error.message.endsWith(`it has no handler "${name}`), error.message)
+    }
   })
 
   fact('a handler that comes back, as it was or with other capacities, is waited for and called', async (link) => {
