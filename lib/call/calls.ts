@@ -99,7 +99,7 @@ export class Calls implements Callable {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       if (definition?.kind !== 'single') checkDefinition(definition, 'request()', 'single')
       const given = value === undefined && typeof target === 'string' ? noPayload : value
-      const payload = encodePayload(definition.request, given, 'notSent')
+      const payload = encodePayload(definition.request, given, 'payload', 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
       const session = this.#port.usableSession()
@@ -127,7 +127,7 @@ export class Calls implements Callable {
     const stream = new GridStream<unknown, unknown>(definition, takesRequests)
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
-      const payload = encodePayload(definition.payload, given, 'notSent')
+      const payload = encodePayload(definition.payload, given, 'payload', 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       if (session !== undefined && options.waitForReady !== true) {

@@ -130,7 +130,9 @@ export class StreamRequests<Req> {
       return false
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
-    const sink = new Sink<Req>(stream, window, (value) => encodeMessage(this.#codec, value, limits, 'maybeRan'))
+    const sink = new Sink<Req>(stream, window, (value) =>
+      encodeMessage(this.#codec, value, 'request', limits, 'maybeRan')
+    )
     sink.onTaken = () => this.#onTaken(sink.taken)
     const fail = (reason: unknown) => stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
     this.#fail = fail

@@ -8,6 +8,7 @@ import { CodecError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
 import type { IsLost, Lost } from './carried.ts'
 import { type Codec, rawBytes } from './codec.ts'
+import { Misfit } from './misfit.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
 
@@ -49,8 +50,7 @@ const msgpackCodec: Codec<unknown> = Object.freeze({
 const noneCodec: Codec<void> = Object.freeze({
   encode(value: void): Uint8Array {
     if (value === undefined) return new Uint8Array(0)
-    const text = `payload must be undefined, as the codec is none(); it is ${describeValue(value)}`
-    throw new CodecError(`the value cannot be encoded: ${text}`)
+    throw new Misfit(`must be undefined, as the codec is none(); it is ${describeValue(value)}`).toError()
   },
   decode(payload: Uint8Array): void {
     if (payload.length > 0) throw new CodecError(`expected no bytes, received ${payload.length}`)

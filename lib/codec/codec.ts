@@ -1,8 +1,8 @@
 /** What a codec is, and the codec of raw bytes. */
 
 import { isBytes } from '../base/bytes.ts'
-import { CodecError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
+import { Misfit } from './misfit.ts'
 
 /** Turns values into the bytes of a message and back. */
 export interface Codec<T> {
@@ -39,7 +39,7 @@ export function readsInPlace(decoder: Decoder<unknown>): boolean {
 export const rawBytes: Codec<Uint8Array> = Object.freeze({
   encode(value: Uint8Array): Uint8Array {
     if (isBytes(value)) return value
-    throw new CodecError(`the value cannot be encoded: payload must be a Uint8Array; it is ${describeValue(value)}`)
+    throw new Misfit(`must be a Uint8Array; it is ${describeValue(value)}`).toError()
   },
   decode: (payload: Uint8Array): Uint8Array => payload
 })

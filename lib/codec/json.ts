@@ -6,6 +6,7 @@
 
 import { Buffer } from 'node:buffer'
 import { CodecError } from '../base/errors.ts'
+import { describeValue } from '../base/text.ts'
 import type { Codec } from './codec.ts'
 import { Misfit } from './misfit.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
@@ -27,8 +28,7 @@ const [openArray, closeArray, openObject, closeObject] = [0x5b, 0x5d, 0x7b, 0x7d
 const jsonCodec: Codec<unknown> = Object.freeze({
   encode(value: unknown): Uint8Array {
     const text = stringify(value)
-    if (text === undefined)
-      throw new CodecError('the value cannot be encoded: JSON has no form for undefined, functions and symbols')
+    if (text === undefined) throw new Misfit(`has no form in JSON; it is ${describeValue(value)}`).toError()
     return Buffer.from(text)
   },
 

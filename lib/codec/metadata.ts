@@ -22,7 +22,12 @@ export type Metadata = Readonly<Record<string, MetadataValue>>
 export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
   if (metadata === undefined) return undefined
   checkMetadata(metadata)
-  const encoded = encodePayload<unknown>({ encode: encodeMsgpack, decode: decodeMsgpack }, metadata, 'notSent')
+  const encoded = encodePayload<unknown>(
+    { encode: encodeMsgpack, decode: decodeMsgpack },
+    metadata,
+    'metadata',
+    'notSent'
+  )
   if (encoded.length <= maxBytes) return encoded
   const text = `the metadata has ${encoded.length} bytes; the remote end accepts at most ${maxBytes}`
   throw new InvalidOptionError(text, { delivery: 'notSent' })

@@ -2,6 +2,7 @@
 
 import { brand, isOfClass } from '../base/brand.ts'
 import { CodecError } from '../base/errors.ts'
+import { errorText } from '../base/text.ts'
 
 /** Longer paths are cut: a cycle has one without end. */
 const maxShownKeys = 16
@@ -31,15 +32,28 @@ export class Misfit {
     return Misfit.is(thrown) ? new Misfit(thrown.fault, [key, ...thrown.path]) : new Misfit('threw when read', [key])
   }
 
-  /** The error of a value that cannot be encoded. */
+  /** The error of a value that cannot be encoded, where nothing is known of what it is for. */
   toError(): CodecError {
+    const error = new CodecError(this.describe('payload'))
+    misfits.set(error, this)
+    return error
+  }
+
+  describe(root: string): string {
     const keys = this.path.slice(0, maxShownKeys).map(formatKey)
     const rest = this.path.length > maxShownKeys ? '...' : ''
-    return new CodecError(`the value cannot be encoded: payload${keys.join('')}${rest} ${this.fault}`)
+    return `the value cannot be encoded: ${root}${keys.join('')}${rest} ${this.fault}`
   }
 }
 
 brand({ Misfit })
+
+const misfits = new WeakMap<object, Misfit>()
+
+/** The text of what a codec has thrown, for a value that is the `root` of its path, such as "response". */
+export function describeRefusal(thrown: unknown, root: string): string {
+  return misfits.get(Object(thrown))?.describe(root) ?? errorText(thrown)
+}
 
 /** A name of a property is code. What could not stand in code, such as an address or a token, is data, and is not shown. */
 function formatKey(key: string | number): string {

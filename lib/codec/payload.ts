@@ -8,10 +8,14 @@ import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, rawBytes } from './codec.ts'
 import { json } from './json.ts'
+import { describeRefusal } from './misfit.ts'
 import { decodeMsgpack } from './msgpack.ts'
 
+/** What a value is for the one whose codec refuses it. */
+export type Root = 'payload' | 'request' | 'response' | 'metadata'
+
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns; at a handler it has none */
-export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery): Uint8Array {
+export function encodePayload<T>(codec: Codec<T>, value: T, root: Root, delivery?: Delivery): Uint8Array {
   try {
     const payload = codec.encode(value)
     // The codec of raw bytes has asked that itself.
@@ -20,7 +24,7 @@ export function encodePayload<T>(codec: Codec<T>, value: T, delivery?: Delivery)
     throw new CodecError('the codec did not return a Uint8Array')
   } catch (cause) {
     shieldWithin(value)
-    throw new CodecError(errorText(cause), { delivery, ...causeOf(cause) })
+    throw new CodecError(describeRefusal(cause, root), { delivery, ...causeOf(cause) })
   }
 }
 
@@ -108,8 +112,14 @@ export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: De
 }
 
 /** What a message of a stream is sent as. @throws what `encodePayload` and `checkSize` throw */
-export function encodeMessage<T>(codec: Codec<T>, value: T, limits: SendLimits, delivery?: Delivery): Uint8Array {
-  const payload = encodePayload(codec, value, delivery)
+export function encodeMessage<T>(
+  codec: Codec<T>,
+  value: T,
+  root: Root,
+  limits: SendLimits,
+  delivery?: Delivery
+): Uint8Array {
+  const payload = encodePayload(codec, value, root, delivery)
   checkSize(payload, limits, delivery)
   return payload
 }

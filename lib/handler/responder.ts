@@ -5,7 +5,8 @@
  * affects nothing else. Knows streams, not sessions or hosts.
  */
 
-import { CancelledError, DeadlineError, RejectedError } from '../base/errors.ts'
+import { types } from 'node:util'
+import { CancelledError, CodecError, DeadlineError, RejectedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
@@ -33,6 +34,8 @@ export interface ResponderPort extends ContextPort {
   /** The code of the handler has ended, with or without an error. Called once per call. */
   onHandlerSettled(): void
 }
+
+const generatorText = 'the value cannot be encoded: response is a generator: use streaming()'
 
 export class Responder implements Receiver, StreamOwner {
   readonly #stream: Stream
@@ -145,7 +148,8 @@ export class Responder implements Receiver, StreamOwner {
     let payload: Uint8Array
     let bytes: number
     try {
-      payload = encodePayload(definition.response, value)
+      if (types.isGeneratorObject(value)) throw new CodecError(generatorText)
+      payload = encodePayload(definition.response, value, 'response')
       bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
       releaseStream(value)
@@ -183,7 +187,7 @@ export class Responder implements Receiver, StreamOwner {
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      return encodeMessage(definition.response, value, this.#port.limits)
+      return encodeMessage(definition.response, value, 'response', this.#port.limits)
     })
     sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
     sink.onReleased = () => this.#settle()

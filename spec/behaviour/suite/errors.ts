@@ -8,16 +8,21 @@ import {
   bytes,
   type Codec,
   CodecError,
+  field,
   GridError,
+  json,
   MessageTooLargeError,
   msgpack,
+  none,
   RemoteError,
   type SingleHandler,
   single,
   streaming,
+  tuple,
   ValidationError
 } from '../../../lib/index.ts'
 import type { Link } from '../../support/grid/links.ts'
+import { rejection } from '../../support/grid/servers.ts'
 import type { Fact } from '../suite.ts'
 import { pattern } from './requests.ts'
 
@@ -119,6 +124,49 @@ export function errorFacts(fact: Fact): void {
     }
     await assert.rejects(peer.request('text'), { name: 'RemoteError', code: 'ERR_CODEC', message: /Uint8Array/ })
     assert.equal((await peer.request('echo')).length, 0)
+  })
+
+  fact('a value that cannot be encoded is named as what it is for, in each codec', async (link) => {
+    const wrong = { a: { f: () => 1 } } as unknown
+    const struct = tuple({ a: field.number }) as Codec<unknown>
+    const cases: [codec: Codec<unknown>, value: unknown, text: string][] = [
+      [msgpack(), wrong, '.a.f holds a function'],
+      [json(), { a: [1n] }, '.a[0] holds a bigint'],
+      [json(), undefined, ' has no form in JSON; it is undefined'],
+      [struct, { a: 'b' }, '.a does not fit its field'],
+      [bytes() as Codec<unknown>, 'text', ' must be a Uint8Array; it is a string'],
+      [none() as Codec<unknown>, 1, ' must be undefined, as the codec is none(); it is 1']
+    ]
+    for (const [n, [response, value]] of cases.entries()) {
+      link.responder.handle(single<void, unknown>(`one-${n}`, { response }), () => value)
+      link.responder.handle(streaming<void, unknown, unknown>(`each-${n}`, { response }), () => [value])
+      link.responder.handle(streaming<void, unknown, unknown>(`take-${n}`), () => undefined)
+    }
+    link.responder.handle('raw', () => 'text' as never)
+    const generator = (function* () {
+      yield 1
+    })()
+    for (const [n, response] of [msgpack<unknown>(), json<unknown>()].entries()) {
+      link.responder.handle(single<void, unknown>(`generator-${n}`, { response }), () => generator)
+    }
+    await link.known()
+    const text = async (call: Promise<unknown>) => (await rejection(call)).message
+    const refused = 'the value cannot be encoded: '
+    for (const [n, [codec, value, fault]] of cases.entries()) {
+      const { peer } = link
+      assert.equal(await text(peer.request(single<void, unknown>(`one-${n}`))), `${refused}response${fault}`)
+      const each = peer.newStream(streaming<void, unknown, unknown>(`each-${n}`))
+      assert.equal(await text(each.responses.next()), `${refused}response${fault}`)
+      const take = peer.newStream(streaming<void, unknown, unknown>(`take-${n}`, { request: codec }))
+      assert.equal(await text(take.send(value)), `${refused}request${fault}`)
+      const one = single<unknown, unknown>(`one-${n}`, { request: codec })
+      assert.equal(await text(peer.request(one, value)), `${refused}payload${fault}`)
+    }
+    assert.equal(await text(link.peer.request('raw')), `${refused}response must be a Uint8Array; it is a string`)
+    for (const n of [0, 1]) {
+      const call = link.peer.request(single<void, unknown>(`generator-${n}`))
+      assert.equal(await text(call), `${refused}response is a generator: use streaming()`)
+    }
   })
 
   fact('a value that its schema refuses gives its sender a code and a path, wherever it was going', async (link) => {
