@@ -5,26 +5,28 @@
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
 import { causeBehind } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
-import { Silence } from './silence.ts'
+import { Silence, type WhileWaiting } from './silence.ts'
 import type { ConnectionState } from './state.ts'
 
 export interface AbsenceInit {
   readonly host: string
   readonly dials: boolean
   readonly logger: Logger
-  /** Where the host dials: what is known of that it has not, and what to check. */
-  readonly describeSilence: ((toldMsAgo: number) => string) | undefined
+  readonly whileWaiting?: WhileWaiting
 }
 
 export class Absence {
   /** Undefined while connected. */
   lastError: Error | undefined
   readonly #init: AbsenceInit
+  readonly #signal: AbortSignal
   #toldAtMs = -Infinity
   readonly #silence = new Silence(() => this.#onSilent())
 
-  constructor(init: AbsenceInit) {
+  /** @param signal aborts when the connection is closed */
+  constructor(init: AbsenceInit, signal: AbortSignal) {
     this.#init = init
+    this.#signal = signal
   }
 
   onState(state: ConnectionState): void {
@@ -70,7 +72,8 @@ export class Absence {
   }
 
   #onSilent(): void {
-    const { host, logger } = this.#init
+    const { host, logger, whileWaiting } = this.#init
+    whileWaiting?.onSilent(this.#signal)
     const before = this.lastError
     const error = this.#createSilenceError()
     if (error === undefined) return
@@ -81,7 +84,7 @@ export class Absence {
   }
 
   #createSilenceError(): Error | undefined {
-    const text = this.#init.describeSilence?.(performance.now() - this.#toldAtMs)
+    const text = this.#init.whileWaiting?.describeSilence(performance.now() - this.#toldAtMs)
     if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.lastError })
   }
 }

@@ -28,7 +28,7 @@ import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
 import type { WhileWaiting } from './silence.ts'
-import type { ConnectionEvents, ConnectionState } from './state.ts'
+import type { ConnectionEvents, ConnectionState, Shared } from './state.ts'
 
 export interface ConnectionInit {
   readonly host: string
@@ -38,10 +38,8 @@ export interface ConnectionInit {
   readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
   /** What this side does where the host dials. Default: nothing. */
   readonly whileWaiting?: WhileWaiting
-  /** Handshakes with other hosts are under way. Default: never. */
-  readonly isBusy?: () => boolean
-  /** Calls can be made. */
-  readonly onConnected?: () => void
+  /** What the connections of a manager have in common. Default: nothing. */
+  readonly shared?: Shared
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
   /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
@@ -83,14 +81,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.host = init.host
     this.#init = init
     this.#backoff = new Backoff(init.reconnect)
-    this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.isBusy ?? (() => false))
+    this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.shared?.isBusy ?? (() => false))
     this.#dialLog = new DialLog(init.host, init.logger)
-    const { describeSilence } = init.whileWaiting ?? {}
-    this.#absence = new Absence({ host: init.host, dials: init.dials, logger: init.logger, describeSilence })
+    this.#absence = new Absence(init, this.#closing.signal)
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
-      host: init.host,
-      logger: init.logger,
+      ...{ host: init.host, logger: init.logger, clash: init.shared?.clash },
       renew: init.dials ? renew : undefined,
       onReady: (session) => this.#onReady(session),
       onHandlers: (session) => this.#onHandlers(session),
@@ -190,7 +186,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   }
 
   /** @internal the host, which this side dials, has proved that it is there */
-  onKnock(): void {
+  onKnock(instance: string): void {
+    this.#sessions.onKnock(instance)
     this.#backoff.reset()
     if (this.#state === 'waiting') this.#retry.in(0)
   }
@@ -264,7 +261,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (previous !== undefined && previous !== instance) this.#emitSafely('restart', { instance, previous })
     this.#waiters.settle({ session })
     this.#onHandlers(session)
-    this.#init.onConnected?.()
+    this.#init.shared?.onConnected()
   }
 
   #onHandlers(session: Session): void {
@@ -276,7 +273,9 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** No session takes calls any more. Dials, unless another session is arriving. */
   #onLost(end: SessionEnd, arriving: boolean): void {
     const { reason, text } = end
-    this.#backoff.onSessionEnd(this.#state === 'connected' ? performance.now() - this.#readyAtMs : 0)
+    // Replaced by another process of this name: they are to do that ever more slowly.
+    const isGood = this.#state === 'connected' && reason !== 'replaced'
+    this.#backoff.onSessionEnd(isGood ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
     this.#absence.lastError = new DisconnectedError(reason, text, causeOfEnd(end))
     if (arriving) this.#setState('connecting', text)

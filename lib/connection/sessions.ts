@@ -12,6 +12,7 @@ import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
 import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
 import type { Established } from '../peer/establish.ts'
+import type { NameClash } from '../peer/name-clash.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -20,9 +21,13 @@ import { Renewal } from './renewal.ts'
 /** Conns of one peer that may be closing at once: a peer that connects again and again must not pile them up. */
 const maxClosing = 2
 
+/** Instances of one peer that are remembered as replaced. */
+const maxReplaced = 16
+
 export interface SessionsInit {
   readonly host: string
   readonly logger: Logger
+  readonly clash: NameClash | undefined
   /** Makes a conn beside the session whose identity ends soon; rejects when it cannot. Undefined where the other side dials. */
   readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
   /** `session` takes the calls from now on. */
@@ -50,6 +55,10 @@ export class Sessions {
   /** Sessions whose remote end has received the handler table. */
   readonly #answered = new WeakSet<Session>()
   readonly #toldFaults = new Set<DisconnectReason>()
+  /** Instances of the host that others of it have replaced, the latest last. */
+  readonly #replacedInstances: string[] = []
+  /** Asked whether it is still there beside a process that knocks. */
+  #probed: Session | undefined
   readonly #totals = createTotals()
   #readyTimer: DeadlineTimer | undefined
 
@@ -194,7 +203,7 @@ export class Sessions {
     if (session === this.#arriving) {
       this.#arriving = undefined
       this.#readyTimer?.clear()
-      if (this.#current === undefined) this.#init.onLost(end, false)
+      if (this.#current === undefined) this.#lose(end)
       else this.#renewal.retryLater(this.#current)
     } else if (session === this.#current) {
       // The session whose place it had just taken may still be there.
@@ -204,17 +213,49 @@ export class Sessions {
         return this.#renewal.retryLater(this.#current)
       }
       this.#renewal.abort('the session that was to be renewed has ended')
-      this.#init.onLost(end, this.#arriving !== undefined)
+      this.#lose(end)
     }
   }
 
+  #lose(end: SessionEnd): void {
+    const { host, clash, onLost } = this.#init
+    const isArriving = this.#arriving !== undefined
+    // This side ends a session so only when it has a newer one.
+    if (end.reason === 'replaced' && !isArriving) clash?.ofThis(`${host} has a newer conn that is none of this process`)
+    onLost(end, isArriving)
+  }
+
+  /** The process `instance` of the host says that it is there. If the one of the session is so too, there are two. */
+  onKnock(instance: string): void {
+    const session = this.usable
+    if (session === undefined || session.remote.instance === instance || this.#probed === session) return
+    this.#probed = session
+    session.probe(() => {
+      this.#probed = undefined
+      if (session.usable) this.#init.clash?.of(this.#init.host, describeInstances(session.remote.instance, instance))
+    })
+  }
+
   #replace(previous: Session, session: Session): void {
-    const { host, logger } = this.#init
+    const { host, logger, clash } = this.#init
     const isSame = isSameInstance(previous, session)
     const text = isSame ? 'the host has connected anew' : 'another instance of the host has connected'
-    logger.warn(`the conn to ${host} is replaced by a newer one: ${text}`)
+    const isBack = !isSame && this.#replacedInstances.includes(session.remote.instance)
+    if (isBack) clash?.of(host, describeInstances(previous.remote.instance, session.remote.instance))
+    if (!isSame) this.#remember(previous.remote.instance)
+    logger[isBack ? 'info' : 'warn'](`the conn to ${host} is replaced by a newer one: ${text}`)
     previous.abort({ reason: 'replaced', text })
   }
+
+  #remember(instance: string): void {
+    if (this.#replacedInstances.includes(instance)) return
+    this.#replacedInstances.push(instance)
+    if (this.#replacedInstances.length > maxReplaced) this.#replacedInstances.shift()
+  }
+}
+
+function describeInstances(...instances: readonly string[]): string {
+  return `its instances ${instances.map((id) => id.slice(0, 8)).join(' and ')} are both there`
 }
 
 function isSameInstance(a: Session, b: Session): boolean {

@@ -26,6 +26,8 @@ export interface WhileWaiting {
   readonly describeSilence: (toldMsAgo: number) => string
   /** Tells the host that this server is there; rejects when it cannot be told. */
   readonly knock: (host: string, signal: AbortSignal) => Promise<void>
+  /** The host was silent for long. */
+  readonly onSilent: (signal: AbortSignal) => void
 }
 
 export class Silence {

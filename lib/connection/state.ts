@@ -1,6 +1,7 @@
-/** The states of a connection, and its events. Types only. */
+/** The states of a connection, its events, and what it shares with others. Types only. */
 
 import type { HandlerInfo } from '../handler/info.ts'
+import type { NameClash } from '../peer/name-clash.ts'
 
 /**
  * - `idle`: made, not started.
@@ -24,4 +25,14 @@ export interface ConnectionEvents {
   restart: [instances: { readonly instance: string; readonly previous: string }]
   /** What the peer offers has changed, or it is connected again. */
   handlers: [handlers: readonly HandlerInfo[]]
+}
+
+/** What the connections of a manager have in common. */
+export interface Shared {
+  /** Handshakes are under way, with any host. */
+  readonly isBusy: () => boolean
+  /** Calls can be made to one more. */
+  readonly onConnected: () => void
+  /** Told of processes with one name. */
+  readonly clash: NameClash
 }

@@ -77,7 +77,7 @@ export class Manager {
       ...{ local, instance, auth, checksum, logger },
       session: { limits, keepAlive, handlers: this.#handlers },
       connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
-      admit: (host) => this.#admit(host),
+      admit: (host, from) => this.#admit(host, from),
       onAccepted: (host, established) => this.#peers.adopt(host, established)
     })
     this.#listener = new Listener({
@@ -91,9 +91,7 @@ export class Manager {
     })
     const isAttached = () => this.#listener.isAttached
     this.#peers = new Peers({
-      local,
-      logger,
-      isAttached,
+      ...{ local, logger, isAttached },
       reconnect: settings.reconnect,
       establisher: this.#establisher
     })
@@ -297,9 +295,9 @@ export class Manager {
     this.#peers.set(names)
   }
 
-  #admit(host: string): Refusal | undefined {
+  #admit(host: string, from: string): Refusal | undefined {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
-    return this.#peers.admit(host)
+    return this.#peers.admit(host, from)
   }
 }
 

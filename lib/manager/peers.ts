@@ -15,6 +15,9 @@ import type { Refusal } from '../peer/handshake.ts'
 import { dialerOf } from '../peer/hosts.ts'
 import type { SessionEnd } from '../session/end.ts'
 
+/** Many hosts may be silent at once. */
+const ownNameEveryMs = 60_000
+
 export interface PeersInit {
   readonly local: string
   readonly reconnect: Readonly<ReconnectOptions>
@@ -31,6 +34,8 @@ export class Peers {
   readonly #leaving = new Set<Connection>()
   /** When the next connection hurries the others, of `performance.now()`. */
   #hurryNextMs = 0
+  /** When this server may dial its own name again, of `performance.now()`. */
+  #ownNameNextMs = 0
 
   readonly #waits = new Set<{ readonly onChange: () => void; readonly onClosed: (error: Error) => void }>()
 
@@ -90,14 +95,14 @@ export class Peers {
   }
 
   /** Why a peer that has proved its name is refused; undefined when it is not. */
-  admit(host: string): Refusal | undefined {
+  admit(host: string, instance: string): Refusal | undefined {
     const { local } = this.#init
     const connection = this.#connections.get(host)
     if (connection === undefined) {
       return { reason: 'unknownHost', message: `${host} is not among the hosts of ${local}` }
     }
     if (dialerOf(local, host) === local) {
-      connection.onKnock()
+      connection.onKnock(instance)
       return { reason: 'wrongDirection', message: `${local} dials ${host}, not the other way round` }
     }
     return undefined
@@ -115,8 +120,11 @@ export class Peers {
       ...{ host: name, dials, reconnect, logger },
       ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
       dial: (host, signal, renews) => establisher.dial(host, signal, renews),
-      isBusy: () => establisher.isBusy,
-      onConnected: () => this.#onConnected()
+      shared: {
+        isBusy: () => establisher.isBusy,
+        onConnected: () => this.#onConnected(),
+        clash: establisher.clash
+      }
     })
     this.#connections.set(name, connection)
     // In the next turn, so that handlers registered in this one are in the first table.
@@ -130,8 +138,17 @@ export class Peers {
         const { arrived: conns, refusals } = establisher
         return describeSilence(name, local, { isAttached: isAttached(), conns, refusals, toldMsAgo })
       },
-      knock: (host, signal) => establisher.knock(host, signal)
+      knock: (host, signal) => establisher.knock(host, signal),
+      onSilent: (signal) => this.#dialOwnName(signal)
     }
+  }
+
+  /** It should lead to this process. If it leads to another one with its name, both learn that. */
+  #dialOwnName(signal: AbortSignal): void {
+    if (performance.now() < this.#ownNameNextMs) return
+    this.#ownNameNextMs = performance.now() + ownNameEveryMs
+    // It need not lead anywhere from here.
+    this.#init.establisher.knock(this.#init.local, signal).catch(() => undefined)
   }
 
   /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */

@@ -22,6 +22,7 @@ import {
   listenHandshake,
   type Refusal
 } from './handshake.ts'
+import { NameClash } from './name-clash.ts'
 import { RefusalLog, stripPort } from './refusal-log.ts'
 
 /** A conn whose handshake is done. */
@@ -47,7 +48,7 @@ export interface EstablisherInit {
   /** Makes a conn to a host; rejects when it cannot, or when the signal aborts. */
   readonly connect: (host: string, signal: AbortSignal) => Promise<Conn>
   /** Why a peer that has proved its name is refused; undefined when it is not. */
-  readonly admit: (host: string) => Refusal | undefined
+  readonly admit: (host: string, instance: string) => Refusal | undefined
   /** The handshake of an inbound conn is done; `admit` has not refused the host. */
   readonly onAccepted: (host: string, established: Established) => void
 }
@@ -62,6 +63,7 @@ export class Establisher {
   readonly #pending = new Map<Wire, Deadline>()
   /** Handshakes in progress on conns that were dialed. */
   #outbound = 0
+  readonly clash: NameClash
   readonly #init: EstablisherInit
   readonly #refusals: RefusalLog
   readonly #closing = new AbortController()
@@ -69,6 +71,7 @@ export class Establisher {
   constructor(init: EstablisherInit) {
     this.#init = init
     this.#refusals = new RefusalLog(init.logger)
+    this.clash = new NameClash(init.local, init.logger)
   }
 
   /** Inbound handshakes in progress. */
@@ -125,6 +128,7 @@ export class Establisher {
         return this.#established(wire, 'dialer', result, deadline.atMs)
       } catch (error) {
         wire.close('the handshake failed')
+        this.#tellOwnName(error, `${host}, dialed at ${wire.remoteAddress}, is another process with this name`)
         throw error
       } finally {
         this.#outbound--
@@ -160,12 +164,18 @@ export class Establisher {
       conn.limitInbound?.(Infinity)
       onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
     } catch (thrown) {
-      this.#refusals.add(toError(thrown), wire?.remoteAddress ?? 'an unknown address')
+      const address = wire?.remoteAddress ?? 'an unknown address'
+      this.#refusals.add(toError(thrown), address)
+      this.#tellOwnName(thrown, `it dialed from ${address}`)
       wire?.close('the handshake failed')
     } finally {
       if (wire !== undefined) this.#pending.delete(wire)
       deadline.clear()
     }
+  }
+
+  #tellOwnName(error: unknown, sign: string): void {
+    if (RejectedError.is(error) && error.reason === 'ownName') this.clash.ofThis(sign)
   }
 
   /** Makes room: silent conns must not keep out others, nor one address all others. */

@@ -97,13 +97,18 @@ export async function dialHandshake(
     const challenge = readChallenge(answer)
     const limit = findBadLimit(challenge.limits)
     if (limit !== undefined) throw new HandshakeError(`malformed CHALLENGE: limits.${limit} is not a positive integer`)
+    const isSelf = toHex(challenge.instance) === toHex(init.instance)
     const context = createContext(init, remote, hashTranscript(hello, answer))
     send(init, encodeHello(helloKinds.proof, { proof: await prove(init, { ...context, prover: 'dialer' }) }))
 
     const verdict = await receive(init)
     const verify = (proof: Uint8Array) =>
       step(init.signal, async () => checkIdentity(await auth.verify({ ...context, prover: 'listener' }, proof)))
-    if (verdict[0] === helloKinds.reject) throw await toRefusalError(init.signal, remote, readReject(verdict), verify)
+    if (verdict[0] === helloKinds.reject) {
+      const refusal = await toRefusalError(init.signal, remote, readReject(verdict), verify)
+      const isOwnName = RejectedError.is(refusal) && refusal.reason === 'ownName'
+      throw isOwnName && isSelf ? new HandshakeError('it is this process itself', { cause: refusal }) : refusal
+    }
     const accept = readAccept(verdict)
     const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
     // Computed from what the proofs cover: they do not cover the ACCEPT.
@@ -146,7 +151,8 @@ export async function listenHandshake(
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
-      if (hello.knocks === true && refusal.reason === 'wrongDirection') return undefined
+      const isSelf = toHex(hello.instance) === toHex(init.instance)
+      if (hello.knocks === true && (isSelf || refusal.reason === 'wrongDirection')) return undefined
       throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
     }
     const lifetime = toLifetime(identity)
