@@ -20,8 +20,13 @@ export class QuorumError extends GridError {
   /** The errors among them, as of an `AggregateError`. */
   readonly errors: readonly Error[]
 
-  constructor(need: number, answers: readonly Answer<unknown>[], options: { delivery?: Delivery } = {}) {
-    super('ERR_QUORUM', describeAnswers(need, answers), options)
+  /** @param options `text` in place of what the answers say */
+  constructor(
+    need: number,
+    answers: readonly Answer<unknown>[],
+    { text, ...options }: { delivery?: Delivery; text?: string | undefined } = {}
+  ) {
+    super('ERR_QUORUM', text ?? describeAnswers(need, answers), options)
     this.need = need
     this.answers = answers
     this.errors = answers.flatMap(({ error }) => (error === undefined ? [] : [error]))

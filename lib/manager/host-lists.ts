@@ -4,13 +4,22 @@
  * The last valid list stays in force, whatever the source does next. Before the first one, callers are told why there is none.
  */
 
+import { check, type Kind } from '../base/check.ts'
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
 import { serverName } from '../peer/hosts.ts'
 import { ProducerIterator, toResult } from '../stream/producer.ts'
 
-export type Hosts = Iterable<string> | AsyncIterable<Iterable<string>>
+/** A string is no list, although it can be iterated. */
+export type HostList = Iterable<string> & object
+export type Hosts = HostList | AsyncIterable<HostList>
+
+export const anIterableOfHosts: Kind = {
+  must: 'must be an iterable of host names',
+  is: (value) =>
+    typeof value === 'object' && value !== null && typeof Reflect.get(value, Symbol.iterator) === 'function'
+}
 
 export interface HostLists {
   /** As in `Manager`. */
@@ -37,14 +46,15 @@ export function followHosts(hosts: Hosts, local: string, onList: OnList, logger:
     throw new InvalidOptionError('hosts must be an iterable of host names, or an async iterable of such lists')
   }
   if ((ofLists ?? undefined) !== undefined) return new FollowedLists(hosts, local, onList, logger)
-  const names = toNames(hosts as Iterable<string>)
+  const names = toNames(hosts as HostList, 'hosts: host')
   if (!names.has(local)) logger.warn(describeMissing(local, names))
   onList(names)
   return { ready: Promise.resolve(), missing: undefined, stop: () => undefined }
 }
 
-function toNames(list: Iterable<string>): Set<string> {
-  return new Set([...list].map(serverName))
+function toNames(list: HostList, what?: string): Set<string> {
+  check('a list', list, anIterableOfHosts)
+  return new Set([...list].map((host) => serverName(host, what)))
 }
 
 function describeMissing(local: string, names: ReadonlySet<string>): string {
@@ -92,7 +102,7 @@ class FollowedLists implements HostLists {
     const iterator = new ProducerIterator(lists)
     this.#iterator = iterator
     for (;;) {
-      const { done, value } = toResult<Iterable<string>>(await iterator.next())
+      const { done, value } = toResult<HostList>(await iterator.next())
       if (this.#stopped) return
       if (done) break
       this.#take(value)
@@ -100,7 +110,7 @@ class FollowedLists implements HostLists {
     if (this.missing !== undefined) this.#failed('the source of hosts ended without a list of hosts')
   }
 
-  #take(list: Iterable<string>): void {
+  #take(list: HostList): void {
     try {
       const names = toNames(list)
       this.#warnWithoutLocal(names)

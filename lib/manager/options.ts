@@ -29,7 +29,7 @@ import type { ConnDialer } from '../conn/conn.ts'
 import { connectWS } from '../conn/connect-ws.ts'
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
-import type { Hosts } from './host-lists.ts'
+import { anIterableOfHosts, type HostList, type Hosts } from './host-lists.ts'
 
 export interface ManagerOptions {
   /** The name of this server: an origin such as `https://node-1:9000`. */
@@ -78,7 +78,7 @@ export interface CloseOptions {
 /** Which peers. */
 export interface PeerSelection {
   /** Default: all other servers. A name that is not in the grid, a name twice and an empty list are refused. */
-  readonly hosts?: Iterable<string>
+  readonly hosts?: HostList
   /** This server too, which is always there. Default false. */
   readonly self?: boolean
 }
@@ -124,7 +124,10 @@ const readManager = optionsReader<ManagerOptions>(
     auth: required(
       objectWith('must be sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own', 'prove', 'verify')
     ),
-    path: { must: 'must be a URL path in its encoded form, with a leading slash and without a query', is: isPath },
+    path: {
+      must: 'must be a URL path such as /grid/v1: in its encoded form, with a leading slash and without a query',
+      is: isPath
+    },
     dialer: { ...aFunction, must: 'must be a function that makes conns, such as connectWS()' },
     logger: objectWith('must have the methods debug, info, warn and error', 'debug', 'info', 'warn', 'error'),
     limits: anything,
@@ -143,7 +146,7 @@ export const readHandleOptions = optionsReader<HandleOptions>('handle()', { subr
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
 export const readPeersWait = optionsReader<PeersWaitOptions>('waitForPeers()', {
-  hosts: { must: 'must be an iterable of host names', is: isIterable },
+  hosts: anIterableOfHosts,
   self: aBoolean,
   atLeast: aWholeNumber(1, maxLimit),
   timeout: aTimeout,
@@ -160,7 +163,7 @@ export function parseOptions(options: ManagerOptions) {
   const { path = defaultPath, dialer = connectWS(), logger = defaultLogger } = read
   return {
     ...read,
-    local: serverName(read.local),
+    local: serverName(read.local, 'local'),
     ...{ path, dialer },
     logger: safeLogger(logger),
     limits: readLimits(read.limits),
@@ -186,8 +189,4 @@ function placesIn(group: string, defaults: object): Record<string, string> {
 /** A path in any form but the encoded one would never match that of a request. */
 function isPath(path: unknown): boolean {
   return typeof path === 'string' && path.startsWith('/') && new URL(`http://a${path}`).pathname === path
-}
-
-function isIterable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, Symbol.iterator) === 'function'
 }

@@ -40,9 +40,11 @@ export async function waitForPeers(port: WaitPort, given: PeersWaitOptions | und
       }
       const unlisten = signal === undefined ? undefined : listenToAbort(signal, reject)
       const leave = port.peers.onChange(check, reject)
-      const tell = () => port.logger.warn(`waiting for peers: ${describeAnswers(need(), look())}`)
+      // Without a list there is nobody to name.
+      const why = () => (names === undefined ? port.missingList()?.message : undefined)
+      const tell = () => port.logger.warn(`waiting for peers: ${why() ?? describeAnswers(need(), look())}`)
       const telling = setInterval(tell, tellEveryMs).unref()
-      const expire = () => reject(new QuorumError(need(), look(), { delivery: 'notSent' }))
+      const expire = () => reject(new QuorumError(need(), look(), { delivery: 'notSent', text: why() }))
       const timer = timeout === Number.POSITIVE_INFINITY ? undefined : setDeadline(expire, timeout)
       end = () => {
         unlisten?.()

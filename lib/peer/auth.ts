@@ -7,6 +7,7 @@
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { isBytes } from '../base/bytes.ts'
+import { check, type Kind } from '../base/check.ts'
 import { HandshakeError, InvalidOptionError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -95,17 +96,21 @@ function createProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint
   return createHmac('sha256', key).update(`${proofPrefix}${prover}\0`).update(transcript).digest()
 }
 
+/** The usual mistake is a variable of the environment that is not set. */
+const aSecret: Kind = {
+  must: 'must be a string or a Uint8Array',
+  is: (value) => typeof value === 'string' || isBytes(value)
+}
+
 function deriveKeys(secrets: Secrets): [Uint8Array, ...Uint8Array[]] {
-  const list = typeof secrets === 'string' || isBytes(secrets) ? [secrets] : secrets
-  if (!Array.isArray(list)) throw new InvalidOptionError('sharedSecret: a secret must be a string or a Uint8Array')
+  const list: readonly Secret[] = Array.isArray(secrets) ? secrets : [secrets as Secret]
   const [first, ...others] = list.map(deriveKey)
   if (first === undefined) throw new InvalidOptionError('sharedSecret: there must be at least one secret')
   return [first, ...others]
 }
 
 function deriveKey(secret: Secret): Uint8Array {
-  const isSecret = typeof secret === 'string' || isBytes(secret)
-  if (!isSecret) throw new InvalidOptionError('sharedSecret: a secret must be a string or a Uint8Array')
+  check('sharedSecret: a secret', secret, aSecret)
   const bytes = typeof secret === 'string' ? Buffer.from(secret) : secret
   if (bytes.length < minSecretBytes) {
     throw new InvalidOptionError(`sharedSecret: a secret must have at least ${minSecretBytes} bytes`)

@@ -27,27 +27,31 @@ export const maxHostBytes = 512
  * a fragment
  */
 export function canonicalHost(host: string): string {
-  check('a host', host, aString)
+  return parseHost(host, 'host')
+}
+
+/** @param what it is, for its errors */
+function parseHost(host: string, what: string): string {
+  check(what === 'host' ? 'a host' : what, host, aString)
   let url: URL
   try {
     url = new URL(host)
   } catch {
-    throw new InvalidOptionError(`host "${withoutSecrets(host)}" is not an origin such as https://node-1:9000`)
+    throw new InvalidOptionError(`${what} "${withoutSecrets(host)}" is not an origin such as https://node-1:9000`)
   }
   const scheme = secureScheme.get(url.protocol)
   if (scheme === undefined) {
-    throw new InvalidOptionError(`host "${withoutSecrets(host)}" must start with http://, https://, ws:// or wss://`)
+    throw new InvalidOptionError(`${what} "${withoutSecrets(host)}" must start with http://, https://, ws:// or wss://`)
   }
   if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
-    throw new InvalidOptionError(
-      'a host has a scheme, a name and a port only, without credentials, path, query or fragment'
-    )
+    const rule = 'a host has a scheme, a name and a port only, without credentials, path, query or fragment'
+    throw new InvalidOptionError(`${what} "${withoutSecrets(host)}" is more than a host: ${rule}`)
   }
   url.protocol = scheme
   // It is ASCII.
   if (url.origin.length <= maxHostBytes) return url.origin
   throw new InvalidOptionError(
-    `host "${url.origin.slice(0, 64)}…" has ${url.origin.length} bytes; a host has at most ${maxHostBytes}`
+    `${what} "${url.origin.slice(0, 64)}…" has ${url.origin.length} bytes; a host has at most ${maxHostBytes}`
   )
 }
 
@@ -62,10 +66,11 @@ const unspecified = /\/\/(0\.0\.0\.0|\[::\]|\[::ffff:0:0\])(:|$)/
 /**
  * The canonical name of a server of the grid.
  *
+ * @param what it is, for its errors
  * @throws {InvalidOptionError} as `canonicalHost` does, and when no server can be dialed under that name
  */
-export function serverName(host: string): string {
-  const name = canonicalHost(host)
+export function serverName(host: string, what = 'host'): string {
+  const name = parseHost(host, what)
   if (unspecified.test(name)) {
     throw new InvalidOptionError(`${name} is an address to listen on; name the server as the others dial it`)
   }

@@ -209,6 +209,31 @@ const ofManager: Wrong[] = [
     () => make({ ...good, local: 'ws://0:9000' }),
     /^http:\/\/0\.0\.0\.0:9000 is an address to/
   ],
+  [
+    'a name with a path',
+    () => make({ ...good, local: 'https://user:secret@a.test/grid?token=secret' }),
+    /^local "…@a\.test\/grid…" is more than a host: a host has a scheme, a name and a port only, without/
+  ],
+  [
+    'a host with a path',
+    () => make({ ...good, hosts: [local, 'http://b.test/grid'] }),
+    /^hosts: host "http:\/\/b\.test\/grid" is more than a host: a host has a scheme, a name and a port only/
+  ],
+  [
+    'one string as all hosts',
+    () => make({ ...good, hosts: local }),
+    /^hosts must be an iterable of.*; it is a string$/
+  ],
+  [
+    'a path without a slash',
+    () => make({ ...good, path: 'grid' }),
+    /^path must be a URL path such as \/grid\/v1: .* slash/
+  ],
+  [
+    'a secret that is not set',
+    () => sharedSecret?.(undefined),
+    'sharedSecret: a secret must be a string or a Uint8Array; it is undefined'
+  ],
   ['port 0', () => make({ ...good, local: 'http://a.test:0' }), 'http://a.test:0 has no port that others can dial']
 ]
 

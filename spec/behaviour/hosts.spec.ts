@@ -131,6 +131,9 @@ describe('an async iterable of lists of hosts', () => {
       await until(() => log.warnings(/a list of hosts is ignored/).length === at + 1, `list ${at} is ignored`)
       assert.deepEqual(manager.hosts, ['http://b'])
     }
+    const texts = log.warnings(/a list of hosts is ignored/).map((line) => line.replace(/.*is ignored: /, ''))
+    const must = 'a list must be an iterable of host names; it is'
+    assert.deepEqual(texts.slice(1, 4), [`${must} a string`, `${must} 5`, `${must} null`])
     lists.push(['http://b', 'http://c'])
     await until(() => manager.hosts.length === 2, 'a good list is taken')
   })

@@ -143,6 +143,11 @@ describe('waitForPeers()', () => {
     const all = watch(manager.waitForPeers())
     const early = await rejection(manager.waitForPeers({ hosts: [b], timeout: 1 }))
     assert.match(early.message, /http:\/\/b: no list of hosts has arrived yet$/)
+    for (const options of [{}, { self: true }, { atLeast: 2 }]) {
+      const error = await rejection(manager.waitForPeers({ ...options, timeout: 1 }))
+      assert.ok(error instanceof QuorumError)
+      assert.equal(error.message, 'no list of hosts has arrived yet')
+    }
     start(b)
     lists.push([a, b, c])
     await until(() => count(manager) === 1, 'one is there')

@@ -4,7 +4,17 @@
  */
 
 import { Readable } from 'node:stream'
-import { bytes, type Connection, type Manager, many, msgpack, none, single, streaming } from 'it-grid'
+import {
+  bytes,
+  type Connection,
+  type Manager,
+  type ManagerOptions,
+  many,
+  msgpack,
+  none,
+  single,
+  streaming
+} from 'it-grid'
 
 declare const grid: Manager
 declare const peer: Connection
@@ -30,6 +40,13 @@ streaming<string, Promise<string>, string>('promise')
 export const ofMap = msgpack<Map<string, number>>()
 // TS2554 at 1: Expected 2 arguments, but got 1.
 streaming<void, never, number>('feed')
+
+// Hosts
+
+// TS2322 at 14: Type 'string' is not assignable to type 'Hosts'.
+export const hosts: ManagerOptions['hosts'] = 'http://a'
+// TS2322 at 21: Type 'string' is not assignable to type 'HostList'.
+grid.waitForPeers({ hosts: 'http://a' })
 
 // Calls
 
