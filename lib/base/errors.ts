@@ -7,7 +7,7 @@
  */
 
 import { brand, isOfClass } from './brand.ts'
-import { printable } from './text.ts'
+import { describeMisfit, type Misfitting, printable } from './text.ts'
 
 /** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
@@ -249,15 +249,22 @@ const maxPathKeyLength = 64
 export class ValidationError extends GridError {
   override name = 'ValidationError'
   /** The sender receives it too, as the `details` of its `RemoteError`. */
-  readonly details: { readonly path: readonly (string | number)[] }
+  readonly details: { readonly path: readonly (string | number)[] } & Partial<Misfitting>
 
-  /** `path` leads to the field that does not match, outermost key first; empty for the value itself. */
-  constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions = {}) {
+  /** `path` leads to the field, outermost key first; empty for the value itself. The others are kinds, such as "a number". */
+  constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions & Partial<Misfitting> = {}) {
+    const { expected, found } = options
     const keys = path.slice(0, maxPathKeys).map((key) => {
       return typeof key === 'number' ? key : printable(String(key), maxPathKeyLength)
     })
-    super('ERR_VALIDATION', `the value is not valid${keys.length === 0 ? '' : ` at "${keys.join('.')}"`}`, options)
-    this.details = { path: keys }
+    const at = keys.length === 0 ? '' : ` at "${keys.join('.')}"`
+    const kinds = expected === undefined || found === undefined ? undefined : { expected, found }
+    super(
+      'ERR_VALIDATION',
+      `the value is not valid${at}${kinds === undefined ? '' : `: ${describeMisfit(kinds)}`}`,
+      options
+    )
+    this.details = { path: keys, ...kinds }
   }
 }
 

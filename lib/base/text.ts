@@ -51,6 +51,22 @@ export function describeValue(value: unknown): string {
   }
 }
 
+/** The kind of a value, and nothing of it. */
+export function describeKind(value: unknown): string {
+  const isPlain = typeof value !== 'object' && value !== undefined
+  return isPlain ? article(typeof value) : describeValue(value)
+}
+
+/** The kinds of a value that is wrong, such as "a number", and nothing of it. */
+export interface Misfitting {
+  readonly expected: string
+  readonly found: string
+}
+
+export function describeMisfit({ expected, found }: Misfitting): string {
+  return `${expected} was expected; it is ${found}`
+}
+
 /** The one of `names` that was probably meant, if one is near. */
 export function nearest(name: string, names: Iterable<string>): string | undefined {
   if (name.length > maxNearLength) return undefined

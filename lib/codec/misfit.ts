@@ -2,7 +2,7 @@
 
 import { brand, isOfClass } from '../base/brand.ts'
 import { CodecError } from '../base/errors.ts'
-import { errorText } from '../base/text.ts'
+import { describeKind, describeMisfit, errorText, type Misfitting } from '../base/text.ts'
 
 /** Longer paths are cut: a cycle has one without end. */
 const maxShownKeys = 16
@@ -16,15 +16,24 @@ export class Misfit {
   /** Behind its path: "holds an invalid Date". */
   readonly fault: string
   readonly path: Path
+  /** Of one that does not fit its field. */
+  readonly kinds: Misfitting | undefined
 
-  constructor(fault: string, path: Path = []) {
+  constructor(fault: string, path: Path = [], kinds?: Misfitting) {
     this.fault = fault
     this.path = path
+    this.kinds = kinds
+  }
+
+  /** Of a value that is not what its field says. */
+  static ofField(expected: string, value: unknown): Misfit {
+    const kinds = { expected, found: describeKind(value) }
+    return new Misfit(`does not fit its field: ${describeMisfit(kinds)}`, [], kinds)
   }
 
   /** Puts `key` in front of the path of what was thrown while it was read or written; leaves all else as it was thrown. */
   static under(key: string | number, thrown: unknown): unknown {
-    return Misfit.is(thrown) ? new Misfit(thrown.fault, [key, ...thrown.path]) : thrown
+    return Misfit.is(thrown) ? new Misfit(thrown.fault, [key, ...thrown.path], thrown.kinds) : thrown
   }
 
   /** For code that reads a value of the user's, as a getter of it may throw: its error can quote the value, and is not kept. */

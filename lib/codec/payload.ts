@@ -49,7 +49,10 @@ export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what:
 function toDecodeError(what: string, thrown: unknown, payload: Uint8Array, delivery?: Delivery): GridError {
   try {
     // A new error: a codec may throw the same object each time, or a frozen one.
-    if (ValidationError.is(thrown)) return new ValidationError(thrown.details.path, { delivery })
+    if (ValidationError.is(thrown)) {
+      const { path, ...kinds } = thrown.details
+      return new ValidationError(path, { ...kinds, delivery })
+    }
   } catch {
     // A getter of it threw, so it is not our error.
   }

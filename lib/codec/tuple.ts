@@ -48,34 +48,33 @@ export type Struct<F extends Fields> = Flat<
 /** The type of the values of a codec, such as `Infer<typeof lockArgs>`. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
 
-const doesNotFit = 'does not fit its field'
 const aField = objectWith('is not a field: use one of `field`, or a tuple() without a schema', 'read', 'write')
 
-function scalar<T>(is: (value: unknown) => boolean): Field<T> {
+function scalar<T>(is: (value: unknown) => boolean, expected: string): Field<T> {
   const check = (value: unknown): T => {
     if (is(value)) return value as T
-    throw new Misfit(doesNotFit)
+    throw Misfit.ofField(expected, value)
   }
   return Object.freeze({ write: check, read: check })
 }
 
-const bigint = scalar<bigint>((value) => typeof value === 'bigint')
+const bigint = scalar<bigint>((value) => typeof value === 'bigint', 'a bigint')
 
 /** The fields that a struct can have. For a struct within a struct use `tuple()`. */
 export const field = Object.freeze({
-  string: scalar<string>((value) => typeof value === 'string'),
-  number: scalar<number>((value) => typeof value === 'number'),
+  string: scalar<string>((value) => typeof value === 'string', 'a string'),
+  number: scalar<number>((value) => typeof value === 'number', 'a number'),
   /** An integer of 64 bits, in whatever format it was sent. */
   bigint: Object.freeze<Field<bigint>>({
     write: bigint.write,
     read: (item) => bigint.read(Number.isSafeInteger(item) ? BigInt(item as number) : item)
   }),
-  boolean: scalar<boolean>((value) => typeof value === 'boolean'),
+  boolean: scalar<boolean>((value) => typeof value === 'boolean', 'a boolean'),
   /** A `Uint8Array`. */
-  binary: scalar<Uint8Array>(isBytes),
-  date: scalar<Date>(isValidDate),
+  binary: scalar<Uint8Array>(isBytes, 'a Uint8Array'),
+  date: scalar<Date>(isValidDate, 'a valid Date'),
   /** Any value that msgpack can encode. It is not checked. */
-  any: <T = unknown>(): Field<T> => scalar<T>(() => true),
+  any: <T = unknown>(): Field<T> => scalar<T>(() => true, 'anything'),
   array<T>(of: Field<T>): Field<T[]> {
     check('the argument of field.array()', of, aField)
     return Object.freeze({
@@ -113,7 +112,7 @@ function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
 
 /** Converts each of `values` into the same index of `into`. */
 function convert<T, U>(values: unknown, into: U[], one: (value: T) => U): U[] {
-  if (!Array.isArray(values)) throw new Misfit(doesNotFit)
+  if (!Array.isArray(values)) throw Misfit.ofField('an array', values)
   let i = 0
   try {
     for (; i < values.length; i++) into[i] = one(values[i])
@@ -168,6 +167,7 @@ function checkFields(fields: Fields): void {
 function structField<T>(names: readonly string[], places: readonly Field<unknown>[]): Field<T> & Named {
   // Names that every object inherits, such as `toString`.
   const isInherited = names.map((name) => name in Object.prototype)
+  const asArray = `an array of ${names.length} ${names.length === 1 ? 'field' : 'fields'}`
   const nameAt = (i: number) => names[i] as string
   const placeAt = (i: number) => places[i] as Field<unknown>
   const propertyAt = (value: object, i: number): unknown =>
@@ -176,7 +176,7 @@ function structField<T>(names: readonly string[], places: readonly Field<unknown
       : (value as Record<string, unknown>)[nameAt(i)]
   return {
     write(value) {
-      if (typeof value !== 'object' || value === null) throw new Misfit(doesNotFit)
+      if (typeof value !== 'object' || value === null) throw Misfit.ofField('an object', value)
       const items: unknown[] = []
       let i = 0
       try {
@@ -187,7 +187,7 @@ function structField<T>(names: readonly string[], places: readonly Field<unknown
       return items
     },
     read(items) {
-      if (!Array.isArray(items)) throw new Misfit(doesNotFit)
+      if (!Array.isArray(items)) throw Misfit.ofField(asArray, items)
       const value: Record<string, unknown> = {}
       let i = 0
       try {
@@ -230,7 +230,7 @@ function structCodec<T>(struct: Field<T>): Codec<T> {
       try {
         return read(items)
       } catch (thrown) {
-        throw Misfit.is(thrown) ? new ValidationError(thrown.path) : thrown
+        throw Misfit.is(thrown) ? new ValidationError(thrown.path, thrown.kinds) : thrown
       }
     },
     readsInPlace: true

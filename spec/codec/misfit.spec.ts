@@ -42,8 +42,13 @@ const cases: [codec: string, is: Codec<unknown>, value: unknown, text: string][]
   ['json', json(), 1n, 'payload holds a bigint'],
   ['tuple', struct as Codec<unknown>, inItem(Symbol('a')), 'payload.items[3].when holds a symbol'],
   ['tuple', struct as Codec<unknown>, inItem({ deep: [() => 1] }), 'payload.items[3].when.deep[0] holds a function'],
-  ['tuple', strict as Codec<unknown>, { ids: [1, 'b'] }, 'payload.ids[1] does not fit its field'],
-  ['tuple', strict as Codec<unknown>, null, 'payload does not fit its field'],
+  [
+    'tuple',
+    strict as Codec<unknown>,
+    { ids: [1, 'b'] },
+    'payload.ids[1] does not fit its field: a number was expected; it is a string'
+  ],
+  ['tuple', strict as Codec<unknown>, null, 'payload does not fit its field: an object was expected; it is null'],
   ['bytes', bytes() as Codec<unknown>, [1], 'payload must be a Uint8Array; it is an array'],
   ['none', none() as Codec<unknown>, 5, 'payload must be undefined, as the codec is none(); it is 5']
 ]

@@ -71,7 +71,10 @@ describe('tuple', () => {
     const given = runInNewContext('({ at: new Date(5), blob: new Uint8Array([1, 2]) })')
     assert.deepEqual(times.decode(times.encode(given)), { at: new Date(5), blob: Uint8Array.of(1, 2) })
     const none = { ...given, at: runInNewContext('new Date(NaN)') }
-    assert.throws(() => times.encode(none), { name: 'CodecError', message: /payload\.at does not fit its field$/ })
+    assert.throws(() => times.encode(none), {
+      name: 'CodecError',
+      message: /payload\.at does not fit its field: a valid Date was expected; it is a Date$/
+    })
   })
 
   it('reads numbers and bigints from integers of every format, whatever their size', () => {
@@ -222,6 +225,13 @@ describe('tuple', () => {
         (error: Error) => !error.message.includes(secret) && error.cause === undefined
       )
     }
+    assert.throws(() => lockArgs.decode(encodeMsgpack({ uid: secret })), {
+      message: 'the value is not valid: an array of 4 fields was expected; it is an object',
+      details: { path: [], expected: 'an array of 4 fields', found: 'an object' }
+    })
+    assert.throws(() => lockArgs.decode(encodeMsgpack(['u', [secret, 2, 'c'], 'o'])), {
+      message: 'the value is not valid at "resources.1": a string was expected; it is a number'
+    })
     const nested = tuple({ list: field.array(tuple({ x: field.number })) })
     assert.deepEqual(
       pathOf(() => nested.decode(encodeMsgpack([[[1], ['x']]]))),
@@ -229,6 +239,10 @@ describe('tuple', () => {
     )
   })
 
+  const expected: Record<string, string> = {
+    ...{ text: 'string', count: 'number', big: 'bigint', flag: 'boolean', blob: 'Uint8Array', at: 'valid Date' },
+    ...{ list: 'array', maybe: 'string', inner: 'object', later: 'string', limit: 'number' }
+  }
   for (const name of [
     'text',
     'count',
@@ -246,7 +260,7 @@ describe('tuple', () => {
       const wrong = { ...one, [name]: name === 'text' || name === 'maybe' || name === 'later' ? 1 : 'x' }
       assert.throws(() => all.encode(wrong as Infer<typeof all>), {
         name: 'CodecError',
-        message: `the value cannot be encoded: payload.${name} does not fit its field`
+        message: new RegExp(`: payload.${name} does not fit its field: an? ${expected[name]} was expected; it is a `)
       })
       const items = decodeMsgpack(all.encode(one)) as unknown[]
       items[Object.keys(one).indexOf(name)] = wrong[name]
@@ -261,7 +275,7 @@ describe('tuple', () => {
     assert.throws(() => lockArgs.decode(Uint8Array.of(0x94)), CodecError)
     assert.throws(() => lockArgs.decode(new Uint8Array(0)), CodecError)
     assert.throws(() => lockArgs.encode(null as never), {
-      message: 'the value cannot be encoded: payload does not fit its field'
+      message: 'the value cannot be encoded: payload does not fit its field: an object was expected; it is null'
     })
     assert.throws(() => tuple({ x: field.any() }, undefined as never), { name: 'InvalidOptionError' })
     assert.throws(() => tuple({ x: field.any() }).encode({ x: () => 1 }), CodecError)

@@ -10,6 +10,7 @@ import {
   CodecError,
   field,
   GridError,
+  type Infer,
   json,
   MessageTooLargeError,
   msgpack,
@@ -133,7 +134,7 @@ export function errorFacts(fact: Fact): void {
       [msgpack(), wrong, '.a.f holds a function'],
       [json(), { a: [1n] }, '.a[0] holds a bigint'],
       [json(), undefined, ' has no form in JSON; it is undefined'],
-      [struct, { a: 'b' }, '.a does not fit its field'],
+      [struct, { a: 'b' }, '.a does not fit its field: a number was expected; it is a string'],
       [bytes() as Codec<unknown>, 'text', ' must be a Uint8Array; it is a string'],
       [none() as Codec<unknown>, 1, ' must be undefined, as the codec is none(); it is 1']
     ]
@@ -200,6 +201,20 @@ export function errorFacts(fact: Fact): void {
     await late.send({ list: [4, 7777] })
     await assert.rejects(late.responses.next(), { ...at('list', 1), ...refused })
     assert.deepEqual(seen, [{ list: [4] }])
+  })
+
+  fact('a value of another codec than the tuple() of its receiver says what was expected and found', async (link) => {
+    const pair = tuple({ a: field.number, b: field.string })
+    const id = 'pair'
+    link.responder.handle(single<Infer<typeof pair>, unknown>(id, { request: pair }), () => ({ a: 1 }))
+    await link.known()
+    const details = { path: [], expected: 'an array of 2 fields', found: 'an object' }
+    const message = 'the value is not valid: an array of 2 fields was expected; it is an object'
+    const plain = single<unknown, unknown>(id)
+    await assert.rejects(link.peer.request(plain, { a: 1 }), { name: 'RemoteError', message, details })
+    const struct = single<Infer<typeof pair>, Infer<typeof pair>>(id, { request: pair, response: pair })
+    const answer = link.peer.request(struct, { a: 1, b: 'b' })
+    await assert.rejects(answer, { name: 'ValidationError', message, details, delivery: 'ran' })
   })
 
   fact('an error that a codec throws again and again is not changed, and may be frozen', async (link) => {
