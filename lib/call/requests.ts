@@ -125,7 +125,9 @@ export class StreamRequests<Req> {
 
   /** `stream` is about to open, at a handler with this capacity for requests. Returns whether it takes any. */
   open(stream: Stream, limits: StreamLimits, capacity: number): boolean {
-    if (!this.#areTaken || capacity === 0 || this.#failure !== undefined) {
+    // It has none that wait, and needs no error for them: each stream without requests would make one.
+    if (!this.#areTaken) return false
+    if (capacity === 0 || this.#failure !== undefined) {
       this.#refuseAll()
       return false
     }
