@@ -45,6 +45,8 @@ export class StreamRequests<Req> {
   #sinkWaiter: Waiter | undefined
   /** No more requests are taken. */
   #ended = false
+  /** The handler takes no more, of which the caller has not been the cause. */
+  #isRefused = false
   #failure: Failure | undefined
   /** What was thrown into the pushable, or given to its `end`: the stream fails with it, at once where it is open. */
   #thrown: Failure | undefined
@@ -141,7 +143,9 @@ export class StreamRequests<Req> {
     sink.onFailed = (error) => fail(error === thrownIn ? this.#thrown?.reason : error)
     // When the whole stream has ended, `end` gives the reason.
     sink.onStopped = () => {
-      if (stream.state !== 'closed') this.#stop(noMoreTaken())
+      if (stream.state === 'closed') return
+      this.#isRefused = !this.#ended
+      this.#stop(noMoreTaken())
     }
     sink.onSettled = (failure) => {
       if (stream.state !== 'closed') this.#stop(noMoreTaken())
@@ -164,6 +168,7 @@ export class StreamRequests<Req> {
 
   /** The stream has ended; `failure` is undefined when both its halves ended by themselves. */
   end(failure: Failure | undefined): void {
+    this.#isRefused ||= failure === undefined && !this.#ended
     this.#ended = true
     this.#failure ??= failure
     if (failure !== undefined) this.#sinkWaiter?.reject(failure.reason)
@@ -212,7 +217,7 @@ export class StreamRequests<Req> {
   #createEndedError(): ClosedError {
     const text = 'the requests of the stream have ended'
     const failure = this.#failure ?? this.#thrown
-    if (failure === undefined) return new ClosedError(text)
+    if (failure === undefined) return this.#isRefused ? noMoreTaken() : new ClosedError(text)
     const { reason } = failure
     if (ClosedError.is(reason) && reason.message === takesNone) return new ClosedError(takesNone)
     return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })

@@ -34,12 +34,13 @@ const ends: Record<string, (stream: Talk) => unknown> = {
   'return() of the responses': (stream) => stream.responses.return?.()
 }
 
-function assertRefused(stream: Talk): Promise<void> {
-  assert.throws(
-    () => stream.requests.push(1),
-    (error) => error instanceof ClosedError && !('cause' in error)
-  )
-  return assert.rejects(stream.send(1), ClosedError)
+const byHandler = 'the handler takes no more requests'
+const byCaller = 'the requests of the stream have ended'
+
+function assertRefused(stream: Talk, text: string): Promise<void> {
+  const isRefusal = (error: unknown) => error instanceof ClosedError && !('cause' in error) && error.message === text
+  assert.throws(() => stream.requests.push(1), isRefusal)
+  return assert.rejects(stream.send(1), isRefusal)
 }
 
 /** The stream has failed: whoever sends is told why. */
@@ -79,11 +80,11 @@ export function stoppedFacts(fact: Fact): void {
         else await done.then(() => assert.equal(unwound, 1))
         gate.open()
         for (const stream of streams) {
-          await assertRefused(stream)
+          await assertRefused(stream, byHandler)
           assert.equal((await stream.responses.next()).value, 'the rest')
           assert.equal((await stream.responses.next()).done, true)
           assert.deepEqual(await stream.closed, { how: 'ended' })
-          await assertRefused(stream)
+          await assertRefused(stream, byHandler)
         }
       }
     )
@@ -132,7 +133,7 @@ export function stoppedFacts(fact: Fact): void {
       end(stream)
       const early = new Outcome(stream.send(1))
       const isOpen = how === 'requests.end()' || how === 'requests.return()'
-      if (isOpen) await assertRefused(stream)
+      if (isOpen) await assertRefused(stream, byCaller)
       else await assertFailed(stream)
       await assert.rejects(stream.sink([1]))
       stream.cancel()
