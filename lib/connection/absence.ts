@@ -21,6 +21,7 @@ export class Absence {
   readonly #init: AbsenceInit
   readonly #signal: AbortSignal
   #toldAtMs = -Infinity
+  #lostAtMs: number | undefined
   readonly #silence = new Silence(() => this.#onSilent())
 
   /** @param signal aborts when the connection is closed */
@@ -40,10 +41,17 @@ export class Absence {
     else this.lastError ??= error
   }
 
-  /** There is a session. */
+  /** There is a session. What was known before says nothing of the time after it. */
   end(): void {
     this.#silence.reset()
+    this.#toldAtMs = -Infinity
     this.lastError = undefined
+  }
+
+  /** There was a session. */
+  onLost(error: Error): void {
+    this.#lostAtMs = performance.now()
+    this.lastError = error
   }
 
   /** The error of a call that does not wait. */
@@ -84,7 +92,9 @@ export class Absence {
   }
 
   #createSilenceError(): Error | undefined {
-    const text = this.#init.whileWaiting?.describeSilence(performance.now() - this.#toldAtMs)
+    const now = performance.now()
+    const lostMsAgo = this.#lostAtMs === undefined ? undefined : now - this.#lostAtMs
+    const text = this.#init.whileWaiting?.describeSilence({ toldMsAgo: now - this.#toldAtMs, lostMsAgo })
     if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.lastError })
   }
 }

@@ -277,7 +277,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const isGood = this.#state === 'connected' && reason !== 'replaced'
     this.#backoff.onSessionEnd(isGood ? performance.now() - this.#readyAtMs : 0)
     if (this.#state === 'closed') return
-    this.#absence.lastError = new DisconnectedError(reason, text, causeOfEnd(end))
+    this.#absence.onLost(new DisconnectedError(reason, text, causeOfEnd(end)))
     if (arriving) this.#setState('connecting', text)
     else this.#redialLater(text)
   }

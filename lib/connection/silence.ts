@@ -9,21 +9,30 @@ import { setDeadline } from '../base/after-reading.ts'
 /** A peer that starts or restarts has dialed by then. */
 const silenceMs = 10_000
 
+/** How long ago something was. */
+export interface Ago {
+  /** The host was last told that this server is there, since the last session; Infinity for never. */
+  readonly toldMsAgo: number
+  /** The last session ended; undefined where there was none. */
+  readonly lostMsAgo: number | undefined
+}
+
 /** What this server knows. */
-export interface Known {
+export interface Known extends Ago {
   /** Whether conns can arrive at all. */
   readonly isAttached: boolean
   /** Inbound so far, of any peer. */
   readonly conns: number
+  /** Handshakes in the name of the host that were refused since its last session. */
   readonly refusals: number
-  /** How long ago the host was last told that this server is there; Infinity for never. */
-  readonly toldMsAgo: number
+  /** Conns that were refused before they named a host. */
+  readonly unnamed: number
 }
 
 /** What a connection does while it waits for the host to dial. */
 export interface WhileWaiting {
-  /** What is known of that the host has not, and what to check; `toldMsAgo` as in `Known`. */
-  readonly describeSilence: (toldMsAgo: number) => string
+  /** What is known of that the host has not, and what to check. */
+  readonly describeSilence: (ago: Ago) => string
   /** Tells the host that this server is there; rejects when it cannot be told. */
   readonly knock: (host: string, signal: AbortSignal) => Promise<void>
   /** The host was silent for long. */
@@ -64,20 +73,28 @@ export class Silence {
 
 /** What is known of the silence of `host`, and what to check. */
 export function describeSilence(host: string, local: string, known: Known): string {
-  const { isAttached, conns, refusals, toldMsAgo } = known
-  const start = `no conn from ${host} has been accepted, and it is the one that dials.`
+  const { isAttached, conns, refusals, unnamed, toldMsAgo, lostMsAgo } = known
+  const start =
+    lostMsAgo === undefined
+      ? `no conn from ${host} has been accepted, and it is the one that dials.`
+      : `${host}, which is the one that dials, has not connected again since its conn was lost ${toSeconds(lostMsAgo)} ago.`
   if (!isAttached && conns === 0) {
     return `${start} None can arrive: call attach() with the HTTP server of ${local}, or hand upgrades to handleUpgrade() or conns to incomingConn()`
   }
   const certificate = local.startsWith('https:') ? ', with a certificate for that name' : ''
   const isThere = toldMsAgo < 2 * silenceMs
-  const answered = isThere ? ` It runs and knows this server: it answered ${Math.round(toldMsAgo / 1000)} s ago.` : ''
+  const answered = isThere ? ` It runs and knows this server: it answered ${toSeconds(toldMsAgo)} ago.` : ''
   const what = [
     ...(isThere ? [] : ['it runs', `its list of hosts has ${local}`]),
     `${local} leads to this process${certificate}`,
     'no other process has one of the two names (a copy, a worker of node:cluster)'
   ]
   const others = conns === 0 ? ' No conn of any host has arrived so far.' : ''
-  const refused = refusals === 0 ? '' : ` ${refusals} handshakes were refused so far; this log has the reasons.`
-  return `${start}${answered} Check that ${what.join('; that ')}.${others}${refused}`
+  const refused = refusals === 0 ? '' : ` ${refusals} handshakes in its name were refused; this log has the reasons.`
+  const before = unnamed === 0 ? '' : ` ${unnamed} conns were refused before they named a host.`
+  return `${start}${answered} Check that ${what.join('; that ')}.${others}${refused}${before}`
+}
+
+function toSeconds(ms: number): string {
+  return `${Math.round(ms / 1000)} s`
 }

@@ -134,9 +134,9 @@ export class Peers {
   #createWhileWaiting(name: string): WhileWaiting {
     const { local, establisher, isAttached } = this.#init
     return {
-      describeSilence: (toldMsAgo) => {
-        const { arrived: conns, refusals } = establisher
-        return describeSilence(name, local, { isAttached: isAttached(), conns, refusals, toldMsAgo })
+      describeSilence: (ago) => {
+        const known = { isAttached: isAttached(), conns: establisher.arrived, ...establisher.refusalsOf(name) }
+        return describeSilence(name, local, { ...known, ...ago })
       },
       knock: (host, signal) => establisher.knock(host, signal),
       onSilent: (signal) => this.#dialOwnName(signal)

@@ -89,6 +89,11 @@ export class Establisher {
     return this.#refusals.count
   }
 
+  /** Of those, the ones in the name of `host` since it was last accepted; and those that named none. */
+  refusalsOf(host: string): { refusals: number; unnamed: number } {
+    return { refusals: this.#refusals.countOf(host), unnamed: this.#refusals.unnamed }
+  }
+
   /** A conn from this address was refused by TLS, before its handshake. */
   refusedByTls(code: string, address: string): void {
     this.#refusals.add(new HandshakeError(`TLS does not accept its certificate: ${code}`), address)
@@ -152,6 +157,10 @@ export class Establisher {
     const text = `no session within ${handshakeTimeoutMs} ms`
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
+    let claimed: string | undefined
+    const onClaim = (host: string): void => {
+      claimed = host
+    }
     this.arrived++
     try {
       wire = new Wire(conn)
@@ -159,13 +168,14 @@ export class Establisher {
       this.#pending.set(wire, deadline)
       // Up to its proof the dialer sends two messages.
       conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
-      const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit })
+      const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit, onClaim })
       if (result === undefined) return wire.close('it has knocked')
       conn.limitInbound?.(Infinity)
+      this.#refusals.forget(result.host)
       onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
     } catch (thrown) {
       const address = wire?.remoteAddress ?? 'an unknown address'
-      this.#refusals.add(toError(thrown), address)
+      this.#refusals.add(toError(thrown), address, claimed)
       this.#tellOwnName(thrown, `it dialed from ${address}`)
       wire?.close('the handshake failed')
     } finally {

@@ -131,12 +131,17 @@ export async function dialHandshake(
  * @throws {HandshakeError} when the dialer did not prove its identity, or broke the protocol
  */
 export async function listenHandshake(
-  init: HandshakeInit & { admit: (host: string, instance: string) => Refusal | undefined }
+  init: HandshakeInit & {
+    admit: (host: string, instance: string) => Refusal | undefined
+    /** The name that the dialer gives, before its proof. */
+    onClaim?: (host: string) => void
+  }
 ): Promise<HandshakeResult | undefined> {
   let claimed = 'a dialer'
   try {
     const opening = await receive(init)
     const hello = readHello(opening)
+    init.onClaim?.(hello.host)
     claimed = `a dialer that claims to be ${hello.host}`
     const challenge = encodeHello(helloKinds.challenge, createChallenge(init))
     const context = createContext(init, hello.host, hashTranscript(opening, challenge))

@@ -12,6 +12,10 @@ const maxUnproven = 10
 export class RefusalLog {
   /** All of them, for the stats. */
   count = 0
+  /** Of those, the ones that named no host. */
+  unnamed = 0
+  /** Of those, the ones in the name of each host since it was last accepted. */
+  readonly #byHost = new Map<string, number>()
   readonly #logger: Logger
   readonly #told = new Set<string>()
   readonly #unproven = new Map<string, number>()
@@ -20,8 +24,19 @@ export class RefusalLog {
     this.#logger = logger
   }
 
-  add(error: unknown, address: string): void {
+  countOf(host: string): number {
+    return this.#byHost.get(host) ?? 0
+  }
+
+  /** The host was accepted. */
+  forget(host: string): void {
+    this.#byHost.delete(host)
+  }
+
+  /** @param claimed the host that it claimed to be, if it said so */
+  add(error: unknown, address: string, claimed?: string): void {
     this.count++
+    this.#countFor(claimed)
     const host = stripPort(address)
     const text = errorText(error)
     const key = `${host} ${text.replaceAll(address, host)}`
@@ -30,6 +45,18 @@ export class RefusalLog {
     if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
     this.#told.add(key)
     this.#logger.warn(`refused a conn from ${address}: ${text}`)
+  }
+
+  #countFor(claimed: string | undefined): void {
+    if (claimed === undefined) {
+      this.unnamed++
+      return
+    }
+    const count = this.countOf(claimed) + 1
+    // The latest is last.
+    this.#byHost.delete(claimed)
+    if (this.#byHost.size >= maxRemembered) this.#byHost.delete(this.#byHost.keys().next().value ?? '')
+    this.#byHost.set(claimed, count)
   }
 
   #isTooMany(host: string): boolean {

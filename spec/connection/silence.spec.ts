@@ -118,7 +118,9 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     await until(() => manager.connection(dialer).state === 'waiting', 'it waits again')
     await clock.run(60_000)
     assert.equal(silences().length, 1)
-    assert.match(silences()[0] ?? '', /The last that is known: .*shutting down/)
+    const again = `waiting for ${dialer}: ${dialer}, which is the one that dials, has not connected again since its conn was lost 10 s ago\\. `
+    assert.match(silences()[0] ?? '', new RegExp(`${again}.*The last that is known: .*shutting down`))
+    assert.match(manager.connection(dialer).lastError?.message ?? '', /has not connected again/)
     const second = await dial(manager)
     await second.close({ timeout: 0 })
     await until(() => manager.connection(dialer).state === 'waiting', 'it waits once more')
@@ -126,7 +128,32 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     assert.equal(silences().length, 2)
   })
 
-  it('says how many handshakes it refused meanwhile, whose reasons its log has', async () => {
+  it('says of a peer that was connected and was killed that it may not run, whatever it answered before', async () => {
+    let other = testManager({ local: dialer, hosts, dialer: () => Promise.reject(new Error('not yet')) })
+    managers.push(other)
+    const manager = start({
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        other.incomingConn(theirs)
+        return ours
+      }
+    })
+    manager.attach(createServer())
+    await turn()
+    // It has knocked, and was answered; then it is dialed.
+    await clock.run(1_000)
+    await other.close({ timeout: 0 })
+    other = await dial(manager)
+    await clock.run(1_000)
+    await other.close({ timeout: 0 })
+    await until(() => manager.connection(dialer).state === 'waiting', 'it waits')
+    await clock.run(11_000)
+    const [text = ''] = silences()
+    assert.match(text, /since its conn was lost 10 s ago\. Check that it runs; that its list of hosts has /)
+    assert.doesNotMatch(text, /it answered|no conn from/)
+  })
+
+  it('says how many handshakes in its name it refused meanwhile, whose reasons its log has', async () => {
     const manager = start()
     const stranger = testManager({
       ...{ local: dialer, hosts, auth: { prove: () => new Uint8Array(8), verify: () => ({}) } },
@@ -139,8 +166,26 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     managers.push(stranger)
     await turn()
     await clock.run(11_000)
-    assert.match(silences()[0] ?? '', /\. \d+ handshakes were refused so far; this log has the reasons\./)
+    assert.match(silences()[0] ?? '', /\. \d+ handshakes in its name were refused; this log has the reasons\./)
     assert.ok(log.warnings(/refused a conn/).length > 0)
+  })
+
+  it('does not count what it refused of other hosts', async () => {
+    const manager = start()
+    const stranger = testManager({
+      ...{ local: 'http://stranger', hosts: ['http://stranger', local] },
+      auth: { prove: () => new Uint8Array(8), verify: () => ({}) },
+      dialer: async () => {
+        const [ours, theirs] = memoryPair()
+        manager.incomingConn(theirs)
+        return ours
+      }
+    })
+    managers.push(stranger)
+    await turn()
+    await clock.run(11_000)
+    assert.ok(log.warnings(/refused a conn/).length > 0)
+    assert.doesNotMatch(silences()[0] ?? '', /were refused/)
   })
 
   it('names what it was told when it said that it is there: that the host does not know it', async () => {
