@@ -3,7 +3,7 @@
 import type { ReconnectOptions } from '../base/options.ts'
 
 export class Backoff {
-  /** Dials since the last good session. */
+  /** Waits since the last good session, or since the host was last known to be there. */
   attempts = 0
   readonly #options: Readonly<ReconnectOptions>
   readonly #random: () => number
@@ -31,8 +31,10 @@ export class Backoff {
     this.attempts = 0
   }
 
-  /** A session ended that had lived for so many ms. */
-  onSessionEnd(livedMs: number): void {
-    if (livedMs >= this.#options.stableAfterMs) this.reset()
+  /** A session ended that had lived for so many ms. Returns whether that was a good one. */
+  onSessionEnd(livedMs: number): boolean {
+    const isGood = livedMs >= this.#options.stableAfterMs
+    if (isGood) this.reset()
+    return isGood
   }
 }

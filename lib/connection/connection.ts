@@ -227,7 +227,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   #onDialFailed(error: Error): void {
     if (this.#state !== 'connecting') return
-    this.#dialLog.logFailure(error, this.#backoff.attempts)
+    this.#dialLog.logFailure(error)
     this.#absence.lastError = error
     const isSoonOver = RejectedError.is(error) && error.reason === 'unknownHost' && this.#backoff.attempts < maxCatchUps
     this.#redialLater(errorText(error), isSoonOver ? catchUpMs : undefined)
@@ -274,8 +274,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #onLost(end: SessionEnd, arriving: boolean): void {
     const { reason, text } = end
     // Replaced by another process of this name: they are to do that ever more slowly.
-    const isGood = this.#state === 'connected' && reason !== 'replaced'
-    this.#backoff.onSessionEnd(isGood ? performance.now() - this.#readyAtMs : 0)
+    const hasServed = this.#state === 'connected' && reason !== 'replaced'
+    if (this.#backoff.onSessionEnd(hasServed ? performance.now() - this.#readyAtMs : 0)) this.#dialLog.reset()
     if (this.#state === 'closed') return
     this.#absence.onLost(new DisconnectedError(reason, text, causeOfEnd(end)))
     if (arriving) this.#setState('connecting', text)

@@ -7,20 +7,28 @@ export class DialLog {
   readonly #host: string
   readonly #logger: Logger
   #lastText = ''
+  /** Dials that failed in this outage. */
+  #failures = 0
 
   constructor(host: string, logger: Logger) {
     this.#host = host
     this.#logger = logger
   }
 
-  /** @param attempts dials that failed before this one since the last good session */
-  logFailure(error: unknown, attempts: number): void {
+  /** There was a good session: the next failure begins another outage. Not a knock, nor a session that was lost at once. */
+  reset(): void {
+    this.#failures = 0
+    this.#lastText = ''
+  }
+
+  logFailure(error: unknown): void {
+    const before = this.#failures++
     const text = errorText(error)
     const isNews = text !== this.#lastText
     this.#lastText = text
-    if (attempts > 0 && (isNews || Number.isInteger(Math.log2(attempts)))) {
+    if (before > 0 && (isNews || Number.isInteger(Math.log2(before)))) {
       const what = `cannot connect to ${this.#host}`
-      this.#logger.warn(`${what} (attempt ${attempts + 1}): ${text.replace(`${what}: `, '')}`)
+      this.#logger.warn(`${what} (attempt ${before + 1}): ${text.replace(`${what}: `, '')}`)
     }
   }
 }

@@ -57,6 +57,16 @@ describe('the states of a connection', () => {
     assert.equal(await settled(() => dialing.length + waiting.length), dialing.length + waiting.length)
   })
 
+  it('are one outage in the log, whose tries are counted on where the host has knocked meanwhile', async (test) => {
+    const { connection, log } = await down(test)
+    const tries = () => log.warnings(/cannot connect to/).map((line) => Number(/attempt (\d+)/.exec(line)?.[1]))
+    for (const lines of [2, 3, 5]) {
+      await until(() => tries().length >= lines, `${lines} lines`)
+      connection.onKnock('00')
+    }
+    assert.deepEqual(tries().slice(0, 5), [2, 3, 5, 9, 17])
+  })
+
   it('alternate between connecting and waiting while nobody answers, and say why', async (test) => {
     const { connection } = await down(test)
     const changes: string[] = []
