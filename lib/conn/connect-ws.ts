@@ -215,7 +215,9 @@ function toDialError(target: Target, error: Error): DialError {
 function describeStatus({ host, at }: Target, response: IncomingMessage): string {
   const status = response.statusCode ?? 0
   const redirect = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
-  return `${host} answered the upgrade with ${status}${redirect}${at}`
+  // Of an app whose server nobody attached a manager to, or of one that serves another path.
+  const missing = status === 404 ? ' (does it call attach(), with this path?)' : ''
+  return `${host} answered the upgrade with ${status}${redirect}${missing}${at}`
 }
 
 /** The first characters of a plain-text body, in which our own listener gives its reason. Never rejects. */

@@ -51,6 +51,11 @@ describe('connectWS', () => {
     })
   }
 
+  it('asks for attach() and the path when the upgrade is answered with 404', async () => {
+    answerWith('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n')
+    await assert.rejects(connectWS()(address, dialOptions()), /with 404 \(does it call attach\(\), with this path\?\)$/)
+  })
+
   it('shows the first 256 characters of a plain-text refusal, as one line', async () => {
     const body = `busy\r\n${'x'.repeat(10_000)}`
     answerWith(`HTTP/1.1 503 Busy\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\n\r\n${body}`)
