@@ -4,6 +4,7 @@
  * @example
  *
  * ```ts
+ * import { once } from 'node:events'
  * import { createServer } from 'node:http'
  * import { Manager, sharedSecret, single } from 'it-grid'
  *
@@ -11,7 +12,9 @@
  * const hosts = ['http://node-1:9000', 'http://node-2:9000']
  *
  * const server = createServer().listen(9000)
- * const grid = new Manager({ local: 'http://node-1:9000', hosts, auth: sharedSecret(process.env.SECRET ?? '') })
+ * await once(server, 'listening')
+ * const auth = sharedSecret('the same on all: 16 random bytes or more')
+ * const grid = new Manager({ local: 'http://node-1:9000', hosts, auth })
  * grid.handle(hello, ({ name }, context) => `hello ${name}, says ${grid.local} to ${context.remote.host}`)
  * grid.attach(server)
  *

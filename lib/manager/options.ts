@@ -6,6 +6,7 @@ import {
   anything,
   aString,
   aWholeNumber,
+  type Kind,
   objectWith,
   optionsReader,
   required
@@ -26,6 +27,7 @@ import {
 } from '../base/options.ts'
 import { aSignal, aTimeout } from '../call/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
+import { connectDuplex } from '../conn/connect-duplex.ts'
 import { connectWS } from '../conn/connect-ws.ts'
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
@@ -116,6 +118,12 @@ const places = {
   ...placesIn('reconnect', defaultReconnect)
 }
 
+/** Those that make dialers are functions, too. */
+const aDialer: Kind = {
+  must: 'must be what connectWS() or connectDuplex(connect) returns (call it), or a function of your own that makes conns',
+  is: (value) => aFunction.is(value) && value !== connectWS && value !== connectDuplex
+}
+
 const readManager = optionsReader<ManagerOptions>(
   'Manager',
   {
@@ -128,7 +136,7 @@ const readManager = optionsReader<ManagerOptions>(
       must: 'must be a URL path such as /grid/v1: in its encoded form, with a leading slash and without a query',
       is: isPath
     },
-    dialer: { ...aFunction, must: 'must be a function that makes conns, such as connectWS()' },
+    dialer: aDialer,
     logger: objectWith('must have the methods debug, info, warn and error', 'debug', 'info', 'warn', 'error'),
     limits: anything,
     keepAlive: anything,

@@ -9,6 +9,8 @@ import { describe, it } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import {
   ClosedError,
+  connectDuplex,
+  connectWS,
   HandlerExistsError,
   InvalidOptionError,
   Manager,
@@ -59,6 +61,12 @@ describe('the options of a manager', () => {
     ['a reconnect option that does not exist', { reconnect: { __proto__x: 1 } }, /reconnect has no option/],
     ['an endless reconnect delay', { reconnect: { maxDelayMs: Number.POSITIVE_INFINITY } }, /reconnect\.maxDelayMs/],
     ['a dialer that is no function', { dialer: {} }, /dialer/],
+    ['connectWS that was not called', { dialer: connectWS }, /dialer must be what connectWS\(\) .* \(call it\), or/],
+    [
+      'connectDuplex that was not called',
+      { dialer: connectDuplex },
+      /connectDuplex\(connect\) returns \(call it\), or/
+    ],
     ['a logger without a method', { logger: { warn() {} } }, /logger/],
     ['a checksum that is no boolean', { checksum: 'crc32' }, /checksum/],
     ['an allowOrigin that is no function', { allowOrigin: ['https://a'] }, /allowOrigin/]

@@ -77,6 +77,14 @@ describe('the example of the README', () => {
   })
 })
 
+it('the example at the head of lib/index.ts waits until its server listens, and has a secret that is accepted', () => {
+  const text = readFileSync(join(root, 'lib/index.ts'), 'utf8')
+  const head = text.slice(0, text.indexOf('*/'))
+  assert.match(head, /\.listen\(9000\)\n \* await once\(server, 'listening'\)\n[\s\S]*new Manager/)
+  const secret = /sharedSecret\('(.*)'\)/.exec(head)?.[1] ?? ''
+  assert.equal(typeof grid.sharedSecret(secret).prove, 'function')
+})
+
 describe('the pages', () => {
   for (const path of pages) {
     it(`${path} has no link that leads nowhere`, () => {
