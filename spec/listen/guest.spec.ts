@@ -17,6 +17,7 @@ import type { HttpServer } from '../../lib/listen/http-server.ts'
 import { paced } from '../support/clock/pace.ts'
 import { LogBook, namesInOrder, testManager } from '../support/grid/manager.ts'
 import { selfSigned } from '../support/network/certificates.ts'
+import { MarkdownFile } from '../support/pages/markdown.ts'
 import { listening, rawExchange, rawSocket, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
@@ -218,6 +219,30 @@ for (const [kind, createApp] of kinds) {
     })
   })
 }
+
+it('the `upgrade` listener of the README lets peers in, serves its own path, and lets nobody wait', async () => {
+  const code = new MarkdownFile('README.md').text.match(/ {2}server\.on\('upgrade'[\s\S]*?\n {2}\}\)\n/)?.[0] ?? ''
+  for (const order of ['before', 'after']) {
+    const server = createServer(app)
+    const chat = new WebSocketServer({ noServer: true }).on('connection', (ws) => ws.send('welcome'))
+    if (order === 'after') guests.manager().attach(server)
+    new Function('server', 'chat', code)(server, chat)
+    if (order === 'before') guests.manager().attach(server)
+    const port = await guests.listen(server)
+    assert.equal(await guests.call(server, port), 'hi')
+    for (const refused of [offer('h2c'), offer('h2c', '/chat'), offer('TLS/1.0'), upgradeHead('/other')]) {
+      assert.equal((await rawExchange(port, refused)).status, 400)
+    }
+    const socket = await guests.socket(server, port)
+    socket.write(upgradeHead('/chat?room=1'))
+    let all = ''
+    socket.on('data', (chunk) => {
+      all += chunk
+    })
+    await until(() => all.includes('welcome'), 'the chat is served')
+    assert.equal(await guests.call(server, port), 'hi')
+  }
+})
 
 describe('a guest beside listeners that answer upgrades of all paths', () => {
   const other: [string, (server: HttpServer) => unknown][] = [
