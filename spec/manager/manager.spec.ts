@@ -37,7 +37,7 @@ describe('the options of a manager', () => {
     ['hosts that are one string', { hosts: 'http://a:1' }, /hosts must be an iterable/],
     ['hosts that cannot be iterated', { hosts: {} }, /hosts must be an iterable/],
     ['a host that is no origin', { hosts: ['http://a:1', 'b:1'] }, /host "b:1"/],
-    ['a host that is a number', { hosts: [1] }, /^a host must be a string; it is 1$/],
+    ['a host that is a number', { hosts: [1] }, /^hosts: host must be a string; it is 1$/],
     ['auth that is missing', { auth: undefined }, /auth is required/],
     ['auth without verify', { auth: { prove() {} } }, /^auth must be sharedSecret/],
     ['a path without a slash', { path: 'grid' }, /path/],
