@@ -28,7 +28,7 @@ import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
 import type { WhileWaiting } from './silence.ts'
-import type { ConnectionEvents, ConnectionState, Shared } from './state.ts'
+import { type ConnectionEvents, type ConnectionState, checkEvent, type Shared } from './state.ts'
 
 export interface ConnectionInit {
   readonly host: string
@@ -78,6 +78,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     super()
     // Any number of calls may wait for a state at once.
     this.setMaxListeners(0)
+    EventEmitter.prototype.on.call(this, 'newListener', checkEvent)
     this.host = init.host
     this.#init = init
     this.#backoff = new Backoff(init.reconnect)

@@ -1,5 +1,7 @@
-/** The states of a connection, its events, and what it shares with others. Types only. */
+/** The states of a connection, its events, and what it shares with others. */
 
+import { InvalidOptionError } from '../base/errors.ts'
+import { nearest, printable } from '../base/text.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { NameClash } from '../peer/name-clash.ts'
 
@@ -25,6 +27,23 @@ export interface ConnectionEvents {
   restart: [instances: { readonly instance: string; readonly previous: string }]
   /** What the peer offers has changed, or it is connected again. */
   handlers: [handlers: readonly HandlerInfo[]]
+}
+
+const events = ['state', 'restart', 'handlers']
+/** Node's own: `once()` of `node:events` listens to errors, too. */
+const ofNode = ['error', 'newListener', 'removeListener']
+
+/**
+ * For code without types: a listener of another event would never be called.
+ *
+ * @throws {InvalidOptionError} with the events that there are
+ */
+export function checkEvent(name: unknown): void {
+  if ([...events, ...ofNode].includes(name as string)) return
+  const shown = printable(String(name), 64)
+  const near = nearest(shown, events)
+  const hint = near === undefined ? '' : ` (did you mean "${near}"?)`
+  throw new InvalidOptionError(`a connection has no event "${shown}"${hint}; it has ${events.join(', ')}`)
 }
 
 /** What the connections of a manager have in common. */

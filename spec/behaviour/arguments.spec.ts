@@ -310,6 +310,13 @@ const methods: ((on: grid.Manager) => Wrong[])[] = [
         () => upgrade(request, socket),
         /^the third argument of handleUpgrade\(\) .* undefined$/
       ],
+      ...(['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'] as const).map(
+        (add): Wrong => [
+          `connection.${add}: an event that there is not`,
+          () => on.connection(local)[add]('stat' as 'state', () => undefined),
+          'a connection has no event "stat" (did you mean "state"?); it has state, restart, handlers'
+        ]
+      ),
       ['connection: a number', () => on.connection(5 as never), 'a host must be a string; it is 5']
     ]
   }
