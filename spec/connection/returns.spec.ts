@@ -207,12 +207,12 @@ describe('a newcomer whose peer does not have it in its list yet', () => {
     const [newcomer, host] = namesInOrder()
     const mute = () => Promise.reject(new DialError('there is no way back'))
     // Some of them would be lucky with any wait.
-    for (let n = 0; n < 10; n++) {
+    for (let n = 0; n < 20; n++) {
       await using world = new World()
       const lists = pushable<string[]>({ objectMode: true })
       world.start(host, lists.push([host]), mute)
       const manager = world.start(newcomer, [newcomer, host])
-      await world.run(8000)
+      await world.run(3000)
       lists.push([host, newcomer])
       const tookMs = await world.untilWhole([manager])
       assert.ok(tookMs < 1000, `${tookMs} ms`)
