@@ -54,11 +54,12 @@ export function handlerFacts(fact: Fact): void {
 
   fact('where only the handler is missing at the deadline, that is what the error says', async (link) => {
     const timeout = 50
-    for (const call of [
+    // All are awaited at once: one that rejects before it is ends the process.
+    const calls: Promise<unknown>[] = [
       link.peer.request(lookup, 'a', { waitForReady, timeout }),
       link.peer.newStream(walk, undefined, { waitForReady, timeout }).responses.next()
-    ]) {
-      const error = await rejection(call)
+    ]
+    for (const error of await Promise.all(calls.map((call) => rejection(call)))) {
       assert.ok(error instanceof UnknownHandlerError)
       assert.equal(error.delivery, 'notSent')
     }
