@@ -67,8 +67,9 @@ export class StreamRequests<Req> {
 
   /** They are pushed or sent one by one, and have not been ended: that may have been forgotten. */
   get areLeftOpen(): boolean {
-    const hasSource = ![undefined, this.#pushable, this.#queue].includes(this.#producer as never)
-    return this.#sink !== undefined && !this.#ended && !hasSource
+    const source: unknown = this.#producer
+    const isByHand = source === undefined || source === this.#pushable || source === this.#queue
+    return isByHand && this.#sink !== undefined && !this.#ended
   }
 
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */

@@ -96,7 +96,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const port: CallPort = {
       callsWait: init.callsWait === true,
       usableSession: () => this.#usableSession(),
-      createNotConnectedError: () => this.#absence.createError(this.#state === 'closed'),
+      createNotConnectedError: () => this.createNotConnectedError(),
       waitForSession: (deadlineMs, signal, timeoutMs) => this.#waitForSession(deadlineMs, signal, timeoutMs),
       waitForHandlers: (deadlineMs, signal, timeoutMs, createError) =>
         this.#handlerWaiters.wait(deadlineMs, signal, () =>
@@ -290,7 +290,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs = 0): Promise<Session> {
     const session = this.#usableSession()
     if (session !== undefined) return Promise.resolve(session)
-    if (this.#state === 'closed') return Promise.reject(this.#absence.createError(this.#state === 'closed'))
+    if (this.#state === 'closed') return Promise.reject(this.createNotConnectedError())
     return this.#waiters.wait(deadlineMs, signal, () => this.#absence.createLateError(timeoutMs))
   }
 

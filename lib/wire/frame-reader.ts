@@ -200,7 +200,10 @@ export class FrameReader {
   readChanges(maxHandlers: number): number[] {
     const count = this.#varint()
     if (count > maxHandlers) throw new ProtocolError(`changes of more than the ${maxHandlers} handlers allowed`)
-    return Array.from({ length: count }, () => this.#varint())
+    // One by one: no memory for numbers that are not there.
+    const changes: number[] = []
+    while (changes.length < count) changes.push(this.#varint())
+    return changes
   }
 
   #checkHead(): void {

@@ -24,17 +24,29 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     return manager
   }
 
-  /** Lets `waiting` be dialed; returns the one that dials. */
-  async function dial(waiting: Manager): Promise<Manager> {
+  /** A manager whose dials arrive at `waiting`. */
+  function dialing(waiting: Manager, name: string, options: object = {}): Manager {
     const manager = testManager({
-      ...{ local: dialer, hosts },
+      ...{ local: name, hosts: [name, local] },
       dialer: async () => {
         const [ours, theirs] = memoryPair()
         waiting.incomingConn(theirs)
         return ours
-      }
+      },
+      ...options
     })
     managers.push(manager)
+    return manager
+  }
+
+  /** It dials `waiting` under a name that it cannot prove. */
+  function dialWithoutProof(waiting: Manager, name: string): void {
+    dialing(waiting, name, { auth: { prove: () => new Uint8Array(8), verify: () => ({}) } })
+  }
+
+  /** Lets `waiting` be dialed; returns the one that dials. */
+  async function dial(waiting: Manager): Promise<Manager> {
+    const manager = dialing(waiting, dialer)
     await until(() => waiting.connections.every(({ state }) => state === 'connected'), 'it is connected')
     return manager
   }
@@ -155,15 +167,7 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
 
   it('says how many handshakes in its name it refused meanwhile, whose reasons its log has', async () => {
     const manager = start()
-    const stranger = testManager({
-      ...{ local: dialer, hosts, auth: { prove: () => new Uint8Array(8), verify: () => ({}) } },
-      dialer: async () => {
-        const [ours, theirs] = memoryPair()
-        manager.incomingConn(theirs)
-        return ours
-      }
-    })
-    managers.push(stranger)
+    dialWithoutProof(manager, dialer)
     await turn()
     await clock.run(11_000)
     assert.match(silences()[0] ?? '', /\. \d+ handshakes in its name were refused; this log has the reasons\./)
@@ -172,16 +176,7 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
 
   it('does not count what it refused of other hosts', async () => {
     const manager = start()
-    const stranger = testManager({
-      ...{ local: 'http://stranger', hosts: ['http://stranger', local] },
-      auth: { prove: () => new Uint8Array(8), verify: () => ({}) },
-      dialer: async () => {
-        const [ours, theirs] = memoryPair()
-        manager.incomingConn(theirs)
-        return ours
-      }
-    })
-    managers.push(stranger)
+    dialWithoutProof(manager, 'http://stranger')
     await turn()
     await clock.run(11_000)
     assert.ok(log.warnings(/refused a conn/).length > 0)
