@@ -86,8 +86,8 @@ export class AdvertisedHandlers {
       changes.push(2 * index + (isOffered ? 1 : 0))
     }
     this.#changed.clear()
-    // Withdrawals first: another handler may have taken the name, or given it back.
-    return changes.sort((a, b) => (a % 2) - (b % 2))
+    // In the order in which they changed: one is withdrawn before another one takes its name.
+    return changes
   }
 
   /** The entries of the next frame; none when all that are left are beyond the limits. Changes are told before. */

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DeadlineError, RejectedError, single, streaming, UnknownHandlerError } from '../../lib/index.ts'
+import { bytes, DeadlineError, RejectedError, single, streaming, UnknownHandlerError } from '../../lib/index.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { type Link, type LinkKind, type LinkOptions, openLink, useLink } from '../support/grid/links.ts'
 import { LogBook } from '../support/grid/manager.ts'
@@ -62,6 +62,31 @@ for (const kind of kinds) {
         assert.equal(await link.peer.request(shout, 'c'), 'c!')
       },
       { serveWhen: gate.opened }
+    )
+
+    const copied = new Gate()
+    fact(
+      'holds a copy of each, so that none keeps the batch in which it came',
+      async (link) => {
+        const sizes: number[] = []
+        const request = {
+          ...bytes(),
+          readsInPlace: true,
+          decode(payload: Uint8Array) {
+            sizes.push(payload.buffer.byteLength)
+            return payload
+          }
+        }
+        const size = single<Uint8Array, void>('size', { request })
+        link.responder.handle(size, () => undefined)
+        await until(() => link.peer.handlers.length === 1, 'its peer knows it')
+        const calls = [1, 2, 3].map(() => link.peer.request(size, new Uint8Array(5000)))
+        await until(() => held(link) === 3, 'all are there')
+        copied.open()
+        await Promise.all(calls)
+        assert.deepEqual(sizes, [5000, 5000, 5000])
+      },
+      { serveWhen: copied.opened }
     )
 
     fact(
