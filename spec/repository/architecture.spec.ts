@@ -42,6 +42,7 @@ interface File {
 }
 
 const folder = new URL('../../lib/', import.meta.url)
+const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
   .filter((path) => path.endsWith('.ts'))
   .map((path) => readSource(path, readFileSync(new URL(path, folder), 'utf8')))
@@ -150,17 +151,33 @@ describe('lib/', () => {
     )
   })
 
-  it('knows ws in three files only, and no package that is not a dependency', () => {
-    const { dependencies } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-    const used = new Set<string>()
+  it('knows ws in three files only, and no package that is not a dependency; extras know optional peers beside them', () => {
+    const { dependencies, peerDependencies, peerDependenciesMeta } = manifest
+    const used = { core: new Set<string>(), extras: new Set<string>() }
     for (const { name, packages } of files) {
       for (const found of packages) {
-        used.add(found)
+        used[name.startsWith('extras/') ? 'extras' : 'core'].add(found)
         if (found === 'ws') assert.ok(knowWs.includes(name), `${name} imports ws`)
       }
     }
     // The declarations that we ship name types of ws, so its users need them too.
-    assert.deepEqual([...used, '@types/ws'].sort(), Object.keys(dependencies).sort())
+    assert.deepEqual([...used.core, '@types/ws'].sort(), Object.keys(dependencies).sort())
+    assert.deepEqual([...used.extras].sort(), Object.keys(peerDependencies).sort())
+    assert.deepEqual(
+      peerDependenciesMeta,
+      Object.fromEntries([...used.extras].map((name) => [name, { optional: true }]))
+    )
+  })
+
+  it('exports each extra under its name, by its index.ts, and no other file beside that of the core', () => {
+    const extras = [...new Set(files.map(({ name }) => folderOf(name)))].filter((name) => name.startsWith('extras/'))
+    const entries = extras.map((name): [string, string] => [`.${name.slice('extras'.length)}`, `${name}/index`])
+    const entryOf = (path: string) => ({ types: `./dist/${path}.d.ts`, default: `./dist/${path}.js` })
+    const expected = [['.', 'index'] as const, ...entries].map(([subpath, path]) => [subpath, entryOf(path)])
+    assert.deepEqual(manifest.exports, {
+      ...Object.fromEntries(expected),
+      './package.json': './package.json'
+    })
   })
 
   for (const { name, text } of files) {

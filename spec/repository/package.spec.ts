@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -19,12 +20,15 @@ const notCopied = new Set(['node_modules', '.git', 'dist', 'coverage'])
 /** A copy of the repository, so that a build of it disturbs nobody. */
 let copy = ''
 let consumer = ''
+/** The same, with the optional peers of the extras installed. */
+let consumerOfExtras = ''
 let packed: string[] = []
 
 before(async () => {
   const folder = await mkdtemp(join(tmpdir(), 'it-grid-package-'))
   copy = join(folder, 'copy')
   consumer = join(folder, 'consumer')
+  consumerOfExtras = join(folder, 'consumer-of-extras')
   const names = (await readdir(repository)).filter((name) => !notCopied.has(name))
   for (const name of names) await cp(join(repository, name), join(copy, name), { recursive: true })
   await symlink(modules, join(copy, 'node_modules'))
@@ -32,25 +36,26 @@ before(async () => {
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--offline', '--ignore-scripts'], { cwd: copy })
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   packed = files.map(({ path }) => path)
-  await install()
+  const { dependencies, peerDependencies } = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
+  await install(consumer, 'use.ts', Object.keys(dependencies))
+  await install(consumerOfExtras, 'use-extras.ts', Object.keys({ ...dependencies, ...peerDependencies }))
 })
 
 after(async () => {
   if (copy !== '') await rm(join(copy, '..'), { recursive: true })
 })
 
-/** A project that has what was packed as `it-grid`, beside its dependencies. */
-async function install(): Promise<void> {
-  const installed = join(consumer, 'node_modules', 'it-grid')
+/** A project that has what was packed as `it-grid`, beside other packages, and a program. */
+async function install(project: string, program: string, packages: readonly string[]): Promise<void> {
+  const installed = join(project, 'node_modules', 'it-grid')
   for (const path of packed) await cp(join(copy, path), join(installed, path))
-  const { dependencies } = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
-  // What the published types need beside the dependencies is what every Node project with types has.
-  for (const name of [...Object.keys(dependencies), '@types/node', 'undici-types']) {
-    await mkdir(join(consumer, 'node_modules', name, '..'), { recursive: true })
-    await symlink(join(modules, name), join(consumer, 'node_modules', name))
+  // What the published types need beside them is what every Node project with types has.
+  for (const name of [...packages, '@types/node', 'undici-types']) {
+    await mkdir(join(project, 'node_modules', name, '..'), { recursive: true })
+    await symlink(join(modules, name), join(project, 'node_modules', name))
   }
-  await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }))
-  await cp(new URL('consumer/use.ts', import.meta.url), join(consumer, 'use.ts'))
+  await writeFile(join(project, 'package.json'), JSON.stringify({ name: 'consumer', type: 'module' }))
+  await cp(new URL(`consumer/${program}`, import.meta.url), join(project, program))
 }
 
 describe('the package', () => {
@@ -91,17 +96,56 @@ describe('the package', () => {
     ['bundler', { module: 'esnext', moduleResolution: 'bundler' }]
   ] as const
   for (const [name, target] of targets) {
-    it(`type-checks in a project with moduleResolution ${name}`, async () => {
+    const compile = async (project: string, program: string) => {
       const compilerOptions = {
         ...{ strict: true, noEmit: true, target: 'es2023', lib: ['es2023', 'esnext.disposable'], types: ['node'] },
         ...{ exactOptionalPropertyTypes: true, noUncheckedIndexedAccess: true, skipLibCheck: false },
         ...target
       }
-      const config = join(consumer, `tsconfig.${name}.json`)
-      await writeFile(config, JSON.stringify({ compilerOptions, files: ['use.ts'] }))
-      const checked = run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', config], { cwd: consumer })
+      const config = join(project, `tsconfig.${name}.json`)
+      await writeFile(config, JSON.stringify({ compilerOptions, files: [program] }))
+      const checked = run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', config], { cwd: project })
       const { stdout } = await checked.catch((error: { stdout: string }) => error)
-      assert.equal(stdout, '')
+      return stdout
+    }
+
+    it(`type-checks in a project with moduleResolution ${name}`, async () => {
+      assert.equal(await compile(consumer, 'use.ts'), '')
+    })
+
+    it(`type-checks with its extras and their peers in a project with moduleResolution ${name}`, async () => {
+      assert.equal(await compile(consumerOfExtras, 'use-extras.ts'), '')
+    })
+  }
+
+  const { exports } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
+  const extras = Object.keys(exports).filter((path) => /^\.\/(?!package\.json$)/.test(path))
+  for (const path of extras) {
+    const name = `it-grid${path.slice(1)}`
+
+    it(`has ${name} beside its peers, by import and by require`, async () => {
+      const script = `
+        const required = require('${name}')
+        import('${name}').then((imported) => {
+          const names = Object.keys(imported)
+          console.log(names.length > 0 && names.every((name) => required[name] === imported[name]))
+        })
+      `
+      await writeFile(join(consumerOfExtras, 'use.cjs'), script)
+      const { stdout } = await run(process.execPath, ['use.cjs'], { cwd: consumerOfExtras })
+      assert.equal(stdout, 'true\n')
+    })
+
+    it(`says at the import of ${name} which peer is missing, and that it is the one who needs it`, async () => {
+      const attempt = run(process.execPath, ['-e', `import('${name}')`], { cwd: consumer })
+      const { stderr } = await attempt.then(
+        () => assert.fail('it has no peer'),
+        (error: { stderr: string }) => error
+      )
+      const [, peer = '', by = ''] = /Cannot find package '(.*)' imported from (.*)\n/.exec(stderr) ?? []
+      const { peerDependencies } = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
+      assert.ok(peer in peerDependencies, stderr)
+      assert.ok(by.includes(`/it-grid/dist/extras${path.slice(1)}/`), stderr)
     })
   }
 

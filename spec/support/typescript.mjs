@@ -27,6 +27,8 @@ const options = {
 
 export function resolve(specifier, context, next) {
   if (specifier === 'it-grid') return next(`${root}lib/index.ts`, context)
+  const extra = /^it-grid\/([\w.-]+)$/.exec(specifier)?.[1]
+  if (extra !== undefined) return next(`${root}lib/extras/${extra}/index.ts`, context)
   return next(specifier.startsWith(`${root}lib/`) ? specifier.replace(/\.js$/, '.ts') : specifier, context)
 }
 

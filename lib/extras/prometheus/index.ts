@@ -1,0 +1,87 @@
+/**
+ * `it-grid/prometheus`: the figures of a grid as metrics of `prom-client`, read from `stats()` at each scrape.
+ *
+ * It counts nothing itself, so it costs nothing between two scrapes. What the metrics are is in `families.ts`.
+ */
+
+import { register as globalRegister, type Metric, type Registry } from 'prom-client'
+import { InvalidOptionError, type Manager, type ManagerStats } from '../../index.ts'
+import { type Family, families } from './families.ts'
+
+export interface CollectOptions {
+  /** As of `collectDefaultMetrics` of `prom-client`. Default its global registry. */
+  readonly register?: Registry
+  /** What the names of the metrics begin with. Default `it_grid_`. */
+  readonly prefix?: string
+}
+
+/**
+ * Registers the metrics of `grid`. Returns what takes them out of the registry again. Several grids of one process need a
+ * registry or a prefix each.
+ *
+ * @throws {InvalidOptionError} when an argument is wrong, or a metric of one of the names is registered already
+ */
+export function collectGridMetrics(grid: Manager, options: CollectOptions = {}): () => void {
+  if (typeof grid?.stats !== 'function') throw new InvalidOptionError('collectGridMetrics() takes a Manager first')
+  const { register, prefix } = readOptions(options)
+  const read = perTurn(() => grid.stats())
+  const metrics = Object.entries(families).map(([name, family]) => createMetric(prefix + name, family, read))
+  const taken = metrics.find(({ name }) => register.getSingleMetric(name) !== undefined)
+  if (taken !== undefined) {
+    throw new InvalidOptionError(`a metric ${taken.name} is registered already: give another register or prefix`)
+  }
+  // OpenMetrics takes the `_total` off the name of a metric.
+  const added = metrics.map((metric) => ({ metric, name: metric.name }))
+  for (const { metric } of added) register.registerMetric(metric as unknown as Metric)
+  return () => {
+    for (const { metric, name } of added) {
+      if (Object.is(register.getSingleMetric(name), metric)) register.removeSingleMetric(name)
+    }
+  }
+}
+
+function readOptions(options: CollectOptions): Required<CollectOptions> {
+  const { register = globalRegister, prefix = 'it_grid_', ...others } = options
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    throw new InvalidOptionError(`collectGridMetrics() has no option "${unknown}"; it has register, prefix`)
+  }
+  if (typeof register?.registerMetric !== 'function') {
+    throw new InvalidOptionError('register of collectGridMetrics() must be a Registry of prom-client')
+  }
+  if (!/^([a-zA-Z_:][\w:]*)?$/.test(prefix)) {
+    throw new InvalidOptionError('prefix of collectGridMetrics() must be what the name of a metric may begin with')
+  }
+  return { register, prefix }
+}
+
+/** What a registry asks of a metric. Those of `prom-client` itself keep counts of their own, and take no histogram as it is. */
+function createMetric(name: string, { type, help, samples }: Family, read: () => ManagerStats) {
+  const metric = {
+    ...{ name, help, type, aggregator: 'sum' },
+    async get() {
+      return { ...metric, values: samples(read()).map((sample) => toValue(metric.name, sample)) }
+    },
+    /** `resetMetrics()` of a registry is for tests of counters that count. */
+    reset() {}
+  }
+  return metric
+}
+
+function toValue(name: string, { suffix = '', labels, value }: ReturnType<Family['samples']>[number]) {
+  return suffix === '' ? { labels, value } : { labels, value, metricName: name + suffix }
+}
+
+/** One `stats()` for all metrics of a scrape, which are read in one turn: they tell of the same moment. */
+function perTurn<T>(take: () => T): () => T {
+  let taken: { readonly value: T } | undefined
+  return () => {
+    if (taken === undefined) {
+      taken = { value: take() }
+      queueMicrotask(() => {
+        taken = undefined
+      })
+    }
+    return taken.value
+  }
+}

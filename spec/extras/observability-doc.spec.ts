@@ -1,0 +1,68 @@
+/** docs/observability.md is true: its programs run and show what it says, and its tables list what there is. */
+
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, it } from 'node:test'
+import { collectGridMetrics } from 'it-grid/prometheus'
+import { Registry } from 'prom-client'
+import { testManager } from '../support/grid/manager.ts'
+import { freePort } from '../support/network/free-port.ts'
+import { MarkdownFile, root } from '../support/pages/markdown.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+import { until } from '../support/until.ts'
+
+const page = new MarkdownFile('docs/observability.md')
+
+/** The program of the page that imports a module, as a process, with another port in the place of one of the page. */
+function start(module: string, port: readonly [onPage: string, free: string]) {
+  const program = page.code('ts').find((code) => code.includes(`from '${module}'`)) ?? assert.fail('no program')
+  const args = [...sourceArgs, '--input-type=module', '--eval', program.replaceAll(...port)]
+  const child = spawn(process.execPath, args, {
+    cwd: root,
+    env: childEnvironment(),
+    stdio: ['ignore', 'ignore', 'inherit']
+  })
+  return {
+    isRunning: () => child.exitCode === null,
+    async [Symbol.asyncDispose]() {
+      const gone = once(child, 'close')
+      child.kill()
+      await gone
+    }
+  }
+}
+
+describe('the metrics of docs/observability.md', () => {
+  it('are told by its program, as it says', async () => {
+    const port = String(await freePort(Math.random))
+    await using program = start('it-grid/prometheus', ['9001', port])
+    let told = ''
+    await until(
+      async () => {
+        assert.ok(program.isRunning())
+        told = await fetch(`http://127.0.0.1:${port}/metrics`).then(
+          (response) => response.text(),
+          () => ''
+        )
+        return told !== ''
+      },
+      'the program answers',
+      60_000
+    )
+    for (const line of page.code('text')[0]?.trim().split('\n') ?? []) assert.ok(told.split('\n').includes(line), told)
+  })
+
+  it('are all that there are, with their types and what they mean', async () => {
+    const manager = testManager({ local: 'http://a:1', hosts: ['http://a:1'] })
+    const register = new Registry()
+    collectGridMetrics(manager, { register, prefix: '' })
+    const metrics = await register.getMetricsAsJSON()
+    await manager.close()
+    const rows = page.rows('Metrics')
+    assert.deepEqual(
+      rows.slice(rows.findIndex(([first]) => first === 'metric') + 2),
+      metrics.map(({ name, type, help }) => [name, String(type), help])
+    )
+  })
+})

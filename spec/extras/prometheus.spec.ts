@@ -1,0 +1,192 @@
+/** `it-grid/prometheus`: what it tells is what `stats()` tells, in a form that Prometheus takes without a complaint. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { collectGridMetrics } from 'it-grid/prometheus'
+import { type PrometheusContentType, Registry } from 'prom-client'
+import type { Manager } from '../../lib/index.ts'
+import { openGrid } from '../support/grid/grid.ts'
+import { until } from '../support/until.ts'
+import { Prometheus, promtool, whyNoPrometheus } from './prometheus-server.ts'
+
+interface Sample {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
+/** The samples of each metric in the text of a scrape. */
+function parse(text: string): Map<string, Sample[]> {
+  const found = new Map<string, Sample[]>()
+  for (const [, name = '', labels = '', value] of text.matchAll(/^(\w+)(?:\{(.*)\})? (\S+)$/gm)) {
+    const pairs = [...labels.matchAll(/(\w+)="((?:\\.|[^"\\])*)"/g)].map(([, key = '', text]) => [key, text])
+    found.set(name, [...(found.get(name) ?? []), { labels: Object.fromEntries(pairs), value: Number(value) }])
+  }
+  return found
+}
+
+async function scrape(register: { metrics(): Promise<string> }) {
+  const found = parse(await register.metrics())
+  return (name: string, labels: Sample['labels'] = {}) =>
+    found
+      .get(name)
+      ?.filter((sample) => Object.entries(labels).every(([key, value]) => sample.labels[key] === value))
+      .map(({ value }) => value)
+}
+
+/** A grid of two that has done some work, and is idle. */
+async function workedGrid() {
+  const grid = await openGrid(2, { serve: (manager) => manager.handle('echo', (payload) => payload) })
+  const peer = grid.at(0).connection(grid.at(1).local)
+  for (let call = 0; call < 5; call++) await peer.request('echo', new Uint8Array(100))
+  return grid
+}
+
+describe('collectGridMetrics()', () => {
+  it('tells for each host what stats() tells of it, and of the manager', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    const value = await scrape(register)
+    const stats = grid.at(0).stats()
+    const [connection] = stats.connections
+    assert.ok(connection?.session !== undefined)
+    const { host, totals, session } = connection
+    assert.ok(totals.bytesOut > 500 && totals.messagesIn >= 5)
+    assert.deepEqual(value('it_grid_connection_up'), [1])
+    for (const [name, figure] of [
+      ['up', 1],
+      ['state_changed_timestamp_seconds', connection.since / 1000],
+      ['reconnects_total', connection.reconnects],
+      ['sent_bytes_total', totals.bytesOut],
+      ['received_bytes_total', totals.bytesIn],
+      ['sent_batches_total', totals.batchesOut],
+      ['received_batches_total', totals.batchesIn],
+      ['sent_frames_total', totals.framesOut],
+      ['received_frames_total', totals.framesIn],
+      ['sent_messages_total', totals.messagesOut],
+      ['received_messages_total', totals.messagesIn],
+      ['refused_calls_total', totals.refusals],
+      ['ignored_frames_total', totals.ignoredFrames],
+      ['inbound_streams', session.inboundStreams],
+      ['outbound_streams', session.outboundStreams],
+      ['running_handlers', session.runningHandlers],
+      ['send_queue_bytes', session.sendQueueBytes],
+      ['send_queue_streams', session.sendQueueStreams]
+    ] as const) {
+      assert.deepEqual(value(`it_grid_connection_${name}`, { host }), [figure], name)
+    }
+    assert.deepEqual(value('it_grid_handlers'), [1])
+    assert.deepEqual(value('it_grid_handshakes_pending'), [0])
+    assert.deepEqual(value('it_grid_handshakes_refused_total'), [stats.refusedHandshakes])
+  })
+
+  it('tells of a host that went away, and that it is down', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    await grid.stop(1)
+    await until(() => grid.at(0).connections[0]?.state !== 'connected', 'it is away')
+    const value = await scrape(register)
+    assert.deepEqual(value('it_grid_connection_up'), [0])
+    assert.deepEqual(value('it_grid_connection_round_trip_seconds'), undefined)
+    assert.deepEqual(value('it_grid_connection_running_handlers'), [0])
+  })
+
+  it('takes stats() once for a scrape, and not at all between two', async () => {
+    let taken = 0
+    await using grid = await workedGrid()
+    const counted = {
+      stats() {
+        taken++
+        return grid.at(0).stats()
+      }
+    }
+    const register = new Registry()
+    collectGridMetrics(counted as Manager, { register })
+    assert.equal(taken, 0)
+    await register.metrics()
+    assert.equal(taken, 1)
+    await register.metrics()
+    assert.equal(taken, 2)
+    await register.getMetricsAsJSON()
+    assert.equal(taken, 3)
+  })
+
+  it('speaks OpenMetrics as well', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry<PrometheusContentType>()
+    const openMetrics = register as unknown as Registry
+    openMetrics.setContentType(Registry.OPENMETRICS_CONTENT_TYPE as never)
+    const end = collectGridMetrics(grid.at(0), { register: openMetrics })
+    for (let scrape = 0; scrape < 2; scrape++) {
+      const text = await register.metrics()
+      assert.match(text, /^# TYPE it_grid_connection_sent_bytes counter\nit_grid_connection_sent_bytes_total\{/m)
+      assert.match(text, /# EOF\n$/)
+    }
+    end()
+    assert.equal(await register.metrics(), '\n# EOF\n')
+  })
+
+  it('gives what takes its metrics out again, and no others', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    const end = collectGridMetrics(grid.at(0), { register })
+    const endOther = collectGridMetrics(grid.at(1), { register, prefix: 'other_' })
+    end()
+    assert.match(await register.metrics(), /^other_connection_up/m)
+    assert.doesNotMatch(await register.metrics(), /it_grid_/)
+    collectGridMetrics(grid.at(1), { register })
+    end()
+    assert.match(await register.metrics(), /^it_grid_connection_up/m)
+    endOther()
+    assert.doesNotMatch(await register.metrics(), /other_/)
+  })
+
+  it('refuses names that are taken, and what is no grid and no option', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    const before = await register.metrics()
+    const refused = (message: RegExp) => ({ code: 'ERR_INVALID_OPTION', message })
+    const collect = collectGridMetrics as (grid: unknown, options?: unknown) => unknown
+    assert.throws(() => collect(grid.at(1), { register }), refused(/it_grid_handlers is registered already/))
+    assert.throws(() => collect({ register }), refused(/takes a Manager first/))
+    assert.throws(() => collect(undefined), refused(/takes a Manager first/))
+    assert.throws(() => collect(grid.at(1), { registry: register }), refused(/no option "registry"/))
+    assert.throws(() => collect(grid.at(1), { register: {} }), refused(/register of .* must be a Registry/))
+    assert.throws(() => collect(grid.at(1), { register, prefix: 'my-grid.' }), refused(/prefix of/))
+    assert.equal(await register.metrics(), before)
+  })
+})
+
+describe('Prometheus', { skip: whyNoPrometheus }, () => {
+  it('has nothing to complain about, with all metrics of a grid that works', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    assert.equal(await promtool(await register.metrics()), '')
+    assert.notEqual(await promtool('# TYPE a_count counter\na_count 1\n'), '')
+  })
+
+  it('scrapes a grid, and tells the rate of the load that it had', async () => {
+    await using grid = await openGrid(2, { serve: (manager) => manager.handle('echo', (payload) => payload) })
+    const register = new Registry()
+    collectGridMetrics(grid.at(1), { register })
+    await using prometheus = await Prometheus.start(register)
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const load = setInterval(() => peer.request('echo', new Uint8Array(8)), 10)
+    const windowMs = 3000
+    const received = () => grid.at(1).stats().connections[0]?.totals.messagesIn as number
+    const seen: { readonly at: number; readonly messages: number }[] = []
+    await until(async () => {
+      const now = Date.now()
+      seen.push({ at: now, messages: received() })
+      const before = seen.findLast(({ at }) => at <= now - windowMs)
+      if (before === undefined) return false
+      const had = ((received() - before.messages) * 1000) / (now - before.at)
+      const told = await prometheus.query('rate(it_grid_connection_received_messages_total[3s])', now)
+      return told !== undefined && Math.abs(told / had - 1) < 0.1
+    }, 'the rate that Prometheus tells is within a tenth of the one that it had').finally(() => clearInterval(load))
+    assert.equal(await prometheus.query('it_grid_connection_up', Date.now()), 1)
+  })
+})
