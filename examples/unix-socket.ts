@@ -35,7 +35,7 @@ try {
 
   const there = await left.grid.connection('http://right').request(add, { a: 19, b: 23 }, { waitForReady: true })
   const back = await right.grid.connection('http://left').request(add, { a: 1, b: 2 }, { waitForReady: true })
-  const dialedBy = left.grid.connection('http://right').stats().dials ? 'left' : 'right'
+  const dialedBy = left.grid.connection('http://right').stats().isDialer ? 'left' : 'right'
   console.log(`over one Unix socket, dialed by ${dialedBy}: 19 + 23 = ${there}, and the other way 1 + 2 = ${back}`)
   assert.deepEqual([there, back], [42, 3])
 

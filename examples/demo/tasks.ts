@@ -66,7 +66,7 @@ export class Tasks {
 
   /** The peers that the manager says it dials. */
   dials(): string[] {
-    const dialed = this.#manager.stats().connections.filter(({ dials }) => dials)
+    const dialed = this.#manager.stats().connections.filter(({ isDialer }) => isDialer)
     return dialed.map(({ host }) => this.#nameOf(host))
   }
 

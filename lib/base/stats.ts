@@ -63,7 +63,7 @@ export interface ConnectionStats {
   /** When it entered this state, in ms since the epoch. */
   readonly since: number
   /** Whether this side dials. */
-  readonly dials: boolean
+  readonly isDialer: boolean
   readonly instance: string | undefined
   /** Sessions after the first one, including those that renewed an identity. */
   readonly reconnects: number
@@ -77,12 +77,12 @@ export interface ManagerStats {
   readonly local: string
   readonly instance: string
   /** Handlers registered here. */
-  readonly handlers: number
+  readonly handlerCount: number
   /** Inbound conns whose handshake is in progress. */
   readonly pendingHandshakes: number
   /** Inbound handshakes that were refused or failed. */
   readonly refusedHandshakes: number
   readonly connections: readonly ConnectionStats[]
-  /** The sum over all connections. */
+  /** The sum over all connections, those to hosts that were removed included. It never falls. */
   readonly totals: Readonly<SessionTotals>
 }

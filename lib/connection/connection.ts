@@ -160,7 +160,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       host: this.host,
       state: this.#state,
       since: this.#sinceMs,
-      dials: this.#init.dials,
+      isDialer: this.#init.dials,
       instance: this.#instance,
       reconnects: Math.max(0, this.#readyCount - 1),
       session: this.#sessions.stats(),

@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError, UnknownHostError } from '../base/errors.ts'
 import { maxConnMessageBytes } from '../base/options.ts'
-import { addTotals, createTotals, type ManagerStats } from '../base/stats.ts'
+import { addTotals, type ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -218,14 +218,12 @@ export class Manager {
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
     const connections = this.connections.map((connection) => connection.stats())
-    const totals = createTotals()
-    for (const connection of connections) {
-      addTotals(totals, connection.totals)
-    }
+    const totals = this.#peers.removedTotals()
+    for (const connection of connections) addTotals(totals, connection.totals)
     return {
       local: this.local,
       instance: this.instance,
-      handlers: this.#handlers.size,
+      handlerCount: this.#handlers.size,
       pendingHandshakes: this.#establisher.pending,
       refusedHandshakes: this.#establisher.refusals,
       connections,

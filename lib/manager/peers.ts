@@ -7,6 +7,7 @@
 import { ClosedError, RejectedError } from '../base/errors.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultCloseTimeoutMs, type ReconnectOptions } from '../base/options.ts'
+import { addTotals, createTotals, type SessionTotals } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import { describeSilence, type WhileWaiting } from '../connection/silence.ts'
@@ -32,6 +33,8 @@ export class Peers {
   readonly #connections = new Map<string, Connection>()
   /** Connections to removed hosts, while their running calls end. */
   readonly #leaving = new Set<Connection>()
+  /** Of those that have ended. */
+  readonly #removed = createTotals()
   /** When the next connection hurries the others, of `performance.now()`. */
   #hurryNextMs = 0
   /** When this server may dial its own name again, of `performance.now()`. */
@@ -62,11 +65,23 @@ export class Peers {
       connection
         .close(end, defaultCloseTimeoutMs)
         .catch((error) => logger.error(errorText(error)))
-        .finally(() => this.#leaving.delete(connection))
+        .finally(() => this.#leave(connection))
     }
     for (const name of names) if (!this.#connections.has(name)) this.#add(name)
     // Only then is the list in force.
     queueMicrotask(() => this.#tellWaits())
+  }
+
+  /** What the connections to hosts that were removed have counted. */
+  removedTotals(): SessionTotals {
+    const totals = { ...this.#removed }
+    for (const connection of this.#leaving) addTotals(totals, connection.stats().totals)
+    return totals
+  }
+
+  #leave(connection: Connection): void {
+    this.#leaving.delete(connection)
+    addTotals(this.#removed, connection.stats().totals)
   }
 
   /** Calls `onChange` when a peer is connected or the list has changed, `onClosed` at the end; returns what ends this. */

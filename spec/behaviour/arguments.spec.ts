@@ -377,7 +377,7 @@ describe('each function refuses', () => {
   it('its arguments, when it is a method', async () => {
     const on = manager()
     for (const [what, run, text] of methods.flatMap((rows) => rows(on))) assert.throws(run, refused(text), what)
-    assert.equal(on.stats().handlers, 0)
+    assert.equal(on.stats().handlerCount, 0)
     await on.close()
   })
 

@@ -39,7 +39,7 @@ it('a grid of five has exactly one socket per pair, and each side of it can star
   for (const { manager, server, name } of nodes) {
     const expected = hosts.filter((host) => host !== name && dialerOf(host, name) === host).length
     assert.deepEqual([server.accepted, server.upgrades, server.sockets.size], [expected, expected, expected], name)
-    for (const { host, dials } of manager.stats().connections) assert.equal(dials, dialerOf(host, name) === name)
+    for (const { host, isDialer } of manager.stats().connections) assert.equal(isDialer, dialerOf(host, name) === name)
     upgrades += server.upgrades
   }
   assert.equal(upgrades, 10)

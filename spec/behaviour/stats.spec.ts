@@ -4,9 +4,11 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { pushable } from 'it-pushable'
 import { type ManagerOptions, type SessionStats, single, streaming } from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -195,9 +197,9 @@ describe('the stats of a connection', () => {
     const { there, near } = await connected(test)
     const { rttMs = -1 } = near()
     assert.ok(rttMs >= 0 && rttMs < paced(5000))
-    const { since, host, state, dials } = there.stats()
+    const { since, host, state, isDialer } = there.stats()
     assert.ok(since >= before && since <= Date.now())
-    assert.deepEqual({ host, state, dials }, { host: there.host, state: 'connected', dials: true })
+    assert.deepEqual({ host, state, isDialer }, { host: there.host, state: 'connected', isDialer: true })
   })
 })
 
@@ -209,16 +211,44 @@ describe('the stats of a manager', () => {
     for (const { manager } of [dialer, listener]) {
       const stats = manager.stats()
       assert.deepEqual(JSON.parse(JSON.stringify(stats)), stats)
-      const { local, instance, handlers, pendingHandshakes, refusedHandshakes } = stats
+      const { local, instance, handlerCount, pendingHandshakes, refusedHandshakes } = stats
       assert.deepEqual({ local, instance }, { local: manager.local, instance: manager.instance })
       assert.deepEqual(
-        { handlers, pendingHandshakes, refusedHandshakes },
-        { handlers: 3, pendingHandshakes: 0, refusedHandshakes: 0 }
+        { handlerCount, pendingHandshakes, refusedHandshakes },
+        { handlerCount: 3, pendingHandshakes: 0, refusedHandshakes: 0 }
       )
       assert.deepEqual(stats.totals, stats.connections[0]?.totals)
       assert.match(instance, /^[0-9a-f]{32}$/)
     }
     assert.equal(there.instance, listener.manager.instance)
+  })
+
+  it('keep in the totals what was counted with a host that is removed, and added again', async (test) => {
+    const servers = new Servers(test)
+    const [a, b] = namesInOrder()
+    const { manager: remote } = await servers.node(b, [a, b])
+    remote.handle('echo', (payload) => payload)
+    const lists = pushable<string[]>({ objectMode: true })
+    const { manager } = await servers.node(a, lists)
+    const totals: number[] = []
+    const note = () => totals.push(manager.stats().totals.bytesOut)
+    for (let round = 0; round < 2; round++) {
+      lists.push([a, b])
+      await until(() => manager.hosts.length === 1, 'it is there')
+      const there = manager.connection(b)
+      await there.request('echo', Buffer.alloc(5000), { waitForReady: true })
+      note()
+      lists.push([a])
+      await until(() => manager.hosts.length === 0, 'it is removed')
+      note()
+      await until(() => there.stats().session === undefined, 'its session has ended')
+      note()
+    }
+    assert.deepEqual(
+      totals,
+      [...totals].sort((x, y) => x - y)
+    )
+    assert.ok((totals.at(-1) ?? 0) > 10_000, `${totals}`)
   })
 
   it('are a snapshot: what was taken does not move', async (test) => {

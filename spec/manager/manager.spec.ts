@@ -120,7 +120,7 @@ describe('handlers', () => {
     manager.handle('echo', (payload) => payload, { subroute: 'disk1' })
     const again = () => manager.handle('echo', (payload) => payload, { subroute: 'disk1' })
     assert.throws(again, { name: 'HandlerExistsError', message: /"echo" under "disk1"/ })
-    assert.equal(manager.stats().handlers, 2)
+    assert.equal(manager.stats().handlerCount, 2)
   })
 
   it('are refused without a function, an id, or with a name that cannot travel', (test) => {
@@ -129,7 +129,7 @@ describe('handlers', () => {
     assert.throws(() => manager.handle('echo', undefined as unknown as typeof echo), InvalidOptionError)
     for (const id of ['', 'a\0b', 'much too long']) assert.throws(() => manager.handle(id, echo), InvalidOptionError)
     assert.throws(() => manager.handle('echo', echo, { subroute: 'much too long' }), InvalidOptionError)
-    assert.equal(manager.stats().handlers, 0)
+    assert.equal(manager.stats().handlerCount, 0)
   })
 
   it('can be called whether they were registered before or after connecting', async (test) => {

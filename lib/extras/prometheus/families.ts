@@ -39,7 +39,7 @@ function sample(labels: Sample['labels'], value: number | undefined): Sample[] {
 const seconds = (ms: number | undefined) => (ms === undefined ? undefined : ms / 1000)
 
 export const families: Readonly<Record<string, Family>> = {
-  handlers: ofManager('gauge', 'Handlers registered here.', ({ handlers }) => handlers),
+  handlers: ofManager('gauge', 'Handlers registered here.', ({ handlerCount }) => handlerCount),
   handshakes_pending: ofManager(
     'gauge',
     'Inbound conns whose handshake is in progress.',

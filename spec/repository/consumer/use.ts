@@ -37,4 +37,4 @@ export function misuse(connection: Connection): void {
   connection.newStream(walk, '/').requests.push(1)
 }
 
-console.log(manager.local, manager.stats().handlers, new RemoteError('E', 'text').code)
+console.log(manager.local, manager.stats().handlerCount, new RemoteError('E', 'text').code)
