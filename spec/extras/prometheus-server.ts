@@ -24,6 +24,12 @@ export async function promtool(metrics: string): Promise<string> {
   return out + error
 }
 
+/** Of its HTTP API. */
+interface Answer {
+  readonly data?: { readonly result: readonly { readonly value: [atSeconds: number, text: string] }[] }
+  readonly error?: string
+}
+
 export class Prometheus {
   readonly #process: ChildProcess
   readonly #server: Server
@@ -65,7 +71,8 @@ export class Prometheus {
   async query(query: string, at: number): Promise<number | undefined> {
     const search = new URLSearchParams({ query, time: String(at / 1000) })
     const response = await fetch(`${this.#url}/api/v1/query?${search}`)
-    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
+    const { data, error } = (await response.json()) as Answer
+    if (data === undefined) throw new Error(`${query}: ${error}`)
     const value = data.result[0]?.value[1]
     return value === undefined ? undefined : Number(value)
   }
