@@ -20,7 +20,7 @@ import { Watch } from './watch.ts'
 export interface LockClientOptions {
   /** The hosts of all lock servers, including this one if it is one. The same list everywhere: quorums depend on it. */
   readonly servers: readonly string[]
-  /** How long one server has to answer, in ms. Default 1000. */
+  /** How long one server has to answer when a lock is asked for or given back, in ms. Default 1000. */
   readonly requestTimeoutMs?: number
 }
 

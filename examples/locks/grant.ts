@@ -1,6 +1,13 @@
 /** The grant of one server to one lock: asked for, kept alive, and given back whatever happens to the network. */
 
-import { ClosedError, type Connection, GridError, RemoteError, type SingleDefinition } from '../../lib/index.ts'
+import {
+  type CallOptions,
+  ClosedError,
+  type Connection,
+  GridError,
+  RemoteError,
+  type SingleDefinition
+} from '../../lib/index.ts'
 import { type LockArgs, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
 import { pause } from './pause.ts'
 import type { LockKind } from './table.ts'
@@ -33,11 +40,11 @@ export class Grant {
   }
 
   /** True when the server has granted. An error counts as false, although the server may have granted. */
-  async ask(timeout: number, signal?: AbortSignal): Promise<boolean> {
+  async ask(options: CallOptions): Promise<boolean> {
     const mightBeHeld = this.#mayBeHeld
     this.#mayBeHeld = true
     try {
-      await this.#extend(this.#kind === 'write' ? lock : rlock, timeout, signal)
+      await this.#extend(this.#kind === 'write' ? lock : rlock, options)
     } catch (error) {
       this.failure = error
       if (error instanceof GridError && error.delivery !== 'maybeRan') this.#mayBeHeld = mightBeHeld
@@ -45,20 +52,21 @@ export class Grant {
     return this.untilMs > 0
   }
 
-  /** Starts its time again, or asks again for a missing grant. */
+  /** Starts its time again, or asks again for a missing grant. Waits for a server that is not connected. */
   async refresh(timeout: number, signal: AbortSignal): Promise<void> {
     if (this.#isGone) return
-    if (this.untilMs === 0) return void (await this.ask(timeout, signal))
+    const options = { timeout, signal, waitForReady: true }
+    // A process that has just started grants nothing to others for the time of a grant: what an earlier one has granted
+    // counts until it would have ended.
+    if (this.untilMs === 0 || !this.#isSameProcess()) return void (await this.ask(options))
     try {
-      await this.#extend(refresh, timeout, signal)
+      await this.#extend(refresh, options)
     } catch (error) {
       // After any other error it is not known whether the grant was refreshed, so it counts as not refreshed.
-      if (!(error instanceof RemoteError && error.code === 'ERR_LOCK_NOT_HELD')) return
-      const isOver = this.untilMs <= performance.now()
+      if (!(error instanceof RemoteError && error.code === 'ERR_LOCK_NOT_HELD') || !this.#isSameProcess()) return
+      // A server that was cut off for too long may grant it again. Otherwise an operator has taken it away.
+      this.#isGone = this.untilMs > performance.now()
       this.untilMs = 0
-      // A server that was restarted, or cut off for too long, may grant it again. If it has no such reason to have forgotten
-      // the grant, an operator has taken it away.
-      this.#isGone = !isOver && this.#instance === this.#server.instance
     }
   }
 
@@ -87,18 +95,20 @@ export class Grant {
     }
   }
 
-  async #extend(
-    definition: SingleDefinition<LockArgs, LockReply>,
-    timeout: number,
-    signal: AbortSignal | undefined
-  ): Promise<void> {
-    // The time at the server starts later than this.
+  async #extend(definition: SingleDefinition<LockArgs, LockReply>, options: CallOptions): Promise<void> {
+    // The time at the server starts later than this, and a process that starts meanwhile is another one.
     const sentAtMs = performance.now()
-    const { granted, ttlMs } = await this.#server.request(definition, this.#args, { timeout, signal })
+    const { instance } = this.#server
+    const { granted, ttlMs } = await this.#server.request(definition, this.#args, options)
     this.ttlMs = ttlMs
     this.#mayBeHeld = granted
     if (!granted) return
     this.untilMs = sentAtMs + safeShare * ttlMs
-    this.#instance = this.#server.instance
+    this.#instance = instance ?? this.#server.instance
+  }
+
+  /** The process that granted it is there still, as far as is known. */
+  #isSameProcess(): boolean {
+    return this.#instance === this.#server.instance
   }
 }

@@ -53,17 +53,20 @@ export class Grants {
     const giveUp = () => this.#asking.abort()
     signal?.addEventListener('abort', giveUp)
     try {
-      const answers = this.#grants.map((grant) => grant.ask(timeoutMs, this.#asking.signal))
+      const options = { timeout: timeoutMs, signal: this.#asking.signal }
+      const answers = this.#grants.map((grant) => grant.ask(options))
       return (await this.#isQuorum(answers)) && this.holdUntilMs > performance.now()
     } finally {
       signal?.removeEventListener('abort', giveUp)
     }
   }
 
-  /** Starts the time of all grants again, and asks again for missing ones. Resolves when all servers have answered. */
+  /**
+   * Starts the time of all grants again, and asks again for missing ones. Resolves when all servers have answered. They
+   * have until the next refresh: nobody waits for this, and a server that is slow to answer still keeps its grants.
+   */
   async refresh(): Promise<void> {
-    const timeoutMs = Math.min(this.#requestTimeoutMs, this.refreshEveryMs)
-    await Promise.all(this.#grants.map((grant) => grant.refresh(timeoutMs, this.#asking.signal)))
+    await Promise.all(this.#grants.map((grant) => grant.refresh(this.refreshEveryMs, this.#asking.signal)))
   }
 
   /** Gives back what was granted, or may have been. Resolves when the servers known to have granted have been told. */

@@ -25,7 +25,7 @@ function grantOf(answerMs: number): Grant {
 it('a grant is believed in from before it was asked for, and for nine tenths of its time', async () => {
   const grant = grantOf(100)
   const beforeMs = performance.now()
-  assert.equal(await grant.ask(5000), true)
+  assert.equal(await grant.ask({ timeout: 5000 }), true)
   const isRight = () => grant.untilMs >= beforeMs + 0.9 * ttlMs && grant.untilMs <= askedMs + 0.9 * ttlMs
   assert.ok(isRight(), `${grant.untilMs - beforeMs}`)
   const firstUntilMs = grant.untilMs

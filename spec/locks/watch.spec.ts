@@ -1,0 +1,112 @@
+/** A lock is kept for as long as its servers keep it: the schedules of a busy machine and of a rolling deploy, in virtual time. */
+
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { LockClient } from '../../examples/locks/client.ts'
+import type { Manager } from '../../lib/index.ts'
+import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
+
+const requestTimeoutMs = 0.1 * ttlMs
+const refreshEveryMs = Math.trunc(ttlMs / 3)
+const longMs = 10 * ttlMs
+
+/** A client and three servers, between which every message takes equally long. */
+function newGrid() {
+  const clock = new VirtualClock(() => 0.5)
+  const grid = { ...newNetwork(clock, () => 0.5, {}), oneWayMs: 1, delayMs: () => grid.oneWayMs }
+  const servers = [0, 1, 2].map((at) => newServer(grid, `server-${at}`))
+  const links = servers.map((server) => newLink(grid, server, 'client'))
+  const connection = (host: string) => links.find((link) => link.host === host)
+  const hosts = servers.map(({ host }) => host)
+  const client = new LockClient({ local: 'client', connection } as unknown as Manager, {
+    servers: hosts,
+    requestTimeoutMs
+  })
+  return {
+    ...{ clock, grid, links },
+    hasGranted: (at: number) => servers[at]?.table.size === 1,
+    restart: (at: number) => servers[at]?.restart(links.slice(at, at + 1)),
+
+    /** When the lock was lost that is held during this work; undefined when it was kept. */
+    async lostAtMs(work: () => Promise<void>): Promise<number | undefined> {
+      let atMs: number | undefined
+      let isOver = false
+      const holding = client.withLock(['a'], (signal) => {
+        const lost = new Promise<void>((resolve) => {
+          signal.addEventListener('abort', () => {
+            atMs = clock.nowMs
+            resolve()
+          })
+        })
+        return Promise.race([work(), lost])
+      })
+      const end = () => {
+        isOver = true
+      }
+      holding.then(end, end)
+      await clock.run(10 * longMs, () => isOver)
+      assert.ok(isOver)
+      return atMs
+    },
+    [Symbol.dispose]: () => clock[Symbol.dispose]()
+  }
+}
+
+it('a lock is kept by servers that answer later than a client waits that asks for a new one', async () => {
+  using slow = newGrid()
+  const lostAtMs = await slow.lostAtMs(async () => {
+    slow.grid.oneWayMs = requestTimeoutMs
+    await slow.clock.wait(longMs)
+  })
+  assert.equal(lostAtMs, undefined)
+})
+
+it('a lock is kept when each server is restarted as soon as the one before has granted it again, unheard as yet', async () => {
+  using slow = newGrid()
+  const lostAtMs = await slow.lostAtMs(async () => {
+    slow.grid.oneWayMs = requestTimeoutMs
+    for (const at of [1, 2, 1]) {
+      slow.restart(at)
+      await slow.clock.wait(ttlMs)
+      while (!slow.hasGranted(at)) await slow.clock.wait(1)
+    }
+    await slow.clock.wait(longMs)
+  })
+  assert.equal(lostAtMs, undefined)
+})
+
+it('a lock is kept when a server is restarted before the one that was restarted first grants again', async () => {
+  using rolling = newGrid()
+  const lostAtMs = await rolling.lostAtMs(async () => {
+    rolling.restart(1)
+    await rolling.clock.wait(0.7 * ttlMs)
+    rolling.restart(2)
+    await rolling.clock.wait(longMs)
+  })
+  assert.equal(lostAtMs, undefined)
+})
+
+it('a lock is kept when the conns are lost shortly before every refresh', async () => {
+  using shaky = newGrid()
+  const lostAtMs = await shaky.lostAtMs(async () => {
+    await shaky.clock.wait(refreshEveryMs - 5)
+    for (let refreshes = 0; refreshes < 20; refreshes++) {
+      for (const link of shaky.links) link.disconnect()
+      await shaky.clock.wait(refreshEveryMs)
+    }
+  })
+  assert.equal(lostAtMs, undefined)
+})
+
+it('a lock that a quorum has forgotten is held until the time of their last grant is nearly over', async () => {
+  using rash = newGrid()
+  let restartedAtMs = 0
+  const lostAtMs = await rash.lostAtMs(async () => {
+    restartedAtMs = rash.clock.nowMs
+    for (const at of [1, 2]) rash.restart(at)
+    await rash.clock.wait(longMs)
+  })
+  const heldForMs = (lostAtMs ?? 0) - restartedAtMs
+  assert.ok(heldForMs > 0.85 * ttlMs && heldForMs <= 0.9 * ttlMs, `${heldForMs}`)
+})
