@@ -1,5 +1,5 @@
 /**
- * A stream is a duplex for it-pipe: it can be the source of a pipeline, its sink, or a stage in its middle.
+ * A stream can be the source of a pipeline, its sink, or a stage in its middle.
  *
  * Run it: `node --import tsx examples/pipeline.ts`
  */
@@ -7,8 +7,7 @@
 import assert from 'node:assert/strict'
 import batch from 'it-batch'
 import map from 'it-map'
-import { pipe } from 'it-pipe'
-import { streaming } from '../lib/index.ts'
+import { pipe, streaming } from '../lib/index.ts'
 import { startPair } from './start-pair.ts'
 
 const readings = streaming<{ count: number }, never, number>('readings', { inCapacity: 0 })

@@ -65,6 +65,7 @@ export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, Sessio
 export type { CallArguments, Callable } from './call/calls.ts'
 export type { GridStream, RequestSink, StreamEnd, StreamOf } from './call/grid-stream.ts'
 export type { CallOptions } from './call/options.ts'
+export { pipe } from './call/pipe.ts'
 export { bytes, msgpack, none } from './codec/builtin.ts'
 export type { Codec } from './codec/codec.ts'
 export { json } from './codec/json.ts'

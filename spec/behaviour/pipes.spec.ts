@@ -10,8 +10,9 @@ import { ReadableStream as WebReadable, WritableStream } from 'node:stream/web'
 import { after, before, describe, it } from 'node:test'
 import batch from 'it-batch'
 import map from 'it-map'
-import { pipe } from 'it-pipe'
-import { bytes, type Connection, type Manager, streaming } from '../../lib/index.ts'
+import { pipe as plainPipe } from 'it-pipe'
+import { pushable } from 'it-pushable'
+import { bytes, type Connection, type Manager, none, pipe, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
@@ -26,6 +27,9 @@ const held = streaming<void, number, number>('held', { inCapacity: window, outCa
 const readable = streaming<'node' | 'web', never, number>('readable', { inCapacity: 0, outCapacity: window })
 const collect = streaming<void, number, number[]>('collect', { inCapacity: window })
 const late = streaming<void, never, number>('late', { inCapacity: 0 })
+const echo = streaming<void, unknown, unknown>('echo', { inCapacity: window, outCapacity: window })
+const nothings = streaming<number, never, void>('nothings', { inCapacity: 0, response: none() })
+const first = streaming<void, number, number>('first', { inCapacity: window })
 
 const numbers = (count: number) => Array.from({ length: count }, (_, at) => at)
 
@@ -77,6 +81,13 @@ before(async () => {
     const got: number[] = []
     for await (const value of Readable.from(requests)) got.push(value)
     return [got]
+  })
+  responder.handle(echo, (_, requests) => requests)
+  responder.handle(nothings, (count) => numbers(count).map(() => undefined))
+  responder.handle(first, async function* (_, requests, context) {
+    for await (const value of requests) yield value
+    await gate.opened
+    context.signal.throwIfAborted()
   })
   responder.handle(late, async function* () {
     yield* [1, 2]
@@ -161,6 +172,79 @@ describe('a stream in it-pipe', () => {
       if (value === 9) break
     }
     await until(() => own.unwound, 'the source is unwound')
+  })
+
+  fact('stands in the middle of a pipe of it-pipe itself', async () => {
+    assert.deepEqual(await plainPipe(numbers(9), peer.newStream(square), all), [0, 1, 4, 9, 16, 25, 36, 49, 64])
+  })
+
+  fact('passes values whatever they are, null and undefined too', async () => {
+    const values = [null, 0, '', false, null, Number.NaN, [], null]
+    assert.deepEqual(await pipe(values, peer.newStream(echo), peer.newStream(echo), all), values)
+    const duplex = { source: numbers(3).map(() => undefined), sink: async () => undefined }
+    assert.deepEqual(await pipe([], duplex, all), [undefined, undefined, undefined])
+    assert.deepEqual(await pipe(peer.newStream(nothings, 2), peer.newStream(echo), all), [null, null])
+  })
+
+  fact('is cancelled by a break while its handler gives nothing more', async () => {
+    const [own, requests] = [counted(), pushable<number>({ objectMode: true })]
+    const upstream = peer.newStream(square)
+    const stream = peer.newStream(first)
+    requests.push(7)
+    const values = pipe(requests, upstream, stream, (source) => source)
+    const iterator = values[Symbol.asyncIterator]()
+    assert.deepEqual(await iterator.next(), { done: false, value: 49 })
+    const pending = iterator.next()
+    await iterator.return?.()
+    assert.deepEqual(await pending, { done: true, value: undefined })
+    assert.equal((await stream.closed).how, 'cancelled')
+    assert.equal((await upstream.closed).how, 'cancelled')
+    assert.equal(own.pulls, 0)
+  })
+
+  fact('gives all that came before the error of its handler, and then that', async () => {
+    const got: unknown[] = []
+    const failing = peer.newStream(late)
+    const stage = { source: failing.source, sink: async () => undefined }
+    await assert.rejects(
+      pipe([], stage, async (values) => {
+        for await (const value of values) got.push(value)
+      }),
+      { message: 'after two' }
+    )
+    assert.deepEqual(got, [1, 2])
+  })
+
+  fact('is cancelled, and releases what is before it, when another stage fails without reading', async () => {
+    const broken = new Error('no such stage')
+    const throwing = () => {
+      throw broken
+    }
+    for (const last of [throwing, async () => throwing()]) {
+      const own = counted()
+      const streams = [peer.newStream(square), peer.newStream(square)] as const
+      await assert.rejects(async () => await pipe(own.values, ...streams, last), broken)
+      for (const { closed } of streams) assert.equal((await closed).how, 'cancelled')
+      await until(() => own.unwound || own.pulls === 0, 'the source is unwound')
+      const first = peer.newStream(feed, 10)
+      await assert.rejects(async () => await pipe(first, last), broken)
+      assert.equal((await first.closed).how, 'cancelled')
+    }
+  })
+
+  fact('that is a duplex of its own kind fails the chain as soon as its sink rejects', async () => {
+    let isLeft = false
+    const source = {
+      next: () => new Promise<IteratorResult<number>>(() => undefined),
+      return: async () => {
+        isLeft = true
+        return { done: true as const, value: undefined }
+      },
+      [Symbol.asyncIterator]: () => source
+    }
+    const duplex = { source, sink: async () => await Promise.reject(new Error('the socket is gone')) }
+    await assert.rejects(pipe([1], duplex, all), /the socket is gone/)
+    assert.equal(isLeft, true)
   })
 
   fact('fails the chain with the error of the handler, and with that of the source', async () => {

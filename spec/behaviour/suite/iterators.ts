@@ -3,8 +3,7 @@
  */
 
 import assert from 'node:assert/strict'
-import { pipe } from 'it-pipe'
-import { CancelledError, type GridStream, RemoteError, streaming } from '../../../lib/index.ts'
+import { CancelledError, type GridStream, pipe, RemoteError, streaming } from '../../../lib/index.ts'
 import { Gate, Outcome } from '../../support/gate.ts'
 import { until } from '../../support/until.ts'
 import type { Fact } from '../suite.ts'
