@@ -61,7 +61,18 @@ export {
 } from './base/options.ts'
 export { type Answer, QuorumError } from './base/quorum-error.ts'
 export type { Identity, Remote } from './base/remote.ts'
-export type { ConnectionStats, ManagerStats, SessionCounts, SessionStats, SessionTotals } from './base/stats.ts'
+export type {
+  CallFigures,
+  ConnectionStats,
+  DialStats,
+  HandlerName,
+  HandlerStats,
+  Histogram,
+  ManagerStats,
+  SessionCounts,
+  SessionStats,
+  SessionTotals
+} from './base/stats.ts'
 export type { CallArguments, Callable } from './call/calls.ts'
 export type { GridStream, RequestSink, StreamEnd, StreamOf } from './call/grid-stream.ts'
 export type { CallOptions } from './call/options.ts'

@@ -56,6 +56,55 @@ export function addTotals(totals: SessionTotals, counted: Readonly<SessionTotals
   return totals
 }
 
+/** Names a handler, wherever one is named. */
+export interface HandlerName {
+  readonly kind: 'single' | 'streaming'
+  readonly handler: string
+  /** '' for none. */
+  readonly subroute: string
+}
+
+/** How long calls took. */
+export interface Histogram {
+  /** Upper bounds in ms, always the same. A duration that is a bound is counted below it. */
+  readonly boundsMs: readonly number[]
+  /** One for each bound, and one more for what took longer than the last. */
+  readonly counts: readonly number[]
+  readonly sumMs: number
+}
+
+/** What calls came to so far. A call begins when it is made or has arrived, and ends when its stream is closed at this end. */
+export interface CallFigures {
+  /** Those that are open now included. */
+  readonly calls: number
+  /** Open now. Code of a handler that runs on after its call is counted in `runningHandlers`. */
+  readonly running: number
+  /** Of the call that has been open longest; none where none is. */
+  readonly oldestMs?: number
+  /** Errors that a handler of this server threw by mistake, such as a `TypeError`. */
+  readonly mistakes: number
+  /** Calls that failed, by the `code` of their error; at most 64 codes, then `_OTHER`. What a caller gave up is `ERR_CANCELLED`. */
+  readonly errors: Readonly<Record<string, number>>
+  /** Of those that have ended, those that failed included. */
+  readonly durations: Histogram
+  /** Of payloads and messages. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** The calls of one handler. */
+export interface HandlerStats extends HandlerName, CallFigures {}
+
+/** The dials of this server to one host. */
+export interface DialStats {
+  /** Since the start, handshakes that failed included. */
+  readonly failures: number
+  /** How long the last one took that has ended. */
+  readonly lastDurationMs?: number
+  /** When the next one begins, in ms since the epoch; none while there is a session, or where the host dials. */
+  readonly nextAt?: number
+}
+
 /** One connection. */
 export interface ConnectionStats {
   readonly host: string
@@ -70,19 +119,43 @@ export interface ConnectionStats {
   /** The live session, if there is one. */
   readonly session: SessionStats | undefined
   readonly totals: Readonly<SessionTotals>
+  /** When the peer has last sent anything, in ms since the epoch, to half a keep-alive interval; none before the first session. */
+  readonly lastSeenAt?: number
+  readonly dialing: DialStats
+  /** Calls of this server to the peer. */
+  readonly called: CallFigures
+  /** Calls of the peer to this server. */
+  readonly served: CallFigures
 }
 
 /** One manager. */
 export interface ManagerStats {
   readonly local: string
   readonly instance: string
+  /** Now, by the clock of this server: the age of whatever has a time here is the difference. */
+  readonly at: number
+  /** When the manager was made. */
+  readonly startedAt: number
+  /** How long the event loop of this process has worked and waited so far. */
+  readonly loop: { readonly activeMs: number; readonly idleMs: number }
   /** Handlers registered here. */
   readonly handlerCount: number
   /** Inbound conns whose handshake is in progress. */
   readonly pendingHandshakes: number
   /** Inbound handshakes that were refused or failed. */
   readonly refusedHandshakes: number
+  /** Other servers of the list that are connected, and that are not. */
+  readonly up: number
+  readonly down: number
+  /** Open over all connections, single requests included, that peers have opened. */
+  readonly inboundStreams: number
+  /** The same, that this server has opened. */
+  readonly outboundStreams: number
   readonly connections: readonly ConnectionStats[]
+  /** What this server calls, by handler, over all peers; at most 1024 that no peer has had, then `_OTHER`. */
+  readonly called: readonly HandlerStats[]
+  /** The handlers of this server, those that were withdrawn included. */
+  readonly served: readonly HandlerStats[]
   /** The sum over all connections, those to hosts that were removed included. It never falls. */
   readonly totals: Readonly<SessionTotals>
 }

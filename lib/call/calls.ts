@@ -8,7 +8,11 @@ import { setImmediate } from 'node:timers/promises'
 import { listenToAbort } from '../base/abort.ts'
 import { aString, check } from '../base/check.ts'
 import { UnknownHandlerError } from '../base/errors.ts'
+import type { Figures } from '../base/figures.ts'
+import type { HandlerFigures } from '../base/grid-figures.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
+import type { HandlerName } from '../base/stats.ts'
+import { toTicks } from '../base/ticks.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import {
@@ -21,7 +25,7 @@ import {
   rawSingle,
   rawStreaming
 } from '../handler/definition.ts'
-import { findNear, nameHandler } from '../handler/info.ts'
+import { findNear, nameHandler, toHandlerName } from '../handler/info.ts'
 import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
@@ -62,6 +66,8 @@ export interface Callable {
 export interface CallPort {
   /** `waitForReady` of calls that do not set it. */
   readonly callsWait: boolean
+  /** Where its calls are counted: by handler, and together. */
+  readonly figures: { readonly all: HandlerFigures; readonly peer: Figures }
   /** The session that can take a call, if there is one. */
   usableSession(): Session | undefined
   /** The error of a call while there is no such session. */
@@ -107,12 +113,10 @@ export class Calls implements Callable {
         return this.#send(session, definition, payload, timeoutMs, options)
       }
       checkMetadata(options.metadata)
-      if (!this.#waits(options)) return Promise.reject(this.#port.createNotConnectedError())
-      const kept = keepLength(payload)
-      return this.#whenUsable(session, definition, toDeadlineMs(timeoutMs), timeoutMs, options, (ready, leftMs) =>
-        this.#send(ready, definition, kept, leftMs, options)
-      )
+      if (!this.#waits(options)) throw this.#port.createNotConnectedError()
+      return this.#sendWhenUsable(session, definition, keepLength(payload), timeoutMs, options)
     } catch (error) {
+      this.#countUnsent('single', target, 0, error)
       return Promise.reject(error)
     }
   }
@@ -124,7 +128,10 @@ export class Calls implements Callable {
     if (definition?.kind !== 'streaming') checkDefinition(definition, 'newStream()', 'streaming')
     // By its type a raw stream takes requests. When the handler takes none, a push throws.
     const takesRequests = typeof target === 'string' || definition.inCapacity > 0
-    const stream = new GridStream<unknown, unknown>(definition, takesRequests)
+    let sinceMs = 0
+    const stream = new GridStream<unknown, unknown>(definition, takesRequests, (reason) =>
+      this.#countUnsent('streaming', target, sinceMs, reason)
+    )
     try {
       const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'payload', 'notSent')
@@ -136,6 +143,7 @@ export class Calls implements Callable {
       }
       checkMetadata(options.metadata)
       if (!this.#waits(options)) throw this.#port.createNotConnectedError()
+      sinceMs = performance.now()
       const kept = keepLength(payload)
       const deadlineMs = toDeadlineMs(timeoutMs)
       const open = (ready: Session, leftMs: number) => this.#open(stream, ready, definition, kept, leftMs, options)
@@ -172,6 +180,39 @@ export class Calls implements Callable {
   ): Promise<unknown> {
     const handler = this.#find(session, definition.id, HandlerKind.single)
     return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
+  }
+
+  async #sendWhenUsable(
+    first: Session | undefined,
+    definition: AnySingle,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: ReadCallOptions
+  ): Promise<unknown> {
+    const sinceMs = performance.now()
+    let isSent = false
+    const send = (session: Session, leftMs: number) => {
+      const response = this.#send(session, definition, payload, leftMs, options)
+      isSent = true
+      return response
+    }
+    try {
+      return await this.#whenUsable(first, definition, toDeadlineMs(timeoutMs), timeoutMs, options, send)
+    } catch (error) {
+      if (!isSent) this.#countUnsent('single', definition, sinceMs, error)
+      throw error
+    }
+  }
+
+  /** Counts a call that has failed without a stream, made at `sinceMs` if it has waited. */
+  #countUnsent(kind: HandlerName['kind'], target: string | AnyDefinition, sinceMs: number, reason: unknown): void {
+    const handler = typeof target === 'string' ? target : target?.id
+    if (typeof handler !== 'string') return
+    const { all, peer } = this.#port.figures
+    const ticks = sinceMs === 0 ? 0 : toTicks(performance.now() - sinceMs)
+    for (const each of [all.of({ kind, handler, subroute: this.#subroute }, false), peer]) {
+      each.addUnsent(ticks, reason)
+    }
   }
 
   /** A stream that ends while it waits stops waiting. */
@@ -247,7 +288,10 @@ export class Calls implements Callable {
 
   #find(session: Session, id: string, kind: number): RemoteHandler {
     const handler = session.remoteHandlers.find(this.#subroute, id)
-    if (handler?.kind === kind) return handler
+    if (handler?.kind === kind) {
+      handler.figures ??= this.#port.figures.all.of(toHandlerName(handler), true)
+      return handler
+    }
     if (handler === undefined) throw this.#createUnknownError(session, id)
     const isSingle = handler.kind === HandlerKind.single
     const mismatch = isSingle ? 'it is single; this was a stream' : 'it is streaming; this was a request'

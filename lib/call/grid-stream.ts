@@ -50,6 +50,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   whenWithdrawn: (() => void) | undefined
   readonly #source: Source<Res>
   readonly #requests: StreamRequests<Req>
+  readonly #onUnsent: ((reason: unknown) => void) | undefined
   #stream: Stream | undefined
   #end: StreamEnd | undefined
   #resolveClosed!: (end: StreamEnd) => void
@@ -59,8 +60,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   #sessionDraining: AbortSignal | undefined
   #draining: FollowingSignal | undefined
 
-  /** @internal made by `newStream` */
-  constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean) {
+  /** @internal made by `newStream`; `onUnsent` hears why, if it ends without having been open */
+  constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean, onUnsent?: (reason: unknown) => void) {
+    this.#onUnsent = onUnsent
     this.#source = new Source(definition.response, 'ran')
     this.#source.onStopped = (failure) => {
       const delivery = this.#stream?.delivery ?? 'notSent'
@@ -171,6 +173,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = this.#requests.open(stream, session.limits, handler.inCapacity)
     stream.owner = {
+      figures: handler.figures,
       onClosed: (failure) => {
         this.#unlisten?.()
         if (this.#stream === stream) this.#finish(failure)
@@ -195,6 +198,8 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   /** The stream of the session was refused, and nothing of this one is lost by that. */
   #takeBack(): boolean {
     if (this.whenWithdrawn === undefined || !this.#requests.takeBack()) return false
+    // It is counted once.
+    if (this.#stream?.owner !== undefined) this.#stream.owner.figures = undefined
     this.#stream = undefined
     this.#sessionDraining = undefined
     this.#draining?.leave()
@@ -222,6 +227,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const how = this.#cancelled ? 'cancelled' : 'failed'
     this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
+    if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason)
     this.#draining?.end()
     this.#requests.end(failure)
     this.#resolveClosed(this.#end)

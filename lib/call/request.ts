@@ -6,12 +6,14 @@
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { DeadlineError, GridError, ProtocolError } from '../base/errors.ts'
+import type { Figures } from '../base/figures.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { rejectToCaller } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize, decodePayload } from '../codec/payload.ts'
+import { readCode } from '../codec/remote-error.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'
@@ -20,7 +22,7 @@ import { Flag, ResetCode } from '../wire/frame.ts'
 import type { ReadCallOptions } from './options.ts'
 
 /**
- * Sends `payload` and resolves with the response.
+ * Sends `payload` and resolves with the response. Throws what fails before it is sent.
  *
  * @param timeoutMs what is left of the time of the call, 0 for no limit
  */
@@ -33,13 +35,13 @@ export function sendRequest<Res>(
   options: ReadCallOptions
 ): Promise<Res> {
   const { signal } = options
-  if (signal?.aborted === true) return Promise.reject(abortReason(signal))
-  if (!session.usable) return Promise.reject(session.createUnusableError())
+  if (signal?.aborted === true) throw abortReason(signal)
+  if (!session.usable) throw session.createUnusableError()
   const bytes = checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
-  const request = new PendingRequest(stream, response, wholeTimeoutMs)
+  const request = new PendingRequest(stream, handler, response, wholeTimeoutMs)
   stream.isSingle = true
   stream.receiver = stream.owner = request
   if (signal !== undefined) request.cancelBy(signal)
@@ -48,10 +50,20 @@ export function sendRequest<Res>(
 }
 
 /** The error of a call that got no answer within `timeoutMs`, which include its wait for the connection. */
-export function createDeadlineError({ host, delivery, owner }: Stream, timeoutMs: number, said = ''): DeadlineError {
-  return new DeadlineError(`no answer from ${host} within ${timeoutMs} ms${said}${owner?.remark?.() ?? ''}`, {
-    delivery
-  })
+export function createDeadlineError({ port, delivery, owner }: Stream, timeoutMs: number, said = ''): DeadlineError {
+  return new DeadlineError(
+    `no answer from ${port.remote.host} within ${timeoutMs} ms${said}${owner?.remark?.() ?? ''}`,
+    {
+      delivery
+    }
+  )
+}
+
+/** What the promise that was made last is settled with: one closure for all requests, and not one for each. */
+const kept = { resolve: (_: unknown): void => {}, reject: (_: unknown): void => {} }
+const keep = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
+  kept.resolve = resolve
+  kept.reject = reject
 }
 
 /** A single request in progress: one message, one promise. */
@@ -60,21 +72,28 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   readonly #decoder: Decoder<T>
   readonly #timeoutMs: number
   readonly #stream: Stream
-  readonly readsInPlace: boolean
+  readonly #handler: RemoteHandler
   #unlisten: (() => void) | undefined
-  #resolve!: (value: T | Promise<never>) => void
-  #reject!: (reason: unknown) => void
+  readonly #resolve: (value: T | Promise<never>) => void
+  readonly #reject: (reason: unknown) => void
   #settled = false
 
-  constructor(stream: Stream, decoder: Decoder<T>, timeoutMs: number) {
+  constructor(stream: Stream, handler: RemoteHandler, decoder: Decoder<T>, timeoutMs: number) {
     this.#stream = stream
     this.#decoder = decoder
     this.#timeoutMs = timeoutMs
-    this.readsInPlace = readsInPlace(decoder)
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve
-      this.#reject = reject
-    })
+    this.#handler = handler
+    this.promise = new Promise<unknown>(keep) as Promise<T>
+    this.#resolve = kept.resolve as (value: T | Promise<never>) => void
+    this.#reject = kept.reject
+  }
+
+  get figures(): Figures | undefined {
+    return this.#handler.figures
+  }
+
+  get readsInPlace(): boolean {
+    return readsInPlace(this.#decoder)
   }
 
   /** At once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
@@ -96,12 +115,12 @@ class PendingRequest<T> implements Receiver, StreamOwner {
       this.#resolve(decodePayload(this.#decoder, payload, 'the response', 'ran'))
       this.#settled = true
     } catch (error) {
-      this.#fail(error)
+      this.#failAlone(error)
     }
   }
 
   onEnd(): void {
-    this.#fail(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
+    this.#failAlone(new ProtocolError('the request was answered without a message', { delivery: 'ran' }))
   }
 
   onRemoteError(error: Error): void {
@@ -110,6 +129,12 @@ class PendingRequest<T> implements Receiver, StreamOwner {
 
   onAbort(reason: unknown): void {
     this.#fail(reason)
+  }
+
+  /** The call fails, and its stream ends as that of any other. */
+  #failAlone(error: unknown): void {
+    if (!this.#settled) this.#stream.port.counter.countError(this.#stream, readCode(error))
+    this.#fail(error)
   }
 
   #fail(reason: unknown): void {

@@ -20,7 +20,7 @@ export function encodeRemoteError(thrown: unknown): Uint8Array {
   const plain = {
     name: readField(thrown, 'name', 'Error').slice(0, maxNameLength),
     message: errorText(thrown, maxMessageLength),
-    code: readCode(thrown).slice(0, maxNameLength)
+    code: readCode(thrown)
   }
   try {
     const details = typeof thrown === 'object' && thrown !== null && 'details' in thrown ? thrown.details : undefined
@@ -54,15 +54,18 @@ export function decodeRemoteError(payload: Uint8Array): RemoteError {
   return new RemoteError(defaultCode, 'the remote handler failed with an unreadable error')
 }
 
-/** A number is sent as its text: peers take a string. Only one of the error itself: that of each `DOMException` is of its class. */
-function readCode(thrown: unknown): string {
+/**
+ * The code that the caller gets. A number is sent as its text: peers take a string. Only one of the error itself: that of each
+ * `DOMException` is of its class.
+ */
+export function readCode(thrown: unknown): string {
   try {
     const own: unknown = Object.getOwnPropertyDescriptor(Object(thrown), 'code')?.value
     if (Number.isFinite(own)) return String(own)
   } catch {
     // A proxy may refuse to be looked at.
   }
-  return readField(thrown, 'code', defaultCode)
+  return readField(thrown, 'code', defaultCode).slice(0, maxNameLength)
 }
 
 /** A string field of an unknown value; `fallback` when it is missing, has another type, or its getter throws. */

@@ -1,6 +1,12 @@
 /** How long to wait before the next dial: exponential with full jitter, quick at first. */
 
+import { RejectedError } from '../base/errors.ts'
 import type { ReconnectOptions } from '../base/options.ts'
+
+/** A refusal as `unknownHost` lasts until the host has the list that this server has: so long it waits at most, */
+const catchUpMs = 1000
+/** and so often: for some 10 s. */
+const maxCatchUps = 20
 
 export class Backoff {
   /** Waits since the last good session, or since the host was last known to be there. */
@@ -24,6 +30,12 @@ export class Backoff {
     const bound = this.attempts === 0 ? firstDelayMs : baseDelayMs * 2 ** Math.min(this.attempts - 1, 30)
     this.attempts++
     return this.#random() * Math.min(bound, maxDelayMs, mostMs)
+  }
+
+  /** A bound for the wait after a dial that failed so, if it has one. */
+  mostMsAfter(error: Error): number | undefined {
+    const isSoonOver = RejectedError.is(error) && error.reason === 'unknownHost' && this.attempts < maxCatchUps
+    return isSoonOver ? catchUpMs : undefined
   }
 
   /** The host is there: the next wait is the first one. */

@@ -5,11 +5,12 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { ClosedError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import { ClosedError, DisconnectedError } from '../base/errors.ts'
 import { toError } from '../base/failure.ts'
+import { OpenTally } from '../base/figures.ts'
+import { GridFigures, type PeerFigures } from '../base/grid-figures.ts'
 import type { Logger } from '../base/logger.ts'
 import type { ReconnectOptions } from '../base/options.ts'
-import { detached } from '../base/scope.ts'
 import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
@@ -24,6 +25,7 @@ import type { Session } from '../session/session.ts'
 import { Absence } from './absence.ts'
 import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
+import { emitSafely } from './emit.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
@@ -41,20 +43,18 @@ export interface ConnectionInit {
   /** What the connections of a manager have in common. Default: nothing. */
   readonly shared?: Shared
   readonly reconnect: Readonly<ReconnectOptions>
+  /** Where calls are counted. Default: for itself. */
+  readonly figures?: GridFigures
   readonly logger: Logger
   /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
   readonly callsWait?: boolean
 }
 
-/** A refusal as `unknownHost` lasts until the host has the list that this server has: so long it waits at most, */
-const catchUpMs = 1000
-/** and so often: for some 10 s. */
-const maxCatchUps = 20
-
 export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
   /** Canonical name of the remote host. */
   readonly host: string
   readonly #init: ConnectionInit
+  readonly #figures: PeerFigures
   readonly #calls: Calls
   readonly #backoff: Backoff
   readonly #dialLog: DialLog
@@ -81,6 +81,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     EventEmitter.prototype.on.call(this, 'newListener', checkEvent)
     this.host = init.host
     this.#init = init
+    const figures = init.figures ?? new GridFigures()
+    this.#figures = figures.of(init.host)
     this.#backoff = new Backoff(init.reconnect)
     this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.shared?.isBusy ?? (() => false))
     this.#dialLog = new DialLog(init.host, init.logger)
@@ -95,6 +97,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     })
     const port: CallPort = {
       callsWait: init.callsWait === true,
+      figures: { all: figures.called, peer: this.#figures.called },
       usableSession: () => this.#usableSession(),
       createNotConnectedError: () => this.createNotConnectedError(),
       waitForSession: (deadlineMs, signal, timeoutMs) => this.#waitForSession(deadlineMs, signal, timeoutMs),
@@ -156,6 +159,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   /** Counters of the live session, and of all sessions so far. Plain data, cheap to take. */
   stats(): ConnectionStats {
+    return this.read(new OpenTally())
+  }
+
+  /** @internal its stats; `tally` takes what is open */
+  read(tally: OpenTally): ConnectionStats {
+    const totals = this.#sessions.totals(tally)
     return {
       host: this.host,
       state: this.#state,
@@ -164,7 +173,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       instance: this.#instance,
       reconnects: Math.max(0, this.#readyCount - 1),
       session: this.#sessions.stats(),
-      totals: this.#sessions.totals()
+      totals,
+      ...this.#sessions.lastSeen,
+      dialing: this.#dialLog.stats(this.#init.dials ? this.#retry.inMs : undefined),
+      called: tally.read(this.#figures.called),
+      served: tally.read(this.#figures.served)
     }
   }
 
@@ -220,8 +233,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
 
   #dial(): void {
     this.#setState('connecting')
+    this.#dialLog.begin()
     this.#init
       .dial(this.host, this.#closing.signal, false)
+      .finally(() => this.#dialLog.end())
       .then((established) => this.adopt(established))
       .catch((thrown) => this.#onDialFailed(toError(thrown)))
   }
@@ -230,8 +245,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#state !== 'connecting') return
     this.#dialLog.logFailure(error)
     this.#absence.lastError = error
-    const isSoonOver = RejectedError.is(error) && error.reason === 'unknownHost' && this.#backoff.attempts < maxCatchUps
-    this.#redialLater(errorText(error), isSoonOver ? catchUpMs : undefined)
+    this.#redialLater(errorText(error), this.#backoff.mostMsAfter(error))
   }
 
   #redialLater(reason: string, mostMs?: number): void {
@@ -259,7 +273,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#instance = instance
     this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`)
     this.#setState('connected')
-    if (previous !== undefined && previous !== instance) this.#emitSafely('restart', { instance, previous })
+    if (previous !== undefined && previous !== instance)
+      emitSafely(this, this.#init.logger, 'restart', { instance, previous })
     this.#waiters.settle({ session })
     this.#onHandlers(session)
     this.#init.shared?.onConnected()
@@ -268,7 +283,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #onHandlers(session: Session): void {
     this.#handlers = session.remoteHandlers
     this.#handlerWaiters.settle({ session })
-    if (this.listenerCount('handlers') > 0) this.#emitSafely('handlers', this.handlers)
+    if (this.listenerCount('handlers') > 0) emitSafely(this, this.#init.logger, 'handlers', this.handlers)
   }
 
   /** No session takes calls any more. Dials, unless another session is arriving. */
@@ -300,16 +315,6 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#state = state
     this.#sinceMs = Date.now()
     this.#absence.onState(state)
-    this.#emitSafely('state', { state, previous, ...(reason === undefined ? {} : { reason }) })
-  }
-
-  /** A listener that throws, or rejects, must not stop what the connection is doing, nor other listeners. */
-  #emitSafely<Name extends keyof ConnectionEvents>(name: Name, ...args: ConnectionEvents[Name]): void {
-    const failed = (error: unknown) =>
-      this.#init.logger.error(`a listener of "${name}" of the connection to ${this.host} threw: ${errorText(error)}`)
-    for (const listener of EventEmitter.prototype.rawListeners.call(this, name)) {
-      const call = async () => await detached(() => Reflect.apply(listener, this, args))
-      call().catch(failed)
-    }
+    emitSafely(this, this.#init.logger, 'state', { state, previous, ...(reason === undefined ? {} : { reason }) })
   }
 }

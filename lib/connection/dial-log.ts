@@ -1,6 +1,10 @@
-/** Logs why a host cannot be reached: from the second attempt on, when the reason changes, and ever more rarely. */
+/**
+ * The dials of one connection: how many failed and how long they took, and why, in the log: from the second attempt on, when
+ * the reason changes, and ever more rarely.
+ */
 
 import type { Logger } from '../base/logger.ts'
+import type { DialStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 
 export class DialLog {
@@ -9,6 +13,9 @@ export class DialLog {
   #lastText = ''
   /** Dials that failed in this outage. */
   #failures = 0
+  #allFailures = 0
+  #beganMs = 0
+  #lastDurationMs: number | undefined
 
   constructor(host: string, logger: Logger) {
     this.#host = host
@@ -21,7 +28,27 @@ export class DialLog {
     this.#lastText = ''
   }
 
+  begin(): void {
+    this.#beganMs = performance.now()
+  }
+
+  /** It has led to a session, or to nothing. */
+  end(): void {
+    this.#lastDurationMs = performance.now() - this.#beganMs
+  }
+
+  /** @param nextInMs when the next one begins */
+  stats(nextInMs: number | undefined): DialStats {
+    const lastDurationMs = this.#lastDurationMs
+    return {
+      failures: this.#allFailures,
+      ...(lastDurationMs === undefined ? {} : { lastDurationMs }),
+      ...(nextInMs === undefined ? {} : { nextAt: Date.now() + nextInMs })
+    }
+  }
+
   logFailure(error: unknown): void {
+    this.#allFailures++
     const before = this.#failures++
     const text = errorText(error)
     const isNews = text !== this.#lastText

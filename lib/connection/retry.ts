@@ -42,6 +42,11 @@ export class Retry {
     this.#hurry(minHurryMs + Math.random() * (maxHurryMs - minHurryMs), maxPatience)
   }
 
+  /** Until the next try; undefined while there is none to come. */
+  get inMs(): number | undefined {
+    return this.#dueMs === undefined ? undefined : Math.max(0, this.#dueMs - performance.now())
+  }
+
   stop(): void {
     clearTimeout(this.#timer)
     this.#dueMs = undefined

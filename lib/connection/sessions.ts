@@ -8,6 +8,7 @@
 
 import { DeadlineTimer } from '../base/after-reading.ts'
 import { ClosedError, type DisconnectReason } from '../base/errors.ts'
+import type { OpenTally } from '../base/figures.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
 import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
@@ -60,6 +61,8 @@ export class Sessions {
   /** Asked whether it is still there beside a process that knocks. */
   #probed: Session | undefined
   readonly #totals = createTotals()
+  /** Of those that have ended. */
+  #heardAtMs: number | undefined
   #readyTimer: DeadlineTimer | undefined
 
   constructor(init: SessionsInit) {
@@ -116,10 +119,17 @@ export class Sessions {
     return (this.#current ?? this.#arriving)?.stats()
   }
 
-  /** The sum over all sessions so far. */
-  totals(): SessionTotals {
+  /** When the peer has last sent anything in any of them, for the stats. */
+  get lastSeen(): { readonly lastSeenAt?: number } {
+    const times = this.#listAlive().map((session) => session.heardAtMs)
+    if (this.#heardAtMs === undefined && times.length === 0) return {}
+    return { lastSeenAt: Date.now() - performance.now() + Math.max(this.#heardAtMs ?? 0, ...times) }
+  }
+
+  /** The sum over all sessions so far. `tally` takes what is open. */
+  totals(tally: OpenTally): SessionTotals {
     const totals = { ...this.#totals }
-    for (const session of this.#listAlive()) addTotals(totals, session.stats())
+    for (const session of this.#listAlive()) addTotals(totals, session.stats(tally))
     return totals
   }
 
@@ -186,6 +196,7 @@ export class Sessions {
     this.#draining.delete(session)
     this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
+    this.#heardAtMs = Math.max(this.#heardAtMs ?? 0, session.heardAtMs)
     this.#log(end)
     this.#leave(session, end)
   }

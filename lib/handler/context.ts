@@ -18,8 +18,8 @@ export interface ContextPort {
 export class CallContext implements HandlerContext {
   readonly #port: ContextPort
   readonly #entry: HandlerEntry
-  /** Of `performance.now()`; 0 for no deadline. */
-  readonly #deadlineMs: number
+  /** Its `deadlineMs` is of `performance.now()`; 0 for no deadline. */
+  readonly #call: { readonly deadlineMs: number }
   readonly #metadataBytes: Uint8Array | undefined
   #metadata: Metadata | undefined
   #controller: AbortController | undefined
@@ -27,10 +27,15 @@ export class CallContext implements HandlerContext {
   #draining: FollowingSignal | undefined
   #isOver = false
 
-  constructor(port: ContextPort, entry: HandlerEntry, deadlineMs: number, metadata: Uint8Array | undefined) {
+  constructor(
+    port: ContextPort,
+    entry: HandlerEntry,
+    call: { readonly deadlineMs: number },
+    metadata: Uint8Array | undefined
+  ) {
     this.#port = port
     this.#entry = entry
-    this.#deadlineMs = deadlineMs
+    this.#call = call
     this.#metadataBytes = metadata
   }
 
@@ -47,7 +52,8 @@ export class CallContext implements HandlerContext {
   }
 
   get deadline(): number | undefined {
-    return this.#deadlineMs === 0 ? undefined : Date.now() + this.#deadlineMs - performance.now()
+    const { deadlineMs } = this.#call
+    return deadlineMs === 0 ? undefined : Date.now() + deadlineMs - performance.now()
   }
 
   get signal(): AbortSignal {

@@ -2,21 +2,23 @@
  * Handlers as users see them: what a server offers, and which of them has nearly the name that was asked for.
  */
 
+import type { HandlerName } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 
 /** A handler that a server offers. */
-export interface HandlerInfo {
-  readonly kind: 'single' | 'streaming'
-  readonly handler: string
-  /** '' for none. */
-  readonly subroute: string
+export interface HandlerInfo extends HandlerName {
   readonly inCapacity: number
   readonly outCapacity: number
 }
 
-export function toHandlerInfo({ kind, id, subroute, inCapacity, outCapacity }: HandlerEntry): HandlerInfo {
-  return { kind: kind === HandlerKind.single ? 'single' : 'streaming', handler: id, subroute, inCapacity, outCapacity }
+export function toHandlerInfo(entry: HandlerEntry): HandlerInfo {
+  const { inCapacity, outCapacity } = entry
+  return { ...toHandlerName(entry), inCapacity, outCapacity }
+}
+
+export function toHandlerName({ kind, id, subroute }: Pick<HandlerEntry, 'kind' | 'id' | 'subroute'>): HandlerName {
+  return { kind: kind === HandlerKind.single ? 'single' : 'streaming', handler: id, subroute }
 }
 
 /** Longer names are not looked at: they are compared whenever a call fails. */

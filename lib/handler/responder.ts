@@ -8,12 +8,13 @@
 import { types } from 'node:util'
 import { CancelledError, CodecError, DeadlineError, RejectedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
+import type { Figures } from '../base/figures.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
 import { checkSize, decodePayload, encodeMessage, encodePayload } from '../codec/payload.ts'
-import { encodeRemoteError } from '../codec/remote-error.ts'
+import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
@@ -55,6 +56,10 @@ export class Responder implements Receiver, StreamOwner {
     this.#metadata = metadata
   }
 
+  get figures(): Figures | undefined {
+    return this.#handler.figures
+  }
+
   get readsInPlace(): boolean {
     const { definition } = this.#handler
     const { serving } = this.#port
@@ -86,7 +91,7 @@ export class Responder implements Receiver, StreamOwner {
 
   #start(payload: Uint8Array, requests: Source<unknown> | null): void {
     const { definition, entry, fn } = this.#handler
-    this.#context = new CallContext(this.#port, entry, this.#stream.deadlineMs, this.#metadata)
+    this.#context = new CallContext(this.#port, entry, this.#stream, this.#metadata)
     if (definition.kind === 'single') {
       const run = fn as SingleHandler<unknown, unknown>
       this.#runSingle(definition, run, payload, this.#context)
@@ -231,6 +236,7 @@ export class Responder implements Receiver, StreamOwner {
   #sendError(error: unknown): void {
     const stream = this.#stream
     if (stream.state === 'closed') return
+    stream.port.counter.countError(stream, readCode(error))
     stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
   }
 

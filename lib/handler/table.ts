@@ -5,6 +5,8 @@
  */
 
 import { HandlerExistsError, InvalidOptionError, ProtocolError, RejectedError } from '../base/errors.ts'
+import type { Figures } from '../base/figures.ts'
+import { GridFigures } from '../base/grid-figures.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 import {
   type AnyDefinition,
@@ -15,12 +17,16 @@ import {
   checkName
 } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
-import { nameHandler } from './info.ts'
+import { nameHandler, toHandlerName } from './info.ts'
 import { RunningByHost } from './running.ts'
 import type { Serving } from './serving.ts'
 
 /** A handler of this server. */
-export type LocalHandler = { readonly entry: HandlerEntry } & (
+export type LocalHandler = {
+  readonly entry: HandlerEntry
+  /** Set when it is registered. */
+  figures?: Figures
+} & (
   | {
       readonly definition: AnySingle
       readonly fn: SingleHandler<unknown, unknown>
@@ -34,6 +40,8 @@ export type LocalHandler = { readonly entry: HandlerEntry } & (
 /** A handler of a remote server. */
 export interface RemoteHandler extends HandlerEntry {
   readonly index: number
+  /** Of the calls of this server; set by the first one. */
+  figures?: Figures
 }
 
 /** Joins static subroutes: `disk1` and `meta` make `disk1/meta`. */
@@ -64,10 +72,12 @@ export interface HandlerPlace {
 /** Places of withdrawn handlers that are remembered, the latest. One that is forgotten comes back as another handler. */
 const maxWithdrawn = 4096
 
-/** The handlers of this server: one table for all its sessions, and how many of them run. */
+/** The handlers of this server: one table for all its sessions, how many of them run, and what they came to. */
 export class LocalHandlers {
   readonly running = new RunningByHost()
   readonly serving: Serving | undefined
+  /** Of what this server calls, too. */
+  readonly figures: GridFigures
   /** By name. */
   readonly #places = new Map<string, HandlerPlace>()
   /** By name, kind and capacities. */
@@ -76,9 +86,10 @@ export class LocalHandlers {
   readonly #maxNameBytes: number
 
   /** @param serving holds calls of peers back; without it none is */
-  constructor(maxNameBytes: number, serving?: Serving) {
+  constructor(maxNameBytes: number, serving?: Serving, figures = new GridFigures()) {
     this.#maxNameBytes = maxNameBytes
     this.serving = serving
+    this.figures = figures
   }
 
   get size(): number {
@@ -105,6 +116,7 @@ export class LocalHandlers {
     const shape = toShape(entry)
     const place: HandlerPlace = this.#withdrawn.get(shape) ?? { entry, handler: undefined }
     this.#withdrawn.delete(shape)
+    handler.figures = this.figures.served.of(toHandlerName(entry), true)
     place.handler = handler
     this.#places.set(key, place)
     for (const listener of this.#listeners) listener(place)

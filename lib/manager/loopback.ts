@@ -5,6 +5,7 @@
  * handshake, since nothing else can be at the other end.
  */
 
+import type { OpenTally } from '../base/figures.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxLimit, type ReconnectOptions } from '../base/options.ts'
 import { memoryPair } from '../conn/memory.ts'
@@ -33,10 +34,17 @@ export class Loopback {
   #responder: Session | undefined
 
   constructor(init: LoopbackInit) {
-    const { local, reconnect, logger } = init
+    const { local, reconnect, logger, session } = init
+    const { figures } = session.handlers
     this.#init = init
     const dial = async () => this.#dial()
-    this.connection = new Connection({ host: local, dials: true, dial, reconnect, logger, callsWait: true })
+    this.connection = new Connection({ host: local, dials: true, dial, reconnect, figures, logger, callsWait: true })
+  }
+
+  /** `tally` takes what is open at both ends. */
+  addOpen(tally: OpenTally): void {
+    this.connection.read(tally)
+    this.#responder?.stats(tally)
   }
 
   /** Both ends take no new calls. Running calls may end within `graceMs`. */
@@ -60,7 +68,7 @@ export class Loopback {
     )
     this.#responder.start()
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs
-    const none = new LocalHandlers(limits.maxNameBytes)
+    const none = new LocalHandlers(limits.maxNameBytes, undefined, common.handlers.figures)
     return {
       session: { ...session, wire: new Wire(near), role: 'dialer', handlers: none },
       ...{ deadlineMs, renews: false, renewBefore: undefined }

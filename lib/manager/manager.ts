@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError, UnknownHostError } from '../base/errors.ts'
 import { maxConnMessageBytes } from '../base/options.ts'
-import { addTotals, type ManagerStats } from '../base/stats.ts'
+import type { ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -38,6 +38,7 @@ import {
   type Settings
 } from './options.ts'
 import { Peers } from './peers.ts'
+import { readStats } from './stats.ts'
 import { waitForPeers } from './wait-for-peers.ts'
 
 export class Manager {
@@ -46,6 +47,7 @@ export class Manager {
   /** New at each start, in hex. */
   readonly instance: string
   readonly #settings: Settings
+  readonly #startedAt = Date.now()
   readonly #handlers: LocalHandlers
   readonly #listener: Listener
   readonly #establisher: Establisher
@@ -93,6 +95,7 @@ export class Manager {
     this.#peers = new Peers({
       ...{ local, logger, isAttached },
       reconnect: settings.reconnect,
+      figures: this.#handlers.figures,
       establisher: this.#establisher
     })
     this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
@@ -217,18 +220,9 @@ export class Manager {
 
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
-    const connections = this.connections.map((connection) => connection.stats())
-    const totals = this.#peers.removedTotals()
-    for (const connection of connections) addTotals(totals, connection.totals)
-    return {
-      local: this.local,
-      instance: this.instance,
-      handlerCount: this.#handlers.size,
-      pendingHandshakes: this.#establisher.pending,
-      refusedHandshakes: this.#establisher.refusals,
-      connections,
-      totals
-    }
+    const { local, instance } = this
+    const [handlers, establisher, peers, loopback] = [this.#handlers, this.#establisher, this.#peers, this.#loopback]
+    return readStats({ local, instance, startedAt: this.#startedAt, handlers, establisher, peers, loopback })
   }
 
   /**
@@ -289,6 +283,7 @@ export class Manager {
   #setHosts(names: Set<string>): void {
     names.add(this.local)
     this.#handlers.running.forgetOthers(names)
+    this.#handlers.figures.forgetOthers(names)
     names.delete(this.local)
     this.#peers.set(names)
   }

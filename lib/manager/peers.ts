@@ -5,6 +5,8 @@
  */
 
 import { ClosedError, RejectedError } from '../base/errors.ts'
+import type { OpenTally } from '../base/figures.ts'
+import type { GridFigures } from '../base/grid-figures.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultCloseTimeoutMs, type ReconnectOptions } from '../base/options.ts'
 import { addTotals, createTotals, type SessionTotals } from '../base/stats.ts'
@@ -22,6 +24,7 @@ const ownNameEveryMs = 60_000
 export interface PeersInit {
   readonly local: string
   readonly reconnect: Readonly<ReconnectOptions>
+  readonly figures: GridFigures
   readonly logger: Logger
   readonly establisher: Establisher
   /** Conns can arrive at this server. */
@@ -72,10 +75,10 @@ export class Peers {
     queueMicrotask(() => this.#tellWaits())
   }
 
-  /** What the connections to hosts that were removed have counted. */
-  removedTotals(): SessionTotals {
+  /** What the connections to hosts that were removed have counted. `tally` takes what is open on them. */
+  removedTotals(tally: OpenTally): SessionTotals {
     const totals = { ...this.#removed }
-    for (const connection of this.#leaving) addTotals(totals, connection.stats().totals)
+    for (const connection of this.#leaving) addTotals(totals, connection.read(tally).totals)
     return totals
   }
 
@@ -129,10 +132,10 @@ export class Peers {
   }
 
   #add(name: string): void {
-    const { local, reconnect, logger, establisher } = this.#init
+    const { local, reconnect, figures, logger, establisher } = this.#init
     const dials = dialerOf(local, name) === local
     const connection = new Connection({
-      ...{ host: name, dials, reconnect, logger },
+      ...{ host: name, dials, reconnect, figures, logger },
       ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
       dial: (host, signal, renews) => establisher.dial(host, signal, renews),
       shared: {

@@ -38,8 +38,6 @@ export class Dispatch {
   #yieldAtBytes = loopBytes
   /** Of `turnBytes`, over all batches of the turn. */
   #turnLeftBytes = turnBytes
-  /** When this turn's opens arrived, of `performance.now()`; 0 until there is one. */
-  #turnMs = 0
   /** The highest id that the remote end had used before this batch. */
   #idBeforeBatch = 0
   /** Handlers were told to stop, and those that obey at once have not had the chance. */
@@ -92,10 +90,10 @@ export class Dispatch {
    * @throws {ProtocolError} naming what the peer did wrong
    */
   #dispatchTurn(): boolean {
-    const { counts, state } = this.#init
+    const { calls, counts, state } = this.#init
     const reader = this.#reader
     const start = reader.position
-    this.#turnMs = 0
+    calls.counter.beginTurn()
     // A handler that was called from here may have ended the session.
     while (state() !== 'ended' && (this.#isHeld || reader.next())) {
       if (!this.#isHeld) counts.framesIn++
@@ -103,8 +101,10 @@ export class Dispatch {
       this.#handleFrame(reader)
       if (!this.#isHeld && reader.position - start < this.#turnLeftBytes) continue
       this.#turnLeftBytes = turnBytes
+      calls.counter.endTurn()
       return true
     }
+    calls.counter.endTurn()
     this.#turnLeftBytes -= reader.position - start
     return false
   }
@@ -144,9 +144,7 @@ export class Dispatch {
     const refusal = this.#findRefusal(metadata?.length ?? 0)
     if (refusal !== undefined) return control.refuse(id, refusal, reader.handler)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
-    // One look at the clock per turn: what one turn brings has arrived at once.
-    if (reader.timeoutMs > 0 && this.#turnMs === 0) this.#turnMs = performance.now()
-    const stream = calls.accept(id, reader.timeoutMs, this.#turnMs)
+    const stream = calls.accept(id, reader.timeoutMs)
     stream.isSingle = handler.definition.kind === 'single'
     stream.receiver = stream.owner = new Responder(stream, handler, calls, metadata)
     stream.onData(reader)
@@ -183,7 +181,7 @@ export class Dispatch {
   /** The stream of a frame; undefined for one that is over, whose late frames are ignored. */
   #find(id: number): Stream | undefined {
     const stream = this.#init.calls.streams.find(id)
-    if (stream === undefined) this.#init.calls.ignoreFrame()
+    if (stream === undefined) this.#init.calls.counter.ignoreFrame()
     return stream
   }
 }

@@ -95,6 +95,11 @@ export class KeepAlive {
     return this.#readBytes
   }
 
+  /** When the last sign of life came, to half an interval, of the clock of this. */
+  get heardAtMs(): number {
+    return this.#init.received() === this.#received ? this.#heardAtMs : this.#now()
+  }
+
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */
   onPong(token: number): boolean {
     const sent = this.#unanswered

@@ -6,9 +6,12 @@
 
 import { DeadlineTimer, decideInTime } from '../base/after-reading.ts'
 import type { DrainingError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
+import type { OpenTally } from '../base/figures.ts'
 import type { Limits } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import type { SessionCounts } from '../base/stats.ts'
+import { toTicks } from '../base/ticks.ts'
 import type { ResponderPort } from '../handler/responder.ts'
 import type { RunningHandlers } from '../handler/running.ts'
 import type { Serving } from '../handler/serving.ts'
@@ -17,6 +20,7 @@ import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
 import type { Outbox } from '../wire/outbox.ts'
+import { CallCounter } from './call-counter.ts'
 import type { FloodGuard } from './flood.ts'
 import { StreamTable } from './stream-table.ts'
 
@@ -25,7 +29,7 @@ export interface OpenCallsInit {
   readonly remote: Remote
   readonly limits: Readonly<Limits>
   readonly remoteLimits: RemoteLimits
-  readonly handlers: Pick<LocalHandlers, 'running' | 'serving'>
+  readonly handlers: Pick<LocalHandlers, 'running' | 'serving' | 'figures'>
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
@@ -43,13 +47,13 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly serving: Serving | undefined
   /** Calls of the peer that are over, and whose last frames wait to be sent. */
   untold = 0
+  readonly counter: CallCounter
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
   readonly #flood: FloodGuard
   /** The last batch that was not sent yet when a stream opened in it, and the id of the first one that did. */
   #openBatch = -1
   #firstOfBatch = 0
-  readonly #counts: SessionCounts
   readonly #arrived: () => number
   #isOver = false
   #onIdle: (() => void) | undefined
@@ -70,9 +74,9 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.running = handlers.running.of(remote.host)
     this.serving = handlers.serving?.of(remote.host)
     this.streams = new StreamTable(role)
+    this.counter = new CallCounter(handlers.figures.of(remote.host), outbox, counts)
     this.#outbox = outbox
     this.#flood = flood
-    this.#counts = counts
     this.#arrived = arrived
     this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, arrived))
   }
@@ -95,21 +99,29 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** A stream of this side; it opens with the first message that it sends. */
   open(request: OpenRequest): Stream {
     const stream = new Stream(this, 0, request)
-    if (request.timeoutMs > 0) this.#deadlines.add(stream, request.timeoutMs)
+    const nowMs = performance.now()
+    stream.startTicks = toTicks(nowMs)
+    if (request.timeoutMs > 0) this.#deadlines.add(stream, request.timeoutMs, nowMs)
     return stream
   }
 
   /**
    * A stream that the remote end has opened under this id. Its handler runs from now on.
    *
-   * @param timeoutMs what is left of the call's time at `nowMs`, 0 for no limit
+   * @param timeoutMs what is left of the call's time now, 0 for no limit
    */
-  accept(id: number, timeoutMs: number, nowMs: number): Stream {
+  accept(id: number, timeoutMs: number): Stream {
     this.running.count++
     const stream = new Stream(this, id, undefined)
     this.streams.addInbound(stream)
-    if (timeoutMs > 0) this.#deadlines.add(stream, timeoutMs, nowMs)
+    stream.startTicks = this.counter.nowTicks
+    if (timeoutMs > 0) this.#deadlines.add(stream, timeoutMs, this.counter.nowMs)
     return stream
+  }
+
+  /** Adds what is open to a tally. */
+  addOpen(tally: OpenTally): void {
+    this.counter.addOpen(this.streams.list(), tally)
   }
 
   /** Fails each stream that is open with an error of its own, and forgets all deadlines. */
@@ -153,8 +165,9 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     return waited
   }
 
-  release(stream: Stream): void {
+  release(stream: Stream, failure: Failure | undefined, isFailed: boolean): void {
     this.#deadlines.remove(stream)
+    this.counter.onClosed(stream, failure, isFailed)
     this.streams.delete(stream)
     if (stream.controlQueued && !stream.initiator) this.untold++
     if (this.#onIdle !== undefined) this.#checkIdle()
@@ -179,10 +192,6 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   onStreamBroken(): void {
     this.#flood.countIdleFrame()
-  }
-
-  ignoreFrame(): void {
-    this.#counts.ignoredFrames++
   }
 
   onHandlerSettled(): void {

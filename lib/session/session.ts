@@ -7,6 +7,7 @@
 
 import { DisconnectedError } from '../base/errors.ts'
 import { toError } from '../base/failure.ts'
+import type { OpenTally } from '../base/figures.ts'
 import { type KeepAliveOptions, type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
@@ -80,13 +81,13 @@ export class Session {
   #remoteGoAway: SessionEnd | undefined
 
   constructor(init: SessionInit, events: SessionEvents) {
-    const { remote, limits, remoteLimits, checksum } = init
-    const { outbox } = init.wire
+    const { wire, role, remote, limits, remoteLimits, checksum, handlers: local } = init
+    const { outbox } = wire
     this.#init = init
     this.#events = events
     this.remote = remote
     this.remoteHandlers = new RemoteHandlers(limits.maxHandlers, init.remoteUnderstands.includes('handlerChanges'))
-    const handlers = new AdvertisedHandlers(init.handlers, remoteLimits, init.remoteUnderstands)
+    const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
     this.#control = new SessionControl({
@@ -114,14 +115,7 @@ export class Session {
       onSlow: () => this.abort({ reason: 'slow', text: `the peer took nothing for ${timeoutMs} ms` })
     })
     const parts = { limits, outbox, flood, counts: this.#counts }
-    this.#calls = new OpenCalls({
-      ...parts,
-      role: init.role,
-      remote,
-      remoteLimits,
-      handlers: init.handlers,
-      arrived: this.arrived
-    })
+    this.#calls = new OpenCalls({ ...parts, role, remote, remoteLimits, handlers: local, arrived: this.arrived })
     this.#dispatch = new Dispatch({
       ...{ ...parts, control: this.#control, checksum, handlers, calls: this.#calls },
       state: () => this.#state
@@ -130,6 +124,11 @@ export class Session {
 
   /** Grows as bytes arrive and as they are dealt with, for what is about to judge by time. */
   readonly arrived = (): number => this.#counts.bytesIn + this.#init.wire.arrivedBytes
+
+  /** When the peer has last sent anything, of `performance.now()`. */
+  get heardAtMs(): number {
+    return this.#keepAlive.heardAtMs
+  }
 
   /** New calls can start. */
   get usable(): boolean {
@@ -195,7 +194,9 @@ export class Session {
     this.#init.wire.close(end.text)
   }
 
-  stats(): SessionStats {
+  /** @param tally takes what is open */
+  stats(tally?: OpenTally): SessionStats {
+    if (tally !== undefined) this.#calls.addOpen(tally)
     const { outbox } = this.#init.wire
     const { streams, running } = this.#calls
     return {
@@ -238,8 +239,6 @@ export class Session {
       if (this.#calls.isIdle || this.#keepAlive.answered === answered) return
     }
   }
-
-  // What arrives
 
   async #read(): Promise<void> {
     let inDispatch = false

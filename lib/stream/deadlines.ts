@@ -60,9 +60,10 @@ export class DeadlineQueue {
     const list = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, nowMs + timeoutMs)
     const { last } = list
     // `nowMs` may be older than that of the last entry: the order of the list counts.
-    entry.deadlineMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
-    if (entry.deadlineMs < list.dueMs) {
-      list.dueMs = entry.deadlineMs
+    const dueMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
+    entry.deadlineMs = dueMs
+    if (dueMs < list.dueMs) {
+      list.dueMs = dueMs
       this.#rise(list)
     }
     entry.deadlines = list
@@ -71,7 +72,7 @@ export class DeadlineQueue {
     else last.timedAfter = entry
     list.last = entry
     this.#size++
-    if (entry.deadlineMs < this.#timerAtMs) this.#arm(entry.deadlineMs)
+    if (dueMs < this.#timerAtMs) this.#arm(dueMs)
   }
 
   /** Does nothing when the entry is not in the queue. */

@@ -1,6 +1,7 @@
 /** The interfaces of a stream: what receives its messages, its owner, and what it needs from its session. Types only. */
 
 import type { Failure } from '../base/failure.ts'
+import type { Figures } from '../base/figures.ts'
 import type { Remote } from '../base/remote.ts'
 
 /** Receives the messages of the remote end. The last message, or one of the last three methods, ends them. */
@@ -18,6 +19,8 @@ export interface Receiver {
 
 /** The owner of a stream at either end of a call: one object with methods, not a closure for each event of each call. */
 export interface StreamOwner {
+  /** Where the call is counted with the others of its handler. */
+  figures: Figures | undefined
   /** The stream ended, by this failure; `undefined` when both halves ended by themselves. Called once. */
   onClosed(failure: Failure | undefined): void
   /** At the caller: whether the call goes on without this stream, which the remote end refused with this error. */
@@ -34,8 +37,8 @@ export interface StreamOwner {
 export interface StreamPort<S> {
   /** Sets the id of an opening stream that is about to write its open frame. Returns whether the stream had to wait. */
   register(stream: S): boolean
-  /** Forgets a stream that has closed. */
-  release(stream: S): void
+  /** Forgets a stream that has closed, by this failure if any; `isFailed` when its error was counted before. */
+  release(stream: S, failure: Failure | undefined, isFailed: boolean): void
   /** The stream has a data frame to write. */
   offer(stream: S): void
   /** The stream has control frames to write. */
@@ -48,10 +51,17 @@ export interface StreamPort<S> {
    * @throws {ProtocolError} when this happens too often
    */
   onStreamBroken(): void
-  /** A frame arrived too late to matter. */
-  ignoreFrame(): void
+  readonly counter: StreamCounter<S>
   readonly remote: Remote
   readonly limits: StreamLimits
+}
+
+/** What a stream tells of itself beside its end, to be counted. */
+export interface StreamCounter<S> {
+  /** A frame arrived too late to matter. */
+  ignoreFrame(): void
+  /** The call fails with an error of this code, though its stream does not, or not yet. */
+  countError(stream: S, code: string): void
 }
 
 /** What one stream may hold and send, as announced by the two ends. */

@@ -20,15 +20,15 @@ interface Subject {
   readonly isSingle: boolean
   /** Of a call that may have begun. */
   readonly delivery: Delivery | undefined
-  /** The remote one. */
-  readonly host: string
+  readonly port: { readonly remote: { readonly host: string } }
   readonly deadlines: DeadlineList | undefined
   readonly owner: StreamOwner | undefined
 }
 
 /** The error for a reset of a stream by `host`. The text is that of the peer. */
 export function toResetError(code: number, text: string, subject: Subject): Error {
-  const { host, initiator, isSingle, delivery, deadlines, owner } = subject
+  const { initiator, isSingle, delivery, deadlines, owner } = subject
+  const { host } = subject.port.remote
   const said = text === '' ? '' : `: ${text}`
   switch (code) {
     // Of a responder it has no error: only an initiator that breaks the rules says so here.

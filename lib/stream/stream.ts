@@ -43,10 +43,14 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   dataQueued = false
   controlQueued = false
   deadlineMs = 0
+  /** When it began, in ticks, and payload bytes since, each way. */
+  startTicks = 0
+  bytesIn = 0
+  bytesOut = 0
   deadlines: DeadlineList | undefined
   timedBefore: Timed | undefined
   timedAfter: Timed | undefined
-  readonly #port: StreamPort<Stream>
+  readonly port: StreamPort<Stream>
   #open: OpenRequest | undefined
   #message: Uint8Array | undefined
   #messageBytes = 0
@@ -63,16 +67,11 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   /** @param id the stream id if the remote end opened the stream, 0 if this end is about to */
   constructor(port: StreamPort<Stream>, id: number, open: OpenRequest | undefined) {
-    this.#port = port
+    this.port = port
     this.id = id
     this.initiator = open !== undefined
     this.#open = open
     this.state = open === undefined ? 'open' : 'opening'
-  }
-
-  /** The remote host. */
-  get host(): string {
-    return this.#port.remote.host
   }
 
   /** Whether the remote handler may have run by now: not before its payload was sent, all of it. None where it runs here. */
@@ -95,7 +94,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       return
     }
     this.#setMessage(payload, flags, bytes)
-    this.#port.offer(this)
+    this.port.offer(this)
   }
 
   sendEnd(): void {
@@ -107,7 +106,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   messagesTaken(count: number, bytes: number): void {
-    if (this.receiveWindow?.take(bytes, count) === true && canReceive(this.state)) this.#port.offerControl(this)
+    if (this.receiveWindow?.take(bytes, count) === true && canReceive(this.state)) this.port.offerControl(this)
   }
 
   /** The responder takes no more requests; its responses go on. */
@@ -146,6 +145,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const end = isLast ? bytes : start + fragmentBytes
     this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
     this.sendWindow?.write(end - start)
+    this.bytesOut += end - start
     if (!isLast) {
       this.#offset = end
       return this.sendWindow?.isBlocked !== true
@@ -167,10 +167,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (canReceive(this.state) && this.receiveWindow?.grant(credit) === true) {
       writer.credit(this.id, credit.messages, credit.bytes)
     }
-    const reset = this.#resetDue
+    if (this.#resetDue !== undefined) writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
     this.#resetDue = undefined
-    if (reset !== undefined) writer.reset(this.id, reset.code, reset.text)
-    if (this.state === 'closed') this.#port.onLateControl(this)
+    if (this.state === 'closed') this.port.onLateControl(this)
   }
 
   /** A data frame arrived, or the open frame with its payload. */
@@ -181,28 +180,25 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       if (!canReceive(this.state)) {
         // Requests that were in flight when this side said stop are dropped.
         if (!this.#stopped) throw new ProtocolError('data after the end of the half')
-        this.#port.ignoreFrame()
+        this.port.counter.ignoreFrame()
       } else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
       else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
       else this.#onPayload(reader, flags)
     } catch (error) {
       if (!GridError.is(error)) throw error
-      this.abort(
-        this.initiator ? error.ofCall(this.isSingle ? 'ran' : 'maybeRan') : error,
-        toResetCode(error),
-        error.message
-      )
-      this.#port.onStreamBroken()
+      const delivery = this.isSingle ? 'ran' : 'maybeRan'
+      this.abort(this.initiator ? error.ofCall(delivery) : error, toResetCode(error), error.message)
+      this.port.onStreamBroken()
     }
   }
 
   /** A credit frame arrived. */
   onCredit(messages: number, bytes: number): void {
-    if (this.sendWindow === undefined || !canSend(this.state)) return this.#port.ignoreFrame()
+    if (this.sendWindow === undefined || !canSend(this.state)) return this.port.counter.ignoreFrame()
     this.sendWindow.add(messages, bytes)
     if (this.#message === undefined) this.sink?.pump()
     // The message may have waited for this between its fragments. A stream that waits for its turn is not offered twice.
-    else if (!this.sendWindow.isBlocked) this.#port.offer(this)
+    else if (!this.sendWindow.isBlocked) this.port.offer(this)
   }
 
   /** A reset frame arrived. A `stop` says nothing of a single stream. */
@@ -224,13 +220,14 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const more = (flags & Flag.more) !== 0
     if (this.#assembly === undefined) this.receiveWindow?.begin()
     const isGrantDue = this.receiveWindow?.receive(reader.payloadLength, more) === true
+    this.bytesIn += reader.payloadLength
     if (more) {
-      this.#assembly ??= new Assembly(this.#port.limits)
+      this.#assembly ??= new Assembly(this.port.limits)
       this.#assembly.add(reader)
-      if (isGrantDue) this.#port.offerControl(this)
+      if (isGrantDue) this.port.offerControl(this)
       return
     }
-    const payload = completeMessage(reader, this.#assembly, this.#port.limits, this.receiver?.readsInPlace === true)
+    const payload = completeMessage(reader, this.#assembly, this.port.limits, this.receiver?.readsInPlace === true)
     this.#assembly = undefined
     const isEnd = (flags & Flag.end) !== 0
     if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
@@ -286,7 +283,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       else writer.data(flags, this.id, message, start, end)
       return
     }
-    const waited = this.#port.register(this)
+    const waited = this.port.register(this)
     this.#open = undefined
     this.state = 'open'
     // Most calls are written when they are made: then the time left is known without reading the clock.
@@ -307,12 +304,13 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   #sendReset(code: number, text: string): void {
     this.#resetDue = { code, text }
-    this.#port.offerControl(this)
+    this.port.offerControl(this)
   }
 
   #closed(failure: Failure | undefined): void {
+    const isFailed = ((this.#messageFlags | (this.#next?.flags ?? 0)) & Flag.error) !== 0
     this.#message = this.#next = this.#assembly = this.#open = undefined
-    this.#port.release(this)
+    this.port.release(this, failure, isFailed)
     // First the signal of a handler: code that unwinds at once must find it aborted.
     this.owner?.onClosed(failure)
     this.sink?.stop()

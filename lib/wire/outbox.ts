@@ -33,6 +33,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   bytes = 0
   /** Called once per `markBytes` of batches, to send a PING: its answer shows that the remote end has read so far. */
   onMark: (() => void) | undefined
+  /** Called at the end of a turn, with all that it offered in the batch, and whenever a batch was filled. */
+  onTurnEnd: (() => void) | undefined
   readonly #data = new Fifo<Sender>()
   readonly #control = new Fifo<Sender>()
   /** Those whose control frames must not be in the batch that is being written. */
@@ -110,6 +112,11 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     if (this.#state !== 'open') return
     this.#messages.push(message)
     this.#wake()
+  }
+
+  /** Calls `onTurnEnd` at the end of this turn, even if nothing is offered in it. */
+  endTurn(): void {
+    if (!this.#filling) this.#schedule()
   }
 
   /** Resolves when what this turn has offered is sent, as far as the conn takes it. For one waiter. */
@@ -190,6 +197,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #onTurnEnd(): void {
     this.#flushScheduled = false
     if (this.#pull !== undefined && !this.#isEmpty()) this.#deliver()
+    else this.onTurnEnd?.()
     // The sink of the conn was woken first, so it writes before the waiter continues.
     const onTurnEnded = this.#onTurnEnded
     this.#onTurnEnded = undefined
@@ -207,6 +215,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     } finally {
       this.#filling = false
     }
+    this.onTurnEnd?.()
     if (this.writer.length > 0) {
       const batch = this.writer.takeBatch()
       this.batches++

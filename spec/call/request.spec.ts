@@ -22,7 +22,7 @@ async function start(): Promise<RawPeer> {
   return peer.start()
 }
 
-function call(options: CallOptions = {}, timeoutMs = 0): Promise<Uint8Array> {
+async function call(options: CallOptions = {}, timeoutMs = 0): Promise<Uint8Array> {
   const handler = peer.session.remoteHandlers.find('', 'raw.single') as RemoteHandler
   return sendRequest(peer.session, handler, payload, rawBytes, timeoutMs, options)
 }

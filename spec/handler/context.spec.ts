@@ -15,7 +15,7 @@ let session = new AbortController()
 
 function contextOf(deadlineMs = 0, metadata?: Uint8Array): CallContext {
   session = new AbortController()
-  return new CallContext({ remote, draining: session.signal }, entry, deadlineMs, metadata)
+  return new CallContext({ remote, draining: session.signal }, entry, { deadlineMs }, metadata)
 }
 
 describe('the context of a call', () => {

@@ -91,7 +91,7 @@ function asRemoteError(bytes: Uint8Array): void {
 
 function asMetadata(bytes: Uint8Array): void {
   try {
-    const { metadata } = new CallContext({ remote, draining }, entry, 0, bytes)
+    const { metadata } = new CallContext({ remote, draining }, entry, { deadlineMs: 0 }, bytes)
     assert.equal(Object.getPrototypeOf(metadata), Object.prototype)
   } catch (error) {
     if (!(error instanceof CodecError)) throw error

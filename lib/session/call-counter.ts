@@ -1,0 +1,124 @@
+/**
+ * Counts the calls of one session as they end: in the figures of their handler, and in those of the peer.
+ *
+ * The clock is looked at once per turn and not once per call. A call of this side has ended when its answer arrived, with
+ * the turn that brought it; a call of the peer when its answer is given to the conn, at the end of the turn. So a handler
+ * that holds up the event loop is seen, and what a caller does with its answer is not.
+ */
+
+import type { Failure } from '../base/failure.ts'
+import { failureCode, type OpenTally, toBucket } from '../base/figures.ts'
+import type { PeerFigures } from '../base/grid-figures.ts'
+import type { SessionCounts } from '../base/stats.ts'
+import { toTicks } from '../base/ticks.ts'
+import type { StreamCounter } from '../stream/port.ts'
+import type { Stream } from '../stream/stream.ts'
+import type { Outbox } from '../wire/outbox.ts'
+
+/** Places for calls that end in one turn. */
+const maxKept = 1024
+
+export class CallCounter implements StreamCounter<Stream> {
+  readonly #peer: PeerFigures
+  readonly #counts: SessionCounts
+  readonly #outbox: Pick<Outbox, 'onTurnEnd' | 'endTurn'>
+  /** Frames that have arrived are being dealt with. */
+  #isTurn = false
+  /** When the time was asked for first in this turn; 0 when it was not. In ticks, too. */
+  #turnMs = 0
+  #turnTicks = 0
+  /** The first so many are calls of the peer that have ended in this turn. */
+  readonly #ended: (Stream | undefined)[] = []
+  #endedCount = 0
+
+  constructor(peer: PeerFigures, outbox: Pick<Outbox, 'onTurnEnd' | 'endTurn'>, counts: SessionCounts) {
+    this.#peer = peer
+    this.#counts = counts
+    this.#outbox = outbox
+    outbox.onTurnEnd = () => {
+      if (this.#endedCount > 0) this.#countEnded()
+    }
+  }
+
+  /** From now on frames are dealt with that have arrived at once. */
+  beginTurn(): void {
+    this.#isTurn = true
+    this.#turnTicks = 0
+  }
+
+  endTurn(): void {
+    this.#isTurn = false
+  }
+
+  /** Now; while frames are dealt with, when that began. */
+  get nowTicks(): number {
+    if (!this.#isTurn) return toTicks(performance.now())
+    if (this.#turnTicks === 0) this.#look()
+    return this.#turnTicks
+  }
+
+  /** The same, of `performance.now()`. */
+  get nowMs(): number {
+    if (!this.#isTurn) return performance.now()
+    if (this.#turnTicks === 0) this.#look()
+    return this.#turnMs
+  }
+
+  /** A stream has closed. */
+  onClosed(stream: Stream, failure: Failure | undefined, isFailed: boolean): void {
+    if (stream.owner?.figures === undefined) return
+    if (failure !== undefined && !isFailed) this.countError(stream, failureCode(failure.reason))
+    if (stream.initiator) return this.#count(stream, this.nowTicks)
+    if (this.#endedCount === 0) this.#outbox.endTurn()
+    this.#ended[this.#endedCount++] = stream
+  }
+
+  ignoreFrame(): void {
+    this.#counts.ignoredFrames++
+  }
+
+  countError({ initiator, owner }: Stream, code: string): void {
+    owner?.figures?.addError(code)
+    this.#of(initiator).addError(code)
+  }
+
+  /** Adds what is open to a tally. */
+  addOpen(streams: Iterable<Stream>, tally: OpenTally): void {
+    for (const stream of streams) {
+      const { owner, initiator, startTicks, bytesIn, bytesOut } = stream
+      if (owner?.figures === undefined) continue
+      tally.add(owner.figures, startTicks, bytesIn, bytesOut)
+      tally.add(this.#of(initiator), startTicks, bytesIn, bytesOut)
+    }
+    // Those have ended, and are not counted yet.
+    this.#countEnded()
+  }
+
+  #countEnded(): void {
+    const nowTicks = toTicks(performance.now())
+    // The array keeps its memory for the next turn, unless that is much, and holds no stream.
+    for (let at = 0; at < this.#endedCount; at++) {
+      this.#count(this.#ended[at] as Stream, nowTicks)
+      this.#ended[at] = undefined
+    }
+    this.#endedCount = 0
+    if (this.#ended.length > maxKept) this.#ended.length = 0
+  }
+
+  #look(): void {
+    const nowMs = performance.now()
+    this.#turnMs = nowMs
+    this.#turnTicks = toTicks(nowMs)
+  }
+
+  #count({ owner, initiator, startTicks, bytesIn, bytesOut }: Stream, nowTicks: number): void {
+    const ticks = nowTicks - startTicks
+    const bucket = toBucket(ticks)
+    owner?.figures?.add(bucket, ticks, bytesIn, bytesOut)
+    this.#of(initiator).add(bucket, ticks, bytesIn, bytesOut)
+  }
+
+  #of(initiator: boolean) {
+    return initiator ? this.#peer.called : this.#peer.served
+  }
+}
