@@ -111,6 +111,7 @@ export type {
   StreamingHandler
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
+export type { AllOptions } from './manager/ask-all.ts'
 export { Manager } from './manager/manager.ts'
 export type {
   CloseOptions,
@@ -120,6 +121,7 @@ export type {
   PeerSelection,
   PeersWaitOptions
 } from './manager/options.ts'
+export type { PeersCallOptions } from './manager/selection.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
 export { canonicalHost, dialerOf } from './peer/hosts.ts'
 export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'

@@ -34,9 +34,9 @@ import { type CallOptions, parseTimeout, type ReadCallOptions, readCallOptions }
 import { sendRequest } from './request.ts'
 
 /** The payload and the options of a call. The payload may be left out when the definition takes none. */
-export type CallArguments<Payload> = undefined extends Payload
-  ? [payload?: Payload, options?: CallOptions]
-  : [payload: Payload, options?: CallOptions]
+export type CallArguments<Payload, Options = CallOptions> = undefined extends Payload
+  ? [payload?: Payload, options?: Options]
+  : [payload: Payload, options?: Options]
 
 /** Makes calls: a connection, or a subroute of it. */
 export interface Callable {

@@ -1,5 +1,8 @@
 /** Holds calls of peers back until this server is ready to serve them; refuses them if it does not get ready. */
 
+import type { Logger } from '../base/logger.ts'
+import { errorText } from '../base/text.ts'
+
 /** What becomes of a call that is held. */
 interface Held {
   readonly start: () => void
@@ -58,4 +61,12 @@ export class Serving {
       else refuse()
     }
   }
+}
+
+/** Undefined where there is nothing to wait for. */
+export function createServing(local: string, ready: PromiseLike<unknown> | undefined, logger: Logger) {
+  if (ready === undefined) return undefined
+  return new Serving(local, ready, (error) =>
+    logger.error(`${local} refuses all calls, since serveWhen rejected: ${errorText(error)}`)
+  )
 }

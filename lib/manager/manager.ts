@@ -7,16 +7,16 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
-import { ClosedError, UnknownHostError } from '../base/errors.ts'
+import { ClosedError } from '../base/errors.ts'
 import { maxConnMessageBytes } from '../base/options.ts'
 import type { ManagerStats } from '../base/stats.ts'
-import { errorText } from '../base/text.ts'
+import type { CallArguments } from '../call/calls.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
-import { type AnyDefinition, copyDefinition, rawSingle } from '../handler/definition.ts'
+import { type AnyDefinition, copyDefinition, type PayloadOf, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
-import { Serving } from '../handler/serving.ts'
+import { createServing } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
 import { Listener } from '../listen/listener.ts'
@@ -24,6 +24,8 @@ import { Establisher } from '../peer/establish.ts'
 import { createInstance, type Refusal } from '../peer/handshake.ts'
 import { canonicalHost } from '../peer/hosts.ts'
 import type { SessionEnd } from '../session/end.ts'
+import { type AllOptions, askAll } from './ask-all.ts'
+import { Grace } from './grace.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
 import {
@@ -38,6 +40,7 @@ import {
   type Settings
 } from './options.ts'
 import { Peers } from './peers.ts'
+import { createUnknownError, type PeersPort } from './selection.ts'
 import { readStats } from './stats.ts'
 import { waitForPeers } from './wait-for-peers.ts'
 
@@ -55,10 +58,8 @@ export class Manager {
   /** Created on first use. */
   #loopback: Loopback | undefined
   readonly #hostLists: HostLists
-  readonly #closed: Promise<void>
-  #onClosed!: (all: Promise<void>) => void
-  /** When the shortest grace ends that was given, of `performance.now()`. */
-  #graceEndsMs = Number.POSITIVE_INFINITY
+  readonly #grace = new Grace()
+  readonly #port: PeersPort
   /** Set first: code that learns of the end must find the manager closed. */
   #isClosing = false
 
@@ -70,10 +71,7 @@ export class Manager {
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
-    this.#closed = new Promise((resolve) => {
-      this.#onClosed = resolve
-    })
-    this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(settings))
+    this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(local, settings.serveWhen, logger))
     const largest = maxConnMessageBytes(limits)
     this.#establisher = new Establisher({
       ...{ local, instance, auth, checksum, logger },
@@ -99,6 +97,11 @@ export class Manager {
       establisher: this.#establisher
     })
     this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
+    this.#port = {
+      ...{ local, logger, peers: this.#peers, self: () => this.#self() },
+      missingList: () => this.#hostLists.missing,
+      isClosed: () => this.#isClosing
+    }
   }
 
   /**
@@ -132,11 +135,7 @@ export class Manager {
     if (name === this.local) return this.#self()
     const connection = this.#peers.find(name)
     if (connection !== undefined) return connection
-    const { missing } = this.#hostLists
-    if (missing === undefined) {
-      throw new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
-    }
-    throw new UnknownHostError(`${name} is not known: ${missing.message}`, { delivery: 'notSent', cause: missing })
+    throw createUnknownError(this.#port, name)
   }
 
   /**
@@ -167,6 +166,20 @@ export class Manager {
   unhandle(target: string | AnyDefinition, options?: HandleOptions): boolean {
     const { id } = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
     return this.#handlers.remove(joinSubroute('', readUnhandleOptions(options).subroute ?? ''), id)
+  }
+
+  /**
+   * The same call at many peers, by default at all other servers. Gives their answers and errors as they come; leaving the
+   * loop cancels the rest. Of a streaming definition it gives the responses of all streams, fair between the peers, with
+   * backpressure to each. A peer that is not connected is an error, unless `waitForReady`.
+   *
+   * @throws {InvalidOptionError} when an argument is wrong: `hosts` is empty, or has a host twice
+   * @throws {UnknownHostError} when one of `hosts` is not in the grid, or there is no list of hosts yet
+   * @throws {ClosedError} when the manager is closed
+   * @throws `signal.reason`, at the next step, when the signal aborted
+   */
+  all<D extends string | AnyDefinition>(definition: D, ...args: CallArguments<PayloadOf<D>, AllOptions<D>>) {
+    return askAll(this.#port, definition, args)
   }
 
   /** What this server offers. */
@@ -213,9 +226,7 @@ export class Manager {
    */
   async waitForPeers(options?: PeersWaitOptions): Promise<void> {
     this.#throwIfClosed()
-    const { local } = this
-    const missingList = () => this.#hostLists.missing
-    await waitForPeers({ local, missingList, peers: this.#peers, logger: this.#settings.logger }, options)
+    await waitForPeers(this.#port, options)
   }
 
   /** Plain data, cheap to take. */
@@ -232,13 +243,8 @@ export class Manager {
    */
   close(options?: CloseOptions): Promise<void> {
     const graceMs = parseGraceMs(options)
-    const endsMs = performance.now() + graceMs
     if (!this.#isClosing) this.#refuse()
-    if (endsMs < this.#graceEndsMs) {
-      this.#graceEndsMs = endsMs
-      this.#onClosed(this.#close(graceMs))
-    }
-    return this.#closed
+    return this.#grace.end(graceMs, () => this.#close(graceMs))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -292,11 +298,4 @@ export class Manager {
     if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
     return this.#peers.admit(host, from)
   }
-}
-
-function createServing({ local, serveWhen, logger }: Settings): Serving | undefined {
-  if (serveWhen === undefined) return undefined
-  const tell = (error: unknown) =>
-    logger.error(`${local} refuses all calls, since serveWhen rejected: ${errorText(error)}`)
-  return new Serving(local, serveWhen, tell)
 }

@@ -7,27 +7,17 @@
 import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
 import { InvalidOptionError, UnknownHostError } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
 import { type Answer, describeAnswers, QuorumError } from '../base/quorum-error.ts'
-import { canonicalHost } from '../peer/hosts.ts'
 import { type PeersWaitOptions, readPeersWait } from './options.ts'
-import type { Peers } from './peers.ts'
+import { checkKnown, type PeersPort, parseNames, toNames } from './selection.ts'
 
 /** Between two lines of the log. */
 const tellEveryMs = 5000
 
-export interface WaitPort {
-  readonly local: string
-  readonly peers: Peers
-  readonly logger: Logger
-  /** Why there is no list of hosts yet; undefined once there is one. */
-  readonly missingList: () => Error | undefined
-}
-
 /** @throws as `Manager.waitForPeers` */
-export async function waitForPeers(port: WaitPort, given: PeersWaitOptions | undefined): Promise<void> {
+export async function waitForPeers(port: PeersPort, given: PeersWaitOptions | undefined): Promise<void> {
   const { hosts, self = false, atLeast, timeout = Number.POSITIVE_INFINITY, signal } = readPeersWait(given)
-  const names = hosts === undefined ? undefined : parseNames(hosts)
+  const names = hosts === undefined ? undefined : parseNames(hosts, 'waitForPeers()')
   const look = () => lookAt(port, names, self)
   if (port.missingList() === undefined) checkPossible(port, look(), names, atLeast)
   const need = () => atLeast ?? look().length
@@ -63,11 +53,10 @@ function isConnected({ error }: Answer<undefined>): boolean {
   return error === undefined
 }
 
-function lookAt({ local, peers, missingList }: WaitPort, names: readonly string[] | undefined, self: boolean) {
+function lookAt(port: PeersPort, names: readonly string[] | undefined, self: boolean) {
+  const { local, peers, missingList } = port
   const missing = missingList()
-  const all = names ?? peers.connections.map(({ host }) => host)
-  const withSelf = self && !all.includes(local) ? [...all, local] : all
-  return withSelf.map((host): Answer<undefined> => {
+  return toNames(port, names, self).map((host): Answer<undefined> => {
     if (host === local) return { host, value: undefined }
     const connection = peers.find(host)
     if (connection?.state === 'connected') return { host, value: undefined }
@@ -76,23 +65,13 @@ function lookAt({ local, peers, missingList }: WaitPort, names: readonly string[
   })
 }
 
-/** @throws {InvalidOptionError} */
-function parseNames(hosts: Iterable<string>): string[] {
-  const names = [...hosts].map(canonicalHost)
-  if (names.length === 0) throw new InvalidOptionError('hosts of waitForPeers() must not be empty')
-  const twice = names.find((name, at) => names.indexOf(name) !== at)
-  if (twice === undefined) return names
-  throw new InvalidOptionError(`hosts of waitForPeers() must not have a host twice; ${twice} is there twice`)
-}
-
 function checkPossible(
-  { local, peers }: WaitPort,
+  port: PeersPort,
   answers: readonly Answer<undefined>[],
   names: readonly string[] | undefined,
   atLeast: number | undefined
 ): void {
-  const unknown = names?.find((name) => name !== local && peers.find(name) === undefined)
-  if (unknown !== undefined) throw new UnknownHostError(`${unknown} is not among the hosts of this grid`)
+  checkKnown(port, names)
   if (atLeast !== undefined && atLeast > answers.length) {
     const text = `atLeast of waitForPeers() must be at most the number of peers, ${answers.length}; it is ${atLeast}`
     throw new InvalidOptionError(text)

@@ -10,6 +10,7 @@ import { expectTypeOf } from 'expect-type'
 import map from 'it-map'
 import type { Pushable } from 'it-pushable'
 import {
+  type Answer,
   type AnyDefinition,
   type AnySingle,
   type AnyStreaming,
@@ -24,6 +25,7 @@ import {
   type HandlerOf,
   type Manager,
   type Many,
+  type Messages,
   msgpack,
   type PayloadOf,
   type RequestOf,
@@ -86,6 +88,26 @@ export function calls(peer: Connection): void {
   peer.request(walk, { path: '/' })
   // @ts-expect-error a single handler is not streamed
   peer.newStream(lock, { resource: 'a' })
+}
+
+export async function manyPeers(grid: Manager): Promise<void> {
+  expectTypeOf(grid.all(lock, { resource: 'a' })).toEqualTypeOf<Messages<Answer<LockReply>>>()
+  expectTypeOf(grid.all(now)).toEqualTypeOf<Messages<Answer<number>>>()
+  expectTypeOf(grid.all(walk, { path: '/' }, { hosts: new Set(['http://a']) })).toEqualTypeOf<
+    Messages<Answer<{ name: string }>>
+  >()
+  expectTypeOf(grid.all('raw')).toEqualTypeOf<Messages<Answer<Uint8Array>>>()
+  grid.all(chat, 'room', { requests: (host) => [host.length] })
+  for await (const answer of grid.all(lock, { resource: 'a' })) {
+    if (answer.error === undefined) expectTypeOf(answer.value).toEqualTypeOf<LockReply>()
+    else expectTypeOf(answer.error).toEqualTypeOf<Error>()
+  }
+  // @ts-expect-error the payload is missing
+  grid.all(lock)
+  // @ts-expect-error requests of another type
+  grid.all(chat, 'room', { requests: () => ['text'] })
+  // @ts-expect-error requests of a single definition
+  grid.all(lock, { resource: 'a' }, { requests: () => [] })
 }
 
 export function rawCalls(peer: Callable): void {

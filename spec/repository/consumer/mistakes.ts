@@ -87,6 +87,17 @@ export const found: { value: string } = peer.request(get, { key: 'a' })
 // TS2531 at 30: Object is possibly 'null'.
 export const first: string = (await peer.request(get, { key: 'a' })).value
 
+// Many peers
+
+// TS2554 at 6: Expected 2-3 arguments, but got 1.
+grid.all(get)
+// TS2353 at 17: 'ky' does not exist in type '{ key: string; }'.
+grid.all(get, { ky: 'a' })
+// TS2353 at 31: 'requests' does not exist in type 'AllOptions<SingleDefinition<{ key: string; }, { value: string; } | null>>'.
+grid.all(get, { key: 'a' }, { requests: () => [] })
+// TS18049 at 72: 'value' is possibly 'null' or 'undefined'.
+for await (const { value } of grid.all(get, { key: 'a' })) console.log(value.value)
+
 // Handlers
 
 // TS2322 at 31: Type '{ valu: string; }' is not assignable to type

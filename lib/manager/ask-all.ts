@@ -1,0 +1,116 @@
+/** `grid.all`: the same call at many peers, whose answers and errors are one async iterable. */
+
+import { listenToAbort } from '../base/abort.ts'
+import { aFunction, aWholeNumber, optionsReader } from '../base/check.ts'
+import { DeadlineError, InvalidOptionError } from '../base/errors.ts'
+import { defaultRequestTimeoutMs, maxLimit } from '../base/options.ts'
+import type { Answer } from '../base/quorum-error.ts'
+import type { CallArguments, Callable } from '../call/calls.ts'
+import type { CallOptions } from '../call/options.ts'
+import { checkMetadata } from '../codec/metadata.ts'
+import {
+  type AnyDefinition,
+  type AnySingle,
+  type AnyStreaming,
+  checkDefinition,
+  type PayloadOf,
+  type RequestOf,
+  type ResponseOf
+} from '../handler/definition.ts'
+import type { Producer } from '../stream/producer.ts'
+import type { Messages } from '../stream/source.ts'
+import { Gathering, type Pull, type Pulled } from './gathering.ts'
+import { type PeersCallOptions, type PeersPort, peersCallKinds, selectPeers } from './selection.ts'
+
+/** Options of `grid.all`. `timeout` and `signal` are of all calls together. */
+export type AllOptions<D = AnyDefinition> = PeersCallOptions & {
+  /** Peers that are asked, and whose answers are not all taken, at once. Default all. */
+  readonly concurrency?: number
+} & (D extends AnyStreaming
+    ? {
+        /** The requests of each stream. What it throws is the error of that peer. Default: none, they end at once. */
+        readonly requests?: (host: string) => Producer<RequestOf<D>>
+      }
+    : unknown)
+
+const readAll = optionsReader<PeersCallOptions & AllOptions<AnyStreaming>>('all()', {
+  ...{ ...peersCallKinds, concurrency: aWholeNumber(1, maxLimit), requests: aFunction }
+})
+
+/** @throws as `Manager.all` */
+export function askAll<D extends string | AnyDefinition>(
+  port: PeersPort,
+  definition: D,
+  args: CallArguments<PayloadOf<D>, AllOptions<D>>
+): Messages<Answer<ResponseOf<D>>>
+export function askAll(
+  port: PeersPort,
+  definition: string | AnyDefinition,
+  [payload, given]: [payload?: unknown, options?: AllOptions<AnyStreaming>]
+): Messages<Answer<unknown>> {
+  if (typeof definition !== 'string') checkDefinition(definition, 'all()')
+  const options = readAll(given, 'notSent')
+  const { signal, requests, metadata, subroute = '', waitForReady } = options
+  const stream = typeof definition !== 'string' && definition.kind === 'streaming' ? definition : undefined
+  if (requests !== undefined && !((stream?.inCapacity ?? 0) > 0)) {
+    throw new InvalidOptionError('requests of all() is for handlers that take some', { delivery: 'notSent' })
+  }
+  checkMetadata(metadata)
+  const connections = new Map(selectPeers(port, options, 'all()').map((connection) => [connection.host, connection]))
+  const left = timeLeft(options.timeout ?? (stream === undefined ? defaultRequestTimeoutMs : Number.POSITIVE_INFINITY))
+  const cancelling = new AbortController()
+  let unlisten = () => {}
+  const gathering = new Gathering<unknown>({
+    hosts: [...connections.keys()],
+    concurrency: options.concurrency ?? Math.max(1, connections.size),
+    ask: (host) => {
+      const peer = (connections.get(host) as Callable).subroute(subroute)
+      const common = { timeout: left(host), signal: cancelling.signal, metadata, waitForReady } as CallOptions
+      if (stream !== undefined) return openAt(peer, stream, payload, common, requests?.(host) ?? [])
+      return requestAt(peer, definition as AnySingle, payload, common)
+    },
+    onStopped: (reason) => cancelling.abort(reason),
+    onOver: () => unlisten()
+  })
+  if (signal !== undefined) unlisten = listenToAbort(signal, (reason) => gathering.fail(reason))
+  gathering.start()
+  return gathering
+}
+
+/** In whole ms, so that an error has the number that was given. */
+function timeLeft(timeoutMs: number): (host: string) => number {
+  const endsMs = performance.now() + timeoutMs
+  return (host) => {
+    const leftMs = Math.ceil(endsMs - performance.now())
+    if (leftMs > 0) return Math.min(leftMs, timeoutMs)
+    throw new DeadlineError(`${host} was not asked within ${timeoutMs} ms`, { delivery: 'notSent' })
+  }
+}
+
+function requestAt(peer: Callable, definition: AnySingle, payload: unknown, options: CallOptions): Pull<unknown> {
+  const answer = peer.request(definition, payload, options).then((value) => ({ values: [value], isLast: true }))
+  return () => answer
+}
+
+function openAt(
+  peer: Callable,
+  definition: AnyStreaming,
+  payload: unknown,
+  options: CallOptions,
+  requests: Producer<unknown>
+): Pull<unknown> {
+  const { sink, responses } = peer.newStream(definition, payload, options)
+  // Its failure is that of the responses.
+  if (definition.inCapacity > 0) sink(requests)
+  const batches = responses.batches()
+  return async (inBatches): Promise<Pulled<unknown>> => {
+    if (!inBatches) {
+      const { done, value } = await responses.next()
+      return done === true ? end : { values: [value], isLast: false }
+    }
+    const { done, value } = await batches.next()
+    return done === true ? end : { values: value, isLast: false }
+  }
+}
+
+const end: Pulled<never> = { values: [], isLast: true }
