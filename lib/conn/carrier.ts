@@ -33,6 +33,7 @@ export interface Carrier extends PumpTarget {
   resume(): void
   /** Both as in `Conn`. */
   arrivedBytes?(): number
+  releasedMessages?(): number
   limitInbound?(maxBytes: number): void
   /** Says goodbye after everything written. Idempotent. */
   close(reason: string): void
@@ -86,6 +87,10 @@ export class CarrierConn implements Conn {
 
   get arrivedBytes(): number {
     return this.#carrier.arrivedBytes?.() ?? 0
+  }
+
+  get releasedMessages(): number {
+    return this.#carrier.releasedMessages?.() ?? 0
   }
 
   limitInbound(maxBytes: number): void {

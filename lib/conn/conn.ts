@@ -19,8 +19,8 @@ export interface Conn {
 
   /**
    * Sends each message of `source`. Pulls the next one only when the transport has drained enough of the earlier ones (a
-   * bounded amount may be in flight). A message must not be changed after it was pulled. Resolves when `source` has ended
-   * and everything was handed to the network; rejects when the conn is lost. Called once.
+   * bounded amount may be in flight). A message must not be changed after it was pulled; it is not before it is released.
+   * Resolves when `source` has ended and everything was handed to the network; rejects when the conn is lost. Called once.
    */
   readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>
 
@@ -41,6 +41,12 @@ export interface Conn {
    * sign of life for a while. Without this member a conn shows life by whole messages only.
    */
   readonly arrivedBytes?: number
+
+  /**
+   * Messages that `sink` has pulled and that are released, the first ones: their memory is not read any more, by the conn and
+   * whatever carries its messages, and is used for others from then on. Without this member none ever is.
+   */
+  readonly releasedMessages?: number
 
   /**
    * From now on at most `maxBytes` may arrive, in whole messages or not; one more ends the conn. Infinity removes the limit.

@@ -7,6 +7,7 @@
  * authenticates nor encrypts.
  */
 
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { aBoolean, aString, aWholeNumber, check, type Kinds, objectWith, optionsReader } from '../base/check.ts'
@@ -61,7 +62,13 @@ export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
   const socket = stream as Duplex & SocketLike
   // The outbox has batched already: waiting for more would only add delay.
   socket.setNoDelay?.(true)
-  const onFlushed = (): void => conn.drained()
+  let released = 0
+  // Any other stream may have passed the memory on.
+  const releases = stream instanceof Socket
+  const onFlushed = (error?: Error | null): void => {
+    if (releases && !error) released++
+    conn.drained()
+  }
   let saidGoodbye = false
   const carrierOptions = {
     secure: options.secure ?? socket.encrypted === true,
@@ -83,6 +90,7 @@ export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
     pause: () => stream.pause(),
     resume: () => stream.resume(),
     arrivedBytes: () => reader.arrivedBytes,
+    releasedMessages: () => released,
     limitInbound(maxBytes) {
       reader.leftBytes = maxBytes
     },

@@ -4,7 +4,7 @@
  * Binary messages, no compression. A message that breaks a rule of the transport is answered with its close code.
  */
 
-import type { Socket } from 'node:net'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { type RawData, WebSocket } from 'ws'
@@ -77,7 +77,12 @@ const aWebSocket = objectWith('must be a WebSocket of the package ws', 'on', 'se
 export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   check('the first argument of webSocketConn()', ws, aWebSocket)
   const init = readInit(given)
-  const onFlushed = (): void => conn.drained()
+  let released = 0
+  const releases = init.socket instanceof Socket
+  const onFlushed = (error?: Error | null): void => {
+    if (releases && !error) released++
+    conn.drained()
+  }
   const { _receiver: receiver } = ws as WebSocket & { readonly _receiver?: Receiver }
   let leftBytes = Infinity
   // Called behind the listener of `ws`, which has taken the chunk.
@@ -109,6 +114,7 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
     pause: () => ws.pause(),
     resume: () => ws.resume(),
     arrivedBytes: () => (init.socket as Partial<Socket> | undefined)?.bytesRead ?? 0,
+    releasedMessages: () => released,
     limitInbound(maxBytes) {
       leftBytes = maxBytes
     },

@@ -2,8 +2,8 @@
  * Frames to bytes: encodes into the buffer of the current batch.
  *
  * Knows the layout of docs/protocol.md, not the meaning of the frames. Batches follow each other in a buffer and are given
- * out as views of it, which are never written again. When the buffer is full, a new one follows. Buffers start small and
- * grow with the traffic, so that an idle conn costs little.
+ * out as views of it, which are written again only once the conn has released them. A full buffer is followed by one whose
+ * batches are all released, or by a new one. Buffers start small and grow with the traffic: an idle conn costs little.
  */
 
 import { Buffer } from 'node:buffer'
@@ -15,10 +15,15 @@ import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from 
 const initialBytes = 4096
 /** A new buffer of any size costs 2 us, so a busy conn uses large ones. */
 const maxBufferBytes = 256 * 1024
+/** So many full buffers are kept to be used again: what a socket holds unsent by default reaches into no more. */
+const maxFullBuffers = 2
 /** Frames between two beats of an idle conn, which has a ping and a pong. */
 const idleFrames = 4
 /** The most that a frame needs in addition to payload, metadata and text: its type, and five varints of up to 8 bytes. */
 const headerBytes = 48
+
+/** Of a conn that does not tell. */
+const releasesNone = (): number => 0
 
 export class FrameWriter {
   /** Whether batches have a checksum. Set after the handshake, before the first frame. */
@@ -27,7 +32,12 @@ export class FrameWriter {
   frames = 0
   /** Messages in these frames, each counted once, for the stats. */
   messages = 0
+  /** How many of the batches that were taken nobody reads any more. */
+  released: () => number = releasesNone
   #buffer = Buffer.allocUnsafeSlow(initialBytes)
+  /** The buffers before it, the oldest first, each with the number of its last batch. */
+  readonly #full: { readonly buffer: Buffer<ArrayBuffer>; readonly batch: number }[] = []
+  #batch = 0
   /** Where the current batch starts, with its checksum. */
   #start = 0
   #at = checksumBytes
@@ -132,8 +142,9 @@ export class FrameWriter {
     this.#bytes(bytes, 0, bytes.length)
   }
 
-  /** The batch as one message of the conn, which is never changed again; starts the next batch. */
+  /** The batch as one message of the conn, which is not changed until it is released; starts the next batch. */
   takeBatch(): Uint8Array {
+    this.#batch++
     const frames = this.#buffer.subarray(this.#start + checksumBytes, this.#at)
     const batch = this.checksum ? this.#buffer.subarray(this.#start, this.#at) : frames
     if (this.checksum) this.#buffer.writeUInt32LE(crc32(frames), this.#start)
@@ -146,7 +157,9 @@ export class FrameWriter {
   shrink(): void {
     const isBusy = this.frames - this.#framesAtBeat > idleFrames
     this.#framesAtBeat = this.frames
-    if (isBusy || this.length > 0 || this.#buffer.length === initialBytes) return
+    if (isBusy || this.length > 0) return
+    this.#full.length = 0
+    if (this.#buffer.length === initialBytes) return
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
     this.#start = 0
     this.#at = checksumBytes
@@ -158,18 +171,36 @@ export class FrameWriter {
     this.#buffer[this.#at++] = head
   }
 
-  /** Moves the current batch to a new buffer when this one has no room for `bytes` more. */
+  /** Moves the current batch to another buffer when this one has no room for `bytes` more. */
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return
     const filled = this.#at - this.#start
-    let capacity = Math.min(this.#buffer.length * 2, maxBufferBytes)
-    while (capacity < filled + bytes) capacity *= 2
-    const next = Buffer.allocUnsafeSlow(capacity)
+    // It may be the same one, which this batch is moved to the start of.
+    if (this.#buffer.length <= maxBufferBytes) this.#full.push({ buffer: this.#buffer, batch: this.#batch })
+    const next = this.#reuse(filled + bytes) ?? Buffer.allocUnsafeSlow(this.#grown(filled + bytes))
     // Nothing to copy, not even a place for the checksum, when the batch before filled the buffer to its last byte.
     if (this.length > 0) this.#buffer.copy(next, 0, this.#start, this.#at)
     this.#buffer = next
     this.#start = 0
     this.#at = filled
+  }
+
+  #grown(bytes: number): number {
+    let capacity = Math.min(this.#buffer.length * 2, maxBufferBytes)
+    while (capacity < bytes) capacity *= 2
+    return capacity
+  }
+
+  /** A buffer of at least so many bytes whose batches are all released. */
+  #reuse(bytes: number): Buffer<ArrayBuffer> | undefined {
+    const released = this.released()
+    let reused: Buffer<ArrayBuffer> | undefined
+    while (reused === undefined && (this.#full[0]?.batch ?? Infinity) <= released) {
+      const buffer = this.#full.shift()?.buffer
+      if (buffer !== undefined && buffer.length >= bytes) reused = buffer
+    }
+    if (this.#full.length > maxFullBuffers) this.#full.shift()
+    return reused
   }
 
   /** Unsigned LEB128, docs/protocol.md, section "Varints". */

@@ -35,6 +35,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   onMark: (() => void) | undefined
   /** Called at the end of a turn, with all that it offered in the batch, and whenever a batch was filled. */
   onTurnEnd: (() => void) | undefined
+  /** Whole messages of the handshake among what the conn was given. */
+  #messagesGiven = 0
   readonly #data = new Fifo<Sender>()
   readonly #control = new Fifo<Sender>()
   /** Those whose control frames must not be in the batch that is being written. */
@@ -55,6 +57,11 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.#riderTimer = undefined
     // It may have ridden along meanwhile.
     if (this.#rider !== undefined) this.offerControl(this.#rider)
+  }
+
+  /** @param released how many of the messages that it was given the conn has released, as in `Conn` */
+  constructor(released?: () => number) {
+    if (released !== undefined) this.writer.released = () => released() - this.#messagesGiven
   }
 
   /** Data waits, and the conn takes none. */
@@ -207,7 +214,10 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   /** Gives the next batch, or the end, to the waiting sink. */
   #deliver(): void {
     const message = this.#messages.shift()
-    if (message !== undefined) return this.#give(message)
+    if (message !== undefined) {
+      this.#messagesGiven++
+      return this.#give(message)
+    }
     this.#filling = true
     try {
       this.#mark()

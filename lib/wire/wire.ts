@@ -28,7 +28,7 @@ export class Wire implements HandshakeWire {
   readonly remoteAddress: string
   /** The conn itself protects what it carries. */
   readonly secure: boolean
-  readonly outbox = new Outbox()
+  readonly outbox = new Outbox(() => this.#count('releasedMessages'))
   readonly inbound: AsyncIterator<Uint8Array>
   readonly #sent: Promise<void>
   #state: 'open' | 'closing' | 'aborted' = 'open'
@@ -53,14 +53,8 @@ export class Wire implements HandshakeWire {
     }
   }
 
-  /** As the conn says; 0 where it cannot. */
   get arrivedBytes(): number {
-    try {
-      const { arrivedBytes } = this.conn
-      return Number.isFinite(arrivedBytes) ? (arrivedBytes as number) : 0
-    } catch {
-      return 0
-    }
+    return this.#count('arrivedBytes')
   }
 
   async read(): Promise<Uint8Array | undefined> {
@@ -90,6 +84,16 @@ export class Wire implements HandshakeWire {
     quietly(() => this.conn.abort(error))
     // Our conns return the outbox when they are over; the sink of a user's conn may still wait for it.
     if (!this.outbox.isOver) this.outbox.abort()
+  }
+
+  /** As the conn says; 0 where it cannot. */
+  #count(name: 'arrivedBytes' | 'releasedMessages'): number {
+    try {
+      const count = this.conn[name]
+      return Number.isFinite(count) ? (count as number) : 0
+    } catch {
+      return 0
+    }
   }
 
   /** A conn of the user that cannot even be closed is cut. */

@@ -69,7 +69,8 @@ export async function collect(conn: Conn, messages: Uint8Array[] = []): Promise<
   return messages
 }
 
-export function connSuite(name: string, makePair: () => Promise<ConnPair>): void {
+/** @param releases whether the memory of what it sent may be used again */
+export function connSuite(name: string, makePair: () => Promise<ConnPair>, releases = true): void {
   describe(`a conn over ${name}`, { concurrency: 1 }, () => {
     let pair: ConnPair
     let a: Conn
@@ -102,6 +103,35 @@ export function connSuite(name: string, makePair: () => Promise<ConnPair>): void
         if (arrived === total) break
       }
       await sent.catch((error: unknown) => assert.match(String(error), /lost|closed/))
+    })
+
+    it(releases ? 'does not read what it has released, which is all in the end' : 'releases nothing', async () => {
+      // More than the buffers of the network hold.
+      const total = 120
+      const sizeOf = (seed: number) => (seed % 2 === 0 ? 140 * 1024 : (sizes[seed % sizes.length] as number))
+      const pulled: Uint8Array[] = []
+      let released = 0
+      const spoil = () => {
+        for (; released < (a.releasedMessages ?? 0); released++) pulled[released]?.fill(0xee)
+      }
+      async function* spoiling(): AsyncGenerator<Uint8Array> {
+        for (let seed = 0; seed < total; seed++) {
+          const bytes = message(sizeOf(seed), seed)
+          pulled.push(bytes)
+          yield bytes
+          spoil()
+        }
+      }
+      const sent = a.sink(spoiling())
+      await settled(() => pulled.length)
+      spoil()
+      for (let seed = 0; seed < total; seed++) {
+        const { value } = await b.source[Symbol.asyncIterator]().next()
+        spoil()
+        assert.equal(Buffer.compare(value, message(sizeOf(seed), seed)), 0, `message ${seed}`)
+      }
+      await sent
+      await until(() => (a.releasedMessages ?? 0) === (releases ? total : 0), 'all is released')
     })
 
     closeSpecs(() => pair)

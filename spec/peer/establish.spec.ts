@@ -299,7 +299,7 @@ describe('a conn that breaks after its handshake', () => {
       const dialer: ConnDialer = async () => {
         const [mine, theirs] = memoryPair()
         manager.incomingConn(theirs)
-        return wearing(mine, { arrivedBytes: { get } })
+        return wearing(mine, { arrivedBytes: { get }, releasedMessages: { get } })
       }
       const peer = testManager({ local: dialerName, hosts, dialer, keepAlive: { intervalMs: 1000 } })
       test.after(() => peer.close({ timeout: 1 }))

@@ -124,6 +124,27 @@ describe('FrameWriter', () => {
     }
   })
 
+  it('writes again into memory whose batches are all released, and into no other', () => {
+    const large = new Uint8Array(64 * 1024)
+    for (const ahead of [0, 1, 3, 20]) {
+      const writer = new FrameWriter()
+      const unreleased: { batch: Uint8Array; copy: Uint8Array }[] = []
+      const buffers = new Set<ArrayBufferLike>()
+      let released = 0
+      writer.released = () => released
+      for (let i = 0; i < 60; i++) {
+        writer.data(0, 1, large.fill(i), 0, [large.length, 50, 9000][i % 3] as number)
+        const batch = writer.takeBatch()
+        unreleased.push({ batch, copy: new Uint8Array(batch) })
+        buffers.add(batch.buffer)
+        for (const { batch, copy } of unreleased) assert.equal(Buffer.compare(batch, copy), 0, `${ahead} ahead, ${i}`)
+        for (; unreleased.length > ahead; released++) unreleased.shift()
+      }
+      // Of three the first may be one that it has outgrown; those of 20 are more than are kept.
+      assert.ok(ahead === 20 || buffers.size <= 5, `${ahead} ahead: ${buffers.size} buffers`)
+    }
+  })
+
   it('keeps what is being filled when it grows', () => {
     const writer = new FrameWriter()
     writer.ping(1)

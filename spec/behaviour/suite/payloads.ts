@@ -26,13 +26,71 @@ function isLost(delivery: string) {
 
 const atHandler = { name: 'RemoteError', code: 'ERR_CODEC', delivery: 'ran' }
 
-/** Others go on, on the same conn. */
-async function assertUnmoved({ peer, back }: Link): Promise<void> {
-  assert.deepEqual([...(await peer.request('echo', Uint8Array.of(1, 2)))], [1, 2])
+function assertOneSession({ peer, back }: Link): void {
   assert.deepEqual([peer.stats().reconnects, back.stats().reconnects], [0, 0])
 }
 
+/** Others go on, on the same conn. */
+async function assertUnmoved(link: Link): Promise<void> {
+  assert.deepEqual([...(await link.peer.request('echo', Uint8Array.of(1, 2)))], [1, 2])
+  assertOneSession(link)
+}
+
+const usualSizes = [1, 500, 5000, 64 * 1024, 100_000, 64 * 1024]
+
+/** Each message has its own number in every byte. The producer has one buffer for all, and spoils it once it is asked again. */
+function* spoiled(count: number): Generator<Uint8Array> {
+  const memory = new Uint8Array(Math.max(...usualSizes))
+  for (let i = 0; i < count; i++) {
+    yield memory.subarray(0, usualSizes[i % usualSizes.length]).fill(i)
+    memory.fill(0xee)
+  }
+}
+
+function assertWhole(message: Uint8Array, i: number): void {
+  assert.equal(message.length, usualSizes[i % usualSizes.length])
+  assert.ok(
+    message.every((byte) => byte === (i & 0xff)),
+    `message ${i}`
+  )
+}
+
 export function payloadFacts(fact: Fact): void {
+  fact(
+    'messages have no bytes of others, however late they are read, and whatever is reset beside them',
+    async (link) => {
+      const { peer, responder } = link
+      const count = 60
+      const read = async (messages: AsyncIterable<Uint8Array>) => {
+        let i = 0
+        for await (const message of messages) assertWhole(message, i++)
+        return i
+      }
+      const taken: Outcome<number>[] = []
+      responder.handle(talk, async function* (_, requests) {
+        const outcome = new Outcome(read(requests))
+        taken.push(outcome)
+        yield* spoiled(count)
+        await outcome.done
+      })
+      await link.known()
+      for (let round = 1; round <= 2; round++) {
+        const streams = Array.from({ length: 4 }, () => peer.newStream(talk, Uint8Array.of()))
+        const sent = streams.map((stream) => new Outcome(stream.sink(spoiled(count))))
+        await until(() => taken.length === round * streams.length, 'all handlers run')
+        const [reset, ...others] = streams
+        for (let i = 0; i < 7; i++) assertWhole((await reset?.responses.next())?.value as Uint8Array, i)
+        reset?.cancel()
+        assert.deepEqual(await Promise.all(others.map((stream) => read(stream.responses))), [count, count, count])
+        for (const { done } of [...sent, ...taken]) await done
+      }
+      const whole = taken.filter(({ failed }) => !failed).map(({ value }) => value)
+      assert.deepEqual(whole, Array(6).fill(count))
+      for (const { failed, error } of taken) assert.ok(!failed || error instanceof CancelledError, `${error}`)
+      assertOneSession(link)
+    }
+  )
+
   for (const [how, make] of Object.entries(goingMemory)) {
     fact(`bytes whose memory was ${how} are refused where they are handed over`, async (link) => {
       const { peer, responder } = link
