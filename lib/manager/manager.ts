@@ -8,7 +8,6 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError } from '../base/errors.ts'
-import { maxConnMessageBytes } from '../base/options.ts'
 import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/calls.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -19,15 +18,16 @@ import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { createServing } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
-import { Listener } from '../listen/listener.ts'
-import { Establisher } from '../peer/establish.ts'
-import { createInstance, type Refusal } from '../peer/handshake.ts'
+import type { Listener } from '../listen/listener.ts'
+import type { Establisher } from '../peer/establish.ts'
+import { createInstance } from '../peer/handshake.ts'
 import { canonicalHost } from '../peer/hosts.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { type AllOptions, askAll } from './ask-all.ts'
 import { Grace } from './grace.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
+import { createNetwork } from './network.ts'
 import {
   type CloseOptions,
   type HandleOptions,
@@ -39,7 +39,7 @@ import {
   readUnhandleOptions,
   type Settings
 } from './options.ts'
-import { Peers } from './peers.ts'
+import type { Peers } from './peers.ts'
 import { createUnknownError, type PeersPort } from './selection.ts'
 import { readStats } from './stats.ts'
 import { waitForPeers } from './wait-for-peers.ts'
@@ -66,41 +66,22 @@ export class Manager {
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
-    const { local, hosts, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
+    const { local, hosts, limits, logger } = settings
     const instance = createInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(local, settings.serveWhen, logger))
-    const largest = maxConnMessageBytes(limits)
-    this.#establisher = new Establisher({
-      ...{ local, instance, auth, checksum, logger },
-      session: { limits, keepAlive, handlers: this.#handlers },
-      connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
-      admit: (host, from) => this.#admit(host, from),
-      onAccepted: (host, established) => this.#peers.adopt(host, established)
-    })
-    this.#listener = new Listener({
-      path,
-      maxConnMessageBytes: largest,
-      allowOrigin,
-      onConn: (conn) => this.#establisher.accept(conn),
-      onTlsRefused: (code, remoteAddress) => this.#establisher.refusedByTls(code, remoteAddress),
-      onListening: () => this.#peers.hurry(),
-      logger
-    })
-    const isAttached = () => this.#listener.isAttached
-    this.#peers = new Peers({
-      ...{ local, logger, isAttached },
-      reconnect: settings.reconnect,
-      figures: this.#handlers.figures,
-      establisher: this.#establisher
-    })
+    const isClosing = () => this.#isClosing
+    const network = createNetwork(settings, instance, this.#handlers, isClosing)
+    this.#establisher = network.establisher
+    this.#listener = network.listener
+    this.#peers = network.peers
     this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
     this.#port = {
       ...{ local, logger, peers: this.#peers, self: () => this.#self() },
       missingList: () => this.#hostLists.missing,
-      isClosed: () => this.#isClosing
+      isClosed: isClosing
     }
   }
 
@@ -292,10 +273,5 @@ export class Manager {
     this.#handlers.figures.forgetOthers(names)
     names.delete(this.local)
     this.#peers.set(names)
-  }
-
-  #admit(host: string, from: string): Refusal | undefined {
-    if (this.#isClosing) return { reason: 'goingAway', message: `${this.local} is shutting down` }
-    return this.#peers.admit(host, from)
   }
 }
