@@ -50,7 +50,7 @@ export {
   UnknownHostError,
   ValidationError
 } from './base/errors.ts'
-export { type Logger, silentLogger } from './base/logger.ts'
+export { type LogFields, type Logger, silentLogger } from './base/logger.ts'
 export {
   defaultKeepAlive,
   defaultLimits,

@@ -3,7 +3,7 @@
  */
 
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
-import { causeBehind } from '../base/failure.ts'
+import { causeBehind, toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { Silence, type WhileWaiting } from './silence.ts'
 import type { ConnectionState } from './state.ts'
@@ -35,10 +35,16 @@ export class Absence {
     else this.#silence.end()
   }
 
-  /** The host, which is to dial, was told that this server is there, or could not be told. */
-  onKnocked(error?: Error): void {
-    if (error === undefined) this.#toldAtMs = performance.now()
-    else this.lastError ??= error
+  /** Tells the host, which is to dial, that this server is there. It dials by itself when it starts: one try is enough. */
+  knock(state: () => ConnectionState): void {
+    this.#init.whileWaiting?.knock(this.#init.host, this.#signal).then(
+      () => {
+        if (state() === 'waiting') this.#toldAtMs = performance.now()
+      },
+      (thrown) => {
+        if (state() === 'waiting') this.lastError ??= toError(thrown)
+      }
+    )
   }
 
   /** There is a session. What was known before says nothing of the time after it. */

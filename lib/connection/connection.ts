@@ -84,7 +84,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const figures = init.figures ?? new GridFigures()
     this.#figures = figures.of(init.host)
     this.#backoff = new Backoff(init.reconnect)
-    this.#retry = new Retry(() => (init.dials ? this.#dial() : this.#knock()), init.shared?.isBusy ?? (() => false))
+    this.#retry = new Retry(
+      () => (init.dials ? this.#dial() : this.#absence.knock(() => this.#state)),
+      init.shared?.isBusy ?? (() => false)
+    )
     this.#dialLog = new DialLog(init.host, init.logger)
     this.#absence = new Absence(init, this.#closing.signal)
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
@@ -253,17 +256,6 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     if (this.#init.dials && this.#state === 'waiting') this.#retry.in(this.#backoff.nextMs(mostMs))
   }
 
-  /** The host dials by itself when it starts, and again when it hears of this. So one try is enough. */
-  #knock(): void {
-    const done = (error?: Error): void => {
-      if (this.#state === 'waiting') this.#absence.onKnocked(error)
-    }
-    this.#init.whileWaiting?.knock(this.host, this.#closing.signal).then(
-      () => done(),
-      (thrown) => done(toError(thrown))
-    )
-  }
-
   #onReady(session: Session): void {
     this.#readyAtMs = performance.now()
     this.#readyCount++
@@ -271,7 +263,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const { instance, address } = session.remote
     const previous = this.#instance
     this.#instance = instance
-    this.#init.logger.info(`connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`)
+    const text = `connected to ${this.host} (instance ${instance.slice(0, 8)}, ${address})`
+    this.#init.logger.info(text, { host: this.host, instance })
     this.#setState('connected')
     if (previous !== undefined && previous !== instance)
       emitSafely(this, this.#init.logger, 'restart', { instance, previous })

@@ -3,7 +3,7 @@
  * the reason changes, and ever more rarely.
  */
 
-import type { Logger } from '../base/logger.ts'
+import { fieldsOf, type Logger } from '../base/logger.ts'
 import type { DialStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 
@@ -55,7 +55,10 @@ export class DialLog {
     this.#lastText = text
     if (before > 0 && (isNews || Number.isInteger(Math.log2(before)))) {
       const what = `cannot connect to ${this.#host}`
-      this.#logger.warn(`${what} (attempt ${before + 1}): ${text.replace(`${what}: `, '')}`)
+      this.#logger.warn(`${what} (attempt ${before + 1}): ${text.replace(`${what}: `, '')}`, {
+        host: this.#host,
+        ...fieldsOf(error)
+      })
     }
   }
 }

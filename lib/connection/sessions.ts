@@ -197,16 +197,21 @@ export class Sessions {
     this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
     this.#heardAtMs = Math.max(this.#heardAtMs ?? 0, session.heardAtMs)
-    this.#log(end)
+    this.#log(session, end)
     this.#leave(session, end)
   }
 
   /** That one end broke the protocol is a fault, which people have to see; each kind of it once, as it may come again and again. */
-  #log({ reason, text }: SessionEnd): void {
+  #log({ remote }: Session, { reason, text }: SessionEnd): void {
     if (reason === 'shutdown') return
     const isNews = faults.has(reason) && !this.#toldFaults.has(reason)
     if (isNews) this.#toldFaults.add(reason)
-    this.#init.logger[isNews ? 'warn' : 'info'](`disconnected from ${this.#init.host} (${reason}): ${text}`)
+    const { host, instance } = remote
+    this.#init.logger[isNews ? 'warn' : 'info'](`disconnected from ${host} (${reason}): ${text}`, {
+      host,
+      instance,
+      reason
+    })
   }
 
   /** `session` takes no new calls. */

@@ -24,6 +24,7 @@ import { Flag, ResetCode } from '../wire/frame.ts'
 import { CallContext, type ContextPort } from './context.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
+import { isBadResponse, isMistake } from './mistakes.ts'
 import { notReadyText, type Serving } from './serving.ts'
 import type { LocalHandler } from './table.ts'
 
@@ -32,6 +33,8 @@ export interface ResponderPort extends ContextPort {
   /** Holds calls back; undefined where none ever is. */
   readonly serving: Serving | undefined
   readonly limits: StreamLimits
+  /** The handler failed by what it did not mean to throw. */
+  onMistake(handler: LocalHandler, error: unknown): void
   /** The code of the handler has ended, with or without an error. Called once per call. */
   onHandlerSettled(): void
 }
@@ -158,6 +161,7 @@ export class Responder implements Receiver, StreamOwner {
       bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
       releaseStream(value)
+      if (isBadResponse(error)) this.#port.onMistake(this.#handler, error)
       return this.#fail(error)
     }
     this.#settle()
@@ -194,7 +198,14 @@ export class Responder implements Receiver, StreamOwner {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
       return encodeMessage(definition.response, value, 'response', this.#port.limits)
     })
-    sink.onFailed = (error, ended) => (ended ? this.#fail(error) : this.#sendError(error))
+    sink.onFailed = (error, ended) => {
+      if (ended) return this.#fail(error)
+      if (isBadResponse(error) || isMistake(error)) this.#port.onMistake(this.#handler, error)
+      this.#sendError(error)
+    }
+    sink.onSettled = (failure) => {
+      if (failure !== undefined && isMistake(failure.reason)) this.#port.onMistake(this.#handler, failure.reason)
+    }
     sink.onReleased = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
@@ -228,6 +239,7 @@ export class Responder implements Receiver, StreamOwner {
 
   /** The code of the handler has ended with an error. */
   #fail(error: unknown): void {
+    if (isMistake(error)) this.#port.onMistake(this.#handler, error)
     this.#settle()
     this.#sendError(error)
   }

@@ -18,6 +18,7 @@ import {
 } from './definition.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { nameHandler, toHandlerName } from './info.ts'
+import type { Mistakes } from './mistakes.ts'
 import { RunningByHost } from './running.ts'
 import type { Serving } from './serving.ts'
 
@@ -78,6 +79,8 @@ export class LocalHandlers {
   readonly serving: Serving | undefined
   /** Of what this server calls, too. */
   readonly figures: GridFigures
+  /** Hears of the mistakes of handlers. */
+  mistakes: Pick<Mistakes, 'tell'> | undefined
   /** By name. */
   readonly #places = new Map<string, HandlerPlace>()
   /** By name, kind and capacities. */

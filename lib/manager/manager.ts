@@ -15,6 +15,7 @@ import type { Connection } from '../connection/connection.ts'
 import { type AnyDefinition, copyDefinition, type PayloadOf, rawSingle } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
+import { Mistakes } from '../handler/mistakes.ts'
 import { createServing } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
@@ -72,6 +73,7 @@ export class Manager {
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(local, settings.serveWhen, logger))
+    this.#handlers.mistakes = new Mistakes(logger)
     const isClosing = () => this.#isClosing
     const network = createNetwork(settings, instance, this.#handlers, isClosing)
     this.#establisher = network.establisher

@@ -1,7 +1,7 @@
 /** Logs refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
 
 import { RejectedError } from '../base/errors.ts'
-import type { Logger } from '../base/logger.ts'
+import { fieldsOf, type Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
 
 /** Lines and addresses that are remembered. The oldest are forgotten first, and may be logged again. */
@@ -44,7 +44,8 @@ export class RefusalLog {
     if (!RejectedError.is(error) && this.#isTooMany(host)) return
     if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
     this.#told.add(key)
-    this.#logger.warn(`refused a conn from ${address}: ${text}`)
+    const named = claimed === undefined ? {} : { host: claimed }
+    this.#logger.warn(`refused a conn from ${address}: ${text}`, { ...named, ...fieldsOf(error) })
   }
 
   #countFor(claimed: string | undefined): void {

@@ -11,6 +11,7 @@ import { failureCode, type OpenTally, toBucket } from '../base/figures.ts'
 import type { PeerFigures } from '../base/grid-figures.ts'
 import type { SessionCounts } from '../base/stats.ts'
 import { toTicks } from '../base/ticks.ts'
+import type { LocalHandler } from '../handler/table.ts'
 import type { StreamCounter } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import type { Outbox } from '../wire/outbox.ts'
@@ -80,6 +81,11 @@ export class CallCounter implements StreamCounter<Stream> {
   countError({ initiator, owner }: Stream, code: string): void {
     owner?.figures?.addError(code)
     this.#of(initiator).addError(code)
+  }
+
+  countMistake({ figures }: LocalHandler): void {
+    if (figures !== undefined) figures.mistakes++
+    this.#peer.served.mistakes++
   }
 
   /** Adds what is open to a tally. */

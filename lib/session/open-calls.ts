@@ -15,7 +15,7 @@ import { toTicks } from '../base/ticks.ts'
 import type { ResponderPort } from '../handler/responder.ts'
 import type { RunningHandlers } from '../handler/running.ts'
 import type { Serving } from '../handler/serving.ts'
-import type { LocalHandlers } from '../handler/table.ts'
+import type { LocalHandler, LocalHandlers } from '../handler/table.ts'
 import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
@@ -29,7 +29,7 @@ export interface OpenCallsInit {
   readonly remote: Remote
   readonly limits: Readonly<Limits>
   readonly remoteLimits: RemoteLimits
-  readonly handlers: Pick<LocalHandlers, 'running' | 'serving' | 'figures'>
+  readonly handlers: Pick<LocalHandlers, 'running' | 'serving' | 'figures' | 'mistakes'>
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
@@ -48,6 +48,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** Calls of the peer that are over, and whose last frames wait to be sent. */
   untold = 0
   readonly counter: CallCounter
+  readonly #mistakes: LocalHandlers['mistakes']
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
   readonly #flood: FloodGuard
@@ -73,6 +74,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     }
     this.running = handlers.running.of(remote.host)
     this.serving = handlers.serving?.of(remote.host)
+    this.#mistakes = handlers.mistakes
     this.streams = new StreamTable(role)
     this.counter = new CallCounter(handlers.figures.of(remote.host), outbox, counts)
     this.#outbox = outbox
@@ -192,6 +194,11 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   onStreamBroken(): void {
     this.#flood.countIdleFrame()
+  }
+
+  onMistake(handler: LocalHandler, error: unknown): void {
+    this.counter.countMistake(handler)
+    this.#mistakes?.tell(handler, this.remote, error)
   }
 
   onHandlerSettled(): void {

@@ -1,0 +1,98 @@
+/**
+ * Tells the people of this server of handlers that threw what they did not mean to: a `TypeError`, or a response that cannot
+ * be encoded. The caller gets its text, but nobody here would ever see it.
+ *
+ * An error with a `code` is meant, and is told to the caller only. Each place of a handler is logged at its 1st, 2nd, 4th,
+ * 8th, ... mistake.
+ */
+
+import { types } from 'node:util'
+import { CodecError } from '../base/errors.ts'
+import type { Logger } from '../base/logger.ts'
+import type { Remote } from '../base/remote.ts'
+import { errorText, printable } from '../base/text.ts'
+import type { HandlerEntry } from '../wire/frame.ts'
+import { nameHandler } from './info.ts'
+
+/** What a handler is registered with; the same object for all its calls. */
+interface Registered {
+  readonly entry: HandlerEntry
+}
+
+/** Not a `SyntaxError`: what a caller sent may be no JSON, and the error repeats it. */
+const names: ReadonlySet<string> = new Set(['TypeError', 'ReferenceError', 'RangeError', 'EvalError', 'URIError'])
+/** Places of one handler that are told apart; those beyond are one. */
+const maxPlaces = 16
+const maxFrames = 20
+const maxLine = 512
+
+/** Whether a handler did not mean to throw this. Never throws. */
+export function isMistake(thrown: unknown): boolean {
+  try {
+    return types.isNativeError(thrown) && names.has(thrown.name) && Reflect.get(thrown, 'code') === undefined
+  } catch {
+    return false
+  }
+}
+
+/** Whether a response cannot be sent because it is none that its definition can carry. */
+export function isBadResponse(thrown: unknown): boolean {
+  return CodecError.is(thrown)
+}
+
+export class Mistakes {
+  readonly #logger: Logger
+  /** How often each place of each handler has failed. */
+  readonly #places = new WeakMap<Registered, Map<string, number>>()
+
+  constructor(logger: Logger) {
+    this.#logger = logger
+  }
+
+  /** `handler` failed so at a call of `remote`. */
+  tell(handler: Registered, { host, instance }: Remote, thrown: unknown): void {
+    const name = nameOf(thrown)
+    const frames = framesOf(thrown)
+    const times = this.#count(handler, `${name} ${frames[0] ?? ''}`)
+    if (!Number.isInteger(Math.log2(times))) return
+    const { id, subroute } = handler.entry
+    const again = times === 1 ? '' : ` (${times} times so far)`
+    const text = printable(errorText(thrown), maxLine)
+    this.#logger.error(
+      [`the ${nameHandler(handler.entry)} failed at a call of ${host} by ${name}: ${text}${again}`, ...frames].join(
+        '\n'
+      ),
+      { host, instance, handler: id, subroute, error: thrown }
+    )
+  }
+
+  #count(handler: Registered, place: string): number {
+    const places = this.#places.get(handler) ?? new Map<string, number>()
+    this.#places.set(handler, places)
+    const key = places.has(place) || places.size < maxPlaces ? place : ''
+    const times = (places.get(key) ?? 0) + 1
+    places.set(key, times)
+    return times
+  }
+}
+
+/** Any code may have made it: its fields are read with care. */
+function nameOf(thrown: unknown): string {
+  const name = read(thrown, 'name')
+  return printable(name === '' ? 'an error' : name, 64)
+}
+
+function framesOf(thrown: unknown): string[] {
+  const lines = read(thrown, 'stack').split('\n', maxFrames + 50)
+  const frames = lines.filter((line) => line.startsWith('    at '))
+  return frames.slice(0, maxFrames).map((line) => printable(line, maxLine))
+}
+
+function read(thrown: unknown, field: string): string {
+  try {
+    const value: unknown = Reflect.get(Object(thrown), field)
+    return typeof value === 'string' ? value : ''
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Handlers that throw by mistake: their own server logs it, with where it was, and counts it. What is meant stays between
+ * handler and caller.
+ */
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { describe, it, type TestContext } from 'node:test'
+import { runInNewContext } from 'node:vm'
+import { GridError, type LogFields, type Logger, single, streaming } from '../../lib/index.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const fail = single<string, unknown>('fail')
+const feed = streaming<string, never, unknown>('feed', { inCapacity: 0 })
+const none = undefined as unknown as { name: string }
+
+/** What handlers do, by the word that the caller sends. */
+const mistakes: Readonly<Record<string, (word: string) => unknown>> = {
+  'a property of undefined': () => none.name,
+  'a property of undefined, later': async () => none.name,
+  'a variable that there is not': () => runInNewContext('missing + 1'),
+  'an array of no length': () => new Array(-1),
+  'a response that cannot be encoded': () => () => undefined
+}
+const meant: Readonly<Record<string, (word: string) => unknown>> = {
+  'an Error': (word) => Promise.reject(new Error(word)),
+  'a TypeError with a code': () => {
+    throw Object.assign(new TypeError('no'), { code: 'E_MINE' })
+  },
+  'an error of Node': () => readFile(undefined as never),
+  'an error of ours': () => {
+    throw new GridError('E_OURS', 'no')
+  },
+  'JSON that is none': (word) => JSON.parse(word),
+  'no error at all': () => Promise.reject(undefined),
+  'an error that throws when it is read': () => {
+    throw new Proxy(new TypeError('no'), {
+      get() {
+        throw new Error('not to be read')
+      }
+    })
+  }
+}
+
+async function connected(test: TestContext) {
+  const lines: { readonly text: string; readonly fields: LogFields | undefined }[] = []
+  const drop = () => undefined
+  const error = (text: string, fields?: LogFields) => void lines.push({ text, fields })
+  const logger: Logger = { debug: drop, info: drop, warn: drop, error }
+  const pair = await new Servers(test).pair({}, { logger })
+  const { manager } = pair.listener
+  const act = (word: string) => (mistakes[word] ?? meant[word])?.(word)
+  manager.handle(fail, act, { subroute: 'disk1' })
+  manager.handle(feed, async function* (word) {
+    yield 'first'
+    yield await act(word)
+  })
+  await pair.there.waitForConnect()
+  const counted = () => manager.stats().served.map((each) => each.mistakes)
+  return { ...pair, lines, counted }
+}
+
+describe('a handler that fails by mistake', () => {
+  for (const word of Object.keys(mistakes)) {
+    it(`is logged with its stack, its name and its caller: ${word}`, async (test) => {
+      const { there, dialer, listener, back, lines, counted } = await connected(test)
+      await rejection(there.subroute('disk1').request(fail, word))
+      assert.equal(lines.length, 1)
+      const [{ text, fields } = assert.fail('no line')] = lines
+      const [first, ...frames] = text.split('\n')
+      assert.match(first ?? '', /^the handler "fail" under "disk1" failed at a call of http:\/\/a\d* by \w+Error: ./)
+      assert.ok(frames.length > 0 && frames.every((frame) => frame.startsWith('    at ')), text)
+      if (!word.includes('encoded')) assert.match(text, /mistakes\.spec\.ts/)
+      const { error, ...others } = fields ?? {}
+      const [host, instance] = [dialer.name, dialer.manager.instance]
+      assert.deepEqual(others, { host, instance, handler: 'fail', subroute: 'disk1' })
+      assert.ok(error instanceof Error || Object.prototype.toString.call(error) === '[object Error]')
+      assert.deepEqual(counted(), [1, 0])
+      assert.equal(back.stats().served.mistakes, 1)
+      assert.equal(listener.manager.stats().served[0]?.errors.ERR_REMOTE ?? 1, 1)
+    })
+  }
+
+  it('is logged when it is a generator, which fails amid its responses', async (test) => {
+    const { there, lines } = await connected(test)
+    const stream = there.newStream(feed, 'a property of undefined')
+    assert.equal((await stream.responses.next()).value, 'first')
+    await rejection(stream.responses.next())
+    assert.match(lines[0]?.text ?? '', /^the handler "feed" failed at a call of .* by TypeError/)
+  })
+
+  it('is logged when nobody waits for its answer any more, and when it fails while it is unwound', async (test) => {
+    const { there, listener, lines } = await connected(test)
+    const hung = single<void, void>('hung')
+    listener.manager.handle(hung, async (_, { signal }) => {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      none.name.trim()
+    })
+    const endless = streaming<void, never, number>('endless', { inCapacity: 0 })
+    listener.manager.handle(endless, async function* () {
+      try {
+        for (;;) yield 1
+      } finally {
+        none.name.trim()
+      }
+    })
+    await rejection(there.request(hung, undefined, { timeout: 30, waitForReady: true }))
+    await until(() => lines.length === 1, 'the late one is logged')
+    for await (const _ of there.newStream(endless, undefined, { waitForReady: true })) break
+    await until(() => lines.length === 2, 'the unwound one is logged')
+    assert.match(lines.map(({ text }) => text).join(), /"hung".*"endless"/s)
+  })
+
+  it('is logged ever more rarely, each place of it by itself', async (test) => {
+    const { there, lines, counted } = await connected(test)
+    const call = (word: string) => rejection(there.subroute('disk1').request(fail, word))
+    for (let n = 0; n < 20; n++) await call('a property of undefined')
+    assert.equal(lines.length, 5, '1, 2, 4, 8, 16')
+    assert.match(lines[4]?.text ?? '', /\(16 times so far\)$/m)
+    await call('an array of no length')
+    assert.equal(lines.length, 6)
+    assert.deepEqual(counted(), [21, 0])
+  })
+})
+
+describe('an error that a handler means', () => {
+  for (const word of Object.keys(meant)) {
+    it(`is told to its caller and not logged: ${word}`, async (test) => {
+      const { there, lines, counted } = await connected(test)
+      await rejection(there.subroute('disk1').request(fail, word))
+      assert.deepEqual(lines, [])
+      assert.deepEqual(counted(), [0, 0])
+    })
+  }
+
+  it('is no mistake of the handler when its payload cannot be decoded', async (test) => {
+    const { there, lines } = await connected(test)
+    await rejection(there.subroute('disk1').request('fail', Buffer.from([0xc1])))
+    assert.deepEqual(lines, [])
+  })
+})
