@@ -2,7 +2,7 @@
 
 import { createServer } from 'node:http'
 import type { Connection } from '../../lib/index.ts'
-import { serveCommands } from '../harness/commands.ts'
+import { cpuUs, serveCommands } from '../harness/commands.ts'
 import { secret } from '../harness/grid.ts'
 import { libraryAt, libraryIn } from '../harness/library.ts'
 
@@ -24,6 +24,7 @@ const commands = {
     await connected(manager.connections)
     return { listeningMs, wholeMs: Date.now() }
   },
+  cpu: cpuUs,
   /** Conns that it was offered in vain so far. */
   refused: () => manager.stats().refusedHandshakes
 }

@@ -3,14 +3,11 @@
  * in which a server listens until it is connected to all others.
  */
 
-import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionsOf } from '../harness/arguments.ts'
-import { Child } from '../harness/commands.ts'
-import { listen } from '../harness/http.ts'
 import { machine } from '../harness/machine.ts'
 import { number, table } from '../harness/table.ts'
-import type { MemberCommands } from './member.ts'
+import { Mesh } from './members.ts'
 
 const {
   processes: size,
@@ -20,31 +17,13 @@ const {
 } = optionsOf({ processes: 32, library: '', away: 60_000, turns: 8 })
 const shortAwayMs = 3000
 
-/** Ports that were free a moment ago: a server that comes back needs its old one. */
-async function freeHosts(): Promise<string[]> {
-  const servers = Array.from({ length: size }, () => createServer())
-  const hosts = await Promise.all(servers.map(listen))
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return hosts
-}
-
-const hosts = await freeHosts()
-const script = new URL('./member.ts', import.meta.url)
-const start = (local: string) => new Child<MemberCommands>(script, [library, local, ...hosts])
-const members = new Map<string, Child<MemberCommands>>()
-const stopAll = () => Promise.all([...members.values()].map((member) => member.stop()))
-
-/** How long it took from the moment in which the last of them listened. */
-async function untilWhole(locals: readonly string[]): Promise<number> {
-  for (const local of locals) members.set(local, start(local))
-  const all = await Promise.all(locals.map((local) => (members.get(local) as Child<MemberCommands>).ask('whole')))
-  return Math.max(...all.map(({ wholeMs }) => wholeMs)) - Math.max(...all.map(({ listeningMs }) => listeningMs))
-}
+const mesh = await Mesh.of(size, library)
+const { hosts } = mesh
 
 async function comesBack(local: string, awayMs: number): Promise<number> {
-  await members.get(local)?.stop()
+  await mesh.stop(local)
   await delay(awayMs)
-  return await untilWhole([local])
+  return await mesh.untilWhole([local])
 }
 
 const rows: [what: string, figure: string][] = []
@@ -57,7 +36,7 @@ const tell = (what: string, ...tookMs: number[]) => {
 }
 
 try {
-  tell(`cold start of all ${size}`, await untilWhole(hosts))
+  tell(`cold start of all ${size}`, await mesh.untilWhole())
   const some = hosts.slice(0, turns)
   const shortly: number[] = []
   for (const host of some) shortly.push(await comesBack(host, shortAwayMs))
@@ -66,10 +45,10 @@ try {
     ...shortly
   )
   tell(`one that was away for ${longAwayMs / 1000} s`, await comesBack(hosts[0] as string, longAwayMs))
-  await stopAll()
-  tell(`start of all ${size} again`, await untilWhole(hosts))
+  await mesh.stopAll()
+  tell(`start of all ${size} again`, await mesh.untilWhole())
 } finally {
-  await stopAll()
+  await mesh.stopAll()
 }
 console.log(`${size} processes over WebSockets on loopback: connected to all others after they listen`)
 console.log(table(['what', 'figure: the median where there are several'], rows))

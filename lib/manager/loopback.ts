@@ -22,7 +22,7 @@ export interface LoopbackInit {
   /** In hex. */
   readonly instance: string
   /** What all sessions of this server have in common. */
-  readonly session: Pick<SessionInit, 'limits' | 'keepAlive' | 'handlers'>
+  readonly session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
 }

@@ -23,7 +23,9 @@ import type { Listener } from '../listen/listener.ts'
 import type { Establisher } from '../peer/establish.ts'
 import { createInstance } from '../peer/handshake.ts'
 import { canonicalHost } from '../peer/hosts.ts'
+import { Beat } from '../session/beat.ts'
 import type { SessionEnd } from '../session/end.ts'
+import type { SessionInit } from '../session/session.ts'
 import { type AllOptions, askAll } from './ask-all.ts'
 import { Grace } from './grace.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
@@ -58,6 +60,8 @@ export class Manager {
   readonly #peers: Peers
   /** Created on first use. */
   #loopback: Loopback | undefined
+  /** What all sessions have in common. */
+  readonly #session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
   readonly #hostLists: HostLists
   readonly #grace = new Grace()
   readonly #port: PeersPort
@@ -67,15 +71,16 @@ export class Manager {
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
-    const { local, hosts, limits, logger } = settings
+    const { local, hosts, limits, keepAlive, logger } = settings
     const instance = createInstance()
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(local, settings.serveWhen, logger))
     this.#handlers.mistakes = new Mistakes(logger)
+    this.#session = { limits, beat: new Beat(keepAlive.intervalMs), handlers: this.#handlers }
     const isClosing = () => this.#isClosing
-    const network = createNetwork(settings, instance, this.#handlers, isClosing)
+    const network = createNetwork(settings, instance, this.#session, isClosing)
     this.#establisher = network.establisher
     this.#listener = network.listener
     this.#peers = network.peers
@@ -256,9 +261,8 @@ export class Manager {
   #self(): Connection {
     if (this.#loopback === undefined) {
       const { local, instance } = this
-      const { limits, keepAlive, reconnect, logger } = this.#settings
-      const session = { limits, keepAlive, handlers: this.#handlers }
-      this.#loopback = new Loopback({ local, instance, session, reconnect, logger })
+      const { reconnect, logger } = this.#settings
+      this.#loopback = new Loopback({ local, instance, session: this.#session, reconnect, logger })
       if (!this.#isClosing) this.#loopback.connection.start()
       else this.#loopback.close(this.#shutdown, 0)
     }

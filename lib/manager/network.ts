@@ -4,9 +4,9 @@
  */
 
 import { maxConnMessageBytes } from '../base/options.ts'
-import type { LocalHandlers } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { Establisher } from '../peer/establish.ts'
+import type { SessionInit } from '../session/session.ts'
 import type { Settings } from './options.ts'
 import { Peers } from './peers.ts'
 
@@ -20,14 +20,13 @@ export interface Network {
 export function createNetwork(
   settings: Settings,
   instance: Uint8Array,
-  handlers: LocalHandlers,
+  session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>,
   isClosing: () => boolean
 ): Network {
-  const { local, auth, path, limits, keepAlive, checksum, allowOrigin, logger } = settings
-  const largest = maxConnMessageBytes(limits)
+  const { local, auth, path, checksum, allowOrigin, logger } = settings
+  const largest = maxConnMessageBytes(session.limits)
   const establisher: Establisher = new Establisher({
-    ...{ local, instance, auth, checksum, logger },
-    session: { limits, keepAlive, handlers },
+    ...{ local, instance, auth, checksum, logger, session },
     connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
     admit: (host, from) => {
       if (isClosing()) return { reason: 'goingAway', message: `${local} is shutting down` }
@@ -45,7 +44,7 @@ export function createNetwork(
     ...{ local, logger, establisher },
     isAttached: () => listener.isAttached,
     reconnect: settings.reconnect,
-    figures: handlers.figures
+    figures: session.handlers.figures
   })
   return { establisher, listener, peers }
 }

@@ -42,7 +42,7 @@ export interface EstablisherInit {
   readonly instance: Uint8Array
   readonly auth: Auth
   /** What all sessions of this server have in common. */
-  readonly session: Pick<SessionInit, 'limits' | 'keepAlive' | 'handlers'>
+  readonly session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
   readonly checksum: boolean | undefined
   readonly logger: Logger
   /** Makes a conn to a host; rejects when it cannot, or when the signal aborts. */

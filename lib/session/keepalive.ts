@@ -1,18 +1,17 @@
 /**
  * Liveness of one session: pings, the round-trip time, and when a silent peer counts as dead.
  *
- * Clock and timer are injected. It looks only at whether anything arrived, even part of a batch. A silence that a stall of this process
- * explains is forgiven, and what has already arrived is read before the peer is judged. Before its first batch the peer
- * is not judged here, but by the handshake deadline.
+ * It looks only at whether anything arrived, even part of a batch. A silence that a stall of this process explains is
+ * forgiven, and what has already arrived is read before the peer is judged. Before its first batch the peer is not judged
+ * here, but by the handshake deadline.
  */
 
 import { randomFillSync } from 'node:crypto'
 import { afterReading } from '../base/after-reading.ts'
+import { type Beat, beatsPerInterval } from './beat.ts'
 
-/** Checks between two pings: two, so that a sign of life that comes a little late is not missed. */
-const checksPerPing = 2
-/** A peer that is silent for so many checks is dead: after one and a half intervals at least, two at most. */
-const maxSilentChecks = 3
+/** A peer that is silent for so many intervals is dead. With a beat before it is noticed that it was heard, and one behind: two at most. */
+const maxSilentIntervals = 1.5
 /** How exact a timer is at best. */
 const timerSlackMs = 5
 /** So many pings are remembered for a peer that answers none: marks behind 64 MiB, more than is on its way on any network. */
@@ -32,7 +31,7 @@ interface SentPing {
 }
 
 export interface KeepAliveInit {
-  readonly intervalMs: number
+  readonly beat: Beat
   /** A number that grows with what arrives; 0 until the first batch is whole. */
   readonly received: () => number
   /** Returns how many bytes were sent before it. */
@@ -41,8 +40,6 @@ export interface KeepAliveInit {
   readonly onTick: () => void
   /** Nothing at all arrived for so many ms. */
   readonly onDead: (silentMs: number) => void
-  readonly now?: () => number
-  readonly setTimer?: (callback: () => void, delayMs: number) => () => void
   /** Runs `callback` after what has already arrived was read. */
   readonly afterReading?: (callback: () => void) => void
 }
@@ -51,38 +48,31 @@ export class KeepAlive {
   /** The last round-trip time in ms; undefined before the first pong. */
   rttMs: number | undefined
   readonly #init: KeepAliveInit
-  readonly #now: () => number
-  readonly #setTimer: (callback: () => void, delayMs: number) => () => void
-  readonly #afterReading: (callback: () => void) => void
-  #cancelTimer: (() => void) | undefined
   #stopped = false
   /** In the order in which they were sent. */
   readonly #unanswered: SentPing[] = []
   #answered = 0
   #readBytes = 0
-  #checkDueMs = 0
-  #checksToPing = 0
-  #silentChecks = 0
+  #pingedAtMs = 0
+  #lookedAtMs = 0
   #received = 0
   #heardAtMs = 0
+  /** When a silence that may be held against the peer began: later than it was heard, where this process stood still since. */
+  #silentSinceMs = 0
 
   constructor(init: KeepAliveInit) {
     this.#init = init
-    this.#now = init.now ?? (() => performance.now())
-    this.#setTimer = init.setTimer ?? setUnrefTimer
-    this.#afterReading = init.afterReading ?? afterReading
   }
 
   start(): void {
-    this.#heardAtMs = this.#now()
+    this.#lookedAtMs = this.#heardAtMs = this.#silentSinceMs = performance.now()
     this.#ping()
-    this.#checkLater()
+    this.#init.beat.join(this.#onBeat)
   }
 
   stop(): void {
     this.#stopped = true
-    this.#cancelTimer?.()
-    this.#cancelTimer = undefined
+    this.#init.beat.leave(this.#onBeat)
   }
 
   /** How many pings were answered; what stands before them the remote end has read. */
@@ -95,9 +85,9 @@ export class KeepAlive {
     return this.#readBytes
   }
 
-  /** When the last sign of life came, to half an interval, of the clock of this. */
+  /** When the last sign of life came, to a beat, of the clock of this. */
   get heardAtMs(): number {
-    return this.#init.received() === this.#received ? this.#heardAtMs : this.#now()
+    return this.#init.received() === this.#received ? this.#heardAtMs : performance.now()
   }
 
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */
@@ -113,13 +103,13 @@ export class KeepAlive {
   #onAnswered({ sentBytes, sentAtMs, onAnswered }: SentPing): void {
     this.#answered++
     this.#readBytes = sentBytes
-    if (sentAtMs !== undefined) this.rttMs = this.#now() - sentAtMs
+    if (sentAtMs !== undefined) this.rttMs = performance.now() - sentAtMs
     onAnswered?.()
   }
 
   /** Pings now, and calls `onAnswered` once the remote end has dealt with all that was sent before. */
   probe(onAnswered: () => void): void {
-    if (!this.#stopped) this.#sendPing(this.#now(), onAnswered)
+    if (!this.#stopped) this.#sendPing(performance.now(), onAnswered)
   }
 
   /** Pings behind what was sent, to learn when the remote end has read it. The round trip is that of the other pings. */
@@ -128,8 +118,8 @@ export class KeepAlive {
   }
 
   #ping(): void {
-    this.#checksToPing = checksPerPing
-    this.#sendPing(this.#now())
+    this.#pingedAtMs = performance.now()
+    this.#sendPing(this.#pingedAtMs)
   }
 
   #sendPing(sentAtMs?: number, onAnswered?: () => void): void {
@@ -139,38 +129,24 @@ export class KeepAlive {
     ping.sentBytes = this.#init.sendPing(ping.token)
   }
 
-  #checkLater(): void {
-    const delayMs = this.#init.intervalMs / checksPerPing
-    this.#checkDueMs = this.#now() + delayMs
-    this.#cancelTimer = this.#setTimer(() => this.#check(), delayMs)
-  }
-
-  #check(): void {
-    if (this.#stopped) return
-    const stalledMs = this.#now() - this.#checkDueMs
-    // A timer this late means that this process did not run: the peer may have sent something all along.
-    const forgiven = stalledMs > Math.max(this.#init.intervalMs / 2, timerSlackMs)
-    if (this.#hasHeard() || forgiven || this.#received === 0) this.#silentChecks = 0
-    else this.#silentChecks++
-    if (this.#silentChecks < maxSilentChecks) return this.#continue()
-    this.#afterReading(() => {
-      if (this.#stopped) return
-      if (this.#hasHeard()) {
-        this.#silentChecks = 0
-        this.#continue()
-      } else {
-        this.#init.onDead(this.#now() - this.#heardAtMs)
-      }
-    })
-  }
-
-  #continue(): void {
-    if (--this.#checksToPing === 0) {
-      this.#init.onTick()
-      if (this.#stopped) return
-      this.#ping()
+  readonly #onBeat = (beginsInterval: boolean): void => {
+    const { onTick, onDead, afterReading: read = afterReading } = this.#init
+    const { intervalMs } = this.#init.beat
+    const now = performance.now()
+    const lateMs = now - this.#lookedAtMs - intervalMs / beatsPerInterval
+    this.#lookedAtMs = now
+    // A beat this late means that this process did not run: the peer may have sent something all along.
+    const forgiven = lateMs > Math.max(intervalMs / 2, timerSlackMs)
+    if (!this.#hasHeard() && (forgiven || this.#received === 0)) this.#silentSinceMs = now
+    if (now - this.#silentSinceMs >= maxSilentIntervals * intervalMs) {
+      read(() => {
+        if (!this.#stopped && !this.#hasHeard()) onDead(performance.now() - this.#heardAtMs)
+      })
     }
-    this.#checkLater()
+    // A session that has just begun has pinged.
+    if (!beginsInterval || now - this.#pingedAtMs < intervalMs / beatsPerInterval) return
+    onTick()
+    if (!this.#stopped) this.#ping()
   }
 
   /** Whether anything has arrived since this was asked before. */
@@ -178,14 +154,9 @@ export class KeepAlive {
     const received = this.#init.received()
     if (received === this.#received) return false
     this.#received = received
-    this.#heardAtMs = this.#now()
+    this.#heardAtMs = this.#silentSinceMs = performance.now()
     return true
   }
-}
-
-function setUnrefTimer(callback: () => void, delayMs: number): () => void {
-  const timer = setTimeout(callback, delayMs).unref()
-  return () => clearTimeout(timer)
 }
 
 /** A peer that could guess a token would seem to read what it does not. Of 31 bits: larger numbers cost V8 objects. */

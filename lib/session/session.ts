@@ -8,7 +8,7 @@
 import { DisconnectedError } from '../base/errors.ts'
 import { toError } from '../base/failure.ts'
 import type { OpenTally } from '../base/figures.ts'
-import { type KeepAliveOptions, type Limits, maxTimeoutMs } from '../base/options.ts'
+import { type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
 import { createSessionCounts, type SessionStats } from '../base/stats.ts'
@@ -17,6 +17,7 @@ import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import { toMessage, type Wire } from '../wire/wire.ts'
+import type { Beat } from './beat.ts'
 import { SessionControl } from './control.ts'
 import { Dispatch } from './dispatch.ts'
 import {
@@ -44,7 +45,7 @@ export interface SessionInit {
   readonly remote: Remote
   readonly remoteLimits: RemoteLimits
   readonly limits: Readonly<Limits>
-  readonly keepAlive: Readonly<KeepAliveOptions>
+  readonly beat: Beat
   readonly handlers: LocalHandlers
   readonly checksum: boolean
   /** Words for what the remote end knows beside the frames that all peers know. */
@@ -98,7 +99,7 @@ export class Session {
       onGoAway: (code, lastStreamId, graceMs, text) => this.#onGoAway(code, lastStreamId, graceMs, text)
     })
     this.#keepAlive = new KeepAlive({
-      intervalMs: init.keepAlive.intervalMs,
+      beat: init.beat,
       received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
       sendPing: (token) => {
         this.#control.sendPing(token)
@@ -110,7 +111,7 @@ export class Session {
     outbox.onMark = () => this.#keepAlive.mark()
     const timeoutMs = limits.slowPeerTimeoutMs
     this.#slowWatch = new SlowWatch({
-      ...{ outbox, intervalMs: init.keepAlive.intervalMs, timeoutMs },
+      ...{ outbox, intervalMs: init.beat.intervalMs, timeoutMs },
       answered: () => this.#keepAlive.answered,
       onSlow: () => this.abort({ reason: 'slow', text: `the peer took nothing for ${timeoutMs} ms` })
     })
@@ -229,12 +230,12 @@ export class Session {
 
   /** A peer that answers no ping is not waited for longer than one may take that reads slowly. */
   async #waitUntilRead(endsAtMs: number): Promise<void> {
-    const { keepAlive, limits } = this.#init
+    const { beat, limits } = this.#init
     this.#calls.hold((release) => this.probe(release))
     for (let leftMs = endsAtMs - performance.now(); leftMs > 0; leftMs = endsAtMs - performance.now()) {
       const { answered } = this.#keepAlive
       // The first ping goes ahead of all calls: a peer that has not answered even that answers none.
-      const patienceMs = answered === 0 ? 2 * keepAlive.intervalMs : limits.slowPeerTimeoutMs
+      const patienceMs = answered === 0 ? 2 * beat.intervalMs : limits.slowPeerTimeoutMs
       await this.#calls.waitUntilIdle(Math.min(leftMs, patienceMs))
       if (this.#calls.isIdle || this.#keepAlive.answered === answered) return
     }

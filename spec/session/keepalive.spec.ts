@@ -1,81 +1,121 @@
-/** Liveness with a clock that the spec moves: rtt, when a peer counts as dead, and what is forgiven. */
+/** Liveness in virtual time: pings, rtt, when a peer counts as dead, and what is forgiven. */
 
 import assert from 'node:assert/strict'
-import { describe, it, mock } from 'node:test'
+import { afterEach, beforeEach, describe, it, mock } from 'node:test'
+import { Beat } from '../../lib/session/beat.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
+import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { randomFrom, seed } from '../support/random.ts'
 
 const intervalMs = 1000
+/** From one look at what has arrived to the next. The virtual clock starts at the beginning of an interval. */
+const beatMs = 250
+
+let clock: VirtualClock
+let heart: Beat
 
 /** A keep-alive with everything around it in the hands of the spec. */
 class Bench {
-  nowMs = 5000
   /** The first batch has arrived. */
   received = 1
   ticks = 0
   readonly pings: number[] = []
+  /** When they were sent. */
+  readonly pingedMs: number[] = []
   sentBytes = 0
   readonly dead: number[] = []
   /** What `afterReading` is to run. */
   judge: (() => void) | undefined
-  readonly keepAlive: KeepAlive
-  #timer: { atMs: number; callback: () => void } | undefined
+  readonly keepAlive = new KeepAlive({
+    beat: heart,
+    received: () => this.received,
+    sendPing: (token) => {
+      this.pings.push(token)
+      this.pingedMs.push(clock.nowMs)
+      return this.sentBytes
+    },
+    onTick: () => this.ticks++,
+    onDead: (silentMs) => {
+      this.dead.push(silentMs)
+      this.keepAlive.stop()
+    },
+    afterReading: (callback) => {
+      this.judge = callback
+    }
+  })
 
   constructor() {
-    this.keepAlive = new KeepAlive({
-      intervalMs,
-      received: () => this.received,
-      sendPing: (token) => {
-        this.pings.push(token)
-        return this.sentBytes
-      },
-      onTick: () => this.ticks++,
-      onDead: (silentMs) => this.dead.push(silentMs),
-      now: () => this.nowMs,
-      setTimer: (callback, delayMs) => {
-        assert.equal(this.#timer, undefined, 'a second timer')
-        const timer = { atMs: this.nowMs + delayMs, callback }
-        this.#timer = timer
-        return () => {
-          if (this.#timer === timer) this.#timer = undefined
-        }
-      },
-      afterReading: (callback) => {
-        this.judge = callback
-      }
-    })
     this.keepAlive.start()
   }
 
-  get hasTimer(): boolean {
-    return this.#timer !== undefined
+  /** Moves on to a beat, which comes so late. */
+  beat(lateMs = 0): void {
+    const dueMs = (Math.floor(clock.nowMs / beatMs) + 1) * beatMs
+    clock.nowMs = dueMs + lateMs
+    assert.equal(clock.fireNext(clock.nowMs), true, 'no timer')
   }
 
-  /** Runs the timer, a check, `lateMs` after it was due. */
-  fire(lateMs = 0): void {
-    const timer = this.#timer
-    assert.ok(timer !== undefined, 'no timer')
-    this.#timer = undefined
-    this.nowMs = timer.atMs + lateMs
-    timer.callback()
+  beats(count: number): void {
+    for (let beat = 0; beat < count; beat++) this.beat()
   }
 }
 
 describe('the keep-alive', () => {
+  beforeEach(() => {
+    clock = new VirtualClock(randomFrom(seed))
+    heart = new Beat(intervalMs)
+  })
+  afterEach(() => clock[Symbol.dispose]())
+
   it('pings at once, and then once per interval, each time with a new token', () => {
     const bench = new Bench()
     assert.equal(bench.pings.length, 1)
-    for (let i = 0; i < 10; i++) {
+    const startedMs = clock.nowMs
+    for (let beat = 0; beat < 20; beat++) {
       bench.received++
-      bench.fire()
+      bench.beat()
     }
     assert.equal(new Set(bench.pings).size, 6)
-    assert.deepEqual([bench.ticks, bench.nowMs, bench.dead], [5, 10_000, []])
+    assert.deepEqual([bench.ticks, clock.nowMs - startedMs, bench.dead], [5, 5000, []])
+  })
+
+  it('pings for all sessions in one turn, by one timer, at whole intervals since the epoch', () => {
+    const benches: Bench[] = []
+    for (const afterMs of [10, 240, 20, 600]) {
+      clock.nowMs += afterMs
+      benches.push(new Bench())
+      assert.equal(clock.pending, 1)
+    }
+    for (let beat = 0; beat < 12; beat++) {
+      for (const bench of benches) bench.received++
+      clock.fireNext(clock.nowMs + beatMs)
+    }
+    for (const { pingedMs } of benches) {
+      assert.deepEqual(pingedMs.slice(-2), [1_002_000, 1_003_000])
+    }
+    for (const { keepAlive } of benches) keepAlive.stop()
+    assert.equal(clock.pending, 0)
+  })
+
+  it('never waits more than a beat longer than an interval for its next ping, whenever it began', () => {
+    for (let afterMs = 0; afterMs < intervalMs; afterMs += 50) {
+      clock.nowMs += 50
+      const bench = new Bench()
+      for (let beat = 0; beat < 13; beat++) {
+        bench.received++
+        bench.beat()
+      }
+      const gaps = bench.pingedMs.slice(1).map((atMs, at) => atMs - (bench.pingedMs[at] as number))
+      assert.ok(Math.max(...gaps) <= intervalMs + beatMs, `${gaps}`)
+      assert.ok(Math.min(...gaps) > beatMs, `${gaps}`)
+      bench.keepAlive.stop()
+    }
   })
 
   it('measures the rtt from ping to pong', () => {
     const bench = new Bench()
     assert.equal(bench.keepAlive.rttMs, undefined)
-    bench.nowMs += 12.5
+    clock.nowMs += 12.5
     bench.keepAlive.onPong(bench.pings.at(-1) as number)
     assert.equal(bench.keepAlive.rttMs, 12.5)
   })
@@ -85,27 +125,26 @@ describe('the keep-alive', () => {
     const [token = 0] = bench.pings
     bench.keepAlive.onPong(token + 1)
     assert.equal(bench.keepAlive.rttMs, undefined)
-    bench.nowMs += 3
+    clock.nowMs += 3
     bench.keepAlive.onPong(token)
-    bench.nowMs += 100
+    clock.nowMs += 100
     bench.keepAlive.onPong(token)
     assert.equal(bench.keepAlive.rttMs, 3)
     bench.received++
-    bench.fire()
-    bench.fire()
+    bench.beats(4)
     bench.keepAlive.onPong(token)
     assert.equal(bench.keepAlive.rttMs, 3)
   })
 
   it('measures no round trip by its marks, which stand behind what was sent', () => {
     const bench = new Bench()
-    bench.nowMs += 2
+    clock.nowMs += 2
     bench.keepAlive.mark()
     const [ping, mark] = bench.pings as [number, number]
-    bench.nowMs += 5
+    clock.nowMs += 5
     assert.equal(bench.keepAlive.onPong(ping), true)
     assert.equal(bench.keepAlive.rttMs, 7)
-    bench.nowMs += 100
+    clock.nowMs += 100
     assert.equal(bench.keepAlive.onPong(mark), true)
     assert.deepEqual([bench.keepAlive.rttMs, bench.keepAlive.answered], [7, 2])
   })
@@ -144,36 +183,41 @@ describe('the keep-alive', () => {
 
   it('takes any batch as a sign of life, also without a pong', () => {
     const bench = new Bench()
-    for (let i = 0; i < 10; i++) {
+    for (let beat = 0; beat < 20; beat++) {
       bench.received++
-      bench.fire()
+      bench.beat()
     }
     assert.deepEqual([bench.dead, bench.judge], [[], undefined])
   })
 
-  it('finds a silent peer dead within two intervals of its last word', () => {
-    const bench = new Bench()
-    bench.fire()
-    // Its last word comes right behind a check: the worst moment.
-    bench.nowMs += 1
-    bench.received++
-    const lastWordMs = bench.nowMs
-    for (let check = 0; check < 4; check++) {
-      assert.equal(bench.judge, undefined)
-      bench.fire()
+  it('finds a silent peer dead one and a half intervals after its last word at least, and two at most, whenever that came', () => {
+    for (let wordMs = 0; wordMs < 2 * intervalMs; wordMs += 25) {
+      const bench = new Bench()
+      // A beat is late by as much as this process is busy, which may be more than half of one.
+      const beat = () => bench.beat(clock.nowMs % 100 === 0 ? 7 : 0)
+      const lastWordMs = clock.nowMs + wordMs
+      while (clock.nowMs + beatMs <= lastWordMs) {
+        bench.received++
+        beat()
+      }
+      clock.nowMs = Math.max(clock.nowMs, lastWordMs)
+      bench.received++
+      const saidMs = clock.nowMs
+      while (bench.judge === undefined) beat()
+      bench.judge()
+      const silentMs = clock.nowMs - saidMs
+      assert.ok(silentMs >= 1.5 * intervalMs && silentMs <= 2 * intervalMs, `${silentMs} ms after a word at ${wordMs}`)
+      assert.equal(bench.dead.length, 1)
+      assert.equal(clock.pending, 0)
     }
-    bench.judge?.()
-    assert.equal(bench.dead.length, 1)
-    assert.ok(bench.nowMs - lastWordMs <= 2 * intervalMs)
-    assert.equal(bench.hasTimer, false)
   })
 
   it('does not miss a sign of life that comes up to one and a half intervals after the one before', () => {
     const bench = new Bench()
     for (let word = 0; word < 10; word++) {
-      // Right before a check, so that the silence counts from there on.
+      // Right before a beat, so that the silence counts from there on.
       bench.received++
-      for (let check = 0; check < 3; check++) bench.fire()
+      bench.beats(6)
       bench.judge = undefined
     }
     assert.deepEqual([bench.dead, bench.ticks], [[], 15])
@@ -182,43 +226,48 @@ describe('the keep-alive', () => {
   it('leaves a peer that has said nothing yet to the handshake deadline', () => {
     const bench = new Bench()
     bench.received = 0
-    for (let check = 0; check < 20; check++) bench.fire()
+    bench.beats(40)
     assert.deepEqual([bench.dead, bench.judge, bench.pings.length], [[], undefined, 11])
   })
 
   it('reads what has arrived before it judges', () => {
     const bench = new Bench()
-    for (let check = 0; check < 4; check++) bench.fire()
+    bench.beats(7)
     assert.deepEqual(bench.dead, [])
     bench.received++
     bench.judge?.()
-    assert.deepEqual([bench.dead, bench.ticks, bench.pings.length], [[], 2, 3])
-    for (let check = 0; check < 2; check++) bench.fire()
-    assert.equal(bench.hasTimer, true, 'its silence counts anew')
+    assert.deepEqual(bench.dead, [])
+    bench.judge = undefined
+    bench.beats(5)
+    assert.equal(bench.judge, undefined, 'its silence counts anew')
+    bench.beats(1)
+    assert.notEqual(bench.judge, undefined)
   })
 
   it('forgives its own stall: a timer that is late condemns nobody', () => {
     const bench = new Bench()
-    for (const lateMs of [501, 1000, 60_000, 501]) bench.fire(lateMs)
-    assert.deepEqual([bench.dead, bench.judge, bench.ticks], [[], undefined, 2])
+    for (const lateMs of [501, 1000, 60_000, 501]) bench.beat(lateMs)
+    assert.deepEqual([bench.dead, bench.judge], [[], undefined])
   })
 
   it('does not forgive twice what was no stall', () => {
     const bench = new Bench()
-    bench.fire(60_000)
-    for (let check = 0; check < 3; check++) bench.fire(499)
-    bench.judge?.()
+    bench.beat(60_000)
+    const stalledMs = clock.nowMs
+    while (bench.judge === undefined) bench.beat(499)
+    bench.judge()
     assert.equal(bench.dead.length, 1)
+    assert.ok(clock.nowMs - stalledMs <= 2.5 * intervalMs)
   })
 
   it('does nothing once it is stopped: no timer, no ping, no verdict', () => {
     const bench = new Bench()
-    for (let check = 0; check < 4; check++) bench.fire()
+    bench.beats(7)
     bench.keepAlive.stop()
     bench.judge?.()
     const running = new Bench()
     running.keepAlive.stop()
-    assert.deepEqual([bench.dead, bench.ticks, bench.hasTimer, running.hasTimer], [[], 1, false, false])
+    assert.deepEqual([bench.dead, bench.ticks, bench.pings.length, clock.pending], [[], 1, 2, 0])
   })
 
   it('knows by each answer that the peer has read what was sent before that ping', () => {
@@ -236,71 +285,58 @@ describe('the keep-alive', () => {
   })
 
   it('stops when it is told so by the tick itself', () => {
+    let pings = 0
     const keepAlive: KeepAlive = new KeepAlive({
-      intervalMs,
+      beat: heart,
       received: () => 0,
       sendPing: () => pings++,
       onTick: () => keepAlive.stop(),
-      onDead: () => assert.fail('dead'),
-      now: () => nowMs,
-      setTimer: (callback) => {
-        fire = callback
-        return () => undefined
-      }
+      onDead: () => assert.fail('dead')
     })
-    let pings = 0
-    let nowMs = 0
-    let fire = () => {}
     keepAlive.start()
-    nowMs = 10_000
-    fire()
-    fire()
+    while (clock.fireNext(clock.nowMs + 10 * intervalMs)) assert.equal(pings, 1)
     assert.equal(pings, 1)
   })
 
   it('by default reads for two polls of the event loop before it judges', async () => {
     for (const [polls, expected] of [
-      [1, 'alive'],
-      [2, 'dead']
+      [1, []],
+      [2, ['dead']]
     ] as const) {
       let received = 1
-      let isLastCheck = false
-      let fire = () => {}
-      const verdict = new Promise<string>((resolve) => {
-        const keepAlive = new KeepAlive({
-          intervalMs,
-          received: () => received,
-          sendPing: () => 0,
-          onTick: () => isLastCheck && resolve('alive'),
-          onDead: () => resolve('dead'),
-          now: () => 0,
-          setTimer: (callback) => {
-            fire = callback
-            return () => undefined
-          }
-        })
-        keepAlive.start()
+      const verdicts: string[] = []
+      const keepAlive = new KeepAlive({
+        beat: heart,
+        received: () => received,
+        sendPing: () => 0,
+        onTick: () => undefined,
+        onDead: () => verdicts.push('dead')
       })
-      for (let check = 0; check < 3; check++) fire()
-      isLastCheck = true
-      fire()
+      keepAlive.start()
+      for (let beat = 0; beat < 7; beat++) clock.fireNext(clock.nowMs + beatMs)
       for (let poll = 0; poll < polls; poll++) await new Promise(setImmediate)
       received++
-      assert.equal(await verdict, expected)
+      await new Promise(setImmediate)
+      await new Promise(setImmediate)
+      keepAlive.stop()
+      assert.deepEqual(verdicts, expected)
     }
   })
+})
 
-  it('by default has a timer that holds no process, and clears it', () => {
-    const set = mock.method(globalThis, 'setTimeout')
-    const clear = mock.method(globalThis, 'clearTimeout')
-    const silent = () => undefined
-    const init = { intervalMs, received: () => 0, sendPing: () => 0, onTick: silent, onDead: silent }
-    const keepAlive = new KeepAlive(init)
-    keepAlive.start()
-    keepAlive.stop()
-    const timer = set.mock.calls[0]?.result as NodeJS.Timeout
-    assert.equal(timer.hasRef(), false)
-    assert.equal(clear.mock.calls[0]?.arguments[0], timer)
-    mock.restoreAll()
-  })
+it('the keep-alive has a timer that holds no process, and clears it with the last of its sessions', () => {
+  const set = mock.method(globalThis, 'setTimeout')
+  const clear = mock.method(globalThis, 'clearTimeout')
+  const silent = () => undefined
+  const init = { beat: new Beat(intervalMs), received: () => 0, sendPing: () => 0, onTick: silent, onDead: silent }
+  const [first, second] = [new KeepAlive(init), new KeepAlive(init)]
+  first.start()
+  second.start()
+  const timer = set.mock.calls[0]?.result as NodeJS.Timeout
+  assert.deepEqual([timer.hasRef(), set.mock.callCount()], [false, 1])
+  first.stop()
+  assert.equal(clear.mock.callCount(), 0)
+  second.stop()
+  assert.equal(clear.mock.calls[0]?.arguments[0], timer)
+  mock.restoreAll()
 })

@@ -4,6 +4,7 @@ import { defaultKeepAlive, defaultLimits } from '../../../lib/base/options.ts'
 import type { SingleDefinition, StreamingDefinition } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { type LocalHandler, LocalHandlers, toEntry } from '../../../lib/handler/table.ts'
+import { Beat } from '../../../lib/session/beat.ts'
 import type { SessionInit } from '../../../lib/session/session.ts'
 import { Flag, type Frame, FrameType, type HandlerEntry, HandlerKind } from '../../../lib/wire/frame.ts'
 
@@ -55,7 +56,11 @@ export const rawStream: HandlerEntry = entry('raw.stream', HandlerKind.streaming
 export function sessionInit(changes: Pick<SessionInit, 'wire'> & Partial<SessionInit>): SessionInit {
   return {
     ...{ role: 'listener', limits: defaultLimits, remoteLimits: changes.limits ?? defaultLimits, checksum: false },
-    ...{ remoteUnderstands: [], keepAlive: defaultKeepAlive, handlers: new LocalHandlers(defaultLimits.maxNameBytes) },
+    ...{
+      remoteUnderstands: [],
+      beat: new Beat(defaultKeepAlive.intervalMs),
+      handlers: new LocalHandlers(defaultLimits.maxNameBytes)
+    },
     remote: { host: 'http://raw', instance: '00', identity: {}, address: 'memory' },
     ...changes
   }

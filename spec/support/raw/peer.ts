@@ -9,6 +9,7 @@ import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } f
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { memoryPair } from '../../../lib/conn/memory.ts'
 import { LocalHandlers } from '../../../lib/handler/table.ts'
+import { Beat } from '../../../lib/session/beat.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'
 import { Session } from '../../../lib/session/session.ts'
 import { FrameType, type HandlerEntry } from '../../../lib/wire/frame.ts'
@@ -46,8 +47,8 @@ export function rawPeer(options: RawPeerOptions = {}) {
   const raw = rawFrames(connWire(mine), options)
   const wire = new Wire(options.over?.(theirs) ?? theirs)
   const limits = { ...defaultLimits, ...options.limits }
-  const keepAlive = { ...defaultKeepAlive, ...options.keepAlive }
-  const init = sessionInit({ wire, handlers, limits, keepAlive, role, remoteUnderstands, checksum })
+  const beat = new Beat(options.keepAlive?.intervalMs ?? defaultKeepAlive.intervalMs)
+  const init = sessionInit({ wire, handlers, limits, beat, role, remoteUnderstands, checksum })
   const session = new Session(init, {
     onHandlers: () => undefined,
     onReady: () => {

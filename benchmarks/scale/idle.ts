@@ -1,0 +1,44 @@
+/**
+ * What connections cost that carry no call: the CPU of a mesh of 32 processes, which is pings and what wakes them up.
+ *
+ * Other builds, the folders of `--against`, have their turn in each round.
+ */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { optionsOf } from '../harness/arguments.ts'
+import { number, table } from '../harness/table.ts'
+import { Mesh } from './members.ts'
+
+const { processes: size, seconds, rounds, against } = optionsOf({ processes: 32, seconds: 20, rounds: 3, against: '' })
+const ends = size * (size - 1)
+/** What remains of the start is over: garbage, and the compiler. */
+const settleMs = 30_000
+
+/** Percent of a core. */
+async function idleShare(library: string): Promise<number> {
+  const mesh = await Mesh.of(size, library)
+  try {
+    await mesh.untilWhole()
+    await delay(settleMs)
+    const usedUs = async () =>
+      (await Promise.all(mesh.members.map((member) => member.ask('cpu')))).reduce((a, b) => a + b)
+    const [beforeUs, startMs] = [await usedUs(), performance.now()]
+    await delay(seconds * 1000)
+    return ((await usedUs()) - beforeUs) / (performance.now() - startMs) / 10
+  } finally {
+    await mesh.stopAll()
+  }
+}
+
+const builds = ['', ...against.split(',').filter(Boolean)]
+const shares = builds.map((): number[] => [])
+for (let round = 0; round < rounds; round++) {
+  for (const [index, library] of builds.entries()) shares[index]?.push(await idleShare(library))
+}
+console.log(`${size} processes, ${ends} ends of connections, no call; percent of a core in each round of ${seconds} s`)
+console.log(
+  table(
+    ['build', ...(shares[0]?.map((_, round) => `round ${round + 1}`) ?? [])],
+    builds.map((library, index) => [library || 'this', ...(shares[index]?.map(number) ?? [])])
+  )
+)
