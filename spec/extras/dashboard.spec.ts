@@ -1,6 +1,7 @@
 /** deploy/grafana.json shows what there is: its metrics exist, and Prometheus answers its queries. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { collectGridMetrics } from 'it-grid/prometheus'
@@ -59,20 +60,37 @@ describe('the dashboard for Grafana', () => {
   it('asks what Prometheus can answer, with something to show for a grid that works', {
     skip: whyNoPrometheus
   }, async () => {
+    const hangs = new AbortController()
     await using grid = await openGrid(2, {
       keepAlive: { intervalMs: 100 },
-      serve: (manager) => manager.handle('echo', (payload) => payload)
+      serve(manager) {
+        manager.handle('echo', (payload) => payload)
+        manager.handle('fail', () => Promise.reject(Object.assign(new Error('no'), { code: 'NO' })))
+        manager.handle('hang', (payload, { signal }) => once(signal, 'abort').then(() => payload))
+      }
     })
     const register = new Registry()
     collectGridMetrics(grid.at(0), { register })
     await using prometheus = await Prometheus.start(register)
-    const load = setInterval(() => grid.at(0).connection(grid.at(1).local).request('echo', new Uint8Array(8)), 10)
+    const calls = async (from: number, to: number) => {
+      const peer = grid.at(from).connection(grid.at(to).local)
+      await Promise.allSettled([peer.request('echo', new Uint8Array(8)), peer.request('fail')])
+    }
+    const load = setInterval(() => Promise.all([calls(0, 1), calls(1, 0)]), 10)
+    const { signal } = hangs
+    const hung = grid
+      .at(1)
+      .connection(grid.at(0).local)
+      .request('hang', undefined, { signal, timeout: Number.POSITIVE_INFINITY })
+    const isOver = hung.catch(() => undefined)
     const ask = (expr: string) => prometheus.query(fill(expr), Date.now())
     await until(async () => {
       const answers = await Promise.all(queries.map(({ expr }) => ask(expr)))
       const empty = queries.filter((_, at) => answers[at] === undefined).map(({ title }) => title)
       return empty.length === 1 && empty[0] === 'Hosts that are down'
     }, 'all panels show something, but for the hosts that are down').finally(() => clearInterval(load))
+    hangs.abort()
+    await isOver
   })
 })
 

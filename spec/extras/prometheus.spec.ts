@@ -1,10 +1,10 @@
 /** `it-grid/prometheus`: what it tells is what `stats()` tells, in a form that Prometheus takes without a complaint. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { collectGridMetrics } from 'it-grid/prometheus'
 import { type PrometheusContentType, Registry } from 'prom-client'
-import type { Manager } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
 import { Prometheus, promtool, whyNoPrometheus } from './prometheus-server.ts'
@@ -35,7 +35,14 @@ async function scrape(register: { metrics(): Promise<string> }) {
 
 /** A grid of two that has done some work, and is idle. */
 async function workedGrid() {
-  const grid = await openGrid(2, { serve: (manager) => manager.handle('echo', (payload) => payload) })
+  const grid = await openGrid(2, {
+    serve(manager) {
+      manager.handle('echo', (payload) => payload)
+      manager.handle('fail', () => {
+        throw Object.assign(new Error('no such thing'), { code: 'NO_ENTRY' })
+      })
+    }
+  })
   const peer = grid.at(0).connection(grid.at(1).local)
   for (let call = 0; call < 5; call++) await peer.request('echo', new Uint8Array(100))
   return grid
@@ -56,6 +63,7 @@ describe('collectGridMetrics()', () => {
     for (const [name, figure] of [
       ['up', 1],
       ['state_changed_timestamp_seconds', connection.since / 1000],
+      ['dial_failures_total', connection.dialing.failures],
       ['reconnects_total', connection.reconnects],
       ['sent_bytes_total', totals.bytesOut],
       ['received_bytes_total', totals.bytesIn],
@@ -75,9 +83,75 @@ describe('collectGridMetrics()', () => {
     ] as const) {
       assert.deepEqual(value(`it_grid_connection_${name}`, { host }), [figure], name)
     }
-    assert.deepEqual(value('it_grid_handlers'), [1])
+    const [seen = 0] = value('it_grid_connection_last_seen_timestamp_seconds', { host }) ?? []
+    assert.ok(Math.abs(seen - (connection.lastSeenAt ?? 0) / 1000) < 1)
+    assert.deepEqual(value('it_grid_handlers'), [2])
     assert.deepEqual(value('it_grid_handshakes_pending'), [0])
     assert.deepEqual(value('it_grid_handshakes_refused_total'), [stats.refusedHandshakes])
+  })
+
+  it('tells for each handler and each host what stats() tells of the calls, at both ends', async () => {
+    await using grid = await workedGrid()
+    const [caller, handler] = [grid.at(0), grid.at(1)]
+    await caller
+      .connection(handler.local)
+      .request('fail')
+      .catch(() => undefined)
+    for (const [manager, end, host] of [
+      [caller, 'called', handler.local],
+      [handler, 'served', caller.local]
+    ] as const) {
+      const register = new Registry()
+      collectGridMetrics(manager, { register })
+      const value = await scrape(register)
+      const figures = manager.stats()[end].find(({ handler }) => handler === 'echo')
+      assert.ok(figures !== undefined && figures.calls === 5)
+      const echo = { kind: 'single', handler: 'echo', subroute: '' }
+      const inside = (from: string, to: number | undefined) => {
+        const [found = -1] = value(`it_grid_${from}`, echo) ?? []
+        assert.equal(found, to, from)
+      }
+      inside(`${end}_total`, 5)
+      inside(`${end}_running`, 0)
+      inside(`${end}_received_bytes_total`, figures.bytesIn)
+      inside(`${end}_sent_bytes_total`, figures.bytesOut)
+      inside(`${end}_duration_seconds_sum`, figures.durations.sumMs / 1000)
+      inside(`${end}_duration_seconds_count`, 5)
+      assert.equal(value(`it_grid_${end}_oldest_seconds`, echo), undefined)
+      assert.deepEqual(value(`it_grid_${end}_errors_total`, { handler: 'fail', code: 'NO_ENTRY' }), [1])
+      assert.deepEqual(value(`it_grid_connection_${end}_errors_total`, { host, code: 'NO_ENTRY' }), [1])
+      assert.deepEqual(value(`it_grid_connection_${end}_total`, { host }), [6])
+      assert.deepEqual(value(`it_grid_connection_${end}_duration_seconds_count`, { host }), [6])
+      let below = 0
+      const { boundsMs, counts } = figures.durations
+      for (const [at, count] of counts.entries()) {
+        below += count
+        const le = at < boundsMs.length ? String((boundsMs[at] as number) / 1000) : '+Inf'
+        assert.deepEqual(value(`it_grid_${end}_duration_seconds_bucket`, { ...echo, le }), [below], le)
+      }
+    }
+  })
+
+  it('tells of calls that run, and of mistakes of handlers', async () => {
+    await using grid = await openGrid(2, {
+      serve: (manager) => manager.handle('hang', (payload, { signal }) => once(signal, 'abort').then(() => payload))
+    })
+    const [caller, handler] = [grid.at(0), grid.at(1)]
+    const abort = new AbortController()
+    const hangs = caller.connection(handler.local).request('hang', undefined, { signal: abort.signal })
+    const isOver = hangs.catch(() => undefined)
+    await until(() => handler.stats().served[0]?.running === 1, 'it runs')
+    const stats = handler.stats()
+    const served = stats.served.map((figures) => ({ ...figures, mistakes: 3 }))
+    const register = new Registry()
+    collectGridMetrics({ stats: () => ({ ...stats, served }) }, { register })
+    const value = await scrape(register)
+    abort.abort()
+    await isOver
+    assert.deepEqual(value('it_grid_served_running'), [1])
+    assert.deepEqual(value('it_grid_served_oldest_seconds'), [(served[0]?.oldestMs as number) / 1000])
+    assert.deepEqual(value('it_grid_served_mistakes_total'), [3])
+    assert.equal(value('it_grid_called_mistakes_total'), undefined)
   })
 
   it('tells of a host that went away, and that it is down', async () => {
@@ -102,7 +176,7 @@ describe('collectGridMetrics()', () => {
       }
     }
     const register = new Registry()
-    collectGridMetrics(counted as Manager, { register })
+    collectGridMetrics(counted, { register })
     assert.equal(taken, 0)
     await register.metrics()
     assert.equal(taken, 1)
@@ -146,7 +220,7 @@ describe('collectGridMetrics()', () => {
     await using grid = await workedGrid()
     const register = new Registry()
     collectGridMetrics(grid.at(0), { register })
-    const before = await register.metrics()
+    const before = register.getMetricsAsArray()
     const refused = (message: RegExp) => ({ code: 'ERR_INVALID_OPTION', message })
     const collect = collectGridMetrics as (grid: unknown, options?: unknown) => unknown
     assert.throws(() => collect(grid.at(1), { register }), refused(/it_grid_handlers is registered already/))
@@ -155,7 +229,7 @@ describe('collectGridMetrics()', () => {
     assert.throws(() => collect(grid.at(1), { registry: register }), refused(/no option "registry"/))
     assert.throws(() => collect(grid.at(1), { register: {} }), refused(/register of .* must be a Registry/))
     assert.throws(() => collect(grid.at(1), { register, prefix: 'my-grid.' }), refused(/prefix of/))
-    assert.equal(await register.metrics(), before)
+    assert.deepEqual(register.getMetricsAsArray(), before)
   })
 })
 
@@ -176,15 +250,15 @@ describe('Prometheus', { skip: whyNoPrometheus }, () => {
     const peer = grid.at(0).connection(grid.at(1).local)
     const load = setInterval(() => peer.request('echo', new Uint8Array(8)), 10)
     const windowMs = 3000
-    const received = () => grid.at(1).stats().connections[0]?.totals.messagesIn as number
-    const seen: { readonly at: number; readonly messages: number }[] = []
+    const served = () => grid.at(1).stats().served[0]?.calls as number
+    const seen: { readonly at: number; readonly calls: number }[] = []
     await until(async () => {
       const now = Date.now()
-      seen.push({ at: now, messages: received() })
+      seen.push({ at: now, calls: served() })
       const before = seen.findLast(({ at }) => at <= now - windowMs)
       if (before === undefined) return false
-      const had = ((received() - before.messages) * 1000) / (now - before.at)
-      const told = await prometheus.query('rate(it_grid_connection_received_messages_total[3s])', now)
+      const had = ((served() - before.calls) * 1000) / (now - before.at)
+      const told = await prometheus.query('rate(it_grid_served_total{handler="echo"}[3s])', now)
       return told !== undefined && Math.abs(told / had - 1) < 0.1
     }, 'the rate that Prometheus tells is within a tenth of the one that it had').finally(() => clearInterval(load))
     assert.equal(await prometheus.query('it_grid_connection_up', Date.now()), 1)

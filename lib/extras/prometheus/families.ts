@@ -1,22 +1,12 @@
 /**
  * Which metrics there are: the name of each without its prefix, its type, and how it is read from `stats()`.
  *
- * Labels are bounded: by the hosts of the grid.
+ * Labels are bounded: by the hosts of the grid, its handlers, and the codes that `stats()` keeps.
  */
 
 import type { ConnectionStats, ManagerStats } from '../../index.ts'
-
-export interface Sample {
-  readonly suffix?: string
-  readonly labels: Readonly<Record<string, string>>
-  readonly value: number
-}
-
-export interface Family {
-  readonly type: 'gauge' | 'counter' | 'histogram'
-  readonly help: string
-  readonly samples: (stats: ManagerStats) => Sample[]
-}
+import { callFamilies } from './calls.ts'
+import type { Family, Sample } from './family.ts'
 
 type Type = Family['type']
 /** Undefined for no sample. */
@@ -58,6 +48,19 @@ export const families: Readonly<Record<string, Family>> = {
     'gauge',
     'When the connection has entered its state.',
     ({ since }) => seconds(since)
+  ),
+  connection_last_seen_timestamp_seconds: ofConnection(
+    'gauge',
+    'When the host has last sent anything, to half a keep-alive interval.',
+    ({ lastSeenAt }) => seconds(lastSeenAt)
+  ),
+  connection_dial_failures_total: ofConnection(
+    'counter',
+    'Dials of this server that failed, handshakes included.',
+    ({ dialing }) => dialing.failures
+  ),
+  connection_last_dial_seconds: ofConnection('gauge', 'How long the last dial took.', ({ dialing }) =>
+    seconds(dialing.lastDurationMs)
   ),
   connection_reconnects_total: ofConnection(
     'counter',
@@ -109,5 +112,7 @@ export const families: Readonly<Record<string, Family>> = {
   connection_received_frames_total: ofConnection('counter', 'Frames received.', ({ totals }) => totals.framesIn),
   connection_sent_frames_total: ofConnection('counter', 'Frames sent.', ({ totals }) => totals.framesOut),
   connection_received_messages_total: ofConnection('counter', 'Messages received.', ({ totals }) => totals.messagesIn),
-  connection_sent_messages_total: ofConnection('counter', 'Messages sent.', ({ totals }) => totals.messagesOut)
+  connection_sent_messages_total: ofConnection('counter', 'Messages sent.', ({ totals }) => totals.messagesOut),
+
+  ...callFamilies
 }

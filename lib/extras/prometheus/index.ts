@@ -6,7 +6,8 @@
 
 import { register as globalRegister, type Metric, type Registry } from 'prom-client'
 import { InvalidOptionError, type Manager, type ManagerStats } from '../../index.ts'
-import { type Family, families } from './families.ts'
+import { families } from './families.ts'
+import type { Family, Sample } from './family.ts'
 
 export interface CollectOptions {
   /** As of `collectDefaultMetrics` of `prom-client`. Default its global registry. */
@@ -21,7 +22,7 @@ export interface CollectOptions {
  *
  * @throws {InvalidOptionError} when an argument is wrong, or a metric of one of the names is registered already
  */
-export function collectGridMetrics(grid: Manager, options: CollectOptions = {}): () => void {
+export function collectGridMetrics(grid: Pick<Manager, 'stats'>, options: CollectOptions = {}): () => void {
   if (typeof grid?.stats !== 'function') throw new InvalidOptionError('collectGridMetrics() takes a Manager first')
   const { register, prefix } = readOptions(options)
   const read = perTurn(() => grid.stats())
@@ -68,7 +69,7 @@ function createMetric(name: string, { type, help, samples }: Family, read: () =>
   return metric
 }
 
-function toValue(name: string, { suffix = '', labels, value }: ReturnType<Family['samples']>[number]) {
+function toValue(name: string, { suffix = '', labels, value }: Sample) {
   return suffix === '' ? { labels, value } : { labels, value, metricName: name + suffix }
 }
 
