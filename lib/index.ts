@@ -112,6 +112,7 @@ export type {
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
 export type { AllOptions } from './manager/ask-all.ts'
+export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export { Manager } from './manager/manager.ts'
 export type {
   CloseOptions,

@@ -1,7 +1,7 @@
 /** The error of what needs several peers, and what each of them said. */
 
 import { brand } from './brand.ts'
-import { type Delivery, GridError } from './errors.ts'
+import { GridError, type GridErrorOptions } from './errors.ts'
 
 /** What one peer said: told apart by `error`. */
 export type Answer<T> =
@@ -24,7 +24,7 @@ export class QuorumError extends GridError {
   constructor(
     need: number,
     answers: readonly Answer<unknown>[],
-    { text, ...options }: { delivery?: Delivery; text?: string | undefined } = {}
+    { text, ...options }: GridErrorOptions & { text?: string | undefined } = {}
   ) {
     super('ERR_QUORUM', text ?? describeAnswers(need, answers), options)
     this.need = need

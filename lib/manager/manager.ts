@@ -12,7 +12,14 @@ import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/calls.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
-import { type AnyDefinition, copyDefinition, type PayloadOf, rawSingle } from '../handler/definition.ts'
+import {
+  type AnyDefinition,
+  type AnySingle,
+  copyDefinition,
+  type PayloadOf,
+  type ResponseOf,
+  rawSingle
+} from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { Mistakes } from '../handler/mistakes.ts'
@@ -27,6 +34,7 @@ import { Beat } from '../session/beat.ts'
 import type { SessionEnd } from '../session/end.ts'
 import type { SessionInit } from '../session/session.ts'
 import { type AllOptions, askAll } from './ask-all.ts'
+import { askQuorum, type QuorumOptions } from './ask-quorum.ts'
 import { Grace } from './grace.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
@@ -168,6 +176,16 @@ export class Manager {
    */
   all<D extends string | AnyDefinition>(definition: D, ...args: CallArguments<PayloadOf<D>, AllOptions<D>>) {
     return askAll(this.#port, definition, args)
+  }
+
+  /**
+   * The same call at many peers. Resolves at the `need`-th acceptable answer, and cancels the rest.
+   *
+   * @throws {QuorumError} as soon as `need` cannot be reached; its `answers` have each error so far
+   * @throws the errors of `all`; {InvalidOptionError} also when `need` is above the number of peers
+   */
+  quorum<D extends string | AnySingle>(definition: D, payload: PayloadOf<D>, options: QuorumOptions<ResponseOf<D>>) {
+    return askQuorum(this.#port, definition, payload, options)
   }
 
   /** What this server offers. */

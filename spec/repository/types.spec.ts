@@ -28,6 +28,7 @@ import {
   type Messages,
   msgpack,
   type PayloadOf,
+  type Quorum,
   type RequestOf,
   type ResponseOf,
   type SingleDefinition,
@@ -102,6 +103,17 @@ export async function manyPeers(grid: Manager): Promise<void> {
     if (answer.error === undefined) expectTypeOf(answer.value).toEqualTypeOf<LockReply>()
     else expectTypeOf(answer.error).toEqualTypeOf<Error>()
   }
+  const quorum = grid.quorum(
+    lock,
+    { resource: 'a' },
+    { need: 2, accept: ({ granted }, host) => granted && host !== '' }
+  )
+  expectTypeOf(quorum).toEqualTypeOf<Promise<Quorum<LockReply>>>()
+  grid.quorum(ping, undefined, { need: 1, undo: ({ host, error }) => error?.message ?? host })
+  // @ts-expect-error an answer of another type
+  grid.quorum(lock, { resource: 'a' }, { need: 1, accept: (granted: boolean) => granted })
+  // @ts-expect-error accept answers at once
+  grid.quorum(lock, { resource: 'a' }, { need: 1, accept: async () => true })
   // @ts-expect-error the payload is missing
   grid.all(lock)
   // @ts-expect-error requests of another type

@@ -98,6 +98,16 @@ grid.all(get, { key: 'a' }, { requests: () => [] })
 // TS18049 at 72: 'value' is possibly 'null' or 'undefined'.
 for await (const { value } of grid.all(get, { key: 'a' })) console.log(value.value)
 
+// TS2554 at 6: Expected 3 arguments, but got 2.
+grid.quorum(get, { key: 'a' })
+// TS2345 or TS2741 at 32: Property 'need' is missing in type '{}'
+grid.quorum(get, { key: 'a' }, {})
+// TS2339 at 54: Property 'valu' does not exist on type
+grid.quorum(get, { key: 'a' }, { need: 2, accept: ({ valu }) => valu })
+// TS2345 at 13: Argument of type 'StreamingDefinition<{ from: number; }, never, { at: number; key: string; }>' is not assignable
+// ... Type '"streaming"' is not assignable to type '"single"'.
+grid.quorum(changes, { from: 0 }, { need: 2 })
+
 // Handlers
 
 // TS2322 at 31: Type '{ valu: string; }' is not assignable to type
