@@ -47,8 +47,7 @@ export {
   ShutdownError,
   StreamResetError,
   UnknownHandlerError,
-  UnknownHostError,
-  ValidationError
+  UnknownHostError
 } from './base/errors.ts'
 export { type LogFields, type Logger, silentLogger } from './base/logger.ts'
 export {
@@ -73,7 +72,8 @@ export type {
   SessionStats,
   SessionTotals
 } from './base/stats.ts'
-export type { CallArguments, Callable } from './call/calls.ts'
+export { ValidationError } from './base/validation-error.ts'
+export type { CallArguments, Callable } from './call/callable.ts'
 export type { GridStream, RequestSink, StreamEnd, StreamOf } from './call/grid-stream.ts'
 export type { CallOptions } from './call/options.ts'
 export { pipe } from './call/pipe.ts'
@@ -103,7 +103,6 @@ export type {
 } from './handler/definition.ts'
 export { type SingleOptions, type StreamingOptions, single, streaming } from './handler/definition.ts'
 export type {
-  HandlerContext,
   HandlerOf,
   Requests,
   Responses,
@@ -111,16 +110,28 @@ export type {
   StreamingHandler
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
+export type { CallerCall, CallInfo, HandlerCall, HandlerContext, Kind } from './hooks/call-info.ts'
+export { type CallMessage, type CallOutcome, channels } from './hooks/channels.ts'
+export type {
+  CallChanges,
+  CallerInterceptor,
+  HandlerInterceptor,
+  Interceptor,
+  NoChanges,
+  StreamingPart
+} from './hooks/interceptor.ts'
 export type { AllOptions } from './manager/ask-all.ts'
 export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export { Manager } from './manager/manager.ts'
 export type {
   CloseOptions,
   HandleOptions,
+  InterceptorsOptions,
   ManagerOptions,
   PeerCount,
   PeerSelection,
-  PeersWaitOptions
+  PeersWaitOptions,
+  UnhandleOptions
 } from './manager/options.ts'
 export type { PeersCallOptions } from './manager/selection.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'

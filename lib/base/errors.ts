@@ -7,7 +7,6 @@
  */
 
 import { brand, isOfClass } from './brand.ts'
-import { describeMisfit, type Misfitting, printable } from './text.ts'
 
 /** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
@@ -102,15 +101,23 @@ export type RejectReason =
   | 'unsupportedVersion'
   | 'badLimits'
   | 'busy'
+  | 'denied'
+  | 'rateLimited'
 
-/** The remote refused a call or a handshake before a handler ran. Code `ERR_REJECTED`. */
+/**
+ * The remote refused a call or a handshake before a handler ran. An interceptor of a handler throws it to refuse a call. Code
+ * `ERR_REJECTED`.
+ */
 export class RejectedError extends GridError {
   override name = 'RejectedError'
   readonly reason: RejectReason
+  /** What an interceptor added, such as `retryAfterMs`. */
+  readonly details: unknown
 
-  constructor(reason: RejectReason, message: string, options: GridErrorOptions = {}) {
+  constructor(reason: RejectReason, message: string, options: GridErrorOptions & { details?: unknown } = {}) {
     super('ERR_REJECTED', message, { delivery: 'notSent', ...options })
     this.reason = reason
+    this.details = options.details
   }
 }
 
@@ -238,36 +245,6 @@ export class CodecError extends GridError {
   }
 }
 
-/** Longer paths are cut: the sender decides what they contain. */
-const maxPathKeys = 16
-const maxPathKeyLength = 64
-
-/**
- * A received value does not match its codec or schema. The message and `details.path` say which field, and contain
- * nothing of the value. Code `ERR_VALIDATION`.
- */
-export class ValidationError extends GridError {
-  override name = 'ValidationError'
-  /** The sender receives it too, as the `details` of its `RemoteError`. */
-  readonly details: { readonly path: readonly (string | number)[] } & Partial<Misfitting>
-
-  /** `path` leads to the field, outermost key first; empty for the value itself. The others are kinds, such as "a number". */
-  constructor(path: readonly PropertyKey[] = [], options: GridErrorOptions & Partial<Misfitting> = {}) {
-    const { expected, found } = options
-    const keys = path.slice(0, maxPathKeys).map((key) => {
-      return typeof key === 'number' ? key : printable(String(key), maxPathKeyLength)
-    })
-    const at = keys.length === 0 ? '' : ` at "${keys.join('.')}"`
-    const kinds = expected === undefined || found === undefined ? undefined : { expected, found }
-    super(
-      'ERR_VALIDATION',
-      `the value is not valid${at}${kinds === undefined ? '' : `: ${describeMisfit(kinds)}`}`,
-      options
-    )
-    this.details = { path: keys, ...kinds }
-  }
-}
-
 /** A message is larger than the receiver's `maxMessageBytes`. Code `ERR_MESSAGE_TOO_LARGE`. */
 export class MessageTooLargeError extends GridError {
   override name = 'MessageTooLargeError'
@@ -315,6 +292,6 @@ brand({
     UnknownHandlerError,
     UnknownHostError
   },
-  ...{ HandlerExistsError, CodecError, ValidationError, MessageTooLargeError, HandshakeError, DialError },
+  ...{ HandlerExistsError, CodecError, MessageTooLargeError, HandshakeError, DialError },
   InvalidOptionError
 })

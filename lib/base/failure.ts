@@ -41,3 +41,14 @@ export function systemText(error: unknown): string {
   const at = typeof address !== 'string' ? '' : typeof port === 'number' ? ` at ${address}:${port}` : ` at ${address}`
   return `${code}${at}`
 }
+
+/** The `code` of an error, if it has one that is a word. */
+export function readCode(error: unknown): string | undefined {
+  try {
+    const code: unknown = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+    return typeof code === 'string' && code !== '' ? code : undefined
+  } catch {
+    // A getter threw, or a proxy may refuse to be looked at.
+    return undefined
+  }
+}

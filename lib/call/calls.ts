@@ -7,12 +7,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { listenToAbort } from '../base/abort.ts'
 import { aString, check } from '../base/check.ts'
-import { UnknownHandlerError } from '../base/errors.ts'
-import type { Figures } from '../base/figures.ts'
-import type { HandlerFigures } from '../base/grid-figures.ts'
 import { defaultRequestTimeoutMs } from '../base/options.ts'
-import type { HandlerName } from '../base/stats.ts'
-import { toTicks } from '../base/ticks.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import {
@@ -25,63 +20,22 @@ import {
   rawSingle,
   rawStreaming
 } from '../handler/definition.ts'
-import { findNear, nameHandler, toHandlerName } from '../handler/info.ts'
-import { joinSubroute, type RemoteHandler } from '../handler/table.ts'
+import { joinSubroute } from '../handler/table.ts'
+import type { Kind } from '../hooks/call-info.ts'
+import { channels } from '../hooks/channels.ts'
+import { type Hooks, standsAround } from '../hooks/hooks.ts'
+import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
+import { requestAround, type SendRequest } from './around-request.ts'
+import { streamAround } from './around-stream.ts'
+import { CallMade } from './call-made.ts'
+import type { CallPort } from './call-port.ts'
+import type { CallArguments, Callable } from './callable.ts'
+import { countUnsent, createUnknownError, findHandler } from './find-handler.ts'
 import { GridStream, type StreamOf } from './grid-stream.ts'
 import { type CallOptions, parseTimeout, type ReadCallOptions, readCallOptions } from './options.ts'
 import { sendRequest } from './request.ts'
-
-/** The payload and the options of a call. The payload may be left out when the definition takes none. */
-export type CallArguments<Payload, Options = CallOptions> = undefined extends Payload
-  ? [payload?: Payload, options?: Options]
-  : [payload: Payload, options?: Options]
-
-/** Makes calls: a connection, or a subroute of it. */
-export interface Callable {
-  /**
-   * One request, one response. `definition` is a single one, or the string id of a raw handler: `Uint8Array` both ways. A raw payload may be reused once the promise has settled. A raw response is yours to keep.
-   *
-   * @throws {UnknownHandlerError} the remote host has no such single handler
-   * @throws {DisconnectedError} not connected (`delivery: 'notSent'`), or the conn was lost during the call
-   * @throws {RemoteError} the handler threw
-   * @throws {DeadlineError} no answer within the timeout
-   * @throws {RejectedError} the remote host refused the call before the handler ran
-   * @throws {CodecError} a value cannot be encoded or decoded
-   * @throws {InvalidOptionError} an option is wrong
-   * @throws {MessageTooLargeError} the payload is larger than the remote host accepts
-   * @throws `signal.reason` when the signal aborted
-   */
-  request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
-
-  /** A two-way stream. Returns at once. Each failure is thrown by the first `next()`, with the errors of `request`. */
-  newStream<D extends string | AnyStreaming>(definition: D, ...args: CallArguments<PayloadOf<D>>): StreamOf<D>
-
-  /** The handlers of the same host under a static subroute. Subroutes of subroutes are joined with `/`. */
-  subroute(name: string): Callable
-}
-
-/** What calls need from their connection. */
-export interface CallPort {
-  /** `waitForReady` of calls that do not set it. */
-  readonly callsWait: boolean
-  /** Where its calls are counted: by handler, and together. */
-  readonly figures: { readonly all: HandlerFigures; readonly peer: Figures }
-  /** The session that can take a call, if there is one. */
-  usableSession(): Session | undefined
-  /** The error of a call while there is no such session. */
-  createNotConnectedError(): Error
-  /** Resolves with such a session; rejects at the deadline or when the signal aborts. */
-  waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs: number): Promise<Session>
-  /** Resolves when the handlers of the remote host have changed; rejects as above, with `createError` if only those are missing. */
-  waitForHandlers(
-    deadlineMs: number,
-    signal: AbortSignal | undefined,
-    timeoutMs: number,
-    createError: () => Error
-  ): Promise<unknown>
-}
 
 const noPayload = new Uint8Array(0)
 
@@ -105,18 +59,13 @@ export class Calls implements Callable {
       const definition = typeof target === 'string' ? rawSingle(target) : target
       if (definition?.kind !== 'single') checkDefinition(definition, 'request()', 'single')
       const given = value === undefined && typeof target === 'string' ? noPayload : value
+      const { hooks } = this.#port
+      if (standsAround(hooks, channels.call)) return this.#requestAround(hooks, definition, given, givenOptions)
       const payload = encodePayload(definition.request, given, 'payload', 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
-      const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
-      const session = this.#port.usableSession()
-      if (session !== undefined && options.waitForReady !== true) {
-        return this.#send(session, definition, payload, timeoutMs, options)
-      }
-      checkMetadata(options.metadata)
-      if (!this.#waits(options)) throw this.#port.createNotConnectedError()
-      return this.#sendWhenUsable(session, definition, keepLength(payload), timeoutMs, options)
+      return this.#request(definition, payload, parseTimeout(options.timeout, defaultRequestTimeoutMs), options)
     } catch (error) {
-      this.#countUnsent('single', target, 0, error)
+      this.#countUnsent(target, 'single', 0, error)
       return Promise.reject(error)
     }
   }
@@ -128,28 +77,16 @@ export class Calls implements Callable {
     if (definition?.kind !== 'streaming') checkDefinition(definition, 'newStream()', 'streaming')
     // By its type a raw stream takes requests. When the handler takes none, a push throws.
     const takesRequests = typeof target === 'string' || definition.inCapacity > 0
-    let sinceMs = 0
-    const stream = new GridStream<unknown, unknown>(definition, takesRequests, (reason) =>
-      this.#countUnsent('streaming', target, sinceMs, reason)
-    )
+    const given = value === undefined && typeof target === 'string' ? noPayload : value
+    const { hooks } = this.#port
+    if (standsAround(hooks, channels.call))
+      return this.#streamAround(hooks, definition, takesRequests, given, givenOptions)
+    const stream = this.#createStream(definition, takesRequests)
     try {
-      const given = value === undefined && typeof target === 'string' ? noPayload : value
       const payload = encodePayload(definition.payload, given, 'payload', 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
-      if (session !== undefined && options.waitForReady !== true) {
-        this.#open(stream, session, definition, payload, timeoutMs, options)
-        return stream
-      }
-      checkMetadata(options.metadata)
-      if (!this.#waits(options)) throw this.#port.createNotConnectedError()
-      sinceMs = performance.now()
-      const kept = keepLength(payload)
-      const deadlineMs = toDeadlineMs(timeoutMs)
-      const open = (ready: Session, leftMs: number) => this.#open(stream, ready, definition, kept, leftMs, options)
-      const wait = (first?: Session) => this.#whenReady(stream, first, definition, deadlineMs, timeoutMs, options, open)
-      if (options.waitForReady === true) stream.whenWithdrawn = () => void setImmediate().then(() => wait())
-      wait(session)
+      this.#newStream(stream, definition, payload, timeoutMs, options)
     } catch (error) {
       stream.fail(error)
     }
@@ -160,6 +97,90 @@ export class Calls implements Callable {
     // A peer may have names that this side would not register.
     check('a subroute', name, aString)
     return new Calls(this.#port, joinSubroute(this.#subroute, name))
+  }
+
+  /** @param timeoutMs what is left, 0 for no limit */
+  #request(definition: AnySingle, payload: Uint8Array, timeoutMs: number, options: ReadCallOptions): Promise<unknown> {
+    const session = this.#port.usableSession()
+    if (session !== undefined && options.waitForReady !== true) {
+      return this.#send(session, definition, payload, timeoutMs, options)
+    }
+    checkMetadata(options.metadata)
+    if (!this.#waits(options)) throw this.#port.createNotConnectedError()
+    return this.#sendWhenUsable(session, definition, keepLength(payload), timeoutMs, options)
+  }
+
+  /** Opens `stream`, at once or when it can be. @param timeoutMs what is left, 0 for no limit */
+  #newStream(
+    stream: GridStream<unknown, unknown>,
+    definition: AnyStreaming,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: ReadCallOptions
+  ): void {
+    const session = this.#port.usableSession()
+    if (session !== undefined && options.waitForReady !== true) {
+      return this.#open(stream, session, definition, payload, timeoutMs, options)
+    }
+    checkMetadata(options.metadata)
+    if (!this.#waits(options)) throw this.#port.createNotConnectedError()
+    stream.waitsSinceMs = performance.now()
+    const kept = keepLength(payload)
+    const deadlineMs = toDeadlineMs(timeoutMs)
+    const open = (ready: Session, leftMs: number) => this.#open(stream, ready, definition, kept, leftMs, options)
+    const wait = (first?: Session) => this.#whenReady(stream, first, definition, deadlineMs, timeoutMs, options, open)
+    if (options.waitForReady === true) stream.whenWithdrawn = () => void setImmediate().then(() => wait())
+    wait(session)
+  }
+
+  #createStream(definition: AnyStreaming, takesRequests: boolean): GridStream<unknown, unknown> {
+    return new GridStream<unknown, unknown>(definition, takesRequests, (reason, sinceMs) =>
+      this.#countUnsent(definition, 'streaming', sinceMs, reason)
+    )
+  }
+
+  #streamAround(
+    hooks: Hooks<CallerInterceptor>,
+    definition: AnyStreaming,
+    takesRequests: boolean,
+    given: unknown,
+    givenOptions: CallOptions | undefined
+  ): unknown {
+    try {
+      const options = readCallOptions(givenOptions, 'notSent')
+      const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
+      const made = this.#createMade(definition, given, options, timeoutMs)
+      const create = (counted: AnyStreaming) => this.#createStream(counted, takesRequests)
+      return streamAround(hooks, made, definition, takesRequests, create, (...call) => this.#newStream(...call))
+    } catch (error) {
+      const stream = this.#createStream(definition, takesRequests)
+      stream.fail(error)
+      return stream
+    }
+  }
+
+  #requestAround(
+    hooks: Hooks<CallerInterceptor>,
+    definition: AnySingle,
+    given: unknown,
+    givenOptions: CallOptions | undefined
+  ): Promise<unknown> {
+    const options = readCallOptions(givenOptions, 'notSent')
+    const timeoutMs = parseTimeout(options.timeout, defaultRequestTimeoutMs)
+    const made = this.#createMade(definition, given, options, timeoutMs)
+    const send: SendRequest = (counted, ...rest) => {
+      try {
+        return this.#request(counted, ...rest)
+      } catch (error) {
+        this.#countUnsent(definition, 'single', 0, error)
+        throw error
+      }
+    }
+    return requestAround(hooks, made, definition, send)
+  }
+
+  #createMade(definition: AnyDefinition, given: unknown, options: ReadCallOptions, timeoutMs: number): CallMade {
+    return new CallMade(this.#port.host, this.#subroute, definition, given, options, timeoutMs)
   }
 
   #waits(options: ReadCallOptions): boolean {
@@ -178,7 +199,7 @@ export class Calls implements Callable {
     timeoutMs: number,
     options: ReadCallOptions
   ): Promise<unknown> {
-    const handler = this.#find(session, definition.id, HandlerKind.single)
+    const handler = findHandler(session, this.#port, this.#subroute, definition.id, HandlerKind.single)
     return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
   }
 
@@ -199,20 +220,13 @@ export class Calls implements Callable {
     try {
       return await this.#whenUsable(first, definition, toDeadlineMs(timeoutMs), timeoutMs, options, send)
     } catch (error) {
-      if (!isSent) this.#countUnsent('single', definition, sinceMs, error)
+      if (!isSent) this.#countUnsent(definition, 'single', sinceMs, error)
       throw error
     }
   }
 
-  /** Counts a call that has failed without a stream, made at `sinceMs` if it has waited. */
-  #countUnsent(kind: HandlerName['kind'], target: string | AnyDefinition, sinceMs: number, reason: unknown): void {
-    const handler = typeof target === 'string' ? target : target?.id
-    if (typeof handler !== 'string') return
-    const { all, peer } = this.#port.figures
-    const ticks = sinceMs === 0 ? 0 : toTicks(performance.now() - sinceMs)
-    for (const each of [all.of({ kind, handler, subroute: this.#subroute }, false), peer]) {
-      each.addUnsent(ticks, reason)
-    }
+  #countUnsent(target: string | AnyDefinition, kind: Kind, sinceMs: number, reason: unknown): void {
+    countUnsent(this.#port, this.#subroute, target, kind, sinceMs, reason)
   }
 
   /** A stream that ends while it waits stops waiting. */
@@ -257,7 +271,7 @@ export class Calls implements Callable {
       if (!session.usable) continue
       if (this.#waitsForHandler(session, definition, options)) {
         await this.#port.waitForHandlers(deadlineMs, options.signal, timeoutMs, () =>
-          this.#createUnknownError(session, definition.id)
+          createUnknownError(session, this.#subroute, definition.id)
         )
         continue
       }
@@ -279,30 +293,11 @@ export class Calls implements Callable {
     options: ReadCallOptions
   ): void {
     try {
-      const handler = this.#find(session, definition.id, HandlerKind.streaming)
+      const handler = findHandler(session, this.#port, this.#subroute, definition.id, HandlerKind.streaming)
       stream.open(session, handler, payload, timeoutMs, options)
     } catch (error) {
       stream.fail(error)
     }
-  }
-
-  #find(session: Session, id: string, kind: number): RemoteHandler {
-    const handler = session.remoteHandlers.find(this.#subroute, id)
-    if (handler?.kind === kind) {
-      handler.figures ??= this.#port.figures.all.of(toHandlerName(handler), true)
-      return handler
-    }
-    if (handler === undefined) throw this.#createUnknownError(session, id)
-    const isSingle = handler.kind === HandlerKind.single
-    const mismatch = isSingle ? 'it is single; this was a stream' : 'it is streaming; this was a request'
-    throw new UnknownHandlerError(`${session.remote.host} has a ${nameHandler(handler)}, but ${mismatch}`)
-  }
-
-  #createUnknownError({ remote, remoteHandlers }: Session, id: string): UnknownHandlerError {
-    const subroute = this.#subroute
-    const near = findNear(remoteHandlers.list(), subroute, id)
-    const hint = near === undefined ? '' : `; it has a ${nameHandler(near)}`
-    return new UnknownHandlerError(`${remote.host} has no ${nameHandler({ id, subroute })}${hint}`)
   }
 
   /** A raw stream has the capacities that the remote host advertised. */

@@ -7,7 +7,7 @@
 
 import type { Pushable } from 'it-pushable'
 import { abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
-import { CancelledError } from '../base/errors.ts'
+import { CancelledError, type Delivery } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
@@ -50,7 +50,9 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   whenWithdrawn: (() => void) | undefined
   readonly #source: Source<Res>
   readonly #requests: StreamRequests<Req>
-  readonly #onUnsent: ((reason: unknown) => void) | undefined
+  readonly #onUnsent: ((reason: unknown, sinceMs: number) => void) | undefined
+  /** @internal since when it waits to be opened, of `performance.now()`; 0 where it does not */
+  waitsSinceMs = 0
   #stream: Stream | undefined
   #end: StreamEnd | undefined
   #resolveClosed!: (end: StreamEnd) => void
@@ -61,12 +63,15 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
   #draining: FollowingSignal | undefined
 
   /** @internal made by `newStream`; `onUnsent` hears why, if it ends without having been open */
-  constructor(definition: StreamCodecs<Req, Res>, takesRequests: boolean, onUnsent?: (reason: unknown) => void) {
+  constructor(
+    definition: StreamCodecs<Req, Res>,
+    takesRequests: boolean,
+    onUnsent?: (reason: unknown, sinceMs: number) => void
+  ) {
     this.#onUnsent = onUnsent
     this.#source = new Source(definition.response, 'ran')
     this.#source.onStopped = (failure) => {
-      const delivery = this.#stream?.delivery ?? 'notSent'
-      const stopped = new CancelledError('the consumer stopped reading', { delivery })
+      const stopped = new CancelledError('the consumer stopped reading', { delivery: this.delivery })
       this.#cancel(failure === undefined ? stopped : failure.reason)
     }
     this.#source.onUndecodable = (error) => {
@@ -139,13 +144,17 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
 
   /** Ends the stream now: cancels the remote handler, `responses` throws `reason`. Does nothing after the end. */
   cancel(reason?: unknown): void {
-    const delivery = this.#stream?.delivery ?? 'notSent'
-    this.#cancel(reason === undefined ? new CancelledError('the stream was cancelled', { delivery }) : reason)
+    this.#cancel(toCancelReason(reason, this.delivery))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.cancel()
     await this.closed
+  }
+
+  /** @internal whether the handler may have run */
+  get delivery(): Delivery {
+    return this.#stream?.delivery ?? 'notSent'
   }
 
   /** @internal opens the stream on a session, with its payload */
@@ -163,6 +172,7 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     const bytes = checkSize(payload, session.limits, 'notSent')
     const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
     const wholeTimeoutMs = options.timeout ?? timeoutMs
+    options.onSession?.(session)
     const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
     this.#stream = stream
     this.#sessionDraining = session.draining
@@ -227,9 +237,14 @@ export class GridStream<Req, Res> implements AsyncIterable<Res> {
     if (this.#end !== undefined) return
     const how = this.#cancelled ? 'cancelled' : 'failed'
     this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
-    if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason)
+    if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason, this.waitsSinceMs)
     this.#draining?.end()
     this.#requests.end(failure)
     this.#resolveClosed(this.#end)
   }
+}
+
+/** What `cancel()` was given, or an error that says so. */
+export function toCancelReason(reason: unknown, delivery: Delivery): unknown {
+  return reason === undefined ? new CancelledError('the stream was cancelled', { delivery }) : reason
 }

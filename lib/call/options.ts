@@ -3,6 +3,7 @@
 import { aBoolean, anything, type Kind, type Own, optionsReader } from '../base/check.ts'
 import { maxTimeoutMs } from '../base/options.ts'
 import type { Metadata } from '../codec/metadata.ts'
+import type { Session } from '../session/session.ts'
 
 export interface CallOptions {
   /**
@@ -22,7 +23,10 @@ export interface CallOptions {
 }
 
 /** The options of a call as they were read, once. */
-export type ReadCallOptions = Partial<Own<CallOptions>>
+export type ReadCallOptions = Partial<Own<CallOptions>> & {
+  /** Hears of the session that takes the call. */
+  readonly onSession?: ((session: Session) => void) | undefined
+}
 
 export const aTimeout: Kind = {
   must: `must be above 0 and at most ${maxTimeoutMs} ms, or Infinity`,

@@ -40,6 +40,7 @@ export function sendRequest<Res>(
   const bytes = checkSize(payload, session.limits, 'notSent')
   const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
+  options.onSession?.(session)
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
   const request = new PendingRequest(stream, handler, response, wholeTimeoutMs)
   stream.isSingle = true

@@ -4,7 +4,7 @@
  * docs/protocol.md, section "Error payloads". Survives getters that throw.
  */
 
-import { RemoteError } from '../base/errors.ts'
+import { type GridError, RejectedError, type RejectReason, RemoteError } from '../base/errors.ts'
 import { shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
@@ -15,12 +15,20 @@ const maxMessageLength = 4096
 const maxNameLength = 128
 const defaultCode = 'ERR_REMOTE'
 
-/** The error payload for what a handler threw. */
-export function encodeRemoteError(thrown: unknown): Uint8Array {
+/** Words for a refusal by a rule of the remote server. With another one it is a `RemoteError`. */
+export const refusalReasons: readonly RejectReason[] = ['denied', 'rateLimited', 'busy', 'tooManyStreams', 'goingAway']
+
+/**
+ * The error payload for what a handler threw.
+ *
+ * @param isRefusal it was thrown before the handler ran, which will not run any more
+ */
+export function encodeRemoteError(thrown: unknown, isRefusal = false): Uint8Array {
   const plain = {
     name: readField(thrown, 'name', 'Error').slice(0, maxNameLength),
     message: errorText(thrown, maxMessageLength),
-    code: readCode(thrown)
+    code: readCode(thrown),
+    ...(isRefusal ? { refused: RejectedError.is(thrown) ? readReason(thrown) : true } : {})
   }
   try {
     const details = typeof thrown === 'object' && thrown !== null && 'details' in thrown ? thrown.details : undefined
@@ -36,16 +44,20 @@ export function encodeRemoteError(thrown: unknown): Uint8Array {
 }
 
 /** The error for the caller. A payload that is not an error map still means that the handler failed. */
-export function decodeRemoteError(payload: Uint8Array): RemoteError {
+export function decodeRemoteError(payload: Uint8Array): GridError {
   try {
     const plain = decodeMsgpack(payload)
     if (typeof plain === 'object' && plain !== null) {
       const details = 'details' in plain ? plain.details : undefined
       const message = readField(plain, 'message', 'the remote handler failed').slice(0, maxMessageLength + 1)
       const remoteName = readField(plain, 'name', 'Error').slice(0, maxNameLength)
+      const refused = 'refused' in plain ? plain.refused : undefined
+      const reason = refusalReasons.find((word) => word === refused)
+      if (reason !== undefined) return new RejectedError(reason, message, { details })
       return new RemoteError(readField(plain, 'code', defaultCode).slice(0, maxNameLength), message, {
         details,
-        remoteName
+        remoteName,
+        ...(refused === true || typeof refused === 'string' ? { delivery: 'notSent' } : {})
       })
     }
   } catch {
@@ -66,6 +78,11 @@ export function readCode(thrown: unknown): string {
     // A proxy may refuse to be looked at.
   }
   return readField(thrown, 'code', defaultCode).slice(0, maxNameLength)
+}
+
+function readReason(thrown: RejectedError): string | true {
+  const reason = readField(thrown, 'reason', '').slice(0, maxNameLength)
+  return reason === '' ? true : reason
 }
 
 /** A string field of an unknown value; `fallback` when it is missing, has another type, or its getter throws. */

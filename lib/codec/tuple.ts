@@ -7,8 +7,9 @@
 
 import { isBytes } from '../base/bytes.ts'
 import { aRecord, check, objectWith } from '../base/check.ts'
-import { InvalidOptionError, ValidationError } from '../base/errors.ts'
+import { InvalidOptionError } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
+import { ValidationError } from '../base/validation-error.ts'
 import type { Codec } from './codec.ts'
 import { Misfit, type Path } from './misfit.ts'
 import { decodeMsgpack, pack, toEncodeError } from './msgpack.ts'

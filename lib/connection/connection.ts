@@ -9,11 +9,11 @@ import { ClosedError, DisconnectedError } from '../base/errors.ts'
 import { toError } from '../base/failure.ts'
 import { OpenTally } from '../base/figures.ts'
 import { GridFigures, type PeerFigures } from '../base/grid-figures.ts'
-import type { Logger } from '../base/logger.ts'
-import type { ReconnectOptions } from '../base/options.ts'
 import type { ConnectionStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
-import { type CallArguments, type Callable, type CallPort, Calls } from '../call/calls.ts'
+import type { CallPort } from '../call/call-port.ts'
+import type { CallArguments, Callable } from '../call/callable.ts'
+import { Calls } from '../call/calls.ts'
 import type { StreamOf } from '../call/grid-stream.ts'
 import { type CallOptions, readWaitOptions } from '../call/options.ts'
 import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/definition.ts'
@@ -26,29 +26,11 @@ import { Absence } from './absence.ts'
 import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
 import { emitSafely } from './emit.ts'
+import type { ConnectionInit } from './init.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
-import type { WhileWaiting } from './silence.ts'
-import { type ConnectionEvents, type ConnectionState, checkEvent, type Shared } from './state.ts'
-
-export interface ConnectionInit {
-  readonly host: string
-  /** Whether this side dials. */
-  readonly dials: boolean
-  /** Makes a conn to the host; with `renews`, beside the session that takes the calls, to renew it. */
-  readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
-  /** What this side does where the host dials. Default: nothing. */
-  readonly whileWaiting?: WhileWaiting
-  /** What the connections of a manager have in common. Default: nothing. */
-  readonly shared?: Shared
-  readonly reconnect: Readonly<ReconnectOptions>
-  /** Where calls are counted. Default: for itself. */
-  readonly figures?: GridFigures
-  readonly logger: Logger
-  /** What `waitForReady` is where a call does not say: true where a session is sure to come at once. Default false. */
-  readonly callsWait?: boolean
-}
+import { type ConnectionEvents, type ConnectionState, checkEvent } from './state.ts'
 
 export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
   /** Canonical name of the remote host. */
@@ -81,7 +63,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     EventEmitter.prototype.on.call(this, 'newListener', checkEvent)
     this.host = init.host
     this.#init = init
-    const figures = init.figures ?? new GridFigures()
+    const figures = init.calls?.figures ?? new GridFigures()
     this.#figures = figures.of(init.host)
     this.#backoff = new Backoff(init.reconnect)
     this.#retry = new Retry(
@@ -99,7 +81,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       onLost: (end, arriving) => this.#onLost(end, arriving)
     })
     const port: CallPort = {
-      callsWait: init.callsWait === true,
+      ...{ host: init.host, hooks: init.calls?.hooks },
+      callsWait: init.calls?.wait === true,
       figures: { all: figures.called, peer: this.#figures.called },
       usableSession: () => this.#usableSession(),
       createNotConnectedError: () => this.createNotConnectedError(),

@@ -5,8 +5,8 @@ import type { Failure } from '../base/failure.ts'
 import type { Remote } from '../base/remote.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import { decodeMetadata, noMetadata } from '../codec/metadata.ts'
-import type { HandlerEntry } from '../wire/frame.ts'
-import type { HandlerContext } from './handler.ts'
+import type { HandlerContext, Kind } from '../hooks/call-info.ts'
+import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 
 /** What a context needs of its session. */
 export interface ContextPort {
@@ -37,6 +37,22 @@ export class CallContext implements HandlerContext {
     this.#entry = entry
     this.#call = call
     this.#metadataBytes = metadata
+  }
+
+  get side(): 'handler' {
+    return 'handler'
+  }
+
+  get kind(): Kind {
+    return this.#entry.kind === HandlerKind.single ? 'single' : 'streaming'
+  }
+
+  get host(): string {
+    return this.#port.remote.host
+  }
+
+  get instance(): string {
+    return this.#port.remote.instance
   }
 
   get remote(): Remote {

@@ -1,34 +1,9 @@
 /** What a handler function takes and returns. Types only. */
 
-import type { Remote } from '../base/remote.ts'
-import type { Metadata } from '../codec/metadata.ts'
+import type { HandlerContext } from '../hooks/call-info.ts'
 import type { Producer } from '../stream/producer.ts'
 import type { Messages } from '../stream/source.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
-
-/** What a handler knows about its call. */
-export interface HandlerContext {
-  /**
-   * Aborts when the answer is no longer needed. Its `reason` is a `GridError`, in most cases a `CancelledError`,
-   * `DeadlineError`, `DisconnectedError` or `ShutdownError`; docs/errors.md lists all of them.
-   * What a listener of it throws is dropped: the call is over by then.
-   */
-  readonly signal: AbortSignal
-  /**
-   * Aborts when either end begins to close the conn of this call, by a shutdown, a renewal or the removal of a host: a handler
-   * without an end ends now, and its caller goes on elsewhere. Its `reason` is a `DrainingError`. `signal` aborts later, when
-   * the grace is over. What a listener of it throws is dropped.
-   */
-  readonly draining: AbortSignal
-  /** When the caller stops waiting, in ms since the epoch; undefined without a deadline. */
-  readonly deadline: number | undefined
-  readonly remote: Remote
-  /** The id of the handler. */
-  readonly handler: string
-  /** The subroute of the handler, '' for none. */
-  readonly subroute: string
-  readonly metadata: Metadata
-}
 
 /**
  * The handler function of a single definition. A Node or web stream that it returns cannot be sent, and is destroyed or

@@ -10,17 +10,21 @@ import { CancelledError, CodecError, DeadlineError, RejectedError } from '../bas
 import type { Failure } from '../base/failure.ts'
 import type { Figures } from '../base/figures.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
-import { captureScope } from '../base/scope.ts'
+import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { readsInPlace } from '../codec/codec.ts'
 import { checkSize, decodePayload, encodeMessage, encodePayload } from '../codec/payload.ts'
 import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
+import { channels } from '../hooks/channels.ts'
+import { type Hooks, standsAround } from '../hooks/hooks.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow, SendWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
+import { AroundHandler } from './around.ts'
 import { CallContext, type ContextPort } from './context.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
@@ -45,18 +49,19 @@ export class Responder implements Receiver, StreamOwner {
   readonly #stream: Stream
   readonly #handler: LocalHandler
   readonly #port: ResponderPort
-  readonly #metadata: Uint8Array | undefined
-  #context: CallContext | undefined
+  readonly #context: CallContext
   /** The async context of the handler: what it and all that it starts run in. */
   readonly #scope = captureScope()
-  /** The handler has settled, or it will not start. */
-  #settled = false
+  /** Interceptors, or what is published. */
+  #around: AroundHandler | undefined
+  /** The handler may be held back; it has settled, or will not start. */
+  #state: 'held' | 'running' | 'settled' = 'held'
 
   constructor(stream: Stream, handler: LocalHandler, port: ResponderPort, metadata: Uint8Array | undefined) {
     this.#stream = stream
     this.#handler = handler
     this.#port = port
-    this.#metadata = metadata
+    this.#context = new CallContext(port, handler.entry, stream, metadata)
   }
 
   get figures(): Figures | undefined {
@@ -64,10 +69,10 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   get readsInPlace(): boolean {
-    const { definition } = this.#handler
+    const { definition, hooks } = this.#handler
     const { serving } = this.#port
     // What is held back must be a copy.
-    if (serving !== undefined && !serving.isOpen) return false
+    if ((serving !== undefined && !serving.isOpen) || standsAround(hooks, channels.handle)) return false
     return readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)
   }
 
@@ -93,15 +98,33 @@ export class Responder implements Receiver, StreamOwner {
   }
 
   #start(payload: Uint8Array, requests: Source<unknown> | null): void {
-    const { definition, entry, fn } = this.#handler
-    this.#context = new CallContext(this.#port, entry, this.#stream, this.#metadata)
+    const { definition, fn, hooks } = this.#handler
+    this.#state = 'running'
+    if (standsAround(hooks, channels.handle)) return this.#startAround(hooks, payload, requests)
     if (definition.kind === 'single') {
       const run = fn as SingleHandler<unknown, unknown>
-      this.#runSingle(definition, run, payload, this.#context)
+      this.#runSingle(definition, run, payload)
     } else {
       const run = fn as StreamingHandler<unknown, unknown, unknown>
-      this.#runStreaming(definition, run, payload, requests, this.#context)
+      this.#runStreaming(definition, run, payload, requests)
     }
+  }
+
+  /** Apart, as it costs closures. */
+  #startAround(hooks: Hooks<HandlerInterceptor>, payload: Uint8Array, requests: Source<unknown> | null): void {
+    const around = new AroundHandler(hooks, this.#handler, payload, this.#context)
+    const { definition } = around
+    this.#around = around
+    around.run(() => {
+      try {
+        if (definition.kind === 'single') return this.#onResult(definition, around.runSingle())
+        const sink = this.#openResponses(definition)
+        const { responses, scope } = around.runStreaming(requests as Requests<unknown>)
+        this.#onResponses(sink, responses as Responses<unknown>, scope)
+      } catch (error) {
+        this.#fail(error)
+      }
+    })
   }
 
   onEnd(): void {}
@@ -111,13 +134,15 @@ export class Responder implements Receiver, StreamOwner {
   onAbort(): void {}
 
   onClosed(failure: Failure | undefined): void {
-    if (this.#context === undefined) {
+    if (this.#state === 'held') {
       this.#port.serving?.forget(this)
       return this.#settle()
     }
-    if (this.#settled) return
-    const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
-    this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
+    if (this.#state === 'running') {
+      const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
+      this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
+    }
+    this.#around?.finish(failure)
   }
 
   onDeadline(timeoutMs: number): void {
@@ -128,23 +153,22 @@ export class Responder implements Receiver, StreamOwner {
   #runSingle(
     definition: SingleDefinition<unknown, unknown>,
     fn: SingleHandler<unknown, unknown>,
-    payload: Uint8Array,
-    context: CallContext
+    payload: Uint8Array
   ): void {
     try {
-      const result = fn(decodePayload(definition.request, payload, 'the payload'), context)
-      if (isPromise(result)) {
-        whenSettled(
-          result,
-          (value) => this.#reply(definition, value),
-          (error) => this.#fail(error)
-        )
-      } else {
-        this.#reply(definition, result)
-      }
+      this.#onResult(definition, fn(decodePayload(definition.request, payload, 'the payload'), this.#context))
     } catch (error) {
       this.#fail(error)
     }
+  }
+
+  #onResult(definition: SingleDefinition<unknown, unknown>, result: unknown): void {
+    if (!isPromise(result)) return this.#reply(definition, result)
+    whenSettled(
+      result,
+      (value) => this.#reply(definition, value),
+      (error) => this.#fail(error)
+    )
   }
 
   #reply(definition: SingleDefinition<unknown, unknown>, value: unknown): void {
@@ -166,6 +190,7 @@ export class Responder implements Receiver, StreamOwner {
     }
     this.#settle()
     this.#stream.sendMessage(payload, Flag.end, bytes)
+    this.#around?.answered()
   }
 
   /** The requests for the handler, or null when it takes none; `ended` when the caller has sent all. */
@@ -187,16 +212,24 @@ export class Responder implements Receiver, StreamOwner {
     definition: StreamingDefinition<unknown, unknown, unknown>,
     fn: StreamingHandler<unknown, unknown, unknown>,
     payload: Uint8Array,
-    requests: Source<unknown> | null,
-    context: CallContext
+    requests: Source<unknown> | null
   ): void {
+    const sink = this.#openResponses(definition)
+    try {
+      const value = decodePayload(definition.payload, payload, 'the payload')
+      this.#onResponses(sink, fn(value, requests as Requests<unknown>, this.#context))
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  #openResponses({ outCapacity, response }: StreamingDefinition<unknown, unknown, unknown>): Sink<unknown> {
     const stream = this.#stream
-    const { outCapacity } = definition
     // A handler without responses is still pulled once, for its end.
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
     const sink = new Sink<unknown>(stream, window, (value) => {
       if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      return encodeMessage(definition.response, value, 'response', this.#port.limits)
+      return encodeMessage(response, value, 'response', this.#port.limits)
     })
     sink.onFailed = (error, ended) => {
       if (ended) return this.#fail(error)
@@ -209,29 +242,25 @@ export class Responder implements Receiver, StreamOwner {
     sink.onReleased = () => this.#settle()
     stream.sendWindow = window
     stream.sink = sink
-    try {
-      const result = fn(
-        decodePayload(definition.payload, payload, 'the payload'),
-        requests as Requests<unknown>,
-        context
-      )
-      if (isPromise<Responses<unknown>>(result)) {
-        whenSettled(
-          result,
-          (responses) => this.#respond(sink, responses),
-          (error) => this.#fail(error)
-        )
-      } else {
-        this.#respond(sink, result)
-      }
-    } catch (error) {
-      this.#fail(error)
-    }
+    return sink
   }
 
-  #respond(sink: Sink<unknown>, responses: Responses<unknown>): void {
+  #onResponses(
+    sink: Sink<unknown>,
+    result: ReturnType<StreamingHandler<unknown, unknown, unknown>>,
+    scope?: Scope
+  ): void {
+    if (!isPromise<Responses<unknown>>(result)) return this.#respond(sink, result, scope)
+    whenSettled(
+      result,
+      (responses) => this.#respond(sink, responses, scope),
+      (error) => this.#fail(error)
+    )
+  }
+
+  #respond(sink: Sink<unknown>, responses: Responses<unknown>, scope: Scope | undefined): void {
     if (responses !== undefined && responses !== null) {
-      return sink.attach(responses, 'a streaming handler must return an iterable of responses, or nothing')
+      return sink.attach(responses, 'a streaming handler must return an iterable of responses, or nothing', scope)
     }
     this.#settle()
     this.#stream.sendEnd()
@@ -249,13 +278,19 @@ export class Responder implements Receiver, StreamOwner {
     const stream = this.#stream
     if (stream.state === 'closed') return
     stream.port.counter.countError(stream, readCode(error))
-    stream.sendMessage(encodeRemoteError(error), Flag.end | Flag.error)
+    stream.sendMessage(encodeRemoteError(error, this.#around?.isRefusal), Flag.end | Flag.error)
+    this.#around?.answered({ reason: error })
   }
 
   #settle(): void {
-    if (this.#settled) return
-    this.#settled = true
-    this.#context?.end()
+    if (this.#state === 'settled' || (this.#around !== undefined && this.#runsOn(this.#around))) return
+    this.#state = 'settled'
+    this.#context.end()
     this.#port.onHandlerSettled()
+  }
+
+  /** Whether the handler still runs behind interceptors that have answered. Apart, for its closure would cost each call. */
+  #runsOn(around: AroundHandler): boolean {
+    return around.isRunning(() => this.#settle())
   }
 }

@@ -7,6 +7,8 @@
 import { HandlerExistsError, InvalidOptionError, ProtocolError, RejectedError } from '../base/errors.ts'
 import type { Figures } from '../base/figures.ts'
 import { GridFigures } from '../base/grid-figures.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 import {
   type AnyDefinition,
@@ -27,6 +29,8 @@ export type LocalHandler = {
   readonly entry: HandlerEntry
   /** Set when it is registered. */
   figures?: Figures
+  /** Undefined where nothing can stand around it. */
+  readonly hooks?: Hooks<HandlerInterceptor>
 } & (
   | {
       readonly definition: AnySingle

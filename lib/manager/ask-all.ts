@@ -5,7 +5,7 @@ import { aFunction, aWholeNumber, optionsReader } from '../base/check.ts'
 import { DeadlineError, InvalidOptionError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../base/options.ts'
 import type { Answer } from '../base/quorum-error.ts'
-import type { CallArguments, Callable } from '../call/calls.ts'
+import type { CallArguments, Callable } from '../call/callable.ts'
 import type { CallOptions } from '../call/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import {

@@ -11,6 +11,8 @@ import { maxLimit, type ReconnectOptions } from '../base/options.ts'
 import { memoryPair } from '../conn/memory.ts'
 import { Connection } from '../connection/connection.ts'
 import { LocalHandlers } from '../handler/table.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Established } from '../peer/establish.ts'
 import { understood } from '../peer/hello.ts'
 import type { SessionEnd } from '../session/end.ts'
@@ -25,6 +27,7 @@ export interface LoopbackInit {
   readonly session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
   readonly reconnect: Readonly<ReconnectOptions>
   readonly logger: Logger
+  readonly hooks: Hooks<CallerInterceptor>
 }
 
 export class Loopback {
@@ -34,11 +37,12 @@ export class Loopback {
   #responder: Session | undefined
 
   constructor(init: LoopbackInit) {
-    const { local, reconnect, logger, session } = init
+    const { local, reconnect, logger, session, hooks } = init
     const { figures } = session.handlers
     this.#init = init
     const dial = async () => this.#dial()
-    this.connection = new Connection({ host: local, dials: true, dial, reconnect, figures, logger, callsWait: true })
+    const calls = { figures, hooks, wait: true }
+    this.connection = new Connection({ host: local, dials: true, dial, reconnect, logger, calls })
   }
 
   /** `tally` takes what is open at both ends. */

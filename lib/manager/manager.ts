@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError } from '../base/errors.ts'
 import type { ManagerStats } from '../base/stats.ts'
-import type { CallArguments } from '../call/calls.ts'
+import type { CallArguments } from '../call/callable.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
 import {
@@ -25,6 +25,7 @@ import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { Mistakes } from '../handler/mistakes.ts'
 import { createServing } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
+import { listOf } from '../hooks/interceptor.ts'
 import type { HttpServer } from '../listen/http-server.ts'
 import type { Listener } from '../listen/listener.ts'
 import type { Establisher } from '../peer/establish.ts'
@@ -48,7 +49,8 @@ import {
   parseOptions,
   readHandleOptions,
   readUnhandleOptions,
-  type Settings
+  type Settings,
+  type UnhandleOptions
 } from './options.ts'
 import type { Peers } from './peers.ts'
 import { createUnknownError, type PeersPort } from './selection.ts'
@@ -142,14 +144,16 @@ export class Manager {
    * @throws {HandlerExistsError} when the id is already registered under this subroute
    * @throws {ClosedError} when the manager is closed
    */
-  handle<D extends string | AnyDefinition>(definition: D, fn: HandlerOf<D>, options?: HandleOptions): void
+  handle<D extends string | AnyDefinition>(definition: D, fn: HandlerOf<D>, options?: HandleOptions<PayloadOf<D>>): void
   handle(target: string | AnyDefinition, fn: unknown, options?: HandleOptions): void {
     const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
     check('the function of a handler', fn, aFunction)
-    const { subroute = '' } = readHandleOptions(options)
+    const { subroute = '', interceptors = [] } = readHandleOptions(options)
     this.#throwIfClosed()
     const entry = toEntry(definition, joinSubroute('', subroute))
-    this.#handlers.add({ entry, definition, fn } as LocalHandler)
+    const { local, interceptors: outer = [] } = this.#settings.hooks.handler
+    const hooks = { local, interceptors: listOf([...outer, ...interceptors]) }
+    this.#handlers.add({ entry, definition, fn, hooks } as LocalHandler)
   }
 
   /**
@@ -159,7 +163,7 @@ export class Manager {
    *
    * @throws {InvalidOptionError} when an argument is wrong
    */
-  unhandle(target: string | AnyDefinition, options?: HandleOptions): boolean {
+  unhandle(target: string | AnyDefinition, options?: UnhandleOptions): boolean {
     const { id } = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
     return this.#handlers.remove(joinSubroute('', readUnhandleOptions(options).subroute ?? ''), id)
   }
@@ -279,8 +283,9 @@ export class Manager {
   #self(): Connection {
     if (this.#loopback === undefined) {
       const { local, instance } = this
-      const { reconnect, logger } = this.#settings
-      this.#loopback = new Loopback({ local, instance, session: this.#session, reconnect, logger })
+      const { reconnect, logger, hooks } = this.#settings
+      const session = this.#session
+      this.#loopback = new Loopback({ local, instance, session, reconnect, logger, hooks: hooks.caller })
       if (!this.#isClosing) this.#loopback.connection.start()
       else this.#loopback.close(this.#shutdown, 0)
     }

@@ -41,7 +41,7 @@ export function createNetwork(
     onListening: () => peers.hurry()
   })
   const peers: Peers = new Peers({
-    ...{ local, logger, establisher },
+    ...{ local, logger, establisher, hooks: settings.hooks.caller },
     isAttached: () => listener.isAttached,
     reconnect: settings.reconnect,
     figures: session.handlers.figures

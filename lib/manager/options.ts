@@ -4,6 +4,7 @@ import {
   aBoolean,
   aFunction,
   anything,
+  aRecord,
   aString,
   aWholeNumber,
   type Kind,
@@ -29,6 +30,7 @@ import { aSignal, aTimeout } from '../call/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
 import { connectDuplex } from '../conn/connect-duplex.ts'
 import { connectWS } from '../conn/connect-ws.ts'
+import { anInterceptorList, type CallerInterceptor, type HandlerInterceptor, listOf } from '../hooks/interceptor.ts'
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
 import { anIterableOfHosts, type HostList, type Hosts } from './host-lists.ts'
@@ -63,13 +65,29 @@ export interface ManagerOptions {
    * as `busy`, and the reason is logged. Calls of this server to itself do not wait. Default: no wait.
    */
   readonly serveWhen?: PromiseLike<unknown>
+  /** What stands around all calls, outermost first. At a handler those of `handle` come inside of these. */
+  readonly interceptors?: InterceptorsOptions
   /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */
   readonly allowOrigin?: (origin: string) => boolean
 }
 
-export interface HandleOptions {
+export interface InterceptorsOptions {
+  /** Around the calls that this server makes. */
+  readonly caller?: readonly CallerInterceptor[]
+  /** Around the handlers of this server, when they are called. */
+  readonly handler?: readonly HandlerInterceptor[]
+}
+
+export interface UnhandleOptions {
+  /** The static subroute of the handler. Default none. */
+  readonly subroute?: string
+}
+
+export interface HandleOptions<Payload = unknown> {
   /** The static subroute of the handler, which callers name with `connection.subroute(name)`. Default none. */
   readonly subroute?: string
+  /** What stands around this handler, outermost first, inside of those of the manager. */
+  readonly interceptors?: readonly HandlerInterceptor<Payload>[]
 }
 
 export interface CloseOptions {
@@ -143,14 +161,23 @@ const readManager = optionsReader<ManagerOptions>(
     reconnect: anything,
     checksum: aBoolean,
     serveWhen: objectWith('must be a promise', 'then'),
+    interceptors: aRecord,
     allowOrigin: aFunction
   },
   places
 )
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
-export const readUnhandleOptions = optionsReader<HandleOptions>('unhandle()', { subroute: aString })
-export const readHandleOptions = optionsReader<HandleOptions>('handle()', { subroute: aString })
+export const readUnhandleOptions = optionsReader<UnhandleOptions>('unhandle()', { subroute: aString })
+export const readHandleOptions = optionsReader<HandleOptions>('handle()', {
+  subroute: aString,
+  interceptors: anInterceptorList
+})
+
+const readInterceptors = optionsReader<InterceptorsOptions>('interceptors', {
+  caller: anInterceptorList,
+  handler: anInterceptorList
+})
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
 export const readPeersWait = optionsReader<PeersWaitOptions>('waitForPeers()', {
@@ -169,9 +196,11 @@ const readClose = optionsReader<CloseOptions>('close()', {
 export function parseOptions(options: ManagerOptions) {
   const read = readManager(options)
   const { path = defaultPath, dialer = connectWS(), logger = defaultLogger } = read
+  const { caller, handler } = readInterceptors(read.interceptors)
+  const local = serverName(read.local, 'local')
   return {
-    ...read,
-    local: serverName(read.local, 'local'),
+    ...{ ...read, local },
+    hooks: { caller: { local, interceptors: listOf(caller) }, handler: { local, interceptors: listOf(handler) } },
     ...{ path, dialer },
     logger: safeLogger(logger),
     limits: readLimits(read.limits),

@@ -13,6 +13,8 @@ import { addTotals, createTotals, type SessionTotals } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import { describeSilence, type WhileWaiting } from '../connection/silence.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Established, Establisher } from '../peer/establish.ts'
 import type { Refusal } from '../peer/handshake.ts'
 import { dialerOf } from '../peer/hosts.ts'
@@ -29,6 +31,8 @@ export interface PeersInit {
   readonly establisher: Establisher
   /** Conns can arrive at this server. */
   readonly isAttached: () => boolean
+  /** What stands around the calls that this server makes. */
+  readonly hooks: Hooks<CallerInterceptor>
 }
 
 export class Peers {
@@ -132,10 +136,10 @@ export class Peers {
   }
 
   #add(name: string): void {
-    const { local, reconnect, figures, logger, establisher } = this.#init
+    const { local, reconnect, figures, logger, hooks, establisher } = this.#init
     const dials = dialerOf(local, name) === local
     const connection = new Connection({
-      ...{ host: name, dials, reconnect, figures, logger },
+      ...{ host: name, dials, reconnect, logger, calls: { figures, hooks } },
       ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
       dial: (host, signal, renews) => establisher.dial(host, signal, renews),
       shared: {

@@ -100,7 +100,15 @@ describe('docs/errors.md', () => {
   it('lists every reason of a rejection and of a disconnection', () => {
     const rejections: Record<RejectReason, true> = {
       ...{ unknownHandler: true, tooManyStreams: true, goingAway: true, authFailed: true, unknownHost: true },
-      ...{ wrongHost: true, wrongDirection: true, ownName: true, unsupportedVersion: true, badLimits: true, busy: true }
+      ...{
+        wrongHost: true,
+        wrongDirection: true,
+        ownName: true,
+        unsupportedVersion: true,
+        badLimits: true,
+        busy: true
+      },
+      ...{ denied: true, rateLimited: true }
     }
     const disconnections: Record<DisconnectReason, true> = {
       ...{ notConnected: true, lost: true, shutdown: true, protocol: true, checksum: true, flood: true, slow: true },

@@ -2,13 +2,15 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CodecError } from '../../lib/base/errors.ts'
+import { CodecError, RejectedError, type RemoteError } from '../../lib/base/errors.ts'
 import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
-import { decodeRemoteError, encodeRemoteError, maxErrorBytes } from '../../lib/codec/remote-error.ts'
+import { decodeRemoteError, encodeRemoteError, maxErrorBytes, refusalReasons } from '../../lib/codec/remote-error.ts'
+
+const decoded = (payload: Uint8Array) => decodeRemoteError(payload) as RemoteError
 
 /** What the caller gets of what the handler threw. */
 function crossed(thrown: unknown) {
-  const { name, message, code, remoteName, details, delivery } = decodeRemoteError(encodeRemoteError(thrown))
+  const { name, message, code, remoteName, details, delivery } = decoded(encodeRemoteError(thrown))
   assert.equal(name, 'RemoteError')
   assert.equal(delivery, 'ran')
   return { message, code, remoteName, details }
@@ -121,33 +123,58 @@ describe('an error payload', () => {
       encodeMsgpack('text'),
       encodeMsgpack(null)
     ]) {
-      const { message, code, remoteName, details } = decodeRemoteError(payload)
+      const { message, code, remoteName, details } = decoded(payload)
       assert.deepEqual({ message, code, remoteName, details }, unreadable)
     }
   })
 
   it('with missing or wrong fields gets the defaults, and keeps the others', () => {
     for (const fields of [{}, { name: 1, message: ['x'], code: null }, { name: '', message: '', code: '' }, [1, 2]]) {
-      const { message, code, remoteName } = decodeRemoteError(encodeMsgpack(fields))
+      const { message, code, remoteName } = decoded(encodeMsgpack(fields))
       assert.deepEqual([message, code, remoteName], ['the remote handler failed', 'ERR_REMOTE', 'Error'])
     }
-    const { code, details } = decodeRemoteError(encodeMsgpack({ code: 'E', details: [1], later: true }))
+    const { code, details } = decoded(encodeMsgpack({ code: 'E', details: [1], later: true }))
     assert.deepEqual([code, details], ['E', [1]])
   })
 
   it('from a peer that keeps no limits is cut', () => {
     const long = 'x'.repeat(100_000)
-    const error = decodeRemoteError(encodeMsgpack({ name: long, message: long, code: long }))
+    const error = decoded(encodeMsgpack({ name: long, message: long, code: long }))
     assert.deepEqual([error.message.length, error.code.length, error.remoteName.length], [4097, 128, 128])
   })
 
   it('cannot pass for an error of this library by its class', () => {
-    const error = decodeRemoteError(
-      encodeMsgpack({ name: 'DisconnectedError', message: 'm', code: 'ERR_DISCONNECTED' })
-    )
+    const error = decoded(encodeMsgpack({ name: 'DisconnectedError', message: 'm', code: 'ERR_DISCONNECTED' }))
     assert.deepEqual(
       [error.name, error.remoteName, error.constructor.name],
       ['RemoteError', 'DisconnectedError', 'RemoteError']
     )
+  })
+
+  it('that was thrown before the handler ran says so by one more key, which a receiver may ignore', () => {
+    for (const reason of refusalReasons) {
+      const thrown = new RejectedError(reason, 'no', { details: { need: 'token' } })
+      const error = decodeRemoteError(encodeRemoteError(thrown, true))
+      assert.ok(RejectedError.is(error))
+      assert.deepEqual([error.reason, error.message, error.delivery], [reason, 'no', 'notSent'])
+      assert.deepEqual(error.details, { need: 'token' })
+      // Thrown by the handler itself it refuses nothing.
+      assert.deepEqual(crossed(thrown).code, 'ERR_REJECTED')
+    }
+    const other = Object.assign(new TypeError('no'), { code: 'E_QUOTA' })
+    const { code, message, delivery, remoteName } = decoded(encodeRemoteError(other, true))
+    assert.deepEqual([code, message, delivery, remoteName], ['E_QUOTA', 'no', 'notSent', 'TypeError'])
+    const plain = decodeMsgpack(encodeRemoteError(other, true))
+    assert.deepEqual(plain, { name: 'TypeError', message: 'no', code: 'E_QUOTA', refused: true })
+  })
+
+  it('with a word for a refusal that is not known, or is for something else, still says that the handler has not run', () => {
+    for (const refused of ['later', 'unknownHandler', 'unknownHost', '']) {
+      const error = decoded(encodeMsgpack({ name: 'RejectedError', code: 'ERR_REJECTED', message: 'no', refused }))
+      assert.deepEqual([error.name, error.code, error.delivery], ['RemoteError', 'ERR_REJECTED', 'notSent'])
+    }
+    for (const refused of [false, null, 1, {}]) {
+      assert.equal(decoded(encodeMsgpack({ message: 'no', refused })).delivery, 'ran')
+    }
   })
 })

@@ -19,6 +19,7 @@ const layers = [
   'listen',
   'session',
   'handler',
+  'hooks',
   'stream',
   'wire',
   'conn',

@@ -117,11 +117,13 @@ describe('the API of the README', () => {
   it('lists every option of a manager, of a call, and every property of a context, and no other', () => {
     const manager: Record<keyof ManagerOptions, true> = {
       ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
-      ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true, serveWhen: true }
+      ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true, serveWhen: true },
+      interceptors: true
     }
     const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
     const context: Record<keyof HandlerContext, true> = {
-      ...{ signal: true, draining: true, deadline: true, remote: true, handler: true, subroute: true, metadata: true }
+      ...{ signal: true, draining: true, deadline: true, remote: true, handler: true, subroute: true, metadata: true },
+      ...{ kind: true, side: true, host: true, instance: true }
     }
     assert.deepEqual(namesIn('Manager', 'option'), Object.keys(manager))
     assert.deepEqual(namesIn('Connection', 'call option'), Object.keys(call))

@@ -135,5 +135,7 @@ grid.handle(changes, (_from, requests) => Readable.from(requests))
 grid.handle('raw', (payload) => payload.length)
 // TS2339 at 29: Property 'key' does not exist on type 'Uint8Array<ArrayBufferLike>'.
 grid.handle('cache.get', ({ key }) => Buffer.from(key))
-// TS2561 at 32: 'subRoute' does not exist in type 'HandleOptions'. Did you mean to write 'subroute'?
+// TS2561 at 32: 'subRoute' does not exist in type 'HandleOptions<void>'. Did you mean to write 'subroute'?
 grid.handle(flush, () => {}, { subRoute: 'a' })
+// TS2561 at 32: 'interceptor' does not exist in type 'HandleOptions<void>'. Did you mean to write 'interceptors'?
+grid.handle(flush, () => {}, { interceptor: [] })

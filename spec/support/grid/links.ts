@@ -21,7 +21,7 @@ export type CallsFrom = 'dialer' | 'listener'
 
 /** Options of both managers. */
 export type LinkOptions = Partial<
-  Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum' | 'serveWhen' | 'logger'>
+  Pick<ManagerOptions, 'limits' | 'keepAlive' | 'reconnect' | 'checksum' | 'serveWhen' | 'logger' | 'interceptors'>
 >
 
 export type Link = ReturnType<typeof linkOver>

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { it } from 'node:test'
 import { connectWS } from '../../../lib/conn/connect-ws.ts'
-import type { HandlerContext } from '../../../lib/handler/handler.ts'
+import type { HandlerContext } from '../../../lib/hooks/call-info.ts'
 import {
   bytes,
   type Connection,

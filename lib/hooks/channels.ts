@@ -1,0 +1,173 @@
+/**
+ * The tracing channels of calls (`node:diagnostics_channel`), and what is published on them.
+ *
+ * They are outside of all interceptors. Nothing is made for a call where nobody has subscribed.
+ */
+
+import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { isBytes } from '../base/bytes.ts'
+import { type Delivery, GridError } from '../base/errors.ts'
+import { type Failure, readCode } from '../base/failure.ts'
+import { type Codec, readsInPlace } from '../codec/codec.ts'
+import type { MetadataValue } from '../codec/metadata.ts'
+import type { CallInfo } from './call-info.ts'
+
+/** How a call ended. */
+export interface CallOutcome {
+  readonly durationMs: number
+  /** `OK`, or the `code` of the error: `ERR_CANCELLED` for a cancelled call, and `_OTHER` where an error has none. */
+  readonly code: string
+  /** Of the error, at a caller. */
+  readonly delivery: Delivery | undefined
+  /** Responses for a caller, requests for a handler, so far as they were read. */
+  readonly messagesIn: number
+  /** Requests of a caller, responses of a handler. */
+  readonly messagesOut: number
+  /** Of the payload and all messages, encoded, without what the wire adds. */
+  readonly bytesIn: number
+  readonly bytesOut: number
+  /** How often a caller sent it: more than 1 where an interceptor tried again, 0 where none came to that. At a handler 1. */
+  readonly attempts: number
+}
+
+/** The message of both tracing channels: one object for all events of a call. */
+export interface CallMessage extends Omit<CallInfo, 'metadata'> {
+  /** This server: a process may have several managers. */
+  readonly local: string
+  /** May be changed at the caller until `start` is out: it is what is sent. */
+  readonly metadata: Record<string, MetadataValue>
+  /** Undefined until the call has ended: it is there for `error`, `asyncStart` and `asyncEnd`. */
+  readonly outcome: CallOutcome | undefined
+  /** What the call failed with. */
+  readonly error?: unknown
+}
+
+export type CallChannel = TracingChannel<unknown, CallMessage>
+
+/** The same channels as those of `node:diagnostics_channel` by their names, with types. */
+export const channels: {
+  /** `it-grid:call`, at the caller: outside of all interceptors, so that a call that was tried again is one call. */
+  readonly call: CallChannel
+  /** `it-grid:handle`, at the handler, whose code runs in the stores that are bound to `start`. */
+  readonly handle: CallChannel
+} = Object.freeze({
+  call: tracingChannel<unknown, CallMessage>('it-grid:call'),
+  handle: tracingChannel<unknown, CallMessage>('it-grid:handle')
+})
+
+/** Node has this on the channel itself, but not in each version. */
+export function isObserved({ start, end, asyncStart, asyncEnd, error }: CallChannel): boolean {
+  return (
+    start.hasSubscribers ||
+    asyncEnd.hasSubscribers ||
+    error.hasSubscribers ||
+    end.hasSubscribers ||
+    asyncStart.hasSubscribers
+  )
+}
+
+class Message implements CallMessage {
+  readonly side: 'caller' | 'handler'
+  readonly local: string
+  readonly host: string
+  instance: string | undefined
+  readonly kind: CallInfo['kind']
+  readonly handler: string
+  readonly subroute: string
+  readonly deadline: number | undefined
+  readonly metadata: Record<string, MetadataValue>
+  outcome: CallOutcome | undefined = undefined
+  error?: unknown
+  readonly #call: Pick<CallInfo, 'signal'>
+
+  constructor(call: CallInfo, local: string, metadata: Record<string, MetadataValue>) {
+    this.side = call.side
+    this.local = local
+    this.host = call.host
+    this.instance = call.instance
+    this.kind = call.kind
+    this.handler = call.handler
+    this.subroute = call.subroute
+    this.deadline = call.deadline
+    this.metadata = metadata
+    this.#call = call
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal
+  }
+}
+
+/** One call that is published. */
+export class Trace {
+  attempts = 0
+  bytesIn = 0
+  bytesOut = 0
+  messagesIn = 0
+  messagesOut = 0
+  readonly message: Message
+  readonly #channel: CallChannel
+  readonly #startMs = performance.now()
+
+  constructor(channel: CallChannel, call: CallInfo, local: string, metadata: Record<string, MetadataValue>) {
+    this.#channel = channel
+    this.message = new Message(call, local, metadata)
+  }
+
+  /** Publishes `start` and `end` around `fn`, which runs in the stores that are bound to `start`. */
+  run<R>(fn: () => R): R {
+    const { start, end } = this.#channel
+    try {
+      return start.runStores(this.message, fn)
+    } finally {
+      end.publish(this.message)
+    }
+  }
+
+  /** The same codec, which counts what it encodes. */
+  countOut<T>(codec: Codec<T>): Codec<T> {
+    const encode = (value: T): Uint8Array => {
+      const payload = codec.encode(value)
+      if (isBytes(payload)) {
+        this.messagesOut++
+        this.bytesOut += payload.length
+      }
+      return payload
+    }
+    return { encode, decode: (payload) => codec.decode(payload) }
+  }
+
+  /** The same codec, which counts what it decodes. */
+  countIn<T>(codec: Codec<T>): Codec<T> {
+    const decode = (payload: Uint8Array): T => {
+      this.messagesIn++
+      this.bytesIn += payload.length
+      return codec.decode(payload)
+    }
+    return { encode: (value) => codec.encode(value), decode, readsInPlace: readsInPlace(codec) }
+  }
+
+  /** The call has ended. */
+  finish(failure: Failure | undefined, isCancelled: boolean): void {
+    const { message } = this
+    if (message.outcome !== undefined) return
+    const { error, asyncStart, asyncEnd } = this.#channel
+    message.outcome = this.#createOutcome(failure, isCancelled)
+    if (failure !== undefined) {
+      message.error = failure.reason
+      error.publish(message)
+    }
+    asyncStart.runStores(message, () => asyncEnd.publish(message))
+  }
+
+  #createOutcome(failure: Failure | undefined, isCancelled: boolean): CallOutcome {
+    const { attempts, messagesIn, messagesOut, bytesIn, bytesOut } = this
+    const reason = failure?.reason
+    return {
+      durationMs: performance.now() - this.#startMs,
+      code: failure === undefined ? 'OK' : (readCode(reason) ?? (isCancelled ? 'ERR_CANCELLED' : '_OTHER')),
+      delivery: GridError.is(reason) ? reason.delivery : undefined,
+      ...{ messagesIn, messagesOut, bytesIn, bytesOut, attempts }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+/** Interceptors stand around calls, at either end: their types, and their check where they are given. */
+
+import type { Kind as Check } from '../base/check.ts'
+import type { Metadata } from '../codec/metadata.ts'
+import type { Producer } from '../stream/producer.ts'
+import type { CallerCall, CallInfo, HandlerCall } from './call-info.ts'
+
+/** What a caller's interceptor may change for the rest of the way. Each replaces what the call has. */
+export interface CallChanges {
+  readonly metadata?: Metadata
+  /** From now on, in ms. It may be longer than what is left of the call, which then has that time. */
+  readonly timeout?: number
+  /** Cancels the rest of the way, as the signal of the call does, too. */
+  readonly signal?: AbortSignal
+}
+
+/** A handler's interceptor changes nothing of that. */
+export type NoChanges = { readonly [Name in keyof CallChanges]?: never }
+
+export interface StreamingPart {
+  /** Null where the handler takes none. Whoever sends others in their place leaves these when done, as `for await` does. */
+  readonly requests: AsyncIterable<unknown> | null
+}
+
+/**
+ * Stands around calls, at either end. Return `next()`, or what you make of it. A part that is left out lets its calls pass.
+ *
+ * An interceptor that throws fails its call. Whatever is still open when a call has ended is cancelled.
+ */
+export interface Interceptor<Call extends CallInfo = CallInfo, Changes extends object = NoChanges> {
+  /**
+   * For requests. Write it `async` where it waits. `next` gives the response. A caller's may call it again, or answer by
+   * itself; a handler's may refuse by throwing before it calls `next`, which its caller sees as `delivery: 'notSent'`.
+   */
+  readonly single?: (call: Call, next: (changes?: Changes) => Promise<unknown>) => unknown
+  /**
+   * For streams. Write it `async *` where it looks at messages. `next` gives the responses, and can be called once.
+   *
+   * It is started when the call is made, so that the stream opens, and its first pull of `next()` waits for the first pull of
+   * the consumer: nothing is read ahead. Every pull of what it returns runs in the async context in which it was called.
+   */
+  readonly streaming?: (
+    call: Call & StreamingPart,
+    next: (changes?: Changes & { readonly requests?: Producer<unknown> }) => AsyncIterable<unknown>
+  ) => AsyncIterable<unknown>
+}
+
+export type CallerInterceptor = Interceptor<CallerCall, CallChanges>
+export type HandlerInterceptor<Payload = unknown> = Interceptor<HandlerCall<Payload>>
+
+/** For code without types. */
+export const anInterceptorList: Check = {
+  must: 'must be an array of interceptors: objects with a function single, or streaming, or both',
+  is: (value) => Array.isArray(value) && value.every(isInterceptor)
+}
+
+function isInterceptor(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { single, streaming } = value as Record<string, unknown>
+  const parts = [single, streaming].filter((part) => part !== undefined)
+  return parts.length > 0 && parts.every((part) => typeof part === 'function')
+}
+
+/** A copy, as the array of a user may change; undefined for none, so that calls have one thing to check. */
+export function listOf<Each>(interceptors: readonly Each[] | undefined): readonly Each[] | undefined {
+  return interceptors === undefined || interceptors.length === 0 ? undefined : [...interceptors]
+}
