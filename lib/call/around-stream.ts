@@ -21,14 +21,15 @@ import type { Messages } from '../stream/source.ts'
 import type { CallMade } from './call-made.ts'
 import { CallerView } from './caller-view.ts'
 import { CallDeadline, createLateError, toLeftMs } from './deadline.ts'
-import { type GridStream, type RequestSink, type StreamEnd, toCancelReason } from './grid-stream.ts'
+import { type GridStream, type RequestSink, toCancelReason } from './grid-stream.ts'
 import type { ReadCallOptions } from './options.ts'
+import type { StreamCall, StreamEnd } from './stream-call.ts'
 
 type AnyStream = GridStream<unknown, unknown>
 
 /** Opens a stream, as without interceptors. `timeoutMs` is what is left, 0 for no limit. */
 type OpenStream = (
-  stream: AnyStream,
+  stream: StreamCall<unknown, unknown>,
   definition: AnyStreaming,
   payload: Uint8Array,
   timeoutMs: number,
@@ -55,11 +56,11 @@ export function streamAround(
       const payload = keepLength(encodePayload(definition.payload, made.payload, 'payload', 'notSent'))
       if (made.trace !== undefined) made.trace.bytesOut = payload.length
       const openOnce = (timeoutMs: number, options: ReadCallOptions) =>
-        open(stream, counted, payload, timeoutMs, options)
+        open(stream.call, counted, payload, timeoutMs, options)
       if (interceptors !== undefined && given instanceof AroundStream) return given.start(interceptors, openOnce)
       openOnce(made.timeoutMs, { ...made.options, onSession: made.onSession })
     } catch (error) {
-      stream.fail(error)
+      stream.call.fail(error)
       return stream
     }
     return given
@@ -75,7 +76,7 @@ function count(definition: AnyStreaming, { trace }: CallMade): AnyStreaming {
 type OpenOnce = (timeoutMs: number, options: ReadCallOptions) => void
 
 /** All that users have of a stream. */
-type Surface = Omit<AnyStream, 'open' | 'fail' | 'whenWithdrawn' | 'delivery' | 'waitsSinceMs'>
+type Surface = Omit<AnyStream, 'call'>
 
 const ended = () => new CancelledError('the call has ended')
 
@@ -101,7 +102,7 @@ export class AroundStream implements Surface, RelayOwner {
     this.#view = CallerView.of(made, takesRequests ? noRequests : null)
     this.#deadline = new CallDeadline(
       () => this.#innermost !== undefined && this.#innerEnd === undefined,
-      () => this.#fail(createLateError(this.#view, stream.delivery), 'failed')
+      () => this.#fail(createLateError(this.#view, stream.call.delivery), 'failed')
     )
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
@@ -139,7 +140,7 @@ export class AroundStream implements Surface, RelayOwner {
   }
 
   cancel(reason?: unknown): void {
-    this.#fail(toCancelReason(reason, this.#stream.delivery), 'cancelled')
+    this.#fail(toCancelReason(reason, this.#stream.call.delivery), 'cancelled')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -185,7 +186,7 @@ export class AroundStream implements Surface, RelayOwner {
   }
 
   onStop(failure: Failure | undefined): void {
-    const stopped = new CancelledError('the consumer stopped reading', { delivery: this.#stream.delivery })
+    const stopped = new CancelledError('the consumer stopped reading', { delivery: this.#stream.call.delivery })
     this.#fail(failure === undefined ? stopped : failure.reason, 'cancelled')
   }
 
@@ -205,7 +206,7 @@ export class AroundStream implements Surface, RelayOwner {
         stream.closed.then(leave)
       }
     } catch (error) {
-      stream.fail(error)
+      stream.call.fail(error)
     }
     return this.#innermost
   }

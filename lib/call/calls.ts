@@ -36,6 +36,7 @@ import { countUnsent, createUnknownError, findHandler } from './find-handler.ts'
 import { GridStream, type StreamOf } from './grid-stream.ts'
 import { type CallOptions, parseTimeout, type ReadCallOptions, readCallOptions } from './options.ts'
 import { sendRequest } from './request.ts'
+import { StreamCall } from './stream-call.ts'
 
 const noPayload = new Uint8Array(0)
 
@@ -86,9 +87,9 @@ export class Calls implements Callable {
       const payload = encodePayload(definition.payload, given, 'payload', 'notSent')
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
-      this.#newStream(stream, definition, payload, timeoutMs, options)
+      this.#newStream(stream.call, definition, payload, timeoutMs, options)
     } catch (error) {
-      stream.fail(error)
+      stream.call.fail(error)
     }
     return stream
   }
@@ -112,7 +113,7 @@ export class Calls implements Callable {
 
   /** Opens `stream`, at once or when it can be. @param timeoutMs what is left, 0 for no limit */
   #newStream(
-    stream: GridStream<unknown, unknown>,
+    stream: StreamCall<unknown, unknown>,
     definition: AnyStreaming,
     payload: Uint8Array,
     timeoutMs: number,
@@ -134,9 +135,8 @@ export class Calls implements Callable {
   }
 
   #createStream(definition: AnyStreaming, takesRequests: boolean): GridStream<unknown, unknown> {
-    return new GridStream<unknown, unknown>(definition, takesRequests, (reason, sinceMs) =>
-      this.#countUnsent(definition, 'streaming', sinceMs, reason)
-    )
+    const onUnsent = (reason: unknown, sinceMs: number) => this.#countUnsent(definition, 'streaming', sinceMs, reason)
+    return new GridStream(new StreamCall(definition, takesRequests, onUnsent))
   }
 
   #streamAround(
@@ -154,7 +154,7 @@ export class Calls implements Callable {
       return streamAround(hooks, made, definition, takesRequests, create, (...call) => this.#newStream(...call))
     } catch (error) {
       const stream = this.#createStream(definition, takesRequests)
-      stream.fail(error)
+      stream.call.fail(error)
       return stream
     }
   }
@@ -231,7 +231,7 @@ export class Calls implements Callable {
 
   /** A stream that ends while it waits stops waiting. */
   #whenReady(
-    stream: GridStream<unknown, unknown>,
+    stream: StreamCall<unknown, unknown>,
     first: Session | undefined,
     definition: AnyDefinition,
     deadlineMs: number,
@@ -285,7 +285,7 @@ export class Calls implements Callable {
   }
 
   #open(
-    stream: GridStream<unknown, unknown>,
+    stream: StreamCall<unknown, unknown>,
     session: Session,
     definition: AnyStreaming,
     payload: Uint8Array,

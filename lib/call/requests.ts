@@ -6,7 +6,7 @@
  */
 
 import { type Pushable, pushable } from 'it-pushable'
-import { ClosedError, type Delivery, GridError } from '../base/errors.ts'
+import { ClosedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { shield } from '../base/promise.ts'
@@ -14,12 +14,13 @@ import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
 import { encodeMessage } from '../codec/payload.ts'
 import type { Many } from '../stream/many.ts'
-import type { StreamLimits } from '../stream/port.ts'
+import type { SinkOwner, StreamLimits } from '../stream/port.ts'
 import { type Producer, shieldProducer, unwind } from '../stream/producer.ts'
 import { Sink } from '../stream/sink.ts'
 import type { Stream } from '../stream/stream.ts'
 import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
+import { createEndedError, noMoreTaken, sourceGiven, takesNone } from './ended-requests.ts'
 import { SendQueue } from './send-queue.ts'
 
 interface Waiter {
@@ -29,14 +30,15 @@ interface Waiter {
   reject(reason: unknown): void
 }
 
-export class StreamRequests<Req> {
+export class StreamRequests<Req> implements SinkOwner<Req> {
   readonly #codec: Codec<Req>
   readonly #areTaken: boolean
   #pushable: Pushable<Req> | undefined
   #emptyPushable: (() => void) | undefined
   /** Of `send`, until the pushable is used. */
   #queue: SendQueue<Req | Many<Req>> | undefined
-  readonly #sends = new Fifo<Waiter>()
+  /** Of `send`. */
+  #sends: Fifo<Waiter> | undefined
   #pushed = 0
   #producer: Producer<Req> | undefined
   /** The producer, until there is a sink to pull it. */
@@ -50,7 +52,9 @@ export class StreamRequests<Req> {
   #failure: Failure | undefined
   /** What was thrown into the pushable, or given to its `end`: the stream fails with it, at once where it is open. */
   #thrown: Failure | undefined
-  #fail: ((reason: unknown) => void) | undefined
+  /** That it is open on. */
+  #stream: Stream | undefined
+  #limits: StreamLimits | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
     this.#codec = codec
@@ -98,7 +102,10 @@ export class StreamRequests<Req> {
         if (failure !== undefined) return reject(failure.reason)
         this.#push(value)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
-        else this.#sends.push({ count: this.#pushed, resolve, reject })
+        else {
+          this.#sends ??= new Fifo()
+          this.#sends.push({ count: this.#pushed, resolve, reject })
+        }
       })
     )
   }
@@ -122,7 +129,7 @@ export class StreamRequests<Req> {
   takeBack(): boolean {
     if (this.#producer !== undefined) return false
     this.#sink = undefined
-    this.#fail = undefined
+    this.#stream = undefined
     return true
   }
 
@@ -135,28 +142,52 @@ export class StreamRequests<Req> {
       return false
     }
     const window = new SendWindow(capacity, limits.sendWindowBytes)
-    const sink = new Sink<Req>(stream, window, (value) =>
-      encodeMessage(this.#codec, value, 'request', limits, 'maybeRan')
-    )
-    sink.onTaken = () => this.#onTaken(sink.taken)
-    const fail = (reason: unknown) => stream.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
-    this.#fail = fail
-    sink.onFailed = (error) => fail(error === thrownIn ? this.#thrown?.reason : error)
-    // When the whole stream has ended, `end` gives the reason.
-    sink.onStopped = () => {
-      if (stream.state === 'closed') return
-      this.#isRefused = !this.#ended
-      this.#stop(noMoreTaken())
-    }
-    sink.onSettled = (failure) => {
-      if (stream.state !== 'closed') this.#stop(noMoreTaken())
-      if (failure === undefined) this.#sinkWaiter?.resolve()
-      else this.#sinkWaiter?.reject(failure.reason)
-    }
+    const sink = new Sink<Req>(stream, window, this)
     stream.sendWindow = window
     stream.sink = sink
+    this.#stream = stream
+    this.#limits = limits
     this.#sink = sink
     return true
+  }
+
+  // SinkOwner
+
+  encode(value: Req): Uint8Array {
+    return encodeMessage(this.#codec, value, 'request', this.#limits as StreamLimits, 'maybeRan')
+  }
+
+  onFailed(error: unknown): void {
+    this.#fail(error === thrownIn ? this.#thrown?.reason : error)
+  }
+
+  onUnwanted(): void {
+    if (!this.#isOpen) return
+    this.#isRefused = !this.#ended
+    this.#stop(noMoreTaken())
+  }
+
+  onSettled(failure: Failure | undefined): void {
+    if (this.#isOpen) this.#stop(noMoreTaken())
+    if (failure === undefined) this.#sinkWaiter?.resolve()
+    else this.#sinkWaiter?.reject(failure.reason)
+  }
+
+  onTaken(taken: number): void {
+    const sends = this.#sends
+    for (let first = sends?.peek(); first !== undefined && first.count <= taken; first = sends?.peek()) {
+      sends?.shift()
+      first.resolve()
+    }
+  }
+
+  /** When the whole stream has ended, `end` gives the reason. */
+  get #isOpen(): boolean {
+    return this.#stream !== undefined && this.#stream.state !== 'closed'
+  }
+
+  #fail(reason: unknown): void {
+    this.#stream?.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
   }
 
   /** The payload of the stream is sent: the requests may follow. */
@@ -208,26 +239,15 @@ export class StreamRequests<Req> {
     this.#waiting = { producer, scope: captureScope() }
   }
 
-  #onTaken(taken: number): void {
-    for (let first = this.#sends.peek(); first !== undefined && first.count <= taken; first = this.#sends.peek()) {
-      this.#sends.shift()
-      first.resolve()
-    }
-  }
-
   #createEndedError(): ClosedError {
-    const text = 'the requests of the stream have ended'
-    const failure = this.#failure ?? this.#thrown
-    if (failure === undefined) return this.#isRefused ? noMoreTaken() : new ClosedError(text)
-    const { reason } = failure
-    if (ClosedError.is(reason) && reason.message === takesNone) return new ClosedError(takesNone)
-    return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })
+    return createEndedError(this.#failure ?? this.#thrown, this.#isRefused)
   }
 
   /** No more requests are taken: rejects the sends that wait. */
   #stop(reason: unknown): void {
     this.#ended = true
-    for (let waiter = this.#sends.shift(); waiter !== undefined; waiter = this.#sends.shift()) waiter.reject(reason)
+    const sends = this.#sends
+    for (let waiter = sends?.shift(); waiter !== undefined; waiter = sends?.shift()) waiter.reject(reason)
   }
 
   /** An it-pushable that throws at a push after its end, and becomes the producer on first use. */
@@ -264,7 +284,7 @@ export class StreamRequests<Req> {
       // As the pushable itself does: what waits is dropped by an error.
       if (this.#thrown !== undefined) this.#queue?.clear()
       end(error)
-      if (this.#thrown !== undefined) this.#fail?.(this.#thrown.reason)
+      if (this.#thrown !== undefined) this.#fail(this.#thrown.reason)
       return requests
     }
     requests.return = async () => {
@@ -281,28 +301,8 @@ export class StreamRequests<Req> {
   }
 }
 
-/** The remote end decides: what the definition of this side says does not count. */
-const takesNone = 'the handler takes no requests: its inCapacity is 0'
-
 /** Replaces what was thrown into the pushable: that may be `undefined`, which an it-pushable takes as its end. */
 const thrownIn = new Error('thrown into the requests')
-
-function deliveryOf(reason: unknown): Delivery | undefined {
-  try {
-    return GridError.is(reason) ? reason.delivery : undefined
-  } catch {
-    // A proxy may refuse to be looked at.
-    return undefined
-  }
-}
-
-function sourceGiven(): ClosedError {
-  return new ClosedError('the requests already have a source')
-}
-
-function noMoreTaken(): ClosedError {
-  return new ClosedError('the handler takes no more requests')
-}
 
 /** A promise that is not awaited must not end the process: `closed` and the responses report the same error. */
 function ignoreRejection<T>(promise: Promise<T>): Promise<T> {

@@ -18,7 +18,7 @@ import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
 import { channels } from '../hooks/channels.ts'
 import { type Hooks, standsAround } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
-import type { Receiver, StreamLimits, StreamOwner } from '../stream/port.ts'
+import type { Receiver, SinkOwner, SourceOwner, StreamLimits, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -26,7 +26,7 @@ import { ReceiveWindow, SendWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
 import { AroundHandler } from './around.ts'
 import { CallContext, type ContextPort } from './context.ts'
-import type { SingleDefinition, StreamingDefinition } from './definition.ts'
+import type { AnyStreaming, SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
 import { isBadResponse, isMistake } from './mistakes.ts'
 import { notReadyText, type Serving } from './serving.ts'
@@ -45,7 +45,7 @@ export interface ResponderPort extends ContextPort {
 
 const generatorText = 'the value cannot be encoded: response is a generator: use streaming()'
 
-export class Responder implements Receiver, StreamOwner {
+export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<unknown> {
   readonly #stream: Stream
   readonly #handler: LocalHandler
   readonly #port: ResponderPort
@@ -199,10 +199,8 @@ export class Responder implements Receiver, StreamOwner {
     const { receiveWindowBytes, maxMessageBytes } = this.#port.limits
     stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
     if (inCapacity === 0) return null
-    const requests = new Source(request)
+    const requests = new Source(request, this)
     requests.bind(stream)
-    requests.onStopped = () => stream.stopRequests()
-    requests.onUndecodable = (error) => this.#sendError(error)
     stream.receiver = requests
     if (ended) requests.onEnd()
     return requests
@@ -223,26 +221,46 @@ export class Responder implements Receiver, StreamOwner {
     }
   }
 
-  #openResponses({ outCapacity, response }: StreamingDefinition<unknown, unknown, unknown>): Sink<unknown> {
+  #openResponses({ outCapacity }: StreamingDefinition<unknown, unknown, unknown>): Sink<unknown> {
     const stream = this.#stream
     // A handler without responses is still pulled once, for its end.
     const window = new SendWindow(Math.max(outCapacity, 1), this.#port.limits.sendWindowBytes)
-    const sink = new Sink<unknown>(stream, window, (value) => {
-      if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
-      return encodeMessage(response, value, 'response', this.#port.limits)
-    })
-    sink.onFailed = (error, ended) => {
-      if (ended) return this.#fail(error)
-      if (isBadResponse(error) || isMistake(error)) this.#port.onMistake(this.#handler, error)
-      this.#sendError(error)
-    }
-    sink.onSettled = (failure) => {
-      if (failure !== undefined && isMistake(failure.reason)) this.#port.onMistake(this.#handler, failure.reason)
-    }
-    sink.onReleased = () => this.#settle()
+    const sink = new Sink<unknown>(stream, window, this)
     stream.sendWindow = window
     stream.sink = sink
     return sink
+  }
+
+  // SourceOwner, for the requests
+
+  onReaderStopped(): void {
+    this.#stream.stopRequests()
+  }
+
+  onUndecodable(error: unknown): void {
+    this.#sendError(error)
+  }
+
+  // SinkOwner, for the responses
+
+  encode(value: unknown): Uint8Array {
+    const { outCapacity, response } = this.#handler.definition as AnyStreaming
+    if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
+    return encodeMessage(response, value, 'response', this.#port.limits)
+  }
+
+  onFailed(error: unknown, ended: boolean): void {
+    if (ended) return this.#fail(error)
+    if (isBadResponse(error) || isMistake(error)) this.#port.onMistake(this.#handler, error)
+    this.#sendError(error)
+  }
+
+  onSettled(failure: Failure | undefined): void {
+    if (failure !== undefined && isMistake(failure.reason)) this.#port.onMistake(this.#handler, failure.reason)
+  }
+
+  onReleased(): void {
+    this.#settle()
   }
 
   #onResponses(

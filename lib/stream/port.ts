@@ -33,6 +33,30 @@ export interface StreamOwner {
   remark?(): string
 }
 
+/** What the values come from: one object with methods, not a closure for each event of each stream. */
+export interface SinkOwner<T> {
+  /** Throws when the value cannot be sent. */
+  encode(value: T): Uint8Array
+  /** So many values were accepted by flow control and written: their bytes belong to the caller again. A `many` counts as one. */
+  onTaken?(taken: number): void
+  /** Called at most once: the producer threw (and has `ended`), or one of its values cannot be encoded or is too large. */
+  onFailed(error: unknown, ended: boolean): void
+  /** Called at most once, by `stop` on a half that has not ended: no more values are wanted. */
+  onUnwanted?(): void
+  /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
+  onSettled?(failure: Failure | undefined): void
+  /** Called, once or more, when none of its code runs any more: it is over, and no promise of it is awaited. */
+  onReleased?(): void
+}
+
+/** What is told of the consumer of a receiving half. */
+export interface SourceOwner {
+  /** Called at most once: the consumer stopped, by `failure` if it threw something in. */
+  onReaderStopped(failure: Failure | undefined): void
+  /** Called at most once: a message cannot be decoded. */
+  onUndecodable(error: unknown): void
+}
+
 /** What a stream (`S`) needs from its session. */
 export interface StreamPort<S> {
   /** Sets the id of an opening stream that is about to write its open frame. Returns whether the stream had to wait. */

@@ -11,6 +11,7 @@ import { isPromise, shieldWithin, toPromise, whenSettled } from '../base/promise
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
 import { scopeOf, valuesOf } from './many.ts'
+import type { SinkOwner } from './port.ts'
 import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
@@ -25,22 +26,12 @@ export interface SinkPort {
 }
 
 export class Sink<T> {
-  /** Values accepted by flow control and written: their bytes belong to the caller again. A `many` counts as one. */
+  /** As `onTaken` tells. */
   taken = 0
-  /** Called when `taken` has grown. */
-  onTaken: (() => void) | undefined
-  /** Called at most once: the producer threw (and has `ended`), or one of its values cannot be encoded or is too large. */
-  onFailed: ((error: unknown, ended: boolean) => void) | undefined
-  /** Called at most once, by `stop` on a half that has not ended: no more values are wanted. */
-  onStopped: (() => void) | undefined
-  /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
-  onSettled: ((failure: Failure | undefined) => void) | undefined
-  /** Called, once or more, when none of its code runs any more: it is over, and no promise of it is awaited. */
-  onReleased: (() => void) | undefined
   #sent = 0
   readonly #port: SinkPort
   readonly #window: SendWindow
-  readonly #encode: (value: T) => Uint8Array
+  readonly #owner: SinkOwner<T>
   #iterator: ProducerIterator | undefined
   /** The values that the producer gave at once: they go before it is pulled again. */
   #many: ProducerIterator | undefined
@@ -56,14 +47,12 @@ export class Sink<T> {
   /** The producer has ended, thrown, or was unwound. */
   #isOver = false
   readonly #onResult = (result: unknown) => this.#onPulled(result)
-  readonly #onValue = (value: T) => this.#onAwaited(value)
   readonly #onError = (error: unknown) => this.#onThrown(error)
-  readonly #onValueError = (error: unknown) => this.#onBadValue(error)
 
-  constructor(port: SinkPort, window: SendWindow, encode: (value: T) => Uint8Array) {
+  constructor(port: SinkPort, window: SendWindow, owner: SinkOwner<T>) {
     this.#port = port
     this.#window = window
-    this.#encode = encode
+    this.#owner = owner
   }
 
   /** Sets the producer and begins to pull it, in `scope`. One that is no iterable has failed, with the text `notIterable`. */
@@ -135,7 +124,7 @@ export class Sink<T> {
   stop(): void {
     if (this.#state === 'done') return
     this.#state = 'done'
-    this.onStopped?.()
+    this.#owner.onUnwanted?.()
     // A producer that is attached later is unwound then, and one that is being asked when it has answered.
     if (this.#iterator !== undefined && !this.#isAsking) this.#unwind()
   }
@@ -178,7 +167,10 @@ export class Sink<T> {
       const promise = toPromise<T>(value)
       if (promise !== undefined) {
         if (isLast) this.#awaitLast(promise)
-        else this.#await(promise, this.#onValue, this.#onValueError)
+        else {
+          const onBad = (error: unknown) => this.#onBadValue(error)
+          this.#await(promise, (value) => this.#onAwaited(value), onBad)
+        }
         return false
       }
       if (!isLast) return this.#send(value as T)
@@ -212,7 +204,7 @@ export class Sink<T> {
     try {
       const values = valuesOf(value)
       if (values !== undefined) return this.#open(values, scopeOf(value))
-      payload = this.#encode(value)
+      payload = this.#owner.encode(value)
     } catch (error) {
       shieldWithin(value)
       this.#onBadValue(error)
@@ -258,7 +250,7 @@ export class Sink<T> {
   #confirm(): void {
     if (this.taken === this.#sent || !this.#port.canTake) return
     this.taken = this.#sent
-    this.onTaken?.()
+    this.#owner.onTaken?.(this.taken)
   }
 
   /** The producer threw, which ended it. */
@@ -270,7 +262,7 @@ export class Sink<T> {
     if (this.#state === 'done') return wasAsked ? this.#onOver(undefined) : this.#release()
     this.#state = 'done'
     // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
-    this.onFailed?.(error, true)
+    this.#owner.onFailed(error, true)
     this.#onOver(undefined)
   }
 
@@ -288,7 +280,7 @@ export class Sink<T> {
     this.#isAwaiting = false
     if (this.#state === 'done') return this.#release()
     this.#state = 'done'
-    this.onFailed?.(error, false)
+    this.#owner.onFailed(error, false)
     this.#unwind()
   }
 
@@ -305,16 +297,16 @@ export class Sink<T> {
       iterator.close((failure) => this.#onOver(failure ?? failed))
     })
     // The last pull of a stream may never settle, and none of its code runs by that.
-    if (iterator.isStream) this.onReleased?.()
+    if (iterator.isStream) this.#owner.onReleased?.()
   }
 
   #onOver(failure: Failure | undefined): void {
     this.#isOver = true
-    this.onSettled?.(failure)
+    this.#owner.onSettled?.(failure)
     this.#release()
   }
 
   #release(): void {
-    if (this.#isOver && !this.#isAwaiting) this.onReleased?.()
+    if (this.#isOver && !this.#isAwaiting) this.#owner.onReleased?.()
   }
 }

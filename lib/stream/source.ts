@@ -10,7 +10,7 @@ import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { decodePayload } from '../codec/payload.ts'
-import type { Receiver } from './port.ts'
+import type { Receiver, SourceOwner } from './port.ts'
 
 /** What the receiving half needs from its stream. */
 export interface SourcePort {
@@ -39,12 +39,11 @@ interface Waiter<T> {
 }
 
 export class Source<T> implements Messages<T>, Receiver {
-  /** Called at most once: the consumer stopped, by `failure` if it threw something in. */
-  onStopped: ((failure: Failure | undefined) => void) | undefined
-  /** Called at most once: a message cannot be decoded. */
-  onUndecodable: ((error: unknown) => void) | undefined
+  readonly #owner: SourceOwner
   readonly #queue = new Fifo<Uint8Array>()
-  readonly #waiters = new Fifo<Waiter<T>>()
+  /** The consumer that is next, and those behind it, which are rare. */
+  #waiter: Waiter<T> | undefined
+  #waiters: Fifo<Waiter<T>> | undefined
   /** It has messages of this turn, and gets those that follow. */
   #gathering: Waiter<T> | undefined
   readonly #decoder: Decoder<T>
@@ -55,8 +54,9 @@ export class Source<T> implements Messages<T>, Receiver {
   #error: Failure | undefined
 
   /** @param delivery of the error for a message that cannot be decoded; none at a handler */
-  constructor(decoder: Decoder<T>, delivery?: Delivery) {
+  constructor(decoder: Decoder<T>, owner: SourceOwner, delivery?: Delivery) {
     this.#decoder = decoder
+    this.#owner = owner
     this.#delivery = delivery
     this.#readsInPlace = readsInPlace(decoder)
   }
@@ -68,7 +68,7 @@ export class Source<T> implements Messages<T>, Receiver {
 
   /** A view of the batch is enough when a consumer is waiting. */
   get readsInPlace(): boolean {
-    return this.#readsInPlace && (this.#waiters.length > 0 || this.#gathering !== undefined)
+    return this.#readsInPlace && (this.#waiter !== undefined || this.#gathering !== undefined)
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
@@ -166,8 +166,18 @@ export class Source<T> implements Messages<T>, Receiver {
     }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined })
     return new Promise<IteratorResult<T | T[], undefined>>((resolve, reject) => {
-      this.#waiters.push({ batch, resolve, reject })
+      const waiter = { batch, resolve, reject }
+      if (this.#waiter !== undefined) {
+        this.#waiters ??= new Fifo()
+        this.#waiters.push(waiter)
+      } else this.#waiter = waiter
     }) as Promise<IteratorResult<V, undefined>>
+  }
+
+  #nextWaiter(): Waiter<T> | undefined {
+    const waiter = this.#waiter
+    this.#waiter = this.#waiters?.shift()
+    return waiter
   }
 
   #stop(failure: Failure | undefined): void {
@@ -175,12 +185,12 @@ export class Source<T> implements Messages<T>, Receiver {
     this.#queue.clear()
     if (this.#ended) return
     this.#finish()
-    this.onStopped?.(failure)
+    this.#owner.onReaderStopped(failure)
   }
 
   /** To the waiting consumer, or to the queue. */
   #deliver(payload: Uint8Array): void {
-    const waiter = this.#gathering ?? this.#waiters.shift()
+    const waiter = this.#gathering ?? this.#nextWaiter()
     if (waiter === undefined) {
       this.#queue.push(payload)
       return
@@ -204,7 +214,7 @@ export class Source<T> implements Messages<T>, Receiver {
   /** A message cannot be decoded: what follows it is dropped. */
   #drop(reason: unknown): void {
     this.#queue.clear()
-    this.onUndecodable?.(reason)
+    this.#owner.onUndecodable(reason)
   }
 
   /** All messages of one batch of the conn are delivered in one turn. */
@@ -219,7 +229,7 @@ export class Source<T> implements Messages<T>, Receiver {
   }
 
   #fail(reason: unknown): void {
-    const waiter = this.#waiters.shift()
+    const waiter = this.#nextWaiter()
     if (waiter === undefined) this.#error = { reason }
     else waiter.reject(reason)
     this.#finish()
@@ -227,7 +237,7 @@ export class Source<T> implements Messages<T>, Receiver {
 
   #finish(): void {
     this.#ended = true
-    for (let waiter = this.#waiters.shift(); waiter !== undefined; waiter = this.#waiters.shift()) {
+    for (let waiter = this.#nextWaiter(); waiter !== undefined; waiter = this.#nextWaiter()) {
       waiter.resolve({ done: true, value: undefined })
     }
   }

@@ -5,6 +5,7 @@ import { afterEach, describe, it } from 'node:test'
 import { GridError } from '../../lib/base/errors.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
 import { sendRequest } from '../../lib/call/request.ts'
+import { StreamCall } from '../../lib/call/stream-call.ts'
 import { rawBytes } from '../../lib/codec/codec.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
@@ -31,8 +32,9 @@ function request(payload: Uint8Array = small, timeoutMs = 0): Promise<unknown> {
 }
 
 function open(payload: Uint8Array = small, timeoutMs = 0): GridStream<Uint8Array, Uint8Array> {
-  const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
-  stream.open(peer.session, find('raw.stream'), payload, timeoutMs, {})
+  const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+  const stream = new GridStream(call)
+  call.open(peer.session, find('raw.stream'), payload, timeoutMs, {})
   return stream as GridStream<Uint8Array, Uint8Array>
 }
 
@@ -143,7 +145,9 @@ describe('the delivery of a call', () => {
     ]
     for (const stop of stops) {
       const opened = open()
-      const unopened = new GridStream<Uint8Array, Uint8Array>(rawStreaming('raw.stream', 2, 2) as never, true)
+      const unopened = new GridStream(
+        new StreamCall<Uint8Array, Uint8Array>(rawStreaming('raw.stream', 2, 2) as never, true)
+      )
       for (const [stream, delivery] of [[opened, 'maybeRan'] as const, [unopened, 'notSent'] as const]) {
         await stop(stream)
         const { how, error } = await stream.closed

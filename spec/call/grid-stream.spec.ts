@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { ClosedError, DisconnectedError } from '../../lib/base/errors.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
+import { StreamCall } from '../../lib/call/stream-call.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
@@ -18,13 +19,14 @@ async function unopenedStream() {
   peer = await rawPeer({ role: 'dialer' }).start()
   const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
   const definition = rawStreaming('raw.stream', handler.inCapacity, handler.outCapacity)
-  return { handler, stream: new GridStream<unknown, unknown>(definition, true) as GridStream<Uint8Array, Uint8Array> }
+  const call = new StreamCall<unknown, unknown>(definition, true)
+  return { handler, call, stream: new GridStream(call) as GridStream<Uint8Array, Uint8Array> }
 }
 
 /** The same, open as stream 1. */
 async function openStream(): Promise<GridStream<Uint8Array, Uint8Array>> {
-  const { handler, stream } = await unopenedStream()
-  stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+  const { handler, call, stream } = await unopenedStream()
+  call.open(peer.session, handler, Buffer.from('payload'), 0, {})
   await peer.frame(FrameType.open)
   return stream
 }
@@ -161,9 +163,10 @@ describe('the requests of a stream', () => {
   it('never overtake the payload, though a plain source was there before the stream was open', async () => {
     peer = await rawPeer({ role: 'dialer' }).start()
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
-    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const stream = new GridStream(call)
     const done = stream.sink(['a', 'b'].map((text) => Buffer.from(text)))
-    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    call.open(peer.session, handler, Buffer.from('payload'), 0, {})
     const open = await peer.frame(FrameType.open)
     assert.equal(Buffer.from(open.payload).toString(), 'payload')
     await until(() => requests().length === 2, 'both requests')
@@ -188,7 +191,8 @@ describe('the requests of a stream', () => {
   it('whose plain source throws while the stream opens ask it for one iterator', async () => {
     peer = await rawPeer({ role: 'dialer' }).start()
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
-    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const stream = new GridStream(call)
     const failure = new Error('the disk is gone')
     let iterators = 0
     const next = () => {
@@ -201,7 +205,7 @@ describe('the requests of a stream', () => {
       }
     }
     const failed = assert.rejects(stream.sink(source), failure)
-    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    call.open(peer.session, handler, Buffer.from('payload'), 0, {})
     await failed
     assert.equal(iterators, 1)
   })
@@ -209,11 +213,12 @@ describe('the requests of a stream', () => {
   it('are refused at once when the remote handler takes none, whatever this side thought', async () => {
     peer = await rawPeer({ role: 'dialer' }).start([{ ...rawStream, inCapacity: 0 }])
     const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
-    const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+    const stream = new GridStream(call)
     let unwound = 0
     const source = { next: () => assert.fail('it is pulled'), return: () => ({ done: true, value: unwound++ }) }
     const early = stream.sink({ [Symbol.iterator]: () => source as unknown as Iterator<unknown> })
-    stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+    call.open(peer.session, handler, Buffer.from('payload'), 0, {})
     assert.equal((await peer.frame(FrameType.open)).flags, Flag.end)
     assert.equal(unwound, 1)
     await assert.rejects(early, ClosedError)
@@ -239,13 +244,14 @@ describe('the requests of a stream', () => {
 
   for (const when of ['before', 'after'] as const) {
     it(`whose source is given ${when} the stream fails unopened unwind it, and sink() rejects with why`, async () => {
-      const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+      const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+      const stream = new GridStream(call)
       const why = new DisconnectedError('notConnected', 'not connected')
-      if (when === 'after') stream.fail(why)
+      if (when === 'after') call.fail(why)
       let unwound = 0
       const iterator = { next: () => assert.fail('it is pulled'), return: () => Promise.reject(unwound++) }
       const done = stream.sink({ [Symbol.asyncIterator]: () => iterator as unknown as AsyncIterator<unknown> })
-      if (when === 'before') stream.fail(why)
+      if (when === 'before') call.fail(why)
       await assert.rejects(done, why)
       assert.equal(unwound, 1)
     })
@@ -263,12 +269,12 @@ describe('the requests of a stream', () => {
 
   it('that wait are dropped when an error is thrown in before the stream is open', async () => {
     for (const give of ['send', 'push'] as const) {
-      const { handler, stream } = await unopenedStream()
+      const { handler, call, stream } = await unopenedStream()
       const sent = stream.send(Buffer.from('a'))
       if (give === 'push') stream.requests.push(Buffer.from('b'))
       const broken = new Error('broken')
       stream.requests.end(broken)
-      stream.open(peer.session, handler, Buffer.from('payload'), 0, {})
+      call.open(peer.session, handler, Buffer.from('payload'), 0, {})
       await assert.rejects(stream.responses.next(), broken)
       await assert.rejects(sent, broken)
       await peer.frame(FrameType.reset)

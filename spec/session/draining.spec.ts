@@ -10,6 +10,7 @@ import { DrainingError } from '../../lib/base/errors.ts'
 import { silentLogger } from '../../lib/base/logger.ts'
 import { defaultLimits, defaultReconnect, maxDraining } from '../../lib/base/options.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
+import { StreamCall } from '../../lib/call/stream-call.ts'
 import { memoryPair } from '../../lib/conn/memory.ts'
 import { Connection } from '../../lib/connection/connection.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
@@ -247,8 +248,9 @@ describe('a session that drains', () => {
     assert.equal(listeners(), 0)
     const handler = peer.session.remoteHandlers.find('', 'raw.stream')
     assert.ok(handler !== undefined)
-    const streams = Array.from({ length: 50 }, () => new GridStream(rawStreaming('raw.stream', 2, 2), true))
-    for (const stream of streams) stream.open(peer.session, handler, new Uint8Array(1), 0, {})
+    const calls = Array.from({ length: 50 }, () => new StreamCall(rawStreaming('raw.stream', 2, 2), true))
+    for (const call of calls) call.open(peer.session, handler, new Uint8Array(1), 0, {})
+    const streams = calls.map((call) => new GridStream(call))
     for (const stream of streams) assert.equal(stream.draining.aborted, false)
     assert.equal(listeners(), 1)
     for (const stream of streams) stream.cancel()

@@ -350,17 +350,19 @@ async function bySink(make: Make, limit: number): Promise<Reading> {
   const window = new SendWindow(limit, 1_000_000)
   let settled = false
   const port = { canTake: true, sendMessage: () => undefined, sendEnd: () => undefined }
-  const sink = new Sink<unknown>(port, window, (value) => {
-    reading.values.push(value)
-    return new Uint8Array(1)
+  const sink = new Sink<unknown>(port, window, {
+    encode(value) {
+      reading.values.push(value)
+      return new Uint8Array(1)
+    },
+    onFailed(error) {
+      reading.how = error
+    },
+    onSettled(failure) {
+      settled = true
+      reading.how ??= failure === undefined ? 'end' : failure.reason
+    }
   })
-  sink.onFailed = (error) => {
-    reading.how = error
-  }
-  sink.onSettled = (failure) => {
-    settled = true
-    reading.how ??= failure === undefined ? 'end' : failure.reason
-  }
   sink.attach(make(reading) as Producer<unknown>)
   await until(() => settled || reading.values.length === limit, 'it is read')
   sink.stop()

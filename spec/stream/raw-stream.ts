@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict'
 import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
+import { StreamCall } from '../../lib/call/stream-call.ts'
 import { rawBytes } from '../../lib/codec/codec.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { StreamingHandler } from '../../lib/handler/handler.ts'
@@ -48,8 +49,9 @@ export async function callRaw(payload: Uint8Array = small, limits: Partial<Limit
   const peer = rawPeer({ role: 'dialer', limits: { streamWindowBytes: windowBytes, ...limits } })
   await peer.start()
   const handler = peer.session.remoteHandlers.find('', 'raw.stream') as RemoteHandler
-  const stream = new GridStream<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
-  stream.open(peer.session, handler, payload, 0, {})
+  const call = new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 2, 2), true)
+  const stream = new GridStream(call)
+  call.open(peer.session, handler, payload, 0, {})
   await peer.frame(FrameType.open)
   return [stream as GridStream<Uint8Array, Uint8Array>, rawStream(peer)] as const
 }

@@ -1,6 +1,7 @@
 /** A sink between a producer that counts what is asked of it and a stream with one slot, which the spec empties. */
 
 import { type Many, many } from '../../lib/stream/many.ts'
+import type { SinkOwner } from '../../lib/stream/port.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'
 
@@ -74,11 +75,13 @@ export const encode = (value: string): Uint8Array => Buffer.from(value)
 export function bench(messages: number, options: { bytes?: number; autoEmpty?: boolean; encode?: typeof encode } = {}) {
   const port = new Port(options.autoEmpty)
   const window = new SendWindow(messages, options.bytes ?? 1_000_000)
-  const sink = new Sink<string>(port, window, options.encode ?? encode)
-  const made = { port, window, sink, settles: 0 }
-  sink.onFailed = (error) => port.failures.push(error)
-  sink.onSettled = () => {
-    made.settles++
+  const owner: SinkOwner<string> = {
+    encode: options.encode ?? encode,
+    onFailed: (error) => port.failures.push(error),
+    onSettled: () => {
+      made.settles++
+    }
   }
+  const made = { port, window, owner, sink: new Sink(port, window, owner), settles: 0 }
   return made
 }

@@ -135,7 +135,7 @@ describe('the sink', () => {
       }
       const later = bench(10)
       Object.assign(made, later)
-      later.sink.onSettled = () => {
+      later.owner.onSettled = () => {
         made.settles++
       }
       later.sink.attach(stoppingLater())
@@ -214,9 +214,9 @@ describe('the sink', () => {
   })
 
   it('counts a value as taken only when the slot is empty again', async () => {
-    const { sink, port } = bench(10, { autoEmpty: false })
+    const { sink, port, owner } = bench(10, { autoEmpty: false })
     const taken: number[] = []
-    sink.onTaken = () => taken.push(sink.taken)
+    owner.onTaken = (count) => taken.push(count)
     sink.attach(['a', 'b'])
     assert.deepEqual([sink.taken, taken, port.sent], [0, [], ['a']])
     port.slot = undefined
@@ -240,8 +240,7 @@ describe('the sink', () => {
       },
       sendEnd: () => assert.fail('ended')
     }
-    const sink = new Sink<string>(port, window, encode)
-    sink.onFailed = (error) => assert.fail(String(error))
+    const sink = new Sink<string>(port, window, { encode, onFailed: (error) => assert.fail(String(error)) })
     sink.attach(producer.sync())
     assert.equal(producer.pulls, 5)
   })
@@ -256,9 +255,9 @@ describe('many values in the place of one', () => {
   })
 
   it('count as one value, which is taken when the last of them is', () => {
-    const { sink, port } = bench(10, { autoEmpty: false })
+    const { sink, port, owner } = bench(10, { autoEmpty: false })
     const taken: number[] = []
-    sink.onTaken = () => taken.push(sink.taken)
+    owner.onTaken = (count) => taken.push(count)
     sink.attach(['a', many(['b', 'c']), 'd'])
     for (const expected of [['a'], ['a', 'b'], ['a', 'b', 'c'], ['a', 'b', 'c', 'd']]) {
       assert.deepEqual(
@@ -365,7 +364,7 @@ describe('many values in the place of one', () => {
     const late = new Error('late')
     const made = bench(1)
     const told: unknown[] = []
-    made.sink.onSettled = (failure) => told.push(failure?.reason)
+    made.owner.onSettled = (failure) => told.push(failure?.reason)
     const failing = {
       [Symbol.iterator]: () => ({
         next: () => ({ done: false, value: 'a' }),

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Failure } from '../../lib/base/failure.ts'
 import type { Decoder } from '../../lib/codec/codec.ts'
+import type { SourceOwner } from '../../lib/stream/port.ts'
 import { Source } from '../../lib/stream/source.ts'
 import { giveAway } from '../support/calls/hostile-values.ts'
 
@@ -20,11 +21,14 @@ interface Bench {
 }
 
 function bench(decoder: Decoder<string> = text): Bench {
-  const made: Bench = { source: new Source(decoder, 'ran'), taken: [], stops: [], undecodable: [] }
-  made.source.bind({ messagesTaken: (_, bytes) => made.taken.push(bytes) })
-  made.source.onStopped = (failure) => made.stops.push(failure)
-  made.source.onUndecodable = (error) => made.undecodable.push(error as Error)
-  return made
+  const [taken, stops, undecodable]: [Bench['taken'], Bench['stops'], Bench['undecodable']] = [[], [], []]
+  const owner: SourceOwner = {
+    onReaderStopped: (failure) => stops.push(failure),
+    onUndecodable: (error) => undecodable.push(error as Error)
+  }
+  const source = new Source(decoder, owner, 'ran')
+  source.bind({ messagesTaken: (_, bytes) => taken.push(bytes) })
+  return { source, taken, stops, undecodable }
 }
 
 function arrive(source: Source<string>, ...messages: string[]): void {
@@ -223,11 +227,10 @@ describe('the source', () => {
   }
 
   it('throws that error without a delivery where none was named: at a handler', async () => {
-    const source = new Source({
-      decode() {
-        throw new Error('bad bytes')
-      }
-    })
+    const decode = () => {
+      throw new Error('bad bytes')
+    }
+    const source = new Source({ decode }, { onReaderStopped: () => undefined, onUndecodable: () => undefined })
     arrive(source, 'x')
     await assert.rejects(source.next(), { name: 'CodecError', delivery: undefined })
   })

@@ -34,8 +34,7 @@ async function sinkOf(library: Library, produce: (count: number) => Producer<Uin
         keep(message)
         window.add(1, message.length)
       }
-      const sink = new Sink({ canTake: true, sendMessage, sendEnd }, window, itself)
-      sink.onFailed = reject
+      const sink = new Sink({ canTake: true, sendMessage, sendEnd }, window, { encode: itself, onFailed: reject })
       sink.attach(produce(count))
     })
 }
@@ -43,7 +42,7 @@ async function sinkOf(library: Library, produce: (count: number) => Producer<Uin
 /** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
   const [{ Source }, { bytes }] = [await library('stream/source'), await library('index')]
-  const source = new Source(bytes())
+  const source = new Source(bytes(), { onReaderStopped: keep, onUndecodable: keep })
   source.bind({ messagesTaken: keep })
   if (ahead === 0) {
     return async (count) => {

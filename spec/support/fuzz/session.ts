@@ -10,6 +10,7 @@ import { GridError } from '../../../lib/base/errors.ts'
 import { defaultLimits, type Limits } from '../../../lib/base/options.ts'
 import { GridStream } from '../../../lib/call/grid-stream.ts'
 import { sendRequest } from '../../../lib/call/request.ts'
+import { StreamCall } from '../../../lib/call/stream-call.ts'
 import { rawBytes } from '../../../lib/codec/codec.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
@@ -92,8 +93,9 @@ export class FuzzSession {
   }
 
   async #stream(handler: RemoteHandler, payload: Uint8Array, timeoutMs: number): Promise<void> {
-    const stream = new GridStream<unknown, unknown>(rawStreaming(handler.id, 2, 3), true)
-    stream.open(this.peer.session, handler, payload, timeoutMs, {})
+    const call = new StreamCall<unknown, unknown>(rawStreaming(handler.id, 2, 3), true)
+    const stream = new GridStream(call)
+    call.open(this.peer.session, handler, payload, timeoutMs, {})
     const requests = stream.sink([payload, payload, payload, payload, payload]).catch(() => {})
     let taken = 0
     for await (const _ of stream) if (++taken === 20) break

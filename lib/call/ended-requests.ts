@@ -1,0 +1,33 @@
+/** The errors of a request that is given when none is taken: to which side, and why. */
+
+import { ClosedError, type Delivery, GridError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
+
+/** The remote end decides: what the definition of this side says does not count. */
+export const takesNone = 'the handler takes no requests: its inCapacity is 0'
+
+/** The requests have ended, by this failure if there was one; `isRefused` when the handler was the cause. */
+export function createEndedError(failure: Failure | undefined, isRefused: boolean): ClosedError {
+  const text = 'the requests of the stream have ended'
+  if (failure === undefined) return isRefused ? noMoreTaken() : new ClosedError(text)
+  const { reason } = failure
+  if (ClosedError.is(reason) && reason.message === takesNone) return new ClosedError(takesNone)
+  return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })
+}
+
+function deliveryOf(reason: unknown): Delivery | undefined {
+  try {
+    return GridError.is(reason) ? reason.delivery : undefined
+  } catch {
+    // A proxy may refuse to be looked at.
+    return undefined
+  }
+}
+
+export function sourceGiven(): ClosedError {
+  return new ClosedError('the requests already have a source')
+}
+
+export function noMoreTaken(): ClosedError {
+  return new ClosedError('the handler takes no more requests')
+}

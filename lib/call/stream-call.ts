@@ -1,0 +1,197 @@
+/**
+ * What a two-way stream holds at its caller: its stream of the session, once there is one, its two halves, and its end.
+ *
+ * One object with methods, not closures: a stream may be open for days, and there may be many. Users see `GridStream`.
+ */
+
+import { abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
+import { CancelledError, type Delivery } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
+import type { Figures } from '../base/figures.ts'
+import { errorText } from '../base/text.ts'
+import { encodeMetadata } from '../codec/metadata.ts'
+import { checkSize } from '../codec/payload.ts'
+import type { StreamingDefinition } from '../handler/definition.ts'
+import type { RemoteHandler } from '../handler/table.ts'
+import type { Session } from '../session/session.ts'
+import type { SourceOwner, StreamOwner } from '../stream/port.ts'
+import { Source } from '../stream/source.ts'
+import type { Stream } from '../stream/stream.ts'
+import { ReceiveWindow } from '../stream/window.ts'
+import { Flag, ResetCode } from '../wire/frame.ts'
+import type { ReadCallOptions } from './options.ts'
+import { createDeadlineError } from './request.ts'
+import { StreamRequests } from './requests.ts'
+
+/** How a stream ended. */
+export interface StreamEnd {
+  /** `ended`: both halves ended by themselves. `cancelled`: this side stopped it. `failed`: in all other cases. */
+  readonly how: 'ended' | 'cancelled' | 'failed'
+  /** The error, or the reason given to `cancel()`: any value, also `undefined`. None when the stream `ended`. */
+  readonly error?: unknown
+}
+
+type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
+
+export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
+  readonly source: Source<Res>
+  readonly requests: StreamRequests<Req>
+  /** Opens it again in place of its end, when its handler was withdrawn before a request was given. */
+  whenWithdrawn: (() => void) | undefined
+  figures: Figures | undefined
+  /** Since when it waits to be opened, of `performance.now()`; 0 where it does not. */
+  waitsSinceMs = 0
+  #onUnsent: ((reason: unknown, sinceMs: number) => void) | undefined
+  #stream: Stream | undefined
+  /** That it is open on. */
+  #session: Session | undefined
+  #timeoutMs = 0
+  #end: StreamEnd | undefined
+  #closed: Promise<StreamEnd> | undefined
+  #resolveClosed: ((end: StreamEnd) => void) | undefined
+  #cancelled = false
+  #unlisten: (() => void) | undefined
+  #draining: FollowingSignal | undefined
+
+  /** @param onUnsent hears why, if it ends without having been open */
+  constructor(
+    definition: StreamCodecs<Req, Res>,
+    takesRequests: boolean,
+    onUnsent?: (reason: unknown, sinceMs: number) => void
+  ) {
+    this.#onUnsent = onUnsent
+    this.source = new Source(definition.response, this, 'ran')
+    this.requests = new StreamRequests(definition.request, takesRequests)
+  }
+
+  /** As of `GridStream`. Made when it is first asked for. */
+  get closed(): Promise<StreamEnd> {
+    this.#closed ??= new Promise((resolve) => {
+      if (this.#end === undefined) this.#resolveClosed = resolve
+      else resolve(this.#end)
+    })
+    return this.#closed
+  }
+
+  /** Whether the handler may have run. */
+  get delivery(): Delivery {
+    return this.#stream?.delivery ?? 'notSent'
+  }
+
+  get draining(): AbortSignal {
+    this.#draining ??= new FollowingSignal()
+    if (this.#session !== undefined) this.#draining.follow(this.#session.draining)
+    if (this.#end !== undefined) this.#draining.end()
+    return this.#draining.signal
+  }
+
+  /** Opens the stream on a session, with its payload. */
+  open(
+    session: Session,
+    handler: RemoteHandler,
+    payload: Uint8Array,
+    timeoutMs: number,
+    options: ReadCallOptions
+  ): void {
+    if (this.#end !== undefined) return
+    const { signal } = options
+    if (signal?.aborted === true) return this.cancel(abortReason(signal))
+    if (!session.usable) return this.fail(session.createUnusableError())
+    const bytes = checkSize(payload, session.limits, 'notSent')
+    const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
+    this.#timeoutMs = options.timeout ?? timeoutMs
+    options.onSession?.(session)
+    const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
+    this.#stream = stream
+    this.#session = session
+    // It is counted as a stream from now on.
+    if (this.whenWithdrawn === undefined) this.#onUnsent = undefined
+    this.#draining?.follow(session.draining)
+    stream.receiver = this.source
+    this.source.bind(stream)
+    const { receiveWindowBytes, maxMessageBytes } = session.limits
+    stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
+    const takesRequests = this.requests.open(stream, session.limits, handler.inCapacity)
+    this.figures = handler.figures
+    stream.owner = this
+    if (signal !== undefined) this.#obey(signal, stream)
+    stream.sendMessage(payload, takesRequests ? 0 : Flag.end, bytes)
+    // First the payload, then the requests that wait.
+    this.requests.start()
+  }
+
+  /** The stream cannot be opened. */
+  fail(reason: unknown): void {
+    this.source.onAbort(reason)
+    this.#finish({ reason })
+  }
+
+  cancel(reason: unknown): void {
+    if (this.#end !== undefined) return
+    this.#cancelled = true
+    if (this.#stream === undefined) this.fail(reason)
+    else this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+  }
+
+  // SourceOwner
+
+  onReaderStopped(failure: Failure | undefined): void {
+    const stopped = new CancelledError('the consumer stopped reading', { delivery: this.delivery })
+    this.cancel(failure === undefined ? stopped : failure.reason)
+  }
+
+  onUndecodable(error: unknown): void {
+    this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
+  }
+
+  // StreamOwner
+
+  onClosed(failure: Failure | undefined): void {
+    this.#unlisten?.()
+    // Not where it was taken back.
+    if (this.#stream !== undefined) this.#finish(failure)
+  }
+
+  takesBack(error: Error): boolean {
+    const { whenWithdrawn } = this
+    if (whenWithdrawn === undefined || this.#session?.remoteHandlers.isWithdrawal(error) !== true) return false
+    if (!this.requests.takeBack()) return false
+    // It is counted once.
+    this.figures = undefined
+    this.#stream = this.#session = undefined
+    this.#draining?.leave()
+    whenWithdrawn()
+    return true
+  }
+
+  createDeadlineError(said = ''): Error {
+    return createDeadlineError(this.#stream as Stream, this.#timeoutMs, said)
+  }
+
+  onDeadline(): void {
+    this.#stream?.abort(this.createDeadlineError(), ResetCode.deadline, '')
+  }
+
+  remark(): string {
+    return this.requests.areLeftOpen ? '; its requests are still open: requests.end() was not called' : ''
+  }
+
+  /** Ends with the signal; at once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
+  #obey(signal: AbortSignal, stream: Stream): void {
+    try {
+      this.#unlisten = listenToAbort(signal, (reason) => this.cancel(reason))
+    } catch (error) {
+      stream.fail(error)
+    }
+  }
+
+  #finish(failure: Failure | undefined): void {
+    if (this.#end !== undefined) return
+    const how = this.#cancelled ? 'cancelled' : 'failed'
+    this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
+    if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason, this.waitsSinceMs)
+    this.#draining?.end()
+    this.requests.end(failure)
+    this.#resolveClosed?.(this.#end)
+  }
+}
