@@ -49,6 +49,20 @@ export {
   UnknownHandlerError,
   UnknownHostError
 } from './base/errors.ts'
+export type {
+  CloseEvent,
+  ConnectionEvent,
+  DialEvent,
+  GoAwayEvent,
+  GridEvent,
+  HelloEvent,
+  MistakeEvent,
+  RefusedEvent,
+  ResetEvent,
+  RttEvent,
+  SlowTurnEvent,
+  StateEvent
+} from './base/events.ts'
 export { type LogFields, type Logger, silentLogger } from './base/logger.ts'
 export {
   defaultKeepAlive,

@@ -7,6 +7,10 @@
  */
 
 import { brand, isOfClass } from './brand.ts'
+import type { GridEvent } from './events.ts'
+import type { DisconnectReason, RejectReason } from './reasons.ts'
+
+export type { DisconnectReason, RejectReason } from './reasons.ts'
 
 /** Whether the remote handler may have run, so that a caller knows whether a retry is safe. */
 export type Delivery =
@@ -43,29 +47,25 @@ export class GridError extends Error {
   }
 }
 
-/** Why a conn ended, as a word for programs. `docs/protocol.md`, section "Close codes". */
-export type DisconnectReason =
-  | 'notConnected'
-  | 'lost'
-  | 'shutdown'
-  | 'protocol'
-  | 'checksum'
-  | 'flood'
-  | 'slow'
-  | 'keepAlive'
-  | 'replaced'
-  | 'expired'
-  | 'hostRemoved'
-  | 'internal'
-
 /** There is no conn to the host, or it was lost during the call. Code `ERR_DISCONNECTED`. */
 export class DisconnectedError extends GridError {
   override name = 'DisconnectedError'
   readonly reason: DisconnectReason
+  readonly #recent: (() => readonly GridEvent[]) | undefined
 
-  constructor(reason: DisconnectReason, message: string, options: GridErrorOptions = {}) {
+  constructor(
+    reason: DisconnectReason,
+    message: string,
+    options: GridErrorOptions & { recent?: () => readonly GridEvent[] } = {}
+  ) {
     super('ERR_DISCONNECTED', message, options)
     this.reason = reason
+    this.#recent = options.recent
+  }
+
+  /** What happened on the connection before, oldest first, as far as it is still known. Not enumerable. */
+  get recent(): readonly GridEvent[] {
+    return #recent in this ? (this.#recent?.() ?? []) : []
   }
 }
 
@@ -87,22 +87,6 @@ export class RemoteError extends GridError {
     this.remoteName = options.remoteName ?? 'Error'
   }
 }
-
-/** Why a call or a handshake was refused, as a word for programs. */
-export type RejectReason =
-  | 'unknownHandler'
-  | 'tooManyStreams'
-  | 'goingAway'
-  | 'authFailed'
-  | 'unknownHost'
-  | 'wrongHost'
-  | 'wrongDirection'
-  | 'ownName'
-  | 'unsupportedVersion'
-  | 'badLimits'
-  | 'busy'
-  | 'denied'
-  | 'rateLimited'
 
 /**
  * The remote refused a call or a handshake before a handler ran. An interceptor of a handler throws it to refuse a call. Code

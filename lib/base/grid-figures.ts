@@ -1,10 +1,11 @@
 /**
- * The figures of all calls of a manager: by handler over all peers, and by peer over all handlers. Both what is called and
- * what is served.
+ * What a manager keeps of what happens: the figures of all calls, by handler over all peers and by peer over all handlers, both
+ * of what is called and of what is served; and the last events.
  *
  * They outlive sessions, and those by handler outlive hosts that are removed and handlers that are withdrawn.
  */
 
+import { EventLog, HostEvents } from './event-log.ts'
 import { Figures, type OpenTally, otherName } from './figures.ts'
 import type { HandlerName, HandlerStats } from './stats.ts'
 
@@ -41,18 +42,29 @@ export class HandlerFigures {
 export interface PeerFigures {
   readonly called: Figures
   readonly served: Figures
+  readonly events: HostEvents
 }
 
 export class GridFigures {
   readonly called = new HandlerFigures()
   readonly served = new HandlerFigures()
+  readonly events: EventLog
   readonly #peers = new Map<string, PeerFigures>()
+
+  constructor(local = '') {
+    this.events = new EventLog(local)
+  }
+
+  /** The events of a peer that has a connection, else those of the process: anybody may claim a name. */
+  eventsOf(claimed: string | undefined): HostEvents {
+    return this.#peers.get(claimed ?? '')?.events ?? this.events.own
+  }
 
   /** Those of a peer: the same objects for all its sessions. */
   of(host: string): PeerFigures {
     const known = this.#peers.get(host)
     if (known !== undefined) return known
-    const figures = { called: new Figures(), served: new Figures() }
+    const figures = { called: new Figures(), served: new Figures(), events: new HostEvents(this.events, host) }
     this.#peers.set(host, figures)
     return figures
   }

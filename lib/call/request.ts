@@ -89,6 +89,10 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     this.#reject = kept.reject
   }
 
+  get entry(): RemoteHandler {
+    return this.#handler
+  }
+
   get figures(): Figures | undefined {
     return this.#handler.figures
   }

@@ -38,7 +38,8 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   readonly requests: StreamRequests<Req>
   /** Opens it again in place of its end, when its handler was withdrawn before a request was given. */
   whenWithdrawn: (() => void) | undefined
-  figures: Figures | undefined
+  /** The handler that it is open at. */
+  entry: RemoteHandler | undefined
   /** Since when it waits to be opened, of `performance.now()`; 0 where it does not. */
   waitsSinceMs = 0
   #onUnsent: ((reason: unknown, sinceMs: number) => void) | undefined
@@ -62,6 +63,10 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     this.#onUnsent = onUnsent
     this.source = new Source(definition.response, this, 'ran')
     this.requests = new StreamRequests(definition.request, takesRequests)
+  }
+
+  get figures(): Figures | undefined {
+    return this.entry?.figures
   }
 
   /** As of `GridStream`. Made when it is first asked for. */
@@ -112,7 +117,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     const { receiveWindowBytes, maxMessageBytes } = session.limits
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
     const takesRequests = this.requests.open(stream, session.limits, handler.inCapacity)
-    this.figures = handler.figures
+    this.entry = handler
     stream.owner = this
     if (signal !== undefined) this.#obey(signal, stream)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end, bytes)
@@ -157,7 +162,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     if (whenWithdrawn === undefined || this.#session?.remoteHandlers.isWithdrawal(error) !== true) return false
     if (!this.requests.takeBack()) return false
     // It is counted once.
-    this.figures = undefined
+    this.entry = undefined
     this.#stream = this.#session = undefined
     this.#draining?.leave()
     whenWithdrawn()

@@ -3,6 +3,7 @@
  */
 
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
+import type { HostEvents } from '../base/event-log.ts'
 import { causeBehind, toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { Silence, type WhileWaiting } from './silence.ts'
@@ -20,13 +21,15 @@ export class Absence {
   lastError: Error | undefined
   readonly #init: AbsenceInit
   readonly #signal: AbortSignal
+  readonly #events: HostEvents
   #toldAtMs = -Infinity
   #lostAtMs: number | undefined
   readonly #silence = new Silence(() => this.#onSilent())
 
   /** @param signal aborts when the connection is closed */
-  constructor(init: AbsenceInit, signal: AbortSignal) {
+  constructor(init: AbsenceInit, signal: AbortSignal, events: HostEvents) {
     this.#init = init
+    this.#events = events
     this.#signal = signal
   }
 
@@ -74,6 +77,7 @@ export class Absence {
         : 'it is the one that dials, and no conn of it has been accepted yet; with waitForReady: true a call waits for one')
     return new DisconnectedError('notConnected', `not connected to ${host}: ${why}`, {
       delivery,
+      recent: this.#events.recentUntilNow(),
       ...causeBehind(cause)
     })
   }

@@ -6,6 +6,7 @@
 
 import { EventEmitter } from 'node:events'
 import { ClosedError, DisconnectedError } from '../base/errors.ts'
+import type { GridEvent } from '../base/events.ts'
 import { toError } from '../base/failure.ts'
 import { OpenTally } from '../base/figures.ts'
 import { GridFigures, type PeerFigures } from '../base/grid-figures.ts'
@@ -70,11 +71,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       () => (init.dials ? this.#dial() : this.#absence.knock(() => this.#state)),
       init.shared?.isBusy ?? (() => false)
     )
-    this.#dialLog = new DialLog(init.host, init.logger)
-    this.#absence = new Absence(init, this.#closing.signal)
+    this.#dialLog = new DialLog(init.host, init.logger, this.#figures.events)
+    this.#absence = new Absence(init, this.#closing.signal, this.#figures.events)
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
-      ...{ host: init.host, logger: init.logger, clash: init.shared?.clash },
+      ...{ host: init.host, logger: init.logger, clash: init.shared?.clash, events: this.#figures.events },
       renew: init.dials ? renew : undefined,
       onReady: (session) => this.#onReady(session),
       onHandlers: (session) => this.#onHandlers(session),
@@ -116,6 +117,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   /** What the peer offers, or has offered last; empty before the first session. */
   get handlers(): readonly HandlerInfo[] {
     return this.#handlers?.list().map(toHandlerInfo) ?? []
+  }
+
+  /** The last 256 events, oldest first; of resets, refusals and round trips the last 64. Made when it is asked for. */
+  get recent(): readonly GridEvent[] {
+    return this.#figures.events.recent
   }
 
   request<D extends string | AnySingle>(definition: D, ...args: CallArguments<PayloadOf<D>>): Promise<ResponseOf<D>>
@@ -222,12 +228,15 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#dialLog.begin()
     this.#init
       .dial(this.host, this.#closing.signal, false)
-      .finally(() => this.#dialLog.end())
-      .then((established) => this.adopt(established))
+      .then((established) => {
+        this.#dialLog.end()
+        this.adopt(established)
+      })
       .catch((thrown) => this.#onDialFailed(toError(thrown)))
   }
 
   #onDialFailed(error: Error): void {
+    this.#dialLog.end(error)
     if (this.#state !== 'connecting') return
     this.#dialLog.logFailure(error)
     this.#absence.lastError = error
@@ -269,7 +278,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     const hasServed = this.#state === 'connected' && reason !== 'replaced'
     if (this.#backoff.onSessionEnd(hasServed ? performance.now() - this.#readyAtMs : 0)) this.#dialLog.reset()
     if (this.#state === 'closed') return
-    this.#absence.onLost(new DisconnectedError(reason, text, causeOfEnd(end)))
+    const recent = this.#figures.events.recentUntilNow()
+    this.#absence.onLost(new DisconnectedError(reason, text, { ...causeOfEnd(end), recent }))
     if (arriving) this.#setState('connecting', text)
     else this.#redialLater(text)
   }
@@ -291,6 +301,8 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#state = state
     this.#sinceMs = Date.now()
     this.#absence.onState(state)
-    emitSafely(this, this.#init.logger, 'state', { state, previous, ...(reason === undefined ? {} : { reason }) })
+    const change = { state, previous, ...(reason === undefined ? {} : { reason }) }
+    this.#figures.events.add({ type: 'state', ...change })
+    emitSafely(this, this.#init.logger, 'state', change)
   }
 }

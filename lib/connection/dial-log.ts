@@ -3,13 +3,17 @@
  * the reason changes, and ever more rarely.
  */
 
+import { RejectedError } from '../base/errors.ts'
+import type { HostEvents } from '../base/event-log.ts'
+import { failureCode } from '../base/figures.ts'
 import { fieldsOf, type Logger } from '../base/logger.ts'
 import type { DialStats } from '../base/stats.ts'
-import { errorText } from '../base/text.ts'
+import { errorText, printable } from '../base/text.ts'
 
 export class DialLog {
   readonly #host: string
   readonly #logger: Logger
+  readonly #events: HostEvents
   #lastText = ''
   /** Dials that failed in this outage. */
   #failures = 0
@@ -17,8 +21,9 @@ export class DialLog {
   #beganMs = 0
   #lastDurationMs: number | undefined
 
-  constructor(host: string, logger: Logger) {
+  constructor(host: string, logger: Logger, events: HostEvents) {
     this.#host = host
+    this.#events = events
     this.#logger = logger
   }
 
@@ -32,9 +37,21 @@ export class DialLog {
     this.#beganMs = performance.now()
   }
 
-  /** It has led to a session, or to nothing. */
-  end(): void {
-    this.#lastDurationMs = performance.now() - this.#beganMs
+  /** It has led to a conn that has shaken hands, or to this error. */
+  end(error?: Error): void {
+    const durationMs = performance.now() - this.#beganMs
+    this.#lastDurationMs = durationMs
+    const told =
+      error === undefined ? {} : { error: { code: failureCode(error), message: printable(errorText(error)) } }
+    this.#events.add({ type: 'dial', durationMs, ...told })
+    if (RejectedError.is(error)) {
+      this.#events.add({
+        type: 'refused',
+        direction: 'outbound',
+        reason: error.reason,
+        message: printable(error.message)
+      })
+    }
   }
 
   /** @param nextInMs when the next one begins */

@@ -8,6 +8,7 @@
 
 import { DeadlineTimer } from '../base/after-reading.ts'
 import { ClosedError, type DisconnectReason } from '../base/errors.ts'
+import type { HostEvents } from '../base/event-log.ts'
 import type { OpenTally } from '../base/figures.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
@@ -29,6 +30,7 @@ export interface SessionsInit {
   readonly host: string
   readonly logger: Logger
   readonly clash: NameClash | undefined
+  readonly events: HostEvents
   /** Makes a conn beside the session whose identity ends soon; rejects when it cannot. Undefined where the other side dials. */
   readonly renew: ((signal: AbortSignal) => Promise<void>) | undefined
   /** `session` takes the calls from now on. */
@@ -85,9 +87,11 @@ export class Sessions {
         if (session === this.#current) init.onHandlers(session)
       },
       onLeftOut: (why) => this.#warnOnce(why),
-      onDraining: (end) => this.#onDraining(session, end),
+      onDraining: (end, deadline) => this.#onDraining(session, end, deadline),
       onEnd: (end) => this.#onEnd(session, end, established.session.wire)
     })
+    const { instance, address } = session.remote
+    init.events.add({ type: 'hello', instance, address })
     const current = this.#current
     const renews = established.renews && current?.usable === true && isSameInstance(current, session)
     const replaced = renews ? [this.#arriving] : [this.#arriving, current]
@@ -176,7 +180,10 @@ export class Sessions {
     }
   }
 
-  #onDraining(session: Session, end: SessionEnd): void {
+  #onDraining(session: Session, end: SessionEnd, deadline: number | undefined): void {
+    const direction = end.byRemote === true ? 'inbound' : 'outbound'
+    const event = { type: 'goAway', direction, reason: end.reason } as const
+    this.#init.events.add(deadline === undefined ? event : { ...event, deadline })
     this.#setAside(session)
     this.#leave(session, end)
   }
@@ -197,6 +204,7 @@ export class Sessions {
     this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
     this.#heardAtMs = Math.max(this.#heardAtMs ?? 0, session.heardAtMs)
+    this.#init.events.add({ type: 'close', reason: end.reason, message: end.text })
     this.#log(session, end)
     this.#leave(session, end)
   }

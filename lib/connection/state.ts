@@ -1,18 +1,12 @@
 /** The states of a connection, its events, and what it shares with others. */
 
 import { InvalidOptionError } from '../base/errors.ts'
+import type { ConnectionState } from '../base/events.ts'
 import { nearest, printable } from '../base/text.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { NameClash } from '../peer/name-clash.ts'
 
-/**
- * - `idle`: made, not started.
- * - `connecting`: a dial or a handshake is under way.
- * - `connected`: calls can be made.
- * - `waiting`: the dialing side waits out its backoff, the other side waits to be dialed.
- * - `closed`: takes no calls any more, for good; running ones may still end.
- */
-export type ConnectionState = 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
+export type { ConnectionState }
 
 export interface StateChange {
   readonly state: ConnectionState

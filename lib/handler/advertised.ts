@@ -50,6 +50,11 @@ export class AdvertisedHandlers {
     return this.#places[index]?.handler
   }
 
+  /** Also of one that was withdrawn. */
+  entryAt(index: number): HandlerEntry | undefined {
+    return this.#places[index]?.entry
+  }
+
   /** For people, also of one that was withdrawn, or that there never was. */
   nameAt(index: number): string {
     const place = this.#places[index]

@@ -8,11 +8,12 @@
 
 import { types } from 'node:util'
 import { CodecError } from '../base/errors.ts'
+import type { EventLog } from '../base/event-log.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Remote } from '../base/remote.ts'
 import { errorText, printable } from '../base/text.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
-import { nameHandler } from './info.ts'
+import { nameHandler, toHandlerName } from './info.ts'
 
 /** What a handler is registered with; the same object for all its calls. */
 interface Registered {
@@ -42,16 +43,19 @@ export function isBadResponse(thrown: unknown): boolean {
 
 export class Mistakes {
   readonly #logger: Logger
+  readonly #events: EventLog
   /** How often each place of each handler has failed. */
   readonly #places = new WeakMap<Registered, Map<string, number>>()
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, events: EventLog) {
     this.#logger = logger
+    this.#events = events
   }
 
   /** `handler` failed so at a call of `remote`. */
   tell(handler: Registered, { host, instance }: Remote, thrown: unknown): void {
     const name = nameOf(thrown)
+    this.#events.own.add({ type: 'mistake', ...toHandlerName(handler.entry), name }, host)
     const frames = framesOf(thrown)
     const times = this.#count(handler, `${name} ${frames[0] ?? ''}`)
     if (!Number.isInteger(Math.log2(times))) return

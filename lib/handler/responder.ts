@@ -23,7 +23,7 @@ import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow, SendWindow } from '../stream/window.ts'
-import { Flag, ResetCode } from '../wire/frame.ts'
+import { Flag, type HandlerEntry, ResetCode } from '../wire/frame.ts'
 import { AroundHandler } from './around.ts'
 import { CallContext, type ContextPort } from './context.ts'
 import type { AnyStreaming, SingleDefinition, StreamingDefinition } from './definition.ts'
@@ -62,6 +62,10 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     this.#handler = handler
     this.#port = port
     this.#context = new CallContext(port, handler.entry, stream, metadata)
+  }
+
+  get entry(): HandlerEntry {
+    return this.#handler.entry
   }
 
   get figures(): Figures | undefined {

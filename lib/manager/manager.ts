@@ -8,6 +8,8 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
 import { ClosedError } from '../base/errors.ts'
+import type { GridEvent } from '../base/events.ts'
+import { GridFigures } from '../base/grid-figures.ts'
 import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/callable.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -86,8 +88,12 @@ export class Manager {
     this.local = local
     this.instance = Buffer.from(instance).toString('hex')
     this.#settings = settings
-    this.#handlers = new LocalHandlers(limits.maxNameBytes, createServing(local, settings.serveWhen, logger))
-    this.#handlers.mistakes = new Mistakes(logger)
+    this.#handlers = new LocalHandlers(
+      limits.maxNameBytes,
+      createServing(local, settings.serveWhen, logger),
+      new GridFigures(local)
+    )
+    this.#handlers.mistakes = new Mistakes(logger, this.#handlers.figures.events)
     this.#session = { limits, beat: new Beat(keepAlive.intervalMs), handlers: this.#handlers }
     const isClosing = () => this.#isClosing
     const network = createNetwork(settings, instance, this.#session, isClosing)
@@ -237,6 +243,14 @@ export class Manager {
   async waitForPeers(options?: PeersWaitOptions): Promise<void> {
     this.#throwIfClosed()
     await waitForPeers(this.#port, options)
+  }
+
+  /**
+   * The last events of this process, oldest first: slow turns of its event loop, mistakes of its handlers, refusals of peers that are
+   * not in the list. Those of a connection are its `recent`.
+   */
+  get recent(): readonly GridEvent[] {
+    return this.#handlers.figures.events.own.recent
   }
 
   /** Plain data, cheap to take. */

@@ -176,12 +176,20 @@ export class Establisher {
     } catch (thrown) {
       const address = wire?.remoteAddress ?? 'an unknown address'
       this.#refusals.add(toError(thrown), address, claimed)
+      this.#tellRefused(thrown, address, claimed)
       this.#tellOwnName(thrown, `it dialed from ${address}`)
       wire?.close('the handshake failed')
     } finally {
       if (wire !== undefined) this.#pending.delete(wire)
       deadline.clear()
     }
+  }
+
+  /** Its message may hold what the peer has sent: the reason says enough. */
+  #tellRefused(error: unknown, address: string, claimed: string | undefined): void {
+    if (!RejectedError.is(error)) return
+    const event = { type: 'refused', direction: 'inbound', reason: error.reason, message: '' } as const
+    this.#init.session.handlers.figures.eventsOf(claimed).add(event, claimed ?? address)
   }
 
   #tellOwnName(error: unknown, sign: string): void {

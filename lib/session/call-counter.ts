@@ -6,15 +6,34 @@
  * that holds up the event loop is seen, and what a caller does with its answer is not.
  */
 
+import { slowTurnMs } from '../base/event-log.ts'
 import type { Failure } from '../base/failure.ts'
 import { failureCode, type OpenTally, toBucket } from '../base/figures.ts'
 import type { PeerFigures } from '../base/grid-figures.ts'
-import type { SessionCounts } from '../base/stats.ts'
-import { toTicks } from '../base/ticks.ts'
+import type { RejectReason } from '../base/reasons.ts'
+import type { HandlerName, SessionCounts } from '../base/stats.ts'
+import { ticksToMs, toTicks } from '../base/ticks.ts'
+import { toHandlerName } from '../handler/info.ts'
 import type { LocalHandler } from '../handler/table.ts'
 import type { StreamCounter } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
+import { type HandlerEntry, ResetCode } from '../wire/frame.ts'
 import type { Outbox } from '../wire/outbox.ts'
+
+/** Why a call is refused, by the code that says so. */
+const refusals: ReadonlyMap<number, RejectReason> = new Map([
+  [ResetCode.unknownHandler, 'unknownHandler'],
+  [ResetCode.tooManyStreams, 'tooManyStreams'],
+  [ResetCode.goingAway, 'goingAway'],
+  [ResetCode.busy, 'busy']
+])
+
+/** The word of the protocol page for a reset code. */
+function toWord(code: number): string {
+  return Object.entries(ResetCode).find(([, known]) => known === code)?.[0] ?? `code ${code}`
+}
+
+const slowTicks = toTicks(slowTurnMs)
 
 /** Places for calls that end in one turn. */
 const maxKept = 1024
@@ -37,7 +56,7 @@ export class CallCounter implements StreamCounter<Stream> {
     this.#counts = counts
     this.#outbox = outbox
     outbox.onTurnEnd = () => {
-      if (this.#endedCount > 0) this.#countEnded()
+      if (this.#endedCount > 0) this.#endTurn()
     }
   }
 
@@ -83,6 +102,30 @@ export class CallCounter implements StreamCounter<Stream> {
     this.#of(initiator).addError(code)
   }
 
+  onReset({ owner }: Stream, code: number, direction: 'inbound' | 'outbound'): void {
+    // A handler that takes no more requests is no failure.
+    if (owner?.entry === undefined || code === ResetCode.stop) return
+    const name = toHandlerName(owner.entry)
+    const refusal = direction === 'inbound' ? refusals.get(code) : undefined
+    if (refusal === undefined) this.#peer.events.add({ type: 'reset', ...name, direction, reason: toWord(code) })
+    else this.#addRefused('outbound', refusal, name)
+  }
+
+  /** A call of the peer is refused with this code. */
+  onRefused(code: number, entry: HandlerEntry | undefined): void {
+    const reason = refusals.get(code)
+    if (reason !== undefined) this.#addRefused('inbound', reason, entry === undefined ? {} : toHandlerName(entry))
+  }
+
+  #addRefused(
+    direction: 'inbound' | 'outbound',
+    reason: RejectReason,
+    { handler, subroute }: Partial<HandlerName>
+  ): void {
+    const name = handler === undefined || subroute === undefined ? {} : { handler, subroute }
+    this.#peer.events.add({ type: 'refused', direction, reason, message: '', ...name })
+  }
+
   countMistake({ figures }: LocalHandler): void {
     if (figures !== undefined) figures.mistakes++
     this.#peer.served.mistakes++
@@ -97,11 +140,18 @@ export class CallCounter implements StreamCounter<Stream> {
       tally.add(this.#of(initiator), startTicks, bytesIn, bytesOut)
     }
     // Those have ended, and are not counted yet.
-    this.#countEnded()
+    this.#countEnded(toTicks(performance.now()))
   }
 
-  #countEnded(): void {
+  #endTurn(): void {
     const nowTicks = toTicks(performance.now())
+    const ticks = nowTicks - this.#turnTicks
+    if (this.#turnTicks !== 0 && ticks >= slowTicks) this.#peer.events.onTurn(ticksToMs(ticks))
+    this.#turnTicks = 0
+    this.#countEnded(nowTicks)
+  }
+
+  #countEnded(nowTicks: number): void {
     // The array keeps its memory for the next turn, unless that is much, and holds no stream.
     for (let at = 0; at < this.#endedCount; at++) {
       this.#count(this.#ended[at] as Stream, nowTicks)

@@ -130,7 +130,7 @@ export class Dispatch {
   }
 
   #handleOpen(reader: FrameReader): void {
-    const { calls, handlers, counts, control } = this.#init
+    const { calls, handlers, counts } = this.#init
     const id = reader.streamId
     if (this.#areStopping && this.#isFull()) {
       this.#areStopping = false
@@ -140,14 +140,20 @@ export class Dispatch {
     calls.streams.claimInbound(id)
     const handler = handlers.at(reader.handler)
     const metadata = reader.copyMetadata()
-    if (handler === undefined) return control.refuse(id, ResetCode.unknownHandler, reader.handler)
+    if (handler === undefined) return this.#refuse(id, ResetCode.unknownHandler, reader.handler)
     const refusal = this.#findRefusal(metadata?.length ?? 0)
-    if (refusal !== undefined) return control.refuse(id, refusal, reader.handler)
+    if (refusal !== undefined) return this.#refuse(id, refusal, reader.handler)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
     const stream = calls.accept(id, reader.timeoutMs)
     stream.isSingle = handler.definition.kind === 'single'
     stream.receiver = stream.owner = new Responder(stream, handler, calls, metadata)
     stream.onData(reader)
+  }
+
+  #refuse(id: number, code: number, handler: number): void {
+    const { calls, handlers, control } = this.#init
+    calls.counter.onRefused(code, handlers.entryAt(handler))
+    control.refuse(id, code, handler)
   }
 
   #handleReset(reader: FrameReader): void {

@@ -7,6 +7,7 @@ import {
   ProtocolError,
   ShutdownError
 } from '../base/errors.ts'
+import type { HostEvents } from '../base/event-log.ts'
 import { causeBehind } from '../base/failure.ts'
 import { errorText } from '../base/text.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -55,13 +56,14 @@ export function toDrainingError({ reason, byRemote }: SessionEnd, graceMs: numbe
 }
 
 /** The error of a call whose session ended; `host` is the remote one. */
-export function createLossError(end: SessionEnd, stream: Stream, host: string): Error {
+export function createLossError(end: SessionEnd, stream: Stream, host: string, events: HostEvents): Error {
   if (!stream.initiator && end.reason === 'shutdown' && end.byRemote !== true) return new ShutdownError()
   const { delivery, owner } = stream
   // Where calls were given time to end.
   const remark = end.reason === 'shutdown' || end.reason === 'hostRemoved' ? (owner?.remark?.() ?? '') : ''
   return new DisconnectedError(end.reason, `disconnected from ${host}: ${end.text}${remark}`, {
     delivery,
+    recent: events.recentUntilNow(),
     ...causeOfEnd(end)
   })
 }
@@ -70,12 +72,13 @@ export function createLossError(end: SessionEnd, stream: Stream, host: string): 
 export function createUnusableError(
   host: string,
   ended: boolean,
-  remoteGoAway: SessionEnd | undefined
+  remoteGoAway: SessionEnd | undefined,
+  events: HostEvents
 ): DisconnectedError {
-  const delivery = 'notSent'
-  if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, { delivery })
+  const options = { delivery: 'notSent', recent: events.recentUntilNow() } as const
+  if (ended) return new DisconnectedError('notConnected', `not connected to ${host}`, options)
   const { reason, text } = remoteGoAway ?? { reason: 'shutdown', text: 'this side is going away' }
-  return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, { delivery })
+  return new DisconnectedError(reason, `no new calls to ${host}: ${text}`, options)
 }
 
 /** The text of an end may be that of its cause, which then tells nothing more. */

@@ -8,6 +8,7 @@
 
 import { randomFillSync } from 'node:crypto'
 import { afterReading } from '../base/after-reading.ts'
+import type { HostEvents } from '../base/event-log.ts'
 import { type Beat, beatsPerInterval } from './beat.ts'
 
 /** A peer that is silent for so many intervals is dead. With a beat before it is noticed that it was heard, and one behind: two at most. */
@@ -38,6 +39,8 @@ export interface KeepAliveInit {
   readonly sendPing: (token: number) => number
   /** Called before each ping but the first. */
   readonly onTick: () => void
+  /** Told of round trips, and of turns of the event loop that took long. */
+  readonly events?: Pick<HostEvents, 'onRtt' | 'onTurn'>
   /** Nothing at all arrived for so many ms. */
   readonly onDead: (silentMs: number) => void
   /** Runs `callback` after what has already arrived was read. */
@@ -103,7 +106,11 @@ export class KeepAlive {
   #onAnswered({ sentBytes, sentAtMs, onAnswered }: SentPing): void {
     this.#answered++
     this.#readBytes = sentBytes
-    if (sentAtMs !== undefined) this.rttMs = performance.now() - sentAtMs
+    if (sentAtMs !== undefined) {
+      const rttMs = performance.now() - sentAtMs
+      this.#init.events?.onRtt(rttMs, this.rttMs)
+      this.rttMs = rttMs
+    }
     onAnswered?.()
   }
 
@@ -135,6 +142,7 @@ export class KeepAlive {
     const now = performance.now()
     const lateMs = now - this.#lookedAtMs - intervalMs / beatsPerInterval
     this.#lookedAtMs = now
+    this.#init.events?.onTurn(lateMs)
     // A beat this late means that this process did not run: the peer may have sent something all along.
     const forgiven = lateMs > Math.max(intervalMs / 2, timerSlackMs)
     if (!this.#hasHeard() && (forgiven || this.#received === 0)) this.#silentSinceMs = now

@@ -6,6 +6,7 @@
 
 import { DeadlineTimer, decideInTime } from '../base/after-reading.ts'
 import type { DrainingError } from '../base/errors.ts'
+import type { HostEvents } from '../base/event-log.ts'
 import type { Failure } from '../base/failure.ts'
 import type { OpenTally } from '../base/figures.ts'
 import type { Limits } from '../base/options.ts'
@@ -48,6 +49,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** Calls of the peer that are over, and whose last frames wait to be sent. */
   untold = 0
   readonly counter: CallCounter
+  readonly events: HostEvents
   readonly #mistakes: LocalHandlers['mistakes']
   readonly #deadlines: DeadlineQueue
   readonly #outbox: Outbox
@@ -76,7 +78,9 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.serving = handlers.serving?.of(remote.host)
     this.#mistakes = handlers.mistakes
     this.streams = new StreamTable(role)
-    this.counter = new CallCounter(handlers.figures.of(remote.host), outbox, counts)
+    const figures = handlers.figures.of(remote.host)
+    this.events = figures.events
+    this.counter = new CallCounter(figures, outbox, counts)
     this.#outbox = outbox
     this.#flood = flood
     this.#arrived = arrived

@@ -60,8 +60,8 @@ export interface SessionEvents {
   readonly onHandlers: () => void
   /** The remote is not told of all handlers, because of what it announced: why. Called whenever it is told of others. */
   readonly onLeftOut: (why: string) => void
-  /** No new calls can start here any more: the remote or this side goes away. Called at most once. */
-  readonly onDraining: (end: SessionEnd) => void
+  /** No new calls can start here any more: the remote or this side goes away, until a deadline if that is known. Called once. */
+  readonly onDraining: (end: SessionEnd, deadline: number | undefined) => void
   /** The session has ended, and its calls are about to fail. Called once. */
   readonly onEnd: (end: SessionEnd) => void
 }
@@ -99,7 +99,7 @@ export class Session {
       onGoAway: (code, lastStreamId, graceMs, text) => this.#onGoAway(code, lastStreamId, graceMs, text)
     })
     this.#keepAlive = new KeepAlive({
-      beat: init.beat,
+      ...{ beat: init.beat, events: local.figures.of(remote.host).events },
       received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
       sendPing: (token) => {
         this.#control.sendPing(token)
@@ -168,7 +168,7 @@ export class Session {
 
   /** The error of a call that cannot start here. */
   createUnusableError(): DisconnectedError {
-    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway)
+    return createUnusableError(this.remote.host, this.#state === 'ended', this.#remoteGoAway, this.#calls.events)
   }
 
   /**
@@ -283,8 +283,6 @@ export class Session {
     this.#slowWatch.onTick()
   }
 
-  // How it ends
-
   /** The peer has closed the conn, or it is lost by `error`: nothing can be sent on it any more. */
   #onConnOver(end: SessionEnd, error?: Error): void {
     if (this.#state === 'ended') return
@@ -303,18 +301,20 @@ export class Session {
   #startDraining(end: SessionEnd, graceMs: number | undefined, lastStreamId?: number): void {
     const before = this.#state
     this.#state = 'draining'
-    if (before !== 'draining') this.#events.onDraining(end)
+    const reason = toDrainingError(end, graceMs)
+    if (before !== 'draining') this.#events.onDraining(end, reason.deadline)
     const { streams, draining } = this.#calls
     const unseen = lastStreamId === undefined ? streams.listOpening() : streams.listUnseen(lastStreamId)
     for (const stream of unseen) stream.fail(this.createUnusableError())
     // Last: code that is told may make its next call at once.
-    if (!draining.aborted) this.#calls.drain(toDrainingError(end, graceMs))
+    if (!draining.aborted) this.#calls.drain(reason)
   }
 
   #finish(end: SessionEnd): void {
     this.#state = 'ended'
     this.#keepAlive.stop()
     this.#events.onEnd(end)
-    this.#calls.failAll((stream) => createLossError(end, stream, this.remote.host))
+    const { events } = this.#calls
+    this.#calls.failAll((stream) => createLossError(end, stream, this.remote.host, events))
   }
 }

@@ -3,6 +3,7 @@
 import type { Failure } from '../base/failure.ts'
 import type { Figures } from '../base/figures.ts'
 import type { Remote } from '../base/remote.ts'
+import type { HandlerEntry } from '../wire/frame.ts'
 
 /** Receives the messages of the remote end. The last message, or one of the last three methods, ends them. */
 export interface Receiver {
@@ -19,8 +20,9 @@ export interface Receiver {
 
 /** The owner of a stream at either end of a call: one object with methods, not a closure for each event of each call. */
 export interface StreamOwner {
+  readonly entry: Pick<HandlerEntry, 'kind' | 'id' | 'subroute'> | undefined
   /** Where the call is counted with the others of its handler. */
-  figures: Figures | undefined
+  readonly figures: Figures | undefined
   /** The stream ended, by this failure; `undefined` when both halves ended by themselves. Called once. */
   onClosed(failure: Failure | undefined): void
   /** At the caller: whether the call goes on without this stream, which the remote end refused with this error. */
@@ -82,6 +84,8 @@ export interface StreamPort<S> {
 
 /** What a stream tells of itself beside its end, to be counted. */
 export interface StreamCounter<S> {
+  /** The call is reset with this code, by this end (`outbound`) or by the peer. */
+  onReset(stream: S, code: number, direction: 'inbound' | 'outbound'): void
   /** A frame arrived too late to matter. */
   ignoreFrame(): void
   /** The call fails with an error of this code, though its stream does not, or not yet. */

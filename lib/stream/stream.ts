@@ -211,6 +211,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       }
       return
     }
+    this.port.counter.onReset(this, code, 'inbound')
     const error = toResetError(code, text, this)
     if (this.owner?.takesBack?.(error) === true) this.receiver = undefined
     this.fail(error)
@@ -304,6 +305,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
 
   #sendReset(code: number, text: string): void {
     this.#resetDue = { code, text }
+    this.port.counter.onReset(this, code, 'outbound')
     this.port.offerControl(this)
   }
 
