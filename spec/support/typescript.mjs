@@ -26,6 +26,9 @@ const options = {
 }
 
 export function resolve(specifier, context, next) {
+  if (specifier.startsWith('node:')) return { url: specifier, format: 'builtin', shortCircuit: true }
+  if (specifier.startsWith('.') && specifier.endsWith('.ts') && context.parentURL?.startsWith(root))
+    return { url: new URL(specifier, context.parentURL).href, format: 'module', shortCircuit: true }
   if (specifier === 'it-grid') return next(`${root}lib/index.ts`, context)
   const extra = /^it-grid\/([\w.-]+)$/.exec(specifier)?.[1]
   if (extra !== undefined) return next(`${root}lib/extras/${extra}/index.ts`, context)
