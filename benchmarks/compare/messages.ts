@@ -5,6 +5,8 @@
  * what arrived costs every contestant the same. Each begins with its index, so a lost or swapped one is noticed.
  */
 
+import { createHash } from 'node:crypto'
+
 /** Enough that a stream repeats itself late; small sizes stay within the caches of any CPU. */
 const maxRingBytes = 4 * 1024 * 1024
 const maxRingLength = 1024
@@ -43,15 +45,7 @@ export function ringOf(bytes: number): MessageRing {
   return ring
 }
 
-/** Xorshift with a fixed seed: random enough for a comparison, and the same in both processes. */
+/** The same in both processes. */
 function randomBytes(count: number): Buffer {
-  const words = new Uint32Array(Math.ceil(count / 4))
-  let word = 0x9e3779b9
-  for (let i = 0; i < words.length; i++) {
-    word ^= word << 13
-    word ^= word >>> 17
-    word ^= word << 5
-    words[i] = word
-  }
-  return Buffer.from(words.buffer, 0, count)
+  return createHash('shake256', { outputLength: count }).update('a ring of messages').digest()
 }

@@ -5,7 +5,7 @@
  */
 
 import { existsSync } from 'node:fs'
-import { basename, extname } from 'node:path/posix'
+import { extname } from 'node:path/posix'
 import { pathToFileURL } from 'node:url'
 import { orRefuse } from './arguments.ts'
 
@@ -51,9 +51,7 @@ export function besides(from: string, path: string): URL {
 
 /** The library in `folder`, such as `dist` of this repository or of another working copy. */
 export function libraryIn(folder: URL): Library {
-  // In builds of before the folders all files lie side by side: they can still be measured against.
-  const isFlat = existsSync(new URL('stream.js', folder))
-  return (name) => import(new URL(`${isFlat ? basename(name) : name}.js`, folder).href)
+  return (name) => import(new URL(`${name}.js`, folder).href)
 }
 
 /** The folder of a built library: that at `path`, or that of this repository. Where there is none the run is refused. */

@@ -72,13 +72,9 @@ async function bulkFor(bulk: Bulk, ms: number): Promise<number> {
 }
 
 const commands = {
-  async listen(): Promise<string> {
-    const { local } = await serveGrid(grid, options, register)
-    return local
-  },
+  listen: async () => (await serveGrid(grid, options, register)).local,
   async connect(address: string): Promise<void> {
-    const connected = await connectGrid(grid, options, address)
-    peer = connected.peer
+    peer = (await connectGrid(grid, options, address)).peer
   },
   /** Small requests at fixed moments beside bulk: their latencies, and the megabytes a second of the bulk. */
   async round({ bulk, ms, everyMs }: { bulk: Bulk; ms: number; everyMs: number }) {

@@ -120,11 +120,8 @@ await measureConnections('dialing')
 await measureStreams('open idle stream, two-way', 'its handler returns the requests as the responses', echoStreams)
 const byHand = 'its handler returns an iterator written by hand'
 await measureStreams('open idle stream, responses only', byHand, responseStreams(news))
-await measureStreams(
-  'the same, the handler a generator',
-  'it waits for the abort of its signal',
-  responseStreams(watch)
-)
+const byGenerator = 'it waits for the abort of its signal'
+await measureStreams('the same, the handler a generator', byGenerator, responseStreams(watch))
 const pending = { what: 'pending request', count: requests, aim: aims.request }
 await measure({ ...pending, things: heldRequests, note: noteOfRequests })
 console.log('bytes per thing and side, default limits')

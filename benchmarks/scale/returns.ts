@@ -9,15 +9,11 @@ import { machine } from '../harness/machine.ts'
 import { number, table } from '../harness/table.ts'
 import { Mesh } from './members.ts'
 
-const {
-  processes: size,
-  library,
-  away: longAwayMs,
-  turns
-} = optionsOf({ processes: 32, library: '', away: 60_000, turns: 8 })
+const given = optionsOf({ processes: 32, library: '', away: 60_000, turns: 8 })
+const { processes: size, away: longAwayMs, turns } = given
 const shortAwayMs = 3000
 
-const mesh = await Mesh.of(size, library)
+const mesh = await Mesh.of(size, given.library)
 const { hosts } = mesh
 
 async function comesBack(local: string, awayMs: number): Promise<number> {

@@ -50,23 +50,17 @@ function faultsOf(file: File): string[] {
 describe('benchmarks/', () => {
   const files = filesIn('benchmarks')
 
-  it('has five folders, and beside them only the one that joins two of them', () => {
+  it('has five folders, and nothing beside them', () => {
     const found = new Set(files.map(({ path }) => folderOf(path)))
-    assert.deepEqual([...found].sort(), [...folders, undefined])
-    const beside = files.filter(({ path }) => folderOf(path) === undefined)
-    assert.deepEqual(
-      beside.map(({ path }) => path),
-      ['benchmarks/lockargs.ts']
-    )
+    assert.deepEqual([...found].sort(), folders)
   })
 
   it('reaches what is there, and from no folder into another but harness/', () => {
-    const inFolders = files.filter(({ path }) => folderOf(path) !== undefined)
-    const reached = inFolders.flatMap(pathsIn).filter((path) => /^[^$]*\.ts$/.test(path))
+    const reached = files.flatMap(pathsIn).filter((path) => /^[^$]*\.ts$/.test(path))
     const known = new Set([...files, ...filesIn('lib'), ...filesIn('examples')].map(({ path }) => path))
     for (const path of reached) assert.ok(known.has(path), `${path} is reached and not there`)
     assert.ok(reached.length > 150, `only ${reached.length} paths were found`)
-    assert.deepEqual(inFolders.flatMap(faultsOf), [])
+    assert.deepEqual(files.flatMap(faultsOf), [])
   })
 
   it('is harness/ only for spec/long/', () => {

@@ -18,8 +18,6 @@ export interface Entry {
   readonly label: string
   /** The file that exports it under its id. */
   readonly module: string
-  /** For its processes, beside what they are told anyway. */
-  readonly args?: readonly string[]
   /** Somebody else's: the run goes on, and is fine, without it. */
   readonly isRival: boolean
   /** By kind of workload: what it has no means for, and why. */

@@ -33,9 +33,9 @@ export interface Pair {
 
 /** Starts both processes, and makes them warm. */
 export async function startPair(entry: Entry, { driver, ms, warmUps }: Driving<Workload>): Promise<Pair> {
-  const { module, id, lacks, args = [] } = entry
+  const { module, id, lacks } = entry
   const script = besides(import.meta.url, './process')
-  const start = () => new Child<ContestantCommands>(script, [module, id, driver.href, ...args])
+  const start = () => new Child<ContestantCommands>(script, [module, id, driver.href])
   const [server, client] = [start(), start()]
   const serverCpuUs = () => within(cpuTimeoutMs, server.ask('cpuUs'))
   const measure = async (workload: Workload, ms: number): Promise<Round> => {

@@ -1,7 +1,7 @@
 /**
  * One end of a contestant as a process of its own: listens, or connects and runs the workloads that it is told to.
  *
- * Arguments: the module of the contestant, its id, the module that drives a client, and what the contestant takes itself.
+ * Arguments: the module of the contestant, its id, and the module that drives a client.
  */
 
 import { cpuUs, serveCommands } from '../commands.ts'

@@ -24,34 +24,33 @@ export interface Suite {
   readonly warmUpOperations?: number
 }
 
-export function startPieces(
+/** What a new process answers, which is ended then. */
+async function askNew<T>(
   { library, module, warmUpOperations = untilOptimised }: Suite,
-  flags: readonly string[] = []
-): Child<PieceCommands> {
+  flags: readonly string[],
+  ask: (child: Child<PieceCommands>) => Promise<T>
+): Promise<T> {
   const args = [library.href, module.href, String(warmUpOperations)]
-  return new Child(new URL('./process.ts', import.meta.url), args, flags)
+  const child = new Child<PieceCommands>(new URL('./process.ts', import.meta.url), args, flags)
+  try {
+    return await ask(child)
+  } finally {
+    await child.stop()
+  }
 }
 
 /** Nanoseconds of CPU per operation, measured for `ms` in a new process. */
 export async function timeOf(suite: Suite, name: string, ms: number): Promise<number> {
-  const child = startPieces(suite)
-  try {
-    return await child.ask('time', { name, ms })
-  } finally {
-    await child.stop()
-  }
+  return await askNew(suite, [], (child) => child.ask('time', { name, ms }))
 }
 
 /** Bytes and promises per operation of several pieces, one after the other in one new process. */
 export async function costsOf(suite: Suite, names: readonly string[], flags = allocationFlags): Promise<Cost[]> {
-  const child = startPieces(suite, flags)
-  const costs: Cost[] = []
-  try {
+  return await askNew(suite, flags, async (child) => {
+    const costs: Cost[] = []
     for (const name of names) costs.push(await child.ask('cost', name))
-  } finally {
-    await child.stop()
-  }
-  return costs
+    return costs
+  })
 }
 
 /**

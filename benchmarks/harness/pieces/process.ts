@@ -14,23 +14,18 @@ const [folder = '', module = '', warmUpArgument = ''] = process.argv.slice(2)
 const { pieces } = (await import(module)) as { readonly pieces: readonly Piece[] }
 const library = libraryIn(new URL(folder))
 const warmUpOperations = Number(warmUpArgument)
-const runs = new Map<string, Run>()
 
 async function prepare(name: string): Promise<Run> {
   const piece = pieces.find((candidate) => candidate.name === name)
   if (piece === undefined) throw new Error(`no piece ${name}`)
   const run = await piece.prepare(library)
   await warmUp(run, warmUpOperations)
-  runs.set(name, run)
   return run
 }
 
 const commands = {
-  async prepare(name: string) {
-    await prepare(name)
-  },
   /** Nanoseconds of CPU per operation, over about `ms` of it. */
-  time: async ({ name, ms }: { name: string; ms: number }) => measureTime(runs.get(name) ?? (await prepare(name)), ms),
+  time: async ({ name, ms }: { name: string; ms: number }) => measureTime(await prepare(name), ms),
   /** Bytes and promises per operation. */
   async cost(name: string) {
     const run = await prepare(name)

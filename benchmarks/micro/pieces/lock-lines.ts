@@ -2,13 +2,13 @@
  * The arguments of a lock as text, a value to a line: uid, owner, source, quorum, the number of resources, the resources.
  *
  * Nothing is escaped: a value that holds what may end a line is refused. No quorum is an empty line. The old way to read
- * them is `node:readline` over a stream, in three variants. The stream is made with what it holds, at no cost of a source
+ * them is `node:readline` over a stream, in two variants. The stream is made with what it holds, at no cost of a source
  * of its own, which is kinder than the body of a request.
  */
 
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import type { LockArgs } from '../../harness/lock-args.ts'
+import type { LockArgs } from '../../../examples/locks/definitions.ts'
 
 /** Lines before the first resource. */
 const headLines = 5
@@ -52,15 +52,6 @@ export async function decodeByEvents(bytes: Buffer): Promise<LockArgs> {
       .on('line', (line) => lines.push(line))
       .on('close', () => resolve(lines))
   })
-  return argsOf(lines)
-}
-
-/** The same with `for await`, as the documentation of Node shows it. */
-export async function decodeByForAwait(bytes: Buffer): Promise<LockArgs> {
-  const lines: string[] = []
-  for await (const line of createInterface({ input: streamOf(bytes), crlfDelay: Number.POSITIVE_INFINITY })) {
-    lines.push(line)
-  }
   return argsOf(lines)
 }
 
