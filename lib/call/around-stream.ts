@@ -23,6 +23,7 @@ import { CallerView } from './caller-view.ts'
 import { CallDeadline, createLateError, toLeftMs } from './deadline.ts'
 import { type GridStream, type RequestSink, toCancelReason } from './grid-stream.ts'
 import type { ReadCallOptions } from './options.ts'
+import type { RequestPipe } from './request-pipe.ts'
 import type { StreamCall, StreamEnd } from './stream-call.ts'
 
 type AnyStream = GridStream<unknown, unknown>
@@ -48,7 +49,7 @@ export function streamAround(
   return made.publish(local, () => {
     const counted = count(definition, made)
     const stream = create(counted)
-    const given = interceptors === undefined ? stream : new AroundStream(stream, made, takesRequests)
+    const given = interceptors === undefined ? stream : new AroundStream(stream, made, counted, takesRequests)
     given.closed.then(({ how, error }) =>
       made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
     )
@@ -84,6 +85,7 @@ export class AroundStream implements Surface, RelayOwner {
   readonly closed: Promise<StreamEnd>
   readonly #stream: AnyStream
   readonly #made: CallMade
+  readonly #requests: GivenRequests | null
   readonly #view: CallerView
   readonly #deadline: CallDeadline
   #chain: Chain<CallerView, CallChanges> | undefined
@@ -96,10 +98,11 @@ export class AroundStream implements Surface, RelayOwner {
   #resolveClosed!: (end: StreamEnd) => void
   #isOver = false
 
-  constructor(stream: AnyStream, made: CallMade, takesRequests: boolean) {
+  constructor(stream: AnyStream, made: CallMade, definition: AnyStreaming, takesRequests: boolean) {
     this.#stream = stream
     this.#made = made
-    this.#view = CallerView.of(made, takesRequests ? noRequests : null)
+    this.#requests = takesRequests ? new GivenRequests(() => stream.call.divertRequests(definition.request)) : null
+    this.#view = CallerView.of(made, this.#requests)
     this.#deadline = new CallDeadline(
       () => this.#innermost !== undefined && this.#innerEnd === undefined,
       () => this.#fail(createLateError(this.#view, stream.call.delivery), 'failed')
@@ -200,6 +203,7 @@ export class AroundStream implements Surface, RelayOwner {
     const { signal } = this.#made.options
     this.#innermost = new Relay(stream.responses, above)
     try {
+      this.#giveRequests(call)
       open(toLeftMs(call), { ...options, signal: ownSignal ?? signal })
       if (ownSignal !== undefined && signal !== undefined) {
         const leave = listenToAbort(signal, (reason) => stream.cancel(reason))
@@ -209,6 +213,14 @@ export class AroundStream implements Surface, RelayOwner {
       stream.call.fail(error)
     }
     return this.#innermost
+  }
+
+  /** As they are, unless an interceptor has others, or has looked at them. */
+  #giveRequests({ requests }: CallerView): void {
+    const own = this.#requests
+    if (own === null || requests === null || (requests === own && !own.isTouched)) return
+    const pipe = own[Symbol.asyncIterator]()
+    this.#stream.call.sendInstead(requests === own ? pipe : requests)
   }
 
   #obey(signal: AbortSignal | undefined): void {
@@ -247,7 +259,22 @@ export class AroundStream implements Surface, RelayOwner {
   }
 }
 
-/** Of a stream whose handler takes some. */
-const noRequests: AsyncIterable<unknown> = {
-  [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: undefined }) })
+/** The requests as interceptors see them: diverted when they are looked at, and only then. */
+class GivenRequests implements AsyncIterable<unknown> {
+  readonly #divert: () => RequestPipe<unknown>
+  #pipe: RequestPipe<unknown> | undefined
+
+  constructor(divert: () => RequestPipe<unknown>) {
+    this.#divert = divert
+  }
+
+  /** Somebody has looked at them. */
+  get isTouched(): boolean {
+    return this.#pipe !== undefined
+  }
+
+  [Symbol.asyncIterator](): RequestPipe<unknown> {
+    this.#pipe ??= this.#divert()
+    return this.#pipe
+  }
 }

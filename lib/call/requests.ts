@@ -21,6 +21,7 @@ import type { Stream } from '../stream/stream.ts'
 import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
 import { createEndedError, noMoreTaken, sourceGiven, takesNone } from './ended-requests.ts'
+import type { RequestPipe } from './request-pipe.ts'
 import { SendQueue } from './send-queue.ts'
 
 interface Waiter {
@@ -52,8 +53,10 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   #failure: Failure | undefined
   /** What was thrown into the pushable, or given to its `end`: the stream fails with it, at once where it is open. */
   #thrown: Failure | undefined
-  /** That it is open on. */
-  #stream: Stream | undefined
+  /** That it is open on, or what its requests go to in place of one. */
+  #stream: Stream | RequestPipe<Req> | undefined
+  /** Hears when one is taken. */
+  source: RequestPipe<Req> | undefined
   #limits: StreamLimits | undefined
 
   constructor(codec: Codec<Req>, areTaken: boolean) {
@@ -151,10 +154,15 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
     return true
   }
 
-  // SinkOwner
+  /** They go to `pipe`, and not to a stream. */
+  divert(pipe: RequestPipe<Req>): void {
+    this.#stream = pipe
+    pipe.sink = this.#sink = new Sink<Req>(pipe, pipe.window, this)
+  }
 
   encode(value: Req): Uint8Array {
-    return encodeMessage(this.#codec, value, 'request', this.#limits as StreamLimits, 'maybeRan')
+    if (this.#limits === undefined) return (this.#stream as RequestPipe<Req>).encode(value)
+    return encodeMessage(this.#codec, value, 'request', this.#limits, 'maybeRan')
   }
 
   onFailed(error: unknown): void {
@@ -174,6 +182,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   }
 
   onTaken(taken: number): void {
+    this.source?.confirm()
     const sends = this.#sends
     for (let first = sends?.peek(); first !== undefined && first.count <= taken; first = sends?.peek()) {
       sends?.shift()

@@ -5,22 +5,25 @@
  */
 
 import { abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
-import { CancelledError, type Delivery } from '../base/errors.ts'
+import { CancelledError, ClosedError, type Delivery } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import type { Figures } from '../base/figures.ts'
 import { errorText } from '../base/text.ts'
+import type { Codec } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize } from '../codec/payload.ts'
 import type { StreamingDefinition } from '../handler/definition.ts'
 import type { RemoteHandler } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { SourceOwner, StreamOwner } from '../stream/port.ts'
+import type { Producer } from '../stream/producer.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
 import type { ReadCallOptions } from './options.ts'
 import { createDeadlineError } from './request.ts'
+import { RequestPipe } from './request-pipe.ts'
 import { StreamRequests } from './requests.ts'
 
 /** How a stream ended. */
@@ -53,6 +56,8 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   #cancelled = false
   #unlisten: (() => void) | undefined
   #draining: FollowingSignal | undefined
+  /** The requests that are sent in the place of those that are given, and what the latter go to. */
+  #instead: { readonly sent: StreamRequests<Req>; readonly pipe: RequestPipe<Req> } | undefined
 
   /** @param onUnsent hears why, if it ends without having been open */
   constructor(
@@ -90,6 +95,36 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     return this.#draining.signal
   }
 
+  /**
+   * Gives the requests of this stream, of which the handler gets none: others are sent in their place.
+   *
+   * @throws {ClosedError} when it is too late for that
+   */
+  divertRequests(codec: Codec<Req>): RequestPipe<Req> {
+    if (this.#stream !== undefined) {
+      throw new ClosedError('the requests are being sent as they are: others are given by next({ requests })')
+    }
+    const pipe = new RequestPipe<Req>((reason) => {
+      this.#stream?.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
+    })
+    const sent = new StreamRequests(codec, true)
+    sent.source = pipe
+    this.#instead = { sent, pipe }
+    this.requests.divert(pipe)
+    this.requests.start()
+    if (this.#end !== undefined) pipe.close({ reason: this.#end.error })
+    return pipe
+  }
+
+  /** Sends these, in the place of those that were diverted. */
+  sendInstead(requests: Producer<Req>): void {
+    this.#instead?.sent.sendAll(requests)
+  }
+
+  get #sent(): StreamRequests<Req> {
+    return this.#instead?.sent ?? this.requests
+  }
+
   /** Opens the stream on a session, with its payload. */
   open(
     session: Session,
@@ -116,13 +151,13 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     this.source.bind(stream)
     const { receiveWindowBytes, maxMessageBytes } = session.limits
     stream.receiveWindow = new ReceiveWindow(handler.outCapacity, receiveWindowBytes, maxMessageBytes)
-    const takesRequests = this.requests.open(stream, session.limits, handler.inCapacity)
+    const takesRequests = this.#sent.open(stream, session.limits, handler.inCapacity)
     this.entry = handler
     stream.owner = this
     if (signal !== undefined) this.#obey(signal, stream)
     stream.sendMessage(payload, takesRequests ? 0 : Flag.end, bytes)
     // First the payload, then the requests that wait.
-    this.requests.start()
+    this.#sent.start()
   }
 
   /** The stream cannot be opened. */
@@ -160,7 +195,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   takesBack(error: Error): boolean {
     const { whenWithdrawn } = this
     if (whenWithdrawn === undefined || this.#session?.remoteHandlers.isWithdrawal(error) !== true) return false
-    if (!this.requests.takeBack()) return false
+    if (!this.#sent.takeBack()) return false
     // It is counted once.
     this.entry = undefined
     this.#stream = this.#session = undefined
@@ -196,6 +231,8 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
     if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason, this.waitsSinceMs)
     this.#draining?.end()
+    this.#instead?.pipe.close(failure)
+    this.#instead?.sent.end(failure)
     this.requests.end(failure)
     this.#resolveClosed?.(this.#end)
   }

@@ -30,7 +30,7 @@ export class Sink<T> {
   taken = 0
   #sent = 0
   readonly #port: SinkPort
-  readonly #window: SendWindow
+  readonly #window: Pick<SendWindow, 'canSend' | 'take'>
   readonly #owner: SinkOwner<T>
   #iterator: ProducerIterator | undefined
   /** The values that the producer gave at once: they go before it is pulled again. */
@@ -49,7 +49,7 @@ export class Sink<T> {
   readonly #onResult = (result: unknown) => this.#onPulled(result)
   readonly #onError = (error: unknown) => this.#onThrown(error)
 
-  constructor(port: SinkPort, window: SendWindow, owner: SinkOwner<T>) {
+  constructor(port: SinkPort, window: Pick<SendWindow, 'canSend' | 'take'>, owner: SinkOwner<T>) {
     this.#port = port
     this.#window = window
     this.#owner = owner
