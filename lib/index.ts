@@ -125,6 +125,7 @@ export type {
   StreamingHandler
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
+export { authorize, type Rule } from './hooks/authorize.ts'
 export type { CallerCall, CallInfo, HandlerCall, HandlerContext, Kind } from './hooks/call-info.ts'
 export { type CallMessage, type CallOutcome, channels } from './hooks/channels.ts'
 export type {
@@ -135,6 +136,7 @@ export type {
   NoChanges,
   StreamingPart
 } from './hooks/interceptor.ts'
+export { type RateLimitOptions, rateLimit } from './hooks/rate-limit.ts'
 export type { AllOptions } from './manager/ask-all.ts'
 export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export { Manager } from './manager/manager.ts'

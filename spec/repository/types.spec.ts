@@ -14,15 +14,19 @@ import {
   type AnyDefinition,
   type AnySingle,
   type AnyStreaming,
+  authorize,
   bytes,
   type CallArguments,
   type Callable,
+  type CallerInterceptor,
   type CallOptions,
   type Codec,
   type Connection,
   type GridStream,
   type HandlerContext,
+  type HandlerInterceptor,
   type HandlerOf,
+  type Interceptor,
   type Manager,
   type Many,
   type Messages,
@@ -345,6 +349,40 @@ export function carried(map: Codec<Map<string, number>>): void {
   // Where a type is not known yet, nothing is refused.
   const later = <Req, Res>(id: string) => single<{ value: Req }, Res[]>(`app.${id}`)
   expectTypeOf(later<string, number>('a')).toEqualTypeOf<SingleDefinition<{ value: string }, number[]>>()
+}
+
+void function interceptorTypes(manager: Manager) {
+  expectTypeOf(authorize<{ owner: string }>(({ payload }) => payload.owner === '')).toEqualTypeOf<
+    HandlerInterceptor<{ owner: string }>
+  >()
+  const onlyCaller: CallerInterceptor = { single: ({ timeout }, next) => next({ timeout: timeout / 2 }) }
+  const both: Interceptor = { single: (call, next) => (call.side === 'caller' ? next() : undefined) }
+  expectTypeOf(both).toExtend<CallerInterceptor>()
+  expectTypeOf(both).toExtend<HandlerInterceptor>()
+  manager.handle(lock, () => ({ granted: true }), {
+    interceptors: [both, { single: ({ payload }, next) => expectTypeOf(payload).toEqualTypeOf<LockArgs>() ?? next() }]
+  })
+  manager.handle(walk, () => [], {
+    interceptors: [
+      {
+        streaming({ payload, requests }, next) {
+          expectTypeOf(payload).toEqualTypeOf<{ path: string }>()
+          expectTypeOf(requests).toEqualTypeOf<AsyncIterable<unknown> | null>()
+          return next()
+        }
+      }
+    ]
+  })
+
+  // @ts-expect-error one of a caller at a handler
+  manager.handle(lock, () => ({ granted: true }), { interceptors: [onlyCaller] })
+  // @ts-expect-error one for another payload
+  manager.handle(lock, () => ({ granted: true }), { interceptors: [authorize<string>(() => true)] })
+  // @ts-expect-error a part that there is not
+  const part: Interceptor = { stream: (_call: unknown, next: () => unknown) => next() }
+  // @ts-expect-error a handler's changes nothing
+  const changing: HandlerInterceptor = { single: (_call, next) => next({ metadata: {} }) }
+  return [part, changing]
 }
 
 describe('types', () => {

@@ -5,8 +5,11 @@
 
 import { Readable } from 'node:stream'
 import {
+  authorize,
   bytes,
   type Connection,
+  type HandlerInterceptor,
+  type Interceptor,
   type Manager,
   type ManagerOptions,
   many,
@@ -139,3 +142,16 @@ grid.handle('cache.get', ({ key }) => Buffer.from(key))
 grid.handle(flush, () => {}, { subRoute: 'a' })
 // TS2561 at 32: 'interceptor' does not exist in type 'HandleOptions<void>'. Did you mean to write 'interceptors'?
 grid.handle(flush, () => {}, { interceptor: [] })
+
+// Interceptors
+
+const rule: HandlerInterceptor<{ owner: string }> = authorize(({ payload, host }) => payload.owner === host)
+// TS2339 at 82: Property 'kee' does not exist on type '{ key: string; }'.
+grid.handle(get, () => null, { interceptors: [authorize(({ payload }) => payload.kee === 'a')] })
+// TS2322 at 79: Type 'number' is not assignable to type 'undefined'.
+export const changing: HandlerInterceptor = { single: (_call, next) => next({ timeout: 1 }) }
+// TS2322 at 38: Property '[Symbol.asyncIterator]' is missing in type 'Promise<AsyncIterable<unknown>>'
+export const stream: Interceptor = { streaming: async (_call, next) => next() }
+// TS2322 at 73: Type 'HandlerInterceptor<{ owner: string; }>' is not assignable to type 'HandlerInterceptor
+// ... Type 'unknown' is not assignable to type '{ owner: string; }'.
+export const interceptors: ManagerOptions['interceptors'] = { handler: [rule] }
