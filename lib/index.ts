@@ -138,6 +138,7 @@ export type {
 } from './hooks/interceptor.ts'
 export { type RateLimitOptions, rateLimit } from './hooks/rate-limit.ts'
 export type { AllOptions } from './manager/ask-all.ts'
+export type { AnyAnswer, AnyOptions } from './manager/ask-any.ts'
 export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export { Manager } from './manager/manager.ts'
 export type {

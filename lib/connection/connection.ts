@@ -85,12 +85,12 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       ...{ host: init.host, hooks: init.calls?.hooks },
       callsWait: init.calls?.wait === true,
       figures: { all: figures.called, peer: this.#figures.called },
-      usableSession: () => this.#usableSession(),
+      usableSession: () => this.usable,
       createNotConnectedError: () => this.createNotConnectedError(),
       waitForSession: (deadlineMs, signal, timeoutMs) => this.#waitForSession(deadlineMs, signal, timeoutMs),
       waitForHandlers: (deadlineMs, signal, timeoutMs, createError) =>
         this.#handlerWaiters.wait(deadlineMs, signal, () =>
-          this.#usableSession() === undefined ? this.#absence.createLateError(timeoutMs) : createError()
+          this.usable === undefined ? this.#absence.createLateError(timeoutMs) : createError()
         )
     }
     this.#calls = new Calls(port, '')
@@ -268,6 +268,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   #onHandlers(session: Session): void {
     this.#handlers = session.remoteHandlers
     this.#handlerWaiters.settle({ session })
+    this.#init.shared?.onHandlers()
     if (this.listenerCount('handlers') > 0) emitSafely(this, this.#init.logger, 'handlers', this.handlers)
   }
 
@@ -284,12 +285,13 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     else this.#redialLater(text)
   }
 
-  #usableSession(): Session | undefined {
+  /** @internal the session that can take a call, if there is one */
+  get usable(): Session | undefined {
     return this.#state === 'closed' ? undefined : this.#sessions.usable
   }
 
   #waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs = 0): Promise<Session> {
-    const session = this.#usableSession()
+    const session = this.usable
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.createNotConnectedError())
     return this.#waiters.wait(deadlineMs, signal, () => this.#absence.createLateError(timeoutMs))

@@ -46,6 +46,8 @@ export interface Shared {
   readonly isBusy: () => boolean
   /** Calls can be made to one more. */
   readonly onConnected: () => void
+  /** One of the hosts offers other handlers, or is connected again. */
+  readonly onHandlers: () => void
   /** Told of processes with one name. */
   readonly clash: NameClash
 }

@@ -4,7 +4,7 @@
  * msgpack is the default codec. `table.ts` registers handlers.
  */
 
-import { aString, aWholeNumber, check, type Kind, optionsReader } from '../base/check.ts'
+import { aBoolean, aString, aWholeNumber, check, type Kind, optionsReader } from '../base/check.ts'
 import { InvalidOptionError } from '../base/errors.ts'
 import { defaultCapacity, maxCapacity } from '../base/options.ts'
 import { printable } from '../base/text.ts'
@@ -19,6 +19,8 @@ export interface SingleDefinition<Req, Res> {
   readonly id: string
   readonly request: Codec<Req>
   readonly response: Codec<Res>
+  /** Running it twice does what running it once does. */
+  readonly idempotent?: boolean
 }
 
 /** A handler that takes a payload and a stream of requests, and answers with a stream of responses. Made by `streaming()`. */
@@ -125,6 +127,11 @@ export interface SingleOptions<Req, Res> {
   readonly request?: Codec<Req>
   /** The codec of responses. Default msgpack. */
   readonly response?: Codec<Res>
+  /**
+   * Running it twice does what running it once does: `grid.any` and `retries` may make the call again when it may have run.
+   * Default false.
+   */
+  readonly idempotent?: boolean
 }
 
 /** The codec that must be given for a type that msgpack cannot carry. */
@@ -154,8 +161,9 @@ export function single<Req = void, Res = void>(
   ...[options]: GivenSingleOptions<Req, Res>
 ): SingleDefinition<Req, Res> {
   checkId(id)
-  const { request = msgpack<Req>(), response = msgpack<Res>() } = readSingle<SingleOptions<Req, Res>>(options)
-  return Object.freeze({ kind: 'single', id, request, response })
+  const read = readSingle<SingleOptions<Req, Res>>(options)
+  const { request = msgpack<Req>(), response = msgpack<Res>(), idempotent } = read
+  return Object.freeze({ kind: 'single', id, request, response, ...(idempotent === true ? { idempotent } : {}) })
 }
 
 interface StreamingCodecs<Payload, Req, Res> {
@@ -225,7 +233,7 @@ const aCapacity = aWholeNumber(0, maxCapacity)
 const capacities = { outCapacity: aCapacity, inCapacity: aCapacity }
 const readSingle = optionsReader<SingleOptions<unknown, unknown>>(
   'single()',
-  { request: aCodec, response: aCodec },
+  { request: aCodec, response: aCodec, idempotent: aBoolean },
   { payload: 'it is called request', inCapacity: 'it belongs in streaming()', outCapacity: 'it belongs in streaming()' }
 )
 const readStreaming = optionsReader<StreamingCodecs<unknown, unknown, unknown> & { readonly inCapacity?: number }>(

@@ -108,6 +108,10 @@ export class LocalHandlers {
     return [...this.#places.values()]
   }
 
+  find(subroute: string, id: string): HandlerEntry | undefined {
+    return this.#places.get(toKey(subroute, id))?.entry
+  }
+
   /**
    * @throws {HandlerExistsError} when the id is taken under this subroute
    * @throws {InvalidOptionError} when the id is empty, or the id or subroute is too long, contains NUL or is no Unicode

@@ -19,6 +19,7 @@ import {
 } from '../handler/definition.ts'
 import type { Producer } from '../stream/producer.ts'
 import type { Messages } from '../stream/source.ts'
+import { countDown } from './count-down.ts'
 import { Gathering, type Pull, type Pulled } from './gathering.ts'
 import { type PeersCallOptions, type PeersPort, peersCallKinds, selectPeers } from './selection.ts'
 
@@ -57,7 +58,8 @@ export function askAll(
   }
   checkMetadata(metadata)
   const connections = new Map(selectPeers(port, options, 'all()').map((connection) => [connection.host, connection]))
-  const left = timeLeft(options.timeout ?? (stream === undefined ? defaultRequestTimeoutMs : Number.POSITIVE_INFINITY))
+  const { timeout = stream === undefined ? defaultRequestTimeoutMs : Number.POSITIVE_INFINITY } = options
+  const left = countDown(timeout)
   const cancelling = new AbortController()
   let unlisten = () => {}
   const gathering = new Gathering<unknown>({
@@ -65,7 +67,9 @@ export function askAll(
     concurrency: options.concurrency ?? Math.max(1, connections.size),
     ask: (host) => {
       const peer = (connections.get(host) as Callable).subroute(subroute)
-      const common = { timeout: left(host), signal: cancelling.signal, metadata, waitForReady } as CallOptions
+      const leftMs = left()
+      if (leftMs === 0) throw new DeadlineError(`${host} was not asked within ${timeout} ms`, { delivery: 'notSent' })
+      const common = { timeout: leftMs, signal: cancelling.signal, metadata, waitForReady } as CallOptions
       if (stream !== undefined) return openAt(peer, stream, payload, common, requests?.(host) ?? [])
       return requestAt(peer, definition as AnySingle, payload, common)
     },
@@ -75,16 +79,6 @@ export function askAll(
   if (signal !== undefined) unlisten = listenToAbort(signal, (reason) => gathering.fail(reason))
   gathering.start()
   return gathering
-}
-
-/** In whole ms, so that an error has the number that was given. */
-function timeLeft(timeoutMs: number): (host: string) => number {
-  const endsMs = performance.now() + timeoutMs
-  return (host) => {
-    const leftMs = Math.ceil(endsMs - performance.now())
-    if (leftMs > 0) return Math.min(leftMs, timeoutMs)
-    throw new DeadlineError(`${host} was not asked within ${timeoutMs} ms`, { delivery: 'notSent' })
-  }
 }
 
 function requestAt(peer: Callable, definition: AnySingle, payload: unknown, options: CallOptions): Pull<unknown> {

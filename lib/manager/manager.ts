@@ -7,7 +7,6 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { aFunction, check } from '../base/check.ts'
-import { ClosedError } from '../base/errors.ts'
 import type { GridEvent } from '../base/events.ts'
 import { GridFigures } from '../base/grid-figures.ts'
 import type { ManagerStats } from '../base/stats.ts'
@@ -29,19 +28,12 @@ import { createServing } from '../handler/serving.ts'
 import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
 import { listOf } from '../hooks/interceptor.ts'
 import type { HttpServer } from '../listen/http-server.ts'
-import type { Listener } from '../listen/listener.ts'
-import type { Establisher } from '../peer/establish.ts'
-import { createInstance } from '../peer/handshake.ts'
 import { canonicalHost } from '../peer/hosts.ts'
-import { Beat } from '../session/beat.ts'
-import type { SessionEnd } from '../session/end.ts'
-import type { SessionInit } from '../session/session.ts'
 import { type AllOptions, askAll } from './ask-all.ts'
+import { type AnyOptions, askAny } from './ask-any.ts'
 import { askQuorum, type QuorumOptions } from './ask-quorum.ts'
 import { Grace } from './grace.ts'
-import { followHosts, type HostLists } from './host-lists.ts'
-import { Loopback } from './loopback.ts'
-import { createNetwork } from './network.ts'
+import { Network } from './network.ts'
 import {
   type CloseOptions,
   type HandleOptions,
@@ -54,8 +46,7 @@ import {
   type Settings,
   type UnhandleOptions
 } from './options.ts'
-import type { Peers } from './peers.ts'
-import { createUnknownError, type PeersPort } from './selection.ts'
+import { createUnknownError } from './selection.ts'
 import { readStats } from './stats.ts'
 import { waitForPeers } from './wait-for-peers.ts'
 
@@ -64,48 +55,23 @@ export class Manager {
   readonly local: string
   /** New at each start, in hex. */
   readonly instance: string
-  readonly #settings: Settings
   readonly #startedAt = Date.now()
+  readonly #settings: Settings
   readonly #handlers: LocalHandlers
-  readonly #listener: Listener
-  readonly #establisher: Establisher
-  readonly #peers: Peers
-  /** Created on first use. */
-  #loopback: Loopback | undefined
-  /** What all sessions have in common. */
-  readonly #session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
-  readonly #hostLists: HostLists
+  readonly #network: Network
   readonly #grace = new Grace()
-  readonly #port: PeersPort
-  /** Set first: code that learns of the end must find the manager closed. */
-  #isClosing = false
 
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
-    const { local, hosts, limits, keepAlive, logger } = settings
-    const instance = createInstance()
-    this.local = local
-    this.instance = Buffer.from(instance).toString('hex')
+    const { local, limits, logger } = settings
+    const serving = createServing(local, settings.serveWhen, logger)
     this.#settings = settings
-    this.#handlers = new LocalHandlers(
-      limits.maxNameBytes,
-      createServing(local, settings.serveWhen, logger),
-      new GridFigures(local)
-    )
+    this.#handlers = new LocalHandlers(limits.maxNameBytes, serving, new GridFigures(local))
     this.#handlers.mistakes = new Mistakes(logger, this.#handlers.figures.events)
-    this.#session = { limits, beat: new Beat(keepAlive.intervalMs), handlers: this.#handlers }
-    const isClosing = () => this.#isClosing
-    const network = createNetwork(settings, instance, this.#session, isClosing)
-    this.#establisher = network.establisher
-    this.#listener = network.listener
-    this.#peers = network.peers
-    this.#hostLists = followHosts(hosts, local, (names) => this.#setHosts(names), logger)
-    this.#port = {
-      ...{ local, logger, peers: this.#peers, self: () => this.#self() },
-      missingList: () => this.#hostLists.missing,
-      isClosed: isClosing
-    }
+    this.#network = new Network(settings, this.#handlers)
+    this.local = local
+    this.instance = this.#network.instance
   }
 
   /**
@@ -114,7 +80,7 @@ export class Manager {
    * one. A later valid list still counts, and this resolves from then on.
    */
   get ready(): Promise<void> {
-    return this.#hostLists.ready
+    return this.#network.hostLists.ready
   }
 
   /** The canonical names of the other servers. */
@@ -124,7 +90,7 @@ export class Manager {
 
   /** The connection to each other server. */
   get connections(): Connection[] {
-    return this.#peers.connections
+    return this.#network.peers.connections
   }
 
   /**
@@ -136,10 +102,10 @@ export class Manager {
    */
   connection(host: string): Connection {
     const name = canonicalHost(host)
-    if (name === this.local) return this.#self()
-    const connection = this.#peers.find(name)
+    if (name === this.local) return this.#network.self()
+    const connection = this.#network.peers.find(name)
     if (connection !== undefined) return connection
-    throw createUnknownError(this.#port, name)
+    throw createUnknownError(this.#network, name)
   }
 
   /**
@@ -155,7 +121,7 @@ export class Manager {
     const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
     check('the function of a handler', fn, aFunction)
     const { subroute = '', interceptors = [] } = readHandleOptions(options)
-    this.#throwIfClosed()
+    this.#network.throwIfClosed()
     const entry = toEntry(definition, joinSubroute('', subroute))
     const { local, interceptors: outer = [] } = this.#settings.hooks.handler
     const hooks = { local, interceptors: listOf([...outer, ...interceptors]) }
@@ -185,7 +151,7 @@ export class Manager {
    * @throws `signal.reason`, at the next step, when the signal aborted
    */
   all<D extends string | AnyDefinition>(definition: D, ...args: CallArguments<PayloadOf<D>, AllOptions<D>>) {
-    return askAll(this.#port, definition, args)
+    return askAll(this.#network, definition, args)
   }
 
   /**
@@ -195,7 +161,17 @@ export class Manager {
    * @throws the errors of `all`; {InvalidOptionError} also when `need` is above the number of peers
    */
   quorum<D extends string | AnySingle>(definition: D, payload: PayloadOf<D>, options: QuorumOptions<ResponseOf<D>>) {
-    return askQuorum(this.#port, definition, payload, options)
+    return askQuorum(this.#network, definition, payload, options)
+  }
+
+  /**
+   * A call at one of the peers that are connected, do not drain and offer the handler. Where it was certainly not sent, or may
+   * run twice (`idempotent`, `hedgeAfterMs`), it is made at another one.
+   *
+   * @throws the errors of `request`, and of `all`
+   */
+  any<D extends string | AnyDefinition>(definition: D, ...args: CallArguments<PayloadOf<D>, AnyOptions<D>>) {
+    return askAny(this.#network, definition, args)
   }
 
   /** What this server offers. */
@@ -212,8 +188,8 @@ export class Manager {
    * @throws {ClosedError} when the manager is closed
    */
   attach(server: HttpServer): () => void {
-    this.#throwIfClosed()
-    return this.#listener.attach(server)
+    this.#network.throwIfClosed()
+    return this.#network.listener.attach(server)
   }
 
   /**
@@ -222,12 +198,12 @@ export class Manager {
    * @throws {InvalidOptionError} when these are not the three arguments of an 'upgrade' event
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    this.#listener.handleUpgrade(request, socket, head)
+    this.#network.listener.handleUpgrade(request, socket, head)
   }
 
   /** Accepts a conn that was dialed by its peer in any other way. Returns at once and never throws; refusals are logged. */
   incomingConn(conn: Conn): void {
-    this.#establisher.accept(conn)
+    this.#network.establisher.accept(conn)
   }
 
   /**
@@ -241,8 +217,8 @@ export class Manager {
    * @throws `signal.reason` when the signal aborted
    */
   async waitForPeers(options?: PeersWaitOptions): Promise<void> {
-    this.#throwIfClosed()
-    await waitForPeers(this.#port, options)
+    this.#network.throwIfClosed()
+    await waitForPeers(this.#network, options)
   }
 
   /**
@@ -255,8 +231,7 @@ export class Manager {
 
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
-    const { local, instance } = this
-    const [handlers, establisher, peers, loopback] = [this.#handlers, this.#establisher, this.#peers, this.#loopback]
+    const { local, instance, handlers, establisher, peers, loopback } = this.#network
     return readStats({ local, instance, startedAt: this.#startedAt, handlers, establisher, peers, loopback })
   }
 
@@ -267,54 +242,11 @@ export class Manager {
    */
   close(options?: CloseOptions): Promise<void> {
     const graceMs = parseGraceMs(options)
-    if (!this.#isClosing) this.#refuse()
-    return this.#grace.end(graceMs, () => this.#close(graceMs))
+    this.#network.refuse()
+    return this.#grace.end(graceMs, () => this.#network.close(graceMs))
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
-  }
-
-  /** Nothing new from now on, on any connection, before a call of any is told. */
-  #refuse(): void {
-    this.#isClosing = true
-    this.#hostLists.stop()
-    this.#listener.refuse()
-    this.#establisher.close()
-    this.#peers.refuse(this.#shutdown)
-    this.#loopback?.connection.refuse(this.#shutdown)
-  }
-
-  async #close(graceMs: number): Promise<void> {
-    await Promise.all([this.#peers, this.#loopback].map((each) => each?.close(this.#shutdown, graceMs)))
-    this.#listener.close()
-  }
-
-  get #shutdown(): SessionEnd {
-    return { reason: 'shutdown', text: `${this.local} is shutting down` }
-  }
-
-  #self(): Connection {
-    if (this.#loopback === undefined) {
-      const { local, instance } = this
-      const { reconnect, logger, hooks } = this.#settings
-      const session = this.#session
-      this.#loopback = new Loopback({ local, instance, session, reconnect, logger, hooks: hooks.caller })
-      if (!this.#isClosing) this.#loopback.connection.start()
-      else this.#loopback.close(this.#shutdown, 0)
-    }
-    return this.#loopback.connection
-  }
-
-  #throwIfClosed(): void {
-    if (this.#isClosing) throw new ClosedError('the manager is closed')
-  }
-
-  #setHosts(names: Set<string>): void {
-    names.add(this.local)
-    this.#handlers.running.forgetOthers(names)
-    this.#handlers.figures.forgetOthers(names)
-    names.delete(this.local)
-    this.#peers.set(names)
   }
 }

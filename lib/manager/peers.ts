@@ -91,7 +91,7 @@ export class Peers {
     addTotals(this.#removed, connection.stats().totals)
   }
 
-  /** Calls `onChange` when a peer is connected or the list has changed, `onClosed` at the end; returns what ends this. */
+  /** Calls `onChange` when a peer is connected, or offers others handlers, or the list has changed; `onClosed` at the end; returns what ends this. */
   onChange(onChange: () => void, onClosed: (error: Error) => void): () => void {
     const wait = { onChange, onClosed }
     this.#waits.add(wait)
@@ -145,6 +145,7 @@ export class Peers {
       shared: {
         isBusy: () => establisher.isBusy,
         onConnected: () => this.#onConnected(),
+        onHandlers: () => this.#tellWaits(),
         clash: establisher.clash
       }
     })
@@ -175,7 +176,6 @@ export class Peers {
 
   /** A host is there again: so may be others, if it was the network that was away. Rarely, for others may be away for long. */
   #onConnected(): void {
-    this.#tellWaits()
     if (performance.now() < this.#hurryNextMs) return
     this.#hurryNextMs = performance.now() + this.#init.reconnect.maxDelayMs
     this.hurry()

@@ -9,6 +9,7 @@ import { ClosedError, InvalidOptionError, UnknownHostError } from '../base/error
 import type { Logger } from '../base/logger.ts'
 import { aSignal, aTimeout, type CallOptions } from '../call/options.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { LocalHandlers } from '../handler/table.ts'
 import { canonicalHost } from '../peer/hosts.ts'
 import { anIterableOfHosts } from './host-lists.ts'
 import type { PeerSelection } from './options.ts'
@@ -20,10 +21,12 @@ export interface PeersPort {
   readonly peers: Peers
   readonly logger: Logger
   /** Why there is no list of hosts yet; undefined once there is one. */
-  readonly missingList: () => Error | undefined
-  readonly isClosed: () => boolean
-  /** The connection of this server to itself. */
-  readonly self: () => Connection
+  missingList(): Error | undefined
+  readonly isClosing: boolean
+  /** The connection of this server to itself, */
+  self(): Connection
+  /** and what can be called on it. */
+  readonly handlers: LocalHandlers
 }
 
 /** A call at peers that the grid chooses. */
@@ -45,7 +48,7 @@ export const peersCallKinds: Kinds<PeersCallOptions> = {
  * @throws {ClosedError} when the manager is closed
  */
 export function selectPeers(port: PeersPort, { hosts, self = false }: PeerSelection, method: string): Connection[] {
-  if (port.isClosed()) throw new ClosedError('the manager is closed', { delivery: 'notSent' })
+  if (port.isClosing) throw new ClosedError('the manager is closed', { delivery: 'notSent' })
   const names = hosts === undefined ? undefined : parseNames(hosts, method)
   if (names === undefined && port.missingList() !== undefined) throw createUnknownError(port)
   checkKnown(port, names)
@@ -73,8 +76,8 @@ export function checkKnown(port: PeersPort, names: readonly string[] | undefined
 }
 
 /** Of a host that is not on the list, or of all while there is none; `cause` says why. */
-export function createUnknownError({ missingList }: PeersPort, name?: string): UnknownHostError {
-  const missing = missingList()
+export function createUnknownError(port: PeersPort, name?: string): UnknownHostError {
+  const missing = port.missingList()
   if (missing === undefined) {
     return new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
   }

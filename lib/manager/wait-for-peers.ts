@@ -54,8 +54,8 @@ function isConnected({ error }: Answer<undefined>): boolean {
 }
 
 function lookAt(port: PeersPort, names: readonly string[] | undefined, self: boolean) {
-  const { local, peers, missingList } = port
-  const missing = missingList()
+  const { local, peers } = port
+  const missing = port.missingList()
   return toNames(port, names, self).map((host): Answer<undefined> => {
     if (host === local) return { host, value: undefined }
     const connection = peers.find(host)

@@ -118,6 +118,13 @@ export async function manyPeers(grid: Manager): Promise<void> {
   grid.quorum(lock, { resource: 'a' }, { need: 1, accept: (granted: boolean) => granted })
   // @ts-expect-error accept answers at once
   grid.quorum(lock, { resource: 'a' }, { need: 1, accept: async () => true })
+  expectTypeOf(grid.any(lock, { resource: 'a' }, { hedgeAfterMs: 5 })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(grid.any('raw')).toEqualTypeOf<Promise<Uint8Array>>()
+  expectTypeOf(grid.any(walk, { path: '/' }, { pick: ([peer]) => peer })).toEqualTypeOf<StreamOf<typeof walk>>()
+  // @ts-expect-error a stream is opened once
+  grid.any(walk, { path: '/' }, { hedgeAfterMs: 5 })
+  // @ts-expect-error a stream does not wait
+  grid.any(walk, { path: '/' }, { waitForReady: true })
   // @ts-expect-error the payload is missing
   grid.all(lock)
   // @ts-expect-error requests of another type

@@ -111,6 +111,9 @@ grid.quorum(get, { key: 'a' }, { need: 2, accept: ({ valu }) => valu })
 // ... Type '"streaming"' is not assignable to type '"single"'.
 grid.quorum(changes, { from: 0 }, { need: 2 })
 
+// TS2353 at 34: 'hedgeAfterMs' does not exist in type 'AnyOptions<StreamingDefinition<{ from: number; }, never, { at: number; key: string; }>>'.
+grid.any(changes, { from: 0 }, { hedgeAfterMs: 5 })
+
 // Handlers
 
 // TS2322 at 31: Type '{ valu: string; }' is not assignable to type

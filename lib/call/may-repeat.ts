@@ -1,0 +1,18 @@
+/** Which failed calls may be made again, at the same peer or at another one. */
+
+import { type Delivery, GridError } from '../base/errors.ts'
+
+/** They come again however often the call is made: what was passed is wrong, or this side is closed. */
+const hopeless: ReadonlySet<string> = new Set([
+  'ERR_INVALID_OPTION',
+  'ERR_CODEC',
+  'ERR_MESSAGE_TOO_LARGE',
+  'ERR_CLOSED'
+])
+
+/** @param mayRunTwice a call that may have run may run again */
+export function mayRepeat(error: unknown, mayRunTwice: boolean): boolean {
+  if (!GridError.is(error) || hopeless.has(error.code)) return false
+  const allowed: readonly (Delivery | undefined)[] = mayRunTwice ? ['notSent', 'maybeRan'] : ['notSent']
+  return allowed.includes(error.delivery)
+}

@@ -1,0 +1,295 @@
+/** `grid.any`: a call at one of many peers, over real sockets. */
+
+import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
+import { after, before, describe, it } from 'node:test'
+import {
+  type AnyOptions,
+  type ConnDialer,
+  type Connection,
+  type Manager,
+  type ManagerOptions,
+  memoryPair,
+  single,
+  streaming
+} from '../../lib/index.ts'
+import { Gate } from '../support/gate.ts'
+import { openGrid, type TestGrid } from '../support/grid/grid.ts'
+import { testManager } from '../support/grid/manager.ts'
+import { assertIdle } from '../support/grid/nothing-left.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { settled, until } from '../support/until.ts'
+
+const name = single<void, number>('name')
+const wait = single<void, number>('wait')
+const fail = single<void, number>('fail')
+const part = single<void, number>('part')
+const count = streaming<number, never, string>('count', { inCapacity: 0, outCapacity: 4 })
+
+let grid: TestGrid
+let caller: Manager
+let gates: Gate[] = []
+let ran: number[] = []
+let aborted: number[] = []
+
+function serve(manager: Manager, index: number): void {
+  const run = () => {
+    ran[index] = (ran[index] ?? 0) + 1
+    return index
+  }
+  manager.handle(name, run)
+  manager.handle(wait, async (_, { signal }) => {
+    run()
+    await Promise.race([gates[index]?.opened, new Promise((resolve) => signal.addEventListener('abort', resolve))])
+    if (signal.aborted) aborted[index] = (aborted[index] ?? 0) + 1
+    return index
+  })
+  manager.handle(fail, () => {
+    throw Object.assign(new Error(`not at ${run()}`), { code: 'E_NO' })
+  })
+  if (index === 2) manager.handle(part, run)
+  if (index === 3) manager.handle(name, run, { subroute: 'disk1' })
+  manager.handle(count, function* (to) {
+    for (let at = 0; at < to; at++) yield `${index}-${at}`
+  })
+}
+
+before(async () => {
+  grid = await openGrid(4, { serve })
+  caller = grid.at(0)
+})
+
+after(() => grid[Symbol.asyncDispose]())
+
+function fact(title: string, body: () => Promise<void>): void {
+  it(title, async () => {
+    gates = [0, 1, 2, 3].map(() => new Gate())
+    ran = []
+    aborted = []
+    await body()
+    for (const gate of gates) gate.open()
+    await assertIdle(grid.managers)
+  })
+}
+
+const [a, b, c] = ['http://a', 'http://b', 'http://c'] as const
+
+/** A server that runs, and two that are started when a spec wants them. */
+function openInMemory() {
+  const servers = new Map<string, Manager>()
+  const dialer: ConnDialer = async (to) => {
+    const server = servers.get(to)
+    if (server === undefined) throw new Error(`nobody is at ${to}`)
+    const [mine, theirs] = memoryPair()
+    server.incomingConn(theirs)
+    return mine
+  }
+  const start = (local: string, options: Partial<ManagerOptions> = {}) => {
+    const manager = testManager({ local, hosts: [a, b, c], dialer, ...options })
+    servers.set(local, manager)
+    return manager
+  }
+  const close = () => Promise.all([...servers.values()].map((manager) => manager.close({ timeout: 0 })))
+  return { from: start(a), start, close }
+}
+
+const host = (index: number) => grid.hosts[index] as string
+const total = () => ran.reduce((sum, each) => sum + (each ?? 0), 0)
+/** Takes the peers in this order. */
+const inOrder =
+  (...indexes: number[]) =>
+  (peers: readonly Connection[]) =>
+    indexes.map((index) => peers.find((peer) => peer.host === host(index))).find((peer) => peer !== undefined)
+
+describe('grid.any', () => {
+  fact('asks one of the other servers, and in time all of them', async () => {
+    const seen = new Set<number>()
+    await until(async () => seen.add(await caller.any(name)).size === 3, 'each has been asked')
+    assert.equal(seen.has(0), false)
+    const before = total()
+    await caller.any(name)
+    assert.equal(total(), before + 1)
+  })
+
+  fact('asks those that were named, and this server where it is to be one of them', async () => {
+    for (let at = 0; at < 20; at++) assert.equal(await caller.any(name, undefined, { hosts: [host(2)] }), 2)
+    assert.equal(await caller.any(name, undefined, { self: true, pick: inOrder(0) }), 0)
+    assert.equal(await caller.any(name, undefined, { hosts: [caller.local] }), 0)
+  })
+
+  fact('takes of two the one with fewer open calls', async () => {
+    const hosts = [host(1), host(2)]
+    const held = [1, 2, 3].map(() => caller.connection(host(1)).request(wait))
+    await until(() => caller.connection(host(1)).stats().session?.outboundStreams === 3, 'they are open')
+    for (let at = 0; at < 50; at++) assert.equal(await caller.any(name, undefined, { hosts }), 2)
+    gates[1]?.open()
+    await Promise.all(held)
+  })
+
+  fact('asks only who offers the handler, of its kind and under its subroute', async () => {
+    for (let at = 0; at < 20; at++) {
+      assert.equal(await caller.any(part), 2)
+      assert.equal(await caller.any(name, undefined, { subroute: 'disk1' }), 3)
+    }
+    const unknown = await rejection(caller.any('count'))
+    assert.deepEqual([unknown.code, unknown.delivery], ['ERR_UNKNOWN_HANDLER', 'notSent'])
+    assert.match(unknown.message, /none of the 3 peers that are connected has a handler "count"/)
+    const here = await rejection(caller.any(part, undefined, { hosts: [caller.local] }))
+    assert.equal(here.code, 'ERR_UNKNOWN_HANDLER')
+  })
+
+  fact('sends nothing new to a peer that drains', async () => {
+    const held = caller.connection(host(1)).request(wait)
+    await until(() => ran[1] === 1, 'it runs')
+    const closed = grid.at(1).close({ timeout: 60_000 })
+    await until(() => caller.connection(host(1)).state !== 'connected', 'it is known to drain')
+    for (let at = 0; at < 30; at++) assert.notEqual(await caller.any(name), 1)
+    gates[1]?.open()
+    assert.equal(await held, 1)
+    await closed
+    await grid.restart(1)
+  })
+
+  fact('asks the next one where a call was certainly not sent, and no peer twice', async () => {
+    // The second refuses all calls.
+    const refused = Promise.reject(new Error('no store'))
+    const { from, start, close } = openInMemory()
+    start(b, { serveWhen: refused }).handle(name, () => 1)
+    start(c).handle(name, () => 2)
+    const asked: string[] = []
+    const pick = (peers: readonly Connection[]) => {
+      const peer = peers.find((each) => each.host === b) ?? peers[0]
+      asked.push(peer?.host as string)
+      return peer
+    }
+    try {
+      await from.waitForPeers()
+      assert.equal(await from.any(name, undefined, { pick }), 2)
+      assert.deepEqual(asked, [b, c])
+      const error = await rejection(from.any(name, undefined, { hosts: [b] }))
+      assert.deepEqual([error.code, error.reason, error.delivery], ['ERR_REJECTED', 'busy', 'notSent'])
+    } finally {
+      await close()
+    }
+  })
+
+  fact('asks nobody else when the handler has answered, be it by an error', async () => {
+    const error = await rejection(caller.any(fail))
+    assert.deepEqual([error.code, error.delivery], ['E_NO', 'ran'])
+    assert.equal(total(), 1)
+  })
+
+  fact('has one timeout, and ends with its signal, of which no listener is left', async () => {
+    const late = await rejection(caller.any(wait, undefined, { timeout: 30 }))
+    assert.deepEqual([late.code, late.delivery], ['ERR_DEADLINE', 'maybeRan'])
+    assert.match(late.message, /within 30 ms/)
+    const controller = new AbortController()
+    const { signal } = controller
+    const asked = total()
+    const pending = rejection(caller.any(wait, undefined, { signal }))
+    await until(() => total() === asked + 1, 'it runs')
+    const reason = new Error('enough')
+    controller.abort(reason)
+    assert.equal(await pending, reason)
+    assert.equal(await rejection(caller.any(name, undefined, { signal })), reason)
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  describe('with hedgeAfterMs', () => {
+    fact('asks a second peer after so long; the first answer counts, and the other handler is cancelled', async () => {
+      gates[2]?.open()
+      assert.equal(await caller.any(wait, undefined, { hedgeAfterMs: 5, pick: inOrder(1, 2, 3) }), 2)
+      await until(() => aborted[1] === 1, 'the loser hears of it')
+      assert.deepEqual([ran[1], ran[2], ran[3]], [1, 1, undefined])
+    })
+
+    fact('asks nobody else where the first answers before', async () => {
+      assert.equal(await caller.any(name, undefined, { hedgeAfterMs: 10_000, pick: inOrder(1, 2, 3) }), 1)
+      await settled(total)
+      assert.equal(total(), 1)
+    })
+
+    fact('still takes the answer of the first', async () => {
+      const answer = caller.any(wait, undefined, { hedgeAfterMs: 1, pick: inOrder(1, 2, 3) })
+      await until(() => ran[2] === 1, 'the second is asked')
+      gates[1]?.open()
+      assert.equal(await answer, 1)
+      await until(() => aborted[2] === 1, 'the loser hears of it')
+    })
+
+    fact('has nobody to ask where there is one peer only', async () => {
+      const answer = caller.any(wait, undefined, { hedgeAfterMs: 0, hosts: [host(1)] })
+      await until(() => ran[1] === 1, 'it runs')
+      await settled(total)
+      gates[1]?.open()
+      assert.equal(await answer, 1)
+    })
+  })
+
+  fact('fails at once while nobody is there, or waits for a peer or its handler', async () => {
+    const { from, start, close } = openInMemory()
+    try {
+      const down = await rejection(from.any(name))
+      assert.deepEqual([down.code, down.delivery], ['ERR_DISCONNECTED', 'notSent'])
+      assert.match(down.message, /^0 of the 1 peers that are needed: .*not connected to/)
+      const late = await rejection(from.any(name, undefined, { waitForReady: true, timeout: 20 }))
+      assert.deepEqual([late.code, late.delivery], ['ERR_DEADLINE', 'notSent'])
+      const controller = new AbortController()
+      const stopped = rejection(from.any(name, undefined, { waitForReady: true, signal: controller.signal }))
+      controller.abort(new Error('enough'))
+      assert.match((await stopped).message, /enough/)
+      assert.equal(getEventListeners(controller.signal, 'abort').length, 0)
+      const waiting = from.any(name, undefined, { waitForReady: true })
+      const forHandler = from.any('later', undefined, { waitForReady: true })
+      const server = start(c)
+      server.handle(name, () => 2)
+      assert.equal(await waiting, 2)
+      const missing = await rejection(from.any('later', undefined, { waitForReady: true, timeout: 20 }))
+      assert.equal(missing.code, 'ERR_UNKNOWN_HANDLER')
+      server.handle('later', (payload) => payload)
+      assert.equal((await forHandler).length, 0)
+      const closing = rejection(from.any('never', undefined, { waitForReady: true }))
+      await from.close({ timeout: 0 })
+      assert.equal((await closing).code, 'ERR_CLOSED')
+    } finally {
+      await close()
+    }
+  })
+
+  fact('opens a stream at one peer', async () => {
+    const got: string[] = []
+    for await (const value of caller.any(count, 3, { pick: inOrder(3) })) got.push(value)
+    assert.deepEqual(got, ['3-0', '3-1', '3-2'])
+    const failing = caller.any(count, 3, { subroute: 'nowhere' })
+    assert.equal((await rejection(failing.responses.next())).code, 'ERR_UNKNOWN_HANDLER')
+    assert.equal((await failing.closed).how, 'failed')
+    for (const options of [{ hedgeAfterMs: 1 }, { waitForReady: true }, { hosts: [] }]) {
+      const wrong = caller.any(count, 3, options as AnyOptions<typeof count>)
+      assert.equal((await rejection(wrong.responses.next())).code, 'ERR_INVALID_OPTION')
+    }
+  })
+
+  fact('refuses what cannot be before anything is sent', async () => {
+    const wrong: [options: object, code: string, text: RegExp][] = [
+      [{ hosts: [] }, 'ERR_INVALID_OPTION', /hosts of any\(\) must not be empty/],
+      [{ hosts: [host(1), host(1)] }, 'ERR_INVALID_OPTION', /is there twice/],
+      [{ hosts: ['http://nobody'] }, 'ERR_UNKNOWN_HOST', /http:\/\/nobody is not among the hosts/],
+      [{ hedgeAfterMs: -1 }, 'ERR_INVALID_OPTION', /hedgeAfterMs of any\(\) must be from 0/],
+      [{ pick: 1 }, 'ERR_INVALID_OPTION', /pick of any\(\) must be a function/],
+      [{ pick: () => caller.connection(caller.local) }, 'ERR_INVALID_OPTION', /must return one of the peers/],
+      [{ pick: () => undefined }, 'ERR_DISCONNECTED', /has picked none of the peers/],
+      [{ need: 1 }, 'ERR_INVALID_OPTION', /any\(\) has no option "need"/]
+    ]
+    for (const [options, code, text] of wrong) {
+      const error = await rejection(caller.any(name, undefined, options))
+      assert.equal(error.code, code, JSON.stringify(options))
+      assert.match(error.message, text)
+    }
+    const thrown = new Error('a bug of pick')
+    const pick = () => {
+      throw thrown
+    }
+    assert.equal(await rejection(caller.any(name, undefined, { pick })), thrown)
+    assert.deepEqual(ran, [])
+  })
+})
