@@ -12,7 +12,7 @@ export interface Limits {
   maxMessageBytes: number
   /** Fragments of one message. More resets the stream. Default 4096. */
   maxFragments: number
-  /** Bytes that may be in flight or wait for the consumer, in each direction of a stream. A larger message still passes, one window at a time. Default 256 KiB. */
+  /** Bytes that may be in flight or wait for the consumer, in each direction of a stream; twice as many, but no more than `maxMessageBytes`, where the consumer keeps up. A larger message still passes, one window at a time. Default 256 KiB. */
   streamWindowBytes: number
   /** Calls of one peer that may run here at once, single requests and streams together, those of its earlier sessions included while their handlers run. One more is refused. Default 100 000. */
   maxInboundStreams: number

@@ -278,6 +278,80 @@ describe('a ReceiveWindow that lends', () => {
   })
 })
 
+describe('a ReceiveWindow that is widened', () => {
+  /** The bytes of each grant while messages of `bytes` are taken; `late` ones only when the next one is there. */
+  function grants(window: ReceiveWindow, bytes: number, count: number, late = 0): number[] {
+    const all: number[] = []
+    for (let i = 0; i < count + late; i++) {
+      if (i < count) {
+        window.begin()
+        window.receive(bytes)
+      }
+      if (i < late || !window.take(bytes)) continue
+      all.push(granted(window)?.bytes ?? 0)
+    }
+    return all
+  }
+
+  it('is doubled for a consumer that has taken all that arrived, at two grants in a row, once', () => {
+    const window = new ReceiveWindow(1000, 1000)
+    assert.deepEqual(grants(window, 250, 32), [500, 1500, ...Array(7).fill(1000)])
+    for (const bytes of [1999, 1]) {
+      window.begin()
+      window.receive(bytes)
+    }
+    window.begin()
+    const message = 'more bytes than the window of 2000 allows'
+    assert.throws(() => window.receive(1), { name: 'FlowControlError', message })
+  })
+
+  it('is not for one that leaves messages behind, or only once', () => {
+    const late = new ReceiveWindow(1000, 1000)
+    assert.ok(grants(late, 250, 100, 1).every((bytes) => bytes <= 500))
+    const once = new ReceiveWindow(1000, 1000)
+    for (let i = 0; i < 20; i++) {
+      for (let unread = 0; unread < 3; unread++) {
+        once.begin()
+        once.receive(250)
+      }
+      assert.deepEqual([once.take(250), once.take(250)], [false, true])
+      assert.deepEqual(granted(once), { messages: 2, bytes: 500 })
+      assert.deepEqual([once.take(250), arrive(once, 250)], [false, true])
+      assert.deepEqual(granted(once), { messages: 2, bytes: 500 })
+    }
+  })
+
+  it('is not for messages that it is lent for', () => {
+    const window = new ReceiveWindow(1000, 100)
+    for (let i = 0; i < 20; i++) {
+      window.begin()
+      assert.equal(window.receive(60, true), true)
+      assert.deepEqual(granted(window), { messages: 0, bytes: 60 })
+      window.receive(60)
+      assert.equal(window.take(120), true)
+      assert.deepEqual(granted(window), { messages: 1, bytes: 60 })
+    }
+  })
+
+  it('is not where messages are what a grant is for', () => {
+    assert.ok(grants(new ReceiveWindow(4, 1000), 100, 100).every((bytes) => bytes === 200))
+  })
+
+  it('is no wider than the largest message, which no window has to be', () => {
+    assert.deepEqual(grants(new ReceiveWindow(1000, 1000, 1500), 250, 20), [500, 1000, 750, 750, 750, 750, 750])
+    assert.ok(grants(new ReceiveWindow(1000, 1000, 10), 250, 100).every((bytes) => bytes === 500))
+  })
+
+  it('lends no more of a message than the wide window does not carry', () => {
+    const window = new ReceiveWindow(1000, 100, 250)
+    assert.deepEqual(grants(window, 50, 3), [50, 150])
+    window.begin()
+    assert.equal(window.receive(125, true), true)
+    // With the message that was taken: 126 are left for the other 125.
+    assert.deepEqual(granted(window), { messages: 1, bytes: 101 })
+  })
+})
+
 /** A message that is taken as soon as it arrives; says whether a grant is due. */
 function arrive(window: ReceiveWindow, bytes: number): boolean {
   window.begin()
