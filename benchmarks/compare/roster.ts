@@ -18,6 +18,7 @@ export const floorId = 'ws'
 
 const abouts: Readonly<Record<string, string>> = {
   'it-grid': 'all defaults: checksum, keep-alive, deadlines, credits, limits',
+  'it-grid-batches': 'messages, by batches: many() at the sender, batches() at the receiver',
   'it-grid-no-checksum': 'the same without the CRC-32, as over TLS',
   'it-grid-out-1': 'a window of 1 message from server to client',
   'it-grid-out-16': 'a window of 16 messages from server to client',
@@ -34,13 +35,14 @@ const abouts: Readonly<Record<string, string>> = {
 }
 
 const ours = { isRival: false, inSizes: true }
-const isVariant = 'only the window of streams differs: as it-grid'
+const isVariant = 'only its streams differ: as it-grid'
 const onlyStreams = { isRival: false, isTableOnly: true, lacks: { request: isVariant, latency: isVariant } }
 const noTwoWay = { lacks: { 'echo-stream': 'no two-way streams', latency: 'no request passes a stream' } }
 
 /** Ids, the files that export them, labels, colours. */
 export const roster: readonly Entry[] = [
   entry('it-grid', 'it-grid', 'it-grid', '#e8590c', ours),
+  entry('it-grid-batches', 'it-grid', 'it-grid, by batches', '#c2410c', onlyStreams),
   entry('it-grid-no-checksum', 'it-grid', 'it-grid, no checksum', '#f29b66', { ...ours, isTableOnly: true }),
   entry('it-grid-out-1', 'it-grid', 'it-grid, outCapacity 1', '#d9822b', onlyStreams),
   entry('it-grid-out-16', 'it-grid', 'it-grid, outCapacity 16', '#d9822b', onlyStreams),

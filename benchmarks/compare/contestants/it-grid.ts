@@ -1,11 +1,12 @@
 /**
  * it-grid as its users have it: default options, a shared secret, keep-alive, deadlines, credits, limits, the checksum.
  *
- * Beside it the same without the checksum, and with windows of 1 and 16 messages from server to client in place of 64.
- * Handlers and consumers are what a user writes first: async generators and `for await`.
+ * Beside it the same without the checksum, with windows of 1 and 16 messages from server to client, and with all messages that
+ * are there given and taken at once. Otherwise handlers and consumers are what a user writes first: async generators and
+ * `for await`.
  */
 
-import type { ManagerOptions } from '../../../lib/index.ts'
+import type { ManagerOptions, Messages } from '../../../lib/index.ts'
 import type { Contestant } from '../../harness/contest/contestant.ts'
 import { connectGrid, secret, serveGrid } from '../../harness/grid.ts'
 import { comparedLibrary, libraryIn } from '../../harness/library.ts'
@@ -13,14 +14,20 @@ import { type ClientSide, type Contestants, each, type StreamPlan } from '../con
 import { ringOf } from '../messages.ts'
 
 const grid = await libraryIn(comparedLibrary)('index')
-const { bytes, streaming } = grid
+const { bytes, many, streaming } = grid
 
 function* messagesOf({ bytes, count, first }: StreamPlan): Generator<Uint8Array> {
   const ring = ringOf(bytes)
   for (let i = 0; i < count; i++) yield ring.at(first + i)
 }
 
-function make(outCapacity: number | undefined, more: Partial<ManagerOptions>): Contestant<ClientSide> {
+type Make = (
+  outCapacity?: number,
+  more?: Partial<ManagerOptions>,
+  how?: 'one by one' | 'by batches'
+) => Contestant<ClientSide>
+
+const make: Make = (outCapacity, more, how = 'one by one') => {
   const response = bytes()
   const push = streaming<StreamPlan, never, Uint8Array>('push', { inCapacity: 0, outCapacity, response })
   const echo = streaming<void, Uint8Array, Uint8Array>('echo-stream', { outCapacity, request: bytes(), response })
@@ -29,6 +36,15 @@ function make(outCapacity: number | undefined, more: Partial<ManagerOptions>): C
     async listen() {
       const manager = await serveGrid(grid, options, (manager) => {
         manager.handle('echo', (payload) => payload)
+        if (how === 'by batches') {
+          manager.handle(push, async function* (plan) {
+            yield many(messagesOf(plan))
+          })
+          manager.handle(echo, async function* (_, requests) {
+            for await (const messages of requests.batches()) yield many(messages)
+          })
+          return
+        }
         manager.handle(push, async function* ({ bytes, count, first }) {
           const ring = ringOf(bytes)
           for (let i = 0; i < count; i++) yield ring.at(first + i)
@@ -41,15 +57,17 @@ function make(outCapacity: number | undefined, more: Partial<ManagerOptions>): C
     },
     async connect(address) {
       const { peer } = await connectGrid(grid, options, address)
+      const read = async (messages: Messages<Uint8Array>, take: (message: Uint8Array) => void) => {
+        if (how === 'one by one') for await (const message of messages) take(message)
+        else for await (const batch of messages.batches()) for (const message of batch) take(message)
+      }
       return {
         request: (payload) => peer.request('echo', payload),
-        serverStreams: each(async (plan, take) => {
-          for await (const message of peer.newStream(push, plan)) take(message)
-        }),
+        serverStreams: each((plan, take) => read(peer.newStream(push, plan).responses, take)),
         echoStreams: each(async (plan, take) => {
           const stream = peer.newStream(echo)
           const sent = stream.sink(messagesOf(plan))
-          for await (const message of stream) take(message)
+          await read(stream.responses, take)
           await sent
         })
       }
@@ -58,8 +76,9 @@ function make(outCapacity: number | undefined, more: Partial<ManagerOptions>): C
 }
 
 export const contestants: Contestants = {
-  'it-grid': make(undefined, {}),
+  'it-grid': make(),
+  'it-grid-batches': make(undefined, {}, 'by batches'),
   'it-grid-no-checksum': make(undefined, { checksum: false }),
-  'it-grid-out-1': make(1, {}),
-  'it-grid-out-16': make(16, {})
+  'it-grid-out-1': make(1),
+  'it-grid-out-16': make(16)
 }
