@@ -300,8 +300,10 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     const stream = this.#stream
     if (stream.state === 'closed') return
     stream.port.counter.countError(stream, readCode(error))
-    stream.sendMessage(encodeRemoteError(error, this.#around?.isRefusal), Flag.end | Flag.error)
+    const payload = encodeRemoteError(error, this.#around?.isRefusal)
+    // Before it is sent: that may end the call, which is published with this error.
     this.#around?.answered({ reason: error })
+    stream.sendMessage(payload, Flag.end | Flag.error)
   }
 
   #settle(): void {

@@ -40,6 +40,11 @@ export interface CallMessage extends Omit<CallInfo, 'metadata'> {
   readonly outcome: CallOutcome | undefined
   /** What the call failed with. */
   readonly error?: unknown
+  /**
+   * Set at `start` by who runs the code of the call within a function of its own, as its context is in no store that could be
+   * bound: `context.with` of OpenTelemetry. One that was set before is to be called inside of it.
+   */
+  run?: (<R>(fn: () => R) => R) | undefined
 }
 
 export type CallChannel = TracingChannel<unknown, CallMessage>
@@ -78,6 +83,7 @@ class Message implements CallMessage {
   readonly metadata: Record<string, MetadataValue>
   outcome: CallOutcome | undefined = undefined
   error?: unknown
+  run?: CallMessage['run']
   readonly #call: Pick<CallInfo, 'signal'>
 
   constructor(call: CallInfo, local: string, metadata: Record<string, MetadataValue>) {
@@ -116,11 +122,12 @@ export class Trace {
 
   /** Publishes `start` and `end` around `fn`, which runs in the stores that are bound to `start`. */
   run<R>(fn: () => R): R {
+    const { message } = this
     const { start, end } = this.#channel
     try {
-      return start.runStores(this.message, fn)
+      return start.runStores(message, () => (message.run === undefined ? fn() : message.run(fn)))
     } finally {
-      end.publish(this.message)
+      end.publish(message)
     }
   }
 

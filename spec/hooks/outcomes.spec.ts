@@ -1,0 +1,83 @@
+/** What the channel of handlers says of a call that failed, and how a subscriber runs the code of a call. */
+
+import assert from 'node:assert/strict'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { describe, it } from 'node:test'
+import { type CallMessage, channels, streaming } from '../../lib/index.ts'
+import { openGrid } from '../support/grid/grid.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
+
+/** Listens to one channel of handlers for as long as it is in scope. */
+function listen(name: 'start' | 'asyncEnd', listener: (message: CallMessage) => void) {
+  const heard = (message: unknown) => listener(message as CallMessage)
+  channels.handle[name].subscribe(heard)
+  return { [Symbol.dispose]: () => void channels.handle[name].unsubscribe(heard) }
+}
+
+describe('a call that fails at its handler', () => {
+  it('is published with the error and its code, a request and a stream', async () => {
+    const failure = Object.assign(new Error('no such thing'), { code: 'NO_ENTRY' })
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle('fail', async () => {
+          throw failure
+        })
+        manager.handle(feed, async function* () {
+          yield 1
+          throw failure
+        })
+      }
+    })
+    const ended: CallMessage[] = []
+    using _ = listen('asyncEnd', (message) => ended.push(message))
+    const peer = grid.at(0).connection(grid.at(1).local)
+    await rejection(peer.request('fail'))
+    const { responses } = peer.newStream(feed)
+    await responses.next()
+    await rejection(responses.next())
+    await until(() => ended.length === 2, 'both have ended')
+    assert.deepEqual(
+      ended.map(({ handler, outcome, error }) => [handler, outcome?.code, error]),
+      [
+        ['fail', 'NO_ENTRY', failure],
+        ['feed', 'NO_ENTRY', failure]
+      ]
+    )
+  })
+})
+
+describe('`run` of a published call', () => {
+  it('runs the handler, and each pull of the generator that it returns, the one that was set before inside', async () => {
+    const storage = new AsyncLocalStorage<string>()
+    const seen: unknown[] = []
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle('see', async (payload) => {
+          seen.push(storage.getStore())
+          await new Promise(setImmediate)
+          seen.push(storage.getStore())
+          return payload
+        })
+        manager.handle(feed, async function* () {
+          seen.push(storage.getStore())
+          yield 1
+          seen.push(storage.getStore())
+        })
+      }
+    })
+    const within = (name: string) => (message: CallMessage) => {
+      const { run } = message
+      message.run = (fn) =>
+        storage.run(`${storage.getStore() ?? ''}${name}`, () => (run === undefined ? fn() : run(fn)))
+    }
+    using _inner = listen('start', within('inner'))
+    using _outer = listen('start', within('outer '))
+    const peer = grid.at(0).connection(grid.at(1).local)
+    await peer.request('see')
+    for await (const _ of peer.newStream(feed));
+    assert.deepEqual(seen, Array(4).fill('outer inner'))
+  })
+})
