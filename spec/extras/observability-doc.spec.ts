@@ -11,6 +11,7 @@ import { freePort } from '../support/network/free-port.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
+import { receiveSpans } from './otlp-receiver.ts'
 
 const page = new MarkdownFile('docs/observability.md')
 
@@ -23,15 +24,29 @@ function start(module: string, port: readonly [onPage: string, free: string]) {
     env: childEnvironment(),
     stdio: ['ignore', 'ignore', 'inherit']
   })
+  const gone = once(child, 'close')
   return {
     isRunning: () => child.exitCode === null,
     async [Symbol.asyncDispose]() {
-      const gone = once(child, 'close')
       child.kill()
       await gone
     }
   }
 }
+
+describe('the traces of docs/observability.md', () => {
+  it('are what its program sends: one, of the caller and of the handler', async () => {
+    await using receiver = await receiveSpans()
+    const { port } = new URL(receiver.url)
+    await using program = start('it-grid/otel', ['4318', port])
+    await until(() => !program.isRunning(), 'the program ends by itself, or has sent all', 60_000).catch(
+      () => undefined
+    )
+    const [caller, handler] = receiver.spans.toSorted((a, b) => b.kind - a.kind)
+    assert.deepEqual([caller?.name, handler?.name, receiver.spans.length], ['echo', 'echo', 2])
+    assert.equal(handler?.parentSpanId, caller?.spanId)
+  })
+})
 
 describe('the metrics of docs/observability.md', () => {
   it('are told by its program, as it says', async () => {
@@ -50,7 +65,12 @@ describe('the metrics of docs/observability.md', () => {
       'the program answers',
       60_000
     )
-    for (const line of page.code('text')[0]?.trim().split('\n') ?? []) assert.ok(told.split('\n').includes(line), told)
+    for (const line of page
+      .code('text')
+      .find((block) => block.startsWith('it_grid_'))
+      ?.trim()
+      .split('\n') ?? [])
+      assert.ok(told.split('\n').includes(line), told)
   })
 
   it('are all that there are, with their types and what they mean', async () => {

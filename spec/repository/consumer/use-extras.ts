@@ -1,6 +1,7 @@
 /** A program of a user of the extras, which must compile as it is where their peers are installed. */
 
 import { insecure, Manager } from 'it-grid'
+import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
 import { Registry } from 'prom-client'
 
@@ -8,8 +9,15 @@ await using grid = new Manager({ local: 'http://a:1', hosts: ['http://a:1'], aut
 const options: CollectOptions = { register: new Registry(), prefix: 'app_' }
 const end: () => void = collectGridMetrics(grid, options)
 end()
+const tracing: InstrumentOptions = {
+  ignore: ({ subroute }) => subroute === '$grid',
+  attributes: ({ side }) => ({ side })
+}
+instrument(tracing)()
 
 export function misuse(): void {
   // @ts-expect-error the types arrive: an option that there is not
   collectGridMetrics(grid, { registry: new Registry() })
+  // @ts-expect-error a method that a call does not have
+  instrument({ ignore: (call) => call.id === 'echo' })
 }

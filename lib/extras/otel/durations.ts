@@ -1,0 +1,48 @@
+/** How long calls took: the two histograms that the conventions name, in seconds, with the bounds that they name. */
+
+import { type Attributes, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import type { CallMessage, CallOutcome } from '../../index.ts'
+import { methodOf, otherMethod, placeOf, system } from './names.ts'
+
+const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+
+export class Durations {
+  /** Undefined for the global one, which may be set later than this is made. */
+  readonly #given: MeterProvider | undefined
+  #provider: MeterProvider | undefined
+  #byCaller!: Histogram
+  #byHandler!: Histogram
+
+  constructor(given: MeterProvider | undefined) {
+    this.#given = given
+  }
+
+  record(message: CallMessage, { code, durationMs }: CallOutcome, hasFailed: boolean): void {
+    this.#provide(this.#given ?? metrics.getMeterProvider())
+    const isCaller = message.side === 'caller'
+    const attributes: Attributes = {
+      'rpc.system.name': system,
+      // What nobody registered has as many names as callers can think of.
+      'rpc.method': code === 'ERR_UNKNOWN_HANDLER' ? otherMethod : methodOf(message),
+      'rpc.status_code': code
+    }
+    if (hasFailed) attributes['error.type'] = code
+    if (isCaller) Object.assign(attributes, placeOf(message.host))
+    const histogram = isCaller ? this.#byCaller : this.#byHandler
+    histogram.record(durationMs / 1000, attributes)
+  }
+
+  #provide(provider: MeterProvider): void {
+    if (provider === this.#provider) return
+    this.#provider = provider
+    const meter = provider.getMeter(system)
+    const create = (end: 'client' | 'server', which: string) =>
+      meter.createHistogram(`rpc.${end}.call.duration`, {
+        description: `Measures the duration of an ${which} Remote Procedure Call (RPC).`,
+        unit: 's',
+        advice: { explicitBucketBoundaries: bounds }
+      })
+    this.#byCaller = create('client', 'outgoing')
+    this.#byHandler = create('server', 'incoming')
+  }
+}

@@ -1,0 +1,33 @@
+/** What the attributes of a call say: its method, and its server. */
+
+import type { Attributes } from '@opentelemetry/api'
+import type { CallInfo } from '../../index.ts'
+
+/** The system of these calls, and the scope of the instrumentation. */
+export const system = 'it-grid'
+/** Of a method that no handler is registered for. */
+export const otherMethod = '_OTHER'
+const maxPlaces = 1024
+
+const places = new Map<string, Attributes>()
+
+export function methodOf({ subroute, handler }: Pick<CallInfo, 'subroute' | 'handler'>): string {
+  return subroute === '' ? handler : `${subroute}/${handler}`
+}
+
+/** Where a server is, by its name: an origin. Kept, for its parts are asked for at each call. */
+export function placeOf(server: string): Attributes {
+  const known = places.get(server)
+  if (known !== undefined) return known
+  if (places.size >= maxPlaces) places.clear()
+  const place = readPlace(server)
+  places.set(server, place)
+  return place
+}
+
+function readPlace(server: string): Attributes {
+  const { hostname, port, protocol } = new URL(server)
+  const address = hostname.replace(/^\[(.*)\]$/, '$1')
+  if (address === '') return { 'server.address': server }
+  return { 'server.address': address, 'server.port': Number(port || (protocol === 'https:' ? 443 : 80)) }
+}

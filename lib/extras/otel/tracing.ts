@@ -1,0 +1,137 @@
+/**
+ * The spans of the calls of this process, and the durations of those that have ended.
+ *
+ * What it calls (samplers, exporters, functions of the user) may throw: a subscriber of a channel that throws ends the
+ * process, so that is told to the `diag` of OpenTelemetry instead, and the call goes on.
+ */
+
+import {
+  type Context,
+  context,
+  defaultTextMapSetter,
+  diag,
+  propagation,
+  ROOT_CONTEXT,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type TextMapGetter,
+  trace
+} from '@opentelemetry/api'
+import type { CallMessage, CallOutcome } from '../../index.ts'
+import { Durations } from './durations.ts'
+import { methodOf, otherMethod, placeOf, system } from './names.ts'
+import type { InstrumentOptions } from './options.ts'
+
+/** Metadata is what a peer has sent: any plain value. */
+const getter: TextMapGetter<CallMessage['metadata']> = {
+  keys: (metadata) => Object.keys(metadata),
+  get(metadata, key) {
+    const value = metadata[key]
+    return typeof value === 'string' ? value : undefined
+  }
+}
+
+export class Tracing {
+  readonly #options: InstrumentOptions
+  readonly #durations: Durations
+  readonly #onIdle: () => void
+  /** Undefined for a call that is ignored. */
+  readonly #spans = new WeakMap<CallMessage, Span>()
+  #open = 0
+  #isStopped = false
+
+  /** @param onIdle it is stopped, and no call runs any more */
+  constructor(options: InstrumentOptions, onIdle: () => void) {
+    this.#options = options
+    this.#durations = new Durations(options.meterProvider)
+    this.#onIdle = onIdle
+  }
+
+  /** No call starts any more. */
+  stop(): void {
+    this.#isStopped = true
+    if (this.#open === 0) this.#onIdle()
+  }
+
+  readonly onCall = guarded((message) => {
+    if (this.#options.ignore?.(message) === true) return
+    const active = context.active()
+    const span = this.#start(message, SpanKind.CLIENT, message.host, active)
+    const { propagator = propagation } = this.#options
+    propagator.inject(trace.setSpan(active, span), message.metadata, defaultTextMapSetter)
+  })
+
+  readonly onHandle = guarded((message) => {
+    if (this.#options.ignore?.(message) === true) return
+    const { propagator = propagation } = this.#options
+    const sent = propagator.extract(ROOT_CONTEXT, message.metadata, getter)
+    const own = trace.setSpan(sent, this.#start(message, SpanKind.SERVER, message.local, sent))
+    const { run } = message
+    message.run = (fn) => context.with(own, run === undefined ? fn : () => run(fn))
+  })
+
+  readonly onEnd = guarded((message) => {
+    const span = this.#spans.get(message)
+    const { outcome } = message
+    if (span === undefined || outcome === undefined) return
+    this.#spans.delete(message)
+    this.#open--
+    try {
+      const hasFailed = isError(message, outcome)
+      this.#durations.record(message, outcome, hasFailed)
+      if (span.isRecording()) describeEnd(span, message, outcome, hasFailed)
+    } finally {
+      span.end()
+      if (this.#isStopped && this.#open === 0) this.#onIdle()
+    }
+  })
+
+  #start(message: CallMessage, kind: SpanKind, server: string, parent: Context): Span {
+    const { tracerProvider = trace, attributes } = this.#options
+    const method = methodOf(message)
+    const span = tracerProvider.getTracer(system).startSpan(
+      method,
+      {
+        kind,
+        attributes: { 'rpc.system.name': system, 'rpc.method': method, ...placeOf(server), ...attributes?.(message) }
+      },
+      parent
+    )
+    this.#spans.set(message, span)
+    this.#open++
+    return span
+  }
+}
+
+/** A caller that does not want the answer any more is no error of the handler. */
+function isError({ side }: CallMessage, { code }: CallOutcome): boolean {
+  return code !== 'OK' && !(side === 'handler' && code === 'ERR_CANCELLED')
+}
+
+function describeEnd(span: Span, message: CallMessage, outcome: CallOutcome, hasFailed: boolean): void {
+  const { code, delivery, attempts } = outcome
+  span.setAttribute('rpc.status_code', code)
+  if (attempts > 1) span.setAttribute('it_grid.attempts', attempts)
+  if (message.kind === 'streaming') {
+    span.setAttributes({ 'it_grid.messages_in': outcome.messagesIn, 'it_grid.messages_out': outcome.messagesOut })
+  }
+  if (code === 'ERR_UNKNOWN_HANDLER') {
+    span.setAttributes({ 'rpc.method': otherMethod, 'rpc.method_original': methodOf(message) }).updateName(system)
+  }
+  if (!hasFailed) return
+  span.setAttribute('error.type', code)
+  if (delivery !== undefined) span.setAttribute('it_grid.delivery', delivery)
+  const text = (message.error as { readonly message?: unknown } | undefined)?.message
+  span.setStatus({ code: SpanStatusCode.ERROR, message: typeof text === 'string' ? text : undefined })
+}
+
+function guarded(fn: (message: CallMessage) => void): (message: unknown) => void {
+  return (message) => {
+    try {
+      fn(message as CallMessage)
+    } catch (error) {
+      diag.error('it-grid/otel: a call was not traced', error)
+    }
+  }
+}

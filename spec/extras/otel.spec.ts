@@ -1,0 +1,357 @@
+/** `it-grid/otel`: what the spans of calls say, by the conventions of OpenTelemetry for RPC, and how long calls took. */
+
+import assert from 'node:assert/strict'
+import { afterEach, describe, it } from 'node:test'
+import {
+  context,
+  type DiagLogger,
+  diag,
+  metrics,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  trace
+} from '@opentelemetry/api'
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
+import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } from '@opentelemetry/core'
+import { type HistogramMetricData, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
+import {
+  AlwaysOffSampler,
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  ParentBasedSampler,
+  type ReadableSpan,
+  type Sampler,
+  SimpleSpanProcessor
+} from '@opentelemetry/sdk-trace-base'
+import { type InstrumentOptions, instrument } from 'it-grid/otel'
+import { type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
+import { openGrid } from '../support/grid/grid.ts'
+import { rejection } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const echo = single<string, string>('echo')
+const fail = single<string, void>('fail')
+const hang = single<void, void>('hang')
+const count = streaming<number, number, number>('count')
+
+function serve(manager: Manager): void {
+  manager.handle(echo, (text) => text)
+  manager.handle(echo, (text) => text, { subroute: 'disk/1' })
+  manager.handle(fail, (code) => {
+    throw Object.assign(new Error('no such thing'), { code })
+  })
+  manager.handle(
+    hang,
+    (_none, { signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve()))
+  )
+  manager.handle(count, async function* (to, requests) {
+    for (let n = 1; n <= to; n++) yield n
+    for await (const _ of requests);
+  })
+}
+
+class Reader extends MetricReader {
+  protected async onForceFlush(): Promise<void> {}
+  protected async onShutdown(): Promise<void> {}
+}
+
+/** An SDK that keeps what it is given. */
+function setUp(options: { readonly sampler?: Sampler; readonly instrument?: InstrumentOptions } = {}) {
+  const exporter = new InMemorySpanExporter()
+  const { sampler } = options
+  const spanProcessors = [new SimpleSpanProcessor(exporter)]
+  const tracers = new BasicTracerProvider({ spanProcessors, ...(sampler === undefined ? {} : { sampler }) })
+  const reader = new Reader()
+  const meters = new MeterProvider({ readers: [reader] })
+  const propagators = [new W3CTraceContextPropagator(), new W3CBaggagePropagator()]
+  trace.setGlobalTracerProvider(tracers)
+  metrics.setGlobalMeterProvider(meters)
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
+  propagation.setGlobalPropagator(new CompositePropagator({ propagators }))
+  const end = instrument(options.instrument)
+  ends.push(end)
+  return {
+    end,
+    /** The spans of both ends of `calls` calls, once they have ended. */
+    async spans(calls: number): Promise<ReadableSpan[]> {
+      await until(() => exporter.getFinishedSpans().length >= 2 * calls, `${2 * calls} spans have ended`)
+      assert.equal(exporter.getFinishedSpans().length, 2 * calls)
+      return exporter.getFinishedSpans()
+    },
+    finished: () => exporter.getFinishedSpans(),
+    async durations(name: string): Promise<HistogramMetricData> {
+      const { resourceMetrics } = await reader.collect()
+      const found = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics)
+      return found.find(({ descriptor }) => descriptor.name === name) as HistogramMetricData
+    }
+  }
+}
+
+const ends: (() => void)[] = []
+afterEach(() => {
+  for (const end of ends.splice(0)) end()
+  for (const api of [trace, metrics, context, propagation, diag]) api.disable()
+})
+
+const ofKind = (spans: readonly ReadableSpan[], kind: SpanKind) => spans.filter((span) => span.kind === kind)
+
+/** The only span of a caller, and of a handler. */
+function pairOf(spans: readonly ReadableSpan[]): [caller: ReadableSpan, handler: ReadableSpan] {
+  const [caller, handler] = [ofKind(spans, SpanKind.CLIENT), ofKind(spans, SpanKind.SERVER)].map(([span]) => span)
+  assert.ok(caller !== undefined && handler !== undefined)
+  return [caller, handler]
+}
+
+describe('instrument()', () => {
+  it('gives a call a span at each end, that of the handler below that of the caller, below the one that is active', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const outer = trace.getTracer('spec').startSpan('outer')
+    await context.with(trace.setSpan(context.active(), outer), () => peer.subroute('disk/1').request(echo, 'a'))
+    const [caller, handler] = pairOf(await sdk.spans(1))
+    const server = new URL(peer.host)
+    for (const span of [caller, handler]) {
+      assert.equal(span.name, 'disk/1/echo')
+      assert.equal(span.spanContext().traceId, outer.spanContext().traceId)
+      assert.deepEqual(span.status, { code: SpanStatusCode.UNSET })
+      assert.deepEqual(span.attributes, {
+        'rpc.system.name': 'it-grid',
+        'rpc.method': 'disk/1/echo',
+        'rpc.status_code': 'OK',
+        'server.address': server.hostname,
+        'server.port': Number(server.port)
+      })
+    }
+    assert.equal(caller.parentSpanContext?.spanId, outer.spanContext().spanId)
+    assert.equal(handler.parentSpanContext?.spanId, caller.spanContext().spanId)
+    assert.equal(handler.parentSpanContext?.isRemote, true)
+  })
+
+  it('runs a handler, and the generator that it returns, in the span of the handler, with the baggage of the caller', async () => {
+    const sdk = setUp()
+    const seen: unknown[] = []
+    const see = () =>
+      seen.push([trace.getActiveSpan()?.spanContext().spanId, propagation.getActiveBaggage()?.getEntry('user')?.value])
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle(echo, async (text) => {
+          see()
+          await new Promise(setImmediate)
+          see()
+          return text
+        })
+        manager.handle(count, async function* () {
+          see()
+          yield 1
+          see()
+          await new Promise(setImmediate)
+          see()
+        })
+      }
+    })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const baggage = propagation.createBaggage({ user: { value: 'ada' } })
+    await context.with(propagation.setBaggage(context.active(), baggage), async () => {
+      await peer.request(echo, 'a')
+      for await (const _ of peer.newStream(count, 1));
+    })
+    const [ofEcho, ofCount] = ofKind(await sdk.spans(2), SpanKind.SERVER).map((span) => span.spanContext().spanId)
+    assert.deepEqual(seen, [...Array(2).fill([ofEcho, 'ada']), ...Array(3).fill([ofCount, 'ada'])])
+  })
+
+  it('gives a stream one span for its life', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const stream = grid.at(0).connection(grid.at(1).local).newStream(count, 3)
+    await stream.send(1)
+    const { responses } = stream
+    await responses.next()
+    assert.deepEqual(sdk.finished(), [])
+    stream.requests.end()
+    for await (const _ of responses);
+    const [caller, handler] = pairOf(await sdk.spans(1))
+    assert.equal(caller.attributes['it_grid.messages_in'], 3)
+    assert.equal(caller.attributes['it_grid.messages_out'], 1)
+    assert.equal(handler.attributes['it_grid.messages_out'], 3)
+    assert.equal(caller.attributes['rpc.status_code'], 'OK')
+  })
+
+  it('says of an error its code at both ends, and at the caller whether the handler has run', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    await rejection(grid.at(0).connection(grid.at(1).local).request(fail, 'NO_ENTRY'))
+    for (const span of await sdk.spans(1)) {
+      assert.equal(span.attributes['rpc.status_code'], 'NO_ENTRY')
+      assert.equal(span.attributes['error.type'], 'NO_ENTRY')
+      assert.equal(span.status.code, SpanStatusCode.ERROR)
+      assert.match(span.status.message ?? '', /no such thing/)
+      assert.equal(span.attributes['it_grid.delivery'], span.kind === SpanKind.CLIENT ? 'ran' : undefined)
+    }
+  })
+
+  it('calls a cancelled call an error of its caller, not of the handler', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const abort = new AbortController()
+    const call = grid.at(0).connection(grid.at(1).local).request(hang, undefined, { signal: abort.signal })
+    await until(() => grid.at(1).stats().connections[0]?.session?.runningHandlers === 1, 'it runs')
+    abort.abort()
+    await rejection(call)
+    const [caller, handler] = pairOf(await sdk.spans(1))
+    assert.equal(caller.status.code, SpanStatusCode.ERROR)
+    assert.equal(handler.status.code, SpanStatusCode.UNSET)
+    assert.equal(handler.attributes['rpc.status_code'], 'ERR_CANCELLED')
+    assert.equal(handler.attributes['error.type'], undefined)
+  })
+
+  it('has one name for all methods that there are not', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    await rejection(grid.at(0).connection(grid.at(1).local).request('nonsense-7'))
+    await until(() => sdk.finished().length === 1, 'its span has ended')
+    const [span] = sdk.finished()
+    assert.equal(span?.name, 'it-grid')
+    assert.equal(span?.attributes['rpc.method'], '_OTHER')
+    assert.equal(span?.attributes['rpc.method_original'], 'nonsense-7')
+    assert.equal(span?.attributes['it_grid.delivery'], 'notSent')
+    const [point] = (await sdk.durations('rpc.client.call.duration')).dataPoints
+    assert.equal(point?.attributes['rpc.method'], '_OTHER')
+  })
+
+  it('tells how long calls took, in seconds, with the bounds of the conventions, at both ends', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    for (const text of ['a', 'b']) await peer.request(echo, text)
+    await rejection(peer.request(fail, 'NO_ENTRY'))
+    await sdk.spans(3)
+    const server = { 'server.address': '127.0.0.1', 'server.port': Number(new URL(peer.host).port) }
+    for (const [end, place] of [
+      ['client', server],
+      ['server', {}]
+    ] as const) {
+      const { descriptor, dataPoints } = await sdk.durations(`rpc.${end}.call.duration`)
+      assert.equal(descriptor.unit, 's')
+      const common = { 'rpc.system.name': 'it-grid', ...place }
+      assert.deepEqual(
+        dataPoints.map(({ attributes }) => attributes),
+        [
+          { ...common, 'rpc.method': 'echo', 'rpc.status_code': 'OK' },
+          { ...common, 'rpc.method': 'fail', 'rpc.status_code': 'NO_ENTRY', 'error.type': 'NO_ENTRY' }
+        ]
+      )
+      const { count, sum, buckets } = (dataPoints[0] as HistogramMetricData['dataPoints'][number]).value
+      assert.equal(count, 2)
+      assert.ok((sum as number) > 0 && (sum as number) < 10)
+      assert.deepEqual(buckets.boundaries, [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10])
+    }
+  })
+
+  it('sends the context of a trace that is not sampled, so that the handler does not sample it either', async () => {
+    const sdk = setUp({ sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) })
+    const sent: HandlerContext['metadata'][] = []
+    await using grid = await openGrid(2, {
+      serve: (manager) =>
+        manager.handle(echo, (text, { metadata }) => {
+          sent.push(metadata)
+          return text
+        })
+    })
+    await grid
+      .at(0)
+      .connection(grid.at(1).local)
+      .request(echo, 'a', { metadata: { tenant: 'x' } })
+    assert.match(String(sent[0]?.traceparent), /^00-[0-9a-f]{32}-[0-9a-f]{16}-00$/)
+    assert.equal(sent[0]?.tenant, 'x')
+    assert.deepEqual(sdk.finished(), [])
+    assert.equal((await sdk.durations('rpc.client.call.duration')).dataPoints[0]?.value.count, 1)
+  })
+
+  it('leaves calls alone that are ignored, and adds attributes to those that are not', async () => {
+    const sdk = setUp({
+      instrument: { ignore: ({ handler }) => handler === 'fail', attributes: ({ side }) => ({ side }) }
+    })
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    await rejection(peer.request(fail, 'NO_ENTRY'))
+    await peer.request(echo, 'a')
+    const [caller, handler] = pairOf(await sdk.spans(1))
+    assert.deepEqual([caller.attributes.side, handler.attributes.side], ['caller', 'handler'])
+    assert.equal((await sdk.durations('rpc.server.call.duration')).dataPoints.length, 1)
+  })
+
+  it('ends the spans of calls that run when it is ended, and makes no more', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const abort = new AbortController()
+    const call = peer.request(hang, undefined, { signal: abort.signal })
+    await until(() => grid.at(1).stats().connections[0]?.session?.runningHandlers === 1, 'it runs')
+    sdk.end()
+    await peer.request(echo, 'a')
+    abort.abort()
+    await rejection(call)
+    const spans = await sdk.spans(1)
+    assert.deepEqual(
+      spans.map(({ name }) => name),
+      ['hang', 'hang']
+    )
+  })
+
+  it('takes metadata of any kind for a call without a trace', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    sdk.end()
+    ends.push(instrument({ ignore: ({ side }) => side === 'caller' }))
+    for (const wrong of [7, true, '', '00-zz-yy-01', 'x'.repeat(500), Buffer.from('00-')]) {
+      const metadata = { traceparent: wrong, tracestate: wrong, baggage: wrong }
+      assert.equal(await peer.request(echo, 'a', { metadata }), 'a')
+    }
+    await until(() => sdk.finished().length === 6, 'all have a span')
+    for (const span of sdk.finished()) assert.equal(span.parentSpanContext, undefined)
+  })
+
+  it('tells the diag of OpenTelemetry what a function of the user throws, and the call goes on', async () => {
+    const told: unknown[] = []
+    const wrong = new Error('wrong')
+    const throws = () => {
+      throw wrong
+    }
+    for (const options of [{ ignore: throws }, { attributes: throws }]) {
+      const sdk = setUp({ instrument: options })
+      diag.setLogger({ error: (...args: unknown[]) => told.push(args[1]) } as unknown as DiagLogger)
+      await using grid = await openGrid(2, { serve })
+      assert.equal(await grid.at(0).connection(grid.at(1).local).request(echo, 'a'), 'a')
+      sdk.end()
+      for (const api of [trace, metrics, context, propagation, diag]) api.disable()
+    }
+    assert.deepEqual(told, [wrong, wrong, wrong, wrong])
+  })
+
+  it('may be called before the SDK is set up, and without one', async () => {
+    ends.push(instrument())
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    assert.equal(await peer.request(echo, 'a'), 'a')
+    ends.pop()?.()
+    const later = instrument()
+    const sdk = setUp()
+    sdk.end()
+    await peer.request(echo, 'a')
+    await sdk.spans(1)
+    assert.equal((await sdk.durations('rpc.client.call.duration')).dataPoints.length, 1)
+    later()
+  })
+
+  it('refuses what is no option', () => {
+    const wrong = instrument as (options: unknown) => unknown
+    const refused = (message: RegExp) => ({ code: 'ERR_INVALID_OPTION', message })
+    assert.throws(() => wrong({ tracer: {} }), refused(/no option "tracer"; it has tracerProvider, /))
+    assert.throws(() => wrong({ ignore: 'echo' }), refused(/instrument\.ignore must be a function/))
+    assert.throws(() => wrong({ propagator: 7 }), refused(/instrument\.propagator must be an object/))
+    assert.throws(() => wrong(7), refused(/options of instrument\(\) must be an object/))
+  })
+})
