@@ -12,36 +12,26 @@ import type { Figures } from '../base/figures.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { releaseStream } from '../base/stream-source.ts'
-import { readsInPlace } from '../codec/codec.ts'
+import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { checkSize, decodePayload, encodeMessage, encodePayload } from '../codec/payload.ts'
 import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
 import { channels } from '../hooks/channels.ts'
 import { type Hooks, standsAround } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
-import type { Receiver, SinkOwner, SourceOwner, StreamLimits, StreamOwner } from '../stream/port.ts'
+import type { Receiver, SinkOwner, SourceOwner, StreamOwner } from '../stream/port.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow, SendWindow } from '../stream/window.ts'
 import { Flag, type HandlerEntry, ResetCode } from '../wire/frame.ts'
 import { AroundHandler } from './around.ts'
-import { CallContext, type ContextPort } from './context.ts'
+import { CallContext } from './context.ts'
 import type { AnyStreaming, SingleDefinition, StreamingDefinition } from './definition.ts'
 import type { Requests, Responses, SingleHandler, StreamingHandler } from './handler.ts'
 import { isBadResponse, isMistake } from './mistakes.ts'
+import type { ResponderPort } from './port.ts'
 import { notReadyText, type Serving } from './serving.ts'
 import type { LocalHandler } from './table.ts'
-
-/** What the answering end needs from its session. */
-export interface ResponderPort extends ContextPort {
-  /** Holds calls back; undefined where none ever is. */
-  readonly serving: Serving | undefined
-  readonly limits: StreamLimits
-  /** The handler failed by what it did not mean to throw. */
-  onMistake(handler: LocalHandler, error: unknown): void
-  /** The code of the handler has ended, with or without an error. Called once per call. */
-  onHandlerSettled(): void
-}
 
 const generatorText = 'the value cannot be encoded: response is a generator: use streaming()'
 
@@ -203,11 +193,16 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     const { receiveWindowBytes, maxMessageBytes } = this.#port.limits
     stream.receiveWindow = new ReceiveWindow(inCapacity, receiveWindowBytes, maxMessageBytes)
     if (inCapacity === 0) return null
-    const requests = new Source(request, this)
+    const requests = new Source(standsAround(this.#handler.hooks, channels.handle) ? this.#counting() : request, this)
     requests.bind(stream)
     stream.receiver = requests
     if (ended) requests.onEnd()
     return requests
+  }
+
+  /** Apart, for its closure would cost each stream: what counts is made after the requests, and before they are read. */
+  #counting(): Decoder<unknown> {
+    return { decode: (payload) => ((this.#around ?? this.#handler).definition as AnyStreaming).request.decode(payload) }
   }
 
   #runStreaming(
@@ -248,7 +243,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   // SinkOwner, for the responses
 
   encode(value: unknown): Uint8Array {
-    const { outCapacity, response } = this.#handler.definition as AnyStreaming
+    const { outCapacity, response } = (this.#around ?? this.#handler).definition as AnyStreaming
     if (outCapacity === 0) throw new TypeError('the handler yielded a response, but its outCapacity is 0')
     return encodeMessage(response, value, 'response', this.#port.limits)
   }
@@ -297,13 +292,12 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   /** The call ends with an error. The code of the handler may still be running. */
   #sendError(error: unknown): void {
-    const stream = this.#stream
-    if (stream.state === 'closed') return
-    stream.port.counter.countError(stream, readCode(error))
+    if (this.#stream.state === 'closed') return
+    this.#stream.port.counter.countError(this.#stream, readCode(error))
     const payload = encodeRemoteError(error, this.#around?.isRefusal)
-    // Before it is sent: that may end the call, which is published with this error.
+    // First: sending may end the call, which is published with this error.
     this.#around?.answered({ reason: error })
-    stream.sendMessage(payload, Flag.end | Flag.error)
+    this.#stream.sendMessage(payload, Flag.end | Flag.error)
   }
 
   #settle(): void {

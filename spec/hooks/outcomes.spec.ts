@@ -3,18 +3,18 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
-import { type CallMessage, channels, streaming } from '../../lib/index.ts'
+import { bytes, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
 const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
 
-/** Listens to one channel of handlers for as long as it is in scope. */
-function listen(name: 'start' | 'asyncEnd', listener: (message: CallMessage) => void) {
+/** Listens to one event of a channel for as long as it is in scope. */
+function listen(name: 'start' | 'asyncEnd', listener: (message: CallMessage) => void, channel = channels.handle) {
   const heard = (message: unknown) => listener(message as CallMessage)
-  channels.handle[name].subscribe(heard)
-  return { [Symbol.dispose]: () => void channels.handle[name].unsubscribe(heard) }
+  channel[name].subscribe(heard)
+  return { [Symbol.dispose]: () => void channel[name].unsubscribe(heard) }
 }
 
 describe('a call that fails at its handler', () => {
@@ -46,6 +46,28 @@ describe('a call that fails at its handler', () => {
         ['feed', 'NO_ENTRY', failure]
       ]
     )
+  })
+})
+
+describe('a stream', () => {
+  it('is published with the messages and bytes that went either way, at both ends', async () => {
+    const echo = streaming<void, Uint8Array, Uint8Array>('echo', {
+      payload: none(),
+      request: bytes(),
+      response: bytes()
+    })
+    await using grid = await openGrid(2, { serve: (manager) => manager.handle(echo, (_none, requests) => requests) })
+    const ended: CallMessage[] = []
+    using _handle = listen('asyncEnd', (message) => ended.push(message))
+    using _call = listen('asyncEnd', (message) => ended.push(message), channels.call)
+    const stream = grid.at(0).connection(grid.at(1).local).newStream(echo)
+    await stream.sink([new Uint8Array(10), new Uint8Array(20)])
+    for await (const _ of stream);
+    await until(() => ended.length === 2, 'both have ended')
+    for (const { outcome } of ended) {
+      assert.deepEqual([outcome?.messagesIn, outcome?.messagesOut], [2, 2])
+      assert.deepEqual([outcome?.bytesIn, outcome?.bytesOut], [30, 30])
+    }
   })
 })
 
