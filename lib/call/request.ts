@@ -61,7 +61,8 @@ export function createDeadlineError({ port, delivery, owner }: Stream, timeoutMs
 }
 
 /** What the promise that was made last is settled with: one closure for all requests, and not one for each. */
-const kept = { resolve: (_: unknown): void => {}, reject: (_: unknown): void => {} }
+const ignore = (_: unknown): void => {}
+const kept = { resolve: ignore, reject: ignore }
 const keep = (resolve: (value: unknown) => void, reject: (reason: unknown) => void): void => {
   kept.resolve = resolve
   kept.reject = reject
@@ -87,6 +88,8 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     this.promise = new Promise<unknown>(keep) as Promise<T>
     this.#resolve = kept.resolve as (value: T | Promise<never>) => void
     this.#reject = kept.reject
+    // They hold the promise, and that its answer.
+    kept.resolve = kept.reject = ignore
   }
 
   get entry(): RemoteHandler {

@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { afterEach, describe, it } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { GridError } from '../../lib/base/errors.ts'
 import type { CallOptions } from '../../lib/call/options.ts'
 import { sendRequest } from '../../lib/call/request.ts'
@@ -53,6 +55,24 @@ describe('a single request', () => {
     peer.send({ type: FrameType.data, flags: Flag.end, streamId: 1, payload })
     assert.deepEqual(await answer, new Uint8Array(payload))
     noCallLeft()
+  })
+
+  it('holds its answer no longer than its caller does, also the last one of the process', async () => {
+    await start()
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    const ask = async () => {
+      const answer = call()
+      await peer.frame(FrameType.open)
+      peer.send({ type: FrameType.data, flags: Flag.end, streamId: 1, payload })
+      return new WeakRef(await answer)
+    }
+    const answer = await ask()
+    const isFree = () => {
+      collect()
+      return answer.deref() === undefined
+    }
+    await until(isFree, 'nothing holds the answer')
   })
 
   it('forwards the time that is left, never more', async () => {
