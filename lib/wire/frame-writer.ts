@@ -158,8 +158,10 @@ export class FrameWriter {
     const isBusy = this.frames - this.#framesAtBeat > idleFrames
     this.#framesAtBeat = this.frames
     if (isBusy || this.length > 0) return
-    this.#full.length = 0
+    const released = this.released()
+    for (const { buffer, batch } of this.#full.splice(0)) if (batch <= released) free(buffer)
     if (this.#buffer.length === initialBytes) return
+    if (this.#batch <= released) free(this.#buffer)
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
     this.#start = 0
     this.#at = checksumBytes
@@ -222,4 +224,12 @@ export class FrameWriter {
     this.#buffer.set(isWhole ? bytes : viewPart(bytes, start, end), this.#at)
     this.#at += end - start
   }
+}
+
+/**
+ * Frees the memory at once, by giving it away. V8 may hold a batch for as long as a conn lives: an async function that is
+ * optimised while it runs keeps what it held when it was last suspended before.
+ */
+function free({ buffer }: Buffer<ArrayBuffer>): void {
+  structuredClone(undefined, { transfer: [buffer] })
 }

@@ -188,6 +188,31 @@ describe('FrameWriter', () => {
     assert.equal(writer.takeBatch().buffer.byteLength, 4096)
   })
 
+  it('frees after a burst what is released, whoever still holds a batch, and nothing else', () => {
+    for (const unreleased of [0, 1, 3]) {
+      const writer = new FrameWriter()
+      const batches: Uint8Array[] = []
+      let released = 0
+      writer.released = () => released
+      for (let i = 0; i < 3; i++) {
+        writer.ping(1)
+        writer.data(0, 1, new Uint8Array(200_000).fill(i), 0, 200_000)
+        batches.push(writer.takeBatch())
+      }
+      released = 3 - unreleased
+      writer.shrink()
+      assert.ok(
+        batches.every(({ length }) => length > 200_000),
+        'the conn was busy'
+      )
+      writer.shrink()
+      const freed = batches.map(({ length }) => length === 0)
+      assert.deepEqual(freed, [unreleased < 3, unreleased < 2, unreleased < 1])
+      writer.ping(1)
+      assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+    }
+  })
+
   it('puts batches one after the other into a buffer that doubles up to 256 KiB', () => {
     const writer = new FrameWriter()
     const sizes = new Map<ArrayBufferLike, number>()
