@@ -140,6 +140,16 @@ export { type RateLimitOptions, rateLimit } from './hooks/rate-limit.ts'
 export type { AllOptions } from './manager/ask-all.ts'
 export type { AnyAnswer, AnyOptions } from './manager/ask-any.ts'
 export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
+export {
+  type CallRecord,
+  type Calls,
+  type EventsOptions,
+  type HostReport,
+  introspection,
+  type StatsChange,
+  type TraceOptions,
+  type WatchOptions
+} from './manager/introspection.ts'
 export { Manager } from './manager/manager.ts'
 export type {
   CloseOptions,

@@ -13,26 +13,19 @@ import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/callable.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
-import {
-  type AnyDefinition,
-  type AnySingle,
-  copyDefinition,
-  type PayloadOf,
-  type ResponseOf,
-  rawSingle
-} from '../handler/definition.ts'
+import type { AnyDefinition, AnySingle, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { Mistakes } from '../handler/mistakes.ts'
 import { createServing } from '../handler/serving.ts'
-import { joinSubroute, type LocalHandler, LocalHandlers, toEntry } from '../handler/table.ts'
-import { listOf } from '../hooks/interceptor.ts'
+import { joinSubroute, LocalHandlers } from '../handler/table.ts'
 import type { HttpServer } from '../listen/http-server.ts'
 import { canonicalHost } from '../peer/hosts.ts'
 import { type AllOptions, askAll } from './ask-all.ts'
 import { type AnyOptions, askAny } from './ask-any.ts'
 import { askQuorum, type QuorumOptions } from './ask-quorum.ts'
 import { Grace } from './grace.ts'
+import { serveIntrospection } from './introspect.ts'
 import { Network } from './network.ts'
 import {
   type CloseOptions,
@@ -46,6 +39,7 @@ import {
   type Settings,
   type UnhandleOptions
 } from './options.ts'
+import { readTarget, register } from './register.ts'
 import { createUnknownError } from './selection.ts'
 import { readStats } from './stats.ts'
 import { waitForPeers } from './wait-for-peers.ts'
@@ -64,7 +58,7 @@ export class Manager {
   /** @throws {InvalidOptionError} naming the option that is wrong */
   constructor(options: ManagerOptions) {
     const settings = parseOptions(options)
-    const { local, limits, logger } = settings
+    const { local, limits, logger, introspection: allowed = false } = settings
     const serving = createServing(local, settings.serveWhen, logger)
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes, serving, new GridFigures(local))
@@ -72,6 +66,7 @@ export class Manager {
     this.#network = new Network(settings, this.#handlers)
     this.local = local
     this.instance = this.#network.instance
+    if (allowed !== false) serveIntrospection(this, this.#handlers, settings.hooks.handler, allowed)
   }
 
   /**
@@ -118,14 +113,12 @@ export class Manager {
    */
   handle<D extends string | AnyDefinition>(definition: D, fn: HandlerOf<D>, options?: HandleOptions<PayloadOf<D>>): void
   handle(target: string | AnyDefinition, fn: unknown, options?: HandleOptions): void {
-    const definition = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
-    check('the function of a handler', fn, aFunction)
     const { subroute = '', interceptors = [] } = readHandleOptions(options)
+    const definition = readTarget(target, subroute)
+    check('the function of a handler', fn, aFunction)
     this.#network.throwIfClosed()
-    const entry = toEntry(definition, joinSubroute('', subroute))
     const { local, interceptors: outer = [] } = this.#settings.hooks.handler
-    const hooks = { local, interceptors: listOf([...outer, ...interceptors]) }
-    this.#handlers.add({ entry, definition, fn, hooks } as LocalHandler)
+    register(this.#handlers, { local, definition, fn, subroute, interceptors: [...outer, ...interceptors] })
   }
 
   /**
@@ -136,8 +129,8 @@ export class Manager {
    * @throws {InvalidOptionError} when an argument is wrong
    */
   unhandle(target: string | AnyDefinition, options?: UnhandleOptions): boolean {
-    const { id } = typeof target === 'string' ? rawSingle(target) : copyDefinition(target)
-    return this.#handlers.remove(joinSubroute('', readUnhandleOptions(options).subroute ?? ''), id)
+    const { subroute = '' } = readUnhandleOptions(options)
+    return this.#handlers.remove(joinSubroute('', subroute), readTarget(target, subroute).id)
   }
 
   /**

@@ -30,6 +30,8 @@ import { aSignal, aTimeout } from '../call/options.ts'
 import type { ConnDialer } from '../conn/conn.ts'
 import { connectDuplex } from '../conn/connect-duplex.ts'
 import { connectWS } from '../conn/connect-ws.ts'
+import type { Rule } from '../hooks/authorize.ts'
+import type { HandlerCall } from '../hooks/call-info.ts'
 import { anInterceptorList, type CallerInterceptor, type HandlerInterceptor, listOf } from '../hooks/interceptor.ts'
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
@@ -67,6 +69,11 @@ export interface ManagerOptions {
   readonly serveWhen?: PromiseLike<unknown>
   /** What stands around all calls, outermost first. At a handler those of `handle` come inside of these. */
   readonly interceptors?: InterceptorsOptions
+  /**
+   * Registers the `$grid` handlers, by which this server can be looked into: `true` for all servers of the grid, or a rule that
+   * says which calls may. See `introspection`. Default false.
+   */
+  readonly introspection?: boolean | Rule<HandlerCall>
   /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */
   readonly allowOrigin?: (origin: string) => boolean
 }
@@ -162,6 +169,10 @@ const readManager = optionsReader<ManagerOptions>(
     checksum: aBoolean,
     serveWhen: objectWith('must be a promise', 'then'),
     interceptors: aRecord,
+    introspection: {
+      must: 'must be true, false, or a function that says who may look',
+      is: (value) => typeof value === 'boolean' || typeof value === 'function'
+    },
     allowOrigin: aFunction
   },
   places

@@ -118,7 +118,7 @@ describe('the API of the README', () => {
     const manager: Record<keyof ManagerOptions, true> = {
       ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
       ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true, serveWhen: true },
-      interceptors: true
+      ...{ interceptors: true, introspection: true }
     }
     const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
     const context: Record<keyof HandlerContext, true> = {

@@ -1,0 +1,99 @@
+/** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
+
+import type { EventLog } from '../base/event-log.ts'
+import type { GridEvent } from '../base/events.ts'
+import type { ManagerStats } from '../base/stats.ts'
+import { errorText } from '../base/text.ts'
+import type { Connection } from '../connection/connection.ts'
+import type { AnyDefinition } from '../handler/definition.ts'
+import type { HandlerOf } from '../handler/handler.ts'
+import type { HandlerInfo } from '../handler/info.ts'
+import type { LocalHandlers } from '../handler/table.ts'
+import { authorize, type Rule } from '../hooks/authorize.ts'
+import type { HandlerCall } from '../hooks/call-info.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
+import { Feed } from './feed.ts'
+import { type HostReport, introspection } from './introspection.ts'
+import { register } from './register.ts'
+import { traceCalls } from './trace.ts'
+import { changesOf } from './watch.ts'
+
+/** What is looked into. */
+export interface Introspected {
+  readonly local: string
+  readonly instance: string
+  readonly handlers: readonly HandlerInfo[]
+  readonly connections: readonly Connection[]
+  readonly recent: readonly GridEvent[]
+  connection(host: string): Connection
+  stats(): ManagerStats
+}
+
+/** Events that wait for one slow reader; the oldest go. */
+const maxWaiting = 1024
+
+/** @param hooks those of the manager's handlers; a rule is asked before its interceptors */
+export function serveIntrospection(
+  grid: Introspected,
+  handlers: LocalHandlers,
+  hooks: Hooks<HandlerInterceptor>,
+  allowed: boolean | Rule<HandlerCall>
+): void {
+  const rules = typeof allowed === 'function' ? [authorize(allowed)] : []
+  const interceptors = [...rules, ...(hooks.interceptors ?? [])]
+  const { subroute } = introspection
+  serve(grid, handlers.figures.events, (definition, fn) =>
+    register(handlers, { local: grid.local, definition, fn, subroute, interceptors })
+  )
+}
+
+type Add = <D extends AnyDefinition>(definition: D, fn: HandlerOf<D>) => void
+
+function serve(grid: Introspected, events: EventLog, add: Add): void {
+  const { definitions } = introspection
+  add(definitions.stats, () => grid.stats())
+  add(definitions.handlers, () => [...grid.handlers])
+  add(definitions.hosts, () => grid.connections.map(toReport))
+  add(definitions.recent, (options) => [...recentOf(grid, options?.host)])
+  add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
+  add(definitions.events, (options, _, { signal, draining }) => {
+    const { host, after = events.lastSeq } = options ?? {}
+    const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
+    const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
+    for (const event of allRecent(grid)) if (isAsked(event)) feed.add(event)
+    feed.follow(() =>
+      events.onEvent((event) => {
+        if (isAsked(event)) feed.add(event)
+      })
+    )
+    return feed.read((event) => event)
+  })
+  add(definitions.watch, (options, _, { signal, draining }) =>
+    changesOf(() => grid.stats(), options?.everyMs, [signal, draining])
+  )
+  add(definitions.trace, (options, _, { signal, draining }) =>
+    traceCalls(grid.local, options ?? {}, [signal, draining])
+  )
+}
+
+function recentOf(grid: Introspected, host: string | undefined): readonly GridEvent[] {
+  return host === undefined ? grid.recent : grid.connection(host).recent
+}
+
+/** Those of all connections and of the process, in their order. */
+function allRecent(grid: Introspected): GridEvent[] {
+  const all = [...grid.recent, ...grid.connections.flatMap(({ recent }) => recent)]
+  return all.sort((a, b) => a.seq - b.seq)
+}
+
+function toReport(connection: Connection): HostReport {
+  const { host, state, since, instance, session } = connection.stats()
+  const { lastError } = connection
+  return {
+    ...{ host, state, since },
+    ...(instance === undefined ? {} : { instance }),
+    ...(session?.rttMs === undefined ? {} : { rttMs: session.rttMs }),
+    ...(lastError === undefined ? {} : { lastError: errorText(lastError) })
+  }
+}

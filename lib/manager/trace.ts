@@ -1,0 +1,52 @@
+/** Calls of this server as they end, from the tracing channels, to which it subscribes only while somebody reads. */
+
+import { type CallMessage, channels } from '../hooks/channels.ts'
+import { Feed } from './feed.ts'
+import { type CallRecord, introspection, type TraceOptions } from './introspection.ts'
+
+/** Records that wait for a slow reader; the oldest go, and are counted. */
+const maxWaiting = 256
+
+export function traceCalls(
+  local: string,
+  options: TraceOptions,
+  signals: readonly AbortSignal[]
+): AsyncGenerator<CallRecord, void> {
+  const feed = new Feed<Omit<CallRecord, 'skipped'>>(maxWaiting, signals)
+  const onEnd = (message: CallMessage) => {
+    if (message.local === local && isAsked(message, options)) feed.add(toRecord(message))
+  }
+  feed.follow(() => {
+    const followed = [channels.call, channels.handle].filter(
+      (_, index) => options.side === undefined || (options.side === 'caller') === (index === 0)
+    )
+    for (const channel of followed) channel.asyncEnd.subscribe(onEnd as never)
+    return () => {
+      for (const channel of followed) channel.asyncEnd.unsubscribe(onEnd as never)
+    }
+  })
+  return feed.read((record, skipped) => ({ ...record, skipped }))
+}
+
+function isAsked(message: CallMessage, options: TraceOptions): boolean {
+  const { host, handler, subroute, outcome } = message
+  if (outcome === undefined || subroute === introspection.subroute) return false
+  if (options.host !== undefined && options.host !== host) return false
+  if (options.handler !== undefined && options.handler !== handler) return false
+  if (options.subroute !== undefined && options.subroute !== subroute) return false
+  if (options.failed === true && outcome.code === 'OK') return false
+  if (outcome.durationMs < (options.slowerThanMs ?? 0)) return false
+  return options.sample === undefined || Math.random() < options.sample
+}
+
+function toRecord(message: CallMessage): Omit<CallRecord, 'skipped'> {
+  const { side, host, instance, kind, handler, subroute } = message
+  const { delivery, ...outcome } = message.outcome as NonNullable<CallMessage['outcome']>
+  return {
+    ...{ side, host, kind, handler, subroute },
+    ...outcome,
+    ...(instance === undefined ? {} : { instance }),
+    ...(delivery === undefined ? {} : { delivery }),
+    startedAt: Date.now() - outcome.durationMs
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Looking into a server over the grid: the `$grid` handlers, who may call them, and what they cost while nobody does.
+ */
+
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import {
+  type CallRecord,
+  channels,
+  type GridEvent,
+  type HandlerCall,
+  introspection,
+  type ManagerOptions,
+  type StatsChange,
+  single
+} from '../../lib/index.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const boom = single<void, void>('boom')
+
+/** The dialer looks into the listener. */
+async function connected(test: TestContext, ofListener: Partial<ManagerOptions> = { introspection: true }) {
+  const pair = await new Servers(test).pair({}, ofListener)
+  const { manager } = pair.listener
+  manager.handle('echo', (payload) => payload)
+  manager.handle(boom, () => {
+    throw Object.assign(new Error('no'), { code: 'E_NO' })
+  })
+  await Promise.all([pair.there.waitForConnect(), pair.back.waitForConnect()])
+  return { ...pair, look: introspection.on(pair.there) }
+}
+
+/** What a stream gives until it is left, which ends its handler. */
+function collect<T>(stream: AsyncIterable<T> & { cancel(): void }) {
+  const items: T[] = []
+  const ended = (async () => {
+    for await (const item of stream) items.push(item)
+  })().catch(() => undefined)
+  const stop = async () => {
+    stream.cancel()
+    await ended
+  }
+  return { items, stop, ended }
+}
+
+describe('introspection', () => {
+  it('answers with the stats, handlers, hosts and recent events that the server itself has', async (test) => {
+    const { look, listener, back, dialer } = await connected(test)
+    const stats = await look.stats()
+    const own = listener.manager.stats()
+    assert.equal(stats.instance, own.instance)
+    assert.deepEqual(
+      stats.served.map(({ handler }) => handler),
+      own.served.map(({ handler }) => handler)
+    )
+    assert.deepEqual(await look.handlers(), listener.manager.handlers)
+    const [host] = await look.hosts()
+    assert.deepEqual([host?.host, host?.state, host?.instance], [dialer.name, 'connected', dialer.manager.instance])
+    assert.deepEqual(await look.recent({ host: dialer.name }), back.recent)
+    assert.deepEqual(await look.recent(), listener.manager.recent)
+    const { at, instance } = await look.ping()
+    assert.ok(Math.abs(at - Date.now()) < 60_000)
+    assert.equal(instance, listener.manager.instance)
+  })
+
+  it('works on a connection of a server to itself', async (test) => {
+    const { listener } = await connected(test)
+    const { manager } = listener
+    const { local } = await introspection.on(manager.connection(manager.local)).stats()
+    assert.equal(local, manager.local)
+  })
+
+  it('is off by default', async (test) => {
+    const { look, listener } = await connected(test, {})
+    assert.equal((await rejection(look.stats())).code, 'ERR_UNKNOWN_HANDLER')
+    assert.equal(listener.manager.handlers.length, 2)
+  })
+
+  it('asks a rule before the interceptors of the server, for requests and for streams', async (test) => {
+    const seen: string[] = []
+    const rule = ({ handler }: HandlerCall) => handler === 'ping'
+    const single = (call: HandlerCall, next: () => Promise<unknown>) => {
+      seen.push(call.handler)
+      return next()
+    }
+    const { look } = await connected(test, { introspection: rule, interceptors: { handler: [{ single }] } })
+    await look.ping()
+    const refused = [await rejection(look.stats()), await rejection(look.watch().responses.next())]
+    for (const { code, reason, delivery } of refused) {
+      assert.deepEqual([code, reason, delivery], ['ERR_REJECTED', 'denied', 'notSent'])
+    }
+    assert.deepEqual(seen, ['ping'])
+  })
+
+  it('has the names that begin with $ for itself', async (test) => {
+    const { listener } = await connected(test)
+    const { manager } = listener
+    const message = /^names that begin with \$ belong to it-grid: "\$/
+    for (const register of [
+      () => manager.handle('$mine', (payload) => payload),
+      () => manager.handle('mine', (payload) => payload, { subroute: '$grid' }),
+      () => manager.unhandle(introspection.definitions.stats, { subroute: '$grid' })
+    ]) {
+      assert.throws(register, { code: 'ERR_INVALID_OPTION', message })
+    }
+    assert.throws(() => listener.manager.handle(boom, () => undefined), { code: 'ERR_HANDLER_EXISTS' })
+  })
+})
+
+describe('the events of a server as a stream', () => {
+  it('are those from a number on, and then those that happen, until they are left', async (test) => {
+    const { look } = await connected(test)
+    const all = collect<GridEvent>(look.events({ after: 0 }))
+    const later = collect<GridEvent>(look.events())
+    await until(() => all.items.some(({ type }) => type === 'hello'), 'the old ones')
+    const held = collect(look.watch())
+    await until(() => held.items.length > 0, 'it is open')
+    await held.stop()
+    await until(() => later.items.some(({ type }) => type === 'reset'), 'the reset of the watch is told')
+    assert.ok(later.items.every(({ type }) => type !== 'hello'))
+    const numbers = all.items.map(({ seq }) => seq)
+    assert.deepEqual(
+      numbers,
+      [...new Set(numbers)].sort((a, b) => a - b)
+    )
+    await Promise.all([all.stop(), later.stop()])
+  })
+
+  it('end when the server drains, so that its shutdown does not wait for them', async (test) => {
+    const { look, listener } = await connected(test)
+    const events = collect<GridEvent>(look.events({ after: 0 }))
+    const changes = collect<StatsChange>(look.watch())
+    const calls = collect<CallRecord>(look.trace())
+    await until(() => events.items.length > 0 && changes.items.length > 0, 'they are open')
+    await listener.manager.close({ timeout: 60_000 })
+    await Promise.all([events.ended, changes.ended, calls.ended])
+  })
+})
+
+describe('the stats as a stream of changes', () => {
+  it('are whole at first, and then what has changed of them', async (test) => {
+    const { there, look, listener } = await connected(test)
+    const changes = collect<StatsChange>(look.watch({ everyMs: 100 }))
+    await until(() => changes.items.length === 1, 'the first')
+    const [first] = changes.items
+    assert.deepEqual(Object.keys(first ?? {}).sort(), Object.keys(listener.manager.stats()).sort())
+    await there.request('echo', Buffer.alloc(100))
+    const isTold = () => changes.items.slice(1).some(({ served }) => served?.some(({ handler }) => handler === 'echo'))
+    await until(isTold, 'the call is told')
+    for (const { served = [], startedAt, at, instance } of changes.items.slice(1)) {
+      assert.ok(served.every(({ handler }) => handler !== 'boom'))
+      assert.equal(startedAt, undefined)
+      assert.ok(at > 0 && instance === listener.manager.instance)
+    }
+    await changes.stop()
+  })
+})
+
+describe('a trace of calls', () => {
+  it('has the calls that end at the server, as they are asked for', async (test) => {
+    const { there, look, dialer, listener } = await connected(test)
+    const all = collect<CallRecord>(look.trace())
+    const failed = collect<CallRecord>(look.trace({ failed: true, side: 'handler' }))
+    const none = collect<CallRecord>(look.trace({ slowerThanMs: 60_000 }))
+    const callers = collect<CallRecord>(look.trace({ side: 'caller' }))
+    await until(() => channels.handle.asyncEnd.hasSubscribers && channels.call.asyncEnd.hasSubscribers, 'it listens')
+    await until(async () => {
+      await there.request('echo', Buffer.alloc(100))
+      return all.items.length > 0
+    }, 'a record')
+    await until(async () => {
+      await rejection(there.request(boom))
+      return failed.items.length > 0
+    }, 'a failed one')
+    const { side, host, kind, handler, subroute, code, bytesIn, bytesOut, skipped, startedAt, durationMs } =
+      all.items[0] ?? assert.fail('no record')
+    assert.deepEqual([side, host, kind, handler, subroute], ['handler', dialer.name, 'single', 'echo', ''])
+    assert.deepEqual([code, bytesIn, bytesOut, skipped], ['OK', 100, 100, 0])
+    assert.ok(durationMs >= 0 && Math.abs(startedAt - Date.now()) < 60_000)
+    assert.ok(failed.items.every((each) => each.handler === 'boom' && each.code === 'E_NO'))
+    assert.deepEqual([none.items, callers.items], [[], []])
+    assert.ok([...all.items, ...failed.items].every((each) => each.subroute !== '$grid'))
+    await Promise.all([all.stop(), failed.stop(), none.stop(), callers.stop()])
+    const isOver = () => !channels.handle.asyncEnd.hasSubscribers && !channels.call.asyncEnd.hasSubscribers
+    await until(isOver, 'nobody listens any more')
+    await until(() => listener.manager.stats().inboundStreams === 0, 'nothing is open')
+  })
+
+  it('is bounded: what a slow reader does not take is left out and counted', async (test) => {
+    const { there, look } = await connected(test)
+    const trace = look.trace({ handler: 'echo' })
+    const first = trace.responses.next()
+    await until(() => channels.handle.asyncEnd.hasSubscribers, 'it listens')
+    for (let n = 0; n < 600; n++) await there.request('echo', Buffer.of(1))
+    let [got, skipped] = [(await first).done === true ? 0 : 1, 0]
+    while (got + skipped < 600) {
+      const { value, done } = await trace.responses.next()
+      assert.ok(!done)
+      got++
+      skipped += value.skipped
+    }
+    assert.ok(skipped > 0 && got < 500, `${got} were kept, ${skipped} left out`)
+    trace.cancel()
+  })
+})
