@@ -18,6 +18,7 @@ export class CallMade implements CallInfo {
   readonly host: string
   readonly payload: unknown
   readonly timeoutMs: number
+  readonly idempotent: boolean
   /** Those that it has when it is sent. */
   options: ReadCallOptions
   instance: string | undefined
@@ -39,6 +40,7 @@ export class CallMade implements CallInfo {
     this.host = host
     this.subroute = subroute
     this.kind = definition.kind
+    this.idempotent = definition.kind === 'single' && definition.idempotent === true
     this.handler = definition.id
     this.payload = payload
     this.options = options

@@ -75,6 +75,10 @@ export class CallerView implements CallerCall, StreamingPart {
     return this.#part.timeout
   }
 
+  get idempotent(): boolean {
+    return this.#made.idempotent
+  }
+
   get deadline(): number | undefined {
     const { endsMs } = this.#part
     return endsMs === Number.POSITIVE_INFINITY ? undefined : Date.now() + endsMs - performance.now()

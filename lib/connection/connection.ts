@@ -5,6 +5,7 @@
  */
 
 import { EventEmitter } from 'node:events'
+import { Backoff } from '../base/backoff.ts'
 import { ClosedError, DisconnectedError } from '../base/errors.ts'
 import type { GridEvent } from '../base/events.ts'
 import { toError } from '../base/failure.ts'
@@ -24,7 +25,6 @@ import type { Established } from '../peer/establish.ts'
 import { causeOfEnd, type SessionEnd } from '../session/end.ts'
 import type { Session } from '../session/session.ts'
 import { Absence } from './absence.ts'
-import { Backoff } from './backoff.ts'
 import { DialLog } from './dial-log.ts'
 import { emitSafely } from './emit.ts'
 import type { ConnectionInit } from './init.ts'

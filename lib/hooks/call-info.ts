@@ -56,4 +56,6 @@ export interface CallerCall<Payload = unknown> extends CallInfo {
   readonly payload: Payload
   /** Of the whole call, in ms; `Infinity` for none. */
   readonly timeout: number
+  /** As its definition says. */
+  readonly idempotent: boolean
 }

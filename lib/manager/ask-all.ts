@@ -2,6 +2,7 @@
 
 import { listenToAbort } from '../base/abort.ts'
 import { aFunction, aWholeNumber, optionsReader } from '../base/check.ts'
+import { countDown } from '../base/count-down.ts'
 import { DeadlineError, InvalidOptionError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../base/options.ts'
 import type { Answer } from '../base/quorum-error.ts'
@@ -19,7 +20,6 @@ import {
 } from '../handler/definition.ts'
 import type { Producer } from '../stream/producer.ts'
 import type { Messages } from '../stream/source.ts'
-import { countDown } from './count-down.ts'
 import { Gathering, type Pull, type Pulled } from './gathering.ts'
 import { type PeersCallOptions, type PeersPort, peersCallKinds, selectPeers } from './selection.ts'
 

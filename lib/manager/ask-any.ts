@@ -6,6 +6,7 @@
 
 import { listenToAbort } from '../base/abort.ts'
 import { aFunction, type Kind, optionsReader } from '../base/check.ts'
+import { countDown } from '../base/count-down.ts'
 import { CancelledError, InvalidOptionError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxTimeoutMs } from '../base/options.ts'
 import type { CallArguments } from '../call/callable.ts'
@@ -25,7 +26,6 @@ import {
 } from '../handler/definition.ts'
 import { HandlerKind } from '../wire/frame.ts'
 import { Candidates } from './candidates.ts'
-import { countDown } from './count-down.ts'
 import { type PeersCallOptions, type PeersPort, peersCallKinds } from './selection.ts'
 
 /** Options of `grid.any`. `timeout` and `signal` are of all tries together. */

@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Backoff } from '../../lib/connection/backoff.ts'
+import { Backoff } from '../../lib/base/backoff.ts'
 import {
   type ConnDialer,
   DisconnectedError,

@@ -35,6 +35,8 @@ import {
   type Quorum,
   type RequestOf,
   type ResponseOf,
+  retries,
+  retry,
   type SingleDefinition,
   type StreamEnd,
   type StreamingDefinition,
@@ -131,6 +133,19 @@ export async function manyPeers(grid: Manager): Promise<void> {
   grid.all(chat, 'room', { requests: () => ['text'] })
   // @ts-expect-error requests of a single definition
   grid.all(lock, { resource: 'a' }, { requests: () => [] })
+}
+
+export function again(peer: Callable): void {
+  expectTypeOf(retry((left) => peer.request(now, undefined, left))).toEqualTypeOf<Promise<number>>()
+  retry((left, attempt) => peer.request(now, undefined, { ...left, metadata: { attempt } }), { idempotent: true })
+  expectTypeOf(retries({ maxAttempts: 3 })).toEqualTypeOf<CallerInterceptor>()
+  expectTypeOf(single('put', { idempotent: true })).toEqualTypeOf<SingleDefinition<void, void>>()
+  // @ts-expect-error it is called maxAttempts
+  retry(() => peer.request(now), { retries: 3 })
+  // @ts-expect-error a definition tells that
+  retries({ idempotent: true })
+  // @ts-expect-error a promise is no function
+  retry(peer.request(now))
 }
 
 export function rawCalls(peer: Callable): void {

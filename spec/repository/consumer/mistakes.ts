@@ -15,6 +15,7 @@ import {
   many,
   msgpack,
   none,
+  retry,
   single,
   streaming
 } from 'it-grid'
@@ -113,6 +114,9 @@ grid.quorum(changes, { from: 0 }, { need: 2 })
 
 // TS2353 at 34: 'hedgeAfterMs' does not exist in type 'AnyOptions<StreamingDefinition<{ from: number; }, never, { at: number; key: string; }>>'.
 grid.any(changes, { from: 0 }, { hedgeAfterMs: 5 })
+
+// TS2353 at 48: 'retries' does not exist in type 'RetryOptions'.
+retry(() => peer.request(get, { key: 'a' }), { retries: 3 })
 
 // Handlers
 

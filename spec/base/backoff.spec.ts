@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Backoff } from '../../lib/base/backoff.ts'
 import { defaultReconnect } from '../../lib/base/options.ts'
-import { Backoff } from '../../lib/connection/backoff.ts'
 
 const options = { firstDelayMs: 50, baseDelayMs: 200, maxDelayMs: 10_000, stableAfterMs: 5_000 }
 const bounds = [50, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]

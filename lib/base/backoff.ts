@@ -1,7 +1,7 @@
 /** How long to wait before the next dial: exponential with full jitter, quick at first. */
 
 import { RejectedError } from '../base/errors.ts'
-import type { ReconnectOptions } from '../base/options.ts'
+import type { ReconnectOptions } from './options.ts'
 
 /** A refusal as `unknownHost` lasts until the host has the list that this server has: so long it waits at most, */
 const catchUpMs = 1000

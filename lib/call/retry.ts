@@ -1,0 +1,175 @@
+/**
+ * Tries a call again where that is safe: what certainly was not sent always, what may have run only where it may run twice,
+ * and what ran never.
+ *
+ * `retry` is for one call, whatever makes it; `retries` for all requests of a manager.
+ */
+
+import { abortReason, listenToAbort, unlessAborted } from '../base/abort.ts'
+import { setDeadline } from '../base/after-reading.ts'
+import { Backoff } from '../base/backoff.ts'
+import { aBoolean, aFunction, aWholeNumber, check, type Kind, type Own, optionsReader } from '../base/check.ts'
+import { countDown } from '../base/count-down.ts'
+import { DeadlineError } from '../base/errors.ts'
+import { defaultRequestTimeoutMs, maxLimit, maxTimeoutMs } from '../base/options.ts'
+import type { CallerInterceptor } from '../hooks/interceptor.ts'
+import { mayRepeat } from './may-repeat.ts'
+import { aSignal, aTimeout, type CallOptions } from './options.ts'
+
+export interface RetryOptions {
+  /** Of all tries and the waits between them, in ms; `Infinity` for none. Default 60 000. */
+  readonly timeout?: number
+  /** Ends it; it then rejects with `signal.reason`. */
+  readonly signal?: AbortSignal
+  /** Also tries again what may have run. Default false: only what was certainly not sent. */
+  readonly idempotent?: boolean
+  /** Including the first one. Default: as many as the timeout has room for. */
+  readonly maxAttempts?: number
+  /** Upper bound of the first wait in ms, doubled by each try. The wait is random below it. Default 50. */
+  readonly baseDelayMs?: number
+  /** Upper bound of all waits, in ms. Default 2000. */
+  readonly maxDelayMs?: number
+  /** Asked last: `false` ends it. It cannot make safe what is not. */
+  readonly shouldRetry?: (error: unknown, attempt: number) => boolean
+}
+
+/** The time that is left for one attempt, and the signal: the options of its call. */
+export type AttemptOptions = Required<Pick<CallOptions, 'timeout' | 'signal'>>
+
+/** Calls that were given the time that is left end by themselves; others are left so long behind it. */
+const ownEndMs = 50
+
+const aDelay: Kind = {
+  must: `must be from 0 to ${maxTimeoutMs} ms`,
+  is: (value) => typeof value === 'number' && value >= 0 && value <= maxTimeoutMs
+}
+const ofRetries = {
+  ...{ maxAttempts: aWholeNumber(1, maxLimit), baseDelayMs: aDelay, maxDelayMs: aDelay, shouldRetry: aFunction }
+}
+const readRetry = optionsReader<RetryOptions>(
+  'retry()',
+  { ...ofRetries, timeout: aTimeout, signal: aSignal, idempotent: aBoolean },
+  { retries: 'maxAttempts counts the first one, too' }
+)
+const readRetries = optionsReader<Omit<RetryOptions, 'timeout' | 'signal' | 'idempotent'>>('retries()', ofRetries, {
+  ...{ retries: 'maxAttempts counts the first one, too', idempotent: 'it is told by each definition' },
+  ...{ timeout: 'it is that of each call', signal: 'it is that of each call' }
+})
+
+/**
+ * Calls `fn`, again and again while it fails by what certainly was not sent (`delivery: 'notSent'`), or, with `idempotent`,
+ * may have run. What ran is never tried again. Pass `fn` its options on to the call.
+ *
+ * @example
+ *
+ * ```ts
+ * await retry((left) => peer.request(put, value, left), { timeout: 2000 })
+ * ```
+ *
+ * @throws the last error; its `cause` is the first one, unless it has a cause of its own
+ * @throws {DeadlineError} when the timeout passes while `fn` runs
+ * @throws {InvalidOptionError} when an option is wrong
+ * @throws `signal.reason` when the signal aborted
+ */
+export async function retry<T>(
+  fn: (options: AttemptOptions, attempt: number) => PromiseLike<T>,
+  options?: RetryOptions
+): Promise<T> {
+  check('the first argument of retry()', fn, aFunction)
+  return await new Retrying(readRetry(options)).run(fn)
+}
+
+/**
+ * An interceptor that tries requests of a manager again, as `retry` does. What may have run is tried again only where the
+ * definition is `idempotent`. The timeout of a call is that of all its tries. Streams are opened once.
+ *
+ * @throws {InvalidOptionError} when an option is wrong
+ */
+export function retries(options?: Omit<RetryOptions, 'timeout' | 'signal' | 'idempotent'>): CallerInterceptor {
+  const read = readRetries(options)
+  return {
+    single: ({ timeout, signal, idempotent }, next) =>
+      new Retrying({ ...read, timeout, signal, idempotent }).run(() => next())
+  }
+}
+
+class Retrying {
+  readonly #options: Partial<Own<RetryOptions>>
+  readonly #timeoutMs: number
+  readonly #left: () => number
+  readonly #backoff: Backoff
+  readonly #ending = new AbortController()
+  #attempt = 0
+  /** Of the first attempt. */
+  #first: unknown
+
+  constructor(options: Partial<Own<RetryOptions>>) {
+    const { timeout = defaultRequestTimeoutMs, baseDelayMs = 50, maxDelayMs = 2000 } = options
+    this.#options = options
+    this.#timeoutMs = timeout
+    this.#left = countDown(timeout)
+    const delays = { firstDelayMs: baseDelayMs, baseDelayMs: 2 * baseDelayMs, maxDelayMs }
+    this.#backoff = new Backoff({ ...delays, stableAfterMs: 0 })
+  }
+
+  async run<T>(fn: (options: AttemptOptions, attempt: number) => PromiseLike<T>): Promise<T> {
+    const { signal } = this.#options
+    const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => this.#ending.abort(reason))
+    const endMs = this.#timeoutMs + ownEndMs
+    const timer = endMs > maxTimeoutMs ? undefined : setDeadline(() => this.#ending.abort(this.#createLate()), endMs)
+    try {
+      for (;;) {
+        try {
+          return await this.#try(fn)
+        } catch (error) {
+          await this.#waitAfter(error)
+        }
+      }
+    } finally {
+      unlisten?.()
+      clearTimeout(timer)
+    }
+  }
+
+  async #try<T>(fn: (options: AttemptOptions, attempt: number) => PromiseLike<T>): Promise<T> {
+    const { signal } = this.#ending
+    if (signal.aborted) throw abortReason(signal)
+    this.#attempt++
+    return await unlessAborted(fn({ timeout: Math.max(1, this.#left()), signal }, this.#attempt), signal)
+  }
+
+  /** Throws what is to be thrown if there is no other try. */
+  async #waitAfter(error: unknown): Promise<void> {
+    const { idempotent = false, maxAttempts = Number.POSITIVE_INFINITY, shouldRetry } = this.#options
+    const { signal } = this.#ending
+    if (this.#attempt === 1) this.#first = error
+    if (signal.aborted) throw abortReason(signal)
+    const isLast = !mayRepeat(error, idempotent) || this.#attempt >= maxAttempts
+    if (isLast || (shouldRetry !== undefined && !shouldRetry(error, this.#attempt))) throw this.#withFirst(error)
+    const waitMs = this.#backoff.nextMs()
+    if (waitMs >= this.#left()) throw this.#withFirst(error)
+    let timer: NodeJS.Timeout | undefined
+    try {
+      await unlessAborted(
+        new Promise<void>((resolve) => {
+          timer = setTimeout(resolve, waitMs)
+        }),
+        signal
+      )
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #withFirst(error: unknown): unknown {
+    if (error !== this.#first && error instanceof Error && error.cause === undefined) {
+      Reflect.defineProperty(error, 'cause', { value: this.#first, configurable: true, writable: true })
+    }
+    return error
+  }
+
+  #createLate(): DeadlineError {
+    const text = `attempt ${this.#attempt} had no end within the ${this.#timeoutMs} ms of all attempts`
+    return new DeadlineError(text, { delivery: 'maybeRan', ...(this.#attempt > 1 ? { cause: this.#first } : {}) })
+  }
+}
