@@ -86,6 +86,7 @@ export type {
   SessionStats,
   SessionTotals
 } from './base/stats.ts'
+export type { HalfInfo, Room, StreamInfo, StreamsOptions } from './base/stream-info.ts'
 export { ValidationError } from './base/validation-error.ts'
 export type { CallArguments, Callable } from './call/callable.ts'
 export type { GridStream, RequestSink, StreamOf } from './call/grid-stream.ts'

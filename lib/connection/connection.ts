@@ -12,6 +12,7 @@ import { toError } from '../base/failure.ts'
 import { OpenTally } from '../base/figures.ts'
 import { GridFigures, type PeerFigures } from '../base/grid-figures.ts'
 import type { ConnectionStats } from '../base/stats.ts'
+import type { StreamInfo, StreamsOptions } from '../base/stream-info.ts'
 import { errorText } from '../base/text.ts'
 import type { CallPort } from '../call/call-port.ts'
 import type { CallArguments, Callable } from '../call/callable.ts'
@@ -32,6 +33,7 @@ import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
 import { Sessions } from './sessions.ts'
 import { type ConnectionEvents, type ConnectionState, checkEvent } from './state.ts'
+import { selectStreams } from './streams.ts'
 
 export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
   /** Canonical name of the remote host. */
@@ -147,6 +149,11 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
    */
   async waitForConnect(options?: { readonly signal?: AbortSignal }): Promise<void> {
     await this.#waitForSession(0, readWaitOptions(options).signal)
+  }
+
+  /** What is open now, and what each half waits for, the longest first. Walks over all. @throws {InvalidOptionError} */
+  streams(options?: StreamsOptions): StreamInfo[] {
+    return selectStreams(this.#sessions.describeStreams(), options)
   }
 
   /** Counters of the live session, and of all sessions so far. Plain data, cheap to take. */

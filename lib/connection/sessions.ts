@@ -13,6 +13,7 @@ import type { OpenTally } from '../base/figures.ts'
 import type { Logger } from '../base/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../base/options.ts'
 import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../base/stats.ts'
+import type { StreamInfo } from '../base/stream-info.ts'
 import type { Established } from '../peer/establish.ts'
 import type { NameClash } from '../peer/name-clash.ts'
 import type { SessionEnd } from '../session/end.ts'
@@ -128,6 +129,11 @@ export class Sessions {
     const times = this.#listAlive().map((session) => session.heardAtMs)
     if (this.#heardAtMs === undefined && times.length === 0) return {}
     return { lastSeenAt: Date.now() - performance.now() + Math.max(this.#heardAtMs ?? 0, ...times) }
+  }
+
+  /** What is open on any of them. */
+  describeStreams(): StreamInfo[] {
+    return this.#listAlive().flatMap((session) => session.describeStreams())
   }
 
   /** The sum over all sessions so far. `tally` takes what is open. */

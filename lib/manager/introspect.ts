@@ -5,6 +5,7 @@ import type { GridEvent } from '../base/events.ts'
 import type { ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Connection } from '../connection/connection.ts'
+import { selectStreams } from '../connection/streams.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import type { HandlerInfo } from '../handler/info.ts'
@@ -56,6 +57,14 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   add(definitions.handlers, () => [...grid.handlers])
   add(definitions.hosts, () => grid.connections.map(toReport))
   add(definitions.recent, (options) => [...recentOf(grid, options?.host)])
+  add(definitions.streams, (options) => {
+    const { host, ...asked } = options ?? {}
+    const connections = host === undefined ? grid.connections : [grid.connection(host)]
+    return selectStreams(
+      connections.flatMap((each) => each.streams(asked)),
+      asked
+    )
+  })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, { signal, draining }) => {
     const { host, after = events.lastSeq } = options ?? {}

@@ -6,6 +6,7 @@
 
 import type { ConnectionState, GridEvent } from '../base/events.ts'
 import type { HandlerName, ManagerStats } from '../base/stats.ts'
+import type { StreamInfo, StreamsOptions } from '../base/stream-info.ts'
 import type { CallArguments, Callable } from '../call/callable.ts'
 import type { StreamOf } from '../call/grid-stream.ts'
 import {
@@ -96,6 +97,8 @@ const definitions = Object.freeze({
   recent: single<{ readonly host?: string } | undefined, GridEvent[]>('recent'),
   /** Now, by the clock of that server. */
   ping: single<void, { readonly at: number; readonly instance: string }>('ping'),
+  /** As `streams()` of the connection to a host, or without one of all connections. */
+  streams: single<(StreamsOptions & { readonly host?: string }) | undefined, StreamInfo[]>('streams'),
   /** As they happen. */
   events: streaming<EventsOptions | undefined, never, GridEvent>('events', feed),
   /** The stats, and then what has changed of them. A reader that is slow gets the newest. */

@@ -23,6 +23,7 @@ import { Stream } from '../stream/stream.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import { CallCounter } from './call-counter.ts'
 import type { FloodGuard } from './flood.ts'
+import { OpenStreams } from './open-streams.ts'
 import { StreamTable } from './stream-table.ts'
 
 export interface OpenCallsInit {
@@ -42,6 +43,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   readonly remote: Remote
   readonly limits: StreamLimits
   readonly streams: StreamTable
+  readonly open = new OpenStreams(() => this.streams.list())
   readonly #draining = new AbortController()
   /** Handlers of the peer whose code has not ended, those of its other sessions included. */
   readonly running: RunningHandlers
@@ -103,7 +105,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   }
 
   /** A stream of this side; it opens with the first message that it sends. */
-  open(request: OpenRequest): Stream {
+  create(request: OpenRequest): Stream {
     const stream = new Stream(this, 0, request)
     const nowMs = performance.now()
     stream.startTicks = toTicks(nowMs)

@@ -12,6 +12,7 @@ import { type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
 import { createSessionCounts, type SessionStats } from '../base/stats.ts'
+import type { StreamInfo } from '../base/stream-info.ts'
 import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
@@ -35,6 +36,7 @@ import { FloodGuard } from './flood.ts'
 import { KeepAlive } from './keepalive.ts'
 import { OpenCalls } from './open-calls.ts'
 import { SlowWatch } from './slow-watch.ts'
+import { readSessionStats } from './stats.ts'
 
 /** A conn takes a second to close: the slowest of networks carries so much meanwhile. */
 const maxUnreadBytes = 4096
@@ -163,7 +165,7 @@ export class Session {
 
   /** A new stream of this side; it opens with the first message that it sends, and its deadline counts from now on. */
   newStream(open: OpenRequest): Stream {
-    return this.#calls.open(open)
+    return this.#calls.create(open)
   }
 
   /** The error of a call that cannot start here. */
@@ -198,22 +200,13 @@ export class Session {
   /** @param tally takes what is open */
   stats(tally?: OpenTally): SessionStats {
     if (tally !== undefined) this.#calls.addOpen(tally)
-    const { outbox } = this.#init.wire
-    const { streams, running } = this.#calls
-    return {
-      ...this.#counts,
-      rttMs: this.#keepAlive.rttMs,
-      inboundStreams: streams.inbound,
-      outboundStreams: streams.size - streams.inbound,
-      runningHandlers: running.count,
-      batchesOut: outbox.batches,
-      bytesOut: outbox.bytes,
-      framesOut: outbox.writer.frames,
-      messagesOut: outbox.writer.messages,
-      sendQueueBytes: outbox.waiting.bytes,
-      sendQueueStreams: outbox.waiting.senders,
-      refusals: this.#control.refusals
-    }
+    const [counts, calls, keepAlive, control] = [this.#counts, this.#calls, this.#keepAlive, this.#control]
+    return readSessionStats({ counts, calls, keepAlive, control, outbox: this.#init.wire.outbox })
+  }
+
+  /** What is open, in both directions. */
+  describeStreams(): StreamInfo[] {
+    return this.#calls.open.describe()
   }
 
   /** Bytes of batches, those included that are being written. */
@@ -281,6 +274,7 @@ export class Session {
   #onTick(): void {
     this.#init.wire.outbox.writer.shrink()
     this.#slowWatch.onTick()
+    this.#calls.open.look()
   }
 
   /** The peer has closed the conn, or it is lost by `error`: nothing can be sent on it any more. */

@@ -17,6 +17,7 @@
  */
 
 import { FlowControlError, ProtocolError } from '../base/errors.ts'
+import type { Room } from '../base/stream-info.ts'
 
 /** The largest credit that a side may hold. Beyond it the peer has counted wrong. */
 export const maxCredit = 2 ** 31 - 1
@@ -43,6 +44,11 @@ export class SendWindow {
   /** The next message may begin. */
   get canSend(): boolean {
     return this.#messages > 0 && this.#bytes > 0
+  }
+
+  /** What may still be sent, for people. */
+  get room(): Room {
+    return { messages: this.#messages, bytes: this.#bytes }
   }
 
   /** The current message must wait before its next fragment. */
@@ -102,6 +108,21 @@ export class ReceiveWindow {
     this.#capacityBytes = this.#bytes = capacityBytes
     this.#maxCapacityBytes = Math.max(capacityBytes, Math.min(capacityBytes * maxWidening, maxMessageBytes))
     this.#maxMessageBytes = maxMessageBytes
+  }
+
+  /** What the remote end may still send, for people. */
+  get room(): Room {
+    return { messages: this.#messages, bytes: this.#bytes }
+  }
+
+  get capacity(): Room {
+    return { messages: this.#capacityMessages, bytes: this.#capacityBytes }
+  }
+
+  /** What has arrived and was not taken, the parts of a message included. */
+  get unread(): Room {
+    const bytes = this.#capacityBytes + this.#lentBytes - this.#bytes - this.#takenBytes
+    return { messages: this.#unread, bytes: Math.max(0, bytes) }
   }
 
   /**

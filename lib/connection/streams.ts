@@ -1,0 +1,29 @@
+/** Which of the open calls somebody asked for: those that wait longest first. */
+
+import { aString, aWholeNumber, optionsReader } from '../base/check.ts'
+import { maxLimit } from '../base/options.ts'
+import type { HalfInfo, StreamInfo, StreamsOptions } from '../base/stream-info.ts'
+
+const defaultMax = 200
+
+/** @throws {InvalidOptionError} naming the option that is wrong */
+const read = optionsReader<StreamsOptions>('streams()', {
+  handler: aString,
+  subroute: aString,
+  max: aWholeNumber(1, maxLimit)
+})
+
+export function selectStreams(streams: readonly StreamInfo[], options?: StreamsOptions): StreamInfo[] {
+  const { handler, subroute, max = defaultMax } = read(options)
+  return streams
+    .filter((each) => handler === undefined || each.handler === handler)
+    .filter((each) => subroute === undefined || each.subroute === subroute)
+    .sort((a, b) => waitOf(b) - waitOf(a))
+    .slice(0, max)
+}
+
+/** The longest wait of any of its halves. A stream that waits for its peer may only have nothing to do. */
+function waitOf({ sending, receiving }: StreamInfo): number {
+  const waited = (half: HalfInfo | undefined) => half?.waitedMs ?? 0
+  return Math.max(waited(sending), waited(receiving))
+}

@@ -1,0 +1,33 @@
+/** The stats of a session, put together from those of its parts. */
+
+import type { SessionCounts, SessionStats } from '../base/stats.ts'
+import type { Outbox } from '../wire/outbox.ts'
+import type { SessionControl } from './control.ts'
+import type { KeepAlive } from './keepalive.ts'
+import type { OpenCalls } from './open-calls.ts'
+
+export interface SessionParts {
+  readonly counts: SessionCounts
+  readonly calls: OpenCalls
+  readonly keepAlive: KeepAlive
+  readonly control: SessionControl
+  readonly outbox: Outbox
+}
+
+export function readSessionStats({ counts, calls, keepAlive, control, outbox }: SessionParts): SessionStats {
+  const { streams, running } = calls
+  return {
+    ...counts,
+    rttMs: keepAlive.rttMs,
+    inboundStreams: streams.inbound,
+    outboundStreams: streams.size - streams.inbound,
+    runningHandlers: running.count,
+    batchesOut: outbox.batches,
+    bytesOut: outbox.bytes,
+    framesOut: outbox.writer.frames,
+    messagesOut: outbox.writer.messages,
+    sendQueueBytes: outbox.waiting.bytes,
+    sendQueueStreams: outbox.waiting.senders,
+    refusals: control.refusals
+  }
+}
