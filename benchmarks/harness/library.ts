@@ -19,6 +19,7 @@ interface Modules {
   readonly 'wire/frame-writer': typeof import('../../lib/wire/frame-writer.ts')
   readonly 'session/id-table': typeof import('../../lib/session/id-table.ts')
   readonly index: Grid
+  readonly 'extras/otel/index': typeof import('../../lib/extras/otel/index.ts')
   readonly 'codec/msgpack': typeof import('../../lib/codec/msgpack.ts')
   readonly 'wire/outbox': typeof import('../../lib/wire/outbox.ts')
   readonly 'stream/sink': typeof import('../../lib/stream/sink.ts')

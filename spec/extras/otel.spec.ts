@@ -269,6 +269,31 @@ describe('instrument()', () => {
     assert.equal((await sdk.durations('rpc.client.call.duration')).dataPoints[0]?.value.count, 1)
   })
 
+  it('hands on the trace that it is in where no span of its own is to be seen, and says where it is not sampled here', async () => {
+    const sdk = setUp({ sampler: new AlwaysOffSampler() })
+    const sent: unknown[] = []
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle('outer', async (payload, { remote }) =>
+          manager.connection(remote.host).request('inner', payload)
+        )
+        manager.handle('inner', (payload, { metadata }) => {
+          sent.push(metadata.traceparent)
+          return payload
+        })
+      }
+    })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const outer = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
+    for (const traceFlags of [0, 1]) {
+      await context.with(trace.setSpanContext(context.active(), { ...outer, traceFlags }), () => peer.request('outer'))
+    }
+    const [unsampled, sampled] = sent
+    assert.equal(unsampled, `00-${outer.traceId}-${outer.spanId}-00`)
+    assert.match(String(sampled), new RegExp(`^00-${outer.traceId}-(?!${outer.spanId})[0-9a-f]{16}-00$`))
+    assert.deepEqual(sdk.finished(), [])
+  })
+
   it('leaves calls alone that are ignored, and adds attributes to those that are not', async () => {
     const sdk = setUp({
       instrument: { ignore: ({ handler }) => handler === 'fail', attributes: ({ side }) => ({ side }) }

@@ -54,7 +54,7 @@ async function takeAll(stream: AsyncIterable<Uint8Array>, count: number): Promis
   if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
 }
 
-async function bytesRequests(library: Library, callers: number, checksum = false): Promise<Run> {
+export async function bytesRequests(library: Library, callers: number, checksum = false): Promise<Run> {
   const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), checksum)
   const call = async () => checkBytes(await peer.request('echo', payload))
   return (count) => inParallel(count, callers, call)

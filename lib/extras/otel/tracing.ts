@@ -16,6 +16,7 @@ import {
   SpanKind,
   SpanStatusCode,
   type TextMapGetter,
+  type Tracer,
   trace
 } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
@@ -35,6 +36,7 @@ const getter: TextMapGetter<CallMessage['metadata']> = {
 export class Tracing {
   readonly #options: InstrumentOptions
   readonly #durations: Durations
+  readonly #tracer: Tracer
   readonly #onIdle: () => void
   /** Undefined for a call that is ignored. */
   readonly #spans = new WeakMap<CallMessage, Span>()
@@ -45,6 +47,8 @@ export class Tracing {
   constructor(options: InstrumentOptions, onIdle: () => void) {
     this.#options = options
     this.#durations = new Durations(options.meterProvider)
+    const { tracerProvider = trace } = options
+    this.#tracer = tracerProvider.getTracer(system)
     this.#onIdle = onIdle
   }
 
@@ -59,14 +63,14 @@ export class Tracing {
     const active = context.active()
     const span = this.#start(message, SpanKind.CLIENT, message.host, active)
     const { propagator = propagation } = this.#options
-    propagator.inject(trace.setSpan(active, span), message.metadata, defaultTextMapSetter)
+    propagator.inject(below(active, span), message.metadata, defaultTextMapSetter)
   })
 
   readonly onHandle = guarded((message) => {
     if (this.#options.ignore?.(message) === true) return
     const { propagator = propagation } = this.#options
     const sent = propagator.extract(ROOT_CONTEXT, message.metadata, getter)
-    const own = trace.setSpan(sent, this.#start(message, SpanKind.SERVER, message.local, sent))
+    const own = below(sent, this.#start(message, SpanKind.SERVER, message.local, sent))
     const { run } = message
     message.run = (fn) => context.with(own, run === undefined ? fn : () => run(fn))
   })
@@ -88,9 +92,9 @@ export class Tracing {
   })
 
   #start(message: CallMessage, kind: SpanKind, server: string, parent: Context): Span {
-    const { tracerProvider = trace, attributes } = this.#options
+    const { attributes } = this.#options
     const method = methodOf(message)
-    const span = tracerProvider.getTracer(system).startSpan(
+    const span = this.#tracer.startSpan(
       method,
       {
         kind,
@@ -102,6 +106,13 @@ export class Tracing {
     this.#open++
     return span
   }
+}
+
+/** The context of a span. Below a trace that is not sampled nobody will see the span, so that is the context of the trace. */
+function below(parent: Context, span: Span): Context {
+  const sampling = trace.getSpanContext(parent)?.traceFlags
+  const isSeen = span.isRecording() || sampling !== span.spanContext().traceFlags
+  return isSeen ? trace.setSpan(parent, span) : parent
 }
 
 /** A caller that does not want the answer any more is no error of the handler. */
