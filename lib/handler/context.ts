@@ -69,7 +69,7 @@ export class CallContext implements HandlerContext {
 
   get deadline(): number | undefined {
     const { deadlineMs } = this.#call
-    return deadlineMs === 0 ? undefined : Date.now() + deadlineMs - performance.now()
+    return deadlineMs === 0 ? undefined : Math.floor(Date.now() + deadlineMs - performance.now())
   }
 
   get signal(): AbortSignal {

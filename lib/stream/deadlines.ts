@@ -57,10 +57,12 @@ export class DeadlineQueue {
 
   /** `entry` expires `timeoutMs` after `nowMs`. */
   add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
-    const list = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, nowMs + timeoutMs)
+    // Whole ms, which V8 keeps in the entry itself: a fraction would cost each call an object.
+    const wholeMs = Math.ceil(nowMs + timeoutMs)
+    const list = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, wholeMs)
     const { last } = list
     // `nowMs` may be older than that of the last entry: the order of the list counts.
-    const dueMs = last === undefined ? nowMs + timeoutMs : Math.max(nowMs + timeoutMs, last.deadlineMs)
+    const dueMs = last === undefined ? wholeMs : Math.max(wholeMs, last.deadlineMs)
     entry.deadlineMs = dueMs
     if (dueMs < list.dueMs) {
       list.dueMs = dueMs

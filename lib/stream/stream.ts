@@ -288,7 +288,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#open = undefined
     this.state = 'open'
     // Most calls are written when they are made: then the time left is known without reading the clock.
-    const leftMs = waited && open.timeoutMs > 0 ? remainingMs(this) : open.timeoutMs
+    const leftMs = waited && open.timeoutMs > 0 ? Math.min(open.timeoutMs, remainingMs(this)) : open.timeoutMs
     writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
   }
 
