@@ -49,6 +49,7 @@ export {
   UnknownHandlerError,
   UnknownHostError
 } from './base/errors.ts'
+export type { EventChannel } from './base/event-channels.ts'
 export type {
   CloseEvent,
   ConnectionEvent,

@@ -3,6 +3,7 @@
  * after the night in which they are needed; they are few, and of many of one kind only the last are kept.
  */
 
+import { publishEvent } from './event-channels.ts'
 import type { GridEvent, NewEvent } from './events.ts'
 
 /** Events of the life of a connection that are kept, */
@@ -104,6 +105,7 @@ export class EventLog {
   }
 
   tell(event: GridEvent): void {
+    publishEvent(event)
     for (const listener of this.#listeners) listener(event)
   }
 

@@ -293,8 +293,11 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   /** The call ends with an error. The code of the handler may still be running. */
   #sendError(error: unknown): void {
     if (this.#stream.state === 'closed') return
-    this.#stream.port.counter.countError(this.#stream, readCode(error))
-    const payload = encodeRemoteError(error, this.#around?.isRefusal)
+    const { counter } = this.#stream.port
+    counter.countError(this.#stream, readCode(error))
+    const isRefusal = this.#around?.isRefusal === true
+    if (isRefusal) counter.onRejected(this.#stream, error)
+    const payload = encodeRemoteError(error, isRefusal)
     // First: sending may end the call, which is published with this error.
     this.#around?.answered({ reason: error })
     this.#stream.sendMessage(payload, Flag.end | Flag.error)

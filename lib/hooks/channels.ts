@@ -7,6 +7,8 @@
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { isBytes } from '../base/bytes.ts'
 import { type Delivery, GridError } from '../base/errors.ts'
+import { type EventChannel, eventChannels } from '../base/event-channels.ts'
+import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../base/events.ts'
 import { type Failure, readCode } from '../base/failure.ts'
 import { type Codec, readsInPlace } from '../codec/codec.ts'
 import type { MetadataValue } from '../codec/metadata.ts'
@@ -55,7 +57,14 @@ export const channels: {
   readonly call: CallChannel
   /** `it-grid:handle`, at the handler, whose code runs in the stores that are bound to `start`. */
   readonly handle: CallChannel
+  /** `it-grid:connection`: states, dials, hellos, go-aways, ends, jumps of the round trip. */
+  readonly connection: EventChannel<ConnectionEvent>
+  /** `it-grid:refused`: handshakes and calls that were refused. */
+  readonly refused: EventChannel<RefusedEvent>
+  /** `it-grid:reset`: calls that were reset. */
+  readonly reset: EventChannel<ResetEvent>
 } = Object.freeze({
+  ...eventChannels,
   call: tracingChannel<unknown, CallMessage>('it-grid:call'),
   handle: tracingChannel<unknown, CallMessage>('it-grid:handle')
 })
@@ -114,6 +123,10 @@ export class Trace {
   readonly message: Message
   readonly #channel: CallChannel
   readonly #startMs = performance.now()
+  /** `end` is published. */
+  #isBegun = false
+  /** It has ended before. */
+  #finish: (() => void) | undefined
 
   constructor(channel: CallChannel, call: CallInfo, local: string, metadata: Record<string, MetadataValue>) {
     this.#channel = channel
@@ -128,6 +141,8 @@ export class Trace {
       return start.runStores(message, () => (message.run === undefined ? fn() : message.run(fn)))
     } finally {
       end.publish(message)
+      this.#isBegun = true
+      this.#finish?.()
     }
   }
 
@@ -158,13 +173,16 @@ export class Trace {
   finish(failure: Failure | undefined, isCancelled: boolean): void {
     const { message } = this
     if (message.outcome !== undefined) return
-    const { error, asyncStart, asyncEnd } = this.#channel
     message.outcome = this.#createOutcome(failure, isCancelled)
-    if (failure !== undefined) {
-      message.error = failure.reason
-      error.publish(message)
-    }
-    asyncStart.runStores(message, () => asyncEnd.publish(message))
+    if (failure !== undefined) message.error = failure.reason
+    if (this.#isBegun) this.#publishEnd(failure !== undefined)
+    else this.#finish = () => this.#publishEnd(failure !== undefined)
+  }
+
+  #publishEnd(isFailed: boolean): void {
+    const { error, asyncStart, asyncEnd } = this.#channel
+    if (isFailed) error.publish(this.message)
+    asyncStart.runStores(this.message, () => asyncEnd.publish(this.message))
   }
 
   #createOutcome(failure: Failure | undefined, isCancelled: boolean): CallOutcome {

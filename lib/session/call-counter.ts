@@ -6,6 +6,7 @@
  * that holds up the event loop is seen, and what a caller does with its answer is not.
  */
 
+import { RejectedError } from '../base/errors.ts'
 import { slowTurnMs } from '../base/event-log.ts'
 import type { Failure } from '../base/failure.ts'
 import { failureCode, type OpenTally, toBucket } from '../base/figures.ts'
@@ -109,6 +110,11 @@ export class CallCounter implements StreamCounter<Stream> {
     const refusal = direction === 'inbound' ? refusals.get(code) : undefined
     if (refusal === undefined) this.#peer.events.add({ type: 'reset', ...name, direction, reason: toWord(code) })
     else this.#addRefused('outbound', refusal, name)
+  }
+
+  onRejected({ owner, initiator }: Stream, error: unknown): void {
+    if (owner?.entry === undefined || !RejectedError.is(error)) return
+    this.#addRefused(initiator ? 'outbound' : 'inbound', error.reason, toHandlerName(owner.entry))
   }
 
   /** A call of the peer is refused with this code. */

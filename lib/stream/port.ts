@@ -86,6 +86,8 @@ export interface StreamPort<S> {
 export interface StreamCounter<S> {
   /** The call is reset with this code, by this end (`outbound`) or by the peer. */
   onReset(stream: S, code: number, direction: 'inbound' | 'outbound'): void
+  /** The call was refused before its handler ran, with this error. */
+  onRejected(stream: S, error: unknown): void
   /** A frame arrived too late to matter. */
   ignoreFrame(): void
   /** The call fails with an error of this code, though its stream does not, or not yet. */

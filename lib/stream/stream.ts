@@ -242,8 +242,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #onErrorPayload(reader: FrameReader): void {
     // Requests carry no errors: an initiator that fails resets the stream.
     if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
-    this.#assembly = undefined
     const error = decodeRemoteError(reader.viewPayload())
+    this.port.counter.onRejected(this, error)
     this.receiver?.onRemoteError(error)
     // It has its end, and still delivers the messages from before the error.
     this.receiver = undefined

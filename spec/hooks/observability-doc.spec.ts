@@ -36,7 +36,8 @@ describe('the programs of docs/observability.md', () => {
     programsOf(heading).map((program, at) => ({ ...program, name: `${heading} ${at + 1}` }))
   )
   const fileOf = (name: string) => join(folder, `${name.replace(' ', '-')}.mts`)
-  for (const { name, code } of programs) {
+  for (const { name, code: given } of programs) {
+    const code = given.includes("from 'it-grid'") ? given : `import { channels } from 'it-grid'\n${given}`
     writeFileSync(fileOf(name), code.replaceAll("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`))
   }
 
