@@ -31,7 +31,7 @@ export type NodeReport = Readonly<Record<string, number>> | string
 
 export type NodeWords = typeof words
 
-const names = ['a', 'b', 'c', 'd', 'e', 'f']
+const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l']
 /** Of those who hold on for about as long as a grant lasts, so that it must be refreshed, or is lost. */
 const longNames = ['x', 'y']
 const writeShare = 0.4
