@@ -21,6 +21,7 @@ import {
 import { startMs as startedMs, VirtualClock } from '../support/clock/virtual-clock.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { randomFrom, seed } from '../support/random.ts'
+import '../support/uncovered.ts'
 
 /** A thousand peers may start in one moment; pings would only take time. */
 const options = {

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { openStormPair, type StormPair } from '../support/calls/storm-pair.ts'
 import { storms } from '../support/calls/storms.ts'
+import '../support/uncovered.ts'
 
 const limits = { maxInboundStreams: 2000, maxIdleFramesPerSecond: 500 }
 const rounds = 2

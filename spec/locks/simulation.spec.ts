@@ -9,6 +9,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { seed as first } from '../support/random.ts'
 import { type Figure, type Mutant, type SimulationResult, simulate } from './simulation.ts'
+import '../support/uncovered.ts'
 
 const seeds = 24
 /** A mutant is seen with one seed in four: so many that none is missed by bad luck. */

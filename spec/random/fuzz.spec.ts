@@ -9,6 +9,7 @@ import { describe, it } from 'node:test'
 import { type FuzzReport, fuzz } from '../support/fuzz/fuzz.ts'
 import { type FuzzerName, fuzzers, shares } from '../support/fuzz/fuzzers.ts'
 import { seed } from '../support/random.ts'
+import '../support/uncovered.ts'
 
 const inputs = 100_000
 /** The heap of the last tenth may differ from that of the first by what compiled code and caches take. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { runSchedules, Sum } from '../support/model/sum.ts'
 import { seed } from '../support/random.ts'
+import '../support/uncovered.ts'
 
 const schedules = 1000
 /** Even ones have no faults. */

@@ -7,6 +7,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { runSchedules } from '../support/model/sum.ts'
 import { seed } from '../support/random.ts'
+import '../support/uncovered.ts'
 
 const schedules = 1000
 /** Odd ones have faults. */
