@@ -6,8 +6,19 @@ import { codecs } from './codecs.ts'
 import { frames } from './frames.ts'
 import { halves } from './halves.ts'
 import { lockArgs } from './lock-args.ts'
+import { observed } from './observed.ts'
 import { outboxes } from './outboxes.ts'
 import { rulers } from './rulers.ts'
 import { tables } from './tables.ts'
 
-export const pieces: readonly Piece[] = [frames, tables, outboxes, halves, codecs, lockArgs, calls, rulers].flat()
+export const pieces: readonly Piece[] = [
+  frames,
+  tables,
+  outboxes,
+  halves,
+  codecs,
+  lockArgs,
+  calls,
+  observed,
+  rulers
+].flat()
