@@ -90,6 +90,14 @@ export type {
 export type { HalfInfo, Room, StreamInfo, StreamsOptions } from './base/stream-info.ts'
 export { ValidationError } from './base/validation-error.ts'
 export type { CallArguments, Callable } from './call/callable.ts'
+export {
+  type AnyContract,
+  type Calls,
+  type Contract,
+  contract,
+  type Definitions,
+  type HandlersOf
+} from './call/contract.ts'
 export type { GridStream, RequestSink, StreamOf } from './call/grid-stream.ts'
 export type { CallOptions } from './call/options.ts'
 export { pipe } from './call/pipe.ts'
@@ -145,7 +153,6 @@ export type { AnyAnswer, AnyOptions } from './manager/ask-any.ts'
 export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export {
   type CallRecord,
-  type Calls,
   type EventsOptions,
   type HostReport,
   introspection,

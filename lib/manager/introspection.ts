@@ -7,17 +7,8 @@
 import type { ConnectionState, GridEvent } from '../base/events.ts'
 import type { HandlerName, ManagerStats } from '../base/stats.ts'
 import type { StreamInfo, StreamsOptions } from '../base/stream-info.ts'
-import type { CallArguments, Callable } from '../call/callable.ts'
-import type { StreamOf } from '../call/grid-stream.ts'
-import {
-  type AnyDefinition,
-  type AnySingle,
-  type AnyStreaming,
-  type PayloadOf,
-  type ResponseOf,
-  single,
-  streaming
-} from '../handler/definition.ts'
+import { contract } from '../call/contract.ts'
+import { single, streaming } from '../handler/definition.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { CallOutcome } from '../hooks/channels.ts'
 
@@ -76,18 +67,9 @@ export interface CallRecord extends HandlerName, Omit<CallOutcome, 'delivery'> {
   readonly skipped: number
 }
 
-/** The calls of a set of definitions, as methods. */
-export type Calls<Definitions> = {
-  readonly [Name in keyof Definitions]: Definitions[Name] extends AnySingle
-    ? (...args: CallArguments<PayloadOf<Definitions[Name]>>) => Promise<ResponseOf<Definitions[Name]>>
-    : Definitions[Name] extends AnyStreaming
-      ? (...args: CallArguments<PayloadOf<Definitions[Name]>>) => StreamOf<Definitions[Name]>
-      : never
-}
-
 const feed = { inCapacity: 0, outCapacity: 64 } as const
 
-const definitions = Object.freeze({
+const definitions = {
   /** As `grid.stats()`. */
   stats: single<void, ManagerStats>('stats'),
   /** As `grid.handlers`. */
@@ -105,25 +87,10 @@ const definitions = Object.freeze({
   watch: streaming<WatchOptions | undefined, never, StatsChange>('watch', { inCapacity: 0, outCapacity: 1 }),
   /** Calls that have ended. Costs nothing while nobody reads it. */
   trace: streaming<TraceOptions | undefined, never, CallRecord>('trace', feed)
-})
-
-/** The subroute of all of them. Names that begin with `$` are ours. */
-const subroute = '$grid'
+}
 
 /**
  * Looks into a server: `introspection.on(peer).stats()`. `peer` is a connection, also that of a server to itself. The server
- * must have the option `introspection`.
+ * must have the option `introspection`. Names that begin with `$` are ours.
  */
-export const introspection = Object.freeze({
-  definitions,
-  subroute,
-  on(peer: Callable): Calls<typeof definitions> {
-    const under = peer.subroute(subroute)
-    const call = (definition: AnyDefinition) => (payload: unknown, options?: object) =>
-      definition.kind === 'single'
-        ? under.request(definition, payload, options)
-        : under.newStream(definition, payload, options)
-    const calls = Object.entries<AnyDefinition>(definitions as never).map(([name, each]) => [name, call(each)])
-    return Object.fromEntries(calls)
-  }
-})
+export const introspection = contract(definitions, { subroute: '$grid' })

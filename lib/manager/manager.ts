@@ -11,6 +11,7 @@ import type { GridEvent } from '../base/events.ts'
 import { GridFigures } from '../base/grid-figures.ts'
 import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/callable.ts'
+import type { AnyContract, HandlersOf } from '../call/contract.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { AnyDefinition, AnySingle, PayloadOf, ResponseOf } from '../handler/definition.ts'
@@ -25,6 +26,7 @@ import { type AllOptions, askAll } from './ask-all.ts'
 import { type AnyOptions, askAny } from './ask-any.ts'
 import { askQuorum, type QuorumOptions } from './ask-quorum.ts'
 import { Grace } from './grace.ts'
+import { implement, withdraw } from './implement.ts'
 import { serveIntrospection } from './introspect.ts'
 import { Network } from './network.ts'
 import {
@@ -122,14 +124,30 @@ export class Manager {
   }
 
   /**
+   * Registers a handler for each definition of a contract: all of them, or none. `handlers` may be an instance of a class. A
+   * `subroute` comes before that of the contract, joined with `/`.
+   *
+   * @throws {InvalidOptionError} when a handler is missing, or is of no definition
+   * @throws the errors of `handle`
+   */
+  implement<C extends AnyContract>(
+    contract: C,
+    handlers: HandlersOf<C['definitions']>,
+    options: HandleOptions = {}
+  ): void {
+    implement(this, contract, handlers, readHandleOptions(options) as HandleOptions)
+  }
+
+  /**
    * Withdraws a handler; returns false when there is none of this id under this subroute. Calls that run go on. New ones fail
    * at their callers as `notSent`: at once where they know that it is gone, or with `waitForReady` when it does not come back.
-   * A handler may be registered again at any time.
+   * A handler may be registered again at any time. Of a contract it withdraws all, and returns false when there is none of them.
    *
    * @throws {InvalidOptionError} when an argument is wrong
    */
-  unhandle(target: string | AnyDefinition, options?: UnhandleOptions): boolean {
+  unhandle(target: string | AnyDefinition | AnyContract, options?: UnhandleOptions): boolean {
     const { subroute = '' } = readUnhandleOptions(options)
+    if (typeof target === 'object' && 'definitions' in target) return withdraw(this, target, subroute)
     return this.#handlers.remove(joinSubroute('', subroute), readTarget(target, subroute).id)
   }
 

@@ -22,6 +22,7 @@ import {
   type CallOptions,
   type Codec,
   type Connection,
+  contract,
   type GridStream,
   type HandlerContext,
   type HandlerInterceptor,
@@ -133,6 +134,26 @@ export async function manyPeers(grid: Manager): Promise<void> {
   grid.all(chat, 'room', { requests: () => ['text'] })
   // @ts-expect-error requests of a single definition
   grid.all(lock, { resource: 'a' }, { requests: () => [] })
+}
+
+export function contracts(peer: Callable, grid: Manager): void {
+  const both = contract({ lock, walk, now }, { subroute: 'a' })
+  const calls = both.on(peer, { timeout: 1 })
+  expectTypeOf(calls.lock({ resource: 'a' })).toEqualTypeOf<Promise<LockReply>>()
+  expectTypeOf(calls.now()).toEqualTypeOf<Promise<number>>()
+  expectTypeOf(calls.walk({ path: '/' }, { timeout: 1 })).toEqualTypeOf<StreamOf<typeof walk>>()
+  grid.implement(both, {
+    lock: ({ resource }, { remote }) => ({ granted: remote.host !== resource }),
+    walk: async function* ({ path }) {
+      yield { name: path }
+    },
+    now: () => 1
+  })
+  grid.unhandle(both, { subroute: 'b' })
+  // @ts-expect-error a handler is missing
+  grid.implement(both, { lock: () => ({ granted: true }), now: () => 1 })
+  // @ts-expect-error a call that there is not
+  calls.unlock({ resource: 'a' })
 }
 
 export function again(peer: Callable): void {

@@ -8,6 +8,7 @@ import {
   authorize,
   bytes,
   type Connection,
+  contract,
   type HandlerInterceptor,
   type Interceptor,
   type Manager,
@@ -23,6 +24,8 @@ import {
 declare const grid: Manager
 declare const peer: Connection
 const get = single<{ key: string }, { value: string } | null>('cache.get')
+const put = single<{ key: string; value: string }, void>('cache.put')
+const cache = contract({ get, put })
 const flush = single<void, void>('cache.flush', { request: none(), response: none() })
 const changes = streaming<{ from: number }, never, { at: number; key: string }>('changes', { inCapacity: 0 })
 const upload = streaming<{ name: string }, Uint8Array>('upload', { request: bytes() })
@@ -162,3 +165,18 @@ export const stream: Interceptor = { streaming: async (_call, next) => next() }
 // TS2322 at 73: Type 'HandlerInterceptor<{ owner: string; }>' is not assignable to type 'HandlerInterceptor
 // ... Type 'unknown' is not assignable to type '{ owner: string; }'.
 export const interceptors: ManagerOptions['interceptors'] = { handler: [rule] }
+
+// Contracts
+
+// TS2345 or TS2741 at 23: Property 'put' is missing in type '{ get: () => null; }'
+grid.implement(cache, { get: () => null })
+// TS2561 at 57: 'gett' does not exist in type
+grid.implement(cache, { get: () => null, put: () => {}, gett: () => null })
+// TS2322 at 36: Type 'string' is not assignable to type
+grid.implement(cache, { get: () => 'a', put: () => {} })
+// TS2339 at 16: Property 'git' does not exist on type
+cache.on(peer).git({ key: 'a' })
+// TS2353 at 22: 'ky' does not exist in type '{ key: string; }'.
+cache.on(peer).get({ ky: 'a' })
+// TS2322 at 12: Type 'string' is not assignable to type 'AnyDefinition'.
+contract({ get: 'cache.get' })
