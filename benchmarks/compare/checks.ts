@@ -55,11 +55,7 @@ function byteCheck({ bytes, count, first }: StreamPlan): StreamCheck {
  *
  * What a contestant calls back may not throw: in an event listener nothing would catch it.
  */
-export async function checkStreams(
-  plans: readonly StreamPlan[],
-  streamsBytes: boolean,
-  run: RunStreams
-): Promise<void> {
+export async function checkStreams(plans: readonly StreamPlan[], streamsBytes: boolean, run: RunStreams) {
   const checks = plans.map(streamsBytes ? byteCheck : messageCheck)
   await new Promise<void>((resolve, reject) => {
     const take: TakeMessage = (stream, message) => {

@@ -75,11 +75,7 @@ async function driveStreams(client: ClientSide, workload: StreamWorkload, ms: nu
   return operations
 }
 
-async function runStreams(
-  client: ClientSide,
-  { id, kind, streams, bytes }: StreamWorkload,
-  messages: number
-): Promise<number> {
+async function runStreams(client: ClientSide, { id, kind, streams, bytes }: StreamWorkload, messages: number) {
   const run = kind === 'server-stream' ? client.serverStreams : client.echoStreams
   if (run === undefined) throw new Error('it has no such streams')
   const count = Math.max(1, Math.ceil(messages / streams))

@@ -29,17 +29,9 @@ Exit codes: 0 all well, or only a rival could not run; 1 an answer differs, or o
 
 /** @throws {UsageError} */
 export function parseOptions(args: readonly string[]) {
-  const {
-    only,
-    workloads: wanted,
-    out,
-    help,
-    list,
-    ...numbers
-  } = parse(definitions, args, (problem) => {
-    const options = Object.keys(definitions).map((name) => `--${name}`)
-    return `${problem.split('. ')[0]}. The options are ${options.join(', ')}.`
-  })
+  const known = Object.keys(definitions).map((name) => `--${name}`)
+  const explain = (problem: string) => `${problem.split('. ')[0]}. The options are ${known.join(', ')}.`
+  const { only, workloads: wanted, out, help, list, ...numbers } = parse(definitions, args, explain)
   const positive = (name: keyof typeof numbers) =>
     wholeNumber(numbers[name], `--${name} takes a whole number from 1, not "${numbers[name]}".`)
   return {

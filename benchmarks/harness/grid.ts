@@ -1,7 +1,7 @@
 /** Grids of two over WebSockets on loopback: what the benchmarks that have them share. */
 
 import { createServer } from 'node:http'
-import type { Connection, Manager, ManagerOptions } from '../../lib/index.ts'
+import type { Manager, ManagerOptions } from '../../lib/index.ts'
 import { listen } from './http.ts'
 import type { Grid } from './library.ts'
 
@@ -38,11 +38,7 @@ export async function serveGrid(grid: Grid, options: Options, register: (manager
 }
 
 /** The near end, connected. */
-export async function connectGrid(
-  grid: Grid,
-  options: Options,
-  address: string
-): Promise<{ manager: Manager; peer: Connection }> {
+export async function connectGrid(grid: Grid, options: Options, address: string) {
   const manager = new grid.Manager({ ...options, local: dialingName(grid, address), hosts: [address] })
   const peer = manager.connection(address)
   await peer.waitForConnect()
