@@ -25,6 +25,7 @@ import {
   SimpleSpanProcessor
 } from '@opentelemetry/sdk-trace-base'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
+import { placeOf } from '../../lib/extras/otel/names.ts'
 import { type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -378,5 +379,27 @@ describe('instrument()', () => {
     assert.throws(() => wrong({ ignore: 'echo' }), refused(/instrument\.ignore must be a function/))
     assert.throws(() => wrong({ propagator: 7 }), refused(/instrument\.propagator must be an object/))
     assert.throws(() => wrong(7), refused(/options of instrument\(\) must be an object/))
+  })
+})
+
+describe('the place of a server', () => {
+  it('is the address and the port that its name says, be it the default one; of another name it is the name', () => {
+    for (const [name, address, port] of [
+      ['https://node-1', 'node-1', 443],
+      ['http://node-1', 'node-1', 80],
+      ['https://node-1.example:9000', 'node-1.example', 9000],
+      ['http://[::1]:9000', '::1', 9000]
+    ]) {
+      assert.deepEqual(placeOf(String(name)), { 'server.address': address, 'server.port': port })
+    }
+    assert.deepEqual(placeOf('guest:ada'), { 'server.address': 'guest:ada' })
+    assert.equal(placeOf('https://node-1'), placeOf('https://node-1'))
+  })
+
+  it('is kept for a bounded number of names', () => {
+    const first = placeOf('https://kept')
+    for (let at = 0; at < 1024; at++) placeOf(`https://node-${at}`)
+    assert.notEqual(placeOf('https://kept'), first)
+    assert.deepEqual(placeOf('https://kept'), first)
   })
 })
