@@ -52,12 +52,22 @@ const themes: Record<string, (fact: Fact) => void> = {
 /** A call that never ends must end the fact at least; no fact is near this. */
 const timeout = paced(30_000)
 
-export function behaviourSuite(kind: LinkKind): void {
+/** @param common options of all links; `left` are themes that are left out */
+export function behaviourSuite(
+  kind: LinkKind,
+  common: LinkOptions = {},
+  name = '',
+  left: readonly string[] = []
+): void {
   for (const from of ['dialer', 'listener'] as const) {
     const fact: Fact = (title, body, options) =>
-      it(title, { timeout }, async ({ signal }) => onLink(await openLink(kind, from, options), body, signal))
-    describe(`over ${kind}, called from the ${from}`, { concurrency: 3 }, () => {
-      for (const [theme, facts] of Object.entries(themes)) describe(theme, { concurrency: 1 }, () => facts(fact))
+      it(title, { timeout }, async ({ signal }) =>
+        onLink(await openLink(kind, from, { ...common, ...options }), body, signal)
+      )
+    describe(`over ${kind}${name}, called from the ${from}`, { concurrency: 3 }, () => {
+      for (const [theme, facts] of Object.entries(themes)) {
+        if (!left.includes(theme)) describe(theme, { concurrency: 1 }, () => facts(fact))
+      }
     })
   }
 }

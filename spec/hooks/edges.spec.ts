@@ -1,0 +1,250 @@
+/** Interceptors while things go wrong: a lost conn, a shutdown, a withdrawn handler, whatever they throw. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { describe, it } from 'node:test'
+import {
+  type CallerInterceptor,
+  ClosedError,
+  DisconnectedError,
+  type HandlerInterceptor,
+  RejectedError,
+  RemoteError,
+  single,
+  streaming
+} from '../../lib/index.ts'
+import { Gate, Outcome } from '../support/gate.ts'
+import { type Link, openLink, useLink } from '../support/grid/links.ts'
+import { until } from '../support/until.ts'
+
+const echo = single<string, string>('echo')
+const sum = streaming<void, number, number>('sum', { inCapacity: 2, outCapacity: 2 })
+
+interface Interceptors {
+  readonly caller?: readonly CallerInterceptor[]
+  readonly handler?: readonly HandlerInterceptor[]
+}
+
+function fact(title: string, interceptors: Interceptors, body: (link: Link) => Promise<void>): void {
+  it(title, async () => useLink(await openLink('ws', 'dialer', { interceptors }), body))
+}
+
+async function read<T>(messages: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = []
+  for await (const message of messages) all.push(message)
+  return all
+}
+
+/** Counts the calls that run through it. */
+function counting(running: { count: number }) {
+  return {
+    async single(_call: unknown, next: () => Promise<unknown>) {
+      running.count++
+      try {
+        return await next()
+      } finally {
+        running.count--
+      }
+    },
+    async *streaming(_call: unknown, next: () => AsyncIterable<unknown>) {
+      running.count++
+      try {
+        yield* next()
+      } finally {
+        running.count--
+      }
+    }
+  }
+}
+
+describe('interceptors', () => {
+  const running = { count: 0 }
+  const counted = { caller: [counting(running), counting(running)], handler: [counting(running)] }
+
+  fact('end with a conn that is lost, at both ends, and their calls fail as without them', counted, async (link) => {
+    for (const handler of [echo, sum]) {
+      link.responder.handle(
+        handler as never,
+        ((...args: unknown[]) => {
+          const { signal } = args.at(-1) as { signal: AbortSignal }
+          return once(signal, 'abort').then(() => (handler === echo ? 'late' : []))
+        }) as never
+      )
+    }
+    await link.known()
+    const request = new Outcome(link.peer.request(echo, 'x'))
+    const stream = link.peer.newStream(sum)
+    const reading = new Outcome(read(stream))
+    await until(() => running.count === 6, 'all are running')
+    link.cut()
+    await Promise.all([request.done, reading.done])
+    for (const { error } of [request, reading]) {
+      assert.ok(DisconnectedError.is(error))
+      assert.deepEqual([error.reason, error.delivery], ['lost', 'maybeRan'])
+    }
+    assert.equal((await stream.closed).how, 'failed')
+    await until(() => running.count === 0, 'all have ended')
+    await link.connected(2)
+  })
+
+  const gate = new Gate()
+  const late: CallerInterceptor = {
+    async single(_call, next) {
+      await gate.opened
+      return await next()
+    },
+    async *streaming(_call, next) {
+      await gate.opened
+      yield* next()
+    }
+  }
+  it('that go on after a shutdown find the connection closed', async () => {
+    const link = await openLink('ws', 'dialer', { interceptors: { caller: [late] } })
+    try {
+      const request = new Outcome(link.peer.request(echo, 'x'))
+      const reading = new Outcome(read(link.peer.newStream(sum)))
+      await link.caller.close({ timeout: 5 })
+      assert.equal(request.settled || reading.settled, false)
+      gate.open()
+      await Promise.all([request.done, reading.done])
+      for (const { error } of [request, reading]) {
+        assert.ok(ClosedError.is(error))
+        assert.equal(error.delivery, 'notSent')
+      }
+    } finally {
+      await link.abandon()
+    }
+  })
+
+  fact('run on with a call whose handler is withdrawn, and refuse the next one as before', counted, async (link) => {
+    const open = new Gate()
+    link.responder.handle(echo, async (text) => {
+      await open.opened
+      return text
+    })
+    await link.known()
+    const request = link.peer.request(echo, 'x')
+    await until(() => running.count === 3, 'it runs')
+    link.responder.unhandle(echo)
+    await until(() => link.peer.handlers.every(({ handler }) => handler !== 'echo'), 'the caller knows')
+    await assert.rejects(link.peer.request(echo, 'y'), { code: 'ERR_UNKNOWN_HANDLER', delivery: 'notSent' })
+    open.open()
+    assert.equal(await request, 'x')
+    assert.equal(running.count, 0)
+  })
+
+  fact('stand around raw handlers, which are given bytes', counted, async (link) => {
+    const upper: HandlerInterceptor<Uint8Array | undefined> = {
+      single: async ({ payload }, next) => Buffer.concat([payload ?? Buffer.of(), (await next()) as Uint8Array])
+    }
+    link.responder.handle('raw', (bytes) => bytes, { interceptors: [upper] })
+    await link.known()
+    assert.equal(Buffer.from(await link.peer.request('raw', Buffer.from('ab'))).toString(), 'abab')
+  })
+
+  let thrown: unknown
+  const throwing = {
+    single(): never {
+      throw thrown
+    },
+    // biome-ignore lint/correctness/useYield: it throws first
+    async *streaming(): AsyncGenerator<never> {
+      throw thrown
+    }
+  }
+  for (const end of ['caller', 'handler'] as const) {
+    fact(`of a ${end} may throw anything: it fails their call, and no other`, {}, async (link) => {
+      const at = await openLink('ws', 'dialer', { interceptors: { [end]: [throwing] } })
+      await useLink(at, async ({ responder, peer }) => {
+        responder.handle(echo, (text) => text)
+        responder.handle(sum, () => [1])
+        await until(() => peer.handlers.length === 2, 'they are known')
+        for (thrown of [undefined, null, 0, 'text', { odd: true }, Symbol('s'), new TypeError('mistake')]) {
+          for (const call of [peer.request(echo, 'x'), read(peer.newStream(sum))]) {
+            const outcome = new Outcome<unknown>(call)
+            await outcome.done
+            assert.equal(outcome.failed, true)
+            if (end === 'caller') assert.equal(outcome.error, thrown)
+            else assert.ok(RemoteError.is(outcome.error) && outcome.error.delivery === 'notSent')
+          }
+        }
+      })
+      link.responder.handle(echo, (text) => text)
+      await link.known()
+      assert.equal(await link.peer.request(echo, 'x'), 'x')
+    })
+  }
+
+  const after: HandlerInterceptor = {
+    async single(_call, next) {
+      await next()
+      throw new RejectedError('denied', 'too late for that')
+    },
+    async *streaming(_call, next) {
+      yield* next()
+      throw new RejectedError('denied', 'too late for that')
+    }
+  }
+  fact('of a handler that throw after next() refuse nothing: it ran', { handler: [after] }, async (link) => {
+    link.responder.handle(echo, (text) => text)
+    link.responder.handle(sum, () => [1])
+    while (link.peer.handlers.length < 2) await once(link.peer, 'handlers')
+    for (const call of [link.peer.request(echo, 'x'), read(link.peer.newStream(sum))]) {
+      await assert.rejects(call, { name: 'RemoteError', code: 'ERR_REJECTED', delivery: 'ran' })
+    }
+  })
+
+  const refusing: HandlerInterceptor = {
+    async *streaming(call, next) {
+      for await (const request of call.requests ?? []) {
+        if ((request as number) > 2) throw new RejectedError('denied', 'that one')
+        if (request === 100) yield* next()
+      }
+    }
+  }
+  fact(
+    'of a handler may refuse after they have read requests, and it is still notSent',
+    { handler: [refusing] },
+    async (link) => {
+      let ran = 0
+      link.responder.handle(sum, () => {
+        ran++
+        return []
+      })
+      await link.known()
+      const stream = link.peer.newStream(sum)
+      stream.sink([1, 2, 3, 4]).catch(() => undefined)
+      await assert.rejects(read(stream), { name: 'RejectedError', reason: 'denied', delivery: 'notSent' })
+      assert.equal(ran, 0)
+    }
+  )
+
+  const twice: CallerInterceptor = {
+    async *streaming(_call, next) {
+      yield* next()
+      yield* next()
+    }
+  }
+  fact('that open a stream twice are told that it is opened once', { caller: [twice] }, async (link) => {
+    link.responder.handle(sum, () => [1])
+    await link.known()
+    await assert.rejects(read(link.peer.newStream(sum)), /next\(\) was called before: a stream is opened once/)
+  })
+
+  const first: CallerInterceptor = { single: (_call, next) => Promise.any([next(), next()]) }
+  fact(
+    'may ask twice at once and take the first answer: the other call is cancelled',
+    { caller: [first] },
+    async (link) => {
+      const signals: AbortSignal[] = []
+      link.responder.handle(echo, async (text, { signal }) => {
+        signals.push(signal)
+        if (signals.length === 1) await once(signal, 'abort')
+        return `${text} ${signals.length}`
+      })
+      await until(() => link.peer.handlers.length === 1, 'it is known')
+      assert.equal(await link.peer.request(echo, 'x'), 'x 2')
+      await until(() => signals[0]?.aborted === true, 'the other one is told')
+    }
+  )
+})
