@@ -69,9 +69,8 @@ for (const kind of ['ws', 'wss', 'tcp'] as const) {
 }
 
 describe('a peer that reads steadily is not slow, though the buffers on the way are full,', () => {
-  // They empty by half a megabyte at a time, or more.
-  const bytesPerSecond = 600_000
-  const limits = { slowPeerTimeoutMs: 800 }
+  // They empty by half a megabyte at a time, or more: that takes longer than the time.
+  const bytesPerTimeout = 480_000
   const large = Buffer.alloc(1 << 20, 7)
   const ways = [
     ['ws', 'caller'],
@@ -82,12 +81,14 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
 
   for (const [kind, side] of ways) {
     it(`over ${kind}, at the ${side}`, async () => {
-      await useLink(await openLink(kind, 'dialer', { keepAlive: { intervalMs: 100 }, limits }), async (link) => {
+      const slowPeerTimeoutMs = paced(800)
+      const options = { keepAlive: { intervalMs: slowPeerTimeoutMs / 8 }, limits: { slowPeerTimeoutMs } }
+      await useLink(await openLink(kind, 'dialer', options), async (link) => {
         link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
         link.responder.handle('blob', () => large)
         await link.known()
         const [sender, reader] = side === 'caller' ? [link.back, link.peer] : [link.peer, link.back]
-        link.throttleInbound(side, bytesPerSecond)
+        link.throttleInbound(side, (bytesPerTimeout * 1000) / slowPeerTimeoutMs)
         const calls = Array.from({ length: 30 }, () =>
           side === 'caller' ? link.peer.request('blob') : link.peer.request('size', large)
         )
@@ -97,7 +98,7 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
         await until(() => (sender.stats().session?.sendQueueBytes ?? 0) > 0, 'the buffers are full')
         const before = reader.stats().totals.bytesIn
         await until(
-          () => reader.stats().totals.bytesIn - before > 1_200_000 || sender.state !== 'connected',
+          () => reader.stats().totals.bytesIn - before > 2.5 * bytesPerTimeout || sender.state !== 'connected',
           'it has read for more than twice the time'
         )
         assert.deepEqual([sender.lastError, reader.lastError], [undefined, undefined])
