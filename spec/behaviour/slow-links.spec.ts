@@ -82,7 +82,7 @@ describe('a peer that reads steadily is not slow, though the buffers on the way 
   for (const [kind, side] of ways) {
     it(`over ${kind}, at the ${side}`, async () => {
       const slowPeerTimeoutMs = paced(800)
-      const options = { keepAlive: { intervalMs: slowPeerTimeoutMs / 8 }, limits: { slowPeerTimeoutMs } }
+      const options = { keepAlive: { intervalMs: Math.ceil(slowPeerTimeoutMs / 8) }, limits: { slowPeerTimeoutMs } }
       await useLink(await openLink(kind, 'dialer', options), async (link) => {
         link.responder.handle('size', (payload) => Buffer.from(String(payload.length)))
         link.responder.handle('blob', () => large)

@@ -116,10 +116,11 @@ export function requestFacts(fact: Fact): void {
       await peer.request('echo')
       // Pings are the only frames of an idle session; so much of them that they cannot hide one frame per request.
       const frames = () => [peer, back].map((end) => end.stats().session?.framesOut ?? 0)
-      const before = frames()
+      const [before, startedMs] = [frames(), performance.now()]
       for (let count = 0; count < 200; count++) await peer.request('echo', pattern(100))
       const sent = frames().map((count, end) => count - (before[end] as number))
-      for (const count of sent) assert.ok(count >= 200 && count < 220, `${sent} frames for 200 requests`)
+      const pings = 20 + (performance.now() - startedMs) / 1000
+      for (const count of sent) assert.ok(count >= 200 && count < 200 + pings, `${sent} frames for 200 requests`)
     }
   )
 
