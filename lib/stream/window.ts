@@ -86,7 +86,6 @@ export class SendWindow {
 export class ReceiveWindow {
   readonly #capacityMessages: number
   #capacityBytes: number
-  readonly #maxCapacityBytes: number
   readonly #maxMessageBytes: number
   #messages: number
   #bytes: number
@@ -106,7 +105,6 @@ export class ReceiveWindow {
   constructor(capacityMessages: number, capacityBytes: number, maxMessageBytes = maxCredit) {
     this.#capacityMessages = this.#messages = capacityMessages
     this.#capacityBytes = this.#bytes = capacityBytes
-    this.#maxCapacityBytes = Math.max(capacityBytes, Math.min(capacityBytes * maxWidening, maxMessageBytes))
     this.#maxMessageBytes = maxMessageBytes
   }
 
@@ -195,10 +193,12 @@ export class ReceiveWindow {
    * messages larger than the window: lending keeps those coming, and small calls would wait behind twice as much of them.
    */
   #widen(): void {
+    if (this.#keptUp === 2) return
     this.#keptUp = this.#unread === 0 ? this.#keptUp + 1 : 0
     if (this.#keptUp < 2) return
-    this.#takenBytes += this.#maxCapacityBytes - this.#capacityBytes
-    this.#capacityBytes = this.#maxCapacityBytes
+    const narrowBytes = this.#capacityBytes
+    this.#capacityBytes = Math.max(narrowBytes, Math.min(narrowBytes * maxWidening, this.#maxMessageBytes))
+    this.#takenBytes += this.#capacityBytes - narrowBytes
   }
 
   /** Returns true once for each grant. */
