@@ -23,7 +23,7 @@ interface Look {
 export class OpenStreams {
   readonly #list: () => Stream[]
   /** Of streams that were open when they were looked at last. */
-  #looks = new Map<Stream, Look>()
+  readonly #looks = new Map<Stream, Look>()
 
   constructor(list: () => Stream[]) {
     this.#list = list
@@ -32,11 +32,18 @@ export class OpenStreams {
   /** Notes which streams have moved. Requests have nothing to note: each half is one message. */
   look(): void {
     const nowTicks = toTicks(performance.now())
-    const looks = new Map<Stream, Look>()
-    for (const stream of this.#list()) {
-      if (!stream.isSingle) looks.set(stream, toLook(stream, this.#looks.get(stream), nowTicks))
-    }
-    this.#looks = looks
+    for (const stream of this.#looks.keys()) if (stream.state === 'closed') this.#looks.delete(stream)
+    for (const stream of this.#list()) if (!stream.isSingle) update(this.#lookAt(stream), stream, nowTicks)
+  }
+
+  /** An open stream has one that is written again: thousands may be open. */
+  #lookAt(stream: Stream): Look {
+    const known = this.#looks.get(stream)
+    if (known !== undefined) return known
+    const { startTicks } = stream
+    const look = { sent: 0, received: 0, unread: 0, sentTicks: startTicks, receivedTicks: startTicks }
+    this.#looks.set(stream, look)
+    return look
   }
 
   describe(): StreamInfo[] {
@@ -62,19 +69,13 @@ export class OpenStreams {
   }
 }
 
-function toLook(
-  { bytesIn, bytesOut, receiveWindow, startTicks }: Stream,
-  last: Look | undefined,
-  nowTicks: number
-): Look {
+function update(look: Look, { bytesIn, bytesOut, receiveWindow }: Stream, nowTicks: number): void {
   const unread = receiveWindow?.unread.messages ?? 0
-  const hasSent = bytesOut !== (last?.sent ?? 0)
-  const hasReceived = bytesIn !== (last?.received ?? 0) || unread !== (last?.unread ?? 0)
-  return {
-    ...{ sent: bytesOut, received: bytesIn, unread },
-    sentTicks: hasSent ? nowTicks : (last?.sentTicks ?? startTicks),
-    receivedTicks: hasReceived ? nowTicks : (last?.receivedTicks ?? startTicks)
-  }
+  if (bytesOut !== look.sent) look.sentTicks = nowTicks
+  if (bytesIn !== look.received || unread !== look.unread) look.receivedTicks = nowTicks
+  look.sent = bytesOut
+  look.received = bytesIn
+  look.unread = unread
 }
 
 function describeSending({ state, canTake, sendWindow, bytesOut }: Stream, waitedMs: number): HalfInfo | undefined {
