@@ -55,7 +55,9 @@ export class Figures {
   /** A call fails with an error of this code. */
   addError(code: string): void {
     this.#errors ??= new Map()
-    const key = this.#errors.has(code) || this.#errors.size < maxCodes ? code : otherName
+    // No codec carries a property of that name, and the figures are read over the grid.
+    const isKept = code !== '__proto__' && (this.#errors.has(code) || this.#errors.size < maxCodes)
+    const key = isKept ? code : otherName
     this.#errors.set(key, (this.#errors.get(key) ?? 0) + 1)
   }
 

@@ -48,6 +48,8 @@ export class CallCounter implements StreamCounter<Stream> {
   /** When the time was asked for first in this turn; 0 when it was not. In ticks, too. */
   #turnMs = 0
   #turnTicks = 0
+  /** When frames were dealt with of which one was a call of the peer, until the end of that turn; 0 in all others. */
+  #servedTicks = 0
   /** The first so many are calls of the peer that have ended in this turn. */
   readonly #ended: (Stream | undefined)[] = []
   #endedCount = 0
@@ -57,7 +59,7 @@ export class CallCounter implements StreamCounter<Stream> {
     this.#counts = counts
     this.#outbox = outbox
     outbox.onTurnEnd = () => {
-      if (this.#endedCount > 0) this.#endTurn()
+      if (this.#endedCount > 0 || this.#servedTicks !== 0) this.#endTurn()
     }
   }
 
@@ -83,6 +85,16 @@ export class CallCounter implements StreamCounter<Stream> {
     if (!this.#isTurn) return performance.now()
     if (this.#turnTicks === 0) this.#look()
     return this.#turnMs
+  }
+
+  /** When a call of the peer begins that a frame has brought: its handler may hold up this turn. */
+  beginServing(): number {
+    const ticks = this.nowTicks
+    if (this.#servedTicks === 0 && this.#isTurn) {
+      this.#servedTicks = ticks
+      this.#outbox.endTurn()
+    }
+    return ticks
   }
 
   /** A stream has closed. */
@@ -151,9 +163,9 @@ export class CallCounter implements StreamCounter<Stream> {
 
   #endTurn(): void {
     const nowTicks = toTicks(performance.now())
-    const ticks = nowTicks - this.#turnTicks
-    if (this.#turnTicks !== 0 && ticks >= slowTicks) this.#peer.events.onTurn(ticksToMs(ticks))
-    this.#turnTicks = 0
+    const ticks = nowTicks - this.#servedTicks
+    if (this.#servedTicks !== 0 && ticks >= slowTicks) this.#peer.events.onTurn(ticksToMs(ticks))
+    this.#servedTicks = 0
     this.#countEnded(nowTicks)
   }
 
@@ -174,7 +186,8 @@ export class CallCounter implements StreamCounter<Stream> {
   }
 
   #count({ owner, initiator, startTicks, bytesIn, bytesOut }: Stream, nowTicks: number): void {
-    const ticks = nowTicks - startTicks
+    // A call that was made within the turn, and is over within it, began after the one look at the clock.
+    const ticks = (nowTicks < startTicks ? toTicks(performance.now()) : nowTicks) - startTicks
     const bucket = toBucket(ticks)
     owner?.figures?.add(bucket, ticks, bytesIn, bytesOut)
     this.#of(initiator).add(bucket, ticks, bytesIn, bytesOut)

@@ -122,7 +122,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.running.count++
     const stream = new Stream(this, id, undefined)
     this.streams.addInbound(stream)
-    stream.startTicks = this.counter.nowTicks
+    stream.startTicks = this.counter.beginServing()
     if (timeoutMs > 0) this.#deadlines.add(stream, timeoutMs, this.counter.nowMs)
     return stream
   }

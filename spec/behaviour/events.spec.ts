@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { inspect } from 'node:util'
-import { DisconnectedError, type GridEvent, type ManagerOptions, single } from '../../lib/index.ts'
+import { DisconnectedError, type GridEvent, type HandlerStats, type ManagerOptions, single } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -29,6 +29,10 @@ type Of<Type> = Extract<GridEvent, { readonly type: Type }>
 
 function all<Type extends GridEvent['type']>(events: readonly GridEvent[], type: Type): Of<Type>[] {
   return events.filter((event): event is Of<Type> => event.type === type)
+}
+
+function find(served: readonly HandlerStats[], handler: string): HandlerStats {
+  return served.find((each) => each.handler === handler) ?? assert.fail(`no ${handler}`)
 }
 
 const types = (events: readonly GridEvent[]) => events.map(({ type }) => type)
@@ -177,6 +181,39 @@ describe('the recent events of a manager', () => {
     const slow = all(listener.manager.recent, 'slowTurn').filter(({ durationMs }) => durationMs >= 149)
     assert.ok(slow.length >= 1)
     assert.equal(slow[0]?.host, listener.name)
+  })
+
+  it('tell of no long turn where a handler waits', async (test) => {
+    const { there, listener } = await connected(test)
+    let tookMs = 0
+    listener.manager.handle('waits', async (payload) => {
+      const startMs = performance.now()
+      await until(() => performance.now() - startMs >= 400, 'it has waited')
+      tookMs = performance.now() - startMs
+      return payload
+    })
+    await there.request('waits', Buffer.of(1), { waitForReady: true })
+    await until(() => find(listener.manager.stats().served, 'waits').running === 0, 'it is counted')
+    const slow = all(listener.manager.recent, 'slowTurn').map(({ durationMs }) => durationMs)
+    assert.ok(
+      slow.every((durationMs) => durationMs < tookMs),
+      `${slow} ms, where it took ${tookMs} ms`
+    )
+  })
+
+  it('tell of a turn in which a handler held up the event loop before it waited', async (test) => {
+    const { there, listener, gate } = await connected(test)
+    listener.manager.handle('busy', async (payload) => {
+      const endMs = performance.now() + 150
+      while (performance.now() < endMs);
+      await gate.opened
+      return payload
+    })
+    const call = there.request('busy', Buffer.of(1), { waitForReady: true })
+    const isTold = () => all(listener.manager.recent, 'slowTurn').some(({ durationMs }) => durationMs >= 149)
+    await until(isTold, 'it is told while the call is open')
+    gate.open()
+    await call
   })
 
   it('tell of peers that are refused and not in the list; those in the list have them at their connection', async (test) => {

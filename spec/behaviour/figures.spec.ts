@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { type CallFigures, type HandlerStats, type Manager, single, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -192,6 +193,25 @@ describe('the figures of a handler', () => {
     assert.ok(served('busy').durations.sumMs >= 59, `${served('busy').durations.sumMs} ms`)
   })
 
+  it('never fall by a call that a handler makes and gives up in the turn that has brought it', async (test) => {
+    const { there, back, dialer, listener } = await connected(test)
+    dialer.manager.handle(add, (n) => n)
+    await until(() => back.handlers.length > 0, 'it can be called')
+    listener.manager.handle('busy', async (payload) => {
+      const endMs = performance.now() + 60
+      while (performance.now() < endMs);
+      const controller = new AbortController()
+      const call = rejection(back.request(add, 1, { signal: controller.signal }))
+      controller.abort()
+      await call
+      return payload
+    })
+    await there.request('busy', Buffer.of(1), { waitForReady: true })
+    const { calls, durations } = find(listener.manager, 'called', 'add')
+    assert.equal(calls, 1)
+    assert.ok(durations.sumMs >= 0, `${durations.sumMs} ms`)
+  })
+
   it('stay when it is withdrawn, and go on when it is back', async (test) => {
     const { there, listener, served } = await connected(test)
     await there.request(add, 1)
@@ -213,6 +233,15 @@ describe('the figures of a handler', () => {
     assert.equal(Object.keys(errors).length, 65)
     assert.equal(errors._OTHER, 16)
     assert.equal(find(dialer.manager, 'called', 'boom').calls, 80)
+  })
+
+  it('can be sent whatever codes a handler chooses', async (test) => {
+    const { there, called, served } = await connected(test)
+    for (const code of ['__proto__', 'constructor', '\ud800']) await rejection(there.request(boom, code))
+    for (const figures of [called('boom'), served('boom')]) {
+      assert.deepEqual(Object.keys(figures.errors).slice(0, 2), ['_OTHER', 'constructor'])
+      assert.deepEqual(Object.keys(Object(decodeMsgpack(encodeMsgpack(figures)))), Object.keys(figures))
+    }
   })
 
   it('count calls of this server to itself, and what runs of them', async (test) => {
