@@ -57,6 +57,8 @@ export class KeepAlive {
   #answered = 0
   #readBytes = 0
   #pingedAtMs = 0
+  /** An interval has begun without its ping. */
+  #isPingDue = false
   #lookedAtMs = 0
   #received = 0
   #heardAtMs = 0
@@ -151,8 +153,10 @@ export class KeepAlive {
         if (!this.#stopped && !this.#hasHeard()) onDead(performance.now() - this.#heardAtMs)
       })
     }
-    // A session that has just begun has pinged.
-    if (!beginsInterval || now - this.#pingedAtMs < intervalMs / beatsPerInterval) return
+    this.#isPingDue ||= beginsInterval
+    // A session that has just begun has pinged: it pings a beat later. A longer gap would leave a peer no time to answer.
+    if (!this.#isPingDue || now - this.#pingedAtMs < intervalMs / beatsPerInterval) return
+    this.#isPingDue = false
     onTick()
     if (!this.#stopped) this.#ping()
   }

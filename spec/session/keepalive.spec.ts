@@ -97,7 +97,7 @@ describe('the keep-alive', () => {
     assert.equal(clock.pending, 0)
   })
 
-  it('never waits more than a beat longer than an interval for its next ping, whenever it began', () => {
+  it('never waits longer than an interval for its next ping, nor less than a beat, whenever it began', () => {
     for (let afterMs = 0; afterMs < intervalMs; afterMs += 50) {
       clock.nowMs += 50
       const bench = new Bench()
@@ -106,7 +106,7 @@ describe('the keep-alive', () => {
         bench.beat()
       }
       const gaps = bench.pingedMs.slice(1).map((atMs, at) => atMs - (bench.pingedMs[at] as number))
-      assert.ok(Math.max(...gaps) <= intervalMs + beatMs, `${gaps}`)
+      assert.ok(Math.max(...gaps) <= intervalMs, `${gaps}`)
       assert.ok(Math.min(...gaps) > beatMs, `${gaps}`)
       bench.keepAlive.stop()
     }
@@ -248,6 +248,36 @@ describe('the keep-alive', () => {
     const bench = new Bench()
     for (const lateMs of [501, 1000, 60_000, 501]) bench.beat(lateMs)
     assert.deepEqual([bench.dead, bench.judge], [[], undefined])
+  })
+
+  it('leaves a peer the time to answer its ping, also where a stall that is not forgiven delays that', () => {
+    const rttMs = 100
+    for (let beganMs = 10; beganMs <= intervalMs; beganMs += 10) {
+      for (let late = 0; late < 8; late++) {
+        clock.nowMs = (Math.floor(clock.nowMs / intervalMs) + 1) * intervalMs + beganMs
+        const bench = new Bench()
+        for (let beat = 0; beat < 16; beat++) {
+          const lateMs = beat === late ? 2 * beatMs - 1 : 0
+          const atMs = (Math.floor(clock.nowMs / beatMs) + 1) * beatMs + lateMs
+          bench.received = 1 + bench.pingedMs.filter((pingedMs) => pingedMs + rttMs <= atMs).length
+          bench.beat(lateMs)
+          bench.judge?.()
+        }
+        bench.keepAlive.stop()
+        assert.deepEqual(bench.dead, [], `began at ${beganMs}, beat ${late} was late`)
+      }
+    }
+  })
+
+  it('has one beat where its timer fires early, as one of Node may after a long turn of the event loop', () => {
+    const beats: boolean[] = []
+    heart.join((beginsInterval) => beats.push(beginsInterval))
+    for (let beat = 0; beat < 3; beat++) clock.fireNext(clock.nowMs + beatMs)
+    performance.now = () => clock.nowMs - 3
+    clock.fireNext(clock.nowMs + beatMs)
+    assert.deepEqual(beats, [false, false, false])
+    clock.fireNext(clock.nowMs + beatMs)
+    assert.deepEqual(beats, [false, false, false, true])
   })
 
   it('does not forgive twice what was no stall', () => {
