@@ -174,7 +174,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
       session: this.#sessions.stats(),
       totals,
       ...this.#sessions.lastSeen,
-      dialing: this.#dialLog.stats(this.#init.dials ? this.#retry.inMs : undefined),
+      dialing: this.#dialLog.stats(this.#init.dials ? this.#retry.dueAt : undefined),
       called: tally.read(this.#figures.called),
       served: tally.read(this.#figures.served)
     }

@@ -54,13 +54,13 @@ export class DialLog {
     }
   }
 
-  /** @param nextInMs when the next one begins */
-  stats(nextInMs: number | undefined): DialStats {
+  /** @param nextAt when the next one begins */
+  stats(nextAt: number | undefined): DialStats {
     const lastDurationMs = this.#lastDurationMs
     return {
       failures: this.#allFailures,
       ...(lastDurationMs === undefined ? {} : { lastDurationMs }),
-      ...(nextInMs === undefined ? {} : { nextAt: Date.now() + nextInMs })
+      ...(nextAt === undefined ? {} : { nextAt })
     }
   }
 

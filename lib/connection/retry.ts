@@ -19,6 +19,7 @@ export class Retry {
   #timer: NodeJS.Timeout | undefined
   /** Of `performance.now()`; undefined while there is none. */
   #dueMs: number | undefined
+  #dueAt = 0
 
   /** @param isBusy handshakes are under way, with peers that are late by no fault of theirs */
   constructor(onDue: () => void, isBusy: () => boolean) {
@@ -42,9 +43,9 @@ export class Retry {
     this.#hurry(minHurryMs + Math.random() * (maxHurryMs - minHurryMs), maxPatience)
   }
 
-  /** Until the next try; undefined while there is none to come. */
-  get inMs(): number | undefined {
-    return this.#dueMs === undefined ? undefined : Math.max(0, this.#dueMs - performance.now())
+  /** When the next try begins, in ms since the epoch; undefined while there is none to come. */
+  get dueAt(): number | undefined {
+    return this.#dueMs === undefined ? undefined : this.#dueAt
   }
 
   stop(): void {
@@ -70,6 +71,7 @@ export class Retry {
     if (this.#dueMs !== undefined && this.#dueMs <= dueMs) return
     this.stop()
     this.#dueMs = dueMs
+    this.#dueAt = Date.now() + ms
     this.#timer = setTimeout(() => onDue(dueMs), ms)
   }
 }

@@ -66,6 +66,8 @@ export class Sessions {
   readonly #totals = createTotals()
   /** Of those that have ended. */
   #heardAtMs: number | undefined
+  /** What was told of that last, of both clocks: converted anew it would be another one each time. */
+  #lastSeen = { heardAtMs: 0, lastSeenAt: 0 }
   #readyTimer: DeadlineTimer | undefined
 
   constructor(init: SessionsInit) {
@@ -128,7 +130,11 @@ export class Sessions {
   get lastSeen(): { readonly lastSeenAt?: number } {
     const times = this.#listAlive().map((session) => session.heardAtMs)
     if (this.#heardAtMs === undefined && times.length === 0) return {}
-    return { lastSeenAt: Date.now() - performance.now() + Math.max(this.#heardAtMs ?? 0, ...times) }
+    const heardAtMs = Math.max(this.#heardAtMs ?? 0, ...times)
+    if (heardAtMs !== this.#lastSeen.heardAtMs) {
+      this.#lastSeen = { heardAtMs, lastSeenAt: Date.now() - performance.now() + heardAtMs }
+    }
+    return { lastSeenAt: this.#lastSeen.lastSeenAt }
   }
 
   /** What is open on any of them. */

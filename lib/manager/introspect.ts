@@ -1,7 +1,9 @@
 /** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
 
+import { aBoolean, aString, aWholeNumber, optionsReader } from '../base/check.ts'
 import type { EventLog } from '../base/event-log.ts'
 import type { GridEvent } from '../base/events.ts'
+import { maxTimeoutMs } from '../base/options.ts'
 import type { ManagerStats } from '../base/stats.ts'
 import { errorText } from '../base/text.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -15,10 +17,16 @@ import type { HandlerCall } from '../hooks/call-info.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { Feed } from './feed.ts'
-import { type HostReport, introspection } from './introspection.ts'
+import {
+  type EventsOptions,
+  type HostReport,
+  introspection,
+  type TraceOptions,
+  type WatchOptions
+} from './introspection.ts'
 import { register } from './register.ts'
 import { traceCalls } from './trace.ts'
-import { changesOf } from './watch.ts'
+import { changesOf, minEveryMs } from './watch.ts'
 
 /** What is looked into. */
 export interface Introspected {
@@ -33,6 +41,24 @@ export interface Introspected {
 
 /** Events that wait for one slow reader; the oldest go. */
 const maxWaiting = 1024
+
+// Who asks may be of any kind: what is wrong would be taken for no option, or for a time of nothing.
+const readRecent = optionsReader<Pick<EventsOptions, 'host'>>('recent()', { host: aString })
+const readEvents = optionsReader<EventsOptions>('events()', {
+  host: aString,
+  after: aWholeNumber(0, Number.MAX_SAFE_INTEGER)
+})
+const readWatch = optionsReader<WatchOptions>('watch()', { everyMs: aWholeNumber(minEveryMs, maxTimeoutMs) })
+const readTrace = optionsReader<TraceOptions>('trace()', {
+  side: { must: 'must be "caller" or "handler"', is: (value) => value === 'caller' || value === 'handler' },
+  ...{ host: aString, handler: aString, subroute: aString },
+  slowerThanMs: { must: 'must be a number of ms, 0 or more', is: (value) => typeof value === 'number' && value >= 0 },
+  failed: aBoolean,
+  sample: {
+    must: 'must be a number above 0 and up to 1',
+    is: (value) => Number(value) > 0 && Number(value) <= 1 && typeof value === 'number'
+  }
+})
 
 /** @param hooks those of the manager's handlers; a rule is asked before its interceptors */
 export function serveIntrospection(
@@ -56,9 +82,9 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   add(definitions.stats, () => grid.stats())
   add(definitions.handlers, () => [...grid.handlers])
   add(definitions.hosts, () => grid.connections.map(toReport))
-  add(definitions.recent, (options) => [...recentOf(grid, options?.host)])
+  add(definitions.recent, (options) => [...recentOf(grid, readRecent(given(options)).host)])
   add(definitions.streams, (options) => {
-    const { host, ...asked } = options ?? {}
+    const { host, ...asked } = given(options) ?? {}
     const connections = host === undefined ? grid.connections : [grid.connection(host)]
     return selectStreams(
       connections.flatMap((each) => each.streams(asked)),
@@ -67,7 +93,7 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, { signal, draining }) => {
-    const { host, after = events.lastSeq } = options ?? {}
+    const { host, after = events.lastSeq } = readEvents(given(options))
     const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
     const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
     for (const event of allRecent(grid)) if (isAsked(event)) feed.add(event)
@@ -79,11 +105,17 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
     return feed.read((event) => event)
   })
   add(definitions.watch, (options, _, { signal, draining }) =>
-    changesOf(() => grid.stats(), options?.everyMs, [signal, draining])
+    changesOf(() => grid.stats(), readWatch(given(options)).everyMs, [signal, draining])
   )
   add(definitions.trace, (options, _, { signal, draining }) =>
-    traceCalls(grid.local, options ?? {}, [signal, draining])
+    traceCalls(grid.local, readTrace(given(options)), [signal, draining])
   )
+}
+
+/** Of what has arrived: nil is what was not given, or was undefined. */
+function given<T extends object>(options: T | null | undefined): T | undefined {
+  if (typeof options !== 'object' || options === null) return options ?? undefined
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as T
 }
 
 function recentOf(grid: Introspected, host: string | undefined): readonly GridEvent[] {

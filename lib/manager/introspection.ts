@@ -32,7 +32,7 @@ export interface EventsOptions {
 }
 
 export interface WatchOptions {
-  /** Time between two changes, in ms, at least 100. Default 1000. */
+  /** Time between two changes, in whole ms, at least 100. Default 1000. */
   readonly everyMs?: number
 }
 
@@ -40,7 +40,11 @@ export interface WatchOptions {
  * What has changed of the stats. The first one has all of them. In each later one `connections`, `called` and `served` have
  * only the entries that have changed, and the entries are whole.
  */
-export type StatsChange = Partial<ManagerStats> & Pick<ManagerStats, 'at' | 'instance'>
+export type StatsChange = Partial<ManagerStats> &
+  Pick<ManagerStats, 'at' | 'instance'> & {
+    /** Hosts to which there is no connection any more, since they have left the list; absent where there are none. */
+    readonly removed?: readonly string[]
+  }
 
 /** Which calls. Default: all, but for those of `$grid`. */
 export interface TraceOptions {

@@ -4,7 +4,8 @@ import type { ManagerStats } from '../base/stats.ts'
 import type { StatsChange } from './introspection.ts'
 
 const defaultEveryMs = 1000
-const minEveryMs = 100
+/** Each look costs what `stats()` costs. */
+export const minEveryMs = 100
 
 /** The stats at once, and then every `everyMs` what has changed, while it is read; ends with the first of the signals. */
 export async function* changesOf(
@@ -17,19 +18,22 @@ export async function* changesOf(
     const stats = read()
     yield before === undefined ? stats : toChange(before, stats)
     before = stats
-    await waitUntil(Math.max(minEveryMs, everyMs), signals)
+    await waitUntil(everyMs, signals)
   }
 }
 
 function toChange(before: ManagerStats, { at, instance, ...stats }: ManagerStats): StatsChange {
   const { connections, called, served, ...others } = stats
+  const hosts = new Set(connections.map(({ host }) => host))
+  const removed = before.connections.map(({ host }) => host).filter((host) => !hosts.has(host))
   const changed = Object.entries(others).filter(([name, value]) => !isSame(value, Reflect.get(before, name)))
   return {
     ...{ at, instance },
     ...Object.fromEntries(changed),
     connections: changedOf(connections, before.connections, ({ host }) => host),
     called: changedOf(called, before.called, nameOf),
-    served: changedOf(served, before.served, nameOf)
+    served: changedOf(served, before.served, nameOf),
+    ...(removed.length === 0 ? {} : { removed })
   }
 }
 

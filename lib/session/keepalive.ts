@@ -62,6 +62,9 @@ export class KeepAlive {
   #lookedAtMs = 0
   #received = 0
   #heardAtMs = 0
+  /** Bytes that had arrived when it was asked for `heardAtMs`, and when that was found. */
+  #askedAt = 0
+  #askedAtMs = 0
   /** When a silence that may be held against the peer began: later than it was heard, where this process stood still since. */
   #silentSinceMs = 0
 
@@ -92,7 +95,14 @@ export class KeepAlive {
 
   /** When the last sign of life came, to a beat, of the clock of this. */
   get heardAtMs(): number {
-    return this.#init.received() === this.#received ? this.#heardAtMs : performance.now()
+    const received = this.#init.received()
+    if (received === this.#received) return this.#heardAtMs
+    // The same until something arrives: whoever asks again is not told of a change that there is none.
+    if (received !== this.#askedAt) {
+      this.#askedAt = received
+      this.#askedAtMs = performance.now()
+    }
+    return this.#askedAtMs
   }
 
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */

@@ -4,8 +4,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { pushable } from 'it-pushable'
 import {
   type CallRecord,
+  type ConnectionStats,
   channels,
   type GridEvent,
   type HandlerCall,
@@ -14,6 +16,7 @@ import {
   type StatsChange,
   single
 } from '../../lib/index.ts'
+import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -59,6 +62,8 @@ describe('introspection', () => {
     assert.deepEqual([host?.host, host?.state, host?.instance], [dialer.name, 'connected', dialer.manager.instance])
     assert.deepEqual(await look.recent({ host: dialer.name }), back.recent)
     assert.deepEqual(await look.recent(), listener.manager.recent)
+    const none = { host: undefined, handler: undefined } as object
+    assert.equal((await look.streams(none)).length, 1)
     const { at, instance } = await look.ping()
     assert.ok(Math.abs(at - Date.now()) < 60_000)
     assert.equal(instance, listener.manager.instance)
@@ -154,6 +159,81 @@ describe('the stats as a stream of changes', () => {
       assert.ok(at > 0 && instance === listener.manager.instance)
     }
     await changes.stop()
+  })
+})
+
+describe('the stats that a reader makes of changes', () => {
+  it('are those of the server, while hosts leave its list and come back, and what is the same is not told again', async (test) => {
+    const servers = new Servers(test)
+    const [a, b] = namesInOrder()
+    const [c, d, e] = ['http://c.test', 'http://d.test', 'http://e.test']
+    const lists = pushable<string[]>({ objectMode: true })
+    lists.push([a, b, c, d, e])
+    const options = { introspection: true, keepAlive: { intervalMs: 600_000 } }
+    const { manager } = await servers.node(b, lists, options)
+    for (const name of [c, d]) await servers.node(name, [b, name], options)
+    const reader = await servers.node(a, [a, b], options)
+    await manager.waitForPeers({ hosts: [a, c, d] })
+    const held = new Map<string, ConnectionStats>()
+    const told = new Set<string>()
+    let ticks = 0
+    const changes = introspection.on(reader.manager.connection(b)).watch({ everyMs: 100 }, { waitForReady: true })
+    const read = (async () => {
+      for await (const { connections = [], removed = [] } of changes) {
+        ticks++
+        for (const each of connections) {
+          held.set(each.host, each)
+          told.add(each.host)
+        }
+        for (const host of removed) held.delete(host)
+      }
+    })().catch(() => undefined)
+    const quiet = async () => {
+      told.clear()
+      const from = ticks
+      await until(() => ticks >= from + 4, 'some looks')
+      return !told.has(c) && !told.has(d)
+    }
+    await until(quiet, 'conns on which nothing happens are not told')
+    lists.push([a, b, d, e])
+    await until(() => !held.has(c), 'it has left')
+    lists.push([a, b, c, d])
+    await until(() => held.has(c) && !held.has(e), 'it is back, and another one has left')
+    const names = manager.stats().connections.map(({ host }) => host)
+    assert.deepEqual([...held.keys()].sort(), names.sort())
+    changes.cancel()
+    await read
+  })
+})
+
+describe('options that are wrong', () => {
+  type Asked = 'trace' | 'events' | 'watch' | 'recent'
+  const each = (name: Asked, option: string, ...values: readonly unknown[]) =>
+    values.map((value) => [name, option, value] as const)
+  const wrong = [
+    ...each('watch', 'everyMs', Number.NaN, 0, 99, 100.5, 2 ** 31, Number.POSITIVE_INFINITY, '1000'),
+    ...each('trace', 'side', 'both'),
+    ...each('trace', 'sample', 0, -1, 1.1, Number.NaN, '1', true),
+    ...each('trace', 'slowerThanMs', -1, Number.NaN, '1'),
+    ...each('trace', 'failed', 'yes'),
+    ...each('trace', 'host', 1),
+    ...each('events', 'host', 1),
+    ...each('events', 'after', '1', -1, Number.NaN),
+    ...each('recent', 'host', 1)
+  ]
+
+  it('are refused by the server that is looked into, with the name of the option', async (test) => {
+    const { look, listener } = await connected(test)
+    for (const [name, option, value] of wrong) {
+      const options = { [option]: value }
+      const asked = name === 'recent' ? look.recent(options) : look[name](options).responses.next()
+      const { code, message } = await rejection(asked)
+      assert.equal(code, 'ERR_INVALID_OPTION', `${name} ${option}: ${value}`)
+      assert.ok(message.startsWith(`${option} of ${name}() must be `), message)
+    }
+    await until(() => listener.manager.stats().inboundStreams === 0, 'nothing is open')
+    assert.ok(listener.manager.stats().served.every(({ mistakes }) => mistakes === 0))
+    assert.ok(!channels.handle.asyncEnd.hasSubscribers)
   })
 })
 
