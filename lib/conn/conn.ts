@@ -20,6 +20,7 @@ export interface Conn {
   /**
    * Sends each message of `source`. Pulls the next one only when the transport has drained enough of the earlier ones (a
    * bounded amount may be in flight). A message must not be changed after it was pulled; it is not before it is released.
+   * Nor may its memory be transferred, to a worker say, since others share it: that ends the conn.
    * Resolves when `source` has ended and everything was handed to the network; rejects when the conn is lost. Called once.
    */
   readonly sink: (source: AsyncIterable<Uint8Array>) => Promise<void>

@@ -34,6 +34,8 @@ export class FrameWriter {
   messages = 0
   /** How many of the batches that were taken nobody reads any more. */
   released: () => number = releasesNone
+  /** Called when frames are lost, since the conn gave the memory of a batch away. */
+  onLost: (() => void) | undefined
   #buffer = Buffer.allocUnsafeSlow(initialBytes)
   /** The buffers before it, the oldest first, each with the number of its last batch. */
   readonly #full: { readonly buffer: Buffer<ArrayBuffer>; readonly batch: number }[] = []
@@ -144,6 +146,7 @@ export class FrameWriter {
 
   /** The batch as one message of the conn, which is not changed until it is released; starts the next batch. */
   takeBatch(): Uint8Array {
+    if (this.#buffer.length === 0) this.#onGone()
     this.#batch++
     const frames = this.#buffer.subarray(this.#start + checksumBytes, this.#at)
     const batch = this.checksum ? this.#buffer.subarray(this.#start, this.#at) : frames
@@ -162,9 +165,19 @@ export class FrameWriter {
     for (const { buffer, batch } of this.#full.splice(0)) if (batch <= released) free(buffer)
     if (this.#buffer.length === initialBytes) return
     if (this.#batch <= released) free(this.#buffer)
+    this.#startAnew()
+  }
+
+  #startAnew(): void {
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
     this.#start = 0
     this.#at = checksumBytes
+  }
+
+  /** The memory of a batch was given away, and with it the frames behind that. */
+  #onGone(): void {
+    this.#startAnew()
+    this.onLost?.()
   }
 
   #begin(head: number, variableBytes: number): void {
@@ -176,6 +189,7 @@ export class FrameWriter {
   /** Moves the current batch to another buffer when this one has no room for `bytes` more. */
   #reserve(bytes: number): void {
     if (this.#at + bytes <= this.#buffer.length) return
+    if (this.#buffer.length === 0) this.#onGone()
     const filled = this.#at - this.#start
     // It may be the same one, which this batch is moved to the start of.
     if (this.#buffer.length <= maxBufferBytes) this.#full.push({ buffer: this.#buffer, batch: this.#batch })
@@ -231,5 +245,5 @@ export class FrameWriter {
  * optimised while it runs keeps what it held when it was last suspended before.
  */
 function free({ buffer }: Buffer<ArrayBuffer>): void {
-  structuredClone(undefined, { transfer: [buffer] })
+  if (buffer.byteLength > 0) structuredClone(undefined, { transfer: [buffer] })
 }

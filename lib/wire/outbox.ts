@@ -242,9 +242,10 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   }
 
   #give(message: Uint8Array): void {
-    const pull = this.#pull as Pull
+    const pull = this.#pull
     this.#pull = undefined
-    pull({ done: false, value: message })
+    // None where what was lost has ended this.
+    pull?.({ done: false, value: message })
   }
 
   #finish(): void {

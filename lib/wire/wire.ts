@@ -6,7 +6,7 @@
 
 import { setDeadline } from '../base/after-reading.ts'
 import { isBytes } from '../base/bytes.ts'
-import { InvalidOptionError } from '../base/errors.ts'
+import { ClosedError, InvalidOptionError } from '../base/errors.ts'
 import { toError } from '../base/failure.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -14,6 +14,8 @@ import { Outbox } from './outbox.ts'
 
 /** Time to send what waits when the wire is closed, in ms: a peer that does not read must not delay the end. */
 const flushTimeoutMs = 1000
+const memoryGivenAway =
+  'the conn gave away the memory of a message that its sink had pulled, which others share: copy it'
 
 /** The part of a wire that a handshake needs. */
 export interface HandshakeWire {
@@ -40,6 +42,7 @@ export class Wire implements HandshakeWire {
    */
   constructor(conn: Conn) {
     this.conn = conn
+    this.outbox.writer.onLost = () => this.abort(new ClosedError(memoryGivenAway))
     try {
       checkConn(conn)
       this.secure = conn.secure === true

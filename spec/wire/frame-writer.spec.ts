@@ -125,7 +125,8 @@ describe('FrameWriter', () => {
   })
 
   it('writes again into memory whose batches are all released, and into no other', () => {
-    const large = new Uint8Array(64 * 1024)
+    // Of the largest a buffer holds one.
+    const large = new Uint8Array(140 * 1024)
     for (const ahead of [0, 1, 3, 20]) {
       const writer = new FrameWriter()
       const unreleased: { batch: Uint8Array; copy: Uint8Array }[] = []
@@ -133,7 +134,7 @@ describe('FrameWriter', () => {
       let released = 0
       writer.released = () => released
       for (let i = 0; i < 60; i++) {
-        writer.data(0, 1, large.fill(i), 0, [large.length, 50, 9000][i % 3] as number)
+        writer.data(0, 1, large.fill(i), 0, [large.length, large.length, 50, 9000, 64 * 1024][i % 5] as number)
         const batch = writer.takeBatch()
         unreleased.push({ batch, copy: new Uint8Array(batch) })
         buffers.add(batch.buffer)
@@ -156,6 +157,55 @@ describe('FrameWriter', () => {
       [ping, pong].map((frame) => frame?.type),
       [5, 6]
     )
+  })
+
+  it('keeps what is being filled behind another batch, and nothing of that, when it grows', () => {
+    const writer = new FrameWriter()
+    writer.data(0, 1, new Uint8Array(3000).fill(1), 0, 3000)
+    const before = naiveDecode(writer.takeBatch())
+    writer.ping(5)
+    writer.data(0, 2, new Uint8Array(3000).fill(2), 0, 3000)
+    const [ping, data, ...others] = naiveDecode(writer.takeBatch())
+    assert.deepEqual([before.length, ping, others], [1, { type: 5, flags: 0, token: 5 }, []])
+    assert.ok(data?.type === 2 && data.payload.length === 3000 && data.payload.every((byte) => byte === 2))
+  })
+
+  it('keeps two full buffers of 256 KiB to be used again, and no larger one, however many are unreleased', () => {
+    const writer = new FrameWriter()
+    const batches: Uint8Array[] = []
+    let released = 0
+    writer.released = () => released
+    // Two more go into the large one.
+    const sizes = [...Array(20).fill(200_000), 600_000, ...Array(4).fill(200_000)]
+    for (const size of sizes) {
+      writer.data(0, 1, new Uint8Array(size), 0, size)
+      batches.push(writer.takeBatch())
+    }
+    released = batches.length
+    writer.shrink()
+    writer.shrink()
+    const freed = batches.flatMap(({ length }, at) => (length === 0 ? [sizes[at]] : []))
+    assert.deepEqual(freed, [200_000, 200_000, 200_000])
+  })
+
+  it('starts anew where the memory of a batch was given away, and tells of it', () => {
+    for (const wasFilled of [false, true]) {
+      for (const next of ['takes', 'writes', 'shrinks']) {
+        const writer = new FrameWriter()
+        let told = 0
+        writer.onLost = () => told++
+        writer.released = () => 1
+        writer.ping(1)
+        const { buffer } = writer.takeBatch()
+        if (wasFilled) writer.ping(2)
+        structuredClone(undefined, { transfer: [buffer as ArrayBuffer] })
+        if (next === 'takes') writer.takeBatch()
+        if (next === 'shrinks') writer.shrink()
+        writer.ping(3)
+        assert.deepEqual(naiveDecode(writer.takeBatch()), [{ type: 5, flags: 0, token: 3 }])
+        assert.equal(told, next === 'shrinks' && !wasFilled ? 0 : 1, `${next}, ${wasFilled}`)
+      }
+    }
   })
 
   it('gives memory back when it is told to, but not what is being filled', () => {

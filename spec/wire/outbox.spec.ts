@@ -256,3 +256,17 @@ describe('the outbox', () => {
     assert.deepEqual(naiveDecode(value), [{ type: 2, flags: 0x10, streamId: 9, payload: Uint8Array.of(1) }])
   })
 })
+
+it('an outbox uses memory again once the batches in it are released, with none of the handshake counted as one', async () => {
+  // Of the messages that the conn was given two were of the handshake.
+  for (const [released, isReused] of [[2, false] as const, [3, true] as const]) {
+    const outbox = new Outbox(() => released)
+    for (const byte of [1, 2]) {
+      outbox.sendMessage(Uint8Array.of(byte))
+      assert.deepEqual((await outbox.next()).value, Uint8Array.of(byte))
+    }
+    outbox.offer(bulkSender(1, 2, 200_000))
+    const [first, second] = [await outbox.next(), await outbox.next()]
+    assert.deepEqual([marks(second), first.value.buffer === second.value.buffer], [[1], isReused])
+  }
+})
