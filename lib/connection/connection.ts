@@ -77,15 +77,15 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     this.#absence = new Absence(init, this.#closing.signal, this.#figures.events)
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
-      ...{ host: init.host, logger: init.logger, clash: init.shared?.clash, events: this.#figures.events },
       renew: init.dials ? renew : undefined,
+      ...{ host: init.host, logger: init.logger, clash: init.shared?.clash, events: this.#figures.events },
       onReady: (session) => this.#onReady(session),
       onHandlers: (session) => this.#onHandlers(session),
       onLost: (end, arriving) => this.#onLost(end, arriving)
     })
     const port: CallPort = {
-      ...{ host: init.host, hooks: init.calls?.hooks },
       callsWait: init.calls?.wait === true,
+      ...{ host: init.host, hooks: init.calls?.hooks },
       figures: { all: figures.called, peer: this.#figures.called },
       usableSession: () => this.usable,
       createNotConnectedError: () => this.createNotConnectedError(),

@@ -139,7 +139,8 @@ export class Peers {
     const { local, reconnect, figures, logger, hooks, establisher } = this.#init
     const dials = dialerOf(local, name) === local
     const connection = new Connection({
-      ...{ host: name, dials, reconnect, logger, calls: { figures, hooks } },
+      host: name,
+      ...{ dials, reconnect, logger, calls: { figures, hooks } },
       ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
       dial: (host, signal, renews) => establisher.dial(host, signal, renews),
       shared: {

@@ -60,7 +60,8 @@ export class OpenStreams {
     const sending = describeSending(stream, since(sentTicks))
     const receiving = describeReceiving(stream, since(receivedTicks))
     return {
-      ...{ id, ...toHandlerName(owner.entry), side: initiator ? 'caller' : 'handler', host: port.remote.host },
+      id,
+      ...{ ...toHandlerName(owner.entry), side: initiator ? 'caller' : 'handler', host: port.remote.host },
       ageMs: since(startTicks),
       ...(deadlineMs === 0 ? {} : { deadline: Date.now() + deadlineMs - nowMs }),
       ...(sending === undefined ? {} : { sending }),
