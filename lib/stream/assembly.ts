@@ -1,7 +1,6 @@
 /** Builds messages from frames. An `Assembly` exists only while a message is incomplete. */
 
 import { MessageTooLargeError } from '../base/errors.ts'
-import { quietly } from '../base/quietly.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import { allocatePayload } from '../wire/payload-memory.ts'
 
@@ -48,8 +47,6 @@ export class Assembly {
       whole.set(part, at)
       at += part.length
     }
-    // Nobody else has this memory. It is freed at once: while the heap is small, V8 would collect all of it for that.
-    quietly(() => structuredClone(undefined, { transfer: this.#parts.map(({ buffer }) => buffer as ArrayBuffer) }))
     return whole
   }
 
