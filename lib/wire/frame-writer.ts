@@ -17,8 +17,8 @@ const initialBytes = 4096
 const maxBufferBytes = 256 * 1024
 /** So many full buffers are kept to be used again: what a socket holds unsent by default reaches into no more. */
 const maxFullBuffers = 2
-/** Frames between two beats of an idle conn, which has a ping and a pong. */
-const idleFrames = 4
+/** So few frames between two beats are those of an idle conn. Pings and pongs are not counted: a peer sends as many as it likes. */
+const idleFrames = 2
 /** The most that a frame needs in addition to payload, metadata and text: its type, and five varints of up to 8 bytes. */
 const headerBytes = 48
 
@@ -43,7 +43,8 @@ export class FrameWriter {
   /** Where the current batch starts, with its checksum. */
   #start = 0
   #at = checksumBytes
-  #framesAtBeat = 0
+  /** Frames since the last beat, without pings and pongs. */
+  #framesSinceBeat = 0
 
   /** Bytes of frames in the current batch. */
   get length(): number {
@@ -101,13 +102,11 @@ export class FrameWriter {
   }
 
   ping(token: number): void {
-    this.#begin(FrameType.ping, 0)
-    this.#varint(token)
+    this.#beat(FrameType.ping, token)
   }
 
   pong(token: number): void {
-    this.#begin(FrameType.pong, 0)
-    this.#varint(token)
+    this.#beat(FrameType.pong, token)
   }
 
   handlers(flags: number, entries: readonly HandlerEntry[]): void {
@@ -158,8 +157,8 @@ export class FrameWriter {
 
   /** Called at a steady beat: releases the memory of a burst once there were hardly any frames between two beats. */
   shrink(): void {
-    const isBusy = this.frames - this.#framesAtBeat > idleFrames
-    this.#framesAtBeat = this.frames
+    const isBusy = this.#framesSinceBeat > idleFrames
+    this.#framesSinceBeat = 0
     if (isBusy || this.length > 0) return
     const released = this.released()
     for (const { buffer, batch } of this.#full.splice(0)) if (batch <= released) free(buffer)
@@ -180,9 +179,16 @@ export class FrameWriter {
     this.onLost?.()
   }
 
+  #beat(head: number, token: number): void {
+    this.#begin(head, 0)
+    this.#framesSinceBeat--
+    this.#varint(token)
+  }
+
   #begin(head: number, variableBytes: number): void {
     this.#reserve(headerBytes + variableBytes)
     this.frames++
+    this.#framesSinceBeat++
     this.#buffer[this.#at++] = head
   }
 

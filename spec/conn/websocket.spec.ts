@@ -6,14 +6,14 @@
 import assert from 'node:assert/strict'
 import { EventEmitter, getEventListeners, once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { type AddressInfo, Socket } from 'node:net'
+import { type Duplex, PassThrough } from 'node:stream'
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Conn, DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS, type WebSocketOptions } from '../../lib/conn/connect-ws.ts'
 import { webSocketConn } from '../../lib/conn/websocket.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 import { collect, each, message, silent } from './suite.ts'
 
 const maxConnMessageBytes = 100_000
@@ -210,6 +210,17 @@ describe('webSocketConn', () => {
     assert.equal(isBinary, true)
     assert.deepEqual(new Uint8Array(data), bytes)
     assert.deepEqual(bytes, message(1000, 1))
+  })
+
+  it('releases no message where it is not over a socket of Node, whose other end may have passed the memory on', async () => {
+    const init = { secure: false, remoteAddress: 'x' }
+    for (const [socket, releases] of [[new PassThrough(), false] as const, [new Socket(), true] as const]) {
+      const { remote } = await dialBare()
+      const conn = webSocketConn(remote, { ...init, socket })
+      await conn.sink(each([message(10, 1), message(10, 2)]))
+      assert.equal(await settled(() => conn.releasedMessages ?? 0), releases ? 2 : 0)
+      conn.abort(new Error('the spec is over'))
+    }
   })
 
   it('is lost at once when the WebSocket was closed before it became a conn', async () => {

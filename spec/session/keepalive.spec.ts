@@ -282,12 +282,14 @@ describe('the keep-alive', () => {
 
   it('does not forgive twice what was no stall', () => {
     const bench = new Bench()
+    bench.beat()
+    const heardMs = clock.nowMs
     bench.beat(60_000)
     const stalledMs = clock.nowMs
     while (bench.judge === undefined) bench.beat(499)
     bench.judge()
-    assert.equal(bench.dead.length, 1)
     assert.ok(clock.nowMs - stalledMs <= 2.5 * intervalMs)
+    assert.deepEqual(bench.dead, [clock.nowMs - heardMs], 'it tells how long the peer was silent, the stall included')
   })
 
   it('does nothing once it is stopped: no timer, no ping, no verdict', () => {
