@@ -2,6 +2,7 @@
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { CancelledError, type Delivery, GridError } from '../base/errors.ts'
+import type { Failure } from '../base/failure.ts'
 import { whenSettled } from '../base/promise.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import type { AnySingle } from '../handler/definition.ts'
@@ -28,7 +29,8 @@ export function requestAround(
   definition: AnySingle,
   send: SendRequest
 ): Promise<unknown> {
-  const run = async (): Promise<unknown> => {
+  const run = async (wrong?: Failure): Promise<unknown> => {
+    if (wrong !== undefined) throw wrong.reason
     const { trace } = made
     const payload = keepLength(encodePayload(definition.request, made.payload, 'payload', 'notSent'))
     if (trace !== undefined) {

@@ -46,7 +46,7 @@ export function streamAround(
   create: (definition: AnyStreaming) => AnyStream,
   open: OpenStream
 ): AnyStream | AroundStream {
-  return made.publish(local, () => {
+  return made.publish(local, (wrong) => {
     const counted = count(definition, made)
     const stream = create(counted)
     const given = interceptors === undefined ? stream : new AroundStream(stream, made, counted, takesRequests)
@@ -54,6 +54,7 @@ export function streamAround(
       made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
     )
     try {
+      if (wrong !== undefined) throw wrong.reason
       const payload = keepLength(encodePayload(definition.payload, made.payload, 'payload', 'notSent'))
       if (made.trace !== undefined) made.trace.bytesOut = payload.length
       const openOnce = (timeoutMs: number, options: ReadCallOptions) =>

@@ -82,22 +82,17 @@ export class CallMade implements CallInfo {
 
   /**
    * Runs `fn`, which makes the call, as the published call `local` where anybody has subscribed. What subscribers of `start`
-   * put into its metadata is sent.
+   * put into its metadata is sent; `fn` is told if that is none.
    *
    * @throws {InvalidOptionError} when its metadata is wrong
    */
-  publish<R>(local: string, fn: () => R): R {
+  publish<R>(local: string, fn: (wrong?: Failure) => R): R {
     const { metadata } = this.options
     checkMetadata(metadata)
     if (!isObserved(channels.call)) return fn()
     const trace = new Trace(channels.call, this, local, { ...metadata })
     this.trace = trace
-    return trace.run(() => {
-      const { message } = trace
-      if (Object.keys(message.metadata).length > 0)
-        this.options = { ...this.options, metadata: { ...message.metadata } }
-      return fn()
-    })
+    return trace.run(() => fn(this.#takeMetadata(trace)))
   }
 
   /** It has ended. */
@@ -109,8 +104,18 @@ export class CallMade implements CallInfo {
   /** A session has taken it. */
   readonly onSession = ({ remote }: Session): void => {
     this.instance = remote.instance
-    if (this.trace === undefined) return
-    this.trace.attempts++
-    this.trace.message.instance = remote.instance
+    this.trace?.onSent(remote.instance)
+  }
+
+  #takeMetadata({ message }: Trace): Failure | undefined {
+    try {
+      const { metadata } = message
+      checkMetadata(metadata)
+      if (this.options.metadata !== undefined || Object.keys(metadata).length > 0)
+        this.options = { ...this.options, metadata: { ...metadata } }
+      return undefined
+    } catch (reason) {
+      return { reason }
+    }
   }
 }

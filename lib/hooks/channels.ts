@@ -5,6 +5,7 @@
  */
 
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import { nextTick } from 'node:process'
 import { isBytes } from '../base/bytes.ts'
 import { type Delivery, GridError } from '../base/errors.ts'
 import { type EventChannel, eventChannels } from '../base/event-channels.ts'
@@ -125,6 +126,7 @@ export class Trace {
   readonly #startMs = performance.now()
   /** `end` is published. */
   #isBegun = false
+  #isFinished = false
   /** It has ended before. */
   #finish: (() => void) | undefined
 
@@ -138,12 +140,34 @@ export class Trace {
     const { message } = this
     const { start, end } = this.#channel
     try {
-      return start.runStores(message, () => (message.run === undefined ? fn() : message.run(fn)))
+      return start.runStores(message, () => this.#runWithin(fn))
     } finally {
       end.publish(message)
       this.#isBegun = true
       this.#finish?.()
     }
+  }
+
+  /**
+   * Runs `fn` within `run` of the message, once, whatever that does. As with a subscriber that throws, the process hears of one
+   * that throws, or does not call its function, and the call goes on.
+   */
+  #runWithin<R>(fn: () => R): R {
+    let ran: { readonly value: R } | undefined
+    const once = (): R => {
+      ran ??= { value: fn() }
+      return ran.value
+    }
+    try {
+      if (this.message.run === undefined) return once()
+      this.message.run(once)
+      if (ran === undefined) throw new TypeError('run of a call message must call the function that it is given')
+    } catch (error) {
+      nextTick(() => {
+        throw error
+      })
+    }
+    return once()
   }
 
   /** The same codec, which counts what it encodes. */
@@ -171,12 +195,23 @@ export class Trace {
 
   /** The call has ended. */
   finish(failure: Failure | undefined, isCancelled: boolean): void {
-    const { message } = this
-    if (message.outcome !== undefined) return
-    message.outcome = this.#createOutcome(failure, isCancelled)
-    if (failure !== undefined) message.error = failure.reason
+    if (this.#isFinished) return
+    this.#isFinished = true
+    this.#tell('outcome', this.#createOutcome(failure, isCancelled))
+    if (failure !== undefined) this.#tell('error', failure.reason)
     if (this.#isBegun) this.#publishEnd(failure !== undefined)
     else this.#finish = () => this.#publishEnd(failure !== undefined)
+  }
+
+  /** A session of this process of the peer has taken the call. */
+  onSent(instance: string): void {
+    this.attempts++
+    this.#tell('instance', instance)
+  }
+
+  /** A subscriber may have frozen it. */
+  #tell<Name extends keyof Message>(name: Name, value: Message[Name]): void {
+    Reflect.set(this.message, name, value)
   }
 
   #publishEnd(isFailed: boolean): void {

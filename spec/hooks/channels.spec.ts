@@ -24,6 +24,7 @@ import { until } from '../support/until.ts'
 
 const run = promisify(execFile)
 const echo = single<string, string>('echo')
+const names = streaming<void, never, string>('names', { inCapacity: 0, outCapacity: 2 })
 const sum = streaming<void, number, number>('sum', { inCapacity: 2, outCapacity: 2 })
 
 type Name = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
@@ -49,6 +50,16 @@ function record(test: TestContext, target: typeof channels.call) {
     ended: (handler: string) =>
       [...calls].filter(([call, events]) => call.handler === handler && events.includes('asyncEnd'))
   }
+}
+
+/** What a process of its own prints, which hears of what subscribers throw. */
+async function runProgram(program: string): Promise<unknown> {
+  const { stdout } = await run(process.execPath, [...sourceArgs, '--input-type=module', '--eval', program], {
+    cwd: root,
+    timeout: paced(20_000),
+    env: childEnvironment()
+  })
+  return JSON.parse(stdout)
 }
 
 /** Of other specs there are no calls of these names: a file has a process of its own. */
@@ -226,6 +237,77 @@ describe('the tracing channels', () => {
     })
   })
 
+  it('send no metadata where a subscriber of start has taken all of it out', async (test) => {
+    const onStart = (message: unknown) => {
+      delete (message as CallMessage).metadata.secret
+    }
+    channels.call.start.subscribe(onStart)
+    test.after(() => channels.call.start.unsubscribe(onStart))
+    await onLink({}, async (link) => {
+      link.responder.handle(echo, (_, { metadata }) => Object.keys(metadata).join())
+      link.responder.handle(names, async function* (_, __, { metadata }) {
+        yield Object.keys(metadata).join()
+      })
+      await link.known()
+      assert.equal(await link.peer.request(echo, 'x', { metadata: { secret: 's' } }), '')
+      for await (const keys of link.peer.newStream(names, undefined, { metadata: { secret: 's' } }))
+        assert.equal(keys, '')
+    })
+  })
+
+  const nonsense: readonly ((message: { metadata: unknown }) => void)[] = [
+    (message) => {
+      message.metadata = null
+    },
+    (message) => {
+      message.metadata = 5
+    },
+    (message) => {
+      message.metadata = { key: () => 1 }
+    },
+    (message) => {
+      message.metadata = new Proxy({}, { ownKeys: () => assert.fail('not to be read') })
+    }
+  ]
+  it('publish the end of a call whose metadata a subscriber has made into nonsense: it was not sent', async (test) => {
+    const seen = record(test, channels.call)
+    await onLink({}, async (link) => {
+      link.responder.handle(echo, (text) => text)
+      link.responder.handle(names, () => [])
+      await link.known()
+      for (const spoil of nonsense) {
+        seen.calls.clear()
+        channels.call.start.subscribe(spoil as never)
+        try {
+          await assert.rejects(link.peer.request(echo, 'x'), Error)
+          await assert.rejects(link.peer.newStream(names).responses.next(), Error)
+        } finally {
+          channels.call.start.unsubscribe(spoil as never)
+        }
+        await until(() => [...seen.calls.values()].every((events) => events.includes('asyncEnd')), 'both have ended')
+        assert.deepEqual([...seen.calls.values()], [failure, failure])
+        for (const { outcome } of seen.calls.keys()) assert.equal(outcome?.attempts, 0)
+      }
+      assert.equal(await link.peer.request(echo, 'x'), 'x')
+    })
+  })
+
+  it('publish the end of a call whose message a subscriber has frozen, which goes on', async (test) => {
+    const seen = [record(test, channels.call), record(test, channels.handle)]
+    const { start: atCaller } = channels.call
+    const { start: atHandler } = channels.handle
+    for (const start of [atCaller, atHandler]) start.subscribe(Object.freeze)
+    test.after(() => {
+      for (const start of [atCaller, atHandler]) start.unsubscribe(Object.freeze)
+    })
+    await onLink({}, async (link) => {
+      link.responder.handle(echo, (text) => text)
+      await link.known()
+      assert.equal(await link.peer.request(echo, 'x'), 'x')
+      for (const { ended } of seen) await until(() => ended('echo').length === 1, 'it has ended')
+    })
+  })
+
   it('are those of Node by their names', () => {
     assert.equal(channels.call.start, tracingChannel('it-grid:call').start)
     assert.equal(channels.handle.asyncEnd, tracingChannel('it-grid:handle').asyncEnd)
@@ -256,12 +338,66 @@ describe('the tracing channels', () => {
       while (told.length < 8) await new Promise(setImmediate)
       console.log(JSON.stringify([answer, told.length, others.length]))
     `
-    const { stdout } = await run(process.execPath, [...sourceArgs, '--input-type=module', '--eval', program], {
-      cwd: root,
-      timeout: paced(20_000),
-      env: childEnvironment()
-    })
-    assert.deepEqual(JSON.parse(stdout), ['x', 8, 8])
+    assert.deepEqual(await runProgram(program), ['x', 8, 8])
+  })
+})
+
+describe('`run` of a call message', () => {
+  const noCall = 'run of a call message must call the function that it is given'
+  /** What is run, and what the process hears of it. */
+  const runs = [
+    ["() => { throw new Error('first') }", 'first'],
+    ["(fn) => { fn(); throw new Error('later') }", 'later'],
+    ['() => {}', noCall],
+    ['(fn) => { fn(); return fn() }'],
+    ['(fn) => { fn(); return 5 }'],
+    ['5', 'this.message.run is not a function']
+  ]
+  it('that throws, does not call, calls twice or is none is told to the process: calls go on, once, and no other is hurt', async () => {
+    const program = `
+      import { channels, Manager, insecure, streaming } from 'it-grid'
+      let told = []
+      process.on('uncaughtException', (error) => told.push(error.message))
+      const host = 'http://127.0.0.1:1'
+      const grid = new Manager({ local: host, hosts: [host], auth: insecure() })
+      const feed = streaming('feed', { inCapacity: 0, outCapacity: 2 })
+      let ran = 0
+      let open
+      grid.handle('echo', (bytes) => { ran++; return bytes })
+      grid.handle('held', () => new Promise((resolve) => { open = resolve }))
+      grid.handle(feed, async function* () { ran++; yield 1; yield 2 })
+      const peer = grid.connection(host)
+      const results = []
+      const calls = async (at, run) => {
+        const answers = []
+        let ended = 0
+        const start = (message) => { message.run = run }
+        const end = () => ended++
+        const held = peer.request('held')
+        while (open === undefined) await new Promise(setImmediate)
+        channels[at].start.subscribe(start)
+        channels[at].asyncEnd.subscribe(end)
+        answers.push((await peer.request('echo', Buffer.of(1))).length)
+        for await (const value of peer.newStream(feed)) answers.push(value)
+        while (ended < 2) await new Promise(setImmediate)
+        channels[at].start.unsubscribe(start)
+        channels[at].asyncEnd.unsubscribe(end)
+        open(Buffer.of(1, 2, 3))
+        answers.push((await held).length)
+        results.push([answers.join(), ran, ...told])
+        ran = 0
+        told = []
+        open = undefined
+      }
+      for (const run of [${runs.map(([code]) => code).join()}]) for (const at of ['call', 'handle']) await calls(at, run)
+      await grid.close()
+      console.log(JSON.stringify(results))
+    `
+    const expected = runs.map(([, told]) => ['1,1,2,3', 2, ...(told === undefined ? [] : [told, told])])
+    assert.deepEqual(
+      await runProgram(program),
+      expected.flatMap((each) => [each, each])
+    )
   })
 })
 
