@@ -1,7 +1,7 @@
 /** That something failed, and with which reason. */
 
 import { types } from 'node:util'
-import { GridError } from './errors.ts'
+import { type Delivery, GridError } from './errors.ts'
 import { errorText } from './text.ts'
 
 /** Any value can be thrown, even `undefined`: so the reason alone does not show whether there is a failure. */
@@ -49,6 +49,16 @@ export function readCode(error: unknown): string | undefined {
     return typeof code === 'string' && code !== '' ? code : undefined
   } catch {
     // A getter threw, or a proxy may refuse to be looked at.
+    return undefined
+  }
+}
+
+/** Whether the handler may have run, where `error` says so. */
+export function readDelivery(error: unknown): Delivery | undefined {
+  try {
+    return GridError.is(error) ? error.delivery : undefined
+  } catch {
+    // As above.
     return undefined
   }
 }

@@ -6,6 +6,7 @@
  */
 
 import { GridError } from './errors.ts'
+import { readCode } from './failure.ts'
 import type { CallFigures } from './stats.ts'
 import { ticksToMs, toTicks } from './ticks.ts'
 
@@ -30,7 +31,7 @@ export function toBucket(ticks: number): number {
 
 /** The code of a call that failed by this. What is no error of ours is the reason that its caller gave to cancel it. */
 export function failureCode(reason: unknown): string {
-  return GridError.is(reason) ? reason.code : 'ERR_CANCELLED'
+  return (GridError.is(reason) ? readCode(reason) : undefined) ?? 'ERR_CANCELLED'
 }
 
 export class Figures {

@@ -1,8 +1,8 @@
 /** A request with interceptors around it: it ends by its own deadline and signal, whatever they do. */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { CancelledError, type Delivery, GridError } from '../base/errors.ts'
-import type { Failure } from '../base/failure.ts'
+import { CancelledError, type Delivery } from '../base/errors.ts'
+import { type Failure, readDelivery } from '../base/failure.ts'
 import { whenSettled } from '../base/promise.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import type { AnySingle } from '../handler/definition.ts'
@@ -126,7 +126,7 @@ class AroundRequest {
       this.#note('ran')
       return value
     } catch (error) {
-      this.#note((GridError.is(error) ? error.delivery : undefined) ?? 'maybeRan')
+      this.#note(readDelivery(error) ?? 'maybeRan')
       throw error
     } finally {
       this.#sent--

@@ -1,7 +1,7 @@
 /** The errors of a request that is given when none is taken: to which side, and why. */
 
-import { ClosedError, type Delivery, GridError } from '../base/errors.ts'
-import type { Failure } from '../base/failure.ts'
+import { ClosedError } from '../base/errors.ts'
+import { type Failure, readDelivery } from '../base/failure.ts'
 
 /** The remote end decides: what the definition of this side says does not count. */
 export const takesNone = 'the handler takes no requests: its inCapacity is 0'
@@ -12,16 +12,7 @@ export function createEndedError(failure: Failure | undefined, isRefused: boolea
   if (failure === undefined) return isRefused ? noMoreTaken() : new ClosedError(text)
   const { reason } = failure
   if (ClosedError.is(reason) && reason.message === takesNone) return new ClosedError(takesNone)
-  return new ClosedError(text, { cause: reason, delivery: deliveryOf(reason) })
-}
-
-function deliveryOf(reason: unknown): Delivery | undefined {
-  try {
-    return GridError.is(reason) ? reason.delivery : undefined
-  } catch {
-    // A proxy may refuse to be looked at.
-    return undefined
-  }
+  return new ClosedError(text, { cause: reason, delivery: readDelivery(reason) })
 }
 
 export function sourceGiven(): ClosedError {

@@ -80,6 +80,12 @@ export function readCode(thrown: unknown): string {
   return readField(thrown, 'code', defaultCode).slice(0, maxNameLength)
 }
 
+/** Why a call was refused, in a word that peers know; whatever `error` holds. */
+export function readRefusal(error: RejectedError): RejectReason {
+  const reason = readReason(error)
+  return refusalReasons.find((word) => word === reason) ?? 'denied'
+}
+
 function readReason(thrown: RejectedError): string | true {
   const reason = readField(thrown, 'reason', '').slice(0, maxNameLength)
   return reason === '' ? true : reason

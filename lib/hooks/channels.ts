@@ -7,10 +7,10 @@
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { nextTick } from 'node:process'
 import { isBytes } from '../base/bytes.ts'
-import { type Delivery, GridError } from '../base/errors.ts'
+import type { Delivery } from '../base/errors.ts'
 import { type EventChannel, eventChannels } from '../base/event-channels.ts'
 import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../base/events.ts'
-import { type Failure, readCode } from '../base/failure.ts'
+import { type Failure, readCode, readDelivery } from '../base/failure.ts'
 import { type Codec, readsInPlace } from '../codec/codec.ts'
 import type { MetadataValue } from '../codec/metadata.ts'
 import type { CallInfo } from './call-info.ts'
@@ -226,7 +226,7 @@ export class Trace {
     return {
       durationMs: performance.now() - this.#startMs,
       code: failure === undefined ? 'OK' : (readCode(reason) ?? (isCancelled ? 'ERR_CANCELLED' : '_OTHER')),
-      delivery: GridError.is(reason) ? reason.delivery : undefined,
+      delivery: readDelivery(reason),
       ...{ messagesIn, messagesOut, bytesIn, bytesOut, attempts }
     }
   }

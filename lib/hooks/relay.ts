@@ -77,12 +77,10 @@ export class Relay implements Messages<unknown> {
     shield(source)
   }
 
-  /** Somebody waits for a message. */
   get isAwaited(): boolean {
     return this.#waiters.size > 0
   }
 
-  /** It has no more messages, or nobody wants them. */
   get isOver(): boolean {
     return this.#isOver
   }
@@ -240,7 +238,11 @@ export class Relay implements Messages<unknown> {
     } catch (reason) {
       // A source that threw has ended by that.
       if (isOfSource) this.#isDone = true
-      else if (!this.#isOver) this.#leave(reason)
+      else if (!this.#isOver) {
+        // It was asked ahead: who asks first hears of it.
+        if (this.#isStarted) this.#error = { reason }
+        this.#leave(reason, this.#owner)
+      }
       this.#end({ reason })
       throw reason
     } finally {
@@ -267,7 +269,7 @@ export class Relay implements Messages<unknown> {
 
   #open(): ProducerIterator | undefined | PromiseLike<ProducerIterator | undefined> {
     const { source } = this
-    return isPromise(source) ? source.then((settled) => this.#read(settled)) : this.#read(source)
+    return isPromise(source) ? Promise.resolve(source).then((settled) => this.#read(settled)) : this.#read(source)
   }
 
   #read(source: unknown): ProducerIterator | undefined {
@@ -277,11 +279,12 @@ export class Relay implements Messages<unknown> {
     return this.#iterator
   }
 
-  #leave(reason: unknown): Promise<void> {
+  /** @param owner hears of its end all the same */
+  #leave(reason: unknown, owner?: RelayOwner): Promise<void> {
     this.#isOver = true
     // What it was asked for ahead is not wanted any more.
     this.#isStarted = false
-    this.#owner = undefined
+    this.#owner = owner
     for (const gate of this.#gates) gate.fail(reason)
     this.#many?.close(() => undefined)
     const iterator = this.#iterator

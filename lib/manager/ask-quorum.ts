@@ -6,8 +6,8 @@
 
 import { listenToAbort } from '../base/abort.ts'
 import { aFunction, aWholeNumber, optionsReader, required } from '../base/check.ts'
-import { CancelledError, type Delivery, GridError, InvalidOptionError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
+import { CancelledError, type Delivery, InvalidOptionError } from '../base/errors.ts'
+import { readDelivery, toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../base/options.ts'
 import { type Answer, describeAnswers, QuorumError } from '../base/quorum-error.ts'
@@ -189,5 +189,5 @@ function cancelled(why: string): CancelledError {
 /** An error that says nothing about the handler says nothing against it. */
 function deliveryOf({ error }: Answer<unknown>): Delivery {
   if (error === undefined) return 'ran'
-  return (GridError.is(error) ? error.delivery : undefined) ?? 'maybeRan'
+  return readDelivery(error) ?? 'maybeRan'
 }

@@ -14,6 +14,7 @@ import type { PeerFigures } from '../base/grid-figures.ts'
 import type { RejectReason } from '../base/reasons.ts'
 import type { HandlerName, SessionCounts } from '../base/stats.ts'
 import { ticksToMs, toTicks } from '../base/ticks.ts'
+import { readRefusal } from '../codec/remote-error.ts'
 import { toHandlerName } from '../handler/info.ts'
 import type { LocalHandler } from '../handler/table.ts'
 import type { StreamCounter } from '../stream/port.ts'
@@ -126,7 +127,7 @@ export class CallCounter implements StreamCounter<Stream> {
 
   onRejected({ owner, initiator }: Stream, error: unknown): void {
     if (owner?.entry === undefined || !RejectedError.is(error)) return
-    this.#addRefused(initiator ? 'outbound' : 'inbound', error.reason, toHandlerName(owner.entry))
+    this.#addRefused(initiator ? 'outbound' : 'inbound', readRefusal(error), toHandlerName(owner.entry))
   }
 
   /** A call of the peer is refused with this code. */

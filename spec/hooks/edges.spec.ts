@@ -6,6 +6,7 @@ import { describe, it } from 'node:test'
 import {
   type CallerInterceptor,
   ClosedError,
+  channels,
   DisconnectedError,
   type HandlerInterceptor,
   RejectedError,
@@ -174,6 +175,83 @@ describe('interceptors', () => {
       assert.equal(await link.peer.request(echo, 'x'), 'x')
     })
   }
+
+  const fields = ['code', 'delivery', 'message', 'name', 'reason', 'details'] as const
+  const withTrap = (field: (typeof fields)[number]) => {
+    const error = new RejectedError('denied', 'no')
+    Object.defineProperty(error, field, { get: () => assert.fail('it is not to be read') })
+    return error
+  }
+  for (const end of ['caller', 'handler'] as const) {
+    fact(`of a ${end} may throw errors that throw when they are read, published or not`, {}, async () => {
+      const at = await openLink('ws', 'dialer', { interceptors: { [end]: [throwing] } })
+      await useLink(at, async ({ responder, peer }) => {
+        responder.handle(echo, (text) => text)
+        responder.handle(sum, () => [1])
+        await until(() => peer.handlers.length === 2, 'they are known')
+        let published = 0
+        const onEnd = () => published++
+        for (const isPublished of [false, true]) {
+          for (const { asyncEnd } of [channels.call, channels.handle]) if (isPublished) asyncEnd.subscribe(onEnd)
+          for (const field of fields) {
+            thrown = withTrap(field)
+            for (const call of [peer.request(echo, 'x'), read(peer.newStream(sum))]) {
+              const outcome = new Outcome<unknown>(call)
+              await outcome.done
+              assert.equal(outcome.failed, true)
+              if (end === 'caller') assert.equal(outcome.error, thrown)
+              else assert.equal((outcome.error as RemoteError).delivery, 'notSent')
+            }
+          }
+        }
+        const expected = fields.length * (end === 'caller' ? 2 : 4)
+        await until(() => published === expected, 'all are published')
+        for (const { asyncEnd } of [channels.call, channels.handle]) asyncEnd.unsubscribe(onEnd)
+      })
+    })
+  }
+
+  /** What is given in the place of messages, and what its reader gets. */
+  const wrong: readonly (readonly [string, () => unknown, RegExp])[] = [
+    ['a number', () => 5, /a source must be an iterable or an async iterable; it is 5/],
+    ['an object', () => ({}), /a source must be an iterable or an async iterable; it is an? object/],
+    ['a promise that rejects', () => Promise.reject(new Error('not today')), /not today/],
+    ['an array with a promise that rejects', () => [Promise.reject(new Error('not that'))], /not that/],
+    ['a promise of nothing that can be read', () => Promise.resolve(7), /it is 7/],
+    // biome-ignore lint/suspicious/noThenProperty: as users may have one
+    ['what rejects as a promise', () => ({ then: (_: unknown, no: (e: Error) => void) => no(new Error('no')) }), /no/]
+  ]
+  let given: () => unknown = () => undefined
+  const giving = { streaming: () => given() as AsyncIterable<unknown> }
+  for (const end of ['caller', 'handler'] as const) {
+    fact(`of a ${end} that give no messages fail their stream, also for who reads it later`, {}, async () => {
+      const at = await openLink('ws', 'dialer', { interceptors: { [end]: [giving] } })
+      await useLink(at, async ({ responder, peer }) => {
+        responder.handle(sum, () => [1])
+        await until(() => peer.handlers.length === 1, 'it is known')
+        for (const [what, give, text] of wrong) {
+          given = give
+          for (const isLate of [false, true]) {
+            const stream = peer.newStream(sum)
+            if (isLate) await stream.closed
+            await assert.rejects(read(stream), text, what)
+            assert.equal((await stream.closed).how, 'failed', what)
+          }
+        }
+      })
+    })
+  }
+
+  fact('of a caller may give what is taken for a promise', {}, async () => {
+    const at = await openLink('ws', 'dialer', { interceptors: { caller: [giving] } })
+    await useLink(at, async ({ responder, peer }) => {
+      responder.handle(sum, () => [1])
+      await until(() => peer.handlers.length === 1, 'it is known')
+      // biome-ignore lint/suspicious/noThenProperty: as users may have one
+      given = () => ({ then: (yes: (value: unknown) => void) => yes([4, 5]) })
+      assert.deepEqual(await read(peer.newStream(sum)), [4, 5])
+    })
+  })
 
   const after: HandlerInterceptor = {
     async single(_call, next) {
