@@ -37,7 +37,7 @@ export interface KeepAliveInit {
   readonly received: () => number
   /** Returns how many bytes were sent before it. */
   readonly sendPing: (token: number) => number
-  /** Called before each ping but the first. */
+  /** Called as an interval begins, before its ping. */
   readonly onTick: () => void
   /** Told of round trips, and of turns of the event loop that took long. */
   readonly events?: Pick<HostEvents, 'onRtt' | 'onTurn'>
@@ -167,7 +167,8 @@ export class KeepAlive {
     // A session that has just begun has pinged: it pings a beat later. A longer gap would leave a peer no time to answer.
     if (!this.#isPingDue || now - this.#pingedAtMs < intervalMs / beatsPerInterval) return
     this.#isPingDue = false
-    onTick()
+    // Not with a ping that comes later: what counts intervals by this must not count a part of one.
+    if (beginsInterval) onTick()
     if (!this.#stopped) this.#ping()
   }
 

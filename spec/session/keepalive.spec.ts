@@ -22,6 +22,7 @@ class Bench {
   readonly pings: number[] = []
   /** When they were sent. */
   readonly pingedMs: number[] = []
+  readonly tickedMs: number[] = []
   sentBytes = 0
   readonly dead: number[] = []
   /** What `afterReading` is to run. */
@@ -34,7 +35,10 @@ class Bench {
       this.pingedMs.push(clock.nowMs)
       return this.sentBytes
     },
-    onTick: () => this.ticks++,
+    onTick: () => {
+      this.ticks++
+      this.tickedMs.push(clock.nowMs)
+    },
     onDead: (silentMs) => {
       this.dead.push(silentMs)
       this.keepAlive.stop()
@@ -58,6 +62,10 @@ class Bench {
   beats(count: number): void {
     for (let beat = 0; beat < count; beat++) this.beat()
   }
+}
+
+function gapsOf(times: readonly number[]): number[] {
+  return times.slice(1).map((atMs, at) => atMs - (times[at] as number))
 }
 
 describe('the keep-alive', () => {
@@ -97,7 +105,7 @@ describe('the keep-alive', () => {
     assert.equal(clock.pending, 0)
   })
 
-  it('never waits longer than an interval for its next ping, nor less than a beat, whenever it began', () => {
+  it('never waits longer than an interval for its next ping, nor less than a beat, and ticks at whole intervals, whenever it began', () => {
     for (let afterMs = 0; afterMs < intervalMs; afterMs += 50) {
       clock.nowMs += 50
       const bench = new Bench()
@@ -105,7 +113,8 @@ describe('the keep-alive', () => {
         bench.received++
         bench.beat()
       }
-      const gaps = bench.pingedMs.slice(1).map((atMs, at) => atMs - (bench.pingedMs[at] as number))
+      const gaps = gapsOf(bench.pingedMs)
+      assert.deepEqual(gapsOf(bench.tickedMs), Array(bench.ticks - 1).fill(intervalMs))
       assert.ok(Math.max(...gaps) <= intervalMs, `${gaps}`)
       assert.ok(Math.min(...gaps) > beatMs, `${gaps}`)
       bench.keepAlive.stop()
