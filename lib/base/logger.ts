@@ -1,4 +1,7 @@
-/** The log: a few lines about conns and peers, never payloads or secrets. */
+/**
+ * The log: a few lines about conns and peers, never payloads or secrets. But what a handler throws by mistake is logged as it
+ * is, and its text may quote a value.
+ */
 
 import { GridError } from './errors.ts'
 import { quietly } from './quietly.ts'

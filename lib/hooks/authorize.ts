@@ -19,9 +19,10 @@ export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
  * ```
  */
 export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>): HandlerInterceptor<Payload> {
-  const ask = (call: HandlerCall<Payload>): boolean | PromiseLike<boolean> => {
+  const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
     try {
-      return allow(call)
+      const answer = allow(call)
+      return isPromise(answer) ? answered(answer) : answer
     } catch {
       // What it threw is for this server, which denies the call.
       return false
@@ -31,12 +32,12 @@ export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>):
     single(call, next) {
       const answer = ask(call)
       if (!isPromise(answer)) return goOn(call, answer, next)
-      return answered(answer).then((isAllowed) => goOn(call, isAllowed, next))
+      return answer.then((isAllowed) => goOn(call, isAllowed, next))
     },
     streaming(call, next) {
       const answer = ask(call)
       if (!isPromise(answer)) return goOn(call, answer, next)
-      return later(async () => goOn(call, await answered(answer), next))
+      return later(async () => goOn(call, await answer, next))
     }
   }
 }

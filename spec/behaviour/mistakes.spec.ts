@@ -124,6 +124,29 @@ describe('a handler that fails by mistake', () => {
   })
 })
 
+describe('the log of a handler that fails anew each time', () => {
+  it('is bounded: at another place each time, by any text and any stack', async (test) => {
+    const { there, listener, lines, counted } = await connected(test)
+    const frames = Array.from({ length: 50 }, (_, n) => `    at place${n}\u0007${'y'.repeat(2000)}`)
+    let n = 0
+    listener.manager.handle('many', () => {
+      const error = new TypeError(`no\u0007${'x'.repeat(100_000)}`)
+      error.stack = [`TypeError: ${n}`, `    at another (place.js:${n++}:1)`, ...frames].join('\n')
+      throw error
+    })
+    for (let call = 0; call < 100; call++) {
+      await rejection(there.request('many', Buffer.of(1), { waitForReady: true }))
+    }
+    assert.equal(counted().at(-1), 100)
+    assert.equal(lines.length, 16 + 7, '16 places, and 1, 2, 4, ... 64 of all others')
+    for (const { text } of lines) {
+      const rows = text.split('\n')
+      assert.equal(rows.length, 21)
+      assert.ok(rows.every((row) => row.length < 800 && !/\p{Cc}/u.test(row)))
+    }
+  })
+})
+
 describe('an error that a handler means', () => {
   for (const word of Object.keys(meant)) {
     it(`is told to its caller and not logged: ${word}`, async (test) => {

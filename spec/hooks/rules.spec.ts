@@ -36,6 +36,16 @@ describe('authorize', () => {
       if (payload.owner !== host) throw new Error('a secret of this server')
       return true
     },
+    'what throws when it is looked at': (({ payload, host }: { payload: { owner: string }; host: string }) =>
+      payload.owner === host ||
+      new Proxy(
+        {},
+        {
+          get() {
+            throw new Error('a secret of this server')
+          }
+        }
+      )) as never,
     'something else than a boolean': (({ payload, host }: { payload: { owner: string }; host: string }) =>
       payload.owner === host || 'no') as never
   }

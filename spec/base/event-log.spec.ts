@@ -1,0 +1,59 @@
+/** The rings of events by themselves: which round trips and turns are events, and in whose ring a refusal is. */
+
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { EventLog, HostEvents } from '../../lib/base/event-log.ts'
+import { GridFigures } from '../../lib/base/grid-figures.ts'
+
+function at(test: TestContext, ms: number): void {
+  test.mock.method(performance, 'now', () => ms)
+}
+
+describe('a round trip', () => {
+  it('is an event where it takes three times as long as the one before, and 20 ms more', () => {
+    const events = new HostEvents(new EventLog('http://here'), 'http://there')
+    const steps: [number, number | undefined][] = [
+      [500, undefined],
+      [29, 10],
+      [59, 20],
+      [21, 2],
+      [60, 20],
+      [20, 60],
+      [22, 2]
+    ]
+    for (const [durationMs, previousMs] of steps) events.onRtt(durationMs, previousMs)
+    const told = events.recent.map((event) => (event.type === 'rtt' ? [event.durationMs, event.previousMs] : []))
+    assert.deepEqual(told, [
+      [60, 20],
+      [22, 2]
+    ])
+  })
+})
+
+describe('a turn that took long', () => {
+  it('is one event of the process, however many sessions have seen it', (test) => {
+    const log = new EventLog('http://here')
+    const [a, b] = [new HostEvents(log, 'http://a'), new HostEvents(log, 'http://b')]
+    at(test, 1000)
+    a.onTurn(99)
+    a.onTurn(200)
+    at(test, 1001)
+    b.onTurn(150)
+    at(test, 1500)
+    b.onTurn(300)
+    assert.deepEqual(
+      log.own.recent.map((event) => (event.type === 'slowTurn' ? event.durationMs : event.type)),
+      [200, 300]
+    )
+    assert.deepEqual([a.recent, b.recent], [[], []])
+  })
+})
+
+describe('the events of a name that somebody claims', () => {
+  it('are those of its connection, or of the process where there is none', () => {
+    const figures = new GridFigures('http://here')
+    const known = figures.of('http://known')
+    assert.equal(figures.eventsOf('http://known'), known.events)
+    for (const claimed of ['http://other', undefined]) assert.equal(figures.eventsOf(claimed), figures.events.own)
+  })
+})
