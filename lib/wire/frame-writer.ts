@@ -173,10 +173,14 @@ export class FrameWriter {
     this.#at = checksumBytes
   }
 
-  /** The memory of a batch was given away, and with it the frames behind that. */
+  /**
+   * The memory of a batch was given away, and with it the frames behind that. There are none where a stream within this process has
+   * passed the memory on to the receiver of a message that fills it to its end.
+   */
   #onGone(): void {
+    const isLost = this.length > 0
     this.#startAnew()
-    this.onLost?.()
+    if (isLost) this.onLost?.()
   }
 
   #beat(head: number, token: number): void {
