@@ -6,8 +6,11 @@
 import { publishEvent } from './event-channels.ts'
 import type { GridEvent, NewEvent } from './events.ts'
 
-/** Events of the life of a connection that are kept, */
-const maxOfLife = 192
+/** Of states and dials so many are kept: each dial that fails makes three, for as long as a peer is away, */
+const maxOfDials = 128
+/** of what says how the connection was made and lost, */
+const maxOfStory = 64
+const story: ReadonlySet<GridEvent['type']> = new Set(['hello', 'goAway', 'close'])
 /** and of those that may come in any number: resets, refusals, round trips, mistakes. */
 const maxOfMany = 64
 const many: ReadonlySet<GridEvent['type']> = new Set(['reset', 'refused', 'rtt', 'mistake'])
@@ -42,7 +45,8 @@ class Ring {
 export class HostEvents {
   readonly #log: EventLog
   readonly #host: string
-  readonly #life = new Ring(maxOfLife)
+  readonly #dials = new Ring(maxOfDials)
+  readonly #story = new Ring(maxOfStory)
   readonly #many = new Ring(maxOfMany)
 
   constructor(log: EventLog, host: string) {
@@ -53,8 +57,7 @@ export class HostEvents {
   /** @param host where it is not that of the connection */
   add(event: NewEvent, host = this.#host): void {
     const made = this.#log.number(event, host)
-    const ring = many.has(made.type) ? this.#many : this.#life
-    ring.add(made)
+    this.#ringOf(made.type).add(made)
     this.#log.tell(made)
   }
 
@@ -71,7 +74,13 @@ export class HostEvents {
 
   /** A copy, oldest first. */
   get recent(): readonly GridEvent[] {
-    return [...this.#life.list(), ...this.#many.list()].sort((a, b) => a.seq - b.seq)
+    const all = [...this.#dials.list(), ...this.#story.list(), ...this.#many.list()]
+    return all.sort((a, b) => a.seq - b.seq)
+  }
+
+  #ringOf(type: GridEvent['type']): Ring {
+    if (many.has(type)) return this.#many
+    return story.has(type) ? this.#story : this.#dials
   }
 
   /** What there is until now, made when it is asked for: events that were dropped by then are missing. */

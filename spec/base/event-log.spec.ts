@@ -1,4 +1,4 @@
-/** The rings of events by themselves: which round trips and turns are events, and in whose ring a refusal is. */
+/** The rings of events by themselves: which round trips and turns are events, in whose ring a refusal is, and what is kept. */
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
@@ -55,5 +55,25 @@ describe('the events of a name that somebody claims', () => {
     const known = figures.of('http://known')
     assert.equal(figures.eventsOf('http://known'), known.events)
     for (const claimed of ['http://other', undefined]) assert.equal(figures.eventsOf(claimed), figures.events.own)
+  })
+})
+
+describe('the last events', () => {
+  it('tell how a conn was made and lost after any number of dials that have failed since, and are at most 256', () => {
+    const events = new HostEvents(new EventLog('a'), 'b')
+    events.add({ type: 'hello', instance: 'i', address: '127.0.0.1' })
+    events.add({ type: 'goAway', direction: 'inbound', reason: 'shutdown' })
+    events.add({ type: 'close', reason: 'shutdown', message: 'bye' })
+    for (let n = 0; n < 300; n++) {
+      events.add({ type: 'state', state: 'connecting', previous: 'waiting' })
+      events.add({ type: 'dial', durationMs: 1, error: { code: 'ERR_DIAL', message: 'ECONNREFUSED' } })
+      events.add({ type: 'refused', direction: 'outbound', reason: 'denied', message: '' })
+      events.add({ type: 'state', state: 'waiting', previous: 'connecting' })
+    }
+    const kept = events.recent.map(({ type }) => type)
+    assert.deepEqual(kept.slice(0, 3), ['hello', 'goAway', 'close'])
+    assert.equal(kept.at(-1), 'state')
+    for (let n = 0; n < 300; n++) events.add({ type: 'close', reason: 'shutdown', message: '' })
+    assert.equal(events.recent.length, 256)
   })
 })
