@@ -33,19 +33,23 @@ interface Duplex {
  * ```
  */
 export const pipe: typeof pipeStages = ((first: unknown, ...rest: readonly unknown[]): unknown => {
-  const opened = isDuplex(first) ? [first.source] : []
+  const last = rest.at(-1)
+  /** What is read of each stream. */
+  const opened = new Map([first, ...rest].filter(isDuplex).map((stage) => [stage, stage.source]))
   const passThrough = (stage: Duplex) => (source: unknown) => {
     const values = pass(stage, source)
-    opened.push(values)
+    opened.set(stage, values)
     return values
   }
-  const stages = rest.map((stage, at) => (at < rest.length - 1 && isDuplex(stage) ? passThrough(stage) : stage))
+  const stages = rest.map((stage) => (stage !== last && isDuplex(stage) ? passThrough(stage) : stage))
   const leave = () => {
-    for (const source of opened.reverse()) unwind(source)
+    for (const source of [...opened.values()].reverse()) unwind(source)
   }
   try {
     const result = (pipeStages as (...all: readonly unknown[]) => unknown)(first, ...stages)
-    const promise = opened.length > 0 ? toPromise(result) : undefined
+    // It hears by its requests, and others read it.
+    if (rest.length > 0) opened.delete(last as Duplex)
+    const promise = opened.size > 0 ? toPromise(result) : undefined
     return promise === undefined ? result : leaveIfFailed(promise, leave)
   } catch (error) {
     leave()

@@ -232,6 +232,16 @@ describe('a stream in it-pipe', () => {
     }
   })
 
+  fact('is cancelled when a stage before it throws as it is called', async () => {
+    const broken = new Error('no such stage')
+    const throwing = (): number[] => {
+      throw broken
+    }
+    const streams = [peer.newStream(square), peer.newStream(square), peer.newStream(sum)] as const
+    assert.throws(() => pipe([1], streams[0], throwing, streams[1], streams[2]), broken)
+    for (const { closed } of streams) assert.equal((await closed).how, 'cancelled')
+  })
+
   fact('that is a duplex of its own kind fails the chain as soon as its sink rejects', async () => {
     let isLeft = false
     const source = {
