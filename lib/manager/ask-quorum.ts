@@ -10,6 +10,7 @@ import { CancelledError, type Delivery, InvalidOptionError } from '../base/error
 import { readDelivery, toError } from '../base/failure.ts'
 import type { Logger } from '../base/logger.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../base/options.ts'
+import { shield } from '../base/promise.ts'
 import { type Answer, describeAnswers, QuorumError } from '../base/quorum-error.ts'
 import { errorText } from '../base/text.ts'
 import type { CallOptions } from '../call/options.ts'
@@ -67,6 +68,7 @@ export async function askQuorum(
   const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => ballot.fail(reason))
   const common = { timeout, signal: ballot.signal, metadata, waitForReady } as CallOptions
   for (const connection of connections) {
+    if (ballot.signal.aborted) break
     const { host } = connection
     connection
       .subroute(subroute)
@@ -121,6 +123,8 @@ class Ballot {
     this.#pending.delete(answer.host)
     this.#answers.push(answer)
     if (answer.error === undefined && this.#accepts(answer.value, answer.host)) this.#accepted.push(answer)
+    // `accept` may have aborted the signal.
+    if (this.#isOver) return
     const accepted = this.#accepted.length
     if (accepted >= this.#need) this.#succeed()
     else if (accepted + this.#pending.size < this.#need) this.fail(this.#createError())
@@ -150,6 +154,7 @@ class Ballot {
     try {
       const answer: unknown = this.#options.accept?.(value, host) ?? true
       if (typeof answer === 'boolean') return answer
+      shield(answer)
       throw new TypeError('accept of quorum() must return a boolean')
     } catch (error) {
       if (!('cause' in this.#cause)) this.#cause = { cause: error }

@@ -9,7 +9,7 @@ import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
 import { rejection } from '../support/grid/servers.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 /** What a server does with a vote: it grants it once its gate is open, says no, or fails. */
 const vote = single<Partial<Record<number, 'no' | 'fail'>>, { granted: boolean; from: number }>('vote')
@@ -198,6 +198,33 @@ describe('grid.quorum', () => {
       }
     )
 
+    fact('is called once for each, also where accept aborts the signal', async () => {
+      const controller = new AbortController()
+      const reason = new Error('enough')
+      const abort = ({ granted }: { granted: boolean }) => {
+        if (granted) controller.abort(reason)
+        return granted
+      }
+      const options = { need: 1, accept: abort, undo, signal: controller.signal }
+      const quorum = rejection(caller.quorum(vote, { 1: 'no' }, options))
+      await asked(1, 2, 3, 4)
+      open(1)
+      await until(() => caller.connection(host(1)).stats().session?.outboundStreams === 0, 'the no is there')
+      open(2)
+      assert.equal(await quorum, reason)
+      await until(() => undone.length >= 4, 'all are undone')
+      assert.deepEqual(undoneAt(), [1, 2, 3, 4].map(host).sort())
+    })
+
+    fact('is called for nobody where the signal has aborted before', async () => {
+      const error = await rejection(
+        caller.quorum(vote, {}, { need: 1, undo, signal: AbortSignal.abort(new Error('no')) })
+      )
+      assert.equal(error.message, 'no')
+      await settled(() => undone.length)
+      assert.deepEqual([undone, ran], [[], []])
+    })
+
     fact('that throws or rejects is logged, and hurts nothing', async () => {
       open(1, 2, 3, 4)
       await caller.quorum(
@@ -225,7 +252,7 @@ describe('grid.quorum', () => {
           throw broken
         }
       },
-      { need: 1, accept: (async () => true) as unknown as () => boolean }
+      { need: 1, accept: (() => Promise.reject(broken)) as unknown as () => boolean }
     ]
     const [thrown, promised] = await Promise.all(wrong.map((options) => noQuorum(caller.quorum(vote, {}, options))))
     assert.equal(thrown?.cause, broken)
