@@ -6,6 +6,7 @@
 
 import { aFunction, aWholeNumber, type Kind, optionsReader, required } from '../base/check.ts'
 import { RejectedError } from '../base/errors.ts'
+import { shield } from '../base/promise.ts'
 import type { HandlerCall } from './call-info.ts'
 import type { HandlerInterceptor } from './interceptor.ts'
 
@@ -48,7 +49,9 @@ export function rateLimit(options: RateLimitOptions): HandlerInterceptor {
   const { perSecond, burst = Math.max(1, perSecond), by, maxKeys = 10_000 } = readRateLimit(options)
   const buckets = new Map<string, Bucket>()
   const take = (call: HandlerCall): void => {
-    const key = by === undefined ? call.host : String(by(call))
+    const given: unknown = by === undefined ? call.host : by(call)
+    shield(given)
+    const key = String(given)
     const nowMs = performance.now()
     const bucket = buckets.get(key) ?? { tokens: burst, atMs: nowMs }
     bucket.tokens = Math.min(burst, bucket.tokens + ((nowMs - bucket.atMs) * perSecond) / 1000)

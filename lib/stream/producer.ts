@@ -50,6 +50,8 @@ export class ProducerIterator {
    */
   constructor(producer: unknown, notIterable?: string, scope?: Scope) {
     this.#scope = scope
+    // One that stands for an iterable is refused, and not awaited.
+    shield(producer)
     if (producer === undefined || producer === null) throw new TypeError(notIterable ?? describeWrong(producer))
     const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
     this.isAsync = ofAsync !== undefined && ofAsync !== null
@@ -106,6 +108,7 @@ export function unwind(producer: unknown): void {
 /** A producer waits to be pulled. What fails in it meanwhile must not end the process: pulling it throws that. */
 export function shieldProducer(producer: unknown): void {
   try {
+    shield(producer)
     shieldEach(producer)
     shieldStream(producer)
   } catch {

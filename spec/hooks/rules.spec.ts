@@ -140,6 +140,13 @@ describe('rateLimit', () => {
     )
   })
 
+  it('takes a key that is a promise for one key of all, and drops its rejection', async () => {
+    const by = (() => Promise.reject(new Error('a bug'))) as unknown as () => string
+    const limit = rateLimit({ perSecond: 1, by })
+    assert.equal(pass(limit), undefined)
+    assert.notEqual(pass(limit, 'http://b'), undefined)
+  })
+
   it('refuses requests and streams over a conn', async () => {
     const interceptors = { handler: [rateLimit({ perSecond: 0.001, burst: 2 })] }
     await useLink(await openLink('ws', 'dialer', { interceptors }), async (link) => {

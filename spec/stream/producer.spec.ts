@@ -392,6 +392,11 @@ describe('a producer is read as by a for await:', () => {
       assert.deepEqual(reading, { values: [1], how: bad, closes: 1 })
     }
   })
+
+  it('a promise that rejects is refused, and nobody else hears of it', async () => {
+    const { how } = await bySink(() => Promise.reject(bad), 5)
+    assert.ok(how instanceof TypeError)
+  })
 })
 
 describe('a producer that is left is closed as by a break:', () => {
