@@ -1,4 +1,4 @@
-/** Which failed calls may be made again, at the same peer or at another one. */
+/** Which failed calls may be made again, at the same peer or at another one, and what is told when the last one fails, too. */
 
 import { type Delivery, GridError } from '../base/errors.ts'
 
@@ -15,4 +15,11 @@ export function mayRepeat(error: unknown, mayRunTwice: boolean): boolean {
   if (!GridError.is(error) || hopeless.has(error.code)) return false
   const allowed: readonly (Delivery | undefined)[] = mayRunTwice ? ['notSent', 'maybeRan'] : ['notSent']
   return allowed.includes(error.delivery)
+}
+
+/** The error of the last of several tries, one of which may have run: that it was not sent itself says nothing of the others. */
+export function tellMaybeRan(error: unknown): void {
+  if (!GridError.is(error) || error.delivery !== 'notSent') return
+  const value: Delivery = 'maybeRan'
+  Reflect.defineProperty(error, 'delivery', { value, configurable: true, enumerable: true, writable: true })
 }

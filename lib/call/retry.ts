@@ -10,10 +10,11 @@ import { setDeadline } from '../base/after-reading.ts'
 import { Backoff } from '../base/backoff.ts'
 import { aBoolean, aFunction, aWholeNumber, check, type Kind, type Own, optionsReader } from '../base/check.ts'
 import { countDown } from '../base/count-down.ts'
-import { DeadlineError } from '../base/errors.ts'
+import { DeadlineError, GridError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit, maxTimeoutMs } from '../base/options.ts'
+import { shield } from '../base/promise.ts'
 import type { CallerInterceptor } from '../hooks/interceptor.ts'
-import { mayRepeat } from './may-repeat.ts'
+import { mayRepeat, tellMaybeRan } from './may-repeat.ts'
 import { aSignal, aTimeout, type CallOptions } from './options.ts'
 
 export interface RetryOptions {
@@ -29,7 +30,7 @@ export interface RetryOptions {
   readonly baseDelayMs?: number
   /** Upper bound of all waits, in ms. Default 2000. */
   readonly maxDelayMs?: number
-  /** Asked last: `false` ends it. It cannot make safe what is not. */
+  /** Asked last: all but `true` ends it. It cannot make safe what is not. */
   readonly shouldRetry?: (error: unknown, attempt: number) => boolean
 }
 
@@ -66,7 +67,8 @@ const readRetries = optionsReader<Omit<RetryOptions, 'timeout' | 'signal' | 'ide
  * await retry((left) => peer.request(put, value, left), { timeout: 2000 })
  * ```
  *
- * @throws the last error; its `cause` is the first one, unless it has a cause of its own
+ * @throws the last error; its `cause` is the first one, unless it has a cause of its own, and its `delivery` is `maybeRan` where
+ * an earlier attempt may have run
  * @throws {DeadlineError} when the timeout passes while `fn` runs
  * @throws {InvalidOptionError} when an option is wrong
  * @throws `signal.reason` when the signal aborted
@@ -102,6 +104,8 @@ class Retrying {
   #attempt = 0
   /** Of the first attempt. */
   #first: unknown
+  /** An attempt may have run. */
+  #mayHaveRun = false
 
   constructor(options: Partial<Own<RetryOptions>>) {
     const { timeout = defaultRequestTimeoutMs, baseDelayMs = 50, maxDelayMs = 2000 } = options
@@ -140,12 +144,13 @@ class Retrying {
 
   /** Throws what is to be thrown if there is no other try. */
   async #waitAfter(error: unknown): Promise<void> {
-    const { idempotent = false, maxAttempts = Number.POSITIVE_INFINITY, shouldRetry } = this.#options
+    const { idempotent = false, maxAttempts = Number.POSITIVE_INFINITY } = this.#options
     const { signal } = this.#ending
     if (this.#attempt === 1) this.#first = error
+    if (GridError.is(error) && error.delivery === 'maybeRan') this.#mayHaveRun = true
     if (signal.aborted) throw abortReason(signal)
     const isLast = !mayRepeat(error, idempotent) || this.#attempt >= maxAttempts
-    if (isLast || (shouldRetry !== undefined && !shouldRetry(error, this.#attempt))) throw this.#withFirst(error)
+    if (isLast || !this.#isWanted(error)) throw this.#withFirst(error)
     const waitMs = this.#backoff.nextMs()
     if (waitMs >= this.#left()) throw this.#withFirst(error)
     let timer: NodeJS.Timeout | undefined
@@ -161,7 +166,16 @@ class Retrying {
     }
   }
 
+  #isWanted(error: unknown): boolean {
+    const { shouldRetry } = this.#options
+    if (shouldRetry === undefined) return true
+    const answer: unknown = shouldRetry(error, this.#attempt)
+    shield(answer)
+    return answer === true
+  }
+
   #withFirst(error: unknown): unknown {
+    if (this.#mayHaveRun) tellMaybeRan(error)
     if (error !== this.#first && error instanceof Error && error.cause === undefined) {
       Reflect.defineProperty(error, 'cause', { value: this.#first, configurable: true, writable: true })
     }

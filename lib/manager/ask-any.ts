@@ -7,11 +7,11 @@
 import { listenToAbort } from '../base/abort.ts'
 import { aFunction, type Kind, optionsReader } from '../base/check.ts'
 import { countDown } from '../base/count-down.ts'
-import { CancelledError, InvalidOptionError } from '../base/errors.ts'
+import { CancelledError, GridError, InvalidOptionError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxTimeoutMs } from '../base/options.ts'
 import type { CallArguments } from '../call/callable.ts'
 import { GridStream, type StreamOf } from '../call/grid-stream.ts'
-import { mayRepeat } from '../call/may-repeat.ts'
+import { mayRepeat, tellMaybeRan } from '../call/may-repeat.ts'
 import type { CallOptions } from '../call/options.ts'
 import { StreamCall } from '../call/stream-call.ts'
 import { checkMetadata } from '../codec/metadata.ts'
@@ -110,7 +110,7 @@ async function requestAtAny(
   const first = candidates.take() ?? (waitForReady === true ? await candidates.wait(timeout, signal) : undefined)
   if (first === undefined) throw candidates.createError()
   const asking = new Asking({
-    next: () => (left() === 0 ? undefined : candidates.take()),
+    next: () => (left() === 0 || candidates.areGone ? undefined : candidates.take()),
     ask: (connection, cancelled) => {
       const { metadata } = options
       const call = { timeout: Math.max(1, left()), signal: cancelled, metadata } as CallOptions
@@ -142,6 +142,8 @@ class Asking {
   readonly #init: AskingInit
   readonly #cancelling = new AbortController()
   #running = 0
+  /** At one of those that have failed. */
+  #mayHaveRun = false
   #isOver = false
   #resolve!: (value: unknown) => void
   #reject!: (reason: unknown) => void
@@ -188,8 +190,12 @@ class Asking {
   #onFailed(reason: unknown): void {
     if (this.#isOver) return
     this.#running--
-    if (!mayRepeat(reason, this.#init.mayRunTwice)) return this.stop(reason)
-    if (!this.askNext() && this.#running === 0) this.stop(reason)
+    const delivery = GridError.is(reason) ? reason.delivery : undefined
+    if (delivery === 'maybeRan') this.#mayHaveRun = true
+    if (this.#mayHaveRun) tellMaybeRan(reason)
+    if (mayRepeat(reason, this.#init.mayRunTwice)) {
+      if (!this.askNext() && this.#running === 0) this.stop(reason)
+    } else if (delivery !== 'notSent' || this.#running === 0) this.stop(reason)
   }
 
   #end(reason: unknown): void {

@@ -8,12 +8,13 @@
 import { listenToAbort } from '../base/abort.ts'
 import { setDeadline } from '../base/after-reading.ts'
 import { DeadlineError, DisconnectedError, InvalidOptionError, UnknownHandlerError } from '../base/errors.ts'
+import { shield } from '../base/promise.ts'
 import { type Answer, describeAnswers } from '../base/quorum-error.ts'
 import type { Connection } from '../connection/connection.ts'
 import { nameHandler } from '../handler/info.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 import type { PeerSelection } from './options.ts'
-import { type PeersPort, selectPeers } from './selection.ts'
+import { isKnown, type PeersPort, parseNames, selectPeers } from './selection.ts'
 
 /** Takes one of them; undefined for none. */
 export type Pick = (peers: readonly Connection[]) => Connection | undefined
@@ -25,7 +26,9 @@ export class Candidates {
   readonly #port: PeersPort
   readonly #wanted: Wanted
   readonly #pick: Pick
-  readonly #selection: PeerSelection
+  /** Those that were named. */
+  readonly #names: readonly string[] | undefined
+  readonly #self: boolean
   readonly #asked = new Set<Connection>()
 
   /** @throws as `selectPeers` */
@@ -33,19 +36,26 @@ export class Candidates {
     this.#port = port
     this.#wanted = wanted
     this.#pick = pick ?? pickOfTwo
-    // Read once, and the list anew each time: hosts may come and go.
-    this.#selection = hosts === undefined ? { self } : { hosts: [...hosts], self }
-    this.#list()
+    this.#self = self
+    if (hosts !== undefined) this.#names = parseNames(hosts, 'any()')
+    selectPeers(port, { ...(this.#names === undefined ? {} : { hosts: this.#names }), self }, 'any()')
   }
 
-  /** The next one to ask; undefined where there is none. Throws what `pick` throws. */
+  /** None of them can be asked any more: they have left the grid, or the manager closes. */
+  get areGone(): boolean {
+    return this.#port.isClosing || (!this.#self && this.#known?.length === 0)
+  }
+
+  /** The next one to ask; undefined where there is none. Throws what `pick` throws, and where they are gone. */
   take(): Connection | undefined {
     const able = this.#list().filter((each) => !this.#asked.has(each) && this.#isAble(each))
     if (able.length === 0) return undefined
     const picked = this.#pick(able)
     if (picked === undefined) return undefined
-    if (!able.includes(picked))
+    if (!able.includes(picked)) {
+      shield(picked)
       throw new InvalidOptionError('pick of any() must return one of the peers that it is given')
+    }
     this.#asked.add(picked)
     return picked
   }
@@ -105,8 +115,17 @@ export class Candidates {
     return new DeadlineError(text, { delivery: 'notSent', cause: error })
   }
 
+  /** Of those that were named, the ones that are in the grid now: hosts may come and go. */
+  get #known(): string[] | undefined {
+    return this.#names?.filter((name) => isKnown(this.#port, name))
+  }
+
   #list(): Connection[] {
-    return selectPeers(this.#port, this.#selection, 'any()')
+    const known = this.#known
+    if (known === undefined) return selectPeers(this.#port, { self: this.#self }, 'any()')
+    if (this.#self && !known.includes(this.#port.local)) known.push(this.#port.local)
+    const hosts = known.length === 0 ? (this.#names as readonly string[]) : known
+    return selectPeers(this.#port, { hosts }, 'any()')
   }
 
   #isHere(connection: Connection): boolean {

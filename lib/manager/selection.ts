@@ -71,8 +71,13 @@ export function parseNames(hosts: Iterable<string>, method: string): string[] {
 
 /** @throws {UnknownHostError} */
 export function checkKnown(port: PeersPort, names: readonly string[] | undefined): void {
-  const unknown = names?.find((name) => name !== port.local && port.peers.find(name) === undefined)
+  const unknown = names?.find((name) => !isKnown(port, name))
   if (unknown !== undefined) throw createUnknownError(port, unknown)
+}
+
+/** Whether it is in the grid now. */
+export function isKnown({ local, peers }: PeersPort, name: string): boolean {
+  return name === local || peers.find(name) !== undefined
 }
 
 /** Of a host that is not on the list, or of all while there is none; `cause` says why. */

@@ -61,6 +61,29 @@ describe('retry()', () => {
     assert.match((await rejection(retry(() => Promise.reject(new RangeError('mine')), quick))).message, /mine/)
   })
 
+  it('says that a call may have run where an earlier attempt may have', async () => {
+    for (const [first, last, told] of [
+      ['maybeRan', 'notSent', 'maybeRan'],
+      ['notSent', 'notSent', 'notSent'],
+      ['maybeRan', 'ran', 'ran']
+    ] as const) {
+      const fn = async (_: AttemptOptions, attempt: number) => {
+        throw new GridError('ERR_TEST', `attempt ${attempt}`, { delivery: attempt === 1 ? first : last })
+      }
+      const error = await rejection(retry(fn, { ...quick, idempotent: true, maxAttempts: 2 }))
+      assert.deepEqual([error.message, error.delivery], ['attempt 2', told])
+    }
+  })
+
+  it('takes a shouldRetry that gives a promise for no', async () => {
+    for (const answer of [async () => true, () => Promise.reject(new Error('a bug'))]) {
+      const { fn, seen } = failing(2, 'notSent')
+      const shouldRetry = answer as unknown as () => boolean
+      assert.match((await rejection(retry(fn, { ...quick, shouldRetry }))).message, /attempt 1/)
+      assert.equal(seen.length, 1)
+    }
+  })
+
   it('gives each attempt the time that is left, and a signal', async () => {
     const { fn, seen } = failing(3, 'notSent')
     await retry(fn, { ...quick, timeout: 1000 })

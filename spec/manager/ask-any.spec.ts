@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, before, describe, it } from 'node:test'
+import { pushable } from 'it-pushable'
 import {
   type AnyOptions,
   type ConnDialer,
@@ -24,6 +25,7 @@ const name = single<void, number>('name')
 const wait = single<void, number>('wait')
 const fail = single<void, number>('fail')
 const part = single<void, number>('part')
+const held = single<string, number>('held', { idempotent: true })
 const count = streaming<number, never, string>('count', { inCapacity: 0, outCapacity: 4 })
 
 let grid: TestGrid
@@ -75,7 +77,7 @@ function fact(title: string, body: () => Promise<void>): void {
 const [a, b, c] = ['http://a', 'http://b', 'http://c'] as const
 
 /** A server that runs, and two that are started when a spec wants them. */
-function openInMemory() {
+function openInMemory(options: Partial<ManagerOptions> = {}) {
   const servers = new Map<string, Manager>()
   const dialer: ConnDialer = async (to) => {
     const server = servers.get(to)
@@ -90,9 +92,11 @@ function openInMemory() {
     return manager
   }
   const close = () => Promise.all([...servers.values()].map((manager) => manager.close({ timeout: 0 })))
-  return { from: start(a), start, close }
+  return { from: start(a, options), start, close }
 }
 
+/** A timer that was set before this one has fired. */
+const once = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const host = (index: number) => grid.hosts[index] as string
 const total = () => ran.reduce((sum, each) => sum + (each ?? 0), 0)
 /** Takes the peers in this order. */
@@ -226,6 +230,101 @@ describe('grid.any', () => {
     })
   })
 
+  describe('while it is under way', () => {
+    /** The second has the call, and answers once `gate` is open; the third is the next to be asked. */
+    async function askTheSecond(options: Partial<ManagerOptions>, more: AnyOptions<typeof held>, server = {}) {
+      const { from, start, close } = openInMemory(options)
+      const [gate, called] = [new Gate(), new Gate()]
+      start(b).handle(held, async (_, { signal }) => {
+        called.open()
+        await gate.opened
+        return signal.aborted ? -1 : 1
+      })
+      start(c, server).handle(held, () => 2)
+      await from.waitForPeers()
+      const pick = (peers: readonly Connection[]) => peers.find((each) => each.host === b) ?? peers[0]
+      const answer = from.any(held, 'x'.repeat(2000), { pick, ...more })
+      await called.opened
+      return { from, gate, answer, close }
+    }
+
+    fact('a named host may leave the grid: the answer of another one counts', async () => {
+      const hosts = pushable<string[]>({ objectMode: true })
+      hosts.push([a, b, c])
+      const more = { hosts: [b, c], hedgeAfterMs: 20 }
+      const { from, gate, answer, close } = await askTheSecond({ hosts }, more)
+      try {
+        hosts.push([a, b])
+        await until(() => from.hosts.length === 1, 'it has left')
+        await once(20)
+        gate.open()
+        assert.equal(await answer, 1)
+      } finally {
+        await close()
+      }
+    })
+
+    fact('its manager may close: the answer of who was asked counts', async () => {
+      const { from, gate, answer, close } = await askTheSecond({}, { hedgeAfterMs: 20 })
+      try {
+        const closed = from.close({ timeout: 60_000 })
+        await once(20)
+        gate.open()
+        assert.equal(await answer, 1)
+        await closed
+      } finally {
+        await close()
+      }
+    })
+
+    fact('a second that cannot be asked leaves the first alone', async () => {
+      const limits = { maxMessageBytes: 1024, streamWindowBytes: 1024 }
+      const { gate, answer, close } = await askTheSecond({}, { hedgeAfterMs: 1 }, { limits })
+      try {
+        await once(1)
+        gate.open()
+        assert.equal(await answer, 1)
+      } finally {
+        await close()
+      }
+    })
+  })
+
+  fact('waits for those of the named hosts that are still in the grid', async () => {
+    const hosts = pushable<string[]>({ objectMode: true })
+    hosts.push([a, b, c])
+    const { from, start, close } = openInMemory({ hosts })
+    try {
+      await from.ready
+      const waiting = from.any(name, undefined, { hosts: [b, c], waitForReady: true })
+      const gone = rejection(from.any(name, undefined, { hosts: [c], waitForReady: true }))
+      hosts.push([a, b])
+      assert.equal((await gone).code, 'ERR_UNKNOWN_HOST')
+      start(b).handle(name, () => 1)
+      assert.equal(await waiting, 1)
+    } finally {
+      await close()
+    }
+  })
+
+  fact('says that a call may have run where it may have at one of the peers', async () => {
+    const { from, start, close } = openInMemory()
+    const lost = start(b)
+    lost.handle(held, async () => {
+      await lost.close({ timeout: 0 })
+      return 1
+    })
+    start(c, { serveWhen: Promise.reject(new Error('no store')) }).handle(held, () => 2)
+    const pick = (peers: readonly Connection[]) => peers.find((each) => each.host === b) ?? peers[0]
+    try {
+      await from.waitForPeers()
+      const error = await rejection(from.any(held, '', { pick }))
+      assert.deepEqual([error.code, error.reason, error.delivery], ['ERR_REJECTED', 'busy', 'maybeRan'])
+    } finally {
+      await close()
+    }
+  })
+
   fact('fails at once while nobody is there, or waits for a peer or its handler', async () => {
     const { from, start, close } = openInMemory()
     try {
@@ -277,6 +376,7 @@ describe('grid.any', () => {
       [{ hedgeAfterMs: -1 }, 'ERR_INVALID_OPTION', /hedgeAfterMs of any\(\) must be from 0/],
       [{ pick: 1 }, 'ERR_INVALID_OPTION', /pick of any\(\) must be a function/],
       [{ pick: () => caller.connection(caller.local) }, 'ERR_INVALID_OPTION', /must return one of the peers/],
+      [{ pick: () => Promise.reject(new Error('a bug')) }, 'ERR_INVALID_OPTION', /must return one of the peers/],
       [{ pick: () => undefined }, 'ERR_DISCONNECTED', /has picked none of the peers/],
       [{ need: 1 }, 'ERR_INVALID_OPTION', /any\(\) has no option "need"/]
     ]
