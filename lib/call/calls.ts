@@ -212,10 +212,16 @@ export class Calls implements Callable {
   ): Promise<unknown> {
     const sinceMs = performance.now()
     let isSent = false
-    const send = (session: Session, leftMs: number) => {
+    const send = async (session: Session, leftMs: number) => {
       const response = this.#send(session, definition, payload, leftMs, options)
       isSent = true
-      return response
+      try {
+        return await response
+      } catch (error) {
+        // It is made again, and may not be sent then.
+        if (options.waitForReady === true && session.remoteHandlers.isWithdrawal(error)) isSent = false
+        throw error
+      }
     }
     try {
       return await this.#whenUsable(first, definition, toDeadlineMs(timeoutMs), timeoutMs, options, send)

@@ -14,7 +14,7 @@ import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize, decodePayload } from '../codec/payload.ts'
 import { readCode } from '../codec/remote-error.ts'
-import type { RemoteHandler } from '../handler/table.ts'
+import type { RemoteHandler, RemoteHandlers } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -44,7 +44,8 @@ export function sendRequest<Res>(
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
   const request = new PendingRequest(stream, handler, response, wholeTimeoutMs)
   stream.isSingle = true
-  stream.receiver = stream.owner = request
+  stream.receiver = request
+  stream.owner = options.waitForReady === true ? new RepeatableRequest(request, session.remoteHandlers) : request
   if (signal !== undefined) request.cancelBy(signal)
   stream.sendMessage(payload, Flag.end, bytes)
   return request.promise
@@ -161,5 +162,44 @@ class PendingRequest<T> implements Receiver, StreamOwner {
 
   onDeadline(): void {
     this.#stream.abort(this.createDeadlineError(), ResetCode.deadline, '')
+  }
+}
+
+/** A request that is made again where its handler was withdrawn while it was on its way: then this try of it is not counted. */
+class RepeatableRequest<T> implements StreamOwner {
+  readonly #request: PendingRequest<T>
+  readonly #handlers: RemoteHandlers
+  #isTakenBack = false
+
+  constructor(request: PendingRequest<T>, handlers: RemoteHandlers) {
+    this.#request = request
+    this.#handlers = handlers
+  }
+
+  get entry(): RemoteHandler {
+    return this.#request.entry
+  }
+
+  get figures(): Figures | undefined {
+    return this.#isTakenBack ? undefined : this.#request.figures
+  }
+
+  takesBack(error: Error): boolean {
+    if (!this.#handlers.isWithdrawal(error)) return false
+    this.#isTakenBack = true
+    this.#request.onAbort(error)
+    return true
+  }
+
+  onClosed(): void {
+    this.#request.onClosed()
+  }
+
+  onDeadline(): void {
+    this.#request.onDeadline()
+  }
+
+  createDeadlineError(said: string): Error {
+    return this.#request.createDeadlineError(said)
   }
 }

@@ -193,6 +193,39 @@ describe('the figures of a handler', () => {
     assert.ok(served('busy').durations.sumMs >= 59, `${served('busy').durations.sumMs} ms`)
   })
 
+  it('count a call once that was on its way when its handler was withdrawn, whether that comes back or not', async (test) => {
+    const { there, back, listener, called, served } = await connected(test)
+    const { manager } = listener
+    const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
+    const handle = () => {
+      manager.handle(add, (n) => n + 1)
+      manager.handle(feed, () => [1])
+    }
+    manager.unhandle(add)
+    handle()
+    await until(() => there.handlers.some(({ handler }) => handler === 'feed'), 'it is offered')
+    const refused = () => back.stats().totals.refusals
+    const withdraw = (timeout: number) => {
+      manager.unhandle(add)
+      manager.unhandle(feed)
+      // It has not heard of that.
+      const options = { waitForReady: true, timeout }
+      return [there.request(add, 1, options), there.newStream(feed, undefined, options).responses.next()] as const
+    }
+    const [response, message] = withdraw(60_000)
+    await until(() => refused() === 2, 'they are refused')
+    handle()
+    assert.deepEqual([await response, (await message).value], [2, 1])
+    await until(() => ended(served('add')) === 1, 'counted')
+    for (const handler of ['add', 'feed']) assert.deepEqual([called(handler).calls, called(handler).errors], [1, {}])
+    const late = withdraw(200).map(rejection)
+    await until(() => refused() === 4, 'they are refused')
+    const codes = (await Promise.all(late)).map(({ code }) => code as string)
+    for (const [at, handler] of ['add', 'feed'].entries()) {
+      assert.deepEqual([called(handler).calls, called(handler).errors], [2, { [codes[at] as string]: 1 }])
+    }
+  })
+
   it('never fall by a call that a handler makes and gives up in the turn that has brought it', async (test) => {
     const { there, back, dialer, listener } = await connected(test)
     dialer.manager.handle(add, (n) => n)
