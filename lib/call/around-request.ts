@@ -1,7 +1,7 @@
 /** A request with interceptors around it: it ends by its own deadline and signal, whatever they do. */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { CancelledError, type Delivery } from '../base/errors.ts'
+import { CancelledError, ClosedError, type Delivery } from '../base/errors.ts'
 import { type Failure, readDelivery } from '../base/failure.ts'
 import { whenSettled } from '../base/promise.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
@@ -70,7 +70,7 @@ class AroundRequest {
   /** How many tries were sent and have no answer. */
   #sent = 0
   #delivery: Delivery = 'notSent'
-  #unlisten: (() => void) | undefined
+  readonly #unlisten: (() => void)[] = []
   #isOver = false
   #reject!: (reason: unknown) => void
 
@@ -96,7 +96,9 @@ class AroundRequest {
     const { signal } = this.#made.options
     return new Promise((resolve, reject) => {
       this.#reject = reject
-      if (signal !== undefined) this.#unlisten = listenToAbort(signal, (reason) => this.#fail(reason))
+      if (signal !== undefined) this.#unlisten.push(listenToAbort(signal, (reason) => this.#fail(reason)))
+      this.#unlisten.push(this.#made.whenClosed((text) => this.#onClosed(text)))
+      if (this.#isOver) return
       this.#deadline.extend(this.#view.endsMs)
       const result = this.#chain.single(this.#view, (call) => this.#try(call))
       whenSettled(
@@ -139,6 +141,12 @@ class AroundRequest {
     if (worst.indexOf(delivery) < worst.indexOf(this.#delivery)) this.#delivery = delivery
   }
 
+  /** What was sent ends with its session. Without an answer nothing can be sent any more. */
+  #onClosed(text: string): void {
+    if (this.#sent > 0 || this.#delivery === 'ran') return
+    this.#fail(new ClosedError(text, { delivery: this.#delivery }))
+  }
+
   /** The call is cancelled, or too late. */
   #fail(reason: unknown): void {
     if (this.#isOver) return
@@ -151,7 +159,7 @@ class AroundRequest {
     if (this.#isOver) return
     this.#isOver = true
     this.#deadline.clear()
-    this.#unlisten?.()
+    for (const unlisten of this.#unlisten) unlisten()
     this.#chain.end(reason)
     if (this.#sent > 0) this.#made.abort(reason)
   }

@@ -6,7 +6,7 @@
  */
 
 import { listenToAbort } from '../base/abort.ts'
-import { CancelledError } from '../base/errors.ts'
+import { CancelledError, ClosedError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import type { AnyStreaming } from '../handler/definition.ts'
@@ -95,7 +95,7 @@ export class AroundStream implements Surface, RelayOwner {
   /** What the stream gives. */
   #innermost: Relay | undefined
   #innerEnd: StreamEnd | undefined
-  #unlisten: (() => void) | undefined
+  readonly #unlisten: (() => void)[] = []
   #resolveClosed!: (end: StreamEnd) => void
   #isOver = false
 
@@ -175,6 +175,7 @@ export class AroundStream implements Surface, RelayOwner {
     }
     this.#obey(this.#made.options.signal)
     outermost.watch(this)
+    if (!this.#isOver) this.#unlisten.push(this.#made.whenClosed((text) => this.#onClosed(text)))
     return this
   }
 
@@ -216,6 +217,11 @@ export class AroundStream implements Surface, RelayOwner {
     return this.#innermost
   }
 
+  /** What was sent ends with its session. */
+  #onClosed(text: string): void {
+    if (this.#innermost === undefined) this.#fail(new ClosedError(text, { delivery: 'notSent' }), 'failed')
+  }
+
   /** As they are, unless an interceptor has others, or has looked at them. */
   #giveRequests({ requests }: CallerView): void {
     const own = this.#requests
@@ -227,7 +233,7 @@ export class AroundStream implements Surface, RelayOwner {
   #obey(signal: AbortSignal | undefined): void {
     if (signal === undefined) return
     try {
-      this.#unlisten = listenToAbort(signal, (reason) => this.#fail(reason, 'cancelled'))
+      this.#unlisten.push(listenToAbort(signal, (reason) => this.#fail(reason, 'cancelled')))
     } catch (error) {
       this.#fail(error, 'failed')
     }
@@ -255,7 +261,7 @@ export class AroundStream implements Surface, RelayOwner {
     if (this.#isOver) return
     this.#isOver = true
     this.#deadline.clear()
-    this.#unlisten?.()
+    for (const unlisten of this.#unlisten) unlisten()
     this.#resolveClosed(end)
   }
 }

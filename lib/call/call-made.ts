@@ -1,13 +1,15 @@
 /** A call that interceptors stand around, or that is published: what is known of it when it is made. */
 
-import { createSharedController } from '../base/abort.ts'
+import { createSharedController, listenToAbort } from '../base/abort.ts'
 import { DeadlineError } from '../base/errors.ts'
 import type { Failure } from '../base/failure.ts'
+import { errorText } from '../base/text.ts'
 import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import type { CallInfo, Kind } from '../hooks/call-info.ts'
 import { channels, isObserved, Trace } from '../hooks/channels.ts'
 import type { Session } from '../session/session.ts'
+import type { CallPort } from './call-port.ts'
 import type { ReadCallOptions } from './options.ts'
 
 export class CallMade implements CallInfo {
@@ -16,6 +18,7 @@ export class CallMade implements CallInfo {
   readonly handler: string
   readonly subroute: string
   readonly host: string
+  readonly #closing: AbortSignal
   readonly payload: unknown
   readonly timeoutMs: number
   readonly idempotent: boolean
@@ -30,7 +33,7 @@ export class CallMade implements CallInfo {
 
   /** @param timeoutMs 0 for none */
   constructor(
-    host: string,
+    { host, closing }: Pick<CallPort, 'host' | 'closing'>,
     subroute: string,
     definition: AnyDefinition,
     payload: unknown,
@@ -38,6 +41,7 @@ export class CallMade implements CallInfo {
     timeoutMs: number
   ) {
     this.host = host
+    this.#closing = closing
     this.subroute = subroute
     this.kind = definition.kind
     this.idempotent = definition.kind === 'single' && definition.idempotent === true
@@ -93,6 +97,11 @@ export class CallMade implements CallInfo {
     const trace = new Trace(channels.call, this, local, { ...metadata })
     this.trace = trace
     return trace.run(() => fn(this.#takeMetadata(trace)))
+  }
+
+  /** Calls `onClosed` with why, when the connection is closed, or is so already. Returns what ends that. */
+  whenClosed(onClosed: (text: string) => void): () => void {
+    return listenToAbort(this.#closing, (reason) => onClosed(errorText(reason)))
   }
 
   /** It has ended. */

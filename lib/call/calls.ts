@@ -180,7 +180,7 @@ export class Calls implements Callable {
   }
 
   #createMade(definition: AnyDefinition, given: unknown, options: ReadCallOptions, timeoutMs: number): CallMade {
-    return new CallMade(this.#port.host, this.#subroute, definition, given, options, timeoutMs)
+    return new CallMade(this.#port, this.#subroute, definition, given, options, timeoutMs)
   }
 
   #waits(options: ReadCallOptions): boolean {

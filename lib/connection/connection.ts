@@ -85,7 +85,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     })
     const port: CallPort = {
       callsWait: init.calls?.wait === true,
-      ...{ host: init.host, hooks: init.calls?.hooks },
+      ...{ host: init.host, hooks: init.calls?.hooks, closing: this.#closing.signal },
       figures: { all: figures.called, peer: this.#figures.called },
       usableSession: () => this.usable,
       createNotConnectedError: () => this.createNotConnectedError(),

@@ -99,19 +99,55 @@ describe('interceptors', () => {
       yield* next()
     }
   }
-  it('that go on after a shutdown find the connection closed', async () => {
+  it('that hold a call back when its connection is closed cannot send it any more: it fails at once', async () => {
     const link = await openLink('ws', 'dialer', { interceptors: { caller: [late] } })
     try {
-      const request = new Outcome(link.peer.request(echo, 'x'))
-      const reading = new Outcome(read(link.peer.newStream(sum)))
-      await link.caller.close({ timeout: 5 })
-      assert.equal(request.settled || reading.settled, false)
-      gate.open()
-      await Promise.all([request.done, reading.done])
-      for (const { error } of [request, reading]) {
+      const options = { timeout: Number.POSITIVE_INFINITY }
+      const stream = link.peer.newStream(sum, undefined, options)
+      const calls = [
+        link.peer.request(echo, 'x', options),
+        read(stream),
+        link.caller.connection(link.caller.local).request(echo, 'x', options)
+      ].map((call) => new Outcome<unknown>(call))
+      const closing = link.caller.close({ timeout: 5 })
+      calls.push(new Outcome<unknown>(link.peer.request(echo, 'later', options)))
+      await Promise.all(calls.map(({ done }) => done))
+      await closing
+      assert.equal((await stream.closed).how, 'failed')
+      for (const { error } of calls) {
         assert.ok(ClosedError.is(error))
         assert.equal(error.delivery, 'notSent')
       }
+      gate.open()
+    } finally {
+      await link.abandon()
+    }
+  })
+
+  const held = new Gate()
+  const slow: CallerInterceptor = {
+    async single(_call, next) {
+      const answer = await next()
+      await held.opened
+      return answer
+    }
+  }
+  it('that have the answer when the connection is closed may still give it', async () => {
+    const link = await openLink('ws', 'dialer', { interceptors: { caller: [slow] } })
+    try {
+      let ran = 0
+      link.responder.handle(echo, (text) => {
+        ran++
+        return text
+      })
+      await until(() => link.peer.handlers.length === 1, 'it is known')
+      const request = new Outcome(link.peer.request(echo, 'x'))
+      await until(() => ran === 1 && link.peer.stats().called.running === 0, 'it has its answer')
+      await link.caller.close({ timeout: 5 })
+      assert.equal(request.settled, false)
+      held.open()
+      await request.done
+      assert.equal(request.value, 'x')
     } finally {
       await link.abandon()
     }
