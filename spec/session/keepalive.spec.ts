@@ -255,7 +255,7 @@ describe('the keep-alive', () => {
 
   it('forgives its own stall: a timer that is late condemns nobody', () => {
     const bench = new Bench()
-    for (const lateMs of [501, 1000, 60_000, 501]) bench.beat(lateMs)
+    for (const lateMs of [501, 750, 750, 750, 750, 1000, 60_000, 501]) bench.beat(lateMs)
     assert.deepEqual([bench.dead, bench.judge], [[], undefined])
   })
 
@@ -287,6 +287,16 @@ describe('the keep-alive', () => {
     assert.deepEqual(beats, [false, false, false])
     clock.fireNext(clock.nowMs + beatMs)
     assert.deepEqual(beats, [false, false, false, true])
+  })
+
+  it('finds a silent peer dead also where its timers are less exact than a short interval', () => {
+    heart = new Beat(4)
+    const bench = new Bench()
+    for (let beat = 0; beat < 4; beat++) {
+      clock.nowMs += 5
+      clock.fireNext(clock.nowMs)
+    }
+    assert.notEqual(bench.judge, undefined)
   })
 
   it('does not forgive twice what was no stall', () => {
