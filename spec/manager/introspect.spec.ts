@@ -69,6 +69,16 @@ describe('introspection', () => {
     assert.equal(instance, listener.manager.instance)
   })
 
+  it('says why a server is not connected to another one', async (test) => {
+    const servers = new Servers(test)
+    const [a, b] = namesInOrder()
+    const { manager } = await servers.node(a, [a, b], { introspection: true })
+    const look = introspection.on(manager.connection(a))
+    await until(async () => (await look.hosts())[0]?.lastError !== undefined, 'a dial has failed')
+    const [report] = await look.hosts()
+    assert.deepEqual([report?.host, report?.lastError], [b, manager.connection(b).lastError?.message])
+  })
+
   it('works on a connection of a server to itself', async (test) => {
     const { listener } = await connected(test)
     const { manager } = listener
@@ -130,6 +140,27 @@ describe('the events of a server as a stream', () => {
       [...new Set(numbers)].sort((a, b) => a - b)
     )
     await Promise.all([all.stop(), later.stop()])
+  })
+
+  it('are those of one host where it is named, from both what was and what happens', async (test) => {
+    const { look, dialer, listener, there } = await connected(test)
+    const own = collect<GridEvent>(look.events({ after: 0, host: listener.name }))
+    const peer = collect<GridEvent>(look.events({ after: 0, host: dialer.name }))
+    await until(() => peer.items.some(({ type }) => type === 'hello'), 'the old ones')
+    listener.manager.handle('busy', (payload) => {
+      const endMs = performance.now() + 150
+      while (performance.now() < endMs);
+      return payload
+    })
+    await there.request('busy', Buffer.of(1), { waitForReady: true })
+    await until(() => own.items.some(({ type }) => type === 'slowTurn'), 'a turn that took long')
+    const held = collect(look.watch())
+    await until(() => held.items.length > 0, 'it is open')
+    await held.stop()
+    await until(() => peer.items.some(({ type }) => type === 'reset'), 'the reset of the watch')
+    assert.ok(own.items.every(({ host }) => host === listener.name))
+    assert.ok(peer.items.every(({ host }) => host === dialer.name))
+    await Promise.all([own.stop(), peer.stop()])
   })
 
   it('end when the server drains, so that its shutdown does not wait for them', async (test) => {
