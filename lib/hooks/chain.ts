@@ -70,7 +70,8 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
     let given: unknown
     try {
       given = interceptor.streaming(call, next)
-      if (given instanceof Relay) return given.passAs(above, gate)
+      // One of another call is an iterable like any other.
+      if (given instanceof Relay && this.#relays.includes(given)) return given.passAs(above, gate)
       if (given === undefined || given === null) throw createWrongError(given)
     } catch (error) {
       given = Promise.reject(error)

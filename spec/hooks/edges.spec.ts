@@ -278,6 +278,31 @@ describe('interceptors', () => {
     })
   }
 
+  for (const end of ['caller', 'handler'] as const) {
+    fact(`of a ${end} that give the messages of another call end their own`, {}, async () => {
+      let other: AsyncIterable<unknown> | undefined
+      const keeping = {
+        streaming(_: unknown, next: () => AsyncIterable<unknown>) {
+          const own = next()
+          other ??= own
+          return other
+        }
+      }
+      const at = await openLink('ws', 'dialer', { interceptors: { [end]: [keeping] } })
+      await useLink(at, async ({ responder, peer }) => {
+        responder.handle(sum, () => [1, 2, 3, 4])
+        await until(() => peer.handlers.length === 1, 'it is known')
+        const first = peer.newStream(sum)
+        const second = peer.newStream(sum)
+        assert.deepEqual(await read(second), [])
+        second.requests.end()
+        assert.deepEqual(await read(first), [1, 2, 3, 4])
+        first.requests.end()
+        assert.deepEqual([(await first.closed).how, (await second.closed).how], ['ended', 'ended'])
+      })
+    })
+  }
+
   fact('of a caller may give what is taken for a promise', {}, async () => {
     const at = await openLink('ws', 'dialer', { interceptors: { caller: [giving] } })
     await useLink(at, async ({ responder, peer }) => {
