@@ -250,6 +250,20 @@ describe('instrument()', () => {
     }
   })
 
+  it('tells durations by a bounded number of codes, which handlers choose', async () => {
+    const sdk = setUp()
+    await using grid = await openGrid(2, { serve })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    for (let n = 0; n < 80; n++) await rejection(peer.request(fail, `CODE_${n % 70}`))
+    await sdk.spans(80)
+    for (const end of ['client', 'server']) {
+      const { dataPoints } = await sdk.durations(`rpc.${end}.call.duration`)
+      const codes = dataPoints.map(({ attributes }) => [attributes['rpc.status_code'], attributes['error.type']])
+      const expected = [...Array.from({ length: 64 }, (_, n) => `CODE_${n}`), '_OTHER']
+      assert.deepEqual(codes.sort(), expected.map((code) => [code, code]).sort())
+    }
+  })
+
   it('sends the context of a trace that is not sampled, so that the handler does not sample it either', async () => {
     const sdk = setUp({ sampler: new ParentBasedSampler({ root: new AlwaysOffSampler() }) })
     const sent: HandlerContext['metadata'][] = []

@@ -2,13 +2,16 @@
 
 import { type Attributes, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
-import { methodOf, otherMethod, placeOf, system } from './names.ts'
+import { methodOf, otherName, placeOf, system } from './names.ts'
 
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const maxCodes = 64
 
 export class Durations {
   /** Undefined for the global one, which may be set later than this is made. */
   readonly #given: MeterProvider | undefined
+  /** Those that are told. */
+  readonly #codes = new Set<string>()
   #provider: MeterProvider | undefined
   #byCaller!: Histogram
   #byHandler!: Histogram
@@ -19,17 +22,25 @@ export class Durations {
 
   record(message: CallMessage, { code, durationMs }: CallOutcome, hasFailed: boolean): void {
     this.#provide(this.#given ?? metrics.getMeterProvider())
+    const told = this.#tellable(code)
     const isCaller = message.side === 'caller'
     const attributes: Attributes = {
       'rpc.system.name': system,
       // What nobody registered has as many names as callers can think of.
-      'rpc.method': code === 'ERR_UNKNOWN_HANDLER' ? otherMethod : methodOf(message),
-      'rpc.status_code': code
+      'rpc.method': code === 'ERR_UNKNOWN_HANDLER' ? otherName : methodOf(message),
+      'rpc.status_code': told
     }
-    if (hasFailed) attributes['error.type'] = code
+    if (hasFailed) attributes['error.type'] = told
     if (isCaller) Object.assign(attributes, placeOf(message.host))
     const histogram = isCaller ? this.#byCaller : this.#byHandler
     histogram.record(durationMs / 1000, attributes)
+  }
+
+  /** Handlers choose their codes, and each is a series of its own: of more than `stats()` keeps the others are one. */
+  #tellable(code: string): string {
+    if (this.#codes.size >= maxCodes && !this.#codes.has(code)) return otherName
+    this.#codes.add(code)
+    return code
   }
 
   #provide(provider: MeterProvider): void {

@@ -5,8 +5,8 @@ import type { CallInfo } from '../../index.ts'
 
 /** The system of these calls, and the scope of the instrumentation. */
 export const system = 'it-grid'
-/** Of a method that no handler is registered for. */
-export const otherMethod = '_OTHER'
+/** Of a method that no handler is registered for, and in the place of codes beyond a bound. */
+export const otherName = '_OTHER'
 const maxPlaces = 1024
 
 const places = new Map<string, Attributes>()

@@ -21,7 +21,7 @@ import {
 } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
 import { Durations } from './durations.ts'
-import { methodOf, otherMethod, placeOf, system } from './names.ts'
+import { methodOf, otherName, placeOf, system } from './names.ts'
 import type { InstrumentOptions } from './options.ts'
 
 /** Metadata is what a peer has sent: any plain value. */
@@ -128,7 +128,7 @@ function describeEnd(span: Span, message: CallMessage, outcome: CallOutcome, has
     span.setAttributes({ 'it_grid.messages_in': outcome.messagesIn, 'it_grid.messages_out': outcome.messagesOut })
   }
   if (code === 'ERR_UNKNOWN_HANDLER') {
-    span.setAttributes({ 'rpc.method': otherMethod, 'rpc.method_original': methodOf(message) }).updateName(system)
+    span.setAttributes({ 'rpc.method': otherName, 'rpc.method_original': methodOf(message) }).updateName(system)
   }
   if (!hasFailed) return
   span.setAttribute('error.type', code)
