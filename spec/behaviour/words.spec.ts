@@ -126,7 +126,7 @@ describe('the log, of a peer that breaks the protocol', () => {
 it('an error of a host that is not there repeats no text of its causes', async (test) => {
   const [a, b] = namesInOrder()
   const servers = new Servers(test)
-  const port = await freePort(Math.random)
+  const port = await freePort()
   servers.urls.set(b, `http://127.0.0.1:${port}`)
   const peer = servers.manager({ local: a, hosts: [a, b] }).connection(b)
   await until(() => peer.lastError !== undefined, 'the dial failed')

@@ -33,7 +33,7 @@ export async function proveRetries({ kills, cuts, seed, workers = 8, onFault }: 
   const random = randomFrom(seed)
   const hosts = namesInOrder()
   const [own, other] = hosts
-  const port = await freePort(random)
+  const port = await freePort()
   const proxy = await FaultProxy.start(port)
   const manager = testManager({ local: own, hosts, dialer: dialerTo(() => proxy.url) })
   const peer = manager.connection(other)

@@ -50,7 +50,7 @@ describe('the traces of docs/observability.md', () => {
 
 describe('the metrics of docs/observability.md', () => {
   it('are told by its program, as it says', async () => {
-    const port = String(await freePort(Math.random))
+    const port = String(await freePort())
     await using program = start('it-grid/prometheus', ['9001', port])
     let told = ''
     await until(

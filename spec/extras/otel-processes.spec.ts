@@ -25,7 +25,7 @@ function draw(spans: readonly ReceivedSpan[], nameOf: (server: unknown) => strin
 describe('a trace over three processes', () => {
   it('is one: a request, whose handler opens a stream, whose generator makes requests', async () => {
     await using receiver = await receiveSpans()
-    const ports = await freePorts(3, Math.random)
+    const ports = await freePorts(3)
     const hosts = ports.map((port) => `http://127.0.0.1:${port}`)
     const [a = '', b = '', c = ''] = hosts
     const start = (local: string, next: string) => {

@@ -55,7 +55,7 @@ export class Prometheus {
     const jobs = [{ job_name: 'grid', scrape_interval: '200ms', static_configs: [{ targets: [target] }] }]
     // YAML takes JSON.
     await writeFile(join(folder, 'prometheus.yml'), JSON.stringify({ scrape_configs: jobs }))
-    const address = `127.0.0.1:${await freePort(Math.random)}`
+    const address = `127.0.0.1:${await freePort()}`
     const options = {
       ...{ 'config.file': join(folder, 'prometheus.yml'), 'storage.tsdb.path': join(folder, 'data') },
       ...{ 'web.listen-address': address, 'log.level': 'error' }

@@ -16,7 +16,6 @@ import { paced } from '../support/clock/pace.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
-import { randomFrom, seed } from '../support/random.ts'
 
 const run = promisify(execFile)
 const page = new MarkdownFile('docs/locks.md')
@@ -78,8 +77,7 @@ describe('docs/locks.md', { concurrency: true }, () => {
     symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
     const free = new Set<string>()
-    const random = randomFrom(seed)
-    while (free.size < commands.length * ports.length) free.add(String(await freePort(random)))
+    while (free.size < commands.length * ports.length) free.add(String(await freePort()))
     for (const [at, command] of commands.entries()) {
       const mine = [...free].slice(at * ports.length, (at + 1) * ports.length)
       portsOf.set(command, mine)

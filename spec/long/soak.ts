@@ -48,7 +48,7 @@ function wrong(text: string): void {
 }
 
 const names = Array.from({ length: given.servers }, (_, n) => `http://node-${n}.test:9000`)
-const net = await makeNet(names, random)
+const net = await makeNet(names)
 const script = new URL('../support/calls/node.ts', import.meta.url)
 const options = { keepAlive: { intervalMs: 1000 }, limits: { handshakeTimeoutMs: 2000, slowPeerTimeoutMs: 5000 } }
 const load = { workers: given.workers, pauseMs: given.pause }

@@ -7,7 +7,6 @@ import { testManager } from '../support/grid/manager.ts'
 import { rejection, TestServer } from '../support/grid/servers.ts'
 import { freePorts } from '../support/network/free-port.ts'
 import { Child } from '../support/process/child.ts'
-import { randomFrom } from '../support/random.ts'
 import { until } from '../support/until.ts'
 import { ask, askOnce } from './many-definitions.ts'
 import type { ManyServerWords } from './many-server.ts'
@@ -27,7 +26,7 @@ async function start(local: string): Promise<void> {
 
 before(async () => {
   await own.listen()
-  others = (await freePorts(3, randomFrom(Date.now()))).map((port) => `http://127.0.0.1:${port}`)
+  others = (await freePorts(3)).map((port) => `http://127.0.0.1:${port}`)
   hosts = [own.url, ...others]
   grid = testManager({ local: own.url, hosts })
   grid.attach(own.http)

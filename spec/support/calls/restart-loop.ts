@@ -42,7 +42,7 @@ export async function restartLoop({ restarts, warmUp, dials, seed, workers = 8, 
   const other = nameThat(dials ? 'is dialed' : 'dials', own, (n) => `http://killed-${n}.test:9000`)
   const hosts = [own, other]
   const random = randomFrom(seed)
-  const port = await freePort(randomFrom(seed))
+  const port = await freePort()
   const manager = testManager({ local: own, hosts, dialer: dialerTo(() => `http://127.0.0.1:${port}`) })
   serveCalls(manager)
   manager.attach(server.http)

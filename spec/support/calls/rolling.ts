@@ -7,7 +7,6 @@ import { nameThat } from '../grid/manager.ts'
 import { freePorts } from '../network/free-port.ts'
 import { Child } from '../process/child.ts'
 import { MortalServer } from '../process/mortal.ts'
-import { randomFrom } from '../random.ts'
 import { addOutcomes } from './load.ts'
 import type { RollingNodeInit, RollingReport, RollingWords } from './rolling-node.ts'
 
@@ -28,7 +27,7 @@ const hosts = [first, nameThat('dials', first), nameThat('is dialed', first)]
 
 export async function rollingRestarts(options: RollingOptions) {
   const { restarts, seed, workers = 2, graceMs = 60_000, onRestart } = options
-  const ports = await freePorts(size, randomFrom(seed))
+  const ports = await freePorts(size)
   const urls = Object.fromEntries(hosts.map((host, index) => [host, `http://127.0.0.1:${ports[index]}`]))
   const wrong: string[] = []
   const onReport = (text: string) => void wrong.push(text)

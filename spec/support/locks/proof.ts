@@ -53,7 +53,7 @@ export async function proveLocks(options: ProofOptions) {
   const log = join(folder, 'holders.log')
   const random = randomFrom(options.seed)
   const names = Array.from({ length: options.servers }, (_, n) => `http://locks-${n}.test:9000`)
-  const net = await makeNet(names, random)
+  const net = await makeNet(names)
   const outcomes: Record<string, number> = {}
   const wrong: string[] = []
   const onReport = (report: NodeReport) => {

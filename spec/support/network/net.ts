@@ -14,8 +14,8 @@ export interface Net {
   close(): Promise<void>
 }
 
-export async function makeNet(hosts: readonly string[], random: () => number): Promise<Net> {
-  const ports = await freePorts(hosts.length, random)
+export async function makeNet(hosts: readonly string[]): Promise<Net> {
+  const ports = await freePorts(hosts.length)
   const portOf = new Map(ports.map((port, n) => [hosts[n] as string, port]))
   const proxies = new Map<string, FaultProxy>()
   for (const [name, port] of portOf) {
