@@ -22,3 +22,9 @@ export function sourceGiven(): ClosedError {
 export function noMoreTaken(): ClosedError {
   return new ClosedError('the handler takes no more requests')
 }
+
+/** A promise that is not awaited must not end the process: `closed` and the responses report the same error. */
+export function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}

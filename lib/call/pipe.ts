@@ -8,9 +8,12 @@
 
 import { pipe as pipeStages } from 'it-pipe'
 import { unlessAborted } from '../base/abort.ts'
+import { check, type Kind } from '../base/check.ts'
+import { ClosedError } from '../base/errors.ts'
 import { toPromise, whenSettled } from '../base/promise.ts'
 import { quietly } from '../base/quietly.ts'
-import { unwind } from '../stream/producer.ts'
+import { type Producer, unwind } from '../stream/producer.ts'
+import { sourceGiven, takesNone } from './ended-requests.ts'
 import { GridStream } from './grid-stream.ts'
 
 interface Duplex {
@@ -24,13 +27,16 @@ interface Duplex {
  *
  * Values are passed on whatever they are, also `null` and `undefined`. Who stops reading stops all stages before, across the
  * network; a stage that fails fails those behind it, after the values that it gave before. When a stage throws as it is
- * called, or the last one rejects, the streams are cancelled.
+ * called, or the last one rejects, the streams are cancelled. A stream that has a source already, or takes no requests, fails
+ * those behind it with a `ClosedError`.
  *
  * @example
  *
  * ```ts
  * await pipe(chunks, peer.newStream(upload, meta), (receipts) => map(receipts, decode), save)
  * ```
+ *
+ * @throws {InvalidOptionError} when an argument cannot be what it stands for
  */
 export const pipe: typeof pipeStages = ((first: unknown, ...rest: readonly unknown[]): unknown => {
   const last = rest.at(-1)
@@ -46,6 +52,8 @@ export const pipe: typeof pipeStages = ((first: unknown, ...rest: readonly unkno
     for (const source of [...opened.values()].reverse()) unwind(source)
   }
   try {
+    for (const [at, stage] of [first, ...rest].entries())
+      check(`argument ${at + 1} of pipe()`, stage, at === 0 ? aSource : aStage)
     const result = (pipeStages as (...all: readonly unknown[]) => unknown)(first, ...stages)
     // It hears by its requests, and others read it.
     if (rest.length > 0) opened.delete(last as Duplex)
@@ -71,10 +79,37 @@ function isDuplex(stage: unknown): stage is Duplex {
   return typeof sink === 'function' && (source ?? undefined) !== undefined
 }
 
+const aStage: Kind = {
+  must: 'must be a function, a stream or a duplex',
+  is: (stage) => typeof stage === 'function' || isDuplex(stage)
+}
+const aSource: Kind = {
+  must: 'must be an iterable, an async iterable, a stream or a function that gives one',
+  is: (source) => aStage.is(source) || methodOf(source) !== undefined
+}
+
 function pass(stage: Duplex, source: unknown): unknown {
+  if (stage instanceof GridStream) return passStream(stage, source)
   const sent = toPromise(stage.sink(source))
-  // A stream tells by its responses that it failed, behind those that arrived before.
-  return sent === undefined || stage instanceof GridStream ? stage.source : new Passage(stage.source, sent)
+  return sent === undefined ? stage.source : new Passage(stage.source, sent)
+}
+
+/** A stream tells by its responses that it failed, behind those that arrived before; but not that nobody takes its requests. */
+function passStream(stream: GridStream<unknown, unknown>, source: unknown): unknown {
+  if (stream.call.requests.haveSource) {
+    // Others use it: it goes on.
+    unwind(source)
+    const refused = async () => await Promise.reject(sourceGiven())
+    return { [Symbol.asyncIterator]: () => ({ next: refused }) }
+  }
+  whenSettled(
+    stream.sink(source as Producer<unknown>),
+    () => undefined,
+    (reason) => {
+      if (ClosedError.is(reason) && reason.message === takesNone) stream.cancel(reason)
+    }
+  )
+  return stream.source
 }
 
 /** What a stage of any other making gives, until its sink fails. */
@@ -123,9 +158,13 @@ class Passage implements AsyncIterableIterator<unknown> {
 
 /** @throws {TypeError} when it is no iterable */
 function iteratorOf(source: unknown): AsyncIterator<unknown> | Iterator<unknown> {
-  const { [Symbol.asyncIterator]: ofAsync, [Symbol.iterator]: ofSync } = Object(source)
-  const method = ofAsync ?? ofSync
+  const method = methodOf(source)
   if (typeof method !== 'function')
     throw new TypeError('the source of a duplex must be an iterable or an async iterable')
   return Reflect.apply(method, source, [])
+}
+
+function methodOf(source: unknown): unknown {
+  const { [Symbol.asyncIterator]: ofAsync, [Symbol.iterator]: ofSync } = Object(source)
+  return ofAsync ?? ofSync ?? undefined
 }

@@ -20,7 +20,7 @@ import { Sink } from '../stream/sink.ts'
 import type { Stream } from '../stream/stream.ts'
 import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
-import { createEndedError, noMoreTaken, sourceGiven, takesNone } from './ended-requests.ts'
+import { createEndedError, ignoreRejection, noMoreTaken, sourceGiven, takesNone } from './ended-requests.ts'
 import type { RequestPipe } from './request-pipe.ts'
 import { SendQueue } from './send-queue.ts'
 
@@ -77,6 +77,11 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
     const source: unknown = this.#producer
     const isByHand = source === undefined || source === this.#pushable || source === this.#queue
     return isByHand && this.#sink !== undefined && !this.#ended
+  }
+
+  /** Another one is refused. */
+  get haveSource(): boolean {
+    return this.#producer !== undefined
   }
 
   /** Pulls all of `source` as the requests; see `GridStream.sink`. */
@@ -312,9 +317,3 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
 
 /** Replaces what was thrown into the pushable: that may be `undefined`, which an it-pushable takes as its end. */
 const thrownIn = new Error('thrown into the requests')
-
-/** A promise that is not awaited must not end the process: `closed` and the responses report the same error. */
-function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
-  promise.catch(() => undefined)
-  return promise
-}

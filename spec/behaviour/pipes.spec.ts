@@ -257,6 +257,49 @@ describe('a stream in it-pipe', () => {
     assert.equal(isLeft, true)
   })
 
+  fact('that cannot take the source fails the chain with a ClosedError, and nothing else', async () => {
+    const given = { code: 'ERR_CLOSED', message: 'the requests already have a source' }
+    const sent = peer.newStream(sum)
+    await sent.send(1)
+    const own = counted()
+    await assert.rejects(pipe(own.values, sent, all), given)
+    await assert.rejects(pipe([2], sent, peer.newStream(square), all), given)
+    sent.requests.end()
+    assert.deepEqual(await all(sent), [1])
+    const sunk = peer.newStream(sum)
+    void sunk.sink([5])
+    await assert.rejects(pipe([2], sunk, all), given)
+    assert.deepEqual(await all(sunk), [5])
+    const twice = peer.newStream(square)
+    const [kept, refused] = await Promise.allSettled([pipe([3], twice, all), pipe([4], twice, all)])
+    assert.deepEqual(kept, { status: 'fulfilled', value: [9] })
+    assert.equal(refused.status === 'rejected' && refused.reason.message, given.message)
+    await assert.rejects(pipe([6], twice, all), given)
+  })
+
+  fact('that takes no requests fails the chain with a ClosedError, and is cancelled', async () => {
+    const wrong = streaming<number, number, number>('feed')
+    for (const definition of [feed as unknown as typeof wrong, wrong]) {
+      const stream = peer.newStream(definition, 1_000_000)
+      await assert.rejects(pipe([1, 2], stream, all), { code: 'ERR_CLOSED', message: /takes no requests/ })
+      assert.equal((await stream.closed).how, 'cancelled')
+    }
+  })
+
+  fact('is cancelled when another argument is no stage at all, which the error names', async () => {
+    const call = pipe as unknown as (...stages: unknown[]) => Promise<unknown>
+    for (const [at, stages] of [
+      [1, [5, peer.newStream(square), all]],
+      [1, [undefined]],
+      [2, [[1], peer, all]],
+      [3, [[1], peer.newStream(square), [2], all]],
+      [3, [peer.newStream(feed, 10), (values: unknown) => values, 'x']]
+    ] as const) {
+      const text = new RegExp(`^argument ${at} of pipe\\(\\) must be `)
+      assert.throws(() => call(...stages), { code: 'ERR_INVALID_OPTION', message: text })
+    }
+  })
+
   fact('fails the chain with the error of the handler, and with that of the source', async () => {
     await assert.rejects(pipe(peer.newStream(late), all), { name: 'RemoteError', message: 'after two' })
     const failing = (async function* () {
