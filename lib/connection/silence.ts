@@ -86,6 +86,7 @@ export function describeSilence(host: string, local: string, known: Known): stri
   const answered = isThere ? ` It runs and knows this server: it answered ${toSeconds(toldMsAgo)} ago.` : ''
   const what = [
     ...(isThere ? [] : ['it runs', `its list of hosts has ${local}`]),
+    ...(conns === 0 ? ['the HTTP server of this process listens'] : []),
     `${local} leads to this process${certificate}`,
     'no other process has one of the two names (a copy, a worker of node:cluster)'
   ]

@@ -79,6 +79,7 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     )
     for (const what of [
       `its list of hosts has ${local}`,
+      'the HTTP server of this process listens',
       'leads to this process',
       'node:cluster',
       'No conn of any host has arrived'
@@ -213,8 +214,11 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
     await turn()
     await clock.run(11_000)
     const [text = ''] = silences()
-    const checks = `Check that ${local} leads to this process; that no other process has one of the two names`
-    assert.match(text, new RegExp(`It runs and knows this server: it answered \\d+ s ago\\. ${checks}`))
+    const checks = `Check that the HTTP server of this process listens; that ${local} leads to this process; that no other`
+    assert.match(
+      text,
+      new RegExp(`It runs and knows this server: it answered \\d+ s ago\\. ${checks} process has one of the two names`)
+    )
   })
 
   it('waits for nothing once its host is gone, or it is closed', async () => {

@@ -82,8 +82,9 @@ describe('the metrics of docs/observability.md', () => {
     const rows = page.rows('Metrics')
     const listed = rows.slice(rows.findIndex(([first]) => first === 'metric') + 2)
     assert.deepEqual(
-      listed.flatMap(([names = '', ...others]) => names.split(', ').map((name) => [name, ...others])),
+      listed,
       metrics.map(({ name, type, help }) => [name, String(type), help])
     )
+    assert.equal(new Set(metrics.map(({ help }) => help)).size, metrics.length, 'each says of what it is')
   })
 })

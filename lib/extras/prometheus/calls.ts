@@ -8,13 +8,30 @@ interface Calls {
   readonly figures: CallFigures
 }
 
+interface Source {
+  /** What the help of their metrics begins with. */
+  readonly which: string
+  readonly find: (stats: ManagerStats) => Calls[]
+}
+
 /** Where figures of calls are, by what the names of their metrics begin with. */
-const sources: Readonly<Record<string, (stats: ManagerStats) => Calls[]>> = {
-  called: ({ called }) => called.map(ofHandler),
-  served: ({ served }) => served.map(ofHandler),
-  connection_called: ({ connections }) =>
-    connections.map(({ host, called }) => ({ labels: { host }, figures: called })),
-  connection_served: ({ connections }) => connections.map(({ host, served }) => ({ labels: { host }, figures: served }))
+const sources: Readonly<Record<string, Source>> = {
+  called: {
+    which: 'Calls that this server makes, by handler',
+    find: ({ called }) => called.map(ofHandler)
+  },
+  served: {
+    which: 'Calls that this server serves, by handler',
+    find: ({ served }) => served.map(ofHandler)
+  },
+  connection_called: {
+    which: 'Calls that this server makes to the host',
+    find: ({ connections }) => connections.map(({ host, called }) => ({ labels: { host }, figures: called }))
+  },
+  connection_served: {
+    which: 'Calls of the host that this server serves',
+    find: ({ connections }) => connections.map(({ host, served }) => ({ labels: { host }, figures: served }))
+  }
 }
 
 function ofHandler(figures: HandlerName & CallFigures): Calls {
@@ -24,6 +41,7 @@ function ofHandler(figures: HandlerName & CallFigures): Calls {
 
 interface Figure {
   readonly type: Family['type']
+  /** Of which calls comes before it. */
   readonly help: string
   readonly read: (figures: CallFigures) => (Omit<Sample, 'labels'> & Partial<Pick<Sample, 'labels'>>)[]
 }
@@ -31,38 +49,38 @@ interface Figure {
 const figures: Readonly<Record<string, Figure>> = {
   total: {
     type: 'counter',
-    help: 'Calls, those that are open included.',
+    help: 'all so far, those that are open included.',
     read: ({ calls }) => [{ value: calls }]
   },
-  running: { type: 'gauge', help: 'Calls that are open.', read: ({ running }) => [{ value: running }] },
+  running: { type: 'gauge', help: 'those that are open.', read: ({ running }) => [{ value: running }] },
   oldest_seconds: {
     type: 'gauge',
-    help: 'For how long the oldest of them is open.',
+    help: 'for how long the oldest of those that are open is open.',
     read: ({ oldestMs }) => (oldestMs === undefined ? [] : [{ value: oldestMs / 1000 }])
   },
   errors_total: {
     type: 'counter',
-    help: 'Calls that failed, by the code of their error.',
+    help: 'those that failed, by the code of their error.',
     read: ({ errors }) => Object.entries(errors).map(([code, value]) => ({ labels: { code }, value }))
   },
   mistakes_total: {
     type: 'counter',
-    help: 'Errors that a handler threw by mistake, such as a TypeError.',
+    help: 'errors that a handler threw by mistake, such as a TypeError.',
     read: ({ mistakes }) => [{ value: mistakes }]
   },
   duration_seconds: {
     type: 'histogram',
-    help: 'How long calls took that have ended.',
+    help: 'how long those took that have ended.',
     read: ({ durations }) => toHistogram(durations)
   },
   received_bytes_total: {
     type: 'counter',
-    help: 'Bytes of payloads and messages received.',
+    help: 'bytes of payloads and messages received.',
     read: ({ bytesIn }) => [{ value: bytesIn }]
   },
   sent_bytes_total: {
     type: 'counter',
-    help: 'Bytes of payloads and messages sent.',
+    help: 'bytes of payloads and messages sent.',
     read: ({ bytesOut }) => [{ value: bytesOut }]
   }
 }
@@ -82,12 +100,12 @@ export const callFamilies: Readonly<Record<string, Family>> = Object.fromEntries
     Object.entries(sources)
       // Mistakes are those of handlers here.
       .filter(([source]) => name !== 'mistakes_total' || !source.endsWith('called'))
-      .map(([source, find]): [string, Family] => {
+      .map(([source, { which, find }]): [string, Family] => {
         const samples = (stats: ManagerStats) =>
           find(stats).flatMap((calls) =>
             read(calls.figures).map((sample) => ({ ...sample, labels: { ...calls.labels, ...sample.labels } }))
           )
-        return [`${source}_${name}`, { type, help, samples }]
+        return [`${source}_${name}`, { type, help: `${which}: ${help}`, samples }]
       })
   )
 )

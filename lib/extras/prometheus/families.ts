@@ -46,7 +46,7 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_state_changed_timestamp_seconds: ofConnection(
     'gauge',
-    'When the connection has entered its state.',
+    'When the connection to the host has entered its state.',
     ({ since }) => seconds(since)
   ),
   connection_last_seen_timestamp_seconds: ofConnection(
@@ -56,18 +56,18 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_dial_failures_total: ofConnection(
     'counter',
-    'Dials of this server that failed, handshakes included.',
+    'Dials of this server to the host that failed, handshakes included.',
     ({ dialing }) => dialing.failures
   ),
-  connection_last_dial_seconds: ofConnection('gauge', 'How long the last dial took.', ({ dialing }) =>
+  connection_last_dial_seconds: ofConnection('gauge', 'How long the last dial of the host took.', ({ dialing }) =>
     seconds(dialing.lastDurationMs)
   ),
   connection_reconnects_total: ofConnection(
     'counter',
-    'Sessions after the first one, including those that renewed an identity.',
+    'Sessions with the host after the first one, including those that renewed an identity.',
     ({ reconnects }) => reconnects
   ),
-  connection_round_trip_seconds: ofConnection('gauge', 'Round-trip time of the last ping.', ({ session }) =>
+  connection_round_trip_seconds: ofConnection('gauge', 'Round-trip time of the last ping to the host.', ({ session }) =>
     seconds(session?.rttMs)
   ),
   connection_inbound_streams: ofConnection(
@@ -77,7 +77,7 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_outbound_streams: ofConnection(
     'gauge',
-    'Open streams, requests included, that this server has opened.',
+    'Open streams, requests included, that this server has opened to the host.',
     ({ session }) => session?.outboundStreams ?? 0
   ),
   connection_running_handlers: ofConnection(
@@ -87,12 +87,12 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_send_queue_bytes: ofConnection(
     'gauge',
-    'Bytes encoded and waiting for the conn.',
+    'Bytes for the host, encoded and waiting for the conn.',
     ({ session }) => session?.sendQueueBytes ?? 0
   ),
   connection_send_queue_streams: ofConnection(
     'gauge',
-    'Streams waiting for their turn to write.',
+    'Streams to or from the host waiting for their turn to write.',
     ({ session }) => session?.sendQueueStreams ?? 0
   ),
   connection_refused_calls_total: ofConnection(
@@ -102,17 +102,41 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_ignored_frames_total: ofConnection(
     'counter',
-    'Frames that arrived too late to matter.',
+    'Frames of the host that arrived too late to matter.',
     ({ totals }) => totals.ignoredFrames
   ),
-  connection_received_bytes_total: ofConnection('counter', 'Bytes received.', ({ totals }) => totals.bytesIn),
-  connection_sent_bytes_total: ofConnection('counter', 'Bytes sent.', ({ totals }) => totals.bytesOut),
-  connection_received_batches_total: ofConnection('counter', 'Batches received.', ({ totals }) => totals.batchesIn),
-  connection_sent_batches_total: ofConnection('counter', 'Batches sent.', ({ totals }) => totals.batchesOut),
-  connection_received_frames_total: ofConnection('counter', 'Frames received.', ({ totals }) => totals.framesIn),
-  connection_sent_frames_total: ofConnection('counter', 'Frames sent.', ({ totals }) => totals.framesOut),
-  connection_received_messages_total: ofConnection('counter', 'Messages received.', ({ totals }) => totals.messagesIn),
-  connection_sent_messages_total: ofConnection('counter', 'Messages sent.', ({ totals }) => totals.messagesOut),
+  connection_received_bytes_total: ofConnection(
+    'counter',
+    'Bytes received from the host.',
+    ({ totals }) => totals.bytesIn
+  ),
+  connection_sent_bytes_total: ofConnection('counter', 'Bytes sent to the host.', ({ totals }) => totals.bytesOut),
+  connection_received_batches_total: ofConnection(
+    'counter',
+    'Batches received from the host.',
+    ({ totals }) => totals.batchesIn
+  ),
+  connection_sent_batches_total: ofConnection(
+    'counter',
+    'Batches sent to the host.',
+    ({ totals }) => totals.batchesOut
+  ),
+  connection_received_frames_total: ofConnection(
+    'counter',
+    'Frames received from the host.',
+    ({ totals }) => totals.framesIn
+  ),
+  connection_sent_frames_total: ofConnection('counter', 'Frames sent to the host.', ({ totals }) => totals.framesOut),
+  connection_received_messages_total: ofConnection(
+    'counter',
+    'Messages received from the host.',
+    ({ totals }) => totals.messagesIn
+  ),
+  connection_sent_messages_total: ofConnection(
+    'counter',
+    'Messages sent to the host.',
+    ({ totals }) => totals.messagesOut
+  ),
 
   ...callFamilies
 }
