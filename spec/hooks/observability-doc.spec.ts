@@ -35,6 +35,18 @@ describe('the programs of docs/observability.md', () => {
   const programs = ['Interceptors', 'Channels'].flatMap((heading) =>
     programsOf(heading).map((program, at) => ({ ...program, name: `${heading} ${at + 1}` }))
   )
+  const pino = programsOf('Figures').find(({ code }) => code.includes('toPino')) ?? assert.fail('no logger')
+  programs.push({
+    name: 'Logger 1',
+    code: [
+      'const write = (fields: object, text: string) => console.log(JSON.stringify(fields, Object.keys(fields)), text)',
+      'const log = { debug: write, info: write, warn: write, error: write }',
+      pino.code,
+      "logger.error('it failed', { handler: 'b', error: 'a TypeError' })",
+      "logger.info('it runs')"
+    ].join('\n'),
+    prints: '{"handler":"b","err":"a TypeError"} it failed\n{} it runs\n'
+  })
   const fileOf = (name: string) => join(folder, `${name.replace(' ', '-')}.mts`)
   for (const { name, code: given } of programs) {
     const code = given.includes("from 'it-grid'") ? given : `import { channels } from 'it-grid'\n${given}`
@@ -61,7 +73,7 @@ describe('the programs of docs/observability.md', () => {
     })
   }
 
-  it('are there, two of them with what they print', () => {
-    assert.equal(programs.filter(({ prints }) => prints !== undefined).length, 2)
+  it('are there, three of them with what they print', () => {
+    assert.equal(programs.filter(({ prints }) => prints !== undefined).length, 3)
   })
 })
