@@ -221,6 +221,25 @@ describe('grid.any', () => {
       await until(() => aborted[2] === 1, 'the loser hears of it')
     })
 
+    fact('leaves no timer behind the answer', async () => {
+      const timers = () => process.getActiveResourcesInfo().filter((what) => what === 'Timeout').length
+      const before = timers()
+      for (let at = 0; at < 100; at++) await caller.any(name, undefined, { hedgeAfterMs: 10_000 })
+      assert.ok(timers() < before + 50, `${timers()} timers, ${before} before`)
+    })
+
+    fact('still takes the answer of one where the other has failed, and nobody else is there', async () => {
+      const options = { hedgeAfterMs: 1, pick: inOrder(1, 2), hosts: [host(1), host(2)] }
+      const answer = caller.any(wait, undefined, options)
+      await until(() => ran[1] === 1 && ran[2] === 1, 'both are asked')
+      await grid.stop(1)
+      await until(() => caller.connection(host(1)).state !== 'connected', 'the caller has lost it')
+      await settled(total)
+      gates[2]?.open()
+      assert.equal(await answer, 2)
+      await grid.restart(1)
+    })
+
     fact('has nobody to ask where there is one peer only', async () => {
       const answer = caller.any(wait, undefined, { hedgeAfterMs: 0, hosts: [host(1)] })
       await until(() => ran[1] === 1, 'it runs')
