@@ -13,6 +13,8 @@ export interface Kind {
   /** Behind its name: "must be a function". */
   readonly must: string
   readonly isRequired?: boolean
+  /** What of a wrong value is wrong, where its kind does not say that. */
+  readonly found?: (value: unknown) => string | undefined
   is(value: unknown): boolean
 }
 
@@ -59,7 +61,7 @@ export function required(kind: Kind): Kind {
 
 /** @throws {InvalidOptionError} */
 export function check(name: string, value: unknown, kind: Kind, delivery?: Delivery): void {
-  if (!kind.is(value)) throw invalid(`${name} ${kind.must}; it is ${describeValue(value)}`, delivery)
+  if (!kind.is(value)) throw invalid(`${name} ${kind.must}; ${describeWrong(kind, value)}`, delivery)
 }
 
 /**
@@ -112,7 +114,7 @@ class OptionsTable {
       if (kind === undefined) throw this.#unknown(name, delivery)
       const value: unknown = given[name as keyof typeof given]
       if (value !== undefined && !kind.is(value)) {
-        throw invalid(`${this.#label(name)} ${kind.must}; it is ${describeValue(value)}`, delivery)
+        throw invalid(`${this.#label(name)} ${kind.must}; ${describeWrong(kind, value)}`, delivery)
       }
       own[name] = value
     }
@@ -154,6 +156,10 @@ class OptionsTable {
     if (this.#what === 'Manager') return name
     return /^\w+$/.test(this.#what) ? `${this.#what}.${name}` : `${name} of ${this.#what}`
   }
+}
+
+function describeWrong(kind: Kind, value: unknown): string {
+  return kind.found?.(value) ?? `it is ${describeValue(value)}`
 }
 
 function invalid(text: string, delivery: Delivery | undefined): InvalidOptionError {

@@ -1,6 +1,7 @@
 /** Interceptors stand around calls, at either end: their types, and their check where they are given. */
 
 import type { Kind as Check } from '../base/check.ts'
+import { describeValue, nearest, printable } from '../base/text.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import type { Producer } from '../stream/producer.ts'
 import type { CallerCall, CallInfo, HandlerCall } from './call-info.ts'
@@ -51,7 +52,26 @@ export type HandlerInterceptor<Payload = unknown> = Interceptor<HandlerCall<Payl
 /** For code without types. */
 export const anInterceptorList: Check = {
   must: 'must be an array of interceptors: objects with a function single, or streaming, or both',
-  is: (value) => Array.isArray(value) && value.every(isInterceptor)
+  is: (value) => Array.isArray(value) && value.every(isInterceptor),
+  found(value) {
+    const at = Array.isArray(value) ? value.findIndex((each) => !isInterceptor(each)) : -1
+    return at < 0 ? undefined : `[${at}] of it ${describeElement((value as unknown[])[at])}`
+  }
+}
+
+const parts = ['single', 'streaming']
+
+function describeElement(element: unknown): string {
+  if (typeof element !== 'object' || element === null) return `is ${describeValue(element)}`
+  const wrong = parts.find((part) => !['undefined', 'function'].includes(typeof Reflect.get(element, part)))
+  if (wrong !== undefined) return `has a ${wrong} that is ${describeValue(Reflect.get(element, wrong))}`
+  const name = Object.keys(element).find((each) => meantBy(each) !== undefined)
+  if (name === undefined) return 'has none of the two'
+  return `has "${printable(name, 64)}" (did you mean "${meantBy(name)}"?)`
+}
+
+function meantBy(name: string): string | undefined {
+  return parts.find((part) => name.length > 3 && part.startsWith(name)) ?? nearest(name, parts)
 }
 
 function isInterceptor(value: unknown): boolean {

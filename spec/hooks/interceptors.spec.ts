@@ -3,6 +3,8 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
+import { check } from '../../lib/base/check.ts'
+import { anInterceptorList } from '../../lib/hooks/interceptor.ts'
 import {
   type CallerInterceptor,
   ClosedError,
@@ -385,5 +387,23 @@ describe('generators around a stream', () => {
     assert.deepEqual(await read(stream), [0, 1])
     assert.deepEqual(await stream.closed, { how: 'ended' })
     await until(() => aborted, 'the handler is told')
+  })
+})
+
+describe('a list of interceptors', () => {
+  const pass = (_: unknown, next: () => unknown) => next()
+  const wrong: [unknown, string][] = [
+    [[{ single: pass }, { stream: pass }], '[1] of it has "stream" (did you mean "streaming"?)'],
+    [[{ singel: pass }], '[0] of it has "singel" (did you mean "single"?)'],
+    [[pass], '[0] of it is a function'],
+    [[{ single: pass, streaming: 5 }], '[0] of it has a streaming that is 5'],
+    [[{}], '[0] of it has none of the two'],
+    [{ single: pass }, 'it is an object']
+  ]
+  it('is refused with the place of what is wrong in it', () => {
+    for (const [list, text] of wrong) {
+      const must = 'must be an array of interceptors: objects with a function single, or streaming, or both'
+      assert.throws(() => check('interceptors', list, anInterceptorList), { message: `interceptors ${must}; ${text}` })
+    }
   })
 })
