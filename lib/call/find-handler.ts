@@ -10,6 +10,9 @@ import type { Session } from '../session/session.ts'
 import { HandlerKind } from '../wire/frame.ts'
 import type { CallPort } from './call-port.ts'
 
+/** Of the handlers of introspection. */
+const gridSubroute = '$grid'
+
 /** @throws {UnknownHandlerError} when there is none of this name and kind */
 export function findHandler(
   session: Session,
@@ -34,8 +37,12 @@ export function createUnknownError(
   subroute: string,
   id: string
 ): UnknownHandlerError {
-  const near = findNear(remoteHandlers.list(), subroute, id)
-  const hint = near === undefined ? '' : `; it has a ${nameHandler(near)}`
+  const offered = [...remoteHandlers.list()]
+  const near = findNear(offered, subroute, id)
+  // `$grid` is there as a whole, or not at all.
+  const isOff = subroute === gridSubroute && offered.every((each) => each.subroute !== gridSubroute)
+  const nearHint = near === undefined ? '' : `; it has a ${nameHandler(near)}`
+  const hint = isOff ? '; it does not have the option introspection' : nearHint
   return new UnknownHandlerError(`${remote.host} has no ${nameHandler({ id, subroute })}${hint}`)
 }
 

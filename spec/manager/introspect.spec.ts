@@ -88,7 +88,9 @@ describe('introspection', () => {
 
   it('is off by default', async (test) => {
     const { look, listener } = await connected(test, {})
-    assert.equal((await rejection(look.stats())).code, 'ERR_UNKNOWN_HANDLER')
+    const { code, message } = await rejection(look.stats())
+    const text = `${listener.name} has no handler "stats" under "$grid"; it does not have the option introspection`
+    assert.deepEqual([code, message], ['ERR_UNKNOWN_HANDLER', text])
     assert.equal(listener.manager.handlers.length, 2)
   })
 
@@ -262,6 +264,13 @@ describe('options that are wrong', () => {
       assert.equal(code, 'ERR_INVALID_OPTION', `${name} ${option}: ${value}`)
       assert.ok(message.startsWith(`${option} of ${name}() must be `), message)
     }
+    const near = [await rejection(look.trace({ slowerThan: 5 } as object).responses.next())]
+    near.push(await rejection(look.watch({ every: 5 } as object).responses.next()))
+    near.push(await rejection(look.streams({ handlers: 'a' } as object)))
+    assert.deepEqual(
+      near.map(({ message }) => /\(did you mean "\w+"\?\)/.exec(message)?.[0]),
+      ['slowerThanMs', 'everyMs', 'handler'].map((name) => `(did you mean "${name}"?)`)
+    )
     await until(() => listener.manager.stats().inboundStreams === 0, 'nothing is open')
     assert.ok(listener.manager.stats().served.every(({ mistakes }) => mistakes === 0))
     assert.ok(!channels.handle.asyncEnd.hasSubscribers)
