@@ -8,6 +8,8 @@ export interface SessionCounts {
   messagesIn: number
   /** Frames that arrived too late to matter, such as data of a stream that was reset. */
   ignoredFrames: number
+  /** Calls of the remote end that were refused before they ran, by this server or by an interceptor of the handler. */
+  refusals: number
 }
 
 /** One live session. */
@@ -28,12 +30,10 @@ export interface SessionStats extends Readonly<SessionCounts> {
   readonly sendQueueBytes: number
   /** Streams waiting for their turn to write. */
   readonly sendQueueStreams: number
-  /** Calls of the remote end that were refused before they ran. */
-  readonly refusals: number
 }
 
 export function createSessionCounts(): SessionCounts {
-  return { batchesIn: 0, bytesIn: 0, framesIn: 0, messagesIn: 0, ignoredFrames: 0 }
+  return { batchesIn: 0, bytesIn: 0, framesIn: 0, messagesIn: 0, ignoredFrames: 0, refusals: 0 }
 }
 
 /** The counters of all sessions of a connection together, including the live one. */
@@ -42,11 +42,10 @@ export interface SessionTotals extends SessionCounts {
   bytesOut: number
   framesOut: number
   messagesOut: number
-  refusals: number
 }
 
 export function createTotals(): SessionTotals {
-  return { ...createSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0, refusals: 0 }
+  return { ...createSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0 }
 }
 
 /** Adds `counted`, if given, to `totals`, and returns `totals`. */

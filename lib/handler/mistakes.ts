@@ -2,16 +2,17 @@
  * Tells the people of this server of handlers that threw what they did not mean to: a `TypeError`, or a response that cannot
  * be encoded. The caller gets its text, but nobody here would ever see it.
  *
- * An error with a `code` is meant, and is told to the caller only. Each place of a handler is logged at its 1st, 2nd, 4th,
+ * An error with a `code` is meant, and is told to the caller only; but not one of ours for what its code got wrong. Each place of a handler is logged at its 1st, 2nd, 4th,
  * 8th, ... mistake.
  */
 
 import { types } from 'node:util'
-import { CodecError } from '../base/errors.ts'
+import { CodecError, InvalidOptionError, RejectedError } from '../base/errors.ts'
 import type { EventLog } from '../base/event-log.ts'
 import type { Logger } from '../base/logger.ts'
 import type { Remote } from '../base/remote.ts'
 import { errorText, printable } from '../base/text.ts'
+import { isMisuse } from '../hooks/chain.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 import { nameHandler, toHandlerName } from './info.ts'
 
@@ -27,13 +28,20 @@ const maxPlaces = 16
 const maxFrames = 20
 const maxLine = 512
 
-/** Whether a handler did not mean to throw this. Never throws. */
+/** Whether a handler did not mean to throw this, or a rule what is behind a refusal. Never throws. */
 export function isMistake(thrown: unknown): boolean {
   try {
-    return types.isNativeError(thrown) && names.has(thrown.name) && Reflect.get(thrown, 'code') === undefined
+    const error = behindRefusal(thrown)
+    if (InvalidOptionError.is(error) || isMisuse(error)) return true
+    return types.isNativeError(error) && names.has(error.name) && Reflect.get(error, 'code') === undefined
   } catch {
     return false
   }
+}
+
+/** A rule that throws refuses its call: what it threw is the cause. */
+function behindRefusal(thrown: unknown): unknown {
+  return types.isNativeError(thrown) && RejectedError.is(thrown) ? (thrown.cause ?? thrown) : thrown
 }
 
 /** Whether a response cannot be sent because it is none that its definition can carry. */
@@ -53,7 +61,8 @@ export class Mistakes {
   }
 
   /** `handler` failed so at a call of `remote`. */
-  tell(handler: Registered, { host, instance }: Remote, thrown: unknown): void {
+  tell(handler: Registered, { host, instance }: Remote, failure: unknown): void {
+    const thrown = behindRefusal(failure)
     const name = nameOf(thrown)
     this.#events.own.add({ type: 'mistake', ...toHandlerName(handler.entry), name }, host)
     const frames = framesOf(thrown)

@@ -1,16 +1,21 @@
 /** An interceptor that lets only those calls pass that a rule allows. It uses what every interceptor has. */
 
+import { aFunction, check } from '../base/check.ts'
 import { RejectedError } from '../base/errors.ts'
 import { isPromise } from '../base/promise.ts'
 import type { HandlerCall } from './call-info.ts'
 import type { HandlerInterceptor } from './interceptor.ts'
+import { deniedText } from './refusal-text.ts'
 
 /** Whether something is allowed. `false` refuses it, and so does a throw. A rule that answers without a promise costs none. */
 export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
 
 /**
  * For handlers: refuses what the rule does not allow, as a `RejectedError` with the reason `denied`. What the rule throws is
- * not sent: its caller learns no more than that it is denied.
+ * not sent: its caller learns no more than that it is denied. It is the `cause` of that error at this server, and where it is
+ * a `TypeError` and the like, it is a mistake of the handler: it is logged and counted.
+ *
+ * @throws {InvalidOptionError} when the rule is no function
  *
  * @example
  *
@@ -19,13 +24,13 @@ export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
  * ```
  */
 export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>): HandlerInterceptor<Payload> {
+  check('the rule of authorize()', allow, aFunction)
   const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
     try {
       const answer = allow(call)
-      return isPromise(answer) ? answered(answer) : answer
-    } catch {
-      // What it threw is for this server, which denies the call.
-      return false
+      return isPromise(answer) ? answered(call, answer) : answer
+    } catch (cause) {
+      throw createRefusal(call, { cause })
     }
   }
   return {
@@ -42,18 +47,22 @@ export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>):
   }
 }
 
-async function answered(answer: PromiseLike<boolean>): Promise<boolean> {
+async function answered(call: HandlerCall, answer: PromiseLike<boolean>): Promise<boolean> {
   try {
     return await answer
-  } catch {
-    // As one that throws.
-    return false
+  } catch (cause) {
+    throw createRefusal(call, { cause })
   }
 }
 
+/** @param options what the rule threw: that is for this server, and is not sent */
+function createRefusal({ host }: HandlerCall, options?: { readonly cause: unknown }): RejectedError {
+  return new RejectedError('denied', `${deniedText} of ${host}`, options)
+}
+
 /** Only `true` is a yes: a rule without types may give anything. */
-function goOn<Result>({ host }: HandlerCall, isAllowed: boolean, next: () => Result): Result {
-  if (isAllowed !== true) throw new RejectedError('denied', `a rule does not allow this call of ${host}`)
+function goOn<Result>(call: HandlerCall, isAllowed: boolean, next: () => Result): Result {
+  if (isAllowed !== true) throw createRefusal(call)
   return next()
 }
 

@@ -26,6 +26,13 @@ type SingleEnd<Call> = (call: Call) => unknown
 /** and a stream, whose first pull `above` holds. */
 type StreamingEnd<Call> = (call: Call, above: Gate | undefined) => Relay
 
+/** Errors for a `next` that was called as it must not be: the code of an interceptor is wrong. */
+const misuses = new WeakSet<object>()
+
+export function isMisuse(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && misuses.has(error)
+}
+
 export class Chain<Call extends CallInfo & StreamingPart, Changes extends object> {
   readonly #interceptors: readonly Interceptor<Call, Changes>[]
   readonly #rules: ChainRules<Call>
@@ -95,7 +102,11 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
   }
 
   #check(whyNotAgain: string | undefined): void {
-    if (whyNotAgain !== undefined) throw new ClosedError(`next() was called before: ${whyNotAgain}`)
+    if (whyNotAgain !== undefined) {
+      const error = new ClosedError(`next() was called before: ${whyNotAgain}`)
+      misuses.add(error)
+      throw error
+    }
     if (this.#isOver) throw new ClosedError('next() was called too late: the call has ended', { delivery: 'notSent' })
   }
 

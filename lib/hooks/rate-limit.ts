@@ -9,6 +9,7 @@ import { RejectedError } from '../base/errors.ts'
 import { shield } from '../base/promise.ts'
 import type { HandlerCall } from './call-info.ts'
 import type { HandlerInterceptor } from './interceptor.ts'
+import { rateText } from './refusal-text.ts'
 
 export interface RateLimitOptions {
   /** Calls that pass, of each key. */
@@ -77,5 +78,5 @@ export function rateLimit(options: RateLimitOptions): HandlerInterceptor {
 
 function createRefusal(perSecond: number, waitMs: number): RejectedError {
   const details = { retryAfterMs: Math.ceil(waitMs) }
-  return new RejectedError('rateLimited', `more than ${perSecond} calls a second`, { details })
+  return new RejectedError('rateLimited', rateText(perSecond), { details })
 }

@@ -1,6 +1,7 @@
 /** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
 
 import { aBoolean, aString, aWholeNumber, optionsReader } from '../base/check.ts'
+import { GridError, InvalidOptionError } from '../base/errors.ts'
 import type { EventLog } from '../base/event-log.ts'
 import type { GridEvent } from '../base/events.ts'
 import { maxTimeoutMs } from '../base/options.ts'
@@ -82,18 +83,18 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   add(definitions.stats, () => grid.stats())
   add(definitions.handlers, () => [...grid.handlers])
   add(definitions.hosts, () => grid.connections.map(toReport))
-  add(definitions.recent, (options) => [...recentOf(grid, readRecent(given(options)).host)])
+  add(definitions.recent, (options) => [...recentOf(grid, asked(() => readRecent(given(options))).host)])
   add(definitions.streams, (options) => {
-    const { host, ...asked } = given(options) ?? {}
+    const { host, ...which } = given(options) ?? {}
     const connections = host === undefined ? grid.connections : [grid.connection(host)]
-    return selectStreams(
-      connections.flatMap((each) => each.streams(asked)),
-      asked
-    )
+    return asked(() => {
+      const streams = connections.flatMap((each) => each.streams(which))
+      return selectStreams(streams, which)
+    })
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, { signal, draining }) => {
-    const { host, after = events.lastSeq } = readEvents(given(options))
+    const { host, after = events.lastSeq } = asked(() => readEvents(given(options)))
     const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
     const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
     for (const event of allRecent(grid)) if (isAsked(event)) feed.add(event)
@@ -105,11 +106,24 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
     return feed.read((event) => event)
   })
   add(definitions.watch, (options, _, { signal, draining }) =>
-    changesOf(() => grid.stats(), readWatch(given(options)).everyMs, [signal, draining])
+    changesOf(() => grid.stats(), asked(() => readWatch(given(options))).everyMs, [signal, draining])
   )
   add(definitions.trace, (options, _, { signal, draining }) =>
-    traceCalls(grid.local, readTrace(given(options)), [signal, draining])
+    traceCalls(
+      grid.local,
+      asked(() => readTrace(given(options))),
+      [signal, draining]
+    )
   )
+}
+
+/** What is wrong with options is the fault of the caller that sent them, and no mistake of the handler that reads them. */
+function asked<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw InvalidOptionError.is(error) ? new GridError(error.code, error.message) : error
+  }
 }
 
 /** Of what has arrived: nil is what was not given, or was undefined. */

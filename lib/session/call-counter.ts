@@ -17,6 +17,7 @@ import { ticksToMs, toTicks } from '../base/ticks.ts'
 import { readRefusal } from '../codec/remote-error.ts'
 import { toHandlerName } from '../handler/info.ts'
 import type { LocalHandler } from '../handler/table.ts'
+import { ownRefusalText } from '../hooks/refusal-text.ts'
 import type { StreamCounter } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import { type HandlerEntry, ResetCode } from '../wire/frame.ts'
@@ -126,12 +127,15 @@ export class CallCounter implements StreamCounter<Stream> {
   }
 
   onRejected({ owner, initiator }: Stream, error: unknown): void {
+    if (!initiator) this.#counts.refusals++
     if (owner?.entry === undefined || !RejectedError.is(error)) return
-    this.#addRefused(initiator ? 'outbound' : 'inbound', readRefusal(error), toHandlerName(owner.entry))
+    const name = toHandlerName(owner.entry)
+    this.#addRefused(initiator ? 'outbound' : 'inbound', readRefusal(error), name, ownRefusalText(error))
   }
 
   /** A call of the peer is refused with this code. */
   onRefused(code: number, entry: HandlerEntry | undefined): void {
+    this.#counts.refusals++
     const reason = refusals.get(code)
     if (reason !== undefined) this.#addRefused('inbound', reason, entry === undefined ? {} : toHandlerName(entry))
   }
@@ -139,10 +143,11 @@ export class CallCounter implements StreamCounter<Stream> {
   #addRefused(
     direction: 'inbound' | 'outbound',
     reason: RejectReason,
-    { handler, subroute }: Partial<HandlerName>
+    { handler, subroute }: Partial<HandlerName>,
+    message = ''
   ): void {
     const name = handler === undefined || subroute === undefined ? {} : { handler, subroute }
-    this.#peer.events.add({ type: 'refused', direction, reason, message: '', ...name })
+    this.#peer.events.add({ type: 'refused', direction, reason, message, ...name })
   }
 
   countMistake({ figures }: LocalHandler): void {

@@ -38,8 +38,6 @@ export interface ControlInit {
 export class SessionControl implements Sender {
   dataQueued = false
   controlQueued = false
-  /** Opens of the remote end that were refused, for the stats. */
-  refusals = 0
   readonly #init: ControlInit
   readonly #stopListening: () => void
   #tableDue = false
@@ -80,7 +78,6 @@ export class SessionControl implements Sender {
    */
   refuse(streamId: number, code: number, handler: number): void {
     const { flood, limits } = this.#init
-    this.refusals++
     // A peer cannot know that too many of its calls run, or that this side goes away. It does know the table and the limits.
     // It cannot know that a handler was withdrawn a moment ago.
     const isMistake = code === ResetCode.unknownHandler && !this.#init.handlers.knows(handler)

@@ -202,8 +202,8 @@ export class Session {
   /** @param tally takes what is open */
   stats(tally?: OpenTally): SessionStats {
     if (tally !== undefined) this.#calls.addOpen(tally)
-    const [counts, calls, keepAlive, control] = [this.#counts, this.#calls, this.#keepAlive, this.#control]
-    return readSessionStats({ counts, calls, keepAlive, control, outbox: this.#init.wire.outbox })
+    const [counts, calls, keepAlive] = [this.#counts, this.#calls, this.#keepAlive]
+    return readSessionStats({ counts, calls, keepAlive, outbox: this.#init.wire.outbox })
   }
 
   /** What is open, in both directions. */

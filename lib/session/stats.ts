@@ -2,7 +2,6 @@
 
 import type { SessionCounts, SessionStats } from '../base/stats.ts'
 import type { Outbox } from '../wire/outbox.ts'
-import type { SessionControl } from './control.ts'
 import type { KeepAlive } from './keepalive.ts'
 import type { OpenCalls } from './open-calls.ts'
 
@@ -10,11 +9,10 @@ export interface SessionParts {
   readonly counts: SessionCounts
   readonly calls: OpenCalls
   readonly keepAlive: KeepAlive
-  readonly control: SessionControl
   readonly outbox: Outbox
 }
 
-export function readSessionStats({ counts, calls, keepAlive, control, outbox }: SessionParts): SessionStats {
+export function readSessionStats({ counts, calls, keepAlive, outbox }: SessionParts): SessionStats {
   const { streams, running } = calls
   return {
     ...counts,
@@ -27,7 +25,6 @@ export function readSessionStats({ counts, calls, keepAlive, control, outbox }: 
     framesOut: outbox.writer.frames,
     messagesOut: outbox.writer.messages,
     sendQueueBytes: outbox.waiting.bytes,
-    sendQueueStreams: outbox.waiting.senders,
-    refusals: control.refusals
+    sendQueueStreams: outbox.waiting.senders
   }
 }

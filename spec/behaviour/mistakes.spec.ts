@@ -7,7 +7,15 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, it, type TestContext } from 'node:test'
 import { runInNewContext } from 'node:vm'
-import { GridError, type LogFields, type Logger, single, streaming } from '../../lib/index.ts'
+import {
+  authorize,
+  GridError,
+  type HandlerInterceptor,
+  type LogFields,
+  type Logger,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -145,6 +153,42 @@ describe('the log of a handler that fails anew each time', () => {
       assert.ok(rows.every((row) => row.length < 800 && !/\p{Cc}/u.test(row)))
     }
   })
+})
+
+describe('code of a handler that uses it-grid as it must not be used', () => {
+  const next: HandlerInterceptor = {
+    single: async (_, next) => {
+      await next()
+      return await next()
+    }
+  }
+  const metadata: HandlerInterceptor = { single: (_, next) => next({ metadata: { a: 1 } } as never) }
+  const typo = () => authorize(() => none.name === '')
+  const rejects = () => authorize(async () => none.name === '')
+  const ways: [string, string, HandlerInterceptor | undefined][] = [
+    ['an unknown option of a call of its own', 'InvalidOptionError', undefined],
+    ['next() twice', 'ClosedError', next],
+    ['metadata for next()', 'InvalidOptionError', metadata],
+    ['a rule of authorize that throws', 'TypeError', typo()],
+    ['a rule of authorize that rejects', 'TypeError', rejects()]
+  ]
+  for (const [word, name, interceptor] of ways) {
+    it(`is told to its server: ${word}`, async (test) => {
+      const { there, back, listener, lines, counted } = await connected(test)
+      const wrong = single<void, unknown>('wrong')
+      const own = async () =>
+        await back.request(fail, '', interceptor === undefined ? ({ timeoutMs: 5 } as object) : {})
+      const run = interceptor === undefined ? own : () => 'done'
+      listener.manager.handle(wrong, run, { interceptors: interceptor === undefined ? [] : [interceptor] })
+      const error = await rejection(there.request(wrong, undefined, { waitForReady: true }))
+      assert.doesNotMatch(error.message, /undefined/)
+      assert.match(lines[0]?.text ?? '', new RegExp(`^the handler "wrong" failed at a call of \\S+ by ${name}: `))
+      assert.equal(counted().at(-1), 1)
+      const [told] = listener.manager.recent.filter(({ type }) => type === 'mistake')
+      assert.ok(told?.type === 'mistake' && told.name === name && told.handler === 'wrong')
+      if (word.includes('authorize')) assert.equal(error.reason, 'denied')
+    })
+  }
 })
 
 describe('an error that a handler means', () => {

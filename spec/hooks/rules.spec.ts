@@ -68,10 +68,17 @@ describe('authorize', () => {
           assert.deepEqual([reason, details], ['denied', undefined])
           assert.doesNotMatch(message, /secret/)
         }
+        const told = link.peer.recent.flatMap((event) => (event.type === 'refused' ? [event.message] : []))
+        assert.deepEqual(told, ['a rule does not allow this call', 'a rule does not allow this call'])
         assert.equal(ran, 2)
       })
     })
   }
+
+  it('needs a rule', () => {
+    const message = 'the rule of authorize() must be a function; it is undefined'
+    assert.throws(() => authorize(undefined as never), { code: 'ERR_INVALID_OPTION', message })
+  })
 
   it('can deny before the payload is decoded', async () => {
     await useLink(await openLink('ws', 'dialer'), async (link) => {
@@ -160,6 +167,13 @@ describe('rateLimit', () => {
         const { reason, details } = await refusal(call)
         assert.equal(reason, 'rateLimited')
         assert.ok((details as { retryAfterMs: number }).retryAfterMs > 900_000)
+      }
+      const [served] = link.responder.stats().connections
+      assert.equal(served?.session?.refusals, 2)
+      assert.equal(link.peer.stats().session?.refusals, 0)
+      for (const { recent } of [link.peer, link.responder.connection(link.caller.local)]) {
+        const texts = recent.flatMap((event) => (event.type === 'refused' ? [event.message] : []))
+        assert.deepEqual(texts, ['more than 0.001 calls a second', 'more than 0.001 calls a second'])
       }
     })
   })
