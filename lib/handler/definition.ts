@@ -81,7 +81,7 @@ export function checkDefinition(definition: AnyDefinition, method: string, kind?
   )
   checkId(definition.id)
   if (kind !== undefined && definition.kind !== kind) {
-    const other = kind === 'single' ? 'newStream()' : 'request()'
+    const other = method === 'quorum()' ? 'all()' : kind === 'single' ? 'newStream()' : 'request()'
     const text = `${method} is for ${kind} handlers; "${printable(definition.id, maxShown)}" is ${definition.kind}: use ${other}`
     throw new InvalidOptionError(text, { delivery })
   }

@@ -15,6 +15,7 @@ import { type Answer, describeAnswers, QuorumError } from '../base/quorum-error.
 import { errorText } from '../base/text.ts'
 import type { CallOptions } from '../call/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
+import type { Connection } from '../connection/connection.ts'
 import { type AnySingle, checkDefinition, type PayloadOf, type ResponseOf } from '../handler/definition.ts'
 import { type PeersCallOptions, type PeersPort, peersCallKinds, selectPeers } from './selection.ts'
 
@@ -66,6 +67,11 @@ export async function askQuorum(
   const hosts = connections.map(({ host }) => host)
   const ballot = new Ballot(need, hosts, options, port.logger)
   const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => ballot.fail(reason))
+  const isAbsent = ({ host, usable }: Connection) => host !== port.local && usable === undefined
+  const absent = waitForReady === true ? [] : connections.filter(isAbsent)
+  if (connections.length - absent.length < need)
+    for (const each of absent) ballot.onAnswer({ host: each.host, error: each.createNotConnectedError() })
+  else ballot.begin()
   const common = { timeout, signal: ballot.signal, metadata, waitForReady } as CallOptions
   for (const connection of connections) {
     if (ballot.signal.aborted) break
@@ -92,6 +98,8 @@ class Ballot {
   readonly #accepted: { readonly host: string; readonly value: unknown }[] = []
   readonly #pending: Set<string>
   #isOver = false
+  /** Of the peers that have not answered. */
+  #delivery: Delivery = 'notSent'
   /** What `accept` threw first. */
   #cause: { readonly cause?: unknown } = {}
   #resolve!: (quorum: Quorum<unknown>) => void
@@ -116,6 +124,11 @@ class Ballot {
   /** Aborts once it is over. */
   get signal(): AbortSignal {
     return this.#cancelling.signal
+  }
+
+  /** The peers are being asked. */
+  begin(): void {
+    this.#delivery = 'maybeRan'
   }
 
   onAnswer(answer: Answer<unknown>): void {
@@ -172,7 +185,8 @@ class Ballot {
 
   /** With an entry for each peer. */
   #createError(): QuorumError {
-    const pending = [...this.#pending].map((host) => ({ host, error: cancelled('there is no quorum') }))
+    const error = cancelled('there is no quorum', this.#delivery)
+    const pending = [...this.#pending].map((host) => ({ host, error }))
     const answers = [...this.#answers, ...pending]
     const deliveries = answers.map(deliveryOf)
     const delivery = deliveries.includes('maybeRan') ? 'maybeRan' : deliveries.includes('ran') ? 'ran' : 'notSent'
@@ -186,9 +200,9 @@ class Ballot {
   }
 }
 
-/** Cancelled calls may have run. */
-function cancelled(why: string): CancelledError {
-  return new CancelledError(`the call was cancelled: ${why}`, { delivery: 'maybeRan' })
+/** Cancelled calls may have run, where they were made. */
+function cancelled(why: string, delivery: Delivery = 'maybeRan'): CancelledError {
+  return new CancelledError(`the call was cancelled: ${why}`, { delivery })
 }
 
 /** An error that says nothing about the handler says nothing against it. */

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { type Answer, GridError, type Manager, QuorumError, type QuorumOptions, single } from '../../lib/index.ts'
+import {
+  type Answer,
+  GridError,
+  type Manager,
+  QuorumError,
+  type QuorumOptions,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { LogBook } from '../support/grid/manager.ts'
@@ -133,14 +141,21 @@ describe('grid.quorum', () => {
     await until(() => aborted[3] === 1 && aborted[4] === 1, 'the signals of the others abort')
   })
 
-  fact('says of what was sent nowhere that it was not sent', async () => {
-    await grid.stop(4)
-    await until(() => caller.connection(host(4)).state !== 'connected', 'it is gone')
-    const error = await noQuorum(caller.quorum(vote, {}, { need: 1, hosts: [host(4)], undo }))
-    assert.equal(error.delivery, 'notSent')
-    assert.deepEqual(undone, [])
-    await grid.restart(4)
-  })
+  fact(
+    'says of what was sent nowhere that it was not sent, and sends nothing where too few are connected',
+    async () => {
+      await grid.stop(4)
+      await until(() => caller.connection(host(4)).state !== 'connected', 'it is gone')
+      const error = await noQuorum(caller.quorum(vote, {}, { need: 1, hosts: [host(4)], undo }))
+      assert.equal(error.delivery, 'notSent')
+      const impossible = await noQuorum(caller.quorum(vote, {}, { need: 4, undo }))
+      assert.deepEqual([impossible.delivery, impossible.answers.length], ['notSent', 4])
+      assert.match(impossible.message, /^0 of the 4 peers that are needed: /)
+      await settled(() => ran.length)
+      assert.deepEqual([undone, ran], [[], []])
+      await grid.restart(4)
+    }
+  )
 
   fact('has one timeout, after which it cannot be reached any more', async () => {
     open(1)
@@ -279,6 +294,10 @@ describe('grid.quorum', () => {
     }
     const without = caller.quorum as (...args: unknown[]) => Promise<unknown>
     assert.match((await rejection(without.call(caller, vote, {}))).message, /need of quorum\(\) is required/)
+    const wrongKind = await rejection(
+      without.call(caller, streaming<void, never, number>('votes', { inCapacity: 0 }), {}, { need: 1 })
+    )
+    assert.match(wrongKind.message, /quorum\(\) is for single handlers; "votes" is streaming: use all\(\)/)
     assert.deepEqual(ran, [])
   })
 })
