@@ -153,6 +153,29 @@ describe('interceptors', () => {
     }
   })
 
+  it('around an open stream let it end within the grace of a shutdown', async () => {
+    const link = await openLink('ws', 'dialer', { interceptors: counted })
+    try {
+      const open = new Gate()
+      link.responder.handle(sum, async function* () {
+        yield 1
+        await open.opened
+        yield 2
+      })
+      await link.known()
+      const stream = link.peer.newStream(sum)
+      stream.requests.end()
+      assert.equal((await stream.responses.next()).value, 1)
+      const closing = link.caller.close()
+      open.open()
+      assert.deepEqual(await read(stream), [2])
+      await closing
+      assert.equal((await stream.closed).how, 'ended')
+    } finally {
+      await link.abandon()
+    }
+  })
+
   fact('run on with a call whose handler is withdrawn, and refuse the next one as before', counted, async (link) => {
     const open = new Gate()
     link.responder.handle(echo, async (text) => {
