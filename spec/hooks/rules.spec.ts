@@ -140,6 +140,11 @@ describe('rateLimit', () => {
       ['a', 'a', 'b', 'c', 'a'].map((key) => pass(slow, key) === undefined),
       [true, false, true, true, true]
     )
+    const latest = rateLimit({ perSecond: 0.001, maxKeys: 2 })
+    assert.deepEqual(
+      ['a', 'b', 'b', 'a', 'c', 'b'].map((key) => pass(latest, key) === undefined),
+      [true, true, false, false, true, true]
+    )
     const byKey = rateLimit({ perSecond: 1, by: ({ host }) => host.slice(0, 1) })
     assert.deepEqual(
       ['aa', 'ab', 'b'].map((key) => pass(byKey, key) === undefined),
