@@ -14,7 +14,7 @@ import { DeadlineError, GridError } from '../base/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit, maxTimeoutMs } from '../base/options.ts'
 import { shield } from '../base/promise.ts'
 import type { CallerInterceptor } from '../hooks/interceptor.ts'
-import { mayRepeat, tellMaybeRan } from './may-repeat.ts'
+import { isHopelessThere, mayRepeat, readRetryAfterMs, tellMaybeRan } from './may-repeat.ts'
 import { aSignal, aTimeout, type CallOptions } from './options.ts'
 
 export interface RetryOptions {
@@ -59,7 +59,8 @@ const readRetries = optionsReader<Omit<RetryOptions, 'timeout' | 'signal' | 'ide
 
 /**
  * Calls `fn`, again and again while it fails by what certainly was not sent (`delivery: 'notSent'`), or, with `idempotent`,
- * may have run. What ran is never tried again. Pass `fn` its options on to the call.
+ * may have run. What ran is never tried again, nor what can never succeed: a wrong option, a denied call, an unknown handler.
+ * Waits at least the `retryAfterMs` of a refusal. Pass `fn` its options on to the call.
  *
  * @example
  *
@@ -149,10 +150,10 @@ class Retrying {
     if (this.#attempt === 1) this.#first = error
     if (GridError.is(error) && error.delivery === 'maybeRan') this.#mayHaveRun = true
     if (signal.aborted) throw abortReason(signal)
-    const isLast = !mayRepeat(error, idempotent) || this.#attempt >= maxAttempts
+    const isLast = !mayRepeat(error, idempotent) || isHopelessThere(error) || this.#attempt >= maxAttempts
     if (isLast || !this.#isWanted(error)) throw this.#withFirst(error)
-    const waitMs = this.#backoff.nextMs()
-    if (waitMs >= this.#left()) throw this.#withFirst(error)
+    const waitMs = Math.max(this.#backoff.nextMs(), readRetryAfterMs(error))
+    if (waitMs >= Math.min(this.#left(), maxTimeoutMs)) throw this.#withFirst(error)
     let timer: NodeJS.Timeout | undefined
     try {
       await unlessAborted(

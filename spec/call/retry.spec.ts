@@ -8,10 +8,13 @@ import {
   type Delivery,
   GridError,
   InvalidOptionError,
+  RejectedError,
+  RemoteError,
   type RetryOptions,
   retries,
   retry,
-  single
+  single,
+  UnknownHandlerError
 } from '../../lib/index.ts'
 import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -59,6 +62,41 @@ describe('retry()', () => {
     const error = await rejection(retry(() => Promise.reject(calls++ === 0 ? wrong : new Error('again')), quick))
     assert.deepEqual([error, calls], [wrong, 1])
     assert.match((await rejection(retry(() => Promise.reject(new RangeError('mine')), quick))).message, /mine/)
+  })
+
+  it('does not try again what comes again at the same peer', async () => {
+    for (const error of [
+      new RejectedError('denied', 'no'),
+      new UnknownHandlerError('no such handler'),
+      new RemoteError('ERR_REMOTE', 'x is no function', { delivery: 'notSent', remoteName: 'TypeError' })
+    ]) {
+      let calls = 0
+      const fn = () => Promise.reject(calls++ < 2 ? error : new Error('again'))
+      assert.deepEqual([await rejection(retry(fn, quick)), calls], [error, 1])
+    }
+  })
+
+  it('waits at least as long as the peer says, and ends where that is too late', async (test) => {
+    const waits: number[] = []
+    const { setTimeout: real } = globalThis
+    test.mock.method(globalThis, 'setTimeout', ((then: () => void, ms: number) => {
+      waits.push(ms)
+      return real(then, 0)
+    }) as typeof setTimeout)
+    const limited = (retryAfterMs: unknown) => async (_: AttemptOptions, attempt: number) => {
+      if (attempt === 1) throw new RejectedError('rateLimited', 'slowly', { details: { retryAfterMs } })
+      return attempt
+    }
+    const forever = { ...quick, timeout: Number.POSITIVE_INFINITY }
+    assert.equal(await retry(limited(700), forever), 2)
+    assert.deepEqual(waits, [700])
+    assert.equal(await retry(limited('long'), forever), 2)
+    assert.equal(waits.length, 2)
+    for (const [afterMs, timeout] of [
+      [700, 600],
+      [1e12, Number.POSITIVE_INFINITY]
+    ] as const)
+      assert.equal((await rejection(retry(limited(afterMs), { ...quick, timeout }))).message, 'slowly')
   })
 
   it('says that a call may have run where an earlier attempt may have', async () => {
