@@ -136,6 +136,9 @@ function toPlainDate(date: Date): Date {
   throw cannotEncode('an invalid Date')
 }
 
+/** The mark of a `many`. */
+const manyValues = Symbol.for('it-grid.many')
+
 /** An instance of a class that is plain data is sent as an object; everything else is refused. */
 function checkClass(value: object, isEmpty: boolean): void {
   const prototype = Object.getPrototypeOf(value)
@@ -144,6 +147,7 @@ function checkClass(value: object, isEmpty: boolean): void {
   if ((isInstance && Object.prototype.toString.call(value) !== '[object Object]') || (isEmpty && isBuiltIn(value))) {
     throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
   }
+  if (manyValues in value) throw new Misfit('is a many(), which is several messages of a stream and no value')
   if (isInstance && 'toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')
 }
 
