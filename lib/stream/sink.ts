@@ -167,10 +167,7 @@ export class Sink<T> {
       const promise = toPromise<T>(value)
       if (promise !== undefined) {
         if (isLast) this.#awaitLast(promise)
-        else {
-          const onBad = (error: unknown) => this.#onBadValue(error)
-          this.#await(promise, (value) => this.#onAwaited(value), onBad)
-        }
+        else this.#awaitValue(promise)
         return false
       }
       if (!isLast) return this.#send(value as T)
@@ -184,6 +181,12 @@ export class Sink<T> {
       if (this.#onIteratorEnd()) this.#pull()
     }
     this.#await(promise, onEnd, this.#onError)
+  }
+
+  /** Apart, for its functions would cost each value that is no promise the memory of their scope. */
+  #awaitValue(promise: PromiseLike<T>): void {
+    const onBad = (error: unknown) => this.#onBadValue(error)
+    this.#await(promise, (value) => this.#onAwaited(value), onBad)
   }
 
   /** Returns whether the producer can be pulled again: it can be after the end of a `many`. */
