@@ -15,20 +15,12 @@ import {
   streaming
 } from '../../lib/index.ts'
 import { Gate, Outcome } from '../support/gate.ts'
-import { type Link, openLink, useLink } from '../support/grid/links.ts'
+import { openLink, useLink } from '../support/grid/links.ts'
 import { until } from '../support/until.ts'
+import { fact } from './fact.ts'
 
 const echo = single<string, string>('echo')
 const sum = streaming<void, number, number>('sum', { inCapacity: 2, outCapacity: 2 })
-
-interface Interceptors {
-  readonly caller?: readonly CallerInterceptor[]
-  readonly handler?: readonly HandlerInterceptor[]
-}
-
-function fact(title: string, interceptors: Interceptors, body: (link: Link) => Promise<void>): void {
-  it(title, async () => useLink(await openLink('ws', 'dialer', { interceptors }), body))
-}
 
 async function read<T>(messages: AsyncIterable<T>): Promise<T[]> {
   const all: T[] = []

@@ -18,21 +18,12 @@ import {
   streaming
 } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
-import { type Link, openLink, useLink } from '../support/grid/links.ts'
 import { until } from '../support/until.ts'
+import { fact } from './fact.ts'
 
 const echo = single<string, string>('echo')
 const count = streaming<number, never, number>('count', { inCapacity: 0, outCapacity: 2 })
 const sum = streaming<void, number, number>('sum', { inCapacity: 2, outCapacity: 2 })
-
-interface Interceptors {
-  readonly caller?: readonly CallerInterceptor[]
-  readonly handler?: readonly HandlerInterceptor[]
-}
-
-function fact(title: string, interceptors: Interceptors, body: (link: Link) => Promise<void>): void {
-  it(title, async () => useLink(await openLink('ws', 'dialer', { interceptors }), body))
-}
 
 /** Says when it begins and ends. */
 function said(log: string[], name: string): Interceptor {
