@@ -25,6 +25,7 @@ describe('a deadline says how long it was', () => {
     const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
     on.handle(feed, () => new ReadableStream<number>())
     const peer = on.connection(local)
+    await peer.waitForConnect()
     const ofRequest = await rejection(peer.request('hangs', undefined, { timeout: 25 }))
     assert.equal(ofRequest.message, `no answer from ${local} within 25 ms`)
     const ofStream = await rejection(peer.newStream(feed, undefined, { timeout: 20 }).responses.next())
@@ -56,6 +57,7 @@ describe('a deadline says how long it was', () => {
       yield total
     })
     const peer = on.connection(local)
+    await peer.waitForConnect()
     const hint = '; its requests are still open: requests.end() was not called'
     const forgotten = peer.newStream(sum, undefined, { timeout: 20 })
     forgotten.requests.push(1)
