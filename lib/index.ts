@@ -24,6 +24,34 @@
  * ```
  */
 
+export type { Identity, Remote } from './base/remote.ts'
+export type { CallArguments, Callable } from './call/callable.ts'
+export type { GridStream, RequestSink, StreamOf } from './call/grid-stream.ts'
+export type { CallOptions } from './call/options.ts'
+export { pipe } from './call/pipe.ts'
+export type { StreamEnd } from './call/stream-call.ts'
+export { bytes, msgpack, none } from './codec/builtin.ts'
+export type { Codec } from './codec/codec.ts'
+export { json } from './codec/json.ts'
+export type { Metadata, MetadataValue } from './codec/metadata.ts'
+export type { Schema } from './codec/schema.ts'
+export { type Field, field, type Infer, type Struct, tuple } from './codec/tuple.ts'
+export type { Conn, ConnDialer, DialOptions } from './conn/conn.ts'
+export { connectDuplex, type DuplexConnect } from './conn/connect-duplex.ts'
+export { connectWS, type WebSocketOptions } from './conn/connect-ws.ts'
+export { type DuplexConnOptions, duplexConn } from './conn/duplex.ts'
+export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './conn/memory.ts'
+export { type WebSocketConnInit, webSocketConn } from './conn/websocket.ts'
+export type { Connection } from './connection/connection.ts'
+export type { ConnectionEvents, ConnectionState, StateChange } from './connection/state.ts'
+export {
+  type AnyContract,
+  type Calls,
+  type Contract,
+  contract,
+  type Definitions,
+  type HandlersOf
+} from './contract/contract.ts'
 export {
   CancelledError,
   ClosedError,
@@ -48,23 +76,8 @@ export {
   StreamResetError,
   UnknownHandlerError,
   UnknownHostError
-} from './base/errors.ts'
-export type { EventChannel } from './base/event-channels.ts'
-export type {
-  CloseEvent,
-  ConnectionEvent,
-  DialEvent,
-  GoAwayEvent,
-  GridEvent,
-  HelloEvent,
-  MistakeEvent,
-  RefusedEvent,
-  ResetEvent,
-  RttEvent,
-  SlowTurnEvent,
-  StateEvent
-} from './base/events.ts'
-export { type LogFields, type Logger, silentLogger } from './base/logger.ts'
+} from './errors/errors.ts'
+export { type LogFields, type Logger, silentLogger } from './errors/logger.ts'
 export {
   defaultKeepAlive,
   defaultLimits,
@@ -72,51 +85,9 @@ export {
   type KeepAliveOptions,
   type Limits,
   type ReconnectOptions
-} from './base/options.ts'
-export { type Answer, QuorumError } from './base/quorum-error.ts'
-export type { Identity, Remote } from './base/remote.ts'
-export type {
-  CallFigures,
-  ConnectionStats,
-  DialStats,
-  HandlerName,
-  HandlerStats,
-  Histogram,
-  ManagerStats,
-  SessionCounts,
-  SessionStats,
-  SessionTotals
-} from './base/stats.ts'
-export type { HalfInfo, Room, StreamInfo, StreamsOptions } from './base/stream-info.ts'
-export { ValidationError } from './base/validation-error.ts'
-export type { CallArguments, Callable } from './call/callable.ts'
-export {
-  type AnyContract,
-  type Calls,
-  type Contract,
-  contract,
-  type Definitions,
-  type HandlersOf
-} from './call/contract.ts'
-export type { GridStream, RequestSink, StreamOf } from './call/grid-stream.ts'
-export type { CallOptions } from './call/options.ts'
-export { pipe } from './call/pipe.ts'
-export { type AttemptOptions, type RetryOptions, retries, retry } from './call/retry.ts'
-export type { StreamEnd } from './call/stream-call.ts'
-export { bytes, msgpack, none } from './codec/builtin.ts'
-export type { Codec } from './codec/codec.ts'
-export { json } from './codec/json.ts'
-export type { Metadata, MetadataValue } from './codec/metadata.ts'
-export type { Schema } from './codec/schema.ts'
-export { type Field, field, type Infer, type Struct, tuple } from './codec/tuple.ts'
-export type { Conn, ConnDialer, DialOptions } from './conn/conn.ts'
-export { connectDuplex, type DuplexConnect } from './conn/connect-duplex.ts'
-export { connectWS, type WebSocketOptions } from './conn/connect-ws.ts'
-export { type DuplexConnOptions, duplexConn } from './conn/duplex.ts'
-export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './conn/memory.ts'
-export { type WebSocketConnInit, webSocketConn } from './conn/websocket.ts'
-export type { Connection } from './connection/connection.ts'
-export type { ConnectionEvents, ConnectionState, StateChange } from './connection/state.ts'
+} from './errors/options.ts'
+export { type Answer, QuorumError } from './errors/quorum-error.ts'
+export { ValidationError } from './errors/validation-error.ts'
 export type {
   AnyDefinition,
   AnySingle,
@@ -136,7 +107,6 @@ export type {
   StreamingHandler
 } from './handler/handler.ts'
 export type { HandlerInfo } from './handler/info.ts'
-export { authorize, type Rule } from './hooks/authorize.ts'
 export type { CallerCall, CallInfo, HandlerCall, HandlerContext, Kind } from './hooks/call-info.ts'
 export { type CallMessage, type CallOutcome, channels } from './hooks/channels.ts'
 export type {
@@ -147,10 +117,6 @@ export type {
   NoChanges,
   StreamingPart
 } from './hooks/interceptor.ts'
-export { type RateLimitOptions, rateLimit } from './hooks/rate-limit.ts'
-export type { AllOptions } from './manager/ask-all.ts'
-export type { AnyAnswer, AnyOptions } from './manager/ask-any.ts'
-export type { Quorum, QuorumOptions } from './manager/ask-quorum.ts'
 export {
   type CallRecord,
   type EventsOptions,
@@ -159,8 +125,12 @@ export {
   type StatsChange,
   type TraceOptions,
   type WatchOptions
-} from './manager/introspection.ts'
+} from './introspection/introspection.ts'
 export { Manager } from './manager/manager.ts'
+export type { AllOptions } from './many/ask-all.ts'
+export type { AnyAnswer, AnyOptions } from './many/ask-any.ts'
+export type { Quorum, QuorumOptions } from './many/ask-quorum.ts'
+export { type AttemptOptions, type RetryOptions, retries, retry } from './many/retry.ts'
 export type {
   CloseOptions,
   HandleOptions,
@@ -170,11 +140,41 @@ export type {
   PeerSelection,
   PeersWaitOptions,
   UnhandleOptions
-} from './manager/options.ts'
-export type { PeersCallOptions } from './manager/selection.ts'
+} from './network/options.ts'
+export type { PeersCallOptions } from './network/selection.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
 export { canonicalHost, dialerOf } from './peer/hosts.ts'
 export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'
-export { type Many, many } from './stream/many.ts'
-export type { Producer } from './stream/producer.ts'
+export { type Many, many } from './producer/many.ts'
+export type { Producer } from './producer/producer.ts'
+export type { EventChannel } from './report/event-channels.ts'
+export type {
+  CloseEvent,
+  ConnectionEvent,
+  DialEvent,
+  GoAwayEvent,
+  GridEvent,
+  HelloEvent,
+  MistakeEvent,
+  RefusedEvent,
+  ResetEvent,
+  RttEvent,
+  SlowTurnEvent,
+  StateEvent
+} from './report/events.ts'
+export type {
+  CallFigures,
+  ConnectionStats,
+  DialStats,
+  HandlerName,
+  HandlerStats,
+  Histogram,
+  ManagerStats,
+  SessionCounts,
+  SessionStats,
+  SessionTotals
+} from './report/stats.ts'
+export type { HalfInfo, Room, StreamInfo, StreamsOptions } from './report/stream-info.ts'
+export { authorize, type Rule } from './rules/authorize.ts'
+export { type RateLimitOptions, rateLimit } from './rules/rate-limit.ts'
 export type { Messages } from './stream/source.ts'

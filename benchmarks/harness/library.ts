@@ -4,7 +4,7 @@
  * `tsx` wraps each function that is made at run time to keep its name, which costs time and memory of its own.
  */
 
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { extname } from 'node:path/posix'
 import { pathToFileURL } from 'node:url'
 import { orRefuse } from './arguments.ts'
@@ -12,19 +12,19 @@ import { orRefuse } from './arguments.ts'
 /** The library, as its users import it. */
 export type Grid = typeof import('../../lib/index.ts')
 
-/** The files that are measured. */
+/** The files that are measured, by their names without the folder, which may be another one in an older build. */
 interface Modules {
-  readonly 'stream/deadlines': typeof import('../../lib/stream/deadlines.ts')
-  readonly 'wire/frame-reader': typeof import('../../lib/wire/frame-reader.ts')
-  readonly 'wire/frame-writer': typeof import('../../lib/wire/frame-writer.ts')
-  readonly 'session/id-table': typeof import('../../lib/session/id-table.ts')
+  readonly deadlines: typeof import('../../lib/stream/deadlines.ts')
+  readonly 'frame-reader': typeof import('../../lib/wire/frame-reader.ts')
+  readonly 'frame-writer': typeof import('../../lib/wire/frame-writer.ts')
+  readonly 'id-table': typeof import('../../lib/open/id-table.ts')
   readonly index: Grid
   readonly 'extras/otel/index': typeof import('../../lib/extras/otel/index.ts')
-  readonly 'codec/msgpack': typeof import('../../lib/codec/msgpack.ts')
-  readonly 'wire/outbox': typeof import('../../lib/wire/outbox.ts')
-  readonly 'stream/sink': typeof import('../../lib/stream/sink.ts')
-  readonly 'stream/source': typeof import('../../lib/stream/source.ts')
-  readonly 'stream/window': typeof import('../../lib/stream/window.ts')
+  readonly msgpack: typeof import('../../lib/msgpack/msgpack.ts')
+  readonly outbox: typeof import('../../lib/wire/outbox.ts')
+  readonly sink: typeof import('../../lib/stream/sink.ts')
+  readonly source: typeof import('../../lib/stream/source.ts')
+  readonly window: typeof import('../../lib/stream/window.ts')
 }
 
 /** Loads one file of the library. */
@@ -52,7 +52,11 @@ export function besides(from: string, path: string): URL {
 
 /** The library in `folder`, such as `dist` of this repository or of another working copy. */
 export function libraryIn(folder: URL): Library {
-  return (name) => import(new URL(`${name}.js`, folder).href)
+  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((path) => path.replace(/\.[jt]s$/, ''))
+  return (name) => {
+    const path = paths.includes(name) ? name : paths.find((path) => path.endsWith(`/${name}`))
+    return import(new URL(`${path}.js`, folder).href)
+  }
 }
 
 /** The folder of a built library: that at `path`, or that of this repository. Where there is none the run is refused. */

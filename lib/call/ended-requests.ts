@@ -1,7 +1,7 @@
 /** The errors of a request that is given when none is taken: to which side, and why. */
 
-import { ClosedError } from '../base/errors.ts'
-import { type Failure, readDelivery } from '../base/failure.ts'
+import { ClosedError } from '../errors/errors.ts'
+import { type Failure, readDelivery } from '../errors/failure.ts'
 
 /** The remote end decides: what the definition of this side says does not count. */
 export const takesNone = 'the handler takes no requests: its inCapacity is 0'

@@ -6,10 +6,10 @@
  */
 
 import type { Pushable } from 'it-pushable'
-import { CancelledError, type Delivery } from '../base/errors.ts'
+import { CancelledError, type Delivery } from '../errors/errors.ts'
 import type { AnyStreaming, RequestOf, ResponseOf } from '../handler/definition.ts'
-import type { Many } from '../stream/many.ts'
-import type { Producer } from '../stream/producer.ts'
+import type { Many } from '../producer/many.ts'
+import type { Producer } from '../producer/producer.ts'
 import type { Messages } from '../stream/source.ts'
 import type { StreamCall, StreamEnd } from './stream-call.ts'
 

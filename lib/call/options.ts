@@ -1,8 +1,8 @@
 /** The options of one call, and their checks. */
 
-import { aBoolean, anything, type Kind, type Own, optionsReader } from '../base/check.ts'
-import { maxTimeoutMs } from '../base/options.ts'
 import type { Metadata } from '../codec/metadata.ts'
+import { aBoolean, anything, type Kind, type Own, optionsReader } from '../errors/check.ts'
+import { maxTimeoutMs } from '../errors/options.ts'
 import type { Session } from '../session/session.ts'
 
 export interface CallOptions {

@@ -8,11 +8,11 @@
 
 import { pipe as pipeStages } from 'it-pipe'
 import { unlessAborted } from '../base/abort.ts'
-import { check, type Kind } from '../base/check.ts'
-import { ClosedError } from '../base/errors.ts'
 import { toPromise, whenSettled } from '../base/promise.ts'
 import { quietly } from '../base/quietly.ts'
-import { type Producer, unwind } from '../stream/producer.ts'
+import { check, type Kind } from '../errors/check.ts'
+import { ClosedError } from '../errors/errors.ts'
+import { type Producer, unwind } from '../producer/producer.ts'
 import { sourceGiven, takesNone } from './ended-requests.ts'
 import { GridStream } from './grid-stream.ts'
 

@@ -5,8 +5,8 @@
  * taken when what was sent for it is accepted by flow control, or when the next one is asked for.
  */
 
-import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
+import type { Failure } from '../errors/failure.ts'
 import type { Sink, SinkPort } from '../stream/sink.ts'
 
 type Result<T> = IteratorResult<T, undefined>

@@ -5,15 +5,15 @@
  */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { DeadlineError, GridError, ProtocolError } from '../base/errors.ts'
-import type { Figures } from '../base/figures.ts'
-import { defaultRequestTimeoutMs } from '../base/options.ts'
 import { rejectToCaller } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize, decodePayload } from '../codec/payload.ts'
 import { readCode } from '../codec/remote-error.ts'
+import { DeadlineError, GridError, ProtocolError } from '../errors/errors.ts'
+import { defaultRequestTimeoutMs } from '../errors/options.ts'
+import type { Figures } from '../figures/figures.ts'
 import type { RemoteHandler, RemoteHandlers } from '../handler/table.ts'
 import type { Session } from '../session/session.ts'
 import type { Receiver, StreamOwner } from '../stream/port.ts'

@@ -4,12 +4,12 @@
  * JSON and structs have their own files, `json.ts` and `tuple.ts`.
  */
 
-import { CodecError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
+import { CodecError } from '../errors/errors.ts'
+import { Misfit } from '../msgpack/misfit.ts'
+import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
 import type { IsLost, Lost } from './carried.ts'
 import { type Codec, rawBytes } from './codec.ts'
-import { Misfit } from './misfit.ts'
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
 
 /**

@@ -2,7 +2,7 @@
 
 import { isBytes } from '../base/bytes.ts'
 import { describeValue } from '../base/text.ts'
-import { Misfit } from './misfit.ts'
+import { Misfit } from '../msgpack/misfit.ts'
 
 /** Turns values into the bytes of a message and back. */
 export interface Codec<T> {

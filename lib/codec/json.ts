@@ -5,10 +5,10 @@
  */
 
 import { Buffer } from 'node:buffer'
-import { CodecError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
+import { CodecError } from '../errors/errors.ts'
+import { Misfit } from '../msgpack/misfit.ts'
 import type { Codec } from './codec.ts'
-import { Misfit } from './misfit.ts'
 import { type GivenSchema, withSchema } from './schema.ts'
 
 /**

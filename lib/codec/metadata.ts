@@ -1,12 +1,12 @@
 /** Metadata of a call: a few values that are sent beside its payload. */
 
 import { isBytes } from '../base/bytes.ts'
-import { CodecError, InvalidOptionError } from '../base/errors.ts'
 import { shield } from '../base/promise.ts'
 import { describeValue, printable } from '../base/text.ts'
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { CodecError, InvalidOptionError } from '../errors/errors.ts'
+import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
+import { is64Bits } from '../msgpack/plain.ts'
 import { encodePayload } from './payload.ts'
-import { is64Bits } from './plain.ts'
 
 /** The values that metadata can contain. A received integer is a bigint, of at most 64 bits, only beyond ±(2^53-1). */
 export type MetadataValue = string | number | bigint | boolean | Uint8Array | null

@@ -1,16 +1,16 @@
 /** Encodes and decodes messages with the user's codec, whatever it throws or returns, and checks their size. */
 
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
-import { CodecError, type Delivery, type GridError, MessageTooLargeError } from '../base/errors.ts'
-import { causeOf } from '../base/failure.ts'
-import { fragmentBytes } from '../base/options.ts'
 import { isPromise, shield, shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
-import { ValidationError } from '../base/validation-error.ts'
+import { CodecError, type Delivery, type GridError, MessageTooLargeError } from '../errors/errors.ts'
+import { causeOf } from '../errors/failure.ts'
+import { fragmentBytes } from '../errors/options.ts'
+import { ValidationError } from '../errors/validation-error.ts'
+import { describeRefusal } from '../msgpack/misfit.ts'
+import { decodeMsgpack } from '../msgpack/msgpack.ts'
 import { type Codec, type Decoder, rawBytes } from './codec.ts'
 import { json } from './json.ts'
-import { describeRefusal } from './misfit.ts'
-import { decodeMsgpack } from './msgpack.ts'
 
 /** What a value is for the one whose codec refuses it. */
 export type Root = 'payload' | 'request' | 'response' | 'metadata'

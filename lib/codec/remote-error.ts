@@ -4,10 +4,10 @@
  * docs/protocol.md, section "Error payloads". Survives getters that throw.
  */
 
-import { type GridError, RejectedError, type RejectReason, RemoteError } from '../base/errors.ts'
 import { shieldWithin } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
-import { decodeMsgpack, encodeMsgpack } from './msgpack.ts'
+import { type GridError, RejectedError, type RejectReason, RemoteError } from '../errors/errors.ts'
+import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
 
 /** An error payload never exceeds this, so that it is never split. */
 export const maxErrorBytes = 16 * 1024

@@ -5,9 +5,9 @@
  * arktype and others. Knows codecs, not calls.
  */
 
-import { CodecError, InvalidOptionError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
-import { ValidationError } from '../base/validation-error.ts'
+import { CodecError, InvalidOptionError } from '../errors/errors.ts'
+import { ValidationError } from '../errors/validation-error.ts'
 import type { Codec } from './codec.ts'
 
 /** The part of a schema that is used here. Input and output have one type, since a value has the same type on both ends. */

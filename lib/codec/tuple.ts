@@ -6,14 +6,14 @@
  */
 
 import { isBytes } from '../base/bytes.ts'
-import { aRecord, check, objectWith } from '../base/check.ts'
-import { InvalidOptionError } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
-import { ValidationError } from '../base/validation-error.ts'
+import { aRecord, check, objectWith } from '../errors/check.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
+import { ValidationError } from '../errors/validation-error.ts'
+import { Misfit, type Path } from '../msgpack/misfit.ts'
+import { decodeMsgpack, pack, toEncodeError } from '../msgpack/msgpack.ts'
+import { isValidDate } from '../msgpack/plain.ts'
 import type { Codec } from './codec.ts'
-import { Misfit, type Path } from './misfit.ts'
-import { decodeMsgpack, pack, toEncodeError } from './msgpack.ts'
-import { isValidDate } from './plain.ts'
 import { type GivenSchema, type Schema, withSchema } from './schema.ts'
 
 /** How one field of a struct is written and read. Made by `field` and `tuple()`. */

@@ -9,11 +9,11 @@
  */
 
 import type { TLSSocket } from 'node:tls'
-import { setDeadline } from '../base/after-reading.ts'
-import { aWholeNumber } from '../base/check.ts'
-import { ClosedError, DisconnectedError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
-import { maxLimit } from '../base/options.ts'
+import { aWholeNumber } from '../errors/check.ts'
+import { ClosedError, DisconnectedError } from '../errors/errors.ts'
+import { toError } from '../errors/failure.ts'
+import { maxLimit } from '../errors/options.ts'
+import { setDeadline } from '../time/after-reading.ts'
 import type { Conn } from './conn.ts'
 import { Inbox } from './inbox.ts'
 import { Pump, type PumpTarget } from './pump.ts'

@@ -2,10 +2,10 @@
 
 import type { Duplex } from 'node:stream'
 import { listenToAbort, unlessAborted } from '../base/abort.ts'
-import { aFunction, check, optionsReader } from '../base/check.ts'
-import { DialError } from '../base/errors.ts'
-import { systemText, toError } from '../base/failure.ts'
 import { isPromise } from '../base/promise.ts'
+import { aFunction, check, optionsReader } from '../errors/check.ts'
+import { DialError } from '../errors/errors.ts'
+import { systemText, toError } from '../errors/failure.ts'
 import type { Conn, ConnDialer } from './conn.ts'
 import { type DuplexConnOptions, duplexConn, duplexKinds } from './duplex.ts'
 

@@ -5,8 +5,8 @@
  * async generator costs three promises per message.
  */
 
-import { ClosedError } from '../base/errors.ts'
 import { Fifo } from '../base/fifo.ts'
+import { ClosedError } from '../errors/errors.ts'
 
 /** Counted for each waiting message in addition to its bytes, so that a flood of tiny messages is bounded too. */
 const messageOverheadBytes = 64

@@ -5,9 +5,9 @@
  * code that works here does not depend on shared memory. A direction can be held, for exact schedules.
  */
 
-import { aBoolean, aWholeNumber, type Own, optionsReader } from '../base/check.ts'
-import { DisconnectedError } from '../base/errors.ts'
-import { maxLimit } from '../base/options.ts'
+import { aBoolean, aWholeNumber, type Own, optionsReader } from '../errors/check.ts'
+import { DisconnectedError } from '../errors/errors.ts'
+import { maxLimit } from '../errors/options.ts'
 import { CarrierConn } from './carrier.ts'
 import type { Conn } from './conn.ts'
 

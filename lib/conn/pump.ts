@@ -4,7 +4,7 @@
  * It pulls only while the carrier holds little unsent. It does not know when a conn is over: `CarrierConn` tells it.
  */
 
-import { ClosedError } from '../base/errors.ts'
+import { ClosedError } from '../errors/errors.ts'
 
 export interface PumpTarget {
   /** Writes one message. Returns false when nothing can be sent any more: the pump then waits to be settled. */

@@ -2,10 +2,10 @@
  * Why there is no session with a host: the last error that is known, and the errors of calls that need one.
  */
 
-import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../base/errors.ts'
-import type { HostEvents } from '../base/event-log.ts'
-import { causeBehind, toError } from '../base/failure.ts'
-import type { Logger } from '../base/logger.ts'
+import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../errors/errors.ts'
+import { causeBehind, toError } from '../errors/failure.ts'
+import type { Logger } from '../errors/logger.ts'
+import type { HostEvents } from '../figures/event-log.ts'
 import { Silence, type WhileWaiting } from './silence.ts'
 import type { ConnectionState } from './state.ts'
 

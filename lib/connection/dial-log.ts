@@ -3,12 +3,12 @@
  * the reason changes, and ever more rarely.
  */
 
-import { RejectedError } from '../base/errors.ts'
-import type { HostEvents } from '../base/event-log.ts'
-import { failureCode } from '../base/figures.ts'
-import { fieldsOf, type Logger } from '../base/logger.ts'
-import type { DialStats } from '../base/stats.ts'
 import { errorText, printable } from '../base/text.ts'
+import { RejectedError } from '../errors/errors.ts'
+import { fieldsOf, type Logger } from '../errors/logger.ts'
+import type { HostEvents } from '../figures/event-log.ts'
+import { failureCode } from '../figures/figures.ts'
+import type { DialStats } from '../report/stats.ts'
 
 export class DialLog {
   readonly #host: string

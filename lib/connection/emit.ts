@@ -1,9 +1,9 @@
 /** Tells the listeners of a connection, none of which may stop what the connection is doing, nor the other listeners. */
 
 import { EventEmitter } from 'node:events'
-import type { Logger } from '../base/logger.ts'
 import { detached } from '../base/scope.ts'
 import { errorText } from '../base/text.ts'
+import type { Logger } from '../errors/logger.ts'
 import type { ConnectionEvents } from './state.ts'
 
 /** A listener that throws, or rejects, is logged. `host` is that of the connection. */

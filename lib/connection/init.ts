@@ -1,8 +1,8 @@
 /** What a connection is made with. Types only. */
 
-import type { GridFigures } from '../base/grid-figures.ts'
-import type { Logger } from '../base/logger.ts'
-import type { ReconnectOptions } from '../base/options.ts'
+import type { Logger } from '../errors/logger.ts'
+import type { ReconnectOptions } from '../errors/options.ts'
+import type { GridFigures } from '../figures/grid-figures.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Established } from '../peer/establish.ts'

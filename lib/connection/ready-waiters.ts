@@ -1,10 +1,10 @@
 /** Calls that wait for a connection to be usable, or for a handler of the peer, each with a deadline and a signal of its own. */
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
-import { DeadlineTimer } from '../base/after-reading.ts'
-import type { Failure } from '../base/failure.ts'
 import { rejectToCaller } from '../base/promise.ts'
+import type { Failure } from '../errors/failure.ts'
 import type { Session } from '../session/session.ts'
+import { DeadlineTimer } from '../time/after-reading.ts'
 
 type Outcome = { readonly session: Session } | Failure
 

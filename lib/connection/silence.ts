@@ -4,7 +4,7 @@
  * The side that dials learns and logs why it fails. The other side hears nothing at all, whatever the reason is.
  */
 
-import { setDeadline } from '../base/after-reading.ts'
+import { setDeadline } from '../time/after-reading.ts'
 
 /** A peer that starts or restarts has dialed by then. */
 const silenceMs = 10_000

@@ -1,10 +1,10 @@
 /** The states of a connection, its events, and what it shares with others. */
 
-import { InvalidOptionError } from '../base/errors.ts'
-import type { ConnectionState } from '../base/events.ts'
 import { nearest, printable } from '../base/text.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { NameClash } from '../peer/name-clash.ts'
+import type { ConnectionState } from '../report/events.ts'
 
 export type { ConnectionState }
 

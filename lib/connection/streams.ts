@@ -1,8 +1,8 @@
 /** Which of the open calls somebody asked for: those that wait longest first. */
 
-import { aString, aWholeNumber, optionsReader } from '../base/check.ts'
-import { maxLimit } from '../base/options.ts'
-import type { HalfInfo, StreamInfo, StreamsOptions } from '../base/stream-info.ts'
+import { aString, aWholeNumber, optionsReader } from '../errors/check.ts'
+import { maxLimit } from '../errors/options.ts'
+import type { HalfInfo, StreamInfo, StreamsOptions } from '../report/stream-info.ts'
 
 const defaultMax = 200
 

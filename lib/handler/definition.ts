@@ -4,14 +4,14 @@
  * msgpack is the default codec. `table.ts` registers handlers.
  */
 
-import { aBoolean, aString, aWholeNumber, check, type Kind, optionsReader } from '../base/check.ts'
-import { InvalidOptionError } from '../base/errors.ts'
-import { defaultCapacity, maxCapacity } from '../base/options.ts'
 import { printable } from '../base/text.ts'
 import { msgpack } from '../codec/builtin.ts'
 import type { CodecNeededFor, IsLost, Lost } from '../codec/carried.ts'
 import type { Codec } from '../codec/codec.ts'
 import { rawBytes } from '../codec/codec.ts'
+import { aBoolean, aString, aWholeNumber, check, type Kind, optionsReader } from '../errors/check.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
+import { defaultCapacity, maxCapacity } from '../errors/options.ts'
 
 /** A handler that answers each request with one response. Made by `single()`. */
 export interface SingleDefinition<Req, Res> {

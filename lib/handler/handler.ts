@@ -1,7 +1,7 @@
 /** What a handler function takes and returns. Types only. */
 
 import type { HandlerContext } from '../hooks/call-info.ts'
-import type { Producer } from '../stream/producer.ts'
+import type { Producer } from '../producer/producer.ts'
 import type { Messages } from '../stream/source.ts'
 import type { SingleDefinition, StreamingDefinition } from './definition.ts'
 

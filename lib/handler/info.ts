@@ -2,8 +2,8 @@
  * Handlers as users see them: what a server offers, and which of them has nearly the name that was asked for.
  */
 
-import type { HandlerName } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
+import type { HandlerName } from '../report/stats.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 
 /** A handler that a server offers. */

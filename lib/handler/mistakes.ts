@@ -7,11 +7,11 @@
  */
 
 import { types } from 'node:util'
-import { CodecError, InvalidOptionError, RejectedError } from '../base/errors.ts'
-import type { EventLog } from '../base/event-log.ts'
-import type { Logger } from '../base/logger.ts'
 import type { Remote } from '../base/remote.ts'
 import { errorText, printable } from '../base/text.ts'
+import { CodecError, InvalidOptionError, RejectedError } from '../errors/errors.ts'
+import type { Logger } from '../errors/logger.ts'
+import type { EventLog } from '../figures/event-log.ts'
 import { isMisuse } from '../hooks/chain.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 import { nameHandler, toHandlerName } from './info.ts'

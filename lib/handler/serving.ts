@@ -1,7 +1,7 @@
 /** Holds calls of peers back until this server is ready to serve them; refuses them if it does not get ready. */
 
-import type { Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
+import type { Logger } from '../errors/logger.ts'
 
 /** What becomes of a call that is held. */
 interface Held {

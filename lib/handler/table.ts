@@ -4,9 +4,9 @@
  * The index of a handler is its place in the table.
  */
 
-import { HandlerExistsError, InvalidOptionError, ProtocolError, RejectedError } from '../base/errors.ts'
-import type { Figures } from '../base/figures.ts'
-import { GridFigures } from '../base/grid-figures.ts'
+import { HandlerExistsError, InvalidOptionError, ProtocolError, RejectedError } from '../errors/errors.ts'
+import type { Figures } from '../figures/figures.ts'
+import { GridFigures } from '../figures/grid-figures.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'

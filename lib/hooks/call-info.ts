@@ -1,8 +1,8 @@
 /** What is known of a call by interceptors, channels, rules and handlers alike. Types only. */
 
 import type { Remote } from '../base/remote.ts'
-import type { HandlerName } from '../base/stats.ts'
 import type { Metadata } from '../codec/metadata.ts'
+import type { HandlerName } from '../report/stats.ts'
 
 export type Kind = HandlerName['kind']
 

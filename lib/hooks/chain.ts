@@ -4,10 +4,10 @@
  * Whatever they throw or return fails or ends their own call. When that is over, nothing of them is left.
  */
 
-import { ClosedError } from '../base/errors.ts'
 import { shield } from '../base/promise.ts'
 import { describeValue } from '../base/text.ts'
-import type { Producer } from '../stream/producer.ts'
+import { ClosedError } from '../errors/errors.ts'
+import type { Producer } from '../producer/producer.ts'
 import type { CallInfo } from './call-info.ts'
 import { Gate } from './gate.ts'
 import type { Interceptor, StreamingPart } from './interceptor.ts'

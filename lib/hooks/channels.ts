@@ -7,12 +7,12 @@
 import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 import { nextTick } from 'node:process'
 import { isBytes } from '../base/bytes.ts'
-import type { Delivery } from '../base/errors.ts'
-import { type EventChannel, eventChannels } from '../base/event-channels.ts'
-import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../base/events.ts'
-import { type Failure, readCode, readDelivery } from '../base/failure.ts'
 import { type Codec, readsInPlace } from '../codec/codec.ts'
 import type { MetadataValue } from '../codec/metadata.ts'
+import type { Delivery } from '../errors/errors.ts'
+import { type Failure, readCode, readDelivery } from '../errors/failure.ts'
+import { type EventChannel, eventChannels } from '../report/event-channels.ts'
+import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../report/events.ts'
 import type { CallInfo } from './call-info.ts'
 
 /** How a call ended. */

@@ -1,9 +1,9 @@
 /** Interceptors stand around calls, at either end: their types, and their check where they are given. */
 
-import type { Kind as Check } from '../base/check.ts'
 import { describeValue, nearest, printable } from '../base/text.ts'
 import type { Metadata } from '../codec/metadata.ts'
-import type { Producer } from '../stream/producer.ts'
+import type { Kind as Check } from '../errors/check.ts'
+import type { Producer } from '../producer/producer.ts'
 import type { CallerCall, CallInfo, HandlerCall } from './call-info.ts'
 
 /** What a caller's interceptor may change for the rest of the way. Each replaces what the call has. */

@@ -5,12 +5,12 @@
  * by its gate until the first message is wanted: so it takes nothing before.
  */
 
-import { CancelledError } from '../base/errors.ts'
-import type { Failure } from '../base/failure.ts'
 import { isPromise, shield, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
-import { scopeOf, valuesOf } from '../stream/many.ts'
-import { ProducerIterator, shieldResult, toResult, unwind } from '../stream/producer.ts'
+import { CancelledError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
+import { scopeOf, valuesOf } from '../producer/many.ts'
+import { ProducerIterator, shieldResult, toResult, unwind } from '../producer/producer.ts'
 import type { Messages } from '../stream/source.ts'
 import { batchesOf } from './batches.ts'
 import type { Gate } from './gate.ts'

@@ -9,8 +9,8 @@ import type { Http2SecureServer } from 'node:http2'
 import * as https from 'node:https'
 import { Server as NetServer } from 'node:net'
 import { Server as TlsServer } from 'node:tls'
-import { InvalidOptionError } from '../base/errors.ts'
 import { describeValue } from '../base/text.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
 
 /** An `Http2SecureServer` only with `allowHTTP1`. */
 export type HttpServer = http.Server | https.Server | Http2SecureServer

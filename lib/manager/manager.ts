@@ -6,29 +6,26 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { aFunction, check } from '../base/check.ts'
-import type { GridEvent } from '../base/events.ts'
-import { GridFigures } from '../base/grid-figures.ts'
-import type { ManagerStats } from '../base/stats.ts'
 import type { CallArguments } from '../call/callable.ts'
-import type { AnyContract, HandlersOf } from '../call/contract.ts'
 import type { Conn } from '../conn/conn.ts'
 import type { Connection } from '../connection/connection.ts'
+import type { AnyContract, HandlersOf } from '../contract/contract.ts'
+import { implement, withdraw } from '../contract/implement.ts'
+import { readTarget, register } from '../contract/register.ts'
+import { aFunction, check } from '../errors/check.ts'
+import { GridFigures } from '../figures/grid-figures.ts'
 import type { AnyDefinition, AnySingle, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import { Mistakes } from '../handler/mistakes.ts'
 import { createServing } from '../handler/serving.ts'
 import { joinSubroute, LocalHandlers } from '../handler/table.ts'
+import { serveIntrospection } from '../introspection/introspect.ts'
 import type { HttpServer } from '../listen/http-server.ts'
-import { canonicalHost } from '../peer/hosts.ts'
-import { type AllOptions, askAll } from './ask-all.ts'
-import { type AnyOptions, askAny } from './ask-any.ts'
-import { askQuorum, type QuorumOptions } from './ask-quorum.ts'
-import { Grace } from './grace.ts'
-import { implement, withdraw } from './implement.ts'
-import { serveIntrospection } from './introspect.ts'
-import { Network } from './network.ts'
+import { type AllOptions, askAll } from '../many/ask-all.ts'
+import { type AnyOptions, askAny } from '../many/ask-any.ts'
+import { askQuorum, type QuorumOptions } from '../many/ask-quorum.ts'
+import { Network } from '../network/network.ts'
 import {
   type CloseOptions,
   type HandleOptions,
@@ -40,11 +37,14 @@ import {
   readUnhandleOptions,
   type Settings,
   type UnhandleOptions
-} from './options.ts'
-import { readTarget, register } from './register.ts'
-import { createUnknownError } from './selection.ts'
+} from '../network/options.ts'
+import { createUnknownError } from '../network/selection.ts'
+import { waitForPeers } from '../network/wait-for-peers.ts'
+import { canonicalHost } from '../peer/hosts.ts'
+import type { GridEvent } from '../report/events.ts'
+import type { ManagerStats } from '../report/stats.ts'
+import { Grace } from './grace.ts'
 import { readStats } from './stats.ts'
-import { waitForPeers } from './wait-for-peers.ts'
 
 export class Manager {
   /** Canonical name of this server. */

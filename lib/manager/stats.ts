@@ -1,11 +1,11 @@
 /** The stats of a manager, put together from those of its parts. */
 
-import { OpenTally } from '../base/figures.ts'
-import { addTotals, type ManagerStats } from '../base/stats.ts'
+import { OpenTally } from '../figures/figures.ts'
 import type { LocalHandlers } from '../handler/table.ts'
+import type { Loopback } from '../network/loopback.ts'
+import type { Peers } from '../network/peers.ts'
 import type { Establisher } from '../peer/establish.ts'
-import type { Loopback } from './loopback.ts'
-import type { Peers } from './peers.ts'
+import { addTotals, type ManagerStats } from '../report/stats.ts'
 
 export interface StatsParts {
   readonly local: string

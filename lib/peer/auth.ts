@@ -7,10 +7,10 @@
 
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto'
 import { isBytes } from '../base/bytes.ts'
-import { check, type Kind } from '../base/check.ts'
-import { HandshakeError, InvalidOptionError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
 import type { Conn } from '../conn/conn.ts'
+import { check, type Kind } from '../errors/check.ts'
+import { HandshakeError, InvalidOptionError } from '../errors/errors.ts'
 
 /** Everything that a proof covers. */
 export interface AuthContext {

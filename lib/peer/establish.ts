@@ -5,13 +5,13 @@
  */
 
 import { createSharedController, listenToAbort, unlessAborted } from '../base/abort.ts'
-import { DeadlineTimer } from '../base/after-reading.ts'
-import { ClosedError, HandshakeError, RejectedError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
-import type { Logger } from '../base/logger.ts'
 import { detached } from '../base/scope.ts'
 import type { Conn } from '../conn/conn.ts'
+import { ClosedError, HandshakeError, RejectedError } from '../errors/errors.ts'
+import { toError } from '../errors/failure.ts'
+import type { Logger } from '../errors/logger.ts'
 import type { SessionInit } from '../session/session.ts'
+import { DeadlineTimer } from '../time/after-reading.ts'
 import { Wire } from '../wire/wire.ts'
 import type { Auth } from './auth.ts'
 import {

@@ -8,10 +8,10 @@
 import { randomBytes } from 'node:crypto'
 import { unlessAborted } from '../base/abort.ts'
 import { isBytes } from '../base/bytes.ts'
-import { HandshakeError, RejectedError } from '../base/errors.ts'
-import type { Limits } from '../base/options.ts'
 import type { Identity, RemoteLimits } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
+import { HandshakeError, RejectedError } from '../errors/errors.ts'
+import type { Limits } from '../errors/options.ts'
 import type { HandshakeWire } from '../wire/wire.ts'
 import type { Auth, AuthContext } from './auth.ts'
 import {

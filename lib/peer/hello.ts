@@ -7,11 +7,11 @@
 
 import { createHash } from 'node:crypto'
 import { isBytes } from '../base/bytes.ts'
-import { HandshakeError, type RejectReason } from '../base/errors.ts'
-import { maxLimit } from '../base/options.ts'
 import { limitNames, type RemoteLimits } from '../base/remote.ts'
 import { errorText, printable } from '../base/text.ts'
-import { decodeMsgpack, encodeMsgpack } from '../codec/msgpack.ts'
+import { HandshakeError, type RejectReason } from '../errors/errors.ts'
+import { maxLimit } from '../errors/options.ts'
+import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
 import { canonicalHost, maxHostBytes } from './hosts.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */

@@ -5,9 +5,9 @@
  */
 
 import { createHash } from 'node:crypto'
-import { aString, check } from '../base/check.ts'
-import { InvalidOptionError } from '../base/errors.ts'
 import { printable } from '../base/text.ts'
+import { aString, check } from '../errors/check.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
 
 const secureScheme = new Map([
   ['http:', 'http:'],

@@ -9,9 +9,9 @@
 import { timingSafeEqual, type X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { aBoolean, aFunction, optionsReader } from '../base/check.ts'
-import { HandshakeError } from '../base/errors.ts'
 import type { Identity } from '../base/remote.ts'
+import { aBoolean, aFunction, optionsReader } from '../errors/check.ts'
+import { HandshakeError } from '../errors/errors.ts'
 import type { Auth, AuthContext } from './auth.ts'
 
 export interface MutualTLSOptions {

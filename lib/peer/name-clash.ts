@@ -5,7 +5,7 @@
  * reaches the other under their name. A peer that there is twice is noticed where an instance of it that was replaced is back.
  */
 
-import type { Logger } from '../base/logger.ts'
+import type { Logger } from '../errors/logger.ts'
 
 /** An outage is over when there was no sign for so long. */
 const quietMs = 60_000

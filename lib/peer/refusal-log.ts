@@ -1,8 +1,8 @@
 /** Logs refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
 
-import { RejectedError } from '../base/errors.ts'
-import { fieldsOf, type Logger } from '../base/logger.ts'
 import { errorText } from '../base/text.ts'
+import { RejectedError } from '../errors/errors.ts'
+import { fieldsOf, type Logger } from '../errors/logger.ts'
 
 /** Lines and addresses that are remembered. The oldest are forgotten first, and may be logged again. */
 const maxRemembered = 1000

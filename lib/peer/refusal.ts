@@ -3,7 +3,7 @@
  * refusal.
  */
 
-import { HandshakeError, RejectedError, type RejectReason } from '../base/errors.ts'
+import { HandshakeError, RejectedError, type RejectReason } from '../errors/errors.ts'
 import { findBadLimit, type Hello, handshakeReasons, type Reject, supportedVersions } from './hello.ts'
 
 export interface Refusal {

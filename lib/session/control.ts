@@ -5,17 +5,17 @@
  * cause. What a pong or a go-away means is for the keep-alive and the session.
  */
 
-import { ProtocolError } from '../base/errors.ts'
-import type { Limits } from '../base/options.ts'
 import { printable } from '../base/text.ts'
+import { ProtocolError } from '../errors/errors.ts'
+import type { Limits } from '../errors/options.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
 import { notReadyText } from '../handler/serving.ts'
 import type { RemoteHandlers } from '../handler/table.ts'
+import type { FloodGuard } from '../open/flood.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Outbox, Sender } from '../wire/outbox.ts'
-import type { FloodGuard } from './flood.ts'
 
 /** Refusals that are written at a time. */
 const refusalsPerTurn = 16

@@ -5,18 +5,18 @@
  */
 
 import { setImmediate } from 'node:timers/promises'
-import { type Limits, loopBytes, loopMs, turnBytes } from '../base/options.ts'
-import type { SessionCounts } from '../base/stats.ts'
 import { printable } from '../base/text.ts'
+import { type Limits, loopBytes, loopMs, turnBytes } from '../errors/options.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
-import { Responder } from '../handler/responder.ts'
+import type { FloodGuard } from '../open/flood.ts'
+import type { OpenCalls } from '../open/open-calls.ts'
+import type { SessionCounts } from '../report/stats.ts'
+import { Responder } from '../responder/responder.ts'
 import type { Stream } from '../stream/stream.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import type { SessionControl } from './control.ts'
-import type { FloodGuard } from './flood.ts'
-import type { OpenCalls } from './open-calls.ts'
 
 export interface DispatchInit {
   readonly checksum: boolean

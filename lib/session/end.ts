@@ -1,15 +1,15 @@
 /** How a session ended, and the errors of the calls that were running on it. */
 
+import { errorText } from '../base/text.ts'
 import {
   DisconnectedError,
   type DisconnectReason,
   DrainingError,
   ProtocolError,
   ShutdownError
-} from '../base/errors.ts'
-import type { HostEvents } from '../base/event-log.ts'
-import { causeBehind } from '../base/failure.ts'
-import { errorText } from '../base/text.ts'
+} from '../errors/errors.ts'
+import { causeBehind } from '../errors/failure.ts'
+import type { HostEvents } from '../figures/event-log.ts'
 import type { Stream } from '../stream/stream.ts'
 import { CloseCode } from '../wire/frame.ts'
 

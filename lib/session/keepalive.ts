@@ -7,8 +7,8 @@
  */
 
 import { randomFillSync } from 'node:crypto'
-import { afterReading } from '../base/after-reading.ts'
-import type { HostEvents } from '../base/event-log.ts'
+import type { HostEvents } from '../figures/event-log.ts'
+import { afterReading } from '../time/after-reading.ts'
 import { type Beat, beatsPerInterval } from './beat.ts'
 
 /** A peer that is silent for so many intervals is dead. With a beat before it is noticed that it was heard, and one behind: two at most. */

@@ -5,16 +5,18 @@
  * typed values are for the layers above. A stream error resets one stream; a `ProtocolError` ends the session.
  */
 
-import { DisconnectedError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
-import type { OpenTally } from '../base/figures.ts'
-import { type Limits, maxTimeoutMs } from '../base/options.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
-import { createSessionCounts, type SessionStats } from '../base/stats.ts'
-import type { StreamInfo } from '../base/stream-info.ts'
+import { DisconnectedError } from '../errors/errors.ts'
+import { toError } from '../errors/failure.ts'
+import { type Limits, maxTimeoutMs } from '../errors/options.ts'
+import type { OpenTally } from '../figures/figures.ts'
 import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
+import { FloodGuard } from '../open/flood.ts'
+import { OpenCalls } from '../open/open-calls.ts'
+import { createSessionCounts, type SessionStats } from '../report/stats.ts'
+import type { StreamInfo } from '../report/stream-info.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import { toMessage, type Wire } from '../wire/wire.ts'
@@ -32,9 +34,7 @@ import {
   toSessionEnd,
   toSilenceEnd
 } from './end.ts'
-import { FloodGuard } from './flood.ts'
 import { KeepAlive } from './keepalive.ts'
-import { OpenCalls } from './open-calls.ts'
 import { SlowWatch } from './slow-watch.ts'
 import { readSessionStats } from './stats.ts'
 

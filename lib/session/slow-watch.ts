@@ -6,7 +6,7 @@
  * seems to read nothing for a minute. Therefore a ping goes with each `markBytes` of batches.
  */
 
-import { afterReading } from '../base/after-reading.ts'
+import { afterReading } from '../time/after-reading.ts'
 import type { Outbox } from '../wire/outbox.ts'
 
 export interface SlowWatchInit {
@@ -16,7 +16,7 @@ export interface SlowWatchInit {
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly onSlow: () => void
-  /** As in `base/after-reading.ts`. */
+  /** As in `time/after-reading.ts`. */
   readonly afterReading?: (decide: () => void) => void
 }
 

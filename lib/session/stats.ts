@@ -1,9 +1,9 @@
 /** The stats of a session, put together from those of its parts. */
 
-import type { SessionCounts, SessionStats } from '../base/stats.ts'
+import type { OpenCalls } from '../open/open-calls.ts'
+import type { SessionCounts, SessionStats } from '../report/stats.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import type { KeepAlive } from './keepalive.ts'
-import type { OpenCalls } from './open-calls.ts'
 
 export interface SessionParts {
   readonly counts: SessionCounts

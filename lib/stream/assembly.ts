@@ -1,6 +1,6 @@
 /** Builds messages from frames. An `Assembly` exists only while a message is incomplete. */
 
-import { MessageTooLargeError } from '../base/errors.ts'
+import { MessageTooLargeError } from '../errors/errors.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import { allocatePayload } from '../wire/payload-memory.ts'
 

@@ -6,8 +6,8 @@
  * deadline is read before the deadline counts. Does not know what a deadline ends. Times are of `performance.now()`, in ms.
  */
 
-import { decideInTime } from '../base/after-reading.ts'
-import { maxTimeoutMs } from '../base/options.ts'
+import { maxTimeoutMs } from '../errors/options.ts'
+import { decideInTime } from '../time/after-reading.ts'
 
 /** Something with a deadline. Only the queue writes these fields. */
 export interface Timed {

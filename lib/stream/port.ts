@@ -1,8 +1,8 @@
 /** The interfaces of a stream: what receives its messages, its owner, and what it needs from its session. Types only. */
 
-import type { Failure } from '../base/failure.ts'
-import type { Figures } from '../base/figures.ts'
 import type { Remote } from '../base/remote.ts'
+import type { Failure } from '../errors/failure.ts'
+import type { Figures } from '../figures/figures.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 
 /** Receives the messages of the remote end. The last message, or one of the last three methods, ends them. */

@@ -10,7 +10,7 @@ import {
   MessageTooLargeError,
   RejectedError,
   StreamResetError
-} from '../base/errors.ts'
+} from '../errors/errors.ts'
 import { ResetCode } from '../wire/frame.ts'
 import type { DeadlineList } from './deadlines.ts'
 import type { StreamOwner } from './port.ts'

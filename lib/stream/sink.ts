@@ -6,13 +6,13 @@
  */
 
 import { byteLengthOf } from '../base/bytes.ts'
-import type { Failure } from '../base/failure.ts'
 import { isPromise, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
-import { releaseStream } from '../base/stream-source.ts'
-import { scopeOf, valuesOf } from './many.ts'
+import type { Failure } from '../errors/failure.ts'
+import { scopeOf, valuesOf } from '../producer/many.ts'
+import { type Producer, ProducerIterator, shieldResult, toResult } from '../producer/producer.ts'
+import { releaseStream } from '../producer/stream-source.ts'
 import type { SinkOwner } from './port.ts'
-import { type Producer, ProducerIterator, shieldResult, toResult } from './producer.ts'
 import type { SendWindow } from './window.ts'
 
 /** What the sending half needs from its stream. */

@@ -5,11 +5,11 @@
  * taken. Knows no frames.
  */
 
-import type { Delivery } from '../base/errors.ts'
-import type { Failure } from '../base/failure.ts'
 import { Fifo } from '../base/fifo.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { decodePayload } from '../codec/payload.ts'
+import type { Delivery } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
 import type { Receiver, SourceOwner } from './port.ts'
 
 /** What the receiving half needs from its stream. */

@@ -6,11 +6,11 @@
  */
 
 import { byteLengthOf } from '../base/bytes.ts'
-import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../base/errors.ts'
-import type { Failure } from '../base/failure.ts'
-import { fragmentBytes } from '../base/options.ts'
 import { memoryGone } from '../codec/payload.ts'
 import { decodeRemoteError, encodeRemoteError } from '../codec/remote-error.ts'
+import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
+import { fragmentBytes } from '../errors/options.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'

@@ -16,8 +16,8 @@
  * may follow, or the next message may begin.
  */
 
-import { FlowControlError, ProtocolError } from '../base/errors.ts'
-import type { Room } from '../base/stream-info.ts'
+import { FlowControlError, ProtocolError } from '../errors/errors.ts'
+import type { Room } from '../report/stream-info.ts'
 
 /** The largest credit that a side may hold. Beyond it the peer has counted wrong. */
 export const maxCredit = 2 ** 31 - 1

@@ -6,8 +6,8 @@
  */
 
 import { Buffer, isUtf8 } from 'node:buffer'
-import { ProtocolError } from '../base/errors.ts'
-import { maxCapacity, maxTimeoutMs } from '../base/options.ts'
+import { ProtocolError } from '../errors/errors.ts'
+import { maxCapacity, maxTimeoutMs } from '../errors/options.ts'
 import { crc32 } from './checksum.ts'
 import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
 import { allocatePayload } from './payload-memory.ts'

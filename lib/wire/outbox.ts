@@ -8,7 +8,7 @@
 
 import { nextTick } from 'node:process'
 import { Fifo } from '../base/fifo.ts'
-import { batchBytes, markBytes } from '../base/options.ts'
+import { batchBytes, markBytes } from '../errors/options.ts'
 import { FrameWriter } from './frame-writer.ts'
 
 /** Something that has frames to write. Only the outbox writes the two `queued` fields. */

@@ -4,12 +4,12 @@
  * Runs the sink of the conn on an outbox, so that handshake messages and batches are sent in order.
  */
 
-import { setDeadline } from '../base/after-reading.ts'
 import { isBytes } from '../base/bytes.ts'
-import { ClosedError, InvalidOptionError } from '../base/errors.ts'
-import { toError } from '../base/failure.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
+import { ClosedError, InvalidOptionError } from '../errors/errors.ts'
+import { toError } from '../errors/failure.ts'
+import { setDeadline } from '../time/after-reading.ts'
 import { Outbox } from './outbox.ts'
 
 /** Time to send what waits when the wire is closed, in ms: a peer that does not read must not delay the end. */

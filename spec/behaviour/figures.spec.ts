@@ -4,8 +4,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { type CallFigures, type HandlerStats, type Manager, single, streaming } from '../../lib/index.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'

@@ -4,7 +4,6 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Backoff } from '../../lib/base/backoff.ts'
 import {
   type ConnDialer,
   DisconnectedError,
@@ -12,6 +11,7 @@ import {
   type HandlerContext,
   streaming
 } from '../../lib/index.ts'
+import { Backoff } from '../../lib/time/backoff.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { ClosedError, DisconnectedError } from '../../lib/base/errors.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
 import { StreamCall } from '../../lib/call/stream-call.ts'
+import { ClosedError, DisconnectedError } from '../../lib/errors/errors.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { CodecError, RejectedError, type RemoteError } from '../../lib/base/errors.ts'
-import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { decodeRemoteError, encodeRemoteError, maxErrorBytes, refusalReasons } from '../../lib/codec/remote-error.ts'
+import { CodecError, RejectedError, type RemoteError } from '../../lib/errors/errors.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 
 const decoded = (payload: Uint8Array) => decodeRemoteError(payload) as RemoteError
 

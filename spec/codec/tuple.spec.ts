@@ -5,8 +5,8 @@ import { describe, it } from 'node:test'
 import { runInNewContext } from 'node:vm'
 import { expectTypeOf } from 'expect-type'
 import * as z from 'zod'
-import { decodeMsgpack, encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, CodecError, field, type Infer, msgpack, tuple, ValidationError } from '../../lib/index.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 
 const lockArgs = tuple({
   uid: field.string,

@@ -7,9 +7,9 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { WebSocket, WebSocketServer } from 'ws'
-import { subprotocol } from '../../lib/base/options.ts'
 import type { DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS } from '../../lib/conn/connect-ws.ts'
+import { subprotocol } from '../../lib/errors/options.ts'
 
 function dialOptions(signal = new AbortController().signal): DialOptions {
   return { signal, path: '/grid/v1', maxConnMessageBytes: 100_000 }

@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { single } from '../../lib/index.ts'
+import { encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { CloseCode, Flag, type Frame, FrameType, HandlerKind } from '../../lib/wire/frame.ts'
 import { naiveBatch, naiveCrc32, naiveEncode } from '../support/codec/naive.ts'
 import { rejection } from '../support/grid/servers.ts'

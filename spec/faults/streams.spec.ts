@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict'
 import { describe } from 'node:test'
-import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
 import { bytes, streaming } from '../../lib/index.ts'
+import { encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { paced } from '../support/clock/pace.ts'
 import { rejection } from '../support/grid/servers.ts'

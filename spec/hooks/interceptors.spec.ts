@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { check } from '../../lib/base/check.ts'
+import { check } from '../../lib/errors/check.ts'
 import { anInterceptorList } from '../../lib/hooks/interceptor.ts'
 import {
   type CallerInterceptor,

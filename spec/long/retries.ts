@@ -6,7 +6,7 @@
  */
 
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { proveRetries } from '../call/retry-proof.ts'
+import { proveRetries } from '../many/retry-proof.ts'
 
 const given = optionsOf({ kills: 500, cuts: 500, seed: Date.now() % 2 ** 31, workers: 8 })
 console.log(`seed ${given.seed}`)

@@ -6,7 +6,7 @@
  */
 
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { defaultLimits } from '../../lib/base/options.ts'
+import { defaultLimits } from '../../lib/errors/options.ts'
 import { addOutcomes } from '../support/calls/load.ts'
 import { openStormPair } from '../support/calls/storm-pair.ts'
 import { callsAtOnce, storms } from '../support/calls/storms.ts'

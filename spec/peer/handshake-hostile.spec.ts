@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defaultLimits } from '../../lib/base/options.ts'
+import { defaultLimits } from '../../lib/errors/options.ts'
 import type { Auth } from '../../lib/peer/auth.ts'
 import { readChallenge } from '../../lib/peer/hello.ts'
 import {

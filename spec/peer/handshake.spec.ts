@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
-import type { RejectReason } from '../../lib/base/errors.ts'
-import { defaultLimits } from '../../lib/base/options.ts'
+import type { RejectReason } from '../../lib/errors/errors.ts'
+import { defaultLimits } from '../../lib/errors/options.ts'
 import { type Auth, insecure, sharedSecret } from '../../lib/peer/auth.ts'
 import { createInstance, type Refusal } from '../../lib/peer/handshake.ts'
 import {

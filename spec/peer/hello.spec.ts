@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { describe, it } from 'node:test'
-import { defaultLimits } from '../../lib/base/options.ts'
-import { encodeMsgpack } from '../../lib/codec/msgpack.ts'
+import { defaultLimits } from '../../lib/errors/options.ts'
+import { encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import * as hello from '../../lib/peer/hello.ts'
 
 const limits = hello.pickLimits(defaultLimits)

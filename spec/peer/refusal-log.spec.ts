@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { HandshakeError, RejectedError } from '../../lib/base/errors.ts'
-import { silentLogger } from '../../lib/base/logger.ts'
+import { HandshakeError, RejectedError } from '../../lib/errors/errors.ts'
+import { silentLogger } from '../../lib/errors/logger.ts'
 import { RefusalLog } from '../../lib/peer/refusal-log.ts'
 
 function bench() {

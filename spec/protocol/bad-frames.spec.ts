@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ProtocolError } from '../../lib/base/errors.ts'
+import { ProtocolError } from '../../lib/errors/errors.ts'
 import type { Frame } from '../../lib/wire/frame.ts'
 import { FrameReader } from '../../lib/wire/frame-reader.ts'
 import { fastDecode } from '../support/codec/fast.ts'

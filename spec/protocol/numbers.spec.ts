@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import * as options from '../../lib/base/options.ts'
 import { maxErrorBytes } from '../../lib/codec/remote-error.ts'
+import * as options from '../../lib/errors/options.ts'
 import * as hello from '../../lib/peer/hello.ts'
 import { maxCredit } from '../../lib/stream/window.ts'
 import * as frame from '../../lib/wire/frame.ts'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { ProtocolError } from '../../lib/base/errors.ts'
+import { ProtocolError } from '../../lib/errors/errors.ts'
 import { allowedFlags } from '../../lib/wire/frame.ts'
 import { FrameWriter } from '../../lib/wire/frame-writer.ts'
 import { fastBatch, fastDecode, writeFrame } from '../support/codec/fast.ts'

@@ -13,23 +13,40 @@ import { describe, it } from 'node:test'
 /** The folders of the core, from the one that knows all others to the one that knows none. */
 const layers = [
   'manager',
+  'introspection',
+  'contract',
+  'many',
+  'network',
   'connection',
+  'renewal',
+  'caller',
   'call',
   'peer',
   'listen',
   'session',
+  'open',
+  'responder',
   'handler',
+  'rules',
   'hooks',
   'stream',
+  'producer',
   'wire',
   'conn',
   'codec',
+  'msgpack',
+  'figures',
+  'time',
+  'errors',
+  'report',
   'base'
 ]
 
 /** The only files that know `ws`. */
 const knowWs = ['conn/connect-ws', 'conn/websocket', 'listen/listener']
 const maxLines = 320
+/** A folder with more files than this is a corridor; with fewer than the least it is a cupboard. */
+const filesOfFolder = { least: 3, most: 10 }
 /** More members than this handed over at once mean that one thing was cut where it is thick. */
 const maxMembers = 9
 
@@ -127,6 +144,13 @@ describe('lib/', () => {
     )
   })
 
+  it(`has ${filesOfFolder.least} to ${filesOfFolder.most} files a folder, extras apart`, () => {
+    for (const layer of layers) {
+      const count = files.filter(({ name }) => folderOf(name) === layer).length
+      assert.ok(count >= filesOfFolder.least && count <= filesOfFolder.most, `${layer} has ${count}`)
+    }
+  })
+
   it('imports what is there, from the same folder or from those below it, types included', () => {
     const names = new Set(files.map(({ name }) => name))
     const imports = files.flatMap((file) => file.imports)
@@ -143,7 +167,7 @@ describe('lib/', () => {
     const names = new Set(files.find(({ name }) => name === 'index')?.text.match(/\w+/g))
     const seams = files.flatMap(thickSeams)
     assert.ok(
-      seams.some((seam) => seam.startsWith('manager/options ManagerOptions')),
+      seams.some((seam) => seam.startsWith('network/options ManagerOptions')),
       'public ones were not found'
     )
     assert.deepEqual(

@@ -10,7 +10,7 @@ import {
   defaultLimits,
   fragmentBytes,
   maxConnMessageBytes
-} from '../../lib/base/options.ts'
+} from '../../lib/errors/options.ts'
 import { streaming } from '../../lib/index.ts'
 import { ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
 import { openLink } from '../support/grid/links.ts'

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { CodecError } from '../../lib/base/errors.ts'
+import { CodecError } from '../../lib/errors/errors.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/hooks/call-info.ts'
-import { IdTable } from '../../lib/session/id-table.ts'
+import { IdTable } from '../../lib/open/id-table.ts'
 import type { Stream } from '../../lib/stream/stream.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'

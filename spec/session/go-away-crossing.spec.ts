@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { DisconnectedError } from '../../lib/base/errors.ts'
 import { sendRequest } from '../../lib/call/request.ts'
+import { DisconnectedError } from '../../lib/errors/errors.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { FrameType } from '../../lib/wire/frame.ts'
 import { Outcome } from '../support/gate.ts'

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import type { DisconnectedError } from '../../lib/base/errors.ts'
-import { defaultLimits, maxConnMessageBytes } from '../../lib/base/options.ts'
 import { sendRequest } from '../../lib/call/request.ts'
+import type { DisconnectedError } from '../../lib/errors/errors.ts'
+import { defaultLimits, maxConnMessageBytes } from '../../lib/errors/options.ts'
 import { rawStreaming, rawSingle as single } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/hooks/call-info.ts'
 import { CloseCode, Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'

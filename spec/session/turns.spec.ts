@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { loopBytes, loopMs, turnBytes } from '../../lib/base/options.ts'
+import { loopBytes, loopMs, turnBytes } from '../../lib/errors/options.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { addHandler, open } from '../support/raw/make.ts'

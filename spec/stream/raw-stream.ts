@@ -4,10 +4,10 @@
  */
 
 import assert from 'node:assert/strict'
-import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import { GridStream } from '../../lib/call/grid-stream.ts'
 import { StreamCall } from '../../lib/call/stream-call.ts'
 import { rawBytes } from '../../lib/codec/codec.ts'
+import { fragmentBytes, type Limits } from '../../lib/errors/options.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { StreamingHandler } from '../../lib/handler/handler.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'

@@ -1,6 +1,6 @@
 /** A sink between a producer that counts what is asked of it and a stream with one slot, which the spec empties. */
 
-import { type Many, many } from '../../lib/stream/many.ts'
+import { type Many, many } from '../../lib/producer/many.ts'
 import type { SinkOwner } from '../../lib/stream/port.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'

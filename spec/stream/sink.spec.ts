@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { many } from '../../lib/stream/many.ts'
-import type { Producer } from '../../lib/stream/producer.ts'
+import { many } from '../../lib/producer/many.ts'
+import type { Producer } from '../../lib/producer/producer.ts'
 import { Sink, type SinkPort } from '../../lib/stream/sink.ts'
 import { SendWindow } from '../../lib/stream/window.ts'
 import { settled, until } from '../support/until.ts'

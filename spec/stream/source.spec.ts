@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Failure } from '../../lib/base/failure.ts'
 import type { Decoder } from '../../lib/codec/codec.ts'
+import type { Failure } from '../../lib/errors/failure.ts'
 import type { SourceOwner } from '../../lib/stream/port.ts'
 import { Source } from '../../lib/stream/source.ts'
 import { giveAway } from '../support/calls/hostile-values.ts'

@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
-import { fragmentBytes, type Limits } from '../../lib/base/options.ts'
 import type { GridStream } from '../../lib/call/grid-stream.ts'
+import { fragmentBytes, type Limits } from '../../lib/errors/options.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { settled, until } from '../support/until.ts'

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { maxCapacity } from '../../lib/base/options.ts'
+import { maxCapacity } from '../../lib/errors/options.ts'
 import { oneOf, rounds, wholeBelow } from '../support/random.ts'
 import { type PairSizes, WindowPair } from './window-pair.ts'
 

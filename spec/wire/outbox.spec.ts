@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { batchBytes, fragmentBytes, markBytes } from '../../lib/base/options.ts'
+import { batchBytes, fragmentBytes, markBytes } from '../../lib/errors/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'

@@ -1,7 +1,7 @@
 /** Senders for an outbox, and what of them is in a batch. */
 
 import assert from 'node:assert/strict'
-import { batchBytes } from '../../lib/base/options.ts'
+import { batchBytes } from '../../lib/errors/options.ts'
 import { FrameType } from '../../lib/wire/frame.ts'
 import type { FrameWriter } from '../../lib/wire/frame-writer.ts'
 import type { Outbox } from '../../lib/wire/outbox.ts'

@@ -18,12 +18,12 @@ const bare = 'the same by msgpackr, without our checks'
 
 export const codecs: readonly Piece[] = [
   piece('msgpack-encode', 'encode a struct of five properties', async (library) => {
-    const { encodeMsgpack } = await library('codec/msgpack')
+    const { encodeMsgpack } = await library('msgpack')
     return repeated(() => encodeMsgpack(struct))
   }),
   piece('msgpack-encode-bare', bare, () => repeated(() => packr.pack(struct))),
   piece('msgpack-decode', 'decode it', async (library) => {
-    const { decodeMsgpack, encodeMsgpack } = await library('codec/msgpack')
+    const { decodeMsgpack, encodeMsgpack } = await library('msgpack')
     const encoded = encodeMsgpack(struct)
     return repeated(() => decodeMsgpack(encoded))
   }),

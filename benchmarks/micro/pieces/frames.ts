@@ -29,7 +29,7 @@ const kinds: readonly (readonly [name: string, frame: string, write: Write])[] =
 ]
 
 async function encoder(library: Library, write: Write): Promise<(count: number) => void> {
-  const { FrameWriter } = await library('wire/frame-writer')
+  const { FrameWriter } = await library('frame-writer')
   const writer = new FrameWriter()
   return (count) => {
     for (let i = 0; i < count; i++) {
@@ -43,7 +43,7 @@ async function encoder(library: Library, write: Write): Promise<(count: number) 
 type Taking = 'viewPayload' | 'takePayload' | 'none'
 
 async function decoder(library: Library, write: Write, taking: Taking): Promise<(count: number) => void> {
-  const [{ FrameWriter }, { FrameReader }] = [await library('wire/frame-writer'), await library('wire/frame-reader')]
+  const [{ FrameWriter }, { FrameReader }] = [await library('frame-writer'), await library('frame-reader')]
   const writer = new FrameWriter()
   for (let id = firstId; writer.length < batchBytes; id += 2) write(writer, id)
   const batch = writer.takeBatch()

@@ -1,6 +1,6 @@
 /** The two halves of a stream by themselves: a producer into its slot, a message to its consumer. */
 
-import type { Producer } from '../../../lib/stream/producer.ts'
+import type { Producer } from '../../../lib/producer/producer.ts'
 import type { Library } from '../../harness/library.ts'
 import { keep, type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
 
@@ -26,7 +26,7 @@ function itself(value: Uint8Array): Uint8Array {
 
 /** Into a stream whose slot is always empty and whose consumer grants at once. */
 async function sinkOf(library: Library, produce: (count: number) => Producer<Uint8Array>): Promise<Run> {
-  const [{ Sink }, { SendWindow }] = [await library('stream/sink'), await library('stream/window')]
+  const [{ Sink }, { SendWindow }] = [await library('sink'), await library('window')]
   return (count) =>
     new Promise((sendEnd, reject) => {
       const window = new SendWindow(capacity, windowBytes)
@@ -41,7 +41,7 @@ async function sinkOf(library: Library, produce: (count: number) => Producer<Uin
 
 /** `ahead` messages arrive before the consumer asks for them; 0 when it waits for each. */
 async function sourceOf(library: Library, ahead: number): Promise<Run> {
-  const [{ Source }, { bytes }] = [await library('stream/source'), await library('index')]
+  const [{ Source }, { bytes }] = [await library('source'), await library('index')]
   const source = new Source(bytes(), { onReaderStopped: keep, onUndecodable: keep })
   source.bind({ messagesTaken: keep })
   if (ahead === 0) {

@@ -18,7 +18,7 @@ const oneFrame = (): Sender => ({
 })
 
 async function offerAndPull(library: Library, perBatch: number): Promise<Run> {
-  const { Outbox } = await library('wire/outbox')
+  const { Outbox } = await library('outbox')
   const outbox = new Outbox()
   const senders = Array.from({ length: perBatch }, oneFrame)
   return async (count) => {

@@ -26,7 +26,7 @@ function entries(): Entry[] {
 
 export const tables: readonly Piece[] = [
   piece('window', crediting, async (library) => {
-    const { ReceiveWindow, SendWindow } = await library('stream/window')
+    const { ReceiveWindow, SendWindow } = await library('window')
     const send = new SendWindow(windowMessages, windowBytes)
     const receive = new ReceiveWindow(windowMessages, windowBytes)
     const credit = { messages: 0, bytes: 0 }
@@ -43,7 +43,7 @@ export const tables: readonly Piece[] = [
     }
   }),
   piece('id-table', 'add a stream, find it twice, delete it', async (library) => {
-    const { IdTable } = await library('session/id-table')
+    const { IdTable } = await library('id-table')
     const table = new IdTable<Entry>()
     const ring = entries()
     let id = 1
@@ -59,7 +59,7 @@ export const tables: readonly Piece[] = [
     }
   }),
   piece('deadlines', 'add a deadline and remove it', async (library) => {
-    const { DeadlineQueue } = await library('stream/deadlines')
+    const { DeadlineQueue } = await library('deadlines')
     const queue = new DeadlineQueue()
     const ring = entries()
     const startMs = performance.now()

@@ -5,7 +5,7 @@
  * runs twice or runs on, a delivery that lies.
  */
 
-import { fragmentBytes } from '../../../lib/base/options.ts'
+import { fragmentBytes } from '../../../lib/errors/options.ts'
 import { ClosedError, type Connection, type Delivery, DisconnectedError, RejectedError } from '../../../lib/index.ts'
 import { Gate } from '../gate.ts'
 import { until } from '../until.ts'

@@ -7,7 +7,7 @@
 
 import assert from 'node:assert/strict'
 import { crc32 } from 'node:zlib'
-import { ProtocolError } from '../../../lib/base/errors.ts'
+import { ProtocolError } from '../../../lib/errors/errors.ts'
 import { toCloseCode } from '../../../lib/session/end.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../../lib/wire/frame.ts'
 import { FrameReader } from '../../../lib/wire/frame-reader.ts'

@@ -6,13 +6,13 @@
  */
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { GridError } from '../../../lib/base/errors.ts'
-import { defaultLimits, type Limits } from '../../../lib/base/options.ts'
 import { GridStream } from '../../../lib/call/grid-stream.ts'
 import { sendRequest } from '../../../lib/call/request.ts'
 import { StreamCall } from '../../../lib/call/stream-call.ts'
 import { rawBytes } from '../../../lib/codec/codec.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
+import { GridError } from '../../../lib/errors/errors.ts'
+import { defaultLimits, type Limits } from '../../../lib/errors/options.ts'
 import { rawSingle, rawStreaming, single } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { LocalHandlers, type RemoteHandler } from '../../../lib/handler/table.ts'

@@ -6,12 +6,12 @@
  */
 
 import assert from 'node:assert/strict'
-import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../../lib/base/errors.ts'
-import { decodeMsgpack, encodeMsgpack } from '../../../lib/codec/msgpack.ts'
-import { maxMsgpackDepth } from '../../../lib/codec/plain.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../../lib/codec/remote-error.ts'
-import { CallContext } from '../../../lib/handler/context.ts'
+import { CodecError, HandshakeError, RejectedError, RemoteError } from '../../../lib/errors/errors.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../../lib/msgpack/msgpack.ts'
+import { maxMsgpackDepth } from '../../../lib/msgpack/plain.ts'
 import { helloKinds, readAccept, readChallenge, readHello, readProof, readReject } from '../../../lib/peer/hello.ts'
+import { CallContext } from '../../../lib/responder/context.ts'
 import { examples } from '../pages/protocol.ts'
 import { oneOf, wholeBelow } from '../random.ts'
 import { exchange } from '../raw/handshake.ts'

@@ -5,7 +5,7 @@
  * sides exactly: a sender that was let go beyond the window is seen even if its message is still on its way.
  */
 
-import { fragmentBytes } from '../../../lib/base/options.ts'
+import { fragmentBytes } from '../../../lib/errors/options.ts'
 import type { Call } from './call.ts'
 import { isSame, messageOf } from './messages.ts'
 import { maxMessageBytes } from './plan.ts'

@@ -5,9 +5,9 @@
  */
 
 import assert from 'node:assert/strict'
-import { defaultLimits } from '../../../lib/base/options.ts'
-import { decodeMsgpack, encodeMsgpack } from '../../../lib/codec/msgpack.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
+import { defaultLimits } from '../../../lib/errors/options.ts'
+import { decodeMsgpack, encodeMsgpack } from '../../../lib/msgpack/msgpack.ts'
 import { sharedSecret } from '../../../lib/peer/auth.ts'
 import {
   createInstance,

@@ -5,7 +5,7 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
 import net, { type AddressInfo } from 'node:net'
-import { subprotocol } from '../../../lib/base/options.ts'
+import { subprotocol } from '../../../lib/errors/options.ts'
 
 export async function listening(server: Server): Promise<number> {
   await once(server.listen(0, '127.0.0.1'), 'listening')

@@ -1,6 +1,6 @@
 /** Frames and sessions made by hand: what a raw peer says, and what it says it to. */
 
-import { defaultKeepAlive, defaultLimits } from '../../../lib/base/options.ts'
+import { defaultKeepAlive, defaultLimits } from '../../../lib/errors/options.ts'
 import type { SingleDefinition, StreamingDefinition } from '../../../lib/handler/definition.ts'
 import type { SingleHandler, StreamingHandler } from '../../../lib/handler/handler.ts'
 import { type LocalHandler, LocalHandlers, toEntry } from '../../../lib/handler/table.ts'

@@ -5,9 +5,9 @@
  * and keeps every frame that it was sent. For one that meets a whole manager, over memory or a WebSocket, see `siege.ts`.
  */
 
-import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../../lib/base/options.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
 import { memoryPair } from '../../../lib/conn/memory.ts'
+import { defaultKeepAlive, defaultLimits, type KeepAliveOptions, type Limits } from '../../../lib/errors/options.ts'
 import { LocalHandlers } from '../../../lib/handler/table.ts'
 import { Beat } from '../../../lib/session/beat.ts'
 import type { SessionEnd } from '../../../lib/session/end.ts'

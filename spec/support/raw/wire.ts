@@ -6,8 +6,8 @@
 
 import { on, once } from 'node:events'
 import { WebSocket } from 'ws'
-import { subprotocol } from '../../../lib/base/options.ts'
 import type { Conn } from '../../../lib/conn/conn.ts'
+import { subprotocol } from '../../../lib/errors/options.ts'
 import { Wire } from '../../../lib/wire/wire.ts'
 
 export interface RawWire {

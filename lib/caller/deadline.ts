@@ -1,0 +1,58 @@
+/** The deadline of a whole call with interceptors, which holds whatever they do. */
+
+import { DeadlineError, type Delivery } from '../errors/errors.ts'
+import { DeadlineTimer } from '../time/after-reading.ts'
+import type { CallerView } from './caller-view.ts'
+
+/** What is left of the time of a call, in ms; 0 for no limit. @throws {DeadlineError} when nothing is */
+export function toLeftMs(call: CallerView): number {
+  if (call.endsMs === Number.POSITIVE_INFINITY) return 0
+  const leftMs = call.endsMs - performance.now()
+  if (leftMs > 0) return leftMs
+  throw createLateError(call, 'notSent')
+}
+
+export function createLateError({ host, timeout }: CallerView, delivery: Delivery | undefined): DeadlineError {
+  return new DeadlineError(`no answer from ${host} within ${timeout} ms`, { delivery })
+}
+
+/** What was sent has a deadline of its own, no later one, whose error says more: so that one is to come first. */
+export class CallDeadline {
+  readonly #isSent: () => boolean
+  readonly #onLate: () => void
+  #endsMs = Number.NEGATIVE_INFINITY
+  #timer: DeadlineTimer | undefined
+  #isDue = false
+
+  /**
+   * @param isSent something was sent, and has not ended
+   * @param onLate called when the time is over, and nothing is sent any more
+   */
+  constructor(isSent: () => boolean, onLate: () => void) {
+    this.#isSent = isSent
+    this.#onLate = onLate
+  }
+
+  /** It is no earlier than this, of `performance.now()`. */
+  extend(endsMs: number): void {
+    if (endsMs <= this.#endsMs) return
+    this.#endsMs = endsMs
+    this.#timer?.clear()
+    this.#timer = endsMs === Number.POSITIVE_INFINITY ? undefined : new DeadlineTimer(endsMs, () => this.#onDue())
+  }
+
+  /** What was sent has ended, and is heard of by the interceptors first. */
+  onEnded(): void {
+    if (this.#isDue && !this.#isSent()) setImmediate(this.#onLate)
+  }
+
+  clear(): void {
+    this.#isDue = false
+    this.#timer?.clear()
+  }
+
+  #onDue(): void {
+    this.#isDue = true
+    this.onEnded()
+  }
+}

@@ -1,0 +1,154 @@
+/** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
+
+import { errorText } from '../base/text.ts'
+import type { Connection } from '../connection/connection.ts'
+import { selectStreams } from '../connection/streams.ts'
+import { register } from '../contract/register.ts'
+import { aBoolean, aString, aWholeNumber, optionsReader } from '../errors/check.ts'
+import { GridError, InvalidOptionError } from '../errors/errors.ts'
+import { maxTimeoutMs } from '../errors/options.ts'
+import type { EventLog } from '../figures/event-log.ts'
+import type { AnyDefinition } from '../handler/definition.ts'
+import type { HandlerOf } from '../handler/handler.ts'
+import type { HandlerInfo } from '../handler/info.ts'
+import type { LocalHandlers } from '../handler/table.ts'
+import type { HandlerCall } from '../hooks/call-info.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
+import type { GridEvent } from '../report/events.ts'
+import type { ManagerStats } from '../report/stats.ts'
+import { authorize, type Rule } from '../rules/authorize.ts'
+import { Feed } from './feed.ts'
+import {
+  type EventsOptions,
+  type HostReport,
+  introspection,
+  type TraceOptions,
+  type WatchOptions
+} from './introspection.ts'
+import { traceCalls } from './trace.ts'
+import { changesOf, minEveryMs } from './watch.ts'
+
+/** What is looked into. */
+export interface Introspected {
+  readonly local: string
+  readonly instance: string
+  readonly handlers: readonly HandlerInfo[]
+  readonly connections: readonly Connection[]
+  readonly recent: readonly GridEvent[]
+  connection(host: string): Connection
+  stats(): ManagerStats
+}
+
+/** Events that wait for one slow reader; the oldest go. */
+const maxWaiting = 1024
+
+// Who asks may be of any kind: what is wrong would be taken for no option, or for a time of nothing.
+const readRecent = optionsReader<Pick<EventsOptions, 'host'>>('recent()', { host: aString })
+const readEvents = optionsReader<EventsOptions>('events()', {
+  host: aString,
+  after: aWholeNumber(0, Number.MAX_SAFE_INTEGER)
+})
+const readWatch = optionsReader<WatchOptions>('watch()', { everyMs: aWholeNumber(minEveryMs, maxTimeoutMs) })
+const readTrace = optionsReader<TraceOptions>('trace()', {
+  side: { must: 'must be "caller" or "handler"', is: (value) => value === 'caller' || value === 'handler' },
+  ...{ host: aString, handler: aString, subroute: aString },
+  slowerThanMs: { must: 'must be a number of ms, 0 or more', is: (value) => typeof value === 'number' && value >= 0 },
+  failed: aBoolean,
+  sample: {
+    must: 'must be a number above 0 and up to 1',
+    is: (value) => Number(value) > 0 && Number(value) <= 1 && typeof value === 'number'
+  }
+})
+
+/** @param hooks those of the manager's handlers; a rule is asked before its interceptors */
+export function serveIntrospection(
+  grid: Introspected,
+  handlers: LocalHandlers,
+  hooks: Hooks<HandlerInterceptor>,
+  allowed: boolean | Rule<HandlerCall>
+): void {
+  const rules = typeof allowed === 'function' ? [authorize(allowed)] : []
+  const interceptors = [...rules, ...(hooks.interceptors ?? [])]
+  const { subroute } = introspection
+  serve(grid, handlers.figures.events, (definition, fn) =>
+    register(handlers, { local: grid.local, definition, fn, subroute, interceptors })
+  )
+}
+
+type Add = <D extends AnyDefinition>(definition: D, fn: HandlerOf<D>) => void
+
+function serve(grid: Introspected, events: EventLog, add: Add): void {
+  const { definitions } = introspection
+  add(definitions.stats, () => grid.stats())
+  add(definitions.handlers, () => [...grid.handlers])
+  add(definitions.hosts, () => grid.connections.map(toReport))
+  add(definitions.recent, (options) => [...recentOf(grid, asked(() => readRecent(given(options))).host)])
+  add(definitions.streams, (options) => {
+    const { host, ...which } = given(options) ?? {}
+    const connections = host === undefined ? grid.connections : [grid.connection(host)]
+    return asked(() => {
+      const streams = connections.flatMap((each) => each.streams(which))
+      return selectStreams(streams, which)
+    })
+  })
+  add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
+  add(definitions.events, (options, _, { signal, draining }) => {
+    const { host, after = events.lastSeq } = asked(() => readEvents(given(options)))
+    const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
+    const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
+    for (const event of allRecent(grid)) if (isAsked(event)) feed.add(event)
+    feed.follow(() =>
+      events.onEvent((event) => {
+        if (isAsked(event)) feed.add(event)
+      })
+    )
+    return feed.read((event) => event)
+  })
+  add(definitions.watch, (options, _, { signal, draining }) =>
+    changesOf(() => grid.stats(), asked(() => readWatch(given(options))).everyMs, [signal, draining])
+  )
+  add(definitions.trace, (options, _, { signal, draining }) =>
+    traceCalls(
+      grid.local,
+      asked(() => readTrace(given(options))),
+      [signal, draining]
+    )
+  )
+}
+
+/** What is wrong with options is the fault of the caller that sent them, and no mistake of the handler that reads them. */
+function asked<T>(read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    throw InvalidOptionError.is(error) ? new GridError(error.code, error.message) : error
+  }
+}
+
+/** Of what has arrived: nil is what was not given, or was undefined. */
+function given<T extends object>(options: T | null | undefined): T | undefined {
+  if (typeof options !== 'object' || options === null) return options ?? undefined
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as T
+}
+
+function recentOf(grid: Introspected, host: string | undefined): readonly GridEvent[] {
+  return host === undefined ? grid.recent : grid.connection(host).recent
+}
+
+/** Those of all connections and of the process, in their order. */
+function allRecent(grid: Introspected): GridEvent[] {
+  const all = [...grid.recent, ...grid.connections.flatMap(({ recent }) => recent)]
+  return all.sort((a, b) => a.seq - b.seq)
+}
+
+function toReport(connection: Connection): HostReport {
+  const { host, state, since, instance, session } = connection.stats()
+  const { lastError } = connection
+  return {
+    ...{ host, state, since },
+    ...(instance === undefined ? {} : { instance }),
+    ...(session?.rttMs === undefined ? {} : { rttMs: session.rttMs }),
+    ...(lastError === undefined ? {} : { lastError: errorText(lastError) })
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Producers of values to send: any iterable, async or plain, read as `for await` reads it.
+ *
+ * ECMA-262 calls the rules GetIterator, AsyncFromSyncIterator and AsyncIteratorClose. What differs: results and values that
+ * are no promises are taken without waiting. And a stream of Node or of the web is released at once when it is left.
+ */
+
+import { types } from 'node:util'
+import { shield, shieldEach, shieldWithin, toPromise, whenSettled } from '../base/promise.ts'
+import type { Scope } from '../base/scope.ts'
+import { describeValue } from '../base/text.ts'
+import type { Failure } from '../errors/failure.ts'
+import type { Many } from './many.ts'
+import { openStream, releaseStream, shieldStream } from './stream-source.ts'
+
+/** Anything that `for await` accepts; a value may be several in the place of one. */
+export type Producer<T> = AsyncIterable<T | Many<T>> | Iterable<T | Many<T> | PromiseLike<T | Many<T>>>
+
+type Method = (this: unknown) => unknown
+
+/** That of a function itself may be replaced. */
+const { bind } = Function.prototype
+
+interface Iterating {
+  readonly next: Method
+  readonly return?: Method | null
+}
+
+function describeWrong(producer: unknown): string {
+  return `a source must be an iterable or an async iterable; it is ${describeValue(producer)}`
+}
+
+/** The iterator of one producer. */
+export class ProducerIterator {
+  /** Results may be promises, and values are taken as they are. Of a plain iterator it is the other way round. */
+  readonly isAsync: boolean
+  /** It is of a stream of Node or of the web, of which no code runs once it is closed. */
+  readonly isStream: boolean
+  /** It gives the elements of this array, by no code of the user. */
+  readonly array: readonly unknown[] | undefined
+  readonly #iterator: Iterating
+  /** The next result, or a promise of it where this is an async one. */
+  readonly next: () => unknown
+
+  readonly #scope: Scope | undefined
+
+  /**
+   * @param scope where all its code runs; undefined for where it is called
+   * @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all
+   */
+  constructor(producer: unknown, notIterable?: string, scope?: Scope) {
+    this.#scope = scope
+    // One that stands for an iterable is refused, and not awaited.
+    shield(producer)
+    if (producer === undefined || producer === null) throw new TypeError(notIterable ?? describeWrong(producer))
+    const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
+    this.isAsync = ofAsync !== undefined && ofAsync !== null
+    const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
+    if (method === undefined || method === null) throw new TypeError(notIterable ?? describeWrong(producer))
+    // When one of many promises rejects, the others are not pulled any more.
+    if (!this.isAsync) shieldEach(producer)
+    this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined
+    const opened = this.isAsync ? openStream(producer, method) : undefined
+    this.isStream = opened !== undefined
+    const iterator = opened ?? this.#run(method, producer)
+    if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
+    this.#iterator = iterator as Iterating
+    // Read once, as the language does. One that is no function throws when it is called.
+    const { next } = this.#iterator
+    const bound = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
+    this.next = scope === undefined ? bound : () => scope.runInAsyncScope(bound)
+  }
+
+  #run(method: Method, self: unknown): unknown {
+    return this.#scope === undefined ? Reflect.apply(method, self, []) : this.#scope.runInAsyncScope(method, self)
+  }
+
+  /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */
+  close(onClosed: (failure: Failure | undefined) => void): void {
+    const closed = () => onClosed(undefined)
+    const failed = (reason: unknown) => onClosed({ reason })
+    let promise: PromiseLike<unknown> | undefined
+    try {
+      const { return: leave } = this.#iterator
+      if (leave === undefined || leave === null) return closed()
+      const result = this.#run(leave, this.#iterator)
+      promise = toPromise(this.isAsync ? result : toResult(result).value)
+      if (promise === undefined) shield(toResult(result))
+    } catch (reason) {
+      return failed(reason)
+    }
+    if (promise === undefined) closed()
+    else if (!this.isAsync) whenSettled(promise, closed, failed)
+    else whenSettled(promise, (result) => (isObject(result) ? closed() : failed(noResult())), failed)
+  }
+}
+
+/** Closes a producer that will not be pulled, so that its own source ends too. */
+export function unwind(producer: unknown): void {
+  try {
+    new ProducerIterator(producer).close(() => undefined)
+  } catch {
+    // Ignored: the stream has failed already, with an error of its own.
+    releaseStream(producer)
+  }
+}
+
+/** A producer waits to be pulled. What fails in it meanwhile must not end the process: pulling it throws that. */
+export function shieldProducer(producer: unknown): void {
+  try {
+    shield(producer)
+    shieldEach(producer)
+    shieldStream(producer)
+  } catch {
+    // Ignored: pulling it throws that as well.
+  }
+}
+
+/** A result that came too late is dropped. What fails in it must not end the process. */
+export function shieldResult(result: unknown): void {
+  try {
+    shieldWithin((result as { readonly value?: unknown } | undefined | null)?.value)
+  } catch {
+    // Ignored: a getter of it threw.
+  }
+}
+
+/** @throws {TypeError} when an iterator gave something else than an object */
+export function toResult<T>(given: unknown): { readonly done?: unknown; readonly value: T } {
+  if (isObject(given)) return given as { value: T }
+  throw noResult()
+}
+
+function noResult(): TypeError {
+  return new TypeError('a result of an iterator is not an object')
+}
+
+function isPlainArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value) && !types.isProxy(value)
+}
+
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+}

@@ -1,0 +1,247 @@
+/**
+ * What stands around one call at its handler: the interceptors, and the tracing channel outside of them.
+ *
+ * The responder runs the call through this in the place of the handler function, where there is any of the two.
+ */
+
+import { isPromise, whenSettled } from '../base/promise.ts'
+import type { Scope } from '../base/scope.ts'
+import { decodePayload } from '../codec/payload.ts'
+import { CancelledError, InvalidOptionError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
+import type { AnyDefinition } from '../handler/definition.ts'
+import type { Requests, SingleHandler, StreamingHandler } from '../handler/handler.ts'
+import type { LocalHandler } from '../handler/table.ts'
+import type { HandlerCall, Kind } from '../hooks/call-info.ts'
+import { Chain, type ChainRules } from '../hooks/chain.ts'
+import { channels, isObserved, Trace } from '../hooks/channels.ts'
+import type { Gate } from '../hooks/gate.ts'
+import type { Hooks } from '../hooks/hooks.ts'
+import type { HandlerInterceptor, NoChanges, StreamingPart } from '../hooks/interceptor.ts'
+import { Relay } from '../hooks/relay.ts'
+import type { CallContext } from './context.ts'
+
+/** What a streaming handler gave, or the interceptors in its place. */
+export interface Given {
+  /** An iterable, nothing, or a promise of either. */
+  readonly responses: unknown
+  /** Where they are pulled; undefined for where they are handed over. */
+  readonly scope: Scope | undefined
+}
+
+export class AroundHandler implements ChainRules<Call> {
+  readonly repeats = false
+  /** With codecs that count, where the call is published. */
+  readonly definition: AnyDefinition
+  readonly #handler: LocalHandler
+  readonly #call: Call
+  readonly #chain: Chain<Call, NoChanges> | undefined
+  readonly #trace: Trace | undefined
+  #isReached = false
+  /** The handler has given a promise, which has not settled. */
+  #isAwaited = false
+  #onIdle: (() => void) | undefined
+  /** What it was answered with, where that is an error. */
+  #failure: Failure | undefined
+  #relay: Relay | undefined
+
+  constructor(hooks: Hooks<HandlerInterceptor>, handler: LocalHandler, payload: Uint8Array, context: CallContext) {
+    const { interceptors, local } = hooks
+    this.#handler = handler
+    this.#trace = isObserved(channels.handle) ? createTrace(context, local, payload) : undefined
+    this.definition = this.#trace === undefined ? handler.definition : counted(handler.definition, this.#trace)
+    this.#call = new Call(context, () => this.#decode(payload))
+    this.#chain = interceptors === undefined ? undefined : new Chain(interceptors, this)
+  }
+
+  /** Runs `fn`, which runs the handler, as the published call. */
+  run(fn: () => void): void {
+    if (this.#trace === undefined) fn()
+    else this.#trace.run(fn)
+  }
+
+  /** What the interceptors threw is a refusal: the handler has not run, and will not. */
+  get isRefusal(): boolean {
+    return this.#chain !== undefined && !this.#isReached
+  }
+
+  /** Code of the handler still runs, although it was answered for. Then `onIdle` is called when it has ended. */
+  isRunning(onIdle: () => void): boolean {
+    this.#onIdle = onIdle
+    return this.#isAwaited || this.#relay?.isRunning(onIdle) === true
+  }
+
+  /** The response, or a promise of it. */
+  runSingle(): unknown {
+    if (this.#chain === undefined) return this.#runHandler(this.#call)
+    return this.#chain.single(this.#call, (call) => this.#awaited(this.#runHandler(call)))
+  }
+
+  runStreaming(requests: Requests<unknown> | null): Given {
+    this.#call.requests = requests
+    if (this.#chain === undefined) return { responses: this.#runHandler(this.#call), scope: undefined }
+    const outermost = this.#chain.streaming(this.#call, (call, above) => this.#open(call, above))
+    const isUnchanged = outermost === this.#relay && !outermost.isTouched
+    if (!isUnchanged) return { responses: outermost, scope: undefined }
+    return { responses: outermost.handOver(), scope: outermost.scope }
+  }
+
+  /** The call has its answer, or the error of it: the handler cannot be reached any more. */
+  answered(failure?: Failure): void {
+    this.#failure = failure
+    this.#chain?.end(new CancelledError('the call has ended'))
+  }
+
+  /** The call is over. */
+  finish(failure: Failure | undefined): void {
+    this.#chain?.end(failure === undefined ? new CancelledError('the call has ended') : failure.reason)
+    this.#trace?.finish(this.#failure ?? failure, false)
+  }
+
+  /** For `Chain`. */
+  change(call: Call, changes: object): Call {
+    for (const name of Object.keys(changes)) {
+      if (Reflect.get(changes, name) === undefined) continue
+      if (name === 'requests' && call.kind === 'streaming') return call.with((changes as Changes).requests)
+      throw new InvalidOptionError(`next() of a handler's interceptor has no "${name}": it changes nothing of the call`)
+    }
+    return call
+  }
+
+  #open(call: Call, above: Gate | undefined): Relay {
+    let result: unknown
+    try {
+      result = this.#awaited(this.#runHandler(call))
+    } catch (error) {
+      result = Promise.reject(error)
+    }
+    this.#relay = new Relay(result, above)
+    return this.#relay
+  }
+
+  #runHandler(call: Call): unknown {
+    this.#isReached = true
+    const { fn, definition } = this.#handler
+    if (definition.kind === 'single') return (fn as SingleHandler<unknown, unknown>)(call.payload, call.context)
+    const run = fn as StreamingHandler<unknown, unknown, unknown>
+    return run(call.payload, toRequests(call, this.#call) as Requests<unknown>, call.context)
+  }
+
+  #awaited(result: unknown): unknown {
+    if (!isPromise(result)) return result
+    this.#isAwaited = true
+    const idle = () => {
+      this.#isAwaited = false
+      this.#onIdle?.()
+    }
+    whenSettled(result, idle, idle)
+    return result
+  }
+
+  #decode(payload: Uint8Array): unknown {
+    const { definition } = this
+    return decodePayload(definition.kind === 'single' ? definition.request : definition.payload, payload, 'the payload')
+  }
+}
+
+interface Changes {
+  readonly requests?: AsyncIterable<unknown>
+}
+
+/** The call as interceptors see it: the context, its payload, its requests. */
+class Call implements HandlerCall, StreamingPart {
+  readonly side = 'handler'
+  requests: AsyncIterable<unknown> | null = null
+  readonly context: CallContext
+  readonly #decode: () => unknown
+  #payload: { readonly value: unknown } | undefined
+
+  constructor(context: CallContext, decode: () => unknown) {
+    this.context = context
+    this.#decode = decode
+  }
+
+  get payload(): unknown {
+    this.#payload ??= { value: this.#decode() }
+    return this.#payload.value
+  }
+
+  get kind(): Kind {
+    return this.context.kind
+  }
+
+  get handler(): string {
+    return this.context.handler
+  }
+
+  get subroute(): string {
+    return this.context.subroute
+  }
+
+  get host(): string {
+    return this.context.host
+  }
+
+  get instance(): string {
+    return this.context.instance
+  }
+
+  get remote(): CallContext['remote'] {
+    return this.context.remote
+  }
+
+  get deadline(): number | undefined {
+    return this.context.deadline
+  }
+
+  get metadata(): CallContext['metadata'] {
+    return this.context.metadata
+  }
+
+  get signal(): AbortSignal {
+    return this.context.signal
+  }
+
+  get draining(): AbortSignal {
+    return this.context.draining
+  }
+
+  /** The same call with other requests. */
+  with(requests: AsyncIterable<unknown> | undefined): Call {
+    if (this.requests === null) throw new InvalidOptionError('next() was given requests, but the handler takes none')
+    const call = new Call(this.context, () => this.payload)
+    call.requests = requests ?? this.requests
+    return call
+  }
+}
+
+/** Those that came with the call as they are; others as the handler expects them. */
+function toRequests(call: Call, original: Call): AsyncIterable<unknown> | null {
+  return call.requests === original.requests ? call.requests : new Relay(call.requests, undefined)
+}
+
+function createTrace(context: CallContext, local: string, payload: Uint8Array): Trace {
+  const trace = new Trace(channels.handle, context, local, readMetadata(context))
+  trace.attempts = 1
+  trace.bytesIn = payload.length
+  return trace
+}
+
+/** A copy, for whoever subscribes. */
+function readMetadata(context: CallContext): Trace['message']['metadata'] {
+  try {
+    return { ...context.metadata }
+  } catch {
+    // The caller sent what is none. The handler that asks for it fails by that.
+    return {}
+  }
+}
+
+function counted(definition: AnyDefinition, trace: Trace): AnyDefinition {
+  if (definition.kind === 'streaming') {
+    const { request, response } = definition
+    return { ...definition, request: trace.countIn(request), response: trace.countOut(response) }
+  }
+  trace.messagesIn = 1
+  return { ...definition, response: trace.countOut(definition.response) }
+}

@@ -1,0 +1,71 @@
+/** An interceptor that lets only those calls pass that a rule allows. It uses what every interceptor has. */
+
+import { isPromise } from '../base/promise.ts'
+import { aFunction, check } from '../errors/check.ts'
+import { RejectedError } from '../errors/errors.ts'
+import type { HandlerCall } from '../hooks/call-info.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
+import { deniedText } from './refusal-text.ts'
+
+/** Whether something is allowed. `false` refuses it, and so does a throw. A rule that answers without a promise costs none. */
+export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
+
+/**
+ * For handlers: refuses what the rule does not allow, as a `RejectedError` with the reason `denied`. What the rule throws is
+ * not sent: its caller learns no more than that it is denied. It is the `cause` of that error at this server, and where it is
+ * a `TypeError` and the like, it is a mistake of the handler: it is logged and counted.
+ *
+ * @throws {InvalidOptionError} when the rule is no function
+ *
+ * @example
+ *
+ * ```ts
+ * grid.handle(put, store, { interceptors: [authorize(({ payload, host }) => payload.owner === host)] })
+ * ```
+ */
+export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>): HandlerInterceptor<Payload> {
+  check('the rule of authorize()', allow, aFunction)
+  const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
+    try {
+      const answer = allow(call)
+      return isPromise(answer) ? answered(call, answer) : answer
+    } catch (cause) {
+      throw createRefusal(call, { cause })
+    }
+  }
+  return {
+    single(call, next) {
+      const answer = ask(call)
+      if (!isPromise(answer)) return goOn(call, answer, next)
+      return answer.then((isAllowed) => goOn(call, isAllowed, next))
+    },
+    streaming(call, next) {
+      const answer = ask(call)
+      if (!isPromise(answer)) return goOn(call, answer, next)
+      return later(async () => goOn(call, await answer, next))
+    }
+  }
+}
+
+async function answered(call: HandlerCall, answer: PromiseLike<boolean>): Promise<boolean> {
+  try {
+    return await answer
+  } catch (cause) {
+    throw createRefusal(call, { cause })
+  }
+}
+
+/** @param options what the rule threw: that is for this server, and is not sent */
+function createRefusal({ host }: HandlerCall, options?: { readonly cause: unknown }): RejectedError {
+  return new RejectedError('denied', `${deniedText} of ${host}`, options)
+}
+
+/** Only `true` is a yes: a rule without types may give anything. */
+function goOn<Result>(call: HandlerCall, isAllowed: boolean, next: () => Result): Result {
+  if (isAllowed !== true) throw createRefusal(call)
+  return next()
+}
+
+async function* later(open: () => Promise<AsyncIterable<unknown>>): AsyncGenerator<unknown> {
+  yield* await open()
+}

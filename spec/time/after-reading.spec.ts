@@ -1,0 +1,99 @@
+/** What is read before somebody is judged by time: until nothing more comes, but not for ever. */
+
+import assert from 'node:assert/strict'
+import { describe, it, mock } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
+import { afterReading, DeadlineTimer, decideInTime } from '../../lib/time/after-reading.ts'
+import { until } from '../support/until.ts'
+
+describe('afterReading', () => {
+  it('judges after two polls of the event loop when nothing arrives', async () => {
+    let isJudged = false
+    afterReading(() => {
+      isJudged = true
+    })
+    await turn()
+    assert.equal(isJudged, false)
+    await turn()
+    await turn()
+    assert.equal(isJudged, true)
+  })
+
+  it('reads on while each turn brings something', async () => {
+    let arrived = 0
+    let judgedAt: number | undefined
+    afterReading(
+      () => {
+        judgedAt = arrived
+      },
+      () => arrived
+    )
+    for (let round = 0; round < 20; round++) {
+      arrived++
+      await turn()
+    }
+    assert.equal(judgedAt, undefined)
+    await until(() => judgedAt !== undefined, 'it judges')
+    assert.equal(judgedAt, 20)
+  })
+
+  it('judges in the end, though something always arrives', async () => {
+    let arrived = 0
+    let isJudged = false
+    afterReading(
+      () => {
+        isJudged = true
+      },
+      () => ++arrived
+    )
+    await until(() => isJudged, 'it judges')
+    assert.ok(arrived < 100, `it looked ${arrived} times`)
+  })
+})
+
+describe('decideInTime', () => {
+  it('decides at once what is due just now, and reads first if it is late', async () => {
+    const decided: string[] = []
+    decideInTime(performance.now(), () => decided.push('in time'))
+    decideInTime(performance.now() - 100, () => decided.push('late'))
+    assert.deepEqual(decided, ['in time'])
+    await until(() => decided.length === 2, 'both')
+  })
+})
+
+describe('DeadlineTimer', () => {
+  it('never judges before its moment, though a timer of Node may fire early', async () => {
+    let nowMs = 0
+    const clock = mock.method(performance, 'now', () => nowMs)
+    const set = mock.method(globalThis, 'setTimeout', ((callback: () => void, delayMs: number) => {
+      // Half a millisecond early.
+      nowMs += delayMs - 0.5
+      setImmediate(callback)
+      return { unref() {}, hasRef: () => true }
+    }) as never)
+    try {
+      let judgedAtMs: number | undefined
+      new DeadlineTimer(100, () => {
+        judgedAtMs = nowMs
+      })
+      for (let turns = 0; turns < 20; turns++) await turn()
+      assert.ok(judgedAtMs !== undefined && judgedAtMs >= 100, `judged at ${judgedAtMs}`)
+    } finally {
+      for (const mocked of [clock, set]) mocked.mock.restore()
+    }
+  })
+
+  it('judges nobody once it is cleared, not even while what has arrived is read', async () => {
+    let judged = 0
+    let looks = 0
+    const timer = new DeadlineTimer(
+      performance.now() - 100,
+      () => judged++,
+      () => ++looks
+    )
+    await until(() => looks > 1, 'it reads')
+    timer.clear()
+    for (let turns = 0; turns < 200; turns++) await turn()
+    assert.equal(judged, 0)
+  })
+})
