@@ -157,7 +157,11 @@ export class KeepAlive {
     this.#init.events?.onTurn(lateMs)
     // A beat this late means that this process did not run: the peer may have sent something all along.
     const forgiven = lateMs > Math.max(intervalMs / 2, timerSlackMs)
-    if (!this.#hasHeard() && (forgiven || this.#received === 0)) this.#silentSinceMs = now
+    if (!this.#hasHeard()) {
+      if (forgiven || this.#received === 0) this.#silentSinceMs = now
+      // Many short stalls delay a peer's word, and the ping before it, as one long stall does.
+      else if (lateMs > timerSlackMs) this.#silentSinceMs += lateMs
+    }
     if (now - this.#silentSinceMs >= maxSilentIntervals * intervalMs) {
       read(() => {
         if (!this.#stopped && !this.#hasHeard()) onDead(performance.now() - this.#heardAtMs)
