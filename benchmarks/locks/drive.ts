@@ -5,7 +5,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import type { LockArgs, LockReply } from '../../examples/locks/definitions.ts'
+import type { LockArgs, LockReply } from '../../lib/extras/locks/definitions.ts'
 import { atOnce, during } from '../harness/callers.ts'
 import { WrongAnswer } from '../harness/commands.ts'
 import type { Drive, Workload } from '../harness/contest/contestant.ts'

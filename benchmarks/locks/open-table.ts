@@ -1,6 +1,6 @@
-/** The table of locks that all contestants offer, the one of `examples/locks`, told to grant from its start. */
+/** The table of locks that all contestants offer, the one of `it-grid/locks`, told to grant from its start. */
 
-import { LockTable } from '../../examples/locks/table.ts'
+import { LockTable } from '../../lib/extras/locks/table.ts'
 
 /** How long a grant lasts; each reply tells it. */
 export const ttlMs = 30_000

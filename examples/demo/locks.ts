@@ -1,7 +1,7 @@
 /**
  * The acts of the demo with locks: four lock servers that are each other's clients, one of which dies while it has a lock.
  *
- * The lock manager itself is in `examples/locks/`, and `docs/locks.md` explains it.
+ * The locks are those of `it-grid/locks`; `docs/locks.md` explains them.
  */
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'

@@ -8,9 +8,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { serveLocks } from '../../lib/extras/locks/index.ts'
 import { type Logger, Manager, sharedSecret } from '../../lib/index.ts'
-import { serveLocks } from '../locks/server.ts'
-import { LockTable } from '../locks/table.ts'
 import { offerHandlers, Workshop } from './handlers.ts'
 import { type GridPlan, journal, type ServerAddress, type ToServer, tell } from './ipc.ts'
 import { watchSockets } from './sockets.ts'
@@ -39,7 +38,7 @@ function joinGrid({ servers, secret, disk, lockTtlMs }: GridPlan): Manager {
   const reconnect = { maxDelayMs: 500 }
   const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
   offerHandlers(grid, { name, disk, workshop, eager: sabotages.includes('eager') })
-  serveLocks(grid, new LockTable({ ttlMs: lockTtlMs }))
+  serveLocks(grid, { ttlMs: lockTtlMs })
   grid.attach(server)
 
   for (const connection of grid.connections) {

@@ -6,13 +6,10 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { LockClient, LockError, serveLocks } from 'it-grid/locks'
+import { list } from '../../lib/extras/locks/definitions.ts'
 import { Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { hostOf, listen } from '../start-pair.ts'
-import { LockClient } from './client.ts'
-import { list } from './definitions.ts'
-import { LockError } from './errors.ts'
-import { serveLocks } from './server.ts'
-import { LockTable } from './table.ts'
 
 /** The default is half a minute, which would be too long to watch. */
 const ttlMs = 1000
@@ -23,7 +20,7 @@ const auth = sharedSecret('an example secret: yours is random')
 const grids = servers.map((server, at) => {
   // Servers are closed here, and their peers need not warn of it.
   const grid = new Manager({ local: hosts[at] ?? '', hosts, auth, logger: silentLogger })
-  serveLocks(grid, new LockTable({ ttlMs }))
+  serveLocks(grid, { ttlMs })
   grid.attach(server)
   return grid
 })

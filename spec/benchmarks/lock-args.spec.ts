@@ -8,7 +8,7 @@ import { libraryIn } from '../../benchmarks/harness/library.ts'
 import { timeOf } from '../../benchmarks/harness/pieces/costs.ts'
 import { type Coding, form, lockArgs, measuredArgs } from '../../benchmarks/micro/pieces/lock-args.ts'
 import { encodeText } from '../../benchmarks/micro/pieces/lock-lines.ts'
-import type { LockArgs } from '../../examples/locks/definitions.ts'
+import type { LockArgs } from '../../lib/extras/locks/definitions.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const folder = new URL('../../lib/', import.meta.url)

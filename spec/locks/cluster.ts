@@ -1,8 +1,8 @@
 /** Lock servers in one process, on real sockets, that can be stopped and restarted; and a clock that spares their first wait. */
 
-import { LockClient, type LockClientOptions } from '../../examples/locks/client.ts'
-import { serveLocks } from '../../examples/locks/server.ts'
-import { LockTable } from '../../examples/locks/table.ts'
+import { LockClient, type LockClientOptions } from '../../lib/extras/locks/client.ts'
+import { serveTable } from '../../lib/extras/locks/server.ts'
+import { LockTable } from '../../lib/extras/locks/table.ts'
 import { openGrid } from '../support/grid/grid.ts'
 
 export type LockCluster = Awaited<ReturnType<typeof lockCluster>>
@@ -13,7 +13,7 @@ export async function lockCluster(size: number, ttlMs: number) {
     serve(manager, at) {
       // One that is restarted knows nothing and waits its time.
       tables[at] = tables[at] === undefined ? openTable(ttlMs) : new LockTable({ ttlMs })
-      serveLocks(manager, tables[at])
+      serveTable(manager, tables[at])
     }
   })
   return {

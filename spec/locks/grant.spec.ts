@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Grant } from '../../examples/locks/grant.ts'
+import { Grant } from '../../lib/extras/locks/grant.ts'
 import type { Connection } from '../../lib/index.ts'
 
 const args = { uid: 'u', resources: ['a'], owner: 'o', source: 'spec', quorum: null }

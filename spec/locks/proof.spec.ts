@@ -1,5 +1,5 @@
 /**
- * The locks of `examples/locks` hold: five server processes with clients in each, while servers are killed, restarted, cut
+ * The locks of `it-grid/locks` hold: five server processes with clients in each, while servers are killed, restarted, cut
  * and cut off; and by the log that every holder wrote nobody was ever inside who must not have been.
  *
  * `spec/long/locks.ts` does the same for as many rounds as one has time for.

@@ -5,12 +5,12 @@
  * are restarted and forget everything. Links pass nothing for a while, and their ends notice it or do not.
  */
 
-import type { LockArgs } from '../../examples/locks/definitions.ts'
-import { serveLocks } from '../../examples/locks/server.ts'
-import { LockTable } from '../../examples/locks/table.ts'
 import { listenToAbort } from '../../lib/base/abort.ts'
 import { parseTimeout } from '../../lib/call/options.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../lib/codec/remote-error.ts'
+import type { LockArgs } from '../../lib/extras/locks/definitions.ts'
+import { serveTable } from '../../lib/extras/locks/server.ts'
+import { LockTable } from '../../lib/extras/locks/table.ts'
 import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../lib/index.ts'
 import type { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { oneOf } from '../support/random.ts'
@@ -59,7 +59,7 @@ type Handler = (args: LockArgs, context: unknown) => unknown
 
 export type Server = ReturnType<typeof newServer>
 
-/** A lock server: a table behind the handlers of `serveLocks`, and a clock of its own. */
+/** A lock server: a table behind the handlers of `serveTable`, and a clock of its own. */
 export function newServer({ clock, random, figures, mutant }: Network, host: string) {
   const rate = 1 + (2 * random() - 1) * maxDrift
   let handlers = new Map<string, Handler>()
@@ -70,7 +70,7 @@ export function newServer({ clock, random, figures, mutant }: Network, host: str
     if (isOpen) aheadMs = ttlMs
     handlers = new Map()
     const handle = ({ id }: { id: string }, handler: Handler) => handlers.set(id, handler)
-    serveLocks({ handle } as unknown as Manager, table)
+    serveTable({ handle } as unknown as Manager, table)
     return table
   }
   const server = {

@@ -2,14 +2,14 @@
  * Lock servers and clients on a simulated network in virtual time, where everything goes wrong that can: minutes of faults in
  * milliseconds, the same again from the same seed.
  *
- * The tables, handlers and clients are those of `examples/locks`. Each server has a clock of its own rate. Requests and
+ * The tables, handlers and clients are those of `it-grid/locks`. Each server has a clock of its own rate. Requests and
  * answers take their time, some of them longer than a grant lasts, overtake each other, or are lost; servers forget
  * everything; links pass nothing for a while, notice it or not. In the end all is healed, and everybody must get a lock.
  */
 
-import { LockClient } from '../../examples/locks/client.ts'
-import { LockError } from '../../examples/locks/errors.ts'
-import type { LockKind } from '../../examples/locks/table.ts'
+import { LockClient } from '../../lib/extras/locks/client.ts'
+import { LockError } from '../../lib/extras/locks/errors.ts'
+import type { LockKind } from '../../lib/extras/locks/table.ts'
 import { type Manager, UnknownHostError } from '../../lib/index.ts'
 import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { watchStrays } from '../support/errors.ts'

@@ -2,10 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { maxResourceLength, maxResources } from '../../examples/locks/check.ts'
-import type { LockArgs, LockInfo } from '../../examples/locks/definitions.ts'
-import { LockError, type LockErrorCode } from '../../examples/locks/errors.ts'
-import { type LockKind, LockTable, type LockTableOptions } from '../../examples/locks/table.ts'
+import { maxResourceLength, maxResources } from '../../lib/extras/locks/check.ts'
+import type { LockArgs, LockInfo } from '../../lib/extras/locks/definitions.ts'
+import { LockError, type LockErrorCode } from '../../lib/extras/locks/errors.ts'
+import { type LockKind, LockTable, type LockTableOptions } from '../../lib/extras/locks/table.ts'
 
 const ttlMs = 1000
 

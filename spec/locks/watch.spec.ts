@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { LockClient } from '../../examples/locks/client.ts'
+import { LockClient } from '../../lib/extras/locks/client.ts'
 import type { Manager } from '../../lib/index.ts'
 import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'

@@ -8,7 +8,7 @@
 import { promisify } from 'node:util'
 import * as grpc from '@grpc/grpc-js'
 import protobuf from 'protobufjs'
-import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
+import type { LockArgs, LockReply } from '../../../lib/extras/locks/definitions.ts'
 import { type Contestants, versionOf } from '../../harness/contest/contestant.ts'
 import type { LockSide } from '../drive.ts'
 import { openTable } from '../open-table.ts'

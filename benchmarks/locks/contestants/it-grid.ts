@@ -1,8 +1,8 @@
-/** Locks over it-grid: the handlers and the definitions of `examples/locks`, default options, a shared secret. */
+/** Locks over it-grid: the handlers and the definitions of `it-grid/locks`, default options, a shared secret. */
 
-import { rlock, runlock } from '../../../examples/locks/definitions.ts'
-import { serveLocks } from '../../../examples/locks/server.ts'
-import type { LockTable } from '../../../examples/locks/table.ts'
+import { rlock, runlock } from '../../../lib/extras/locks/definitions.ts'
+import { serveTable } from '../../../lib/extras/locks/server.ts'
+import type { LockTable } from '../../../lib/extras/locks/table.ts'
 import * as grid from '../../../lib/index.ts'
 import type { Contestant, Contestants } from '../../harness/contest/contestant.ts'
 import { connectGrid, secret, serveGrid } from '../../harness/grid.ts'
@@ -14,7 +14,7 @@ const options = { auth: grid.sharedSecret(secret) }
 /** A contestant that serves what is in `table`. */
 export function lockGrid(table: () => LockTable): Contestant<LockSide> {
   return {
-    listen: async () => (await serveGrid(grid, options, (manager) => serveLocks(manager, table()))).local,
+    listen: async () => (await serveGrid(grid, options, (manager) => serveTable(manager, table()))).local,
     async connect(address) {
       const { manager, peer } = await connectGrid(grid, options, address)
       return {

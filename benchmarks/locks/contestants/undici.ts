@@ -8,7 +8,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
-import type { LockArgs, LockReply } from '../../../examples/locks/definitions.ts'
+import type { LockArgs, LockReply } from '../../../lib/extras/locks/definitions.ts'
 import { type Contestant, type Contestants, versionOf } from '../../harness/contest/contestant.ts'
 import { keepAliveTimeout, listenHttp, whole } from '../../harness/http.ts'
 import type { LockSide } from '../drive.ts'

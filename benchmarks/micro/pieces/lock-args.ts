@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import type { LockArgs } from '../../../examples/locks/definitions.ts'
+import type { LockArgs } from '../../../lib/extras/locks/definitions.ts'
 import type { Grid, Library } from '../../harness/library.ts'
 import { keep, type Piece, piece, type Run, repeated } from '../../harness/pieces/piece.ts'
 import { decodeByEvents, decodeText, encodeText, sharedDecoder } from './lock-lines.ts'

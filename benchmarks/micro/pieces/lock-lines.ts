@@ -8,7 +8,7 @@
 
 import { createInterface } from 'node:readline'
 import { Readable } from 'node:stream'
-import type { LockArgs } from '../../../examples/locks/definitions.ts'
+import type { LockArgs } from '../../../lib/extras/locks/definitions.ts'
 
 /** Lines before the first resource. */
 const headLines = 5

@@ -1,6 +1,7 @@
 /** A program of a user of the extras, which must compile as it is where their peers are installed. */
 
 import { insecure, Manager } from 'it-grid'
+import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
 import { Registry } from 'prom-client'
@@ -14,10 +15,18 @@ const tracing: InstrumentOptions = {
   attributes: ({ side }) => ({ side })
 }
 instrument(tracing)()
+const server: LockServer = serveLocks(grid, { ttlMs: 1000, allowForceUnlock: ({ host }) => host === grid.local })
+const inside: Promise<number> = new LockClient(grid, { servers: [grid.local] })
+  .withLock(['a'], (signal) => Number(signal.aborted), { timeout: 1 })
+  .catch((error: unknown) => (error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT' ? server.size : 0))
+await inside
+server.close()
 
 export function misuse(): void {
   // @ts-expect-error the types arrive: an option that there is not
   collectGridMetrics(grid, { registry: new Registry() })
+  // @ts-expect-error an option that there is not
+  serveLocks(grid, { ttl: 1 })
   // @ts-expect-error a method that a call does not have
   instrument({ ignore: (call) => call.id === 'echo' })
 }

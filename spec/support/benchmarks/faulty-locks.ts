@@ -4,7 +4,7 @@ import type { Contestant, Contestants } from '../../../benchmarks/harness/contes
 import { lockGrid } from '../../../benchmarks/locks/contestants/it-grid.ts'
 import type { LockSide } from '../../../benchmarks/locks/drive.ts'
 import { openTable, ttlMs } from '../../../benchmarks/locks/open-table.ts'
-import { LockTable } from '../../../examples/locks/table.ts'
+import { LockTable } from '../../../lib/extras/locks/table.ts'
 
 /** Before the warm-up, in which 64 callers take a lock at least once, is over. */
 const oneOf = 50

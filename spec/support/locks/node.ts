@@ -1,11 +1,10 @@
 /** One server of the proof: a lock server, and clients in the same process that lock and write down that they are inside. */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { LockClient } from '../../../examples/locks/client.ts'
-import { list } from '../../../examples/locks/definitions.ts'
-import { LockError } from '../../../examples/locks/errors.ts'
-import { serveLocks } from '../../../examples/locks/server.ts'
-import { LockTable } from '../../../examples/locks/table.ts'
+import { LockClient } from '../../../lib/extras/locks/client.ts'
+import { list } from '../../../lib/extras/locks/definitions.ts'
+import { LockError } from '../../../lib/extras/locks/errors.ts'
+import { serveLocks } from '../../../lib/extras/locks/server.ts'
 import { addOutcomes } from '../calls/load.ts'
 import { errorStack } from '../errors.ts'
 import { given, obey, tell } from '../process/obey.ts'
@@ -45,7 +44,7 @@ let rounds = 0
 
 const options = { keepAlive: { intervalMs: Math.ceil(init.ttlMs / 2) }, limits: { handshakeTimeoutMs: init.ttlMs } }
 const { manager: grid, words: serverWords } = startServer(init, options)
-serveLocks(grid, new LockTable({ ttlMs: init.ttlMs }))
+serveLocks(grid, { ttlMs: init.ttlMs })
 const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
 
 async function round(random: () => number, isLong: boolean): Promise<void> {

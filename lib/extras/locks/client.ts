@@ -9,7 +9,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { ClosedError, type Manager } from '../../lib/index.ts'
+import { ClosedError, type Manager } from '../../index.ts'
 import { checkArgs } from './check.ts'
 import { LockError } from './errors.ts'
 import { Grants, quorumOf } from './grants.ts'
@@ -118,7 +118,7 @@ export class LockClient {
       // Not awaited: what it sends arrives before what the next attempt sends.
       grants.release()
       cause = grants.failure
-      if (cause instanceof ClosedError) throw cause
+      if (ClosedError.is(cause)) throw cause
       await pause(Math.min(Math.random() * backoffMs, deadlineMs - performance.now()), signal)
     }
   }

@@ -1,5 +1,6 @@
 /** The rules for the arguments of a lock. Servers check them, and clients check them before they ask a server. */
 
+import { InvalidOptionError } from '../../index.ts'
 import type { LockArgs } from './definitions.ts'
 import { LockError } from './errors.ts'
 
@@ -38,4 +39,22 @@ export function checkResources(resources: readonly string[]): void {
 
 function wrong(message: string, at: number): LockError {
   return new LockError('ERR_LOCK_RESOURCES', message, { details: { at } })
+}
+
+/**
+ * The options as they were given, where each is of the kind that it must be. A misspelled option would be a default in silence.
+ *
+ * @throws {InvalidOptionError} naming the option
+ */
+export function readOptions<T extends object>(method: string, options: T, kinds: Readonly<Record<string, string>>): T {
+  if (typeof options !== 'object' || options === null)
+    throw new InvalidOptionError(`the options of ${method} must be an object`)
+  for (const [name, value] of Object.entries(options)) {
+    const kind = kinds[name]
+    if (kind === undefined)
+      throw new InvalidOptionError(`${method} has no option "${name}"; it has ${Object.keys(kinds).join(', ')}`)
+    if (value !== undefined && typeof value !== kind)
+      throw new InvalidOptionError(`${name} of ${method} must be a ${kind}`)
+  }
+  return options
 }

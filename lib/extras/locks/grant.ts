@@ -7,7 +7,7 @@ import {
   GridError,
   RemoteError,
   type SingleDefinition
-} from '../../lib/index.ts'
+} from '../../index.ts'
 import { type LockArgs, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
 import { pause } from './pause.ts'
 import type { LockKind } from './table.ts'
@@ -47,7 +47,7 @@ export class Grant {
       await this.#extend(this.#kind === 'write' ? lock : rlock, options)
     } catch (error) {
       this.failure = error
-      if (error instanceof GridError && error.delivery !== 'maybeRan') this.#mayBeHeld = mightBeHeld
+      if (GridError.is(error) && error.delivery !== 'maybeRan') this.#mayBeHeld = mightBeHeld
     }
     return this.untilMs > 0
   }
@@ -63,7 +63,7 @@ export class Grant {
       await this.#extend(refresh, options)
     } catch (error) {
       // After any other error it is not known whether the grant was refreshed, so it counts as not refreshed.
-      if (!(error instanceof RemoteError && error.code === 'ERR_LOCK_NOT_HELD') || !this.#isSameProcess()) return
+      if (!(RemoteError.is(error) && error.code === 'ERR_LOCK_NOT_HELD') || !this.#isSameProcess()) return
       // A server that was cut off for too long may grant it again. Otherwise an operator has taken it away.
       this.#isGone = this.untilMs > performance.now()
       this.untilMs = 0
@@ -89,7 +89,7 @@ export class Grant {
         return await this.#server.request(definition, this.#args, { timeout: leftMs, waitForReady: true })
       } catch (error) {
         // The server has answered that it has no such lock, or the connection is closed for good.
-        if (error instanceof RemoteError || error instanceof ClosedError) return
+        if (RemoteError.is(error) || ClosedError.is(error)) return
       }
       await pause(giveBackAgainMs)
     }

@@ -2,7 +2,7 @@
  * The calls to lock servers. The structs are tuples, because these calls are small and there are many.
  */
 
-import { field, type Infer, none, single, streaming, tuple } from '../../lib/index.ts'
+import { field, type Infer, none, single, streaming, tuple } from '../../index.ts'
 
 /** Which owner wants which resources. `uid` is the id of one lock: the same on all servers, new for each attempt. */
 export const lockArgs = tuple({

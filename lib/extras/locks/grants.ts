@@ -5,7 +5,7 @@
  * write and a read quorum (Gifford, "Weighted voting for replicated data", 1979), and that server grants only one of them.
  */
 
-import type { Connection } from '../../lib/index.ts'
+import type { Connection } from '../../index.ts'
 import type { LockArgs } from './definitions.ts'
 import { Grant } from './grant.ts'
 import type { LockKind } from './table.ts'
