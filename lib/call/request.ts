@@ -11,6 +11,7 @@ import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize, decodePayload } from '../codec/payload.ts'
 import { readCode } from '../codec/remote-error.ts'
+import { tellDelivery } from '../errors/cancellation.ts'
 import { DeadlineError, GridError, ProtocolError } from '../errors/errors.ts'
 import { defaultRequestTimeoutMs } from '../errors/options.ts'
 import type { Figures } from '../figures/figures.ts'
@@ -106,6 +107,7 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   cancelBy(signal: AbortSignal): void {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => {
+        tellDelivery(reason, this.#stream.delivery)
         if (this.#resolve !== undefined) this.#settle(Promise.reject(reason))
         this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
       })

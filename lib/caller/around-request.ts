@@ -4,12 +4,14 @@ import { abortReason, listenToAbort } from '../base/abort.ts'
 import { whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
+import { isWorse, tellDelivery } from '../errors/cancellation.ts'
 import { CancelledError, ClosedError, type Delivery } from '../errors/errors.ts'
 import { type Failure, readDelivery } from '../errors/failure.ts'
 import type { AnySingle } from '../handler/definition.ts'
 import { Chain } from '../hooks/chain.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { CallChanges, CallerInterceptor } from '../hooks/interceptor.ts'
+import type { Session } from '../session/session.ts'
 import type { CallMade } from './call-made.ts'
 import { CallerView } from './caller-view.ts'
 import { CallDeadline, createLateError, toLeftMs } from './deadline.ts'
@@ -57,9 +59,6 @@ export function requestAround(
 }
 
 type SendOne = (timeoutMs: number, options: ReadCallOptions) => Promise<unknown>
-
-/** Of several tries the first of these is told. */
-const worst: readonly Delivery[] = ['maybeRan', 'ran', 'notSent']
 
 class AroundRequest {
   readonly #made: CallMade
@@ -123,12 +122,17 @@ class AroundRequest {
       signal === undefined ? undefined : listenToAbort(signal, (reason) => own.abort(reason))
     )
     this.#sent++
+    let hasSession = false
+    const onSession = (session: Session): void => {
+      hasSession = true
+      options.onSession?.(session)
+    }
     try {
-      const value = await this.#send(timeoutMs, { ...options, signal: own.signal })
+      const value = await this.#send(timeoutMs, { ...options, signal: own.signal, onSession })
       this.#note('ran')
       return value
     } catch (error) {
-      this.#note(readDelivery(error) ?? 'maybeRan')
+      this.#note(readDelivery(error) ?? (hasSession ? 'maybeRan' : 'notSent'))
       throw error
     } finally {
       this.#sent--
@@ -138,7 +142,7 @@ class AroundRequest {
   }
 
   #note(delivery: Delivery): void {
-    if (worst.indexOf(delivery) < worst.indexOf(this.#delivery)) this.#delivery = delivery
+    if (isWorse(delivery, this.#delivery)) this.#delivery = delivery
   }
 
   /** What was sent ends with its session. Without an answer nothing can be sent any more. */
@@ -150,7 +154,9 @@ class AroundRequest {
   /** The call is cancelled, or too late. */
   #fail(reason: unknown): void {
     if (this.#isOver) return
+    // The try that is under way, if there is one, tells of itself.
     this.#made.abort(reason)
+    if (this.#sent === 0 || this.#delivery !== 'notSent') tellDelivery(reason, this.#delivery)
     this.#end(reason)
     this.#reject(reason)
   }

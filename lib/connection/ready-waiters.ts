@@ -2,6 +2,7 @@
 
 import { abortReason, listenToAbort } from '../base/abort.ts'
 import { rejectToCaller } from '../base/promise.ts'
+import { tellDelivery } from '../errors/cancellation.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { Session } from '../session/session.ts'
 import { DeadlineTimer } from '../time/after-reading.ts'
@@ -33,7 +34,12 @@ export class ReadyWaiters {
         else reject(outcome.reason)
       }
       // First, as a signal that is not one of Node may throw.
-      if (signal !== undefined) unlisten = listenToAbort(signal, (reason) => settle({ reason }))
+      if (signal !== undefined) {
+        unlisten = listenToAbort(signal, (reason) => {
+          tellDelivery(reason, 'notSent')
+          settle({ reason })
+        })
+      }
       this.#waiters.add(settle)
       if (deadlineMs === 0) return
       timer = new DeadlineTimer(deadlineMs, () => {

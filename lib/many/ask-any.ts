@@ -11,6 +11,7 @@ import type { CallOptions } from '../call/options.ts'
 import { StreamCall } from '../call/stream-call.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { tellMaybeRan } from '../errors/cancellation.ts'
 import { aFunction, type Kind, optionsReader } from '../errors/check.ts'
 import { CancelledError, GridError, InvalidOptionError } from '../errors/errors.ts'
 import { defaultRequestTimeoutMs, maxTimeoutMs } from '../errors/options.ts'
@@ -26,7 +27,7 @@ import { type PeersCallOptions, type PeersPort, peersCallKinds } from '../networ
 import { countDown } from '../time/count-down.ts'
 import { HandlerKind } from '../wire/frame.ts'
 import { Candidates } from './candidates.ts'
-import { mayRepeat, tellMaybeRan } from './may-repeat.ts'
+import { mayRepeat } from './may-repeat.ts'
 
 /** Options of `grid.any`. `timeout` and `signal` are of all tries together. */
 export type AnyOptions<D = AnySingle> = PeersCallOptions & {

@@ -10,8 +10,9 @@ import { errorText } from '../base/text.ts'
 import type { CallOptions } from '../call/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createCancellation, isWorse } from '../errors/cancellation.ts'
 import { aFunction, aWholeNumber, optionsReader, required } from '../errors/check.ts'
-import { CancelledError, type Delivery, InvalidOptionError } from '../errors/errors.ts'
+import { type Delivery, InvalidOptionError } from '../errors/errors.ts'
 import { readDelivery, toError } from '../errors/failure.ts'
 import type { Logger } from '../errors/logger.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../errors/options.ts'
@@ -71,14 +72,13 @@ export async function askQuorum(
   const absent = waitForReady === true ? [] : connections.filter(isAbsent)
   if (connections.length - absent.length < need)
     for (const each of absent) ballot.onAnswer({ host: each.host, error: each.createNotConnectedError() })
-  else ballot.begin()
-  const common = { timeout, signal: ballot.signal, metadata, waitForReady } as CallOptions
+  const common = { timeout, metadata, waitForReady }
   for (const connection of connections) {
-    if (ballot.signal.aborted) break
+    if (ballot.isOver) break
     const { host } = connection
     connection
       .subroute(subroute)
-      .request(definition, payload, common)
+      .request(definition, payload, { ...common, signal: ballot.begin(host) } as CallOptions)
       .then(
         (value) => ballot.onAnswer({ host, value }),
         (reason) => ballot.onAnswer({ host, error: toError(reason) })
@@ -93,13 +93,11 @@ class Ballot {
   readonly #need: number
   readonly #options: Pick<QuorumOptions<unknown>, 'accept' | 'undo'>
   readonly #logger: Logger
-  readonly #cancelling = new AbortController()
   readonly #answers: Answer<unknown>[] = []
   readonly #accepted: { readonly host: string; readonly value: unknown }[] = []
-  readonly #pending: Set<string>
+  /** Those that have not answered, and what cancels the call at each that was asked. */
+  readonly #pending: Map<string, AbortController | undefined>
   #isOver = false
-  /** Of the peers that have not answered. */
-  #delivery: Delivery = 'notSent'
   /** What `accept` threw first. */
   #cause: { readonly cause?: unknown } = {}
   #resolve!: (quorum: Quorum<unknown>) => void
@@ -112,7 +110,7 @@ class Ballot {
     logger: Logger
   ) {
     this.#need = need
-    this.#pending = new Set(hosts)
+    this.#pending = new Map(hosts.map((host) => [host, undefined]))
     this.#options = options
     this.#logger = logger
     this.result = new Promise((resolve, reject) => {
@@ -121,14 +119,15 @@ class Ballot {
     })
   }
 
-  /** Aborts once it is over. */
-  get signal(): AbortSignal {
-    return this.#cancelling.signal
+  get isOver(): boolean {
+    return this.#isOver
   }
 
-  /** The peers are being asked. */
-  begin(): void {
-    this.#delivery = 'maybeRan'
+  /** The peer is being asked, until the signal aborts. */
+  begin(host: string): AbortSignal {
+    const cancelling = new AbortController()
+    this.#pending.set(host, cancelling)
+    return cancelling.signal
   }
 
   onAnswer(answer: Answer<unknown>): void {
@@ -140,15 +139,18 @@ class Ballot {
     if (this.#isOver) return
     const accepted = this.#accepted.length
     if (accepted >= this.#need) this.#succeed()
-    else if (accepted + this.#pending.size < this.#need) this.fail(this.#createError())
+    else if (accepted + this.#pending.size < this.#need) this.#giveUp((cancelled) => this.#createError(cancelled))
   }
 
-  /** There is no quorum, and nobody wants one any more. */
+  /** Nobody wants a quorum any more. */
   fail(reason: unknown): void {
-    if (this.#isOver) return
-    this.#end('there is no quorum')
+    if (!this.#isOver) this.#giveUp(() => reason)
+  }
+
+  #giveUp(toReason: (cancelled: readonly Answer<unknown>[]) => unknown): void {
+    const cancelled = this.#end('there is no quorum')
     for (const answer of this.#answers) this.#undo(answer)
-    this.#reject(reason)
+    this.#reject(toReason(cancelled))
   }
 
   #succeed(): void {
@@ -158,9 +160,17 @@ class Ballot {
     this.#resolve({ accepted: this.#accepted, answers: this.#answers })
   }
 
-  #end(why: string): void {
+  /** Cancels the calls that have no answer. Each tells in its error whether it was sent. */
+  #end(why: string): Answer<unknown>[] {
     this.#isOver = true
-    this.#cancelling.abort(cancelled(why))
+    return [...this.#pending].map(([host, cancelling]) => {
+      const error = createCancellation(
+        `the call was cancelled: ${why}`,
+        cancelling === undefined ? 'notSent' : 'maybeRan'
+      )
+      cancelling?.abort(error)
+      return { host, error }
+    })
   }
 
   #accepts(value: unknown, host: string): boolean {
@@ -184,12 +194,9 @@ class Ballot {
   }
 
   /** With an entry for each peer. */
-  #createError(): QuorumError {
-    const error = cancelled('there is no quorum', this.#delivery)
-    const pending = [...this.#pending].map((host) => ({ host, error }))
-    const answers = [...this.#answers, ...pending]
-    const deliveries = answers.map(deliveryOf)
-    const delivery = deliveries.includes('maybeRan') ? 'maybeRan' : deliveries.includes('ran') ? 'ran' : 'notSent'
+  #createError(cancelled: readonly Answer<unknown>[]): QuorumError {
+    const answers = [...this.#answers, ...cancelled]
+    const delivery = answers.map(deliveryOf).reduce((worst, each) => (isWorse(each, worst) ? each : worst), 'notSent')
     const accepted = new Set(this.#accepted.map(({ host }) => host))
     const told = answers.map((answer) =>
       answer.error !== undefined || accepted.has(answer.host)
@@ -198,11 +205,6 @@ class Ballot {
     )
     return new QuorumError(this.#need, answers, { delivery, text: describeAnswers(this.#need, told), ...this.#cause })
   }
-}
-
-/** Cancelled calls may have run, where they were made. */
-function cancelled(why: string, delivery: Delivery = 'maybeRan'): CancelledError {
-  return new CancelledError(`the call was cancelled: ${why}`, { delivery })
 }
 
 /** An error that says nothing about the handler says nothing against it. */

@@ -1,4 +1,4 @@
-/** Which failed calls may be made again, at the same peer or at another one, and what is told when the last one fails, too. */
+/** Which failed calls may be made again, at the same peer or at another one. */
 
 import { type Delivery, GridError, RejectedError, RemoteError, UnknownHandlerError } from '../errors/errors.ts'
 
@@ -30,11 +30,4 @@ export function readRetryAfterMs(error: unknown): number {
   if (!RejectedError.is(error)) return 0
   const { retryAfterMs } = Object(error.details)
   return typeof retryAfterMs === 'number' && retryAfterMs > 0 ? retryAfterMs : 0
-}
-
-/** The error of the last of several tries, one of which may have run: that it was not sent itself says nothing of the others. */
-export function tellMaybeRan(error: unknown): void {
-  if (!GridError.is(error) || error.delivery !== 'notSent') return
-  const value: Delivery = 'maybeRan'
-  Reflect.defineProperty(error, 'delivery', { value, configurable: true, enumerable: true, writable: true })
 }

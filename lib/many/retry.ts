@@ -8,6 +8,7 @@
 import { abortReason, listenToAbort, unlessAborted } from '../base/abort.ts'
 import { shield } from '../base/promise.ts'
 import { aSignal, aTimeout, type CallOptions } from '../call/options.ts'
+import { tellMaybeRan } from '../errors/cancellation.ts'
 import { aBoolean, aFunction, aWholeNumber, check, type Kind, type Own, optionsReader } from '../errors/check.ts'
 import { DeadlineError, GridError } from '../errors/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit, maxTimeoutMs } from '../errors/options.ts'
@@ -15,7 +16,7 @@ import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import { setDeadline } from '../time/after-reading.ts'
 import { Backoff } from '../time/backoff.ts'
 import { countDown } from '../time/count-down.ts'
-import { isHopelessThere, mayRepeat, readRetryAfterMs, tellMaybeRan } from './may-repeat.ts'
+import { isHopelessThere, mayRepeat, readRetryAfterMs } from './may-repeat.ts'
 
 export interface RetryOptions {
   /** Of all tries and the waits between them, in ms; `Infinity` for none. Default 60 000. */

@@ -6,6 +6,7 @@ import { GridStream } from '../../lib/call/grid-stream.ts'
 import { sendRequest } from '../../lib/call/request.ts'
 import { StreamCall } from '../../lib/call/stream-call.ts'
 import { rawBytes } from '../../lib/codec/codec.ts'
+import { createCancellation } from '../../lib/errors/cancellation.ts'
 import { GridError } from '../../lib/errors/errors.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
@@ -83,6 +84,27 @@ describe('the delivery of a call', () => {
       for (const each of sent) assert.deepEqual(await each, [name, 'maybeRan'])
     })
   }
+
+  it('that this library cancels by itself is told in the reason: notSent until its payload is sent, all of it', async () => {
+    const cancel = async (payload: Uint8Array, whenSent: () => Promise<unknown>) => {
+      const controller = new AbortController()
+      const { signal } = controller
+      const call = sendRequest(peer.session, find('raw.single'), payload, rawBytes, 0, { signal })
+      const failed = failure(call)
+      await whenSent()
+      const reason = createCancellation('enough')
+      controller.abort(reason)
+      assert.deepEqual([await failed, reason.delivery], [['CancelledError', reason.delivery], reason.delivery])
+      return reason.delivery
+    }
+    await start({ capacity: 1 })
+    peer.link.hold()
+    assert.equal(await cancel(large, async () => assert.ok(peer.session.stats().framesOut > 0)), 'notSent')
+    assert.equal(await cancel(small, async () => undefined), 'notSent')
+    await peer.stop()
+    await start()
+    assert.equal(await cancel(small, () => peer.frame(FrameType.open)), 'maybeRan')
+  })
 
   const refusals = [ResetCode.unknownHandler, ResetCode.tooManyStreams, ResetCode.goingAway]
   it('that the peer refused is notSent, also when the conn ends right behind the refusal', async () => {
