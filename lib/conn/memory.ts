@@ -2,7 +2,7 @@
  * Conns inside one process: for specs, and for peers in the same process.
  *
  * Each message is copied, each direction holds a bounded number of them, and they are never delivered in the sender's turn:
- * code that works here does not depend on shared memory. A direction can be held, for exact schedules.
+ * code that works here does not depend on shared memory. A direction can be held, stalled and delayed, for exact schedules.
  */
 
 import { aBoolean, aWholeNumber, type Own, optionsReader } from '../errors/check.ts'
@@ -26,8 +26,17 @@ export interface MemoryPairOptions {
 export interface MemoryLink {
   /** Delivers nothing any more: no message, no close, no abort. The sender is not told. */
   hold(): void
-  /** Delivers what was held, and all that follows. */
+  /** Delivers no message any more, as when the other end reads nothing; but it is told that the conn is lost. */
+  stall(): void
+  /** Ends `hold` and `stall`: delivers what was held, and all that follows. */
   release(): void
+  /**
+   * Each message sent from now on arrives so many ms later, as do the end and the loss of the conn; in order. `delayMs` is
+   * called for each. Those that are under way keep their time. Undefined ends it.
+   */
+  delay(delayMs: (() => number) | undefined): void
+  /** No more is sent: this end has closed, or the conn is lost. */
+  readonly ended: boolean
   /** Messages delivered to the other conn. */
   readonly delivered: number
   /** Messages sent and not delivered yet. */
@@ -109,7 +118,7 @@ function createMemoryConn(
   return Object.assign(conn, { link: outgoing })
 }
 
-type Parcel = Uint8Array | 'close'
+type Parcel = Uint8Array | 'close' | 'abort'
 
 class Link implements MemoryLink {
   readonly sent: Uint8Array[] = []
@@ -124,8 +133,13 @@ class Link implements MemoryLink {
   #closed = false
   #aborted = false
   #held = false
+  #stalled = false
   #paused = false
   #scheduled = false
+  #delayMs: (() => number) | undefined
+  /** When each parcel arrives, of `performance.now()`; undefined until there is a delay. */
+  #dueMs: number[] | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor({ log = false, yields = false }: Own<MemoryPairOptions>) {
     this.#log = log
@@ -136,20 +150,22 @@ class Link implements MemoryLink {
     return this.#parcels.length
   }
 
+  get ended(): boolean {
+    return this.#closed
+  }
+
   send(message: Uint8Array): boolean {
     if (this.#closed) return false
     const copy = new Uint8Array(message)
     if (this.#log) this.sent.push(new Uint8Array(message))
-    this.#parcels.push(copy)
-    this.#schedule()
+    this.#put(copy)
     return true
   }
 
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#parcels.push('close')
-    this.#schedule()
+    this.#put('close')
   }
 
   /** What is in flight is lost, as when a socket is destroyed. */
@@ -158,16 +174,27 @@ class Link implements MemoryLink {
     this.#closed = true
     this.#aborted = true
     this.#parcels = []
-    this.#schedule()
+    if (this.#dueMs !== undefined) this.#dueMs = []
+    this.#put('abort')
   }
 
   hold(): void {
     this.#held = true
   }
 
+  stall(): void {
+    this.#stalled = true
+  }
+
   release(): void {
     this.#held = false
+    this.#stalled = false
     this.#schedule()
+  }
+
+  delay(delayMs: (() => number) | undefined): void {
+    this.#delayMs = delayMs
+    if (delayMs !== undefined) this.#dueMs ??= this.#parcels.map(() => 0)
   }
 
   pause(): void {
@@ -176,6 +203,12 @@ class Link implements MemoryLink {
 
   resume(): void {
     this.#paused = false
+    this.#schedule()
+  }
+
+  #put(parcel: Parcel): void {
+    this.#parcels.push(parcel)
+    this.#dueMs?.push(performance.now() + (this.#delayMs?.() ?? 0))
     this.#schedule()
   }
 
@@ -189,23 +222,32 @@ class Link implements MemoryLink {
   }
 
   #deliver(): void {
-    while (!this.#held && this.#parcels.length > 0) {
-      const parcel = this.#parcels[0] as Parcel
-      if (parcel === 'close') {
-        this.#parcels.shift()
-        this.onClose?.()
-        break
-      }
-      if (this.#paused) break
+    for (let parcel = this.#next(); parcel !== undefined; parcel = this.#next()) {
       this.#parcels.shift()
-      this.delivered += 1
-      this.onMessage?.(parcel)
-    }
-    if (this.#aborted && !this.#held) {
-      const { onAbort } = this
-      this.onAbort = undefined
-      onAbort?.()
+      this.#dueMs?.shift()
+      if (parcel === 'abort') this.onAbort?.()
+      else if (parcel === 'close') this.onClose?.()
+      else {
+        this.delivered += 1
+        this.onMessage?.(parcel)
+      }
     }
     this.onDrained?.()
+  }
+
+  /** What can be delivered now. */
+  #next(): Parcel | undefined {
+    const [parcel] = this.#parcels
+    if (parcel === undefined || this.#held) return undefined
+    const leftMs = (this.#dueMs?.[0] ?? 0) - performance.now()
+    if (this.#dueMs !== undefined && leftMs > 0) return this.#waitFor(leftMs)
+    const isMessage = typeof parcel !== 'string'
+    if (parcel !== 'abort' && (this.#stalled || (this.#paused && isMessage))) return undefined
+    return parcel
+  }
+
+  #waitFor(leftMs: number): undefined {
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => this.#deliver(), Math.ceil(leftMs))
   }
 }

@@ -79,6 +79,44 @@ describe('memoryPair', () => {
     await arrived
   })
 
+  it('delivers no message of a stalled direction, but that the conn is lost', async () => {
+    const [a, b] = memoryPair()
+    a.link.stall()
+    await a.sink(each([message(3, 1)]))
+    const arrived = collect(b)
+    await settled(() => a.link.inFlight, 20)
+    assert.deepEqual([a.link.delivered, a.link.inFlight], [0, 1])
+    a.abort(stop)
+    await assert.rejects(arrived, /connection lost/)
+  })
+
+  it('delivers what is delayed in order, as late as was drawn for each, and the end behind it', async () => {
+    const [a, b] = memoryPair()
+    const delays = [30, 5, 10]
+    a.link.delay(() => delays.shift() ?? 0)
+    const startMs = performance.now()
+    const messages = [message(3, 1), message(4, 2)]
+    await a.sink(each(messages))
+    a.close()
+    const late: number[] = []
+    for await (const _ of b.source) late.push(performance.now() - startMs)
+    assert.ok(late.length === 2 && (late[0] ?? 0) >= 29, `${late}`)
+    assert.deepEqual([a.link.ended, a.link.inFlight], [true, 0])
+  })
+
+  it('delays the loss of the conn too, and what was sent before as it was', async () => {
+    const [a, b] = memoryPair()
+    await a.sink(each([message(3, 1)]))
+    a.link.delay(() => 20)
+    const arrived = b.source[Symbol.asyncIterator]()
+    await arrived.next()
+    const startMs = performance.now()
+    a.abort(stop)
+    await assert.rejects(arrived.next(), /connection lost/)
+    assert.ok(performance.now() - startMs >= 19)
+    a.link.delay(undefined)
+  })
+
   it('keeps no log unless asked', async () => {
     const [a] = memoryPair()
     await a.sink(each([message(1, 1)]))

@@ -4,6 +4,7 @@ import { insecure, Manager } from 'it-grid'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
+import { type TestGridOptions, testGrid } from 'it-grid/testing'
 import { Registry } from 'prom-client'
 
 await using grid = new Manager({ local: 'http://a:1', hosts: ['http://a:1'], auth: insecure() })
@@ -22,11 +23,21 @@ const inside: Promise<number> = new LockClient(grid, { servers: [grid.local] })
 await inside
 server.close()
 
+const test: TestGridOptions = {
+  seed: 7,
+  setup: (grid, index) => grid.handle('whoami', () => Uint8Array.of(index)),
+  options: { keepAlive: { intervalMs: 100 } }
+}
+await using inMemory = await testGrid(3, test)
+inMemory.delay(0, 1, [5, 50])
+
 export function misuse(): void {
   // @ts-expect-error the types arrive: an option that there is not
   collectGridMetrics(grid, { registry: new Registry() })
   // @ts-expect-error an option that there is not
   serveLocks(grid, { ttl: 1 })
+  // @ts-expect-error what the kit sets itself
+  testGrid(2, { options: { local: 'http://a:1' } })
   // @ts-expect-error a method that a call does not have
   instrument({ ignore: (call) => call.id === 'echo' })
 }

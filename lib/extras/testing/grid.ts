@@ -1,0 +1,318 @@
+/**
+ * `testGrid`: servers of a grid in one process, over memory, with faults that a test chooses.
+ *
+ * All is as in production but for the sockets: names decide who dials, handshakes prove a secret, values pass the codecs,
+ * frames have checksums. What lies between the servers is in `network.ts`, what they have open in `ledger.ts`.
+ */
+
+import { AssertionError } from 'node:assert'
+import { ClosedError, type Connection, Manager, sharedSecret, silentLogger } from '../../index.ts'
+import { Ledger } from './ledger.ts'
+import { TestNetwork } from './network.ts'
+import { checkIndexes, checkOptions, type TestGridOptions, toDelay, toGroups, toHosts } from './options.ts'
+import { newSeed, randomFrom } from './random.ts'
+import { advanceBy, until } from './waiting.ts'
+
+/** Of all test grids, and of raw peers that call at one. */
+export const testAuth = sharedSecret('the secret of all test grids')
+const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
+
+/** Of the servers of all grids that are not closed: their calls are told apart by them. */
+const namesInUse = new Set<string>()
+
+/** Faults are named by the index of the server that they act at, and of its peer. `heal` ends all but `cut` and `kill`. */
+export class TestGrid {
+  readonly seed: number
+  readonly #given: TestGridOptions
+  readonly #hosts: readonly string[]
+  readonly #grids: Manager[] = []
+  /** Indexes of servers that were killed, or are between two instances. */
+  readonly #dead = new Set<number>()
+  readonly #network: TestNetwork
+  readonly #ledger = new Ledger()
+  readonly #random: () => number
+  readonly #ending = new Set<Promise<void>>()
+  #closed: Promise<void> | undefined
+
+  /** @internal by `testGrid` */
+  constructor(hosts: readonly string[], given: TestGridOptions) {
+    this.seed = given.seed ?? newSeed()
+    this.#given = given
+    this.#hosts = hosts
+    for (const host of hosts) namesInUse.add(host)
+    this.#random = randomFrom(this.seed)
+    this.#network = new TestNetwork(this.#hosts)
+  }
+
+  /** The servers; one that was restarted is a new one at its place. */
+  get grids(): readonly Manager[] {
+    return this.#grids
+  }
+
+  /**
+   * The connection of one server to another, or to itself.
+   *
+   * @throws {InvalidOptionError} when there is no such server
+   */
+  peer(from: number, to: number): Connection {
+    checkIndexes('peer()', this.#hosts.length, from, to)
+    return this.#at(from).connection(this.#hosts[to] as string)
+  }
+
+  /**
+   * Resolves when all living servers are connected to each other.
+   *
+   * @throws when they are not within 15 s, or 120 s of fake timers: it names who is not, and why
+   */
+  async ready(): Promise<void> {
+    this.#throwIfClosed('ready()')
+    const missing = () => this.#pairs().filter(([a, b]) => !this.#isUp(a, b))
+    // What was cut just now is seen in the next turn.
+    await this.#until(
+      () => missing().length === 0,
+      () =>
+        `not connected: ${missing()
+          .map(([a, b]) => this.#whyNot(a, b))
+          .join('; ')}`
+    )
+  }
+
+  /** The conn between two servers is lost, once; both are told. They connect again by themselves. */
+  cut(a: number, b: number): void {
+    this.#check('cut()', a, b)
+    this.#network.cut(a, b)
+  }
+
+  /** From now on nothing gets through from one to the other, and neither is told; that of a dial neither. */
+  hold(from: number, to: number): void {
+    this.#check('hold()', from, to)
+    this.#network.impair(from, to, { isHeld: true })
+  }
+
+  /**
+   * From now on each message of this direction is late by so much, or by a random time of the range; in order. A sender waits
+   * when 16 are under way.
+   */
+  delay(from: number, to: number, ms: number | readonly [least: number, most: number]): void {
+    this.#check('delay()', from, to)
+    this.#network.impair(from, to, { delayMs: toDelay(ms, this.#random) })
+  }
+
+  /** From now on the server reads nothing of its peer, which has to wait when what lies between is full. */
+  stall(at: number, from: number): void {
+    this.#check('stall()', at, from)
+    this.#network.impair(from, at, { isStalled: true })
+  }
+
+  /**
+   * From now on nothing gets through between these groups of servers, and nobody is told. Servers that are in none of them are
+   * one more group. A second partition takes the place of the first.
+   */
+  partition(...groups: readonly (readonly number[])[]): void {
+    this.#throwIfClosed('partition()')
+    const groupOf = toGroups(groups, this.#hosts.length)
+    for (const a of this.#hosts.keys()) {
+      for (const b of this.#hosts.keys()) {
+        if (a !== b) this.#network.impair(a, b, { isParted: groupOf[a] !== groupOf[b] })
+      }
+    }
+  }
+
+  /** Ends `hold`, `delay`, `stall` and `partition`; resolves when all living servers are connected, as `ready` does. */
+  async heal(): Promise<void> {
+    this.#throwIfClosed('heal()')
+    this.#network.heal()
+    await this.ready()
+  }
+
+  /**
+   * The process of a server is gone, as by SIGKILL: its conns are lost, without a goodbye, and nobody answers its peers. What
+   * it was doing is not counted by `assertNothingLeft`, though code of its handlers runs on: nobody hears of it.
+   *
+   * @throws {ClosedError} when it is dead already
+   */
+  kill(index: number): void {
+    this.#check('kill()', index)
+    if (this.#dead.has(index))
+      throw new ClosedError(`${this.#hosts[index]} is dead already: restart(${index}) starts it`)
+    const manager = this.#at(index)
+    this.#dead.add(index)
+    this.#ledger.forget(manager)
+    this.#network.kill(index)
+    this.#end(manager)
+  }
+
+  /**
+   * Starts a server under its old name, as a new instance. One that lives is closed first, with a goodbye. Resolves with it once
+   * `setup` has run; `ready` waits until it is connected.
+   *
+   * @throws {ClosedError} when it is being restarted already
+   */
+  async restart(index: number): Promise<Manager> {
+    this.#check('restart()', index)
+    if (this.#restarting.has(index)) throw new ClosedError(`${this.#hosts[index]} is being restarted already`)
+    this.#restarting.add(index)
+    try {
+      if (!this.#dead.has(index)) {
+        this.#dead.add(index)
+        await this.#wait(this.#end(this.#at(index)), 'close')
+        this.#network.kill(index)
+      }
+      this.#throwIfClosed('restart()')
+      return await this.#start(index)
+    } finally {
+      this.#restarting.delete(index)
+    }
+  }
+
+  readonly #restarting = new Set<number>()
+
+  /**
+   * Moves the fake timers, and lets happen what is due by then.
+   *
+   * @throws {InvalidOptionError} without the option `advance`, or when it moves no time
+   */
+  async advance(ms: number): Promise<void> {
+    this.#throwIfClosed('advance()')
+    await advanceBy(ms, this.#given.advance)
+  }
+
+  /**
+   * Calls, streams, handlers and listeners: everything that is open is a failure. See `settled`, which waits for what is about
+   * to end.
+   *
+   * @throws {AssertionError} that names each of them, with the line that made it
+   */
+  assertNothingLeft(): void {
+    const left = this.#ledger.describe()
+    if (left.length === 0) return
+    const are = left.length === 1 ? 'something is left' : `${left.length} things are left`
+    const list = left.map((text) => `\n- ${text}`).join('')
+    throw new AssertionError({ message: `${are} in the test grid (seed ${this.seed}):${list}` })
+  }
+
+  /** Resolves when nothing is left: the last frames of a call may still be under way. @throws as `assertNothingLeft` */
+  async settled(): Promise<void> {
+    try {
+      await this.#until(
+        () => this.#ledger.describe().length === 0,
+        () => 'it is not settled'
+      )
+    } catch {
+      this.assertNothingLeft()
+    }
+  }
+
+  /** Closes all servers, at once; what is still open is aborted. It asserts nothing, so it hides no failure. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /** @internal by `testGrid` */
+  async startAll(): Promise<this> {
+    try {
+      for (const index of this.#hosts.keys()) await this.#start(index)
+      return this
+    } catch (error) {
+      await this.close()
+      throw error
+    }
+  }
+
+  async #start(index: number): Promise<Manager> {
+    const { options, setup } = this.#given
+    const manager = new Manager({
+      ...{ auth: testAuth, logger: silentLogger, reconnect: quickReconnect, ...options },
+      ...{ local: this.#hosts[index] as string, hosts: this.#hosts, dialer: this.#network.dialerOf(index) }
+    })
+    this.#ledger.watch(manager)
+    this.#grids[index] = manager
+    await setup?.(manager, index)
+    this.#dead.delete(index)
+    this.#network.accept(index, (conn) => manager.incomingConn(conn))
+    return manager
+  }
+
+  #end(manager: Manager): Promise<void> {
+    const ended = manager.close({ timeout: 0 }).finally(() => this.#ending.delete(ended))
+    this.#ending.add(ended)
+    return ended
+  }
+
+  async #close(): Promise<void> {
+    this.#network.heal()
+    for (const manager of this.#grids) this.#end(manager)
+    await this.#wait(Promise.all(this.#ending), 'close')
+    this.#ledger[Symbol.dispose]()
+    for (const host of this.#hosts) namesInUse.delete(host)
+  }
+
+  /** Awaits what may need fake timers to go on. */
+  async #wait(work: Promise<unknown>, what: string): Promise<void> {
+    let isDone = false
+    const done = work.finally(() => {
+      isDone = true
+    })
+    await this.#until(
+      () => isDone,
+      () => `the servers do not ${what}`
+    )
+    await done
+  }
+
+  async #until(condition: () => boolean, missing: () => string): Promise<void> {
+    await until(condition, () => `${missing()} (seed ${this.seed})`, this.#given.advance)
+  }
+
+  #at(index: number): Manager {
+    return this.#grids[index] as Manager
+  }
+
+  /** Those that live. */
+  #pairs(): [number, number][] {
+    const living = [...this.#hosts.keys()].filter((index) => !this.#dead.has(index))
+    return living.flatMap((a) => living.filter((b) => a < b).map((b): [number, number] => [a, b]))
+  }
+
+  #isUp(a: number, b: number): boolean {
+    const sees = (from: number, to: number) => {
+      const { state, instance } = this.peer(from, to)
+      return state === 'connected' && instance === this.#at(to).instance
+    }
+    return this.#network.hasConn(a, b) && sees(a, b) && sees(b, a)
+  }
+
+  #whyNot(a: number, b: number): string {
+    const why = this.peer(a, b).lastError ?? this.peer(b, a).lastError
+    const fault = this.#network.isOpen(a, b) ? '' : ', a fault is between them: heal() ends it'
+    return `${this.#hosts[a]} and ${this.#hosts[b]}${why === undefined ? '' : ` (${why.message})`}${fault}`
+  }
+
+  #check(what: string, ...indexes: readonly number[]): void {
+    this.#throwIfClosed(what)
+    checkIndexes(what, this.#hosts.length, ...indexes)
+    if (indexes.length > 1 && indexes[0] === indexes[1]) {
+      checkIndexes(`${what} between two servers`, this.#hosts.length, `${indexes[0]} twice`)
+    }
+  }
+
+  #throwIfClosed(what: string): void {
+    if (this.#closed !== undefined) throw new ClosedError(`${what}: the test grid is closed`)
+  }
+}
+
+/**
+ * Servers in memory, each connected to all others. Resolves when they are made; `ready` waits until they are connected.
+ *
+ * @param servers how many, or their names: the names decide who dials
+ * @throws {InvalidOptionError} naming the argument or option that is wrong
+ */
+export async function testGrid(servers: number | readonly string[], options: TestGridOptions = {}): Promise<TestGrid> {
+  checkOptions(options)
+  return await new TestGrid(toHosts(servers, namesInUse), options).startAll()
+}
