@@ -18,6 +18,8 @@ import type { CallInfo } from './call-info.ts'
 /** How a call ended. */
 export interface CallOutcome {
   readonly durationMs: number
+  /** Of a stream, until its first response was read by its caller, or given by its handler; none where none was. */
+  readonly firstResponseMs?: number
   /** `OK`, or the `code` of the error: `ERR_CANCELLED` for a cancelled call, and `_OTHER` where an error has none. */
   readonly code: string
   /** Of the error, at a caller. */
@@ -124,6 +126,7 @@ export class Trace {
   readonly message: Message
   readonly #channel: CallChannel
   readonly #startMs = performance.now()
+  #firstResponseMs: number | undefined
   /** `end` is published. */
   #isBegun = false
   #isFinished = false
@@ -175,6 +178,7 @@ export class Trace {
     const encode = (value: T): Uint8Array => {
       const payload = codec.encode(value)
       if (isBytes(payload)) {
+        this.#noteResponse('handler')
         this.messagesOut++
         this.bytesOut += payload.length
       }
@@ -186,6 +190,7 @@ export class Trace {
   /** The same codec, which counts what it decodes. */
   countIn<T>(codec: Codec<T>): Codec<T> {
     const decode = (payload: Uint8Array): T => {
+      this.#noteResponse('caller')
       this.messagesIn++
       this.bytesIn += payload.length
       return codec.decode(payload)
@@ -209,6 +214,12 @@ export class Trace {
     this.#tell('instance', instance)
   }
 
+  /** A message is one, where it is counted at this side. */
+  #noteResponse(side: CallInfo['side']): void {
+    if (this.message.side !== side || this.message.kind === 'single') return
+    this.#firstResponseMs ??= performance.now() - this.#startMs
+  }
+
   /** A subscriber may have frozen it. */
   #tell<Name extends keyof Message>(name: Name, value: Message[Name]): void {
     Reflect.set(this.message, name, value)
@@ -223,8 +234,10 @@ export class Trace {
   #createOutcome(failure: Failure | undefined, isCancelled: boolean): CallOutcome {
     const { attempts, messagesIn, messagesOut, bytesIn, bytesOut } = this
     const reason = failure?.reason
+    const firstResponseMs = this.#firstResponseMs
     return {
       durationMs: performance.now() - this.#startMs,
+      ...(firstResponseMs === undefined ? {} : { firstResponseMs }),
       code: failure === undefined ? 'OK' : (readCode(reason) ?? (isCancelled ? 'ERR_CANCELLED' : '_OTHER')),
       delivery: readDelivery(reason),
       ...{ messagesIn, messagesOut, bytesIn, bytesOut, attempts }

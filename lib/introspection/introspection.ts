@@ -65,6 +65,8 @@ export interface CallRecord extends HandlerName, Omit<CallOutcome, 'delivery'> {
   readonly host: string
   readonly instance?: string
   readonly delivery?: NonNullable<CallOutcome['delivery']>
+  /** Of the `traceparent` in its metadata. */
+  readonly traceId?: string
   /** Ms since the epoch. */
   readonly startedAt: number
   /** Records left out before this one, because the reader was slow. */

@@ -28,6 +28,13 @@ export function traceCalls(
   return feed.read((record, skipped) => ({ ...record, skipped }))
 }
 
+/** Of the W3C. What else may stand there is not told. */
+const traceparent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/
+
+function readTraceId(value: unknown): string | undefined {
+  return typeof value === 'string' ? traceparent.exec(value)?.[1] : undefined
+}
+
 function isAsked(message: CallMessage, options: TraceOptions): boolean {
   const { host, handler, subroute, outcome } = message
   if (outcome === undefined || subroute === introspection.subroute) return false
@@ -41,12 +48,14 @@ function isAsked(message: CallMessage, options: TraceOptions): boolean {
 
 function toRecord(message: CallMessage): Omit<CallRecord, 'skipped'> {
   const { side, host, instance, kind, handler, subroute } = message
+  const traceId = readTraceId(message.metadata.traceparent)
   const { delivery, ...outcome } = message.outcome as NonNullable<CallMessage['outcome']>
   return {
     ...{ side, host, kind, handler, subroute },
     ...outcome,
     ...(instance === undefined ? {} : { instance }),
     ...(delivery === undefined ? {} : { delivery }),
+    ...(traceId === undefined ? {} : { traceId }),
     startedAt: Date.now() - outcome.durationMs
   }
 }

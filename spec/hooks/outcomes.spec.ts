@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
 import { bytes, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
+import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -68,6 +69,46 @@ describe('a stream', () => {
       assert.deepEqual([outcome?.messagesIn, outcome?.messagesOut], [2, 2])
       assert.deepEqual([outcome?.bytesIn, outcome?.bytesOut], [30, 30])
     }
+  })
+})
+
+describe('the first response', () => {
+  it('of a stream has its time, given by the handler and read by the caller; a request has none, nor has a stream without one', async () => {
+    const silent = streaming<void, never, number>('silent', { inCapacity: 0 })
+    const gate = new Gate()
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle('echo', (payload) => payload)
+        manager.handle(silent, async function* () {})
+        manager.handle(feed, async function* () {
+          yield 1
+          await gate.opened
+          yield 2
+        })
+      }
+    })
+    const ended: CallMessage[] = []
+    using _ = listen('asyncEnd', (message) => ended.push(message))
+    using _called = listen('asyncEnd', (message) => ended.push(message), channels.call)
+    const peer = grid.at(0).connection(grid.at(1).local)
+    await peer.request('echo')
+    for await (const _none of peer.newStream(silent));
+    const startMs = performance.now()
+    const { responses, closed } = peer.newStream(feed)
+    await until(() => performance.now() - startMs > 60, 'the caller waits')
+    await responses.next()
+    const readMs = performance.now() - startMs
+    await until(() => performance.now() - startMs > readMs + 60, 'the handler waits')
+    gate.open()
+    for await (const _rest of responses);
+    await closed
+    await until(() => ended.length === 6, 'all have ended')
+    assert.ok(ended.every(({ handler, outcome = {} }) => handler === 'feed' || !('firstResponseMs' in outcome)))
+    const times = (side: string) => ended.find((each) => each.side === side && each.handler === 'feed')?.outcome
+    const [handled, called] = [times('handler'), times('caller')]
+    assert.ok((called?.firstResponseMs ?? 0) >= 60 && (called?.firstResponseMs ?? 1e9) <= readMs + 5)
+    assert.ok((handled?.firstResponseMs ?? 1e9) <= (called?.firstResponseMs ?? 0))
+    assert.ok((handled?.firstResponseMs ?? 1e9) <= (handled?.durationMs ?? 0) - 60)
   })
 })
 

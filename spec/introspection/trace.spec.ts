@@ -9,7 +9,15 @@ import { traceCalls } from '../../lib/introspection/trace.ts'
 const local = 'http://here'
 const outcome = { durationMs: 10, code: 'OK', delivery: undefined, attempts: 1 }
 const none = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 }
-const names = { local, host: 'http://there', instance: 'i', kind: 'single', handler: 'echo', subroute: '' }
+const names = {
+  metadata: {},
+  local,
+  host: 'http://there',
+  instance: 'i',
+  kind: 'single',
+  handler: 'echo',
+  subroute: ''
+}
 
 function publish(changed: Partial<Record<keyof CallMessage | 'code' | 'durationMs', unknown>> = {}): void {
   const { code = outcome.code, durationMs = outcome.durationMs, side = 'handler', ...others } = changed
@@ -83,11 +91,31 @@ describe('a trace', () => {
     assert.ok(records.slice(1).every(({ skipped }) => skipped === 0))
   })
 
+  it('has the trace id of a traceparent, and nothing that only looks like one', async () => {
+    const id = '0af7651916cd43dd8448eb211c80319c'
+    const rest = '-b7ad6b7169203331-01'
+    const values = [
+      `00-${id}${rest}`,
+      `01-${id}${rest}-more`,
+      `00-${'0'.repeat(32)}${rest}`,
+      `00-${id}`,
+      `x00-${id}${rest}`
+    ]
+    const records = await traced({}, () => {
+      for (const traceparent of [...values, Buffer.from(values[0] ?? ''), 7, undefined])
+        publish({ metadata: { traceparent } })
+    })
+    assert.deepEqual(
+      records.map(({ traceId }) => traceId),
+      [id, id, ...new Array(6).fill(undefined)]
+    )
+  })
+
   it('has names and numbers, and nothing that the call has brought', async () => {
     const secret = { metadata: { token: 'a secret' }, error: new Error('a secret') }
     const [record] = await traced({}, () => publish(secret as never))
     const { startedAt = 0, ...others } = record ?? {}
-    const { local: _, ...kept } = names
+    const { local: _, metadata: __, ...kept } = names
     const { delivery, ...ended } = outcome
     assert.deepEqual(others, { side: 'handler', ...kept, ...ended, ...none, skipped: 0 })
     assert.ok(Math.abs(startedAt - Date.now()) < 60_000)
