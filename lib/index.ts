@@ -152,6 +152,7 @@ export type {
   CloseEvent,
   ConnectionEvent,
   DialEvent,
+  FailedCalls,
   GoAwayEvent,
   GridEvent,
   HelloEvent,
@@ -165,6 +166,7 @@ export type {
 export type {
   CallFigures,
   ConnectionStats,
+  ConnectionWaits,
   DialStats,
   HandlerName,
   HandlerStats,
@@ -172,7 +174,8 @@ export type {
   ManagerStats,
   SessionCounts,
   SessionStats,
-  SessionTotals
+  SessionTotals,
+  Waits
 } from './report/stats.ts'
 export type { HalfInfo, Room, StreamInfo, StreamsOptions } from './report/stream-info.ts'
 export { authorize, type Rule } from './rules/authorize.ts'

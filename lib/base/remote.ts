@@ -14,6 +14,8 @@ export interface Remote {
   readonly host: string
   /** New at each start of the remote server, in hex. */
   readonly instance: string
+  /** The `id` of the session, the same at both ends. */
+  readonly session: string
   /** What `auth.verify` returned for it. */
   readonly identity: Identity
   /** The address of the conn, for logs. */

@@ -1,6 +1,5 @@
 /** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
 
-import { errorText } from '../base/text.ts'
 import type { Connection } from '../connection/connection.ts'
 import { selectStreams } from '../connection/streams.ts'
 import { register } from '../contract/register.ts'
@@ -143,12 +142,11 @@ function allRecent(grid: Introspected): GridEvent[] {
 }
 
 function toReport(connection: Connection): HostReport {
-  const { host, state, since, instance, session } = connection.stats()
-  const { lastError } = connection
+  const { host, state, since, instance, session, lastError } = connection.stats()
   return {
     ...{ host, state, since },
     ...(instance === undefined ? {} : { instance }),
     ...(session?.rttMs === undefined ? {} : { rttMs: session.rttMs }),
-    ...(lastError === undefined ? {} : { lastError: errorText(lastError) })
+    ...(lastError === undefined ? {} : { lastError })
   }
 }

@@ -26,7 +26,12 @@ function toChange(before: ManagerStats, { at, instance, ...stats }: ManagerStats
   const { connections, called, served, ...others } = stats
   const hosts = new Set(connections.map(({ host }) => host))
   const removed = before.connections.map(({ host }) => host).filter((host) => !hosts.has(host))
-  const changed = Object.entries(others).filter(([name, value]) => !isSame(value, Reflect.get(before, name)))
+  const elapsedMs = at - before.at
+  const changed = Object.entries(others).filter(([name, value]) => !isSame(value, Reflect.get(before, name), elapsedMs))
+  const changedOf = <T>(all: readonly T[], known: readonly T[], keyOf: (entry: T) => string) => {
+    const byKey = new Map(known.map((entry) => [keyOf(entry), entry]))
+    return all.filter((entry) => !isSame(entry, byKey.get(keyOf(entry)), elapsedMs))
+  }
   return {
     ...{ at, instance },
     ...Object.fromEntries(changed),
@@ -41,15 +46,16 @@ function nameOf({ kind, subroute, handler }: ManagerStats['called'][number]): st
   return `${kind}\0${subroute}\0${handler}`
 }
 
-function changedOf<T>(now: readonly T[], before: readonly T[], keyOf: (entry: T) => string): T[] {
-  const known = new Map(before.map((entry) => [keyOf(entry), entry]))
-  return now.filter((entry) => !isSame(entry, known.get(keyOf(entry))))
-}
+/** Ages that are so much less exact than they could be are still those of the same call. */
+const toleranceMs = 50
 
-/** They are plain data. The age of what runs is none: it changes by itself. */
-function isSame(a: unknown, b: unknown): boolean {
-  const text = (value: unknown) => JSON.stringify(value, (name, each) => (name === 'oldestMs' ? null : each))
-  return text(a) === text(b)
+/** They are plain data, `elapsedMs` apart. The age of what waits is none of it, if it has grown as the time has passed. */
+function isSame(now: unknown, before: unknown, elapsedMs: number): boolean {
+  const ages: [number[], number[]] = [[], []]
+  const text = (value: unknown, into: number[]) =>
+    JSON.stringify(value, (name, each) => (name === 'oldestMs' ? into.push(each) : each))
+  if (text(now, ages[0]) !== text(before, ages[1])) return false
+  return ages[0].every((age, at) => age >= (ages[1][at] as number) + elapsedMs - toleranceMs)
 }
 
 function waitUntil(ms: number, signals: readonly AbortSignal[]): Promise<void> {

@@ -5,6 +5,7 @@
  * handshake, since nothing else can be at the other end.
  */
 
+import { randomBytes } from 'node:crypto'
 import { memoryPair } from '../conn/memory.ts'
 import { Connection } from '../connection/connection.ts'
 import type { Logger } from '../errors/logger.ts'
@@ -59,7 +60,8 @@ export class Loopback {
 
   #dial(): Established {
     const { local: host, instance, session: common } = this.#init
-    const remote = Object.freeze({ host, instance, identity: Object.freeze({}), address: 'memory' })
+    const id = randomBytes(8).toString('hex')
+    const remote = Object.freeze({ host, instance, session: id, identity: Object.freeze({}), address: 'memory' })
     // A server may call all of its handlers, however few it accepts of others.
     const limits = { ...common.limits, maxHandlers: maxLimit }
     const session = { ...common, limits, remote, remoteLimits: limits, remoteUnderstands: understood, checksum: false }

@@ -40,10 +40,12 @@ export interface OpenCallsInit {
 }
 
 export class OpenCalls implements StreamPort<Stream>, ResponderPort {
+  /** When the session began, in ms since the epoch. */
+  readonly since = Date.now()
   readonly remote: Remote
   readonly limits: StreamLimits
   readonly streams: StreamTable
-  readonly open = new OpenStreams(() => this.streams.list())
+  readonly open: OpenStreams
   readonly #draining = new AbortController()
   /** Handlers of the peer whose code has not ended, those of its other sessions included. */
   readonly running: RunningHandlers
@@ -80,6 +82,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.serving = handlers.serving?.of(remote.host)
     this.#mistakes = handlers.mistakes
     this.streams = new StreamTable(role)
+    this.open = new OpenStreams(remote.session, () => this.streams.list())
     const figures = handlers.figures.of(remote.host)
     this.events = figures.events
     this.counter = new CallCounter(figures, outbox, counts)

@@ -6,6 +6,8 @@
  */
 
 import { toHandlerName } from '../handler/info.ts'
+import type { FailedCalls } from '../report/events.ts'
+import type { ConnectionWaits } from '../report/stats.ts'
 import type { HalfInfo, StreamInfo } from '../report/stream-info.ts'
 import { canReceive, canSend } from '../stream/state.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -21,11 +23,14 @@ interface Look {
 }
 
 export class OpenStreams {
+  readonly #session: string
   readonly #list: () => Stream[]
   /** Of streams that were open when they were looked at last. */
   readonly #looks = new Map<Stream, Look>()
 
-  constructor(list: () => Stream[]) {
+  /** @param session its id */
+  constructor(session: string, list: () => Stream[]) {
+    this.#session = session
     this.#list = list
   }
 
@@ -51,15 +56,47 @@ export class OpenStreams {
     return this.#list().flatMap((stream) => this.#describe(stream) ?? [])
   }
 
+  /** Counts what waits, and since when. */
+  addWaits(waits: ConnectionWaits): void {
+    this.look()
+    const nowMs = performance.now()
+    const count = (what: keyof ConnectionWaits, ticks: number) => {
+      const waitedMs = Math.max(0, nowMs - ticksToMs(ticks))
+      const { count: before, oldestMs = 0 } = waits[what]
+      waits[what] = { count: before + 1, oldestMs: Math.max(oldestMs, waitedMs) }
+    }
+    for (const stream of this.#list()) {
+      if (stream.owner?.entry === undefined) continue
+      const { sentTicks, receivedTicks } = this.#sinceOf(stream)
+      const [sends, receives] = [sendingWait(stream), receivingWait(stream)]
+      if (sends === 'credit' || sends === 'conn') count(sends, sentTicks)
+      if (receives === 'consumer') count(receives, receivedTicks)
+      if (stream.isSingle) count(stream.initiator ? 'called' : 'served', stream.startTicks)
+    }
+  }
+
+  /** Calls of this side. */
+  countCalls(): FailedCalls {
+    const deliveries = this.#list().map(({ delivery }) => delivery)
+    const count = (delivery: keyof FailedCalls) => deliveries.filter((each) => each === delivery).length
+    return { notSent: count('notSent'), maybeRan: count('maybeRan') }
+  }
+
+  #sinceOf(stream: Stream): Pick<Look, 'sentTicks' | 'receivedTicks'> {
+    const { startTicks } = stream
+    return this.#looks.get(stream) ?? { sentTicks: startTicks, receivedTicks: startTicks }
+  }
+
   #describe(stream: Stream): StreamInfo | undefined {
     const { owner, id, initiator, startTicks, deadlineMs, port } = stream
     if (owner?.entry === undefined) return undefined
     const nowMs = performance.now()
-    const { sentTicks, receivedTicks } = this.#looks.get(stream) ?? { sentTicks: startTicks, receivedTicks: startTicks }
+    const { sentTicks, receivedTicks } = this.#sinceOf(stream)
     const since = (ticks: number) => Math.max(0, nowMs - ticksToMs(ticks))
     const sending = describeSending(stream, since(sentTicks))
     const receiving = describeReceiving(stream, since(receivedTicks))
     return {
+      session: this.#session,
       id,
       ...{ ...toHandlerName(owner.entry), side: initiator ? 'caller' : 'handler', host: port.remote.host },
       ageMs: since(startTicks),
@@ -71,7 +108,7 @@ export class OpenStreams {
 }
 
 function update(look: Look, { bytesIn, bytesOut, receiveWindow }: Stream, nowTicks: number): void {
-  const unread = receiveWindow?.unread.messages ?? 0
+  const unread = receiveWindow?.unreadMessages ?? 0
   if (bytesOut !== look.sent) look.sentTicks = nowTicks
   if (bytesIn !== look.received || unread !== look.unread) look.receivedTicks = nowTicks
   look.sent = bytesOut
@@ -79,18 +116,28 @@ function update(look: Look, { bytesIn, bytesOut, receiveWindow }: Stream, nowTic
   look.unread = unread
 }
 
-function describeSending({ state, canTake, sendWindow, bytesOut }: Stream, waitedMs: number): HalfInfo | undefined {
+/** Undefined for a half that has ended. */
+function sendingWait({ state, canTake, sendWindow }: Stream): 'credit' | 'conn' | 'producer' | undefined {
   if (!canSend(state)) return undefined
-  const isQueued = !canTake
-  const hasCredit = sendWindow === undefined || (isQueued ? !sendWindow.isBlocked : sendWindow.canSend)
-  const waitsFor = !hasCredit ? 'credit' : isQueued ? 'conn' : 'producer'
-  const window = sendWindow === undefined ? {} : { room: sendWindow.room }
-  return { waitsFor, waitedMs, totalBytes: bytesOut, ...window }
+  const hasCredit = sendWindow === undefined || (canTake ? sendWindow.canSend : !sendWindow.isBlocked)
+  if (!hasCredit) return 'credit'
+  return canTake ? 'producer' : 'conn'
 }
 
-function describeReceiving({ state, receiveWindow, bytesIn }: Stream, waitedMs: number): HalfInfo | undefined {
+/** Undefined for a half that has ended. */
+function receivingWait({ state, receiveWindow }: Stream): 'consumer' | 'peer' | undefined {
   if (!canReceive(state)) return undefined
-  if (receiveWindow === undefined) return { waitsFor: 'peer', waitedMs, totalBytes: bytesIn }
-  const { room, capacity, unread } = receiveWindow
-  return { waitsFor: unread.messages > 0 ? 'consumer' : 'peer', waitedMs, totalBytes: bytesIn, room, capacity, unread }
+  return receiveWindow !== undefined && receiveWindow.unreadMessages > 0 ? 'consumer' : 'peer'
+}
+
+function describeSending(stream: Stream, waitedMs: number): HalfInfo | undefined {
+  const waitsFor = sendingWait(stream)
+  if (waitsFor === undefined) return undefined
+  return { waitsFor, waitedMs, totalBytes: stream.bytesOut, ...stream.sendWindow?.describe() }
+}
+
+function describeReceiving(stream: Stream, waitedMs: number): HalfInfo | undefined {
+  const waitsFor = receivingWait(stream)
+  if (waitsFor === undefined) return undefined
+  return { waitsFor, waitedMs, totalBytes: stream.bytesIn, ...stream.receiveWindow?.describe() }
 }

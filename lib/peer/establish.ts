@@ -221,9 +221,9 @@ export class Establisher {
   }
 
   #established(wire: Wire, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
-    const { host, instance, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
+    const { host, instance, session: id, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
     const { understands: remoteUnderstands } = result
-    const remote = Object.freeze({ host, instance, identity, address: wire.remoteAddress })
+    const remote = Object.freeze({ host, instance, session: id, identity, address: wire.remoteAddress })
     const session = { ...this.#init.session, wire, role, remote, remoteLimits, remoteUnderstands, checksum }
     return { session, deadlineMs, renews, renewBefore }
   }

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { unlessAborted } from '../base/abort.ts'
 import { isBytes } from '../base/bytes.ts'
-import type { Identity, RemoteLimits } from '../base/remote.ts'
+import type { Identity, Remote, RemoteLimits } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
 import { HandshakeError, RejectedError } from '../errors/errors.ts'
 import type { Limits } from '../errors/options.ts'
@@ -53,16 +53,14 @@ export interface HandshakeInit {
   signal: AbortSignal
 }
 
+const sessionIdBytes = 8
+
 /** What is special about a dial: it renews a session, or only tells the one that dials that this side is there. */
 export type DialReason = 'renews' | 'knocks'
 
-export interface HandshakeResult {
+/** What is known of the other side, and: */
+export interface HandshakeResult extends Omit<Remote, 'address'> {
   version: number
-  /** Canonical host name of the other side. */
-  host: string
-  /** Instance id of the other side, in hex. */
-  instance: string
-  identity: Identity
   limits: RemoteLimits
   checksum: boolean
   /** As of its hello or challenge. */
@@ -116,7 +114,7 @@ export async function dialHandshake(
     if (accept.version !== version) throw new HandshakeError('the listener did not choose the highest common version')
     if (accept.host !== remote) throw new HandshakeError(`the listener calls itself ${accept.host}`)
     const ownExpiry = accept.lifetimeMs === undefined ? undefined : Date.now() + accept.lifetimeMs
-    return createResult(init, remote, version, { ...challenge, renews: as === 'renews' }, identity, ownExpiry)
+    return createResult(init, context, version, { ...challenge, renews: as === 'renews' }, identity, ownExpiry)
   } catch (error) {
     throw locate(init, `with ${remote}`, error)
   }
@@ -162,7 +160,7 @@ export async function listenHandshake(
     }
     const lifetime = toLifetime(identity)
     send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
-    return createResult(init, hello.host, version, hello, identity)
+    return createResult(init, context, version, hello, identity)
   } catch (error) {
     if (!RejectedError.is(error) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
@@ -188,7 +186,7 @@ function createContext({ local, wire, signal }: HandshakeInit, remote: string, t
 
 function createResult(
   init: HandshakeInit,
-  host: string,
+  { remote: host, transcript }: Pick<AuthContext, 'remote' | 'transcript'>,
   version: number,
   theirs: Challenge & { renews?: boolean },
   identity: Identity,
@@ -199,7 +197,9 @@ function createResult(
   const firstExpiry = Math.min(identity.expiresAt ?? Infinity, ownExpiry ?? Infinity)
   const renewBefore = firstExpiry === Infinity ? undefined : firstExpiry
   const instance = toHex(theirs.instance)
-  return { version, host, instance, identity, limits, checksum, understands, renews, renewBefore }
+  // Both ends have it, and it is of this conn alone, as it holds a nonce of each.
+  const session = toHex(transcript.subarray(0, sessionIdBytes))
+  return { version, host, instance, session, identity, limits, checksum, understands, renews, renewBefore }
 }
 
 /** The identity that `auth.verify` returned, unless it has expired. */

@@ -13,7 +13,15 @@ import type { HostEvents } from '../figures/event-log.ts'
 import type { OpenTally } from '../figures/figures.ts'
 import type { Established } from '../peer/establish.ts'
 import type { NameClash } from '../peer/name-clash.ts'
-import { addTotals, createTotals, type SessionStats, type SessionTotals } from '../report/stats.ts'
+import type { FailedCalls } from '../report/events.ts'
+import {
+  addTotals,
+  type ConnectionWaits,
+  createTotals,
+  createWaits,
+  type SessionStats,
+  type SessionTotals
+} from '../report/stats.ts'
 import type { StreamInfo } from '../report/stream-info.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { Session } from '../session/session.ts'
@@ -91,7 +99,7 @@ export class Sessions {
       },
       onLeftOut: (why) => this.#warnOnce(why),
       onDraining: (end, deadline) => this.#onDraining(session, end, deadline),
-      onEnd: (end) => this.#onEnd(session, end, established.session.wire)
+      onEnd: (end, failed) => this.#onEnd(session, end, failed, established.session.wire)
     })
     const { instance, address } = session.remote
     init.events.add({ type: 'hello', instance, address })
@@ -139,7 +147,14 @@ export class Sessions {
 
   /** What is open on any of them. */
   describeStreams(): StreamInfo[] {
-    return this.#listAlive().flatMap((session) => session.describeStreams())
+    return this.#listAlive().flatMap(({ open }) => open.describe())
+  }
+
+  /** What is waited for on all of them. */
+  get waits(): ConnectionWaits {
+    const waits = createWaits()
+    for (const { open } of this.#listAlive()) open.addWaits(waits)
+    return waits
   }
 
   /** The sum over all sessions so far. `tally` takes what is open. */
@@ -206,7 +221,7 @@ export class Sessions {
     if (this.#draining.size > maxDraining) oldest?.abort({ reason: 'replaced', text: 'too many sessions are ending' })
   }
 
-  #onEnd(session: Session, end: SessionEnd, wire: Wire): void {
+  #onEnd(session: Session, end: SessionEnd, failed: FailedCalls, wire: Wire): void {
     this.#closing.push(new WeakRef(wire))
     // In a shutdown all sessions end at once, and no other follows.
     if (this.#closing.length > maxClosing && !this.#isOver) {
@@ -216,7 +231,7 @@ export class Sessions {
     this.#renewal.forget(session)
     addTotals(this.#totals, session.stats())
     this.#heardAtMs = Math.max(this.#heardAtMs ?? 0, session.heardAtMs)
-    this.#init.events.add({ type: 'close', reason: end.reason, message: end.text })
+    this.#init.events.add({ type: 'close', reason: end.reason, message: end.text, failed })
     this.#log(session, end)
     this.#leave(session, end)
   }

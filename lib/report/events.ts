@@ -56,11 +56,19 @@ export interface GoAwayEvent extends EventBase {
   readonly deadline?: number
 }
 
+/** Calls of this server, by whether their handlers may have run. */
+export interface FailedCalls {
+  readonly notSent: number
+  readonly maybeRan: number
+}
+
 /** A conn has ended. */
 export interface CloseEvent extends EventBase {
   readonly type: 'close'
   readonly reason: DisconnectReason
   readonly message: string
+  /** The calls that have failed by that. */
+  readonly failed: FailedCalls
 }
 
 /** The round trip takes three times as long as it did. */

@@ -14,6 +14,10 @@ export interface SessionCounts {
 
 /** One live session. */
 export interface SessionStats extends Readonly<SessionCounts> {
+  /** Names it, the same at both ends. */
+  readonly id: string
+  /** When it began, in ms since the epoch. */
+  readonly since: number
   readonly batchesOut: number
   readonly bytesOut: number
   readonly framesOut: number
@@ -104,6 +108,32 @@ export interface DialStats {
   readonly nextAt?: number
 }
 
+/** How many wait now. */
+export interface Waits {
+  readonly count: number
+  /** Of the one that has waited longest; none where none does. */
+  readonly oldestMs?: number
+}
+
+/** What the open calls of one connection wait for, from this end. `connection.streams()` says which. */
+export interface ConnectionWaits {
+  /** Requests of this server that have no answer, by their age. */
+  called: Waits
+  /** Requests of the peer that have no answer, by their age. */
+  served: Waits
+  /** Halves of streams that may send nothing: the consumer at the other end takes nothing. */
+  credit: Waits
+  /** Calls that have a message to send, and the conn is full. */
+  conn: Waits
+  /** Halves of streams with messages that nobody here takes. */
+  consumer: Waits
+}
+
+export function createWaits(): ConnectionWaits {
+  const none = { count: 0 }
+  return { called: none, served: none, credit: none, conn: none, consumer: none }
+}
+
 /** One connection. */
 export interface ConnectionStats {
   readonly host: string
@@ -115,8 +145,11 @@ export interface ConnectionStats {
   readonly instance: string | undefined
   /** Sessions after the first one, including those that renewed an identity. */
   readonly reconnects: number
+  /** The text of `connection.lastError`. */
+  readonly lastError?: string
   /** The live session, if there is one. */
   readonly session: SessionStats | undefined
+  readonly waits: ConnectionWaits
   readonly totals: Readonly<SessionTotals>
   /** When the peer has last sent anything, in ms since the epoch, to half a keep-alive interval; none before the first session. */
   readonly lastSeenAt?: number

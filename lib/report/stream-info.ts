@@ -18,16 +18,20 @@ export interface HalfInfo {
   readonly waitedMs: number
   /** Payload bytes so far. */
   readonly totalBytes: number
-  /** The window of a stream: what may still be sent. A request has none. */
+  /** Messages of a stream so far; receiving, those that are whole. A request has none. */
+  readonly totalMessages?: number
+  /** The window of a stream: what may still be sent; below zero where a large message has overdrawn it. A request has none. */
   readonly room?: Room
-  /** Receiving: what the window holds when it is empty. */
+  /** What the window holds when nothing is in it; sending, as far as this end knows. */
   readonly capacity?: Room
-  /** Receiving: what is there and was not taken. */
+  /** Receiving: what is there and was not taken. Sending: what the other end has not granted back. */
   readonly unread?: Room
 }
 
 /** One open call, a request too. */
 export interface StreamInfo extends HandlerName {
+  /** The `id` of its session, the same at both ends. */
+  readonly session: string
   /** In its session: odd for those that the dialing side has opened; 0 until it is sent. */
   readonly id: number
   readonly side: 'caller' | 'handler'

@@ -15,8 +15,9 @@ import { AdvertisedHandlers } from '../handler/advertised.ts'
 import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import { FloodGuard } from '../open/flood.ts'
 import { OpenCalls } from '../open/open-calls.ts'
+import type { OpenStreams } from '../open/open-streams.ts'
+import type { FailedCalls } from '../report/events.ts'
 import { createSessionCounts, type SessionStats } from '../report/stats.ts'
-import type { StreamInfo } from '../report/stream-info.ts'
 import type { OpenRequest, StreamLimits } from '../stream/port.ts'
 import type { Stream } from '../stream/stream.ts'
 import { toMessage, type Wire } from '../wire/wire.ts'
@@ -65,7 +66,7 @@ export interface SessionEvents {
   /** No new calls can start here any more: the remote or this side goes away, until a deadline if that is known. Called once. */
   readonly onDraining: (end: SessionEnd, deadline: number | undefined) => void
   /** The session has ended, and its calls are about to fail. Called once. */
-  readonly onEnd: (end: SessionEnd) => void
+  readonly onEnd: (end: SessionEnd, failing: FailedCalls) => void
 }
 
 export class Session {
@@ -207,8 +208,8 @@ export class Session {
   }
 
   /** What is open, in both directions. */
-  describeStreams(): StreamInfo[] {
-    return this.#calls.open.describe()
+  get open(): OpenStreams {
+    return this.#calls.open
   }
 
   /** Bytes of batches, those included that are being written. */
@@ -309,8 +310,8 @@ export class Session {
   #finish(end: SessionEnd): void {
     this.#state = 'ended'
     this.#keepAlive.stop()
-    this.#events.onEnd(end)
-    const { events } = this.#calls
+    const { events, open } = this.#calls
+    this.#events.onEnd(end, open.countCalls())
     this.#calls.failAll((stream) => createLossError(end, stream, this.remote.host, events))
   }
 }

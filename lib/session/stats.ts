@@ -13,8 +13,10 @@ export interface SessionParts {
 }
 
 export function readSessionStats({ counts, calls, keepAlive, outbox }: SessionParts): SessionStats {
-  const { streams, running } = calls
+  const { remote, since, streams, running } = calls
   return {
+    id: remote.session,
+    since,
     ...counts,
     rttMs: keepAlive.rttMs,
     inboundStreams: streams.inbound,

@@ -17,7 +17,10 @@
  */
 
 import { FlowControlError, ProtocolError } from '../errors/errors.ts'
-import type { Room } from '../report/stream-info.ts'
+import type { HalfInfo } from '../report/stream-info.ts'
+
+/** For people. */
+type WindowInfo = Required<Pick<HalfInfo, 'totalMessages' | 'room' | 'capacity' | 'unread'>>
 
 /** The largest credit that a side may hold. Beyond it the peer has counted wrong. */
 export const maxCredit = 2 ** 31 - 1
@@ -30,6 +33,10 @@ const maxWidening = 2
 
 /** What the remote end allows this side to send on one stream. */
 export class SendWindow {
+  /** As it was at first, or wider where the receiver has widened it. */
+  readonly #capacityMessages: number
+  #capacityBytes: number
+  #sent = 0
   #messages: number
   /** Bytes left after the current message is written completely. */
   #bytes: number
@@ -37,8 +44,8 @@ export class SendWindow {
   #unwritten = 0
 
   constructor(messages: number, bytes: number) {
-    this.#messages = messages
-    this.#bytes = bytes
+    this.#capacityMessages = this.#messages = messages
+    this.#capacityBytes = this.#bytes = bytes
   }
 
   /** The next message may begin. */
@@ -46,9 +53,13 @@ export class SendWindow {
     return this.#messages > 0 && this.#bytes > 0
   }
 
-  /** What may still be sent, for people. */
-  get room(): Room {
-    return { messages: this.#messages, bytes: this.#bytes }
+  describe(): WindowInfo {
+    const [room, capacity] = [
+      { messages: this.#messages, bytes: this.#bytes },
+      { messages: this.#capacityMessages, bytes: this.#capacityBytes }
+    ]
+    const unread = { messages: capacity.messages - room.messages, bytes: capacity.bytes - room.bytes }
+    return { totalMessages: this.#sent, room, capacity, unread }
   }
 
   /** The current message must wait before its next fragment. */
@@ -58,6 +69,7 @@ export class SendWindow {
 
   /** A message of `bytes` bytes begins. */
   take(bytes: number): void {
+    this.#sent++
     this.#messages--
     this.#bytes -= bytes
     this.#unwritten = bytes
@@ -77,6 +89,7 @@ export class SendWindow {
     if (messages === 0 && bytes === 0) throw new ProtocolError('a credit of nothing')
     this.#messages += messages
     this.#bytes += bytes
+    if (this.#bytes > this.#capacityBytes) this.#capacityBytes = this.#bytes
     const isBeyond = this.#messages > maxCredit || this.#bytes + this.#unwritten > maxCredit
     if (isBeyond) throw new ProtocolError('a credit beyond 2^31-1')
   }
@@ -91,7 +104,8 @@ export class ReceiveWindow {
   #bytes: number
   #takenMessages = 0
   #takenBytes = 0
-  /** Whole messages that the consumer has not taken. */
+  /** Whole messages that have arrived, and those of them that the consumer has not taken. */
+  #received = 0
   #unread = 0
   /** Bytes that have arrived of an incomplete message. */
   #arrivedBytes = 0
@@ -108,19 +122,19 @@ export class ReceiveWindow {
     this.#maxMessageBytes = maxMessageBytes
   }
 
-  /** What the remote end may still send, for people. */
-  get room(): Room {
-    return { messages: this.#messages, bytes: this.#bytes }
+  get unreadMessages(): number {
+    return this.#unread
   }
 
-  get capacity(): Room {
-    return { messages: this.#capacityMessages, bytes: this.#capacityBytes }
-  }
-
-  /** What has arrived and was not taken, the parts of a message included. */
-  get unread(): Room {
-    const bytes = this.#capacityBytes + this.#lentBytes - this.#bytes - this.#takenBytes
-    return { messages: this.#unread, bytes: Math.max(0, bytes) }
+  /** What has arrived and was not taken has the parts of a message, too. */
+  describe(): WindowInfo {
+    const unreadBytes = this.#capacityBytes + this.#lentBytes - this.#bytes - this.#takenBytes
+    return {
+      totalMessages: this.#received,
+      room: { messages: this.#messages, bytes: this.#bytes },
+      capacity: { messages: this.#capacityMessages, bytes: this.#capacityBytes },
+      unread: { messages: this.#unread, bytes: Math.max(0, unreadBytes) }
+    }
   }
 
   /**
@@ -145,6 +159,7 @@ export class ReceiveWindow {
     if (this.#bytes <= 0) throw new FlowControlError(`more bytes than the window of ${this.#capacityBytes} allows`)
     this.#bytes -= bytes
     if (!more) {
+      this.#received++
       this.#unread++
       this.#arrivedBytes = 0
       return false

@@ -5,7 +5,15 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { inspect } from 'node:util'
-import { DisconnectedError, type GridEvent, type HandlerStats, type ManagerOptions, single } from '../../lib/index.ts'
+import {
+  DisconnectedError,
+  type FailedCalls,
+  type GridEvent,
+  type HandlerStats,
+  type ManagerOptions,
+  single,
+  type Waits
+} from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -68,6 +76,31 @@ describe('the recent events of a connection', () => {
     const failed = all(there.recent, 'dial').find(({ error }) => error !== undefined)
     assert.equal(failed?.error?.code, 'ERR_DIAL')
     assert.match(failed?.error?.message ?? '', /ECONNREFUSED|refused/)
+  })
+
+  it('tell how many calls failed by that, and whether their handlers may have run', async (test) => {
+    const { there, back, listener, servers, gate } = await connected(test)
+    await there.request(hold, undefined, { signal: AbortSignal.abort() }).catch(() => undefined)
+    const proxy = await servers.proxy(listener)
+    listener.server.cut()
+    await until(() => there.state === 'connected' && proxy.size > 0, 'connected through the proxy')
+    const calls: Promise<unknown>[] = [there.request(hold), there.request(hold)]
+    await until(() => back.stats().served.running === 2, 'they run')
+    proxy.impair({ blackhole: true }, 'toListener')
+    // More than what conns hold.
+    for (let n = 0; n < 4; n++) calls.push(there.request('hold', Buffer.alloc(12 * 1024 * 1024)))
+    const isStuck = ({ count, oldestMs = 0 }: Waits) => count > 0 && oldestMs > 100
+    await until(() => isStuck(there.stats().waits.conn), 'some cannot be sent')
+    proxy.cut()
+    const failed = { notSent: 0, maybeRan: 0 }
+    for (const error of await Promise.all(calls.map(rejection))) failed[error.delivery as keyof FailedCalls]++
+    assert.ok(failed.notSent > 0 && failed.maybeRan > 1, JSON.stringify(failed))
+    assert.deepEqual(
+      all(there.recent, 'close').map((each) => each.failed),
+      [{ notSent: 0, maybeRan: 0 }, failed]
+    )
+    assert.deepEqual(all(back.recent, 'close').at(-1)?.failed, { notSent: 0, maybeRan: 0 })
+    gate.open()
   })
 
   it('tell who goes away, why and until when, at both ends', async (test) => {

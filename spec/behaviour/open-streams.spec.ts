@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { introspection, type StreamInfo, single, streaming } from '../../lib/index.ts'
+import { introspection, type StreamInfo, single, streaming, type Waits } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -71,12 +71,32 @@ describe('an open call', () => {
     assert.equal((at?.unread?.bytes ?? 0) + (at?.room?.bytes ?? 0), at?.capacity?.bytes)
     assert.equal(at?.unread?.bytes, at?.totalBytes)
     assert.equal(at?.totalBytes, of?.totalBytes)
+    assert.deepEqual([of?.capacity, of?.unread], [at?.capacity, at?.unread])
+    assert.deepEqual([of?.totalMessages, at?.totalMessages], [4, 4])
     await until(() => (near('endless')?.receiving?.waitedMs ?? 0) > 50, 'it waits')
     const { waitedMs = 0 } = far('endless')?.sending ?? {}
     assert.ok(waitedMs > 0)
     for (let n = 0; n < 4; n++) await stream.responses.next()
     await until(() => (far('endless')?.sending?.waitedMs ?? 1e9) < waitedMs + 50, 'it has moved')
     stream.cancel()
+  })
+
+  it('has at both ends the same session, which is another one after a reconnect and with another peer', async (test) => {
+    const { there, gate, near, far, listener } = await connected(test)
+    const call = there.request(hold)
+    await until(() => far('hold') !== undefined, 'it runs')
+    const { id } = there.stats().session ?? assert.fail()
+    assert.match(id, /^[0-9a-f]{16}$/)
+    assert.deepEqual([near('hold')?.session, far('hold')?.session], [id, id])
+    const self = listener.manager.connection(listener.name)
+    const own = self.request(hold)
+    await until(() => self.streams({ handler: 'hold' }).length === 1, 'it is open')
+    assert.notEqual(self.streams()[0]?.session, id)
+    listener.server.cut()
+    await call.catch(() => undefined)
+    await until(() => (there.stats().session?.id ?? id) !== id, 'another session')
+    gate.open()
+    await own
   })
 
   it('whose producer gives nothing waits for that, and its consumer for the peer', async (test) => {
@@ -113,6 +133,42 @@ describe('an open call', () => {
     await until(() => there.streams()[0]?.sending?.waitsFor === 'conn', 'the conn is full')
     proxy.heal()
     await call
+  })
+
+  it('is counted by what it waits for, with the longest wait, requests apart from streams', async (test) => {
+    const { there, back, gate, near } = await connected(test)
+    const none = { count: 0 }
+    assert.deepEqual(there.stats().waits, { called: none, served: none, credit: none, conn: none, consumer: none })
+    const call = there.request(hold)
+    const stuck = there.newStream(endless)
+    const given = there.newStream(upload)
+    for (let n = 0; n < 4; n++) given.requests.push(Buffer.alloc(100))
+    const silent = there.newStream(quiet)
+    await silent.responses.next()
+    const counts = ({ waits }: ReturnType<typeof there.stats>) =>
+      Object.fromEntries(Object.entries(waits).map(([name, { count }]) => [name, count]))
+    const atBoth = () => JSON.stringify([counts(there.stats()), counts(back.stats())])
+    const expected = [
+      { called: 1, served: 0, credit: 1, conn: 0, consumer: 1 },
+      { called: 0, served: 1, credit: 1, conn: 0, consumer: 1 }
+    ]
+    await until(() => atBoth() === JSON.stringify(expected), 'all wait')
+    await until(
+      () => Object.values(there.stats().waits).every(({ count, oldestMs = 0 }) => count === 0 || oldestMs > 50),
+      'old'
+    )
+    const { called, consumer } = there.stats().waits
+    assert.ok((called.oldestMs ?? 0) <= (near('hold')?.ageMs ?? 0))
+    for (let n = 0; n < 4; n++) await stuck.responses.next()
+    const isYounger = ({ count, oldestMs = 0 }: Waits) => count === 1 && oldestMs < (consumer.oldestMs ?? 0)
+    await until(() => isYounger(there.stats().waits.consumer), 'it has moved')
+    stuck.cancel()
+    gate.open()
+    await call
+    given.requests.end()
+    for await (const _ of given);
+    await silent.closed
+    await until(() => Object.values(counts(there.stats())).every((count) => count === 0), 'nothing waits')
   })
 
   it('is found by its handler, the longest wait first, and no more than are asked for', async (test) => {

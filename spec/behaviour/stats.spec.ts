@@ -77,6 +77,13 @@ describe('the stats of a connection', () => {
     assert.equal(listener.manager.stats().totals.messagesIn, far().messagesIn)
   })
 
+  it('name the session alike at both ends, and say when it began', async (test) => {
+    const before = Date.now()
+    const { near, far } = await connected(test)
+    assert.equal(near().id, far().id)
+    for (const { since } of [near(), far()]) assert.ok(since >= before && since <= Date.now())
+  })
+
   it('count many small messages of one turn in few batches', async (test) => {
     const { there, quiet, near } = await connected(test)
     const before = near()

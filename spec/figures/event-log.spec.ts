@@ -5,6 +5,8 @@ import { describe, it, type TestContext } from 'node:test'
 import { EventLog, HostEvents } from '../../lib/figures/event-log.ts'
 import { GridFigures } from '../../lib/figures/grid-figures.ts'
 
+const failed = { notSent: 0, maybeRan: 0 }
+
 function at(test: TestContext, ms: number): void {
   test.mock.method(performance, 'now', () => ms)
 }
@@ -63,7 +65,7 @@ describe('the last events', () => {
     const events = new HostEvents(new EventLog('a'), 'b')
     events.add({ type: 'hello', instance: 'i', address: '127.0.0.1' })
     events.add({ type: 'goAway', direction: 'inbound', reason: 'shutdown' })
-    events.add({ type: 'close', reason: 'shutdown', message: 'bye' })
+    events.add({ type: 'close', reason: 'shutdown', message: 'bye', failed })
     for (let n = 0; n < 300; n++) {
       events.add({ type: 'state', state: 'connecting', previous: 'waiting' })
       events.add({ type: 'dial', durationMs: 1, error: { code: 'ERR_DIAL', message: 'ECONNREFUSED' } })
@@ -73,7 +75,7 @@ describe('the last events', () => {
     const kept = events.recent.map(({ type }) => type)
     assert.deepEqual(kept.slice(0, 3), ['hello', 'goAway', 'close'])
     assert.equal(kept.at(-1), 'state')
-    for (let n = 0; n < 300; n++) events.add({ type: 'close', reason: 'shutdown', message: '' })
+    for (let n = 0; n < 300; n++) events.add({ type: 'close', reason: 'shutdown', message: '', failed })
     assert.equal(events.recent.length, 256)
   })
 })

@@ -61,6 +61,18 @@ describe('the changes of stats', () => {
     assert.deepEqual(told, [{ ...nothing, served: running(5) }, nothing])
   })
 
+  it('have what waits as many, but not for as long as the time that has passed', async () => {
+    const running = (oldestMs: number) => [handler({ running: 1, oldestMs })]
+    const told = await changes(
+      { served: running(5000) },
+      { served: running(6000), at: 1001 },
+      { served: running(900), at: 2001 },
+      { served: running(1900), at: 3001 }
+    )
+    const at = (ms: number, served: readonly HandlerStats[]) => ({ ...nothing, at: ms, served })
+    assert.deepEqual(told, [at(1001, []), at(2001, running(900)), at(3001, [])])
+  })
+
   it('name hosts that have left once, and figures that have changed', async () => {
     const connections = ['http://a', 'http://b'].map((host) => ({ host })) as unknown as ManagerStats['connections']
     const told = await changes({ served: [], connections }, { connections: connections.slice(1), up: 0, at: 2 }, {})

@@ -46,7 +46,7 @@ describe('a handshake', () => {
       maxNameBytes,
       maxMetadataBytes
     }
-    const { renewBefore, ...atDialer } = resultOf(dialed)
+    const { renewBefore, session, ...atDialer } = resultOf(dialed)
     assert.ok(Math.abs((renewBefore ?? 0) - expiresAt) < 1000, 'the dialer is told when its identity ends')
     assert.deepEqual(atDialer, {
       version: 1,
@@ -62,6 +62,7 @@ describe('a handshake', () => {
       version: 1,
       host: dialer,
       instance: Buffer.from(instanceA).toString('hex'),
+      session,
       identity,
       limits: { ...limits, maxMessageBytes: 1000 },
       checksum: false,

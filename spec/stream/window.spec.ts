@@ -57,6 +57,20 @@ describe('SendWindow', () => {
     assert.deepEqual([window.canSend, window.isBlocked], [true, false])
   })
 
+  it('tells its capacity, wider once the receiver has widened it, and what was not granted back', () => {
+    const window = new SendWindow(4, 100)
+    window.take(70)
+    const [capacity, unread] = [
+      { messages: 4, bytes: 100 },
+      { messages: 1, bytes: 70 }
+    ]
+    assert.deepEqual(window.describe(), { totalMessages: 1, room: { messages: 3, bytes: 30 }, capacity, unread })
+    window.add(1, 170)
+    const wide = { messages: 4, bytes: 200 }
+    const none = { messages: 0, bytes: 0 }
+    assert.deepEqual(window.describe(), { totalMessages: 1, room: wide, capacity: wide, unread: none })
+  })
+
   it('counts messages of no bytes', () => {
     const window = new SendWindow(2, 100)
     window.take(0)
