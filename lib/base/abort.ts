@@ -13,6 +13,9 @@ import { captureScope } from './scope.ts'
 
 type OnAbort = (reason: unknown) => void
 
+/** A signal of a user, or of ours. */
+export type AnySignal = AbortSignal | InnerSignal
+
 const subscriptions = new WeakMap<AbortSignal, Subscriptions>()
 
 /**
@@ -20,8 +23,9 @@ const subscriptions = new WeakMap<AbortSignal, Subscriptions>()
  *
  * @throws the errors of a signal that is not one of Node
  */
-export function listenToAbort(signal: AbortSignal, onAbort: OnAbort): () => void {
+export function listenToAbort(signal: AnySignal, onAbort: OnAbort): () => void {
   if (!signal.aborted) {
+    if (signal instanceof InnerSignal) return signal.add(onAbort)
     const leave = (subscriptions.get(signal) ?? new Subscriptions(signal)).add(onAbort)
     if (!hasAborted(signal, leave)) return leave
   }
@@ -68,7 +72,7 @@ export function unlessAborted<T>(
 }
 
 /** Why `signal` has aborted. For a signal without a reason: the default reason of Node. */
-export function abortReason(signal: AbortSignal): unknown {
+export function abortReason(signal: AnySignal): unknown {
   let reason: unknown
   try {
     reason = signal.reason
@@ -91,6 +95,30 @@ export function createSharedController(): AbortController {
   signal.removeEventListener = removeQuietly as typeof signal.removeEventListener
   Object.defineProperty(signal, 'onabort', onAbortQuietly)
   return controller
+}
+
+/** A signal that no user sees: an object, where an `AbortController` costs microseconds. What listens to it must not throw. */
+export class InnerSignal {
+  aborted = false
+  reason: unknown
+  #subscribers: Map<() => void, OnAbort> | undefined
+
+  abort(reason: unknown): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.reason = reason
+    // A subscriber that another one removes is not called any more.
+    for (const onAbort of this.#subscribers?.values() ?? []) onAbort(abortReason(this))
+    this.#subscribers = undefined
+  }
+
+  /** For `listenToAbort`: until the function that it returns is called. */
+  add(onAbort: OnAbort): () => void {
+    const leave = () => void this.#subscribers?.delete(leave)
+    this.#subscribers ??= new Map()
+    this.#subscribers.set(leave, onAbort)
+    return leave
+  }
 }
 
 /**

@@ -85,8 +85,12 @@ export function whenSettled<T>(
   onValue: (value: T) => void,
   onError: (error: unknown) => void
 ): void {
-  const plain = isPlain(promise) ? promise : awaited(promise)
-  then.call(plain, onValue as (value: unknown) => void, onError)
+  then.call(settled(promise), onValue as (value: unknown) => void, onError)
+}
+
+/** The promise of the language that settles as `value` does: itself, where it is one. */
+export function settled<T>(value: T | PromiseLike<T>): Promise<T> {
+  return isPlain(value) ? value : awaited(value)
 }
 
 /** `then` asks a promise for its `constructor`: this one has that of the language. */

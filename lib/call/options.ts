@@ -1,5 +1,6 @@
 /** The options of one call, and their checks. */
 
+import type { AnySignal } from '../base/abort.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import { aBoolean, anything, type Kind, type Own, optionsReader } from '../errors/check.ts'
 import { maxTimeoutMs } from '../errors/options.ts'
@@ -23,7 +24,8 @@ export interface CallOptions {
 }
 
 /** The options of a call as they were read, once. */
-export type ReadCallOptions = Partial<Own<CallOptions>> & {
+export type ReadCallOptions = Partial<Omit<Own<CallOptions>, 'signal'>> & {
+  readonly signal?: AnySignal | undefined
   /** Hears of the session that takes the call. */
   readonly onSession?: ((session: Session) => void) | undefined
 }

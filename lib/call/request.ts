@@ -4,7 +4,7 @@
  * This is the path of each small call. It costs one stream, one promise, and nothing per frame.
  */
 
-import { abortReason, listenToAbort } from '../base/abort.ts'
+import { type AnySignal, abortReason, listenToAbort } from '../base/abort.ts'
 import { rejectToCaller } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { type Codec, type Decoder, readsInPlace } from '../codec/codec.ts'
@@ -104,7 +104,7 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   }
 
   /** At once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
-  cancelBy(signal: AbortSignal): void {
+  cancelBy(signal: AnySignal): void {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => {
         tellDelivery(reason, this.#stream.delivery)

@@ -4,7 +4,7 @@
  * One object with methods, not closures: a stream may be open for days, and there may be many. Users see `GridStream`.
  */
 
-import { abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
+import { type AnySignal, abortReason, FollowingSignal, listenToAbort } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { Codec } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
@@ -217,7 +217,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   }
 
   /** Ends with the signal; at once where it has aborted meanwhile, or throws, as one that is not of Node may do. */
-  #obey(signal: AbortSignal, stream: Stream): void {
+  #obey(signal: AnySignal, stream: Stream): void {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => this.cancel(reason))
     } catch (error) {

@@ -5,7 +5,7 @@
  * itself is given, and nothing is lost.
  */
 
-import { listenToAbort } from '../base/abort.ts'
+import { type AnySignal, listenToAbort } from '../base/abort.ts'
 import { type GridStream, type RequestSink, toCancelReason } from '../call/grid-stream.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import type { RequestPipe } from '../call/request-pipe.ts'
@@ -14,7 +14,7 @@ import { encodePayload, keepLength } from '../codec/payload.ts'
 import { CancelledError, ClosedError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { AnyStreaming } from '../handler/definition.ts'
-import { Chain } from '../hooks/chain.ts'
+import { Chain, createEnd } from '../hooks/chain.ts'
 import type { Gate } from '../hooks/gate.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { CallChanges, CallerInterceptor } from '../hooks/interceptor.ts'
@@ -24,7 +24,7 @@ import type { Producer } from '../producer/producer.ts'
 import type { Messages } from '../stream/source.ts'
 import type { CallMade } from './call-made.ts'
 import { CallerView } from './caller-view.ts'
-import { CallDeadline, createLateError, toLeftMs } from './deadline.ts'
+import { CallDeadline, createLateError, type DeadlineOwner, toLeftMs } from './deadline.ts'
 
 type AnyStream = GridStream<unknown, unknown>
 
@@ -80,15 +80,13 @@ type OpenOnce = (timeoutMs: number, options: ReadCallOptions) => void
 /** All that users have of a stream. */
 type Surface = Omit<AnyStream, 'call'>
 
-const ended = () => new CancelledError('the call has ended')
-
-export class AroundStream implements Surface, RelayOwner {
+export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   readonly closed: Promise<StreamEnd>
   readonly #stream: AnyStream
   readonly #made: CallMade
   readonly #requests: GivenRequests | null
   readonly #view: CallerView
-  readonly #deadline: CallDeadline
+  readonly #deadline = new CallDeadline(this)
   #chain: Chain<CallerView, CallChanges> | undefined
   /** What the outermost interceptor gave. */
   #outermost: Relay | undefined
@@ -104,10 +102,6 @@ export class AroundStream implements Surface, RelayOwner {
     this.#made = made
     this.#requests = takesRequests ? new GivenRequests(() => stream.call.divertRequests(definition.request)) : null
     this.#view = CallerView.of(made, this.#requests)
-    this.#deadline = new CallDeadline(
-      () => this.#innermost !== undefined && this.#innerEnd === undefined,
-      () => this.#fail(createLateError(this.#view, stream.call.delivery), 'failed')
-    )
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve
     })
@@ -184,8 +178,8 @@ export class AroundStream implements Surface, RelayOwner {
   onEnd(failure: Failure | undefined): void {
     // A stream whose responses have ended is about to end by itself.
     const endsByItself = failure === undefined && this.#innermost?.isOver === true
-    if (!endsByItself) this.#stream.cancel(failure === undefined ? ended() : failure.reason)
-    this.#chain?.end(ended())
+    if (!endsByItself) this.#stream.cancel((failure ?? createEnd()).reason)
+    this.#chain?.end(undefined)
     if (failure !== undefined) return this.#finish({ how: 'failed', error: failure.reason })
     this.#stream.closed.then(() => this.#finish({ how: 'ended' }))
   }
@@ -197,6 +191,16 @@ export class AroundStream implements Surface, RelayOwner {
 
   onIdle(): void {
     if (this.#innerEnd !== undefined) this.#finish(this.#innerEnd)
+  }
+
+  // DeadlineOwner
+
+  get isSent(): boolean {
+    return this.#innermost !== undefined && this.#innerEnd === undefined
+  }
+
+  onLate(): void {
+    this.#fail(createLateError(this.#view, this.#stream.call.delivery), 'failed')
   }
 
   #open(open: OpenOnce, call: CallerView, above: Gate | undefined): Relay {
@@ -230,7 +234,7 @@ export class AroundStream implements Surface, RelayOwner {
     this.#stream.call.sendInstead(requests === own ? pipe : requests)
   }
 
-  #obey(signal: AbortSignal | undefined): void {
+  #obey(signal: AnySignal | undefined): void {
     if (signal === undefined) return
     try {
       this.#unlisten.push(listenToAbort(signal, (reason) => this.#fail(reason, 'cancelled')))
@@ -250,10 +254,10 @@ export class AroundStream implements Surface, RelayOwner {
 
   /** Ends it now. */
   #fail(reason: unknown, how: 'failed' | 'cancelled'): void {
-    if (!this.#isOver) this.#made.abort(reason)
+    if (!this.#isOver) this.#made.leaving.abort(reason)
     this.#outermost?.close(reason)
     this.#stream.cancel(reason)
-    this.#chain?.end(reason)
+    this.#chain?.end({ reason })
     this.#finish(this.#innerEnd ?? { how, error: reason })
   }
 

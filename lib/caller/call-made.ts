@@ -1,6 +1,6 @@
 /** A call that interceptors stand around, or that is published: what is known of it when it is made. */
 
-import { createSharedController, listenToAbort } from '../base/abort.ts'
+import { createSharedController, InnerSignal, listenToAbort } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
@@ -27,9 +27,9 @@ export class CallMade implements CallInfo {
   instance: string | undefined
   trace: Trace | undefined
   readonly #startMs = performance.now()
+  /** Aborts when the answer is not wanted any more. */
+  readonly leaving = new InnerSignal()
   #controller: AbortController | undefined
-  #isAborted = false
-  #reason: unknown
 
   /** @param timeoutMs 0 for none */
   constructor(
@@ -71,17 +71,11 @@ export class CallMade implements CallInfo {
 
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
-      this.#controller = createSharedController()
-      if (this.#isAborted) this.#controller.abort(this.#reason)
+      const controller = createSharedController()
+      this.#controller = controller
+      listenToAbort(this.leaving, (reason) => controller.abort(reason))
     }
     return this.#controller.signal
-  }
-
-  /** The answer is not wanted any more. */
-  abort(reason: unknown): void {
-    this.#isAborted = true
-    this.#reason = reason
-    this.#controller?.abort(reason)
   }
 
   /**
@@ -99,15 +93,30 @@ export class CallMade implements CallInfo {
     return trace.run(() => fn(this.#takeMetadata(trace)))
   }
 
+  /** The connection is closed: it cannot be sent any more. */
+  get isClosed(): boolean {
+    return this.#closing.aborted
+  }
+
   /** Calls `onClosed` with why, when the connection is closed, or is so already. Returns what ends that. */
   whenClosed(onClosed: (text: string) => void): () => void {
     return listenToAbort(this.#closing, (reason) => onClosed(errorText(reason)))
   }
 
+  /** Whether its user does not want the answer any more. */
+  get isCancelled(): boolean {
+    return this.options.signal?.aborted === true
+  }
+
   /** It has ended. */
   finish(failure: Failure | undefined, isCancelled: boolean): void {
-    if (failure !== undefined && (isCancelled || DeadlineError.is(failure.reason))) this.abort(failure.reason)
+    if (failure !== undefined) this.leave(failure.reason, isCancelled)
     this.trace?.finish(failure, isCancelled)
+  }
+
+  /** It has failed by `reason`: its signal tells of that where the answer is not wanted any more. */
+  leave(reason: unknown, isCancelled = this.isCancelled): void {
+    if (isCancelled || DeadlineError.is(reason)) this.leaving.abort(reason)
   }
 
   /** A session has taken it. */

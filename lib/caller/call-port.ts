@@ -1,5 +1,6 @@
 /** The seam between calls and the connection that they are made on. Types only. */
 
+import type { AnySignal } from '../base/abort.ts'
 import type { Figures } from '../figures/figures.ts'
 import type { HandlerFigures } from '../figures/grid-figures.ts'
 import type { Hooks } from '../hooks/hooks.ts'
@@ -23,11 +24,11 @@ export interface CallPort {
   /** The error of a call while there is no such session. */
   createNotConnectedError(): Error
   /** Resolves with such a session; rejects at the deadline or when the signal aborts. */
-  waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs: number): Promise<Session>
+  waitForSession(deadlineMs: number, signal: AnySignal | undefined, timeoutMs: number): Promise<Session>
   /** Resolves when the handlers of the remote host have changed; rejects as above, with `createError` if only those are missing. */
   waitForHandlers(
     deadlineMs: number,
-    signal: AbortSignal | undefined,
+    signal: AnySignal | undefined,
     timeoutMs: number,
     createError: () => Error
   ): Promise<unknown>

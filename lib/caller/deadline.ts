@@ -16,21 +16,22 @@ export function createLateError({ host, timeout }: CallerView, delivery: Deliver
   return new DeadlineError(`no answer from ${host} within ${timeout} ms`, { delivery })
 }
 
+export interface DeadlineOwner {
+  /** Something was sent, and has not ended. */
+  readonly isSent: boolean
+  /** The time is over, and nothing is sent any more. */
+  onLate(): void
+}
+
 /** What was sent has a deadline of its own, no later one, whose error says more: so that one is to come first. */
 export class CallDeadline {
-  readonly #isSent: () => boolean
-  readonly #onLate: () => void
+  readonly #owner: DeadlineOwner
   #endsMs = Number.NEGATIVE_INFINITY
   #timer: DeadlineTimer | undefined
   #isDue = false
 
-  /**
-   * @param isSent something was sent, and has not ended
-   * @param onLate called when the time is over, and nothing is sent any more
-   */
-  constructor(isSent: () => boolean, onLate: () => void) {
-    this.#isSent = isSent
-    this.#onLate = onLate
+  constructor(owner: DeadlineOwner) {
+    this.#owner = owner
   }
 
   /** It is no earlier than this, of `performance.now()`. */
@@ -43,7 +44,7 @@ export class CallDeadline {
 
   /** What was sent has ended, and is heard of by the interceptors first. */
   onEnded(): void {
-    if (this.#isDue && !this.#isSent()) setImmediate(this.#onLate)
+    if (this.#isDue && !this.#owner.isSent) setImmediate(() => this.#owner.onLate())
   }
 
   clear(): void {

@@ -5,6 +5,7 @@
  */
 
 import { EventEmitter } from 'node:events'
+import type { AnySignal } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { CallArguments, Callable } from '../call/callable.ts'
 import type { StreamOf } from '../call/grid-stream.ts'
@@ -299,7 +300,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
     return this.#state === 'closed' ? undefined : this.#sessions.usable
   }
 
-  #waitForSession(deadlineMs: number, signal: AbortSignal | undefined, timeoutMs = 0): Promise<Session> {
+  #waitForSession(deadlineMs: number, signal: AnySignal | undefined, timeoutMs = 0): Promise<Session> {
     const session = this.usable
     if (session !== undefined) return Promise.resolve(session)
     if (this.#state === 'closed') return Promise.reject(this.createNotConnectedError())

@@ -1,6 +1,6 @@
 /** Calls that wait for a connection to be usable, or for a handler of the peer, each with a deadline and a signal of its own. */
 
-import { abortReason, listenToAbort } from '../base/abort.ts'
+import { type AnySignal, abortReason, listenToAbort } from '../base/abort.ts'
 import { rejectToCaller } from '../base/promise.ts'
 import { tellDelivery } from '../errors/cancellation.ts'
 import type { Failure } from '../errors/failure.ts'
@@ -18,7 +18,7 @@ export class ReadyWaiters {
    * @param deadlineMs of `performance.now()`, 0 for none
    * @param createError makes what it rejects with when the deadline passes
    */
-  wait(deadlineMs: number, signal: AbortSignal | undefined, createError: () => Error): Promise<Session> {
+  wait(deadlineMs: number, signal: AnySignal | undefined, createError: () => Error): Promise<Session> {
     if (signal?.aborted === true) return Promise.reject(abortReason(signal))
     return new Promise((resolve, reject) => {
       let timer: DeadlineTimer | undefined

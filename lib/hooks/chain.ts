@@ -4,9 +4,10 @@
  * Whatever they throw or return fails or ends their own call. When that is over, nothing of them is left.
  */
 
-import { shield } from '../base/promise.ts'
+import { settled, shield } from '../base/promise.ts'
 import { describeValue } from '../base/text.ts'
-import { ClosedError } from '../errors/errors.ts'
+import { CancelledError, ClosedError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
 import type { Producer } from '../producer/producer.ts'
 import type { CallInfo } from './call-info.ts'
 import { Gate } from './gate.ts'
@@ -21,8 +22,8 @@ export interface ChainRules<Call> {
   change(call: Call, changes: object): Call
 }
 
-/** Where a request goes on behind all of them, */
-type SingleEnd<Call> = (call: Call) => unknown
+/** Where a request goes on behind all of them: its promise may be dropped, */
+type SingleEnd<Call> = (call: Call) => Promise<unknown>
 /** and a stream, whose first pull `above` holds. */
 type StreamingEnd<Call> = (call: Call, above: Gate | undefined) => Relay
 
@@ -44,24 +45,34 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
     this.#rules = rules
   }
 
-  /** The call is over: no `next` goes on, and what is still open of its messages is left. */
-  end(reason: unknown): void {
+  /** The call is over, by `failure` if any: no `next` goes on, and what is still open of its messages is left. */
+  end(failure: Failure | undefined): void {
     this.#isOver = true
-    for (const relay of this.#relays) relay.close(reason)
+    for (const relay of this.#relays) if (!relay.isOver) relay.close((failure ?? createEnd()).reason)
   }
 
-  async single(call: Call, end: SingleEnd<Call>, at = 0): Promise<unknown> {
+  /** Never throws: whatever it comes to is a promise of the language. */
+  single(call: Call, end: SingleEnd<Call>, at = 0): Promise<unknown> {
     const interceptor = this.#interceptors[at]
-    if (interceptor === undefined) return await end(call)
-    if (interceptor.single === undefined) return await this.single(call, end, at + 1)
-    let calls = 0
-    const next = (changes?: Changes): Promise<unknown> => {
-      const going = this.#goOn(call, changes, calls++, end, at + 1)
-      // The interceptor may leave it alone.
-      shield(going)
-      return going
+    if (interceptor !== undefined && interceptor.single === undefined) return this.single(call, end, at + 1)
+    try {
+      if (interceptor?.single === undefined) return end(call)
+      let calls = 0
+      const next = (changes?: Changes): Promise<unknown> => {
+        try {
+          this.#check(calls++ > 0 && !this.#rules.repeats ? 'a handler runs once for a call' : undefined)
+          return this.single(this.#change(call, changes), end, at + 1)
+        } catch (reason) {
+          return toRejected(reason)
+        }
+      }
+      const result = settled(interceptor.single(call, next))
+      // The one around it may leave it alone.
+      if (at > 0) shield(result)
+      return result
+    } catch (reason) {
+      return toRejected(reason)
     }
-    return await interceptor.single(call, next)
   }
 
   streaming(call: Call, end: StreamingEnd<Call>, above?: Gate, at = 0): Relay {
@@ -86,17 +97,6 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
     return this.#add(new Relay(given, above, gate)).start()
   }
 
-  async #goOn(
-    call: Call,
-    changes: Changes | undefined,
-    before: number,
-    end: SingleEnd<Call>,
-    at: number
-  ): Promise<unknown> {
-    this.#check(before > 0 && !this.#rules.repeats ? 'a handler runs once for a call' : undefined)
-    return await this.single(this.#change(call, changes), end, at)
-  }
-
   #change(call: Call, changes: object | undefined): Call {
     return changes === undefined ? call : this.#rules.change(call, changes)
   }
@@ -114,6 +114,18 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
     this.#relays.push(relay)
     return relay
   }
+}
+
+/** A rejected promise that may be dropped. */
+function toRejected(reason: unknown): Promise<never> {
+  const rejected = Promise.reject(reason)
+  shield(rejected)
+  return rejected
+}
+
+/** Of a call that has its answer. An error costs microseconds, so it is made where somebody hears of it. */
+export function createEnd(): Failure {
+  return { reason: new CancelledError('the call has ended') }
 }
 
 function createWrongError(given: unknown): TypeError {

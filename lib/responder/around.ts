@@ -4,10 +4,10 @@
  * The responder runs the call through this in the place of the handler function, where there is any of the two.
  */
 
-import { isPromise, whenSettled } from '../base/promise.ts'
+import { isPromise, settled, whenSettled } from '../base/promise.ts'
 import type { Scope } from '../base/scope.ts'
 import { decodePayload } from '../codec/payload.ts'
-import { CancelledError, InvalidOptionError } from '../errors/errors.ts'
+import { InvalidOptionError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import type { Requests, SingleHandler, StreamingHandler } from '../handler/handler.ts'
@@ -74,7 +74,7 @@ export class AroundHandler implements ChainRules<Call> {
   /** The response, or a promise of it. */
   runSingle(): unknown {
     if (this.#chain === undefined) return this.#runHandler(this.#call)
-    return this.#chain.single(this.#call, (call) => this.#awaited(this.#runHandler(call)))
+    return this.#chain.single(this.#call, (call) => settled(this.#awaited(this.#runHandler(call))))
   }
 
   runStreaming(requests: Requests<unknown> | null): Given {
@@ -89,12 +89,12 @@ export class AroundHandler implements ChainRules<Call> {
   /** The call has its answer, or the error of it: the handler cannot be reached any more. */
   answered(failure?: Failure): void {
     this.#failure = failure
-    this.#chain?.end(new CancelledError('the call has ended'))
+    this.#chain?.end(undefined)
   }
 
   /** The call is over. */
   finish(failure: Failure | undefined): void {
-    this.#chain?.end(failure === undefined ? new CancelledError('the call has ended') : failure.reason)
+    this.#chain?.end(failure)
     this.#trace?.finish(this.#failure ?? failure, false)
   }
 
@@ -134,8 +134,9 @@ export class AroundHandler implements ChainRules<Call> {
       this.#isAwaited = false
       this.#onIdle?.()
     }
-    whenSettled(result, idle, idle)
-    return result
+    const promise = settled(result)
+    whenSettled(promise, idle, idle)
+    return promise
   }
 
   #decode(payload: Uint8Array): unknown {

@@ -59,7 +59,9 @@ export class DeadlineQueue {
   add(entry: Timed, timeoutMs: number, nowMs = performance.now()): void {
     // Whole ms, which V8 keeps in the entry itself: a fraction would cost each call an object.
     const wholeMs = Math.ceil(nowMs + timeoutMs)
-    const list = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, wholeMs)
+    // What is left of a longer time is a fraction: each would have a list of its own.
+    const wholeTimeoutMs = Math.ceil(timeoutMs)
+    const list = this.#lists.get(wholeTimeoutMs) ?? this.#createList(wholeTimeoutMs, wholeMs)
     const { last } = list
     // `nowMs` may be older than that of the last entry: the order of the list counts.
     const dueMs = last === undefined ? wholeMs : Math.max(wholeMs, last.deadlineMs)

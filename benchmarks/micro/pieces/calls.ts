@@ -1,6 +1,13 @@
 /** Whole calls between two managers over an in-memory conn: both ends, everything but the socket. */
 
-import type { Connection, GridStream, Manager, ManagerOptions, StreamingDefinition } from '../../../lib/index.ts'
+import type {
+  CallOptions,
+  Connection,
+  GridStream,
+  Manager,
+  ManagerOptions,
+  StreamingDefinition
+} from '../../../lib/index.ts'
 import { atOnce, times } from '../../harness/callers.ts'
 import type { Library } from '../../harness/library.ts'
 import { type Piece, piece, type Run } from '../../harness/pieces/piece.ts'
@@ -11,11 +18,21 @@ const payload = new Uint8Array(512).fill(7)
 const { plain, awaited } = producersOf(payload)
 
 /** The connection of one manager to another, whose handlers are registered by `serve` before they connect. */
-async function pair(library: Library, serve: (responder: Manager) => void, checksum = false): Promise<Connection> {
+async function pair(
+  library: Library,
+  serve: (responder: Manager) => void,
+  options: Pick<ManagerOptions, 'checksum' | 'interceptors'> = {}
+): Promise<Connection> {
   const { dialerOf, insecure, Manager, memoryPair, silentLogger } = await library('index')
   const names = ['http://a:1', 'http://b:1']
   const [dialing, accepting] = dialerOf(names[0] as string, names[1] as string) === names[0] ? names : names.reverse()
-  const common: Omit<ManagerOptions, 'local'> = { hosts: names, auth: insecure(), logger: silentLogger, checksum }
+  const common: Omit<ManagerOptions, 'local'> = {
+    hosts: names,
+    auth: insecure(),
+    logger: silentLogger,
+    checksum: false,
+    ...options
+  }
   const responder = new Manager({ ...common, local: accepting as string })
   serve(responder)
   const caller = new Manager({
@@ -54,9 +71,14 @@ async function takeAll(stream: AsyncIterable<Uint8Array>, count: number): Promis
   if (received !== count) throw new Error(`${received} messages arrived in place of ${count}`)
 }
 
-export async function bytesRequests(library: Library, callers: number, checksum = false): Promise<Run> {
-  const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), checksum)
-  const call = async () => checkBytes(await peer.request('echo', payload))
+export async function bytesRequests(
+  library: Library,
+  callers: number,
+  options?: Pick<ManagerOptions, 'checksum' | 'interceptors'>,
+  callOptions?: CallOptions
+): Promise<Run> {
+  const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), options)
+  const call = async () => checkBytes(await peer.request('echo', payload, callOptions))
   return (count) => inParallel(count, callers, call)
 }
 
@@ -146,7 +168,7 @@ export const calls: readonly Piece[] = [
   piece('request-1', 'a request of 512 B echoed, one after the other', (library) => bytesRequests(library, 1)),
   piece('request-64', 'a request of 512 B echoed, 64 callers', (library) => bytesRequests(library, 64)),
   piece('request-64-checksum', 'the same with the checksum of a plaintext conn', (library) =>
-    bytesRequests(library, 64, true)
+    bytesRequests(library, 64, { checksum: true })
   ),
   piece('request-64-struct', 'a typed request, small structs both ways, 64 callers', (library) =>
     structRequests(library, 64)
