@@ -199,7 +199,7 @@ export class Calls implements Callable {
     timeoutMs: number,
     options: ReadCallOptions
   ): Promise<unknown> {
-    const handler = findHandler(session, this.#port, this.#subroute, definition.id, HandlerKind.single)
+    const handler = findHandler(session, this.#port, this.#subroute, definition, HandlerKind.single)
     return sendRequest(session, handler, payload, definition.response, timeoutMs, options)
   }
 
@@ -299,7 +299,7 @@ export class Calls implements Callable {
     options: ReadCallOptions
   ): void {
     try {
-      const handler = findHandler(session, this.#port, this.#subroute, definition.id, HandlerKind.streaming)
+      const handler = findHandler(session, this.#port, this.#subroute, definition, HandlerKind.streaming)
       stream.open(session, handler, payload, timeoutMs, options)
     } catch (error) {
       stream.fail(error)

@@ -18,12 +18,15 @@ export function findHandler(
   session: Session,
   { figures }: CallPort,
   subroute: string,
-  id: string,
+  definition: AnyDefinition,
   kind: number
 ): RemoteHandler {
-  const handler = session.remoteHandlers.find(subroute, id)
+  const { id } = definition
+  const { remoteHandlers } = session
+  const handler = remoteHandlers.find(subroute, id)
   if (handler?.kind === kind) {
     handler.figures ??= figures.all.of(toHandlerName(handler), true)
+    if (handler.fingerprint !== undefined && handler.isCompared !== true) remoteHandlers.compare(handler, definition)
     return handler
   }
   if (handler === undefined) throw createUnknownError(session, subroute, id)

@@ -44,7 +44,8 @@ export function none(): Codec<void> {
 const msgpackCodec: Codec<unknown> = Object.freeze({
   encode: encodeMsgpack,
   decode: decodeMsgpack,
-  readsInPlace: true
+  readsInPlace: true,
+  fingerprint: 'msgpack'
 })
 
 const noneCodec: Codec<void> = Object.freeze({
@@ -55,5 +56,6 @@ const noneCodec: Codec<void> = Object.freeze({
   decode(payload: Uint8Array): void {
     if (payload.length > 0) throw new CodecError(`expected no bytes, received ${payload.length}`)
   },
-  readsInPlace: true
+  readsInPlace: true,
+  fingerprint: 'none'
 })

@@ -18,6 +18,11 @@ export interface Codec<T> {
    * overwritten soon after, which spares a copy of each message. Default false: the input is the codec's to keep.
    */
   readonly readsInPlace?: boolean
+  /**
+   * A short text that is the same where bytes mean the same: of it the fingerprint of a handler is made, by which two servers
+   * that use other codecs are told of it. Default none: nothing is compared.
+   */
+  readonly fingerprint?: string
 }
 
 export interface Decoder<T> {

@@ -44,7 +44,8 @@ const jsonCodec: Codec<unknown> = Object.freeze({
     }
   },
 
-  readsInPlace: true
+  readsInPlace: true,
+  fingerprint: 'json'
 })
 
 /** Counts brackets outside of strings: deep data costs `JSON.parse`, and code that walks the value, far more than its size. */

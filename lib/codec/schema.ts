@@ -50,7 +50,9 @@ export function withSchema<T>(codec: Codec<T>, given: GivenSchema<T>): Codec<T> 
       if ('value' in answer) return answer.value
       throw new ValidationError(answer.path)
     },
-    readsInPlace: codec.readsInPlace === true
+    readsInPlace: codec.readsInPlace === true,
+    // Not of the schema: one end may check less, and the bytes are the same.
+    ...(codec.fingerprint === undefined ? {} : { fingerprint: codec.fingerprint })
   })
 }
 

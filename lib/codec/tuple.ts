@@ -21,6 +21,8 @@ export interface Field<T> {
   write(value: T): unknown
   /** `item` is undefined when the sender did not know the field. */
   read(item: unknown): T
+  /** As of a codec; with a question mark first where the value may be missing. */
+  readonly fingerprint?: string
 }
 
 /** A field of fields. */
@@ -56,7 +58,7 @@ function scalar<T>(is: (value: unknown) => boolean, expected: string): Field<T> 
     if (is(value)) return value as T
     throw Misfit.ofField(expected, value)
   }
-  return Object.freeze({ write: check, read: check })
+  return Object.freeze({ write: check, read: check, fingerprint: expected })
 }
 
 const bigint = scalar<bigint>((value) => typeof value === 'bigint', 'a bigint')
@@ -68,6 +70,7 @@ export const field = Object.freeze({
   /** An integer of 64 bits, in whatever format it was sent. */
   bigint: Object.freeze<Field<bigint>>({
     write: bigint.write,
+    fingerprint: 'a bigint',
     read: (item) => bigint.read(Number.isSafeInteger(item) ? BigInt(item as number) : item)
   }),
   boolean: scalar<boolean>((value) => typeof value === 'boolean', 'a boolean'),
@@ -82,7 +85,8 @@ export const field = Object.freeze({
       write: (values: T[]) => convert(values, [], of.write),
       // The decoded array belongs to us, so it is changed in place.
       read: (items: unknown) => convert(items, items as T[], of.read),
-      named: (path: Path) => (path.length === 0 ? path : [path[0], ...nameKeys(of, path.slice(1))])
+      named: (path: Path) => (path.length === 0 ? path : [path[0], ...nameKeys(of, path.slice(1))]),
+      ...describe('[]', of)
     })
   },
   /** Also `null` when the sender did not know the field. */
@@ -91,7 +95,8 @@ export const field = Object.freeze({
     return Object.freeze({
       write: (value: T | null) => (value === null ? null : of.write(value)),
       read: (item: unknown) => (item === null || item === undefined ? null : of.read(item)),
-      named: (path: Path) => nameKeys(of, path)
+      named: (path: Path) => nameKeys(of, path),
+      ...describe('?', of)
     })
   },
   optional
@@ -107,8 +112,27 @@ function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
   return Object.freeze({
     write: (value: T | undefined) => (value === undefined ? null : of.write(value)),
     read: (item: unknown) => (item === undefined || item === null ? absent() : of.read(item)),
-    named: (path: Path) => nameKeys(of, path)
+    named: (path: Path) => nameKeys(of, path),
+    ...describe('?', of)
   })
+}
+
+/** The fingerprint of a field around another one, where that has one. */
+function describe(
+  how: '[]' | '?',
+  { fingerprint }: Pick<Field<never>, 'fingerprint'>
+): { readonly fingerprint?: string } {
+  return fingerprint === undefined ? {} : { fingerprint: how + fingerprint }
+}
+
+/** The fingerprint of a struct. Fields at the end that may be missing are added in the course of time, and say nothing. */
+function describeStruct(
+  names: readonly string[],
+  places: readonly Field<unknown>[]
+): { readonly fingerprint?: string } {
+  const last = places.findLastIndex(({ fingerprint }) => fingerprint?.startsWith('?') !== true)
+  const parts = places.slice(0, last + 1).map(({ fingerprint }, i) => fingerprint && [names[i], fingerprint])
+  return parts.includes(undefined) ? {} : { fingerprint: `tuple ${JSON.stringify(parts)}` }
 }
 
 /** Converts each of `values` into the same index of `into`. */
@@ -199,7 +223,8 @@ function structField<T>(names: readonly string[], places: readonly Field<unknown
       return value as T
     },
     named: (path) =>
-      path.length === 0 ? path : [nameAt(Number(path[0])), ...nameKeys(placeAt(Number(path[0])), path.slice(1))]
+      path.length === 0 ? path : [nameAt(Number(path[0])), ...nameKeys(placeAt(Number(path[0])), path.slice(1))],
+    ...describeStruct(names, places)
   }
 }
 
@@ -234,6 +259,7 @@ function structCodec<T>(struct: Field<T>): Codec<T> {
         throw Misfit.is(thrown) ? new ValidationError(thrown.path, thrown.kinds) : thrown
       }
     },
-    readsInPlace: true
+    readsInPlace: true,
+    ...(struct.fingerprint === undefined ? {} : { fingerprint: struct.fingerprint })
   }
 }

@@ -11,9 +11,9 @@ const maxOfDials = 128
 /** of what says how the connection was made and lost, */
 const maxOfStory = 64
 const story: ReadonlySet<GridEvent['type']> = new Set(['hello', 'goAway', 'close'])
-/** and of those that may come in any number: resets, refusals, round trips, mistakes. */
+/** and of those that may come in any number: resets, refusals, round trips, mistakes, other codecs. */
 const maxOfMany = 64
-const many: ReadonlySet<GridEvent['type']> = new Set(['reset', 'refused', 'rtt', 'mistake'])
+const many: ReadonlySet<GridEvent['type']> = new Set(['reset', 'refused', 'rtt', 'mistake', 'mismatch'])
 
 /** A round trip that jumps less is noise, */
 const rttFactor = 3

@@ -8,20 +8,22 @@
 import { Buffer } from 'node:buffer'
 import type { RemoteLimits } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
-import type { HandlerEntry } from '../wire/frame.ts'
+import { type HandlerEntry, maxFingerprintBytes } from '../wire/frame.ts'
 import { nameHandler } from './info.ts'
 import type { HandlerPlace, LocalHandler, LocalHandlers } from './table.ts'
 
 /** A frame takes no more entries once it has so many bytes of names: with one more name it still fits into a batch. */
 const maxFrameBytes = 16 * 1024
 /** What an entry has beside its names, at most. */
-const entryBytes = 16
+const entryBytes = 16 + 1 + maxFingerprintBytes
 
 export class AdvertisedHandlers {
   readonly #local: LocalHandlers
   readonly #limits: Pick<RemoteLimits, 'maxHandlers' | 'maxNameBytes'>
   /** The peer can be told that a handler was withdrawn or is back. */
   readonly #tellsChanges: boolean
+  /** The peer can be told of fingerprints. */
+  readonly tellsFingerprints: boolean
   /** By index. */
   readonly #places: HandlerPlace[] = []
   readonly #indexes = new Map<HandlerPlace, number>()
@@ -42,6 +44,7 @@ export class AdvertisedHandlers {
     this.#local = local
     this.#limits = limits
     this.#tellsChanges = remoteUnderstands.includes('handlerChanges')
+    this.tellsFingerprints = remoteUnderstands.includes('fingerprints')
     this.#waiting = local.list()
   }
 

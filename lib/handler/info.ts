@@ -10,11 +10,13 @@ import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 export interface HandlerInfo extends HandlerName {
   readonly inCapacity: number
   readonly outCapacity: number
+  /** The same where both ends use the same codecs; undefined where that is not known. In hex. */
+  readonly fingerprint?: string
 }
 
 export function toHandlerInfo(entry: HandlerEntry): HandlerInfo {
-  const { inCapacity, outCapacity } = entry
-  return { ...toHandlerName(entry), inCapacity, outCapacity }
+  const { inCapacity, outCapacity, fingerprint } = entry
+  return { ...toHandlerName(entry), inCapacity, outCapacity, ...(fingerprint === undefined ? {} : { fingerprint }) }
 }
 
 export function toHandlerName({ kind, id, subroute }: Pick<HandlerEntry, 'kind' | 'id' | 'subroute'>): HandlerName {

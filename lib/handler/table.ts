@@ -18,8 +18,10 @@ import {
   checkId,
   checkName
 } from './definition.ts'
+import { fingerprintOf } from './fingerprint.ts'
 import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { nameHandler, toHandlerName } from './info.ts'
+import type { Mismatches } from './mismatches.ts'
 import type { Mistakes } from './mistakes.ts'
 import { RunningByHost } from './running.ts'
 import type { Serving } from './serving.ts'
@@ -47,6 +49,8 @@ export interface RemoteHandler extends HandlerEntry {
   readonly index: number
   /** Of the calls of this server; set by the first one. */
   figures?: Figures
+  /** Its fingerprint was compared with that of a call of this server. */
+  isCompared?: boolean
 }
 
 /** Joins static subroutes: `disk1` and `meta` make `disk1/meta`. */
@@ -69,7 +73,8 @@ const maxSentNameBytes = 16 * 1024
 
 /** A handler of this server as peers know it: with the same name, kind and capacities it is the same when it comes back. */
 export interface HandlerPlace {
-  readonly entry: HandlerEntry
+  /** With the fingerprint of the handler that it has now, or had last. */
+  entry: HandlerEntry
   /** Undefined while it is withdrawn. */
   handler: LocalHandler | undefined
 }
@@ -85,6 +90,8 @@ export class LocalHandlers {
   readonly figures: GridFigures
   /** Hears of the mistakes of handlers. */
   mistakes: Pick<Mistakes, 'tell'> | undefined
+  /** Hears of handlers of peers that are called by other codecs here. */
+  mismatches: Pick<Mismatches, 'tell'> | undefined
   /** By name. */
   readonly #places = new Map<string, HandlerPlace>()
   /** By name, kind and capacities. */
@@ -129,6 +136,7 @@ export class LocalHandlers {
     this.#withdrawn.delete(shape)
     handler.figures = this.figures.served.of(toHandlerName(entry), true)
     place.handler = handler
+    place.entry = entry
     this.#places.set(key, place)
     for (const listener of this.#listeners) listener(place)
   }
@@ -167,11 +175,23 @@ export class RemoteHandlers {
   readonly #all: RemoteHandler[] = []
   readonly #maxHandlers: number
   readonly #toldOfChanges: boolean
+  readonly #local: Pick<LocalHandlers, 'find' | 'mismatches'> | undefined
+  readonly #host: string
 
-  /** @param toldOfChanges the remote says which of its handlers it withdraws and offers again */
-  constructor(maxHandlers: number, toldOfChanges = false) {
+  /**
+   * @param toldOfChanges the remote says which of its handlers it withdraws and offers again
+   * @param local the handlers of this server, which those of the remote of the same names are compared with
+   */
+  constructor(
+    maxHandlers: number,
+    toldOfChanges = false,
+    host = '',
+    local?: Pick<LocalHandlers, 'find' | 'mismatches'>
+  ) {
     this.#maxHandlers = maxHandlers
     this.#toldOfChanges = toldOfChanges
+    this.#host = host
+    this.#local = local
   }
 
   /** Whether a call failed by this because its handler was withdrawn while it was on its way: `change` tells when it is back. */
@@ -190,7 +210,21 @@ export class RemoteHandlers {
       const handler = { ...entry, index: this.#all.length }
       this.#offer(handler)
       this.#all.push(handler)
+      const own = this.#local?.find(entry.subroute, entry.id)
+      if (own?.kind === entry.kind) this.#tellIfOther(handler, own.fingerprint)
     }
+  }
+
+  /** Compares a handler with the definition of a call at it, once: one by the id alone has no codecs. */
+  compare(handler: RemoteHandler, definition: AnyDefinition): void {
+    const own = fingerprintOf(definition)
+    handler.isCompared = own !== undefined
+    this.#tellIfOther(handler, own)
+  }
+
+  #tellIfOther(handler: RemoteHandler, own: string | undefined): void {
+    if (own === undefined || handler.fingerprint === undefined || handler.fingerprint === own) return
+    this.#local?.mismatches?.tell(this.#host, handler, own)
   }
 
   /**
@@ -236,12 +270,13 @@ export class RemoteHandlers {
  */
 export function toEntry(definition: AnyDefinition, subroute: string): HandlerEntry {
   const { id, kind } = definition
-  if (kind === 'single') return { kind: HandlerKind.single, inCapacity: 0, outCapacity: 1, subroute, id }
+  const fingerprint = fingerprintOf(definition)
+  const told = fingerprint === undefined ? {} : { fingerprint }
+  if (kind === 'single') return { kind: HandlerKind.single, inCapacity: 0, outCapacity: 1, subroute, id, ...told }
   return {
     kind: HandlerKind.streaming,
     inCapacity: checkCapacity('inCapacity', definition.inCapacity),
     outCapacity: checkCapacity('outCapacity', definition.outCapacity),
-    subroute,
-    id
+    ...{ subroute, id, ...told }
   }
 }

@@ -17,6 +17,7 @@ import { GridFigures } from '../figures/grid-figures.ts'
 import type { AnyDefinition, AnySingle, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
+import { Mismatches } from '../handler/mismatches.ts'
 import { Mistakes } from '../handler/mistakes.ts'
 import { createServing } from '../handler/serving.ts'
 import { joinSubroute, LocalHandlers } from '../handler/table.ts'
@@ -65,6 +66,7 @@ export class Manager {
     this.#settings = settings
     this.#handlers = new LocalHandlers(limits.maxNameBytes, serving, new GridFigures(local))
     this.#handlers.mistakes = new Mistakes(logger, this.#handlers.figures.events)
+    this.#handlers.mismatches = new Mismatches(logger, this.#handlers.figures)
     this.#network = new Network(settings, this.#handlers)
     this.local = local
     this.instance = this.#network.instance

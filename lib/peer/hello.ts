@@ -22,7 +22,7 @@ const kindNames = ['', 'HELLO', 'CHALLENGE', 'PROOF', 'ACCEPT', 'REJECT']
 /** The protocol versions that this side speaks. */
 export const supportedVersions: readonly number[] = [1]
 /** What this side understands beyond the first form of the version, a word each; nothing of it is sent to a peer that does not. */
-export const understood: readonly string[] = ['goAwayGrace', 'handlerChanges']
+export const understood: readonly string[] = ['goAwayGrace', 'handlerChanges', 'fingerprints']
 /** The reasons that a REJECT may have. */
 export const handshakeReasons: readonly RejectReason[] = [
   'authFailed',

@@ -30,7 +30,15 @@ export const eventChannels = {
 }
 
 const byType: Readonly<Partial<Record<GridEvent['type'], typeof connection>>> = {
-  ...{ state: connection, dial: connection, hello: connection, goAway: connection, close: connection, rtt: connection },
+  ...{
+    state: connection,
+    dial: connection,
+    hello: connection,
+    goAway: connection,
+    close: connection,
+    rtt: connection,
+    mismatch: connection
+  },
   ...{ refused, reset }
 }
 

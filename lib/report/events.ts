@@ -78,6 +78,15 @@ export interface RttEvent extends EventBase {
   readonly previousMs: number
 }
 
+/** The peer and this server use other codecs for one handler. */
+export interface MismatchEvent extends EventBase, HandlerName {
+  readonly type: 'mismatch'
+  /** That of the peer, in hex, */
+  readonly fingerprint: string
+  /** and that of this server. */
+  readonly own: string
+}
+
 /** A handshake (no `handler`), or a call, was refused. */
 export interface RefusedEvent extends EventBase {
   readonly type: 'refused'
@@ -111,7 +120,7 @@ export interface MistakeEvent extends EventBase, HandlerName {
   readonly name: string
 }
 
-export type ConnectionEvent = StateEvent | DialEvent | HelloEvent | GoAwayEvent | CloseEvent | RttEvent
+export type ConnectionEvent = StateEvent | DialEvent | HelloEvent | GoAwayEvent | CloseEvent | RttEvent | MismatchEvent
 export type GridEvent = ConnectionEvent | RefusedEvent | ResetEvent | SlowTurnEvent | MistakeEvent
 
 type Without<Event, Keys extends PropertyKey> = Event extends unknown ? Omit<Event, Keys> : never

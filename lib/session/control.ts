@@ -181,7 +181,10 @@ export class SessionControl implements Sender {
     if (changes.length > 0) writer.handlerChanges(changes)
     const entries = handlers.next()
     this.#tableDue = !handlers.isComplete
-    if (entries.length > 0 || this.#isTableAwaited) writer.handlers(this.#tableDue ? Flag.more : 0, entries)
+    if (entries.length > 0 || this.#isTableAwaited) {
+      const flags = (this.#tableDue ? Flag.more : 0) | (handlers.tellsFingerprints ? Flag.fingerprints : 0)
+      writer.handlers(flags, entries)
+    }
     this.#isTableAwaited = this.#tableDue
     if (this.#tableDue) this.#offer()
     else if (handlers.warning !== undefined) onLeftOut(handlers.warning)

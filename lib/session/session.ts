@@ -90,7 +90,8 @@ export class Session {
     this.#init = init
     this.#events = events
     this.remote = remote
-    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers, init.remoteUnderstands.includes('handlerChanges'))
+    const toldOfChanges = init.remoteUnderstands.includes('handlerChanges')
+    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers, toldOfChanges, remote.host, local)
     const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)

@@ -9,11 +9,20 @@ import { Buffer, isUtf8 } from 'node:buffer'
 import { ProtocolError } from '../errors/errors.ts'
 import { maxCapacity, maxTimeoutMs } from '../errors/options.ts'
 import { crc32 } from './checksum.ts'
-import { allowedFlags, checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
+import {
+  allowedFlags,
+  checksumBytes,
+  Flag,
+  FrameType,
+  type HandlerEntry,
+  maxFingerprintBytes,
+  maxTextBytes
+} from './frame.ts'
 import { allocatePayload } from './payload-memory.ts'
 
 const noBytes = Buffer.alloc(0)
 const moreWithOthers = 'a fragment with flags of a whole message'
+const changesWithOthers = 'flags of a handler table beside changes'
 const frameNames = ['', 'open', 'data', 'credit', 'reset', 'ping', 'pong', 'handlers', 'goAway']
 
 export class FrameReader {
@@ -187,7 +196,8 @@ export class FrameReader {
       const subroute = this.#name(maxNameBytes)
       const id = this.#name(maxNameBytes)
       if (id === '') throw new ProtocolError('a handler without an id')
-      entries.push({ kind, inCapacity, outCapacity, subroute, id })
+      const fingerprint = (this.flags & Flag.fingerprints) === 0 ? undefined : this.#fingerprint()
+      entries.push({ kind, inCapacity, outCapacity, subroute, id, ...(fingerprint && { fingerprint }) })
     }
     return entries
   }
@@ -214,8 +224,8 @@ export class FrameReader {
     }
     const { flags } = this
     if ((flags & Flag.more) !== 0 && (flags & Flag.end) !== 0) throw new ProtocolError(moreWithOthers)
-    if (this.type === FrameType.handlers && flags === (Flag.more | Flag.changes))
-      throw new ProtocolError(moreWithOthers)
+    if (this.type === FrameType.handlers && (flags & Flag.changes) !== 0 && flags !== Flag.changes)
+      throw new ProtocolError(changesWithOthers)
     if (this.type !== FrameType.data) return
     if ((flags & Flag.more) !== 0 && (flags & ~Flag.more) !== 0) throw new ProtocolError(moreWithOthers)
     if ((flags & (Flag.error | Flag.bare)) !== 0 && (flags & Flag.end) === 0) {
@@ -242,6 +252,14 @@ export class FrameReader {
     if (bytes.includes(0) || !isUtf8(bytes))
       throw new ProtocolError('a handler name that has NUL in it or is not UTF-8')
     return bytes.toString()
+  }
+
+  /** In hex; undefined for none. */
+  #fingerprint(): string | undefined {
+    const start = this.#bytes()
+    if (this.#at - start > maxFingerprintBytes)
+      throw new ProtocolError(`a fingerprint of more than ${maxFingerprintBytes} bytes`)
+    return this.#batch.toString('hex', start, this.#at) || undefined
   }
 
   #capacity(): number {

@@ -10,7 +10,7 @@ import { Buffer } from 'node:buffer'
 import { byteLengthOf, viewPart } from '../base/bytes.ts'
 import { encodeText } from '../base/text.ts'
 import { crc32 } from './checksum.ts'
-import { checksumBytes, Flag, FrameType, type HandlerEntry, maxTextBytes } from './frame.ts'
+import { checksumBytes, Flag, FrameType, type HandlerEntry, maxFingerprintBytes, maxTextBytes } from './frame.ts'
 
 const initialBytes = 4096
 /** A new buffer of any size costs 2 us, so a busy conn uses large ones. */
@@ -115,12 +115,15 @@ export class FrameWriter {
     for (const entry of entries) {
       const subroute = Buffer.from(entry.subroute)
       const id = Buffer.from(entry.id)
-      this.#reserve(headerBytes + subroute.length + id.length)
+      this.#reserve(headerBytes + subroute.length + id.length + maxFingerprintBytes)
       this.#buffer[this.#at++] = entry.kind
       this.#varint(entry.inCapacity)
       this.#varint(entry.outCapacity)
       this.#bytes(subroute, 0, subroute.length)
       this.#bytes(id, 0, id.length)
+      if ((flags & Flag.fingerprints) === 0) continue
+      const fingerprint = Buffer.from(entry.fingerprint ?? '', 'hex')
+      this.#bytes(fingerprint, 0, fingerprint.length)
     }
   }
 

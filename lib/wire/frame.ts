@@ -39,7 +39,9 @@ export const Flag = {
   /** On go-away: how long running calls may take precedes the text. Only for a peer that understands `goAwayGrace`. */
   grace: 0x80,
   /** On handlers: changes of entries in place of entries. Only for a peer that understands `handlerChanges`. */
-  changes: 0x80
+  changes: 0x80,
+  /** On handlers: each entry ends with its fingerprint. Only for a peer that understands `fingerprints`. */
+  fingerprints: 0x40
 } as const
 
 /** The flags that each frame type may carry, by type number. */
@@ -51,7 +53,7 @@ export const allowedFlags: readonly number[] = [
   0,
   0,
   0,
-  Flag.more | Flag.changes,
+  Flag.more | Flag.changes | Flag.fingerprints,
   Flag.grace
 ]
 
@@ -109,6 +111,8 @@ export interface HandlerEntry {
   readonly outCapacity: number
   readonly subroute: string
   readonly id: string
+  /** In hex: the same where both ends mean the same by the bytes of its messages. Undefined where that is not known. */
+  readonly fingerprint?: string
 }
 
 /** The frames, as a discriminated union: what a decoder that favours clarity yields. */
@@ -144,5 +148,7 @@ export type Frame =
 
 /** Bytes of text in a reset or go-away frame; longer texts are cut by the sender and refused by the receiver. */
 export const maxTextBytes = 1024
+/** Bytes of the fingerprint of a handler; a longer one closes the conn. */
+export const maxFingerprintBytes = 32
 /** Bytes of the checksum that precedes the frames of a batch, where one was negotiated. */
 export const checksumBytes = 4

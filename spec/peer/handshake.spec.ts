@@ -55,7 +55,7 @@ describe('a handshake', () => {
       identity: {},
       limits: { ...limits, maxHandlers: 7 },
       checksum: false,
-      understands: ['goAwayGrace', 'handlerChanges'],
+      understands: ['goAwayGrace', 'handlerChanges', 'fingerprints'],
       renews: false
     })
     assert.deepEqual(resultOf(listened), {
@@ -66,7 +66,7 @@ describe('a handshake', () => {
       identity,
       limits: { ...limits, maxMessageBytes: 1000 },
       checksum: false,
-      understands: ['goAwayGrace', 'handlerChanges'],
+      understands: ['goAwayGrace', 'handlerChanges', 'fingerprints'],
       renews: false,
       renewBefore: expiresAt
     })

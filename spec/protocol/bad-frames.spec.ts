@@ -60,7 +60,7 @@ describe('bad frames', () => {
       const type = head & 15
       const known = type >= 1 && type <= 8
       const message = known
-        ? /^flags 0x|^a fragment with flags|^an error or bare flag|^an error flag/
+        ? /^flags 0x|^flags of a handler table|^a fragment with flags|^an error or bare flag|^an error flag/
         : /^unknown frame type/
       refused([head, 1, 1, 1, 1, 1, 1, 1, 1], message)
       refused([head], message)
@@ -151,6 +151,24 @@ describe('bad frames', () => {
       assert.deepEqual(fastDecode(naiveEncode(of(128))), [of(128)])
       refused(naiveEncode(of(129)), /^a handler name of more than 256 bytes$/)
     }
+  })
+
+  it('a fingerprint of more than 32 bytes, and one beside changes', () => {
+    const of = (bytes: number): Frame => {
+      return {
+        type: 7,
+        flags: 0x40,
+        entries: [
+          { ...entry, fingerprint: 'ab'.repeat(bytes) },
+          { ...entry, id: 'b' }
+        ]
+      }
+    }
+    assert.deepEqual(fastDecode(naiveEncode(of(32))), [of(32)])
+    refused(naiveEncode(of(33)), /^a fingerprint of more than 32 bytes$/)
+    refused([0x47, 1, 0, 0, 1, 0, 1, 97, 5, 1], /^a length beyond the end of the batch$/)
+    refused([0x47, 1, 0, 0, 1, 0, 1, 97], /^a frame that is cut short$/)
+    refused([0xc7, 0], /^flags of a handler table beside changes$/)
   })
 
   it('a handler of unknown kind, and one with a capacity beyond 65 535', () => {

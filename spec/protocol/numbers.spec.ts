@@ -71,11 +71,12 @@ describe('the numbers of the wire', () => {
       metadata: 0x80,
       bare: 0x80,
       grace: 0x80,
-      changes: 0x80
+      changes: 0x80,
+      fingerprints: 0x40
     })
-    assert.deepEqual(frame.allowedFlags, [0, 0xb0, 0xf0, 0, 0, 0, 0, 0xa0, 0x80])
+    assert.deepEqual(frame.allowedFlags, [0, 0xb0, 0xf0, 0, 0, 0, 0, 0xe0, 0x80])
     const onThePage = page.rows('Frames').filter(([name = '', bit = '']) => name in frame.Flag && /^[1248]0$/.test(bit))
-    assert.equal(onThePage.length, 8)
+    assert.equal(onThePage.length, 9)
     for (const [name, bit = ''] of onThePage) {
       assert.equal(frame.Flag[name as keyof typeof frame.Flag], Number.parseInt(bit, 16), name)
     }
@@ -108,7 +109,7 @@ describe('the numbers of the wire', () => {
   })
 
   it('what this side says that it understands, also on the page', () => {
-    assert.deepEqual(hello.understood, ['goAwayGrace', 'handlerChanges'])
+    assert.deepEqual(hello.understood, ['goAwayGrace', 'handlerChanges', 'fingerprints'])
     const onThePage = page.rows('Versions and extensions').map(([word]) => word)
     for (const word of hello.understood) assert.ok(onThePage.includes(word), word)
   })

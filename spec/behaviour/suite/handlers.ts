@@ -4,6 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
+import { fingerprintOf } from '../../../lib/handler/fingerprint.ts'
 import {
   DeadlineError,
   type HandlerInfo,
@@ -254,8 +255,14 @@ export function handlerFacts(fact: Fact): void {
     const added = () => link.peer.handlers.slice(before.length)
     await until(() => added().length === 2, 'it knows both')
     assert.deepEqual(added(), [
-      { kind: 'single', handler: 'store.lookup', subroute: '', inCapacity: 0, outCapacity: 1 },
-      { kind: 'streaming', handler: 'store.walk', subroute: 'disk1', inCapacity: 0, outCapacity: 2 }
+      {
+        ...{ kind: 'single', handler: 'store.lookup', subroute: '', inCapacity: 0, outCapacity: 1 },
+        fingerprint: fingerprintOf(lookup)
+      },
+      {
+        ...{ kind: 'streaming', handler: 'store.walk', subroute: 'disk1', inCapacity: 0, outCapacity: 2 },
+        fingerprint: fingerprintOf(walk)
+      }
     ])
     await until(() => heard.at(-1)?.length === before.length + 2, 'it has heard of both')
     const whileLost: number[] = []

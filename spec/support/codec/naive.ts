@@ -111,10 +111,16 @@ const number = numeric()
 const capacity = numeric(0, 65_535)
 const kind: Field = { write: (value) => [value], read: (cursor) => within(0, 1, cursor.byte()) }
 const entry: Fields = { kind, inCapacity: capacity, outCapacity: capacity, subroute: name(0), id: name(1) }
-const entries: Field = {
-  write: (list: object[]) => [...naiveVarint(list.length), ...list.flatMap((values) => write(entry, values))],
+const listOf = (each: Fields): Field => ({
+  write: (list: object[]) => [...naiveVarint(list.length), ...list.flatMap((values) => write(each, values))],
   read: (cursor) =>
-    Array.from({ length: within(0, 4096, cursor.varint()) }, () => fill(entry, (_name, field) => field.read(cursor)))
+    Array.from({ length: within(0, 4096, cursor.varint()) }, () => fill(each, (_name, field) => field.read(cursor)))
+})
+const entries = listOf(entry)
+/** None is left out. */
+const fingerprint: Field = {
+  write: (hex: string | undefined) => byteString.write(Uint8Array.from(Buffer.from(hex ?? '', 'hex'))),
+  read: (cursor) => Buffer.from(cursor.bytes(32)).toString('hex') || undefined
 }
 
 const changes: Field = {
@@ -137,6 +143,7 @@ const layouts: Readonly<Record<number, Fields>> = {
 
 /** The fields behind this first byte. */
 function layoutOf(head: number): Fields {
+  if (head === 0x47 || head === 0x67) return { entries: listOf({ ...entry, fingerprint }) }
   return head === 0x87 ? { entries: noEntries, changes } : (layouts[head & 0x0f] as Fields)
 }
 
@@ -146,7 +153,9 @@ export const naiveHeads: ReadonlySet<number> = new Set([
   ...[0x01, 0x11, 0x21, 0x81, 0x91, 0xa1],
   // DATA: nothing, end, more, end+error, end+bare.
   ...[0x02, 0x12, 0x22, 0x52, 0x92],
-  ...[0x03, 0x04, 0x05, 0x06, 0x07, 0x27, 0x87],
+  ...[0x03, 0x04, 0x05, 0x06],
+  // HANDLERS: with and without more, also with fingerprints; changes.
+  ...[0x07, 0x27, 0x47, 0x67, 0x87],
   // GOAWAY: without and with a grace.
   ...[0x08, 0x88]
 ])
@@ -157,7 +166,8 @@ function write(fields: Fields, values: object, absent?: string): number[] {
 }
 
 function fill(fields: Fields, value: (name: string, field: Field) => unknown): object {
-  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, value(name, field)]))
+  const all = Object.entries(fields).map(([name, field]) => [name, value(name, field)])
+  return Object.fromEntries(all.filter(([name, given]) => name !== 'fingerprint' || given !== undefined))
 }
 
 /** The field that the flags of a frame leave out: metadata or grace without its flag, the payload with `bare`. */

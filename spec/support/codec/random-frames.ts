@@ -31,6 +31,11 @@ const entry = (random: Random) => ({
   ...{ subroute: text(random), id: `x${text(random)}` }
 })
 
+const drawFingerprint = (random: Random) => {
+  const fingerprint = Buffer.from(bytes(random).subarray(0, wholeBelow(random, 33))).toString('hex')
+  return fingerprint === '' ? {} : { fingerprint }
+}
+
 /** The fields that are no plain numbers. */
 const draws: Readonly<Record<string, (random: Random) => unknown>> = {
   streamId: (random) => Math.max(1, number(random)),
@@ -47,7 +52,9 @@ export function randomFrame(random: Random): Frame {
   const type = 1 + wholeBelow(random, 8)
   const heads = [...naiveHeads].filter((head) => (head & 0x0f) === type)
   const head = oneOf(random, heads)
-  return naiveFrame(head, (name) => (head === 0x87 && name === 'entries' ? [] : (draws[name] ?? number)(random)))
+  const frame = naiveFrame(head, (name) => (head === 0x87 && name === 'entries' ? [] : (draws[name] ?? number)(random)))
+  if (frame.type !== 7 || (frame.flags & 0x40) === 0) return frame
+  return { ...frame, entries: frame.entries.map((each) => ({ ...each, ...drawFingerprint(random) })) }
 }
 
 /** One to twelve frames. */
