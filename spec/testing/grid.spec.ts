@@ -187,4 +187,52 @@ describe('assertNothingLeft()', () => {
     gate.open()
     await grid.settled()
   })
+
+  it('names a timer that a handler has started, in the test or behind an await, until it fires or is cleared', async () => {
+    const timers: NodeJS.Timeout[] = []
+    const setup = (server: Manager) =>
+      server.handle(hello, async () => {
+        timers.push(setInterval(() => {}, 1000))
+        await null
+        timers.push(setTimeout(() => {}, 10_000))
+        setTimeout(() => {}, 1)
+        return 'done'
+      })
+    await using grid = await testGrid(2, { setup })
+    await grid.ready()
+    await grid.peer(0, 1).request(hello, { name: 'x' })
+    await until(() => !/setTimeout\(1\)/.test(`${rejected(() => grid.assertNothingLeft())}`), 'one has fired')
+    const text = `${rejected(() => grid.assertNothingLeft())}`
+    assert.match(text, /- a timer of setInterval\(1000\) that a handler has started\n {4}at .*grid\.spec\.ts/)
+    assert.match(text, /- a timer of setTimeout\(10000\) that a handler has started\n {4}at .*grid\.spec\.ts/)
+    clearInterval(timers[0])
+    timers[1]?.close()
+    grid.assertNothingLeft()
+  })
+
+  it('counts nothing of a server that was killed, nor of other grids', async () => {
+    const gate = new Gate()
+    const setup = (server: Manager) => server.handle(wait, () => gate.opened.then(() => 'late'))
+    await using other = await testGrid(2, { setup })
+    await using grid = await testGrid(2, { setup })
+    await Promise.all([other.ready(), grid.ready()])
+    const calls = [grid, other].map((each) => rejection(each.peer(0, 1).request(wait)))
+    await until(() => other.peer(1, 0).stats().served.running === 1, 'it runs')
+    grid.kill(1)
+    await calls[0]
+    grid.assertNothingLeft()
+    assert.throws(() => other.assertNothingLeft(), /2 things are left/)
+    gate.open()
+    await other.close()
+    await calls[1]
+  })
 })
+
+function rejected(act: () => void): unknown {
+  try {
+    act()
+  } catch (error) {
+    return error
+  }
+  return undefined
+}

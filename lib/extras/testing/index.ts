@@ -4,5 +4,7 @@
  * Works under any runner: it knows none.
  */
 
+export { type FakePeer, type FakePeerOptions, fakePeer } from './fake-peer.ts'
 export { type TestGrid, testGrid } from './grid.ts'
 export type { TestGridOptions } from './options.ts'
+export { type VirtualTime, virtualTime } from './virtual-time.ts'

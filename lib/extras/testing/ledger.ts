@@ -8,6 +8,7 @@
 import { EventEmitter } from 'node:events'
 import { type CallMessage, type Connection, channels, type Manager } from '../../index.ts'
 import { type Place, placeNow } from './place.ts'
+import { Timers } from './timers.ts'
 
 interface Entry {
   /** With the name of its server. */
@@ -28,6 +29,7 @@ export class Ledger implements Disposable {
   readonly #handlers = new Set<Entry>()
   readonly #listeners = new Map<unknown, Place>()
   readonly #gone = new WeakSet<Manager>()
+  readonly #timers = new Timers()
 
   constructor() {
     channels.call.start.subscribe(this.#onCall)
@@ -38,6 +40,7 @@ export class Ledger implements Disposable {
   [Symbol.dispose](): void {
     channels.call.start.unsubscribe(this.#onCall)
     channels.call.asyncEnd.unsubscribe(this.#onEnd)
+    this.#timers[Symbol.dispose]()
   }
 
   /** From now on what this manager opens is noted. */
@@ -64,7 +67,8 @@ export class Ledger implements Disposable {
     return [
       ...calls.map((entry) => line(entry, 'open', 'made')),
       ...handlers.map((entry) => line(entry, 'running', 'registered')),
-      ...[...this.#managers.values()].flatMap((manager) => this.#left(manager))
+      ...[...this.#managers.values()].flatMap((manager) => this.#left(manager)),
+      ...this.#timers.describe((manager) => !this.#gone.has(manager as Manager))
     ]
   }
 
@@ -107,7 +111,7 @@ export class Ledger implements Disposable {
   }
 
   #note(entry: Entry, run: () => unknown): unknown {
-    const result = run()
+    const result = this.#timers.run(entry.manager, run)
     if (!(result instanceof Promise)) return result
     this.#handlers.add(entry)
     const end = () => this.#handlers.delete(entry)

@@ -2,14 +2,17 @@
 
 import { fileURLToPath } from 'node:url'
 
-/** A stack, whose text is made when it is asked for. */
+/** A stack, which is read when it is asked for. */
 export interface Place {
   /** `\n    at ...`, empty where no frame is the user's. */
   readonly text: string
+  /** It was it-grid that did it, for whomever. */
+  readonly isOurs: boolean
 }
 
-/** Of `lib/`, or of `dist/`. */
-const own = fileURLToPath(new URL('../..', import.meta.url))
+/** Of `lib/`, or of `dist/`; with `file://` in ES modules, without in others. */
+const own = new URL('../..', import.meta.url)
+const kit = new URL('.', import.meta.url)
 /** Between the user and us there may be much of ours. */
 const maxFrames = 50
 const shownFrames = 3
@@ -21,20 +24,23 @@ export function placeNow(): Place {
   Error.stackTraceLimit = stackTraceLimit
   return {
     get text() {
-      return toText(error.stack ?? '')
+      return framesOf(error)
+        .filter((frame) => !isIn(frame, own))
+        .slice(0, shownFrames)
+        .map((frame) => `\n    ${frame.trim()}`)
+        .join('')
+    },
+    get isOurs() {
+      const [first] = framesOf(error).filter((frame) => !isIn(frame, kit))
+      return first !== undefined && isIn(first, own)
     }
   }
 }
 
-function toText(stack: string): string {
-  const frames = stack.split('\n').filter((frame) => /^\s+at /.test(frame))
-  const users = frames.filter((frame) => !isOurs(frame) && !/\bnode:|\(<anonymous>\)|\(native\)/.test(frame))
-  return users
-    .slice(0, shownFrames)
-    .map((frame) => `\n    ${frame.trim()}`)
-    .join('')
+function framesOf({ stack = '' }: Error): string[] {
+  return stack.split('\n').filter((frame) => /^\s+at .*:\d+:\d+\)?$/.test(frame) && !/\bnode:/.test(frame))
 }
 
-function isOurs(frame: string): boolean {
-  return frame.includes(own) || frame.includes(`${new URL('../..', import.meta.url)}`)
+function isIn(frame: string, folder: URL): boolean {
+  return frame.includes(folder.href) || frame.includes(fileURLToPath(folder))
 }
