@@ -1,13 +1,12 @@
 /**
- * A lock manager on the grid: three lock servers. Their clients take turns, share a lock, lose a server, and give up in time.
+ * `it-grid/locks`: three lock servers. Their clients take turns, share a lock, lose a server, and give up in time.
  *
- * The servers are in one process here, as in the other examples. `docs/locks.md` builds all of it step by step. The demo
- * (`npm run demo`) and `spec/locks/proof.spec.ts` run it in several processes. Run it: node --import tsx examples/locks/main.ts
+ * The servers are in one process here, as in the other examples. `docs/locks.md` says how to use them, and how they are built. The
+ * demo (`npm run demo`) and `spec/locks/proof.spec.ts` run them in several processes. Run it: node --import tsx examples/locks/main.ts
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { LockClient, LockError, serveLocks } from 'it-grid/locks'
-import { list } from '../../lib/extras/locks/definitions.ts'
 import { Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { hostOf, listen } from '../start-pair.ts'
 
@@ -51,9 +50,9 @@ await Promise.all([read(ann), read(bob), read(ann)])
 console.log(`three readers, ${together === 1 ? 'one after the other' : 'side by side'}`)
 
 await ann.withLock(['account/7', 'account/9'], async () => {
-  for await (const { kind, resources, owner } of two.connection(hosts[0] ?? '').newStream(list)) {
+  for await (const { kind, resources, owner, token } of bob.list()) {
     const who = owner === one.local ? 'server one' : owner
-    console.log(`the first server lists: ${kind} lock on ${resources.join(' and ')}, of ${who}`)
+    console.log(`bob sees: ${kind} lock on ${resources.join(' and ')}, of ${who}${token > 0 ? ', with a token' : ''}`)
   }
   const refused = await bob.withLock(['account/9'], () => 'in', { timeout: 100 }).catch((error) => error)
   console.log(`a second writer, after 100 ms: ${refused instanceof LockError ? refused.code : 'HAS THE LOCK TOO'}`)

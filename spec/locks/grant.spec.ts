@@ -3,32 +3,38 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Grant } from '../../lib/extras/locks/grant.ts'
-import type { Connection } from '../../lib/index.ts'
+import { Grants } from '../../lib/extras/locks/grants.ts'
+import type { Manager } from '../../lib/index.ts'
 
 const args = { uid: 'u', resources: ['a'], owner: 'o', source: 'spec', quorum: null }
 const ttlMs = 60_000
+const host = 'http://a:1'
 
 /** When it was asked. */
 let askedMs = 0
 
-/** A server that grants, and whose answer takes so long. */
-function grantOf(answerMs: number): Grant {
+/** A grid of one server that grants, and whose answer takes so long. */
+function gridOf(answerMs: number): Manager {
   const request = async () => {
     askedMs = performance.now()
     await delay(answerMs)
-    return { granted: true, ttlMs, heldBy: null }
+    return { granted: true, ttlMs, heldBy: null, token: 7 }
   }
-  return new Grant({ request, instance: '00' } as unknown as Connection, 'write', args)
+  const server = { request, instance: '00', subroute: () => server }
+  const quorum = async () => ({ accepted: [{ host, value: await request() }] })
+  return { connection: () => server, quorum } as unknown as Manager
 }
 
 it('a grant is believed in from before it was asked for, and for nine tenths of its time', async () => {
-  const grant = grantOf(100)
-  const beforeMs = performance.now()
-  assert.equal(await grant.ask({ timeout: 5000 }), true)
-  const isRight = () => grant.untilMs >= beforeMs + 0.9 * ttlMs && grant.untilMs <= askedMs + 0.9 * ttlMs
-  assert.ok(isRight(), `${grant.untilMs - beforeMs}`)
-  const firstUntilMs = grant.untilMs
-  await grant.refresh(5000, new AbortController().signal)
-  assert.ok(isRight() && grant.untilMs > firstUntilMs, `${grant.untilMs - firstUntilMs}`)
+  const init = { grid: gridOf(100), servers: [host], subroute: '', requestTimeoutMs: 5000 }
+  const grants = new Grants(init, 'write', { ...args })
+  const isRight = (beforeMs: number) =>
+    grants.holdUntilMs >= beforeMs + 0.9 * ttlMs && grants.holdUntilMs <= askedMs + 0.9 * ttlMs
+  const firstMs = performance.now()
+  await grants.ask(5000, new AbortController().signal, () => undefined)
+  assert.ok(isRight(firstMs), `${grants.holdUntilMs - firstMs}`)
+  const secondMs = performance.now()
+  await grants.refresh()
+  assert.ok(isRight(secondMs), `${grants.holdUntilMs - secondMs}`)
+  assert.equal(grants.token, 7)
 })

@@ -51,13 +51,10 @@ describe('locks on a grid of processes', { concurrency: true }, () => {
 })
 
 describe('the judge of a log', () => {
-  const enter = (id: number, kind: string, names = ['a'], process = 'p'): Line => ({
-    what: 'enter',
-    process,
-    id,
-    kind,
-    names
-  })
+  let tokens = 0
+  const enter = (id: number, kind: string, names = ['a'], process = 'p', token = ++tokens): Line => {
+    return { what: 'enter', process, id, kind, names, token }
+  }
   const exit = (id: number, process = 'p'): Line => ({ what: 'exit', process, id })
   const logs: [title: string, violations: number, lines: Line[]][] = [
     ['finds a writer beside a writer', 1, [enter(1, 'write'), enter(2, 'write')]],
@@ -72,6 +69,17 @@ describe('the judge of a log', () => {
       0,
       [enter(1, 'write'), { what: 'gone', process: 'p' }, enter(2, 'write', ['a'], 'q')]
     ],
+    [
+      'finds a writer whose token is not higher than that of a reader before',
+      1,
+      [enter(1, 'read', ['a'], 'p', 7), exit(1), enter(2, 'write', ['b', 'a'], 'p', 7)]
+    ],
+    [
+      'finds a reader whose token is not higher than that of a writer before',
+      1,
+      [enter(1, 'write', ['a'], 'p', 7), exit(1), enter(2, 'read', ['a'], 'p', 7)]
+    ],
+    ['lets readers have one token', 0, [enter(1, 'read', ['a'], 'p', 7), enter(2, 'read', ['a'], 'p', 7)]],
     ['does not take the end of another for its end', 1, [enter(1, 'write'), exit(1, 'q'), enter(2, 'write')]]
   ]
   for (const [title, violations, lines] of logs) {

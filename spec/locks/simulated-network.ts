@@ -8,10 +8,23 @@
 import { listenToAbort } from '../../lib/base/abort.ts'
 import { parseTimeout } from '../../lib/call/options.ts'
 import { decodeRemoteError, encodeRemoteError } from '../../lib/codec/remote-error.ts'
+import type { Connection } from '../../lib/connection/connection.ts'
 import type { LockArgs } from '../../lib/extras/locks/definitions.ts'
 import { serveTable } from '../../lib/extras/locks/server.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
-import { type CallOptions, DeadlineError, DisconnectedError, type Manager } from '../../lib/index.ts'
+import {
+  type AnyContract,
+  type CallOptions,
+  DeadlineError,
+  DisconnectedError,
+  type Manager,
+  type QuorumOptions,
+  type SingleDefinition,
+  silentLogger,
+  UnknownHostError
+} from '../../lib/index.ts'
+import { askQuorum } from '../../lib/many/ask-quorum.ts'
+import type { PeersPort } from '../../lib/network/selection.ts'
 import type { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { oneOf } from '../support/random.ts'
 
@@ -22,6 +35,8 @@ export const maxDrift = 0.03
 export const maxLateMs = 2 * ttlMs
 const redialMs = 50
 const maxDownMs = 0.3 * ttlMs
+/** The servers' times of day are off by so much. */
+const maxSkewMs = 0.4 * ttlMs
 
 /** What is wrong with the servers on purpose. */
 export interface ServerMutant {
@@ -29,6 +44,12 @@ export interface ServerMutant {
   readonly openAtOnce?: boolean
   /** They tell a time that is so many times as long as the one that they keep. */
   readonly lyingTtl?: number
+  /** They count tokens from 0 when they are restarted, whatever those who ask for a lock tell them. */
+  readonly forgottenTokens?: boolean
+  /** They take no notice of the token that a client tells them. */
+  readonly deafToTokens?: boolean
+  /** First come, first served: not wrong, but otherwise. */
+  readonly fair?: boolean
 }
 
 export type Network = ReturnType<typeof newNetwork>
@@ -62,22 +83,31 @@ export type Server = ReturnType<typeof newServer>
 /** A lock server: a table behind the handlers of `serveTable`, and a clock of its own. */
 export function newServer({ clock, random, figures, mutant }: Network, host: string) {
   const rate = 1 + (2 * random() - 1) * maxDrift
+  const skewMs = (2 * random() - 1) * maxSkewMs
+  const timeOfDay = () => (mutant.forgottenTokens === true ? 0 : clock.nowMs + skewMs - server.setBackMs)
+  const fair = mutant.fair === true
   let handlers = new Map<string, Handler>()
   let life = 1
   const start = (isOpen: boolean): LockTable => {
     let aheadMs = 0
-    const table = new LockTable({ ttlMs, now: () => clock.nowMs * rate + aheadMs })
+    const table = new LockTable({ ttlMs, fair, timeOfDay, now: () => clock.nowMs * rate + aheadMs })
     if (isOpen) aheadMs = ttlMs
     handlers = new Map()
     const handle = ({ id }: { id: string }, handler: Handler) => handlers.set(id, handler)
-    serveTable({ handle } as unknown as Manager, table)
+    const implement = ({ definitions }: AnyContract, all: Readonly<Record<string, Handler>>) => {
+      for (const [name, definition] of Object.entries(definitions))
+        handle(definition as { id: string }, all[name] as Handler)
+    }
+    serveTable({ handle, implement } as unknown as Manager, table)
     return table
   }
   const server = {
-    ...{ host, instance: `${host} in its life ${life}`, isUp: true, table: start(true) },
+    ...{ host, instance: `${host} in its life ${life}`, isUp: true, setBackMs: 0, table: start(true) },
 
     /** @throws {LockError} */
-    answer(id: string, args: LockArgs, client: string): unknown {
+    answer(id: string, given: LockArgs, client: string): unknown {
+      const isDeaf = mutant.deafToTokens === true || (mutant.forgottenTokens === true && /^lock\.r?lock$/.test(id))
+      const args = isDeaf ? { ...given, token: undefined } : given
       const reply = handlers.get(id)?.(args, { remote: { host: client } })
       if (mutant.lyingTtl === undefined || typeof reply !== 'object' || reply === null) return reply
       return { ...reply, ttlMs: ttlMs * mutant.lyingTtl }
@@ -150,11 +180,17 @@ export function newLink({ clock, random, delayMs }: Network, server: Server, cli
 
   const link = {
     ...{ host: server.host, instance: server.instance, silentUntilMs: 0 },
+    subroute: () => link,
+    createNotConnectedError: () => new DisconnectedError('notConnected', 'there is no conn', { delivery: 'notSent' }),
+
+    get usable(): object | undefined {
+      return isConnected ? link : undefined
+    },
 
     request({ id }: { id: string }, given: LockArgs, { signal, timeout, waitForReady }: CallOptions): Promise<unknown> {
       return new Promise((resolve, reject) => {
         const isReady = isConnected || waitForReady === true
-        if (!isReady) throw new DisconnectedError('notConnected', 'there is no conn', { delivery: 'notSent' })
+        if (!isReady) throw link.createNotConnectedError()
         signal?.throwIfAborted()
         const call: Call = {
           ...{ id, args: { ...given, resources: [...given.resources] }, isSent: false },
@@ -192,4 +228,20 @@ export function newLink({ clock, random, delayMs }: Network, server: Server, cli
     }
   }
   return link
+}
+
+/** What a client has of the grid: as much of a `Manager` as locks use, with the real `quorum`. */
+export function newGrid(local: string, links: readonly Link[]): Manager {
+  const connections = links as unknown as readonly Connection[]
+  const find = (host: string) => connections.find((each) => each.host === host)
+  const connection = (host: string) => {
+    const found = find(host)
+    if (found === undefined) throw new UnknownHostError(`${host} is not among the hosts`)
+    return found
+  }
+  const peers = { connections, find }
+  const port = { local, peers, logger: silentLogger, missingList: () => undefined, isClosing: false }
+  const quorum = (definition: SingleDefinition<unknown, unknown>, payload: unknown, options: QuorumOptions<unknown>) =>
+    askQuorum(port as unknown as PeersPort, definition, payload, options)
+  return { local, connection, quorum } as unknown as Manager
 }

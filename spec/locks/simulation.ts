@@ -8,9 +8,9 @@
  */
 
 import { LockClient } from '../../lib/extras/locks/client.ts'
+import type { LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockError } from '../../lib/extras/locks/errors.ts'
-import type { LockKind } from '../../lib/extras/locks/table.ts'
-import { type Manager, UnknownHostError } from '../../lib/index.ts'
+import type { Lock } from '../../lib/extras/locks/lock.ts'
 import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { watchStrays } from '../support/errors.ts'
 import { Inside } from '../support/locks/holders.ts'
@@ -19,6 +19,7 @@ import {
   type Link,
   maxDrift,
   maxLateMs,
+  newGrid,
   newLink,
   newNetwork,
   newServer,
@@ -68,7 +69,7 @@ type World = ReturnType<typeof newWorld>
 function newWorld(clock: VirtualClock, random: () => number, size: number, mutant: Mutant) {
   const network = newNetwork(clock, random, mutant)
   const faultGapMs = oneOf(random, [500, 1000, 2000])
-  const servers = Array.from({ length: size }, (_, at) => newServer(network, `server-${at}`))
+  const servers = Array.from({ length: size }, (_, at) => newServer(network, `http://server-${at}:1`))
   /** One row for each client. */
   const links = Array.from({ length: 2 + wholeBelow(random, 2) }, (_, at) =>
     servers.map((server) => newLink(network, server, `client-${at}`))
@@ -105,12 +106,7 @@ async function run(world: World): Promise<void> {
 }
 
 function newClient({ random }: World, local: string, links: readonly Link[]): LockClient {
-  const connection = (host: string) => {
-    const link = links.find((each) => each.host === host)
-    if (link === undefined) throw new UnknownHostError(`${host} is not among the hosts`)
-    return link
-  }
-  return new LockClient({ local, connection } as unknown as Manager, {
+  return new LockClient(newGrid(local, links), {
     servers: links.map(({ host }) => host),
     requestTimeoutMs: oneOf(random, [200, 1500, 3000])
   })
@@ -147,7 +143,7 @@ async function work(world: World, client: LockClient, name: string): Promise<voi
     const wanted: string[] = [oneOf(random, names)]
     const others = names.filter((other) => other !== wanted[0])
     if (random() >= 0.6) wanted.push(oneOf(random, others))
-    const fn = (lost: AbortSignal) => hold(world, `${name} in round ${++rounds}`, kind, wanted, holdMs, lost)
+    const fn = (_: AbortSignal, held: Lock) => hold(world, `${name} in round ${++rounds}`, kind, wanted, holdMs, held)
     const options = { timeout, signal }
     return kind === 'write' ? client.withLock(wanted, fn, options) : client.withRLock(wanted, fn, options)
   }
@@ -173,10 +169,10 @@ async function hold(
   kind: LockKind,
   wanted: readonly string[],
   holdMs: number,
-  lost: AbortSignal
+  { signal: lost, token }: Lock
 ): Promise<void> {
   const leave = () => inside.leave((who) => who === self)
-  inside.enter(self, kind, wanted, ` at ${Math.round(clock.nowMs)} ms`)
+  inside.enter(self, kind, wanted, token, ` at ${Math.round(clock.nowMs)} ms`)
   const ended = clock.wait(holdMs)
   const aborted = new Promise<void>((resolve) => {
     if (mutant.deafHolder === true) return

@@ -3,16 +3,16 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { maxResourceLength, maxResources } from '../../lib/extras/locks/check.ts'
-import type { LockArgs, LockInfo } from '../../lib/extras/locks/definitions.ts'
+import type { LockArgs, LockInfo, LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockError, type LockErrorCode } from '../../lib/extras/locks/errors.ts'
-import { type LockKind, LockTable, type LockTableOptions } from '../../lib/extras/locks/table.ts'
+import { LockTable, type LockTableOptions } from '../../lib/extras/locks/table.ts'
 
 const ttlMs = 1000
 
 /** A table that is open, with a clock of its own. */
 function open(options: LockTableOptions = {}) {
   const clock = { ms: 0 }
-  const table = new LockTable({ ttlMs, now: () => clock.ms, ...options })
+  const table = new LockTable({ ttlMs, now: () => clock.ms, timeOfDay: () => 0, ...options })
   clock.ms += ttlMs
   return { table, clock }
 }
@@ -45,9 +45,9 @@ describe('the lock table', () => {
     ]
     for (const [first, second, granted] of attempts) {
       const { table } = open()
-      assert.deepEqual(table.lock(first, args('1')), { granted: true, ttlMs, heldBy: null })
+      assert.deepEqual(table.lock(first, args('1')), { granted: true, ttlMs, heldBy: null, token: 1 })
       const heldBy = granted ? null : 'node-1'
-      assert.deepEqual(table.lock(second, args('2', ['a'], 'node-2')), { granted, ttlMs, heldBy })
+      assert.deepEqual(table.lock(second, args('2', ['a'], 'node-2')), { granted, ttlMs, heldBy, token: 1 })
     }
   })
 
@@ -94,7 +94,7 @@ describe('the lock table', () => {
   it('grants nothing until all that it may have granted before a restart has ended', () => {
     const clock = { ms: 5 }
     const table = new LockTable({ ttlMs, now: () => clock.ms })
-    assert.deepEqual(table.lock('read', args('1')), { granted: false, ttlMs, heldBy: null })
+    assert.deepEqual(table.lock('read', args('1')), { granted: false, ttlMs, heldBy: null, token: 0 })
     clock.ms += ttlMs - 1
     assert.equal(table.lock('read', args('1')).granted, false)
     clock.ms += 1
@@ -108,7 +108,14 @@ describe('the lock table', () => {
     assert.equal(table.lock('read', args('1')).granted, false)
     clock.ms += 1
     assert.equal(table.lock('read', args('1')).granted, true)
-    for (const wrong of [{ ttlMs: 0 }, { ttlMs: Infinity }, { ttlMs: Number.NaN }, { quietMs: -1 }, { maxLocks: 0 }]) {
+    for (const wrong of [
+      { ttlMs: 0 },
+      { ttlMs: Infinity },
+      { ttlMs: Number.NaN },
+      { quietMs: -1 },
+      { maxLocks: 0 },
+      { maxBytes: 100 }
+    ]) {
       assert.throws(() => new LockTable(wrong), RangeError)
     }
   })
@@ -129,7 +136,7 @@ describe('the lock table', () => {
       ['1', '3']
     )
     const about = { owner: 'node-1', source: 'spec', quorum: 2, kind: 'read', resources: ['a'] }
-    assert.deepEqual(listed[0], { uid: '1', ...about, heldMs: 100, expiresInMs: ttlMs - 100 })
+    assert.deepEqual(listed[0], { uid: '1', ...about, token: 1, heldMs: 100, expiresInMs: ttlMs - 100 })
   })
 
   it('takes locks by force, whoever has them', () => {

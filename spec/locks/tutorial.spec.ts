@@ -84,7 +84,10 @@ describe('docs/locks.md', { concurrency: true }, () => {
       mkdirSync(folderOf(command))
       const library = relative(folderOf(command), join(root, 'lib/index.ts'))
       for (const [name, text] of command.files) {
-        const code = text.replaceAll("from 'it-grid'", `from '${library}'`)
+        const locks = library.replace('index.ts', 'extras/locks/index.ts')
+        const code = text
+          .replaceAll("from 'it-grid'", `from '${library}'`)
+          .replaceAll("from 'it-grid/locks'", `from '${locks}'`)
         writeFileSync(join(folderOf(command), name), withTime(withPorts(code, ports, mine)))
       }
     }
@@ -107,7 +110,8 @@ describe('docs/locks.md', { concurrency: true }, () => {
   }
 
   it('has a command for each step, blocks that one can take in, and no file that is not used', () => {
-    const steps = [2, 3, 4, 5, 6, 7].map((step) => `step-${step}.ts`)
+    const uses = ['use', 'fencing', 'operate'].map((name) => `${name}.ts`)
+    const steps = [...uses, ...[2, 3, 4, 5, 6, 7].map((step) => `step-${step}.ts`)]
     assert.deepEqual([...new Set(commands.map(({ file }) => file))], steps)
     for (const { language, text } of blocks) {
       const lines = text.split('\n').length - 1
@@ -134,7 +138,7 @@ describe('docs/locks.md', { concurrency: true }, () => {
 
 /** The page shows what happens within the time of a grant. */
 function withTime(code: string): string {
-  return code.replace(/^const ttlMs = 1500\b/m, `const ttlMs = ${paced(1500)}`)
+  return code.replace(/\bttlMs( =|:) 1500\b/, (_, is: string) => `ttlMs${is} ${paced(1500)}`)
 }
 
 function withPorts(text: string, from: readonly string[], to: readonly string[]): string {

@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { LockClient } from '../../lib/extras/locks/client.ts'
-import type { Manager } from '../../lib/index.ts'
 import { VirtualClock } from '../support/clock/virtual-clock.ts'
-import { newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
+import { newGrid as gridOf, newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
 
 const requestTimeoutMs = 0.1 * ttlMs
 const refreshEveryMs = Math.trunc(ttlMs / 3)
@@ -15,11 +14,10 @@ const longMs = 10 * ttlMs
 function newGrid() {
   const clock = new VirtualClock(() => 0.5)
   const grid = { ...newNetwork(clock, () => 0.5, {}), oneWayMs: 1, delayMs: () => grid.oneWayMs }
-  const servers = [0, 1, 2].map((at) => newServer(grid, `server-${at}`))
+  const servers = [0, 1, 2].map((at) => newServer(grid, `http://server-${at}:1`))
   const links = servers.map((server) => newLink(grid, server, 'client'))
-  const connection = (host: string) => links.find((link) => link.host === host)
   const hosts = servers.map(({ host }) => host)
-  const client = new LockClient({ local: 'client', connection } as unknown as Manager, {
+  const client = new LockClient(gridOf('client', links), {
     servers: hosts,
     requestTimeoutMs
   })

@@ -6,7 +6,13 @@ import { LockError } from './errors.ts'
 
 export const maxResources = 256
 export const maxResourceLength = 1024
+/** One hour: long enough for a dead owner to block the others, and short enough for a timer. */
+export const maxTtlMs = 3_600_000
 const maxTextLength = 256
+/** So many remain above it as there are below. */
+const maxToken = 2 ** 52
+/** Some that are higher by mistake do no harm. */
+const maxLeap = 2 ** 32
 
 /** @throws {LockError} whose text says what is wrong */
 export function checkArgs(args: LockArgs): void {
@@ -16,6 +22,30 @@ export function checkArgs(args: LockArgs): void {
     throw new LockError('ERR_LOCK_ARGUMENT', `${name} must have 1 to ${maxTextLength} characters, not ${length}`)
   }
   checkResources(args.resources)
+  const { waiting } = args
+  if (waiting === undefined) return
+  if (
+    waiting.id.length === 0 ||
+    waiting.id.length > maxTextLength ||
+    !(waiting.waitedMs >= 0 && waiting.waitedMs < maxToken)
+  ) {
+    throw new LockError('ERR_LOCK_ARGUMENT', 'waiting must have an id and a time in ms')
+  }
+}
+
+export function isToken(value: number | undefined): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+/**
+ * Tokens and tickets are counted up by one. What is too far ahead would leave too few for those that come after, and is a mistake
+ * of its sender.
+ *
+ * @throws {LockError}
+ */
+export function checkLeap(name: 'token' | 'ticket', value: number | undefined, highest: number): void {
+  if (value === undefined || (isToken(value) && value <= Math.max(maxToken, highest + maxLeap))) return
+  throw new LockError('ERR_LOCK_ARGUMENT', `${name} must be a whole number of at most ${maxToken}, not ${value}`)
 }
 
 /** @throws {LockError} whose text says what is wrong */

@@ -1,31 +1,35 @@
 /**
- * Locks over several servers, for users: `withLock` and `withRLock`.
+ * Locks over several servers, for users: `withLock`, `lock`, and what operators look at.
  *
  * No client waits at a server, and no client keeps some of its resources while it waits for the rest. It asks for all at
  * once. If it did not get enough, it gives everything back and tries again after a random time. So there is no deadlock,
  * because no client holds and waits (Coffman, Elphick and Shoshani, "System deadlocks", 1971). The wait is the truncated
- * exponential backoff of Ethernet (Metcalfe and Boggs, 1976), which lets one of several contenders through. It is not fair:
- * the first to ask need not be the first to get the lock, and readers that overlap can keep a writer out.
+ * exponential backoff of Ethernet (Metcalfe and Boggs, 1976), which lets one of several contenders through. It is fair only
+ * where the servers are: they keep the order, and let nobody in before his turn.
  */
 
 import { randomUUID } from 'node:crypto'
-import { ClosedError, type Manager } from '../../index.ts'
-import { checkArgs } from './check.ts'
+import { type Manager, QuorumError, retry } from '../../index.ts'
+import { checkArgs, readOptions } from './check.ts'
+import type { LockInfo, LockKind } from './definitions.ts'
 import { LockError } from './errors.ts'
-import { Grants, quorumOf } from './grants.ts'
-import { pause } from './pause.ts'
-import type { LockKind } from './table.ts'
-import { Watch } from './watch.ts'
+import { Grants, type GrantsInit } from './grants.ts'
+import { HeldLock, type Lock } from './lock.ts'
+import { forceUnlockAt, type LockQueue, listOf, topOf } from './operate.ts'
+import { quorumOf, toTimeoutError } from './quorum.ts'
+import { Turn } from './turn.ts'
 
 export interface LockClientOptions {
   /** The hosts of all lock servers, including this one if it is one. The same list everywhere: quorums depend on it. */
   readonly servers: readonly string[]
   /** How long one server has to answer when a lock is asked for or given back, in ms. Default 1000. */
   readonly requestTimeoutMs?: number
+  /** That of the lock servers. Default none. */
+  readonly subroute?: string
 }
 
 export interface LockOptions {
-  /** How long to try to get the lock, in ms. Default 30 000. */
+  /** How long to try to get the lock, in ms; `Infinity` for no limit. Default 30 000. */
   readonly timeout?: number
   /** Stops trying to get the lock, and aborts the signal that the function got. */
   readonly signal?: AbortSignal
@@ -34,27 +38,35 @@ export interface LockOptions {
 }
 
 /** Runs while the lock is held. `signal` aborts when the lock is lost, or when `LockOptions.signal` aborts. */
-export type LockedFn<T> = (signal: AbortSignal) => T | PromiseLike<T>
+export type LockedFn<T> = (signal: AbortSignal, lock: Lock) => T | PromiseLike<T>
 
-const firstBackoffMs = 5
-const maxBackoffMs = 250
+/** The truncated exponential backoff, in ms. */
+const backoff = { baseDelayMs: 5, maxDelayMs: 250 }
 /** The longest time that a timer can count. */
-const maxRequestTimeoutMs = 2 ** 31 - 1
+const maxTimeoutMs = 2 ** 31 - 1
 
 export class LockClient {
-  readonly #grid: Manager
-  readonly #servers: readonly string[]
-  readonly #requestTimeoutMs: number
+  readonly #init: GrantsInit
+  /** The highest token that this client knows of. */
+  #token = 0
 
   /**
    * @throws {UnknownHostError} when a server is not among the hosts of the grid
    * @throws {TypeError} when there is no server, or one is named twice: it would count twice in a quorum
+   * @throws {RangeError} when `requestTimeoutMs` is not above 0; {InvalidOptionError} when there is no such option
    */
-  constructor(grid: Manager, { servers, requestTimeoutMs = 1000 }: LockClientOptions) {
-    this.#grid = grid
-    this.#servers = servers.map((host) => grid.connection(host).host)
-    this.#requestTimeoutMs = Math.min(checkedMs('requestTimeoutMs', requestTimeoutMs), maxRequestTimeoutMs)
-    if (servers.length === 0 || new Set(this.#servers).size < servers.length) {
+  constructor(grid: Manager, options: LockClientOptions) {
+    const {
+      servers,
+      requestTimeoutMs = 1000,
+      subroute = ''
+    } = readOptions('LockClient', options, {
+      ...{ servers: 'object', requestTimeoutMs: 'number', subroute: 'string' }
+    })
+    const names = [...servers].map((host) => grid.connection(host).host)
+    const timeoutMs = Math.min(checkedMs('requestTimeoutMs', requestTimeoutMs), maxTimeoutMs)
+    this.#init = { grid, servers: names, subroute, requestTimeoutMs: timeoutMs }
+    if (names.length === 0 || new Set(names).size < names.length) {
       throw new TypeError('servers must name at least one lock server, and none twice')
     }
   }
@@ -78,53 +90,133 @@ export class LockClient {
     return this.#with('read', resources, fn, options)
   }
 
+  /**
+   * Takes a lock that is held until `unlock()`, or until the end of the block with `await using`. It is kept for as long as this
+   * process lives: `withLock` cannot forget to give it back.
+   *
+   * @throws as `withLock`, before the lock is held
+   */
+  lock(resources: readonly string[], options: LockOptions = {}): Promise<Lock> {
+    return this.#take('write', resources, options)
+  }
+
+  /** As `lock`, but other readers may have the resources at the same time. */
+  rlock(resources: readonly string[], options: LockOptions = {}): Promise<Lock> {
+    return this.#take('read', resources, options)
+  }
+
+  /**
+   * All locks, as the servers that answer know them, each once. One that was not granted by a quorum may be among them: it is
+   * being given back.
+   *
+   * @throws the error of a server when none answers; `signal.reason` when it aborts
+   */
+  list(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<LockInfo> {
+    return listOf(this.#init, options.signal)
+  }
+
+  /**
+   * Who waits for what, and who has it: `max` resources (default 10), the longest waits first. Of each, a server tells 100 waits
+   * at most.
+   *
+   * @throws {RangeError} when `max` is not a whole number above 0
+   * @throws as `list`
+   */
+  top(options: { readonly max?: number; readonly signal?: AbortSignal } = {}): Promise<readonly LockQueue[]> {
+    return topOf(this.#init, options.max ?? 10, options.signal)
+  }
+
+  /**
+   * Takes every lock that has one of these resources away from its owner, who works on until he learns it: use it where he does
+   * not work any more. Returns how many locks there were. Allowed by `allowForceUnlock` of the servers.
+   *
+   * @throws {RejectedError} with the reason `denied` when a server does not allow it
+   * @throws {LockError} `ERR_LOCK_TIMEOUT` when fewer servers than a write quorum have done it in time (default: that of a
+   * request), `ERR_LOCK_RESOURCES` before any server is asked
+   * @throws `signal.reason` when it aborts
+   */
+  async forceUnlock(resources: readonly string[], options: LockOptions = {}): Promise<number> {
+    const timeoutMs = checkedMs('timeout', options.timeout ?? this.#init.requestTimeoutMs)
+    return await forceUnlockAt(this.#init, resources, toTimeout(timeoutMs), options.signal)
+  }
+
   async #with<T>(kind: LockKind, resources: readonly string[], fn: LockedFn<T>, options: LockOptions): Promise<T> {
-    const grants = await this.#acquire(kind, resources, options)
-    const watch = new Watch(grants, options.signal)
+    const lock = await this.#take(kind, resources, options)
+    const outcome = await settle(async () => {
+      lock.signal.throwIfAborted()
+      return await fn(lock.signal, lock)
+    })
+    const lost = await lock.end()
+    if (lost === undefined) {
+      if ('error' in outcome) throw outcome.error
+      return outcome.value
+    }
+    // Work that was aborted because the lock was lost fails with errors of its own.
+    const isOwn = 'error' in outcome && outcome.error !== lost
+    throw isOwn ? new LockError(lost.code, lost.message, { cause: outcome.error }) : lost
+  }
+
+  async #take(kind: LockKind, resources: readonly string[], options: LockOptions): Promise<HeldLock> {
+    const { timeout = 30_000, signal, source = 'unknown' } = options
+    checkedMs('timeout', timeout)
+    signal?.throwIfAborted()
+    const turn = new Turn(this.#token)
+    let last: Grants | undefined
     try {
-      watch.signal.throwIfAborted()
-      const result = await fn(watch.signal)
-      if (watch.lost !== undefined) throw watch.lost
-      return result
+      const grants = await retry(
+        async (left) => {
+          const asked = this.#newGrants(kind, resources, source, turn)
+          last = asked
+          await asked.ask(Math.min(this.#init.requestTimeoutMs, left.timeout), left.signal, (reply) => turn.hear(reply))
+          return asked
+        },
+        {
+          ...backoff,
+          timeout: toTimeout(timeout),
+          ...(signal && { signal }),
+          shouldRetry: (error) => QuorumError.is(error)
+        }
+      )
+      if (turn.wasRefused) grants.leave()
+      return new HeldLock([...resources], grants, signal)
     } catch (error) {
-      const { lost } = watch
-      // Work that was aborted because the lock was lost fails with errors of its own.
-      throw lost === undefined || lost === error ? error : new LockError(lost.code, lost.message, { cause: error })
+      last?.release()
+      last?.leave()
+      if (signal?.aborted === true) throw error
+      const { length } = this.#init.servers
+      throw toTimeoutError(error, `no quorum of ${quorumOf(kind, length)} of ${length} servers within ${timeout} ms`)
     } finally {
-      watch.stop()
-      await grants.release()
+      this.#token = Math.max(this.#token, turn.token)
     }
   }
 
-  async #acquire(kind: LockKind, resources: readonly string[], options: LockOptions): Promise<Grants> {
-    const { timeout = 30_000, signal, source = 'unknown' } = options
-    const deadlineMs = performance.now() + checkedMs('timeout', timeout)
-    const quorum = quorumOf(kind, this.#servers.length)
-    let cause: unknown
-    for (let backoffMs = firstBackoffMs; ; backoffMs = Math.min(2 * backoffMs, maxBackoffMs)) {
-      signal?.throwIfAborted()
-      const leftMs = deadlineMs - performance.now()
-      if (leftMs <= 0) {
-        const text = `no quorum of ${quorum} of ${this.#servers.length} servers within ${timeout} ms`
-        throw new LockError('ERR_LOCK_TIMEOUT', text, { cause })
-      }
+  #newGrants(kind: LockKind, resources: readonly string[], source: string, turn: Turn): Grants {
+    const { grid, servers } = this.#init
+    const args = {
       // New each time, so that what an earlier attempt gives back late does not release the grants of this one.
-      const args = { uid: randomUUID(), resources: [...resources].sort(), owner: this.#grid.local, source, quorum }
-      checkArgs(args)
-      // New each time too: a host that was removed from the list and came back has another connection.
-      const servers = this.#servers.map((host) => this.#grid.connection(host))
-      const grants = new Grants(kind, args, servers, this.#requestTimeoutMs)
-      if (await grants.ask(Math.min(this.#requestTimeoutMs, leftMs), signal)) return grants
-      // Not awaited: what it sends arrives before what the next attempt sends.
-      grants.release()
-      cause = grants.failure
-      if (ClosedError.is(cause)) throw cause
-      await pause(Math.min(Math.random() * backoffMs, deadlineMs - performance.now()), signal)
+      ...{ uid: randomUUID(), resources: [...resources].sort(), owner: grid.local, source },
+      ...{ quorum: quorumOf(kind, servers.length), token: turn.token + 1, waiting: turn.begin() }
     }
+    checkArgs(args)
+    return new Grants(this.#init, kind, args)
+  }
+}
+
+/** What `fn` comes to. */
+async function settle<T>(fn: () => Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
+  try {
+    return { value: await fn() }
+  } catch (error) {
+    return { error }
   }
 }
 
 function checkedMs(name: string, ms: number): number {
   if (ms > 0) return ms
   throw new RangeError(`${name} must be a number of milliseconds above 0`)
+}
+
+/** A time that is longer than a timer can count is none. */
+function toTimeout(ms: number): number {
+  return ms > maxTimeoutMs ? Number.POSITIVE_INFINITY : ms
 }

@@ -1,16 +1,17 @@
-/** The grant of one server to one lock: asked for, kept alive, and given back whatever happens to the network. */
+/** The grant of one server to one lock: kept alive, asked for again, and given back whatever happens to the network. */
 
+import { randomUUID } from 'node:crypto'
 import {
+  type Callable,
   type CallOptions,
-  ClosedError,
   type Connection,
   GridError,
   RemoteError,
+  retry,
   type SingleDefinition
 } from '../../index.ts'
-import { type LockArgs, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
-import { pause } from './pause.ts'
-import type { LockKind } from './table.ts'
+import { type LockArgs, type LockKind, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
+import { type GrantReply, isGrant } from './quorum.ts'
 
 /** The rest is a margin for clocks that differ in speed, and for the time that an owner needs to stop. */
 const safeShare = 0.9
@@ -21,9 +22,8 @@ export class Grant {
   untilMs = 0
   /** How long a grant of this server lasts, in ms; 0 until the server has said it. */
   ttlMs = 0
-  /** The last error that came in place of an answer. */
-  failure: unknown
   readonly #server: Connection
+  readonly #handlers: Callable
   readonly #kind: LockKind
   readonly #args: LockArgs
   /** The process that granted it. A later process of the same server has forgotten it. */
@@ -33,37 +33,45 @@ export class Grant {
   /** It must not be asked for again: an operator took it away, or the lock is given back. */
   #isGone = false
 
-  constructor(server: Connection, kind: LockKind, args: LockArgs) {
+  /** @param args as they are whenever a request is made */
+  constructor(server: Connection, subroute: string, kind: LockKind, args: LockArgs) {
     this.#server = server
+    this.#handlers = server.subroute(subroute)
     this.#kind = kind
     this.#args = args
   }
 
-  /** True when the server has granted. An error counts as false, although the server may have granted. */
-  async ask(options: CallOptions): Promise<boolean> {
-    const mightBeHeld = this.#mayBeHeld
-    this.#mayBeHeld = true
-    try {
-      await this.#extend(this.#kind === 'write' ? lock : rlock, options)
-    } catch (error) {
-      this.failure = error
-      if (GridError.is(error) && error.delivery !== 'maybeRan') this.#mayBeHeld = mightBeHeld
-    }
-    return this.untilMs > 0
+  /** The process that would answer now, as far as is known. */
+  get instance(): string | undefined {
+    return this.#server.instance
   }
 
-  /** Starts its time again, or asks again for a missing grant. Waits for a server that is not connected. */
+  /** It was granted by an answer to what was sent at `sentAtMs`, when `instance` was there. */
+  onGranted({ ttlMs }: GrantReply, sentAtMs: number, instance: string | undefined): void {
+    this.ttlMs = ttlMs
+    this.#mayBeHeld = true
+    // The time at the server starts later than this, and a process that starts meanwhile is another one.
+    this.untilMs = sentAtMs + safeShare * ttlMs
+    this.#instance = instance ?? this.#server.instance
+  }
+
+  /** It was asked for, and what came of that is not known. */
+  onUnknown(): void {
+    this.#mayBeHeld = true
+  }
+
+  /** Starts its time again, or asks for a missing grant. Waits for a server that is not connected. */
   async refresh(timeout: number, signal: AbortSignal): Promise<void> {
     if (this.#isGone) return
     const options = { timeout, signal, waitForReady: true }
     // A process that has just started grants nothing to others for the time of a grant: what an earlier one has granted
     // counts until it would have ended.
-    if (this.untilMs === 0 || !this.#isSameProcess()) return void (await this.ask(options))
+    if (this.untilMs === 0 || !this.#isSameProcess()) return await this.#ask(options)
     try {
       await this.#extend(refresh, options)
     } catch (error) {
       // After any other error it is not known whether the grant was refreshed, so it counts as not refreshed.
-      if (!(RemoteError.is(error) && error.code === 'ERR_LOCK_NOT_HELD') || !this.#isSameProcess()) return
+      if (!isNotHeld(error) || !this.#isSameProcess()) return
       // A server that was cut off for too long may grant it again. Otherwise an operator has taken it away.
       this.#isGone = this.untilMs > performance.now()
       this.untilMs = 0
@@ -77,38 +85,63 @@ export class Grant {
   async giveBack(patienceMs: number, ttlMs: number): Promise<void> {
     this.#isGone = true
     if (!this.#mayBeHeld) return
-    const known = new AbortController()
-    const telling = this.#tell(performance.now() + Math.max(ttlMs, patienceMs)).then(() => known.abort())
-    if (this.untilMs > 0) await Promise.race([telling, pause(patienceMs, known.signal)])
+    this.#mayBeHeld = false
+    const telling = this.#tell(Math.max(ttlMs, patienceMs))
+    if (this.untilMs === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, patienceMs)
+      telling.then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    })
   }
 
-  async #tell(endMs: number): Promise<void> {
-    const definition = this.#kind === 'write' ? unlock : runlock
-    for (let leftMs = endMs - performance.now(); leftMs > 0; leftMs = endMs - performance.now()) {
-      try {
-        return await this.#server.request(definition, this.#args, { timeout: leftMs, waitForReady: true })
-      } catch (error) {
-        // The server has answered that it has no such lock, or the connection is closed for good.
-        if (RemoteError.is(error) || ClosedError.is(error)) return
-      }
-      await pause(giveBackAgainMs)
+  /** Nobody waits for it any more. A server that does not hear of it finds out by itself. */
+  leave(timeout: number): void {
+    // The uid of no lock: it must not take back what is granted later.
+    const args = { ...this.#args, uid: randomUUID() }
+    if (this.untilMs === 0) this.#handlers.request(this.#unlock, args, { timeout }).catch(() => undefined)
+  }
+
+  get #unlock() {
+    return this.#kind === 'write' ? unlock : runlock
+  }
+
+  async #tell(timeout: number): Promise<void> {
+    // The wait that it belongs to may go on.
+    const args = { ...this.#args, waiting: undefined }
+    const ask = (left: CallOptions) => this.#handlers.request(this.#unlock, args, { ...left, waitForReady: true })
+    // An answer, be it that there is no such lock, ends it; and so does a connection that is closed for good.
+    await retry(ask, { timeout, idempotent: true, baseDelayMs: giveBackAgainMs }).catch(() => undefined)
+  }
+
+  async #ask(options: CallOptions): Promise<void> {
+    const mightBeHeld = this.#mayBeHeld
+    this.#mayBeHeld = true
+    try {
+      await this.#extend(this.#kind === 'write' ? lock : rlock, options)
+    } catch (error) {
+      if (GridError.is(error) && error.delivery !== 'maybeRan') this.#mayBeHeld = mightBeHeld
+      // An operator has taken it away, though its grant was not known here.
+      if (isNotHeld(error)) this.#isGone = true
     }
   }
 
   async #extend(definition: SingleDefinition<LockArgs, LockReply>, options: CallOptions): Promise<void> {
-    // The time at the server starts later than this, and a process that starts meanwhile is another one.
+    const { instance } = this
     const sentAtMs = performance.now()
-    const { instance } = this.#server
-    const { granted, ttlMs } = await this.#server.request(definition, this.#args, options)
-    this.ttlMs = ttlMs
-    this.#mayBeHeld = granted
-    if (!granted) return
-    this.untilMs = sentAtMs + safeShare * ttlMs
-    this.#instance = instance ?? this.#server.instance
+    const reply = await this.#handlers.request(definition, this.#args, options)
+    if (isGrant(reply)) this.onGranted(reply, sentAtMs, instance)
+    else this.#mayBeHeld = reply.granted
   }
 
   /** The process that granted it is there still, as far as is known. */
   #isSameProcess(): boolean {
     return this.#instance === this.#server.instance
   }
+}
+
+function isNotHeld(error: unknown): boolean {
+  return RemoteError.is(error) && error.code === 'ERR_LOCK_NOT_HELD'
 }

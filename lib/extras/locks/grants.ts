@@ -1,37 +1,55 @@
 /**
- * The grants of all servers to one lock: how many it needs, and until when it holds.
+ * The grants of all servers to one lock: how many it needs, until when it holds, and its token.
  *
  * A lock holds while a quorum of servers has granted it. Any two write quorums have a server in common, and so have a
  * write and a read quorum (Gifford, "Weighted voting for replicated data", 1979), and that server grants only one of them.
  */
 
-import type { Connection } from '../../index.ts'
-import type { LockArgs } from './definitions.ts'
+import {
+  type Answer,
+  type Manager,
+  QuorumError,
+  type QuorumOptions,
+  RemoteError,
+  type SingleDefinition
+} from '../../index.ts'
+import { type LockArgs, type LockKind, type LockReply, lock, refresh, rlock } from './definitions.ts'
 import { Grant } from './grant.ts'
-import type { LockKind } from './table.ts'
+import { type GrantReply, isGrant, quorumOf, toRetriable } from './quorum.ts'
 
-/** How many of `servers` must grant a lock: to write more than half, to read as many as overlap every write quorum. */
-export function quorumOf(kind: LockKind, servers: number): number {
-  const write = Math.floor(servers / 2) + 1
-  return kind === 'write' ? write : servers - write + 1
+/** What all locks of a client have in common. */
+export interface GrantsInit {
+  readonly grid: Manager
+  readonly servers: readonly string[]
+  readonly subroute: string
+  readonly requestTimeoutMs: number
 }
 
 export class Grants {
+  readonly #init: GrantsInit
   readonly #quorum: number
-  readonly #grants: readonly Grant[]
-  readonly #requestTimeoutMs: number
+  readonly #kind: LockKind
+  /** The token is added when it is known. */
+  readonly #args: LockArgs
+  readonly #grants: ReadonlyMap<string, Grant>
   /** Aborts the requests for grants that are under way. */
   readonly #asking = new AbortController()
+  #isReleased = false
 
-  constructor(kind: LockKind, args: LockArgs, servers: readonly Connection[], requestTimeoutMs: number) {
+  /** @throws {UnknownHostError} when a server is not in the grid */
+  constructor(init: GrantsInit, kind: LockKind, args: LockArgs) {
+    const { grid, servers, subroute } = init
+    this.#init = init
     this.#quorum = quorumOf(kind, servers.length)
-    this.#grants = servers.map((server) => new Grant(server, kind, args))
-    this.#requestTimeoutMs = requestTimeoutMs
+    this.#kind = kind
+    this.#args = args
+    // New each time: a host that was removed from the list and came back has another connection.
+    this.#grants = new Map(servers.map((host) => [host, new Grant(grid.connection(host), subroute, kind, args)]))
   }
 
-  /** The error of a request that failed, if there was one. */
-  get failure(): unknown {
-    return this.#grants.find(({ failure }) => failure !== undefined)?.failure
+  /** Higher than that of any owner before; 0 until it is granted. */
+  get token(): number {
+    return this.#args.token ?? 0
   }
 
   /** How often the grants must be refreshed, in ms. If one refresh fails, there is time for another. */
@@ -41,23 +59,32 @@ export class Grants {
 
   /** A quorum surely holds until then, in the time of `performance.now()`. */
   get holdUntilMs(): number {
-    const untils = this.#grants.map(({ untilMs }) => untilMs).sort((a, b) => b - a)
+    const untils = [...this.#grants.values()].map(({ untilMs }) => untilMs).sort((a, b) => b - a)
     return untils[this.#quorum - 1] ?? 0
   }
 
   /**
-   * Asks all servers at once. Each has `timeoutMs` to answer. Resolves with true as soon as a quorum has granted, and with
-   * false as soon as no quorum is possible or `signal` aborts.
+   * Asks all servers at once. Each has `timeoutMs` to answer. Resolves as soon as a quorum has granted, and knows the token.
+   *
+   * @param hear gets each reply
+   * @throws {QuorumError} `notSent` as soon as there can be no quorum; everything is being given back then
+   * @throws `signal.reason` when it aborts
    */
-  async ask(timeoutMs: number, signal?: AbortSignal): Promise<boolean> {
-    const giveUp = () => this.#asking.abort()
-    signal?.addEventListener('abort', giveUp)
+  async ask(timeoutMs: number, signal: AbortSignal, hear: (reply: LockReply) => void): Promise<void> {
     try {
-      const options = { timeout: timeoutMs, signal: this.#asking.signal }
-      const answers = this.#grants.map((grant) => grant.ask(options))
-      return (await this.#isQuorum(answers)) && this.holdUntilMs > performance.now()
-    } finally {
-      signal?.removeEventListener('abort', giveUp)
+      const accepted = await this.#askAll(timeoutMs, signal, hear)
+      const token = Math.max(...accepted.map(({ value }) => value.token))
+      this.#args.token = token
+      // Whoever is granted the lock next has one of this quorum on his side: each of them has to know the token.
+      const behind = accepted.filter(({ value }) => value.token < token).map(({ host }) => host)
+      if (behind.length > 0) await this.#call(refresh, behind, behind.length, { timeout: timeoutMs, signal })
+      if (this.holdUntilMs <= performance.now())
+        throw new QuorumError(this.#quorum, [], { text: 'the answers came too late' })
+      signal.throwIfAborted()
+      if (this.#args.waiting !== undefined) this.#args.waiting = { ...this.#args.waiting, waitedMs: 0, ticket: 0 }
+    } catch (error) {
+      this.release()
+      throw toRetriable(error)
     }
   }
 
@@ -66,30 +93,62 @@ export class Grants {
    * have until the next refresh: nobody waits for this, and a server that is slow to answer still keeps its grants.
    */
   async refresh(): Promise<void> {
-    await Promise.all(this.#grants.map((grant) => grant.refresh(this.refreshEveryMs, this.#asking.signal)))
+    const timeoutMs = this.refreshEveryMs
+    await Promise.all([...this.#grants.values()].map((grant) => grant.refresh(timeoutMs, this.#asking.signal)))
   }
 
   /** Gives back what was granted, or may have been. Resolves when the servers known to have granted have been told. */
   async release(): Promise<void> {
+    this.#isReleased = true
     this.#asking.abort()
-    const ttlMs = Math.max(0, ...this.#ttls())
-    await Promise.all(this.#grants.map((grant) => grant.giveBack(this.#requestTimeoutMs, ttlMs)))
+    await Promise.all([...this.#grants.values()].map((grant) => this.#giveBack(grant)))
+  }
+
+  /** Nobody waits for this lock any more: he has it, or has given up. Tells those that have not granted it. */
+  leave(): void {
+    for (const grant of this.#grants.values()) grant.leave(this.#init.requestTimeoutMs)
+  }
+
+  async #askAll(timeout: number, signal: AbortSignal, hear: (reply: LockReply) => void) {
+    const instances = new Map([...this.#grants].map(([host, { instance }]) => [host, instance]))
+    const sentAtMs = performance.now()
+    const { accepted } = await this.#call(this.#kind === 'write' ? lock : rlock, this.#init.servers, this.#quorum, {
+      ...{ timeout, signal },
+      accept(reply) {
+        hear(reply)
+        return isGrant(reply)
+      },
+      undo: (answer) => this.#onUndone(answer)
+    })
+    const granted = accepted as readonly { readonly host: string; readonly value: GrantReply }[]
+    for (const { host, value } of granted) this.#grants.get(host)?.onGranted(value, sentAtMs, instances.get(host))
+    return granted
+  }
+
+  /** A server that has granted, or may have, and is not of the quorum: its grant counts once it has been asked again. */
+  #onUndone({ host, value, error }: Answer<LockReply>): void {
+    const grant = this.#grants.get(host)
+    // What the handler threw is no grant.
+    if (grant === undefined || value?.granted === false || RemoteError.is(error)) return
+    grant.onUnknown()
+    if (this.#isReleased) this.#giveBack(grant)
+  }
+
+  #call(
+    definition: SingleDefinition<LockArgs, LockReply>,
+    hosts: readonly string[],
+    need: number,
+    options: Pick<QuorumOptions<LockReply>, 'timeout' | 'signal' | 'accept' | 'undo'>
+  ) {
+    const { grid, subroute } = this.#init
+    return grid.quorum(definition, this.#args, { ...options, hosts, need, subroute })
+  }
+
+  #giveBack(grant: Grant): Promise<void> {
+    return grant.giveBack(this.#init.requestTimeoutMs, Math.max(0, ...this.#ttls()))
   }
 
   #ttls(): number[] {
-    return this.#grants.map(({ ttlMs }) => ttlMs).filter((ttlMs) => ttlMs > 0)
-  }
-
-  #isQuorum(answers: readonly Promise<boolean>[]): Promise<boolean> {
-    return new Promise((resolve) => {
-      let granted = 0
-      let refused = 0
-      for (const answer of answers) {
-        answer.then((isGranted) => {
-          if (isGranted && ++granted === this.#quorum) resolve(true)
-          if (!isGranted && ++refused > answers.length - this.#quorum) resolve(false)
-        })
-      }
-    })
+    return [...this.#grants.values()].map(({ ttlMs }) => ttlMs).filter((ttlMs) => ttlMs > 0)
   }
 }

@@ -8,4 +8,6 @@
 export { LockClient, type LockClientOptions, type LockedFn, type LockOptions } from './client.ts'
 export type { LockInfo } from './definitions.ts'
 export { LockError, type LockErrorCode } from './errors.ts'
+export type { Lock } from './lock.ts'
+export type { LockQueue } from './operate.ts'
 export { type LockServer, type LockServerOptions, serveLocks } from './server.ts'

@@ -1,12 +1,20 @@
 /** Registers the handlers of a lock table, which makes a server a lock server. */
 
-import { authorize, type HandlerCall, type HandlerContext, type Manager, type Rule } from '../../index.ts'
+import {
+  authorize,
+  contract,
+  type HandlerCall,
+  type HandlerContext,
+  type HandlersOf,
+  type Manager,
+  type Rule
+} from '../../index.ts'
 import { readOptions } from './check.ts'
-import { forceUnlock, type LockArgs, list, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
+import { forceUnlock, type LockArgs, list, lock, refresh, rlock, runlock, top, unlock } from './definitions.ts'
 import { LockError } from './errors.ts'
 import { LockTable, type LockTableOptions } from './table.ts'
 
-export interface LockServerOptions extends Omit<LockTableOptions, 'now'> {
+export interface LockServerOptions extends Omit<LockTableOptions, 'now' | 'timeOfDay'> {
   /**
    * Which callers may `forceUnlock`; the others get a `RejectedError` with the reason `denied`. Default none.
    */
@@ -26,8 +34,6 @@ export interface LockServer {
 /** What `serveTable` needs beside the table. */
 export type ServingOptions = Pick<LockServerOptions, 'allowForceUnlock' | 'subroute'>
 
-const all = [lock, rlock, unlock, runlock, refresh, forceUnlock, list]
-
 /**
  * Makes this server a lock server. It grants nothing for `quietMs`: an earlier process of it may have granted what is still held.
  *
@@ -37,30 +43,44 @@ const all = [lock, rlock, unlock, runlock, refresh, forceUnlock, list]
  */
 export function serveLocks(grid: Manager, options: LockServerOptions = {}): LockServer {
   const { allowForceUnlock, subroute, ...ofTable } = readOptions('serveLocks()', options, {
-    ...{ ttlMs: 'number', quietMs: 'number', maxLocks: 'number' },
+    ...{ ttlMs: 'number', quietMs: 'number', maxLocks: 'number', maxBytes: 'number', fair: 'boolean' },
     ...{ allowForceUnlock: 'function', subroute: 'string' }
   })
   return serveTable(grid, new LockTable(ofTable), { allowForceUnlock, subroute })
 }
 
+const calls = contract({ lock, rlock, unlock, runlock, refresh, list, top })
+
 /** @throws as `serveLocks` */
 export function serveTable(grid: Manager, table: LockTable, given: ServingOptions = {}): LockServer {
   const { allowForceUnlock = () => false, subroute = '' } = given
   const options = { subroute }
-  const forced = { subroute, interceptors: [authorize(allowForceUnlock)] }
-  grid.handle(lock, (args, context) => table.lock('write', ownedBy(context, args)), options)
-  grid.handle(rlock, (args, context) => table.lock('read', ownedBy(context, args)), options)
-  grid.handle(unlock, (args, context) => table.unlock('write', ownedBy(context, args)), options)
-  grid.handle(runlock, (args, context) => table.unlock('read', ownedBy(context, args)), options)
-  grid.handle(refresh, (args, context) => table.refresh(ownedBy(context, args)), options)
-  grid.handle(forceUnlock, ({ resources }) => ({ released: table.forceUnlock(resources) }), forced)
-  grid.handle(list, () => table.list(), options)
+  grid.handle(forceUnlock, ({ resources }) => ({ released: table.forceUnlock(resources) }), {
+    ...{ subroute, interceptors: [authorize(allowForceUnlock)] }
+  })
+  const handlers: HandlersOf<(typeof calls)['definitions']> = {
+    lock: (args, context) => table.lock('write', ownedBy(context, args)),
+    rlock: (args, context) => table.lock('read', ownedBy(context, args)),
+    unlock: (args, context) => table.unlock('write', ownedBy(context, args)),
+    runlock: (args, context) => table.unlock('read', ownedBy(context, args)),
+    refresh: (args, context) => table.refresh(ownedBy(context, args)),
+    list: () => table.list(),
+    top: ({ max }) => table.top(max)
+  }
+  try {
+    grid.implement(calls, handlers, options)
+  } catch (error) {
+    // All or none.
+    grid.unhandle(forceUnlock, options)
+    throw error
+  }
   return {
     get size() {
       return table.size
     },
     close() {
-      for (const definition of all) grid.unhandle(definition, options)
+      grid.unhandle(forceUnlock, options)
+      grid.unhandle(calls, options)
     }
   }
 }

@@ -1,5 +1,6 @@
 /** Keeps a lock while its owner works, and tells the owner when the lock may be lost. */
 
+import { setMaxListeners } from 'node:events'
 import { LockError } from './errors.ts'
 import type { Grants } from './grants.ts'
 
@@ -17,6 +18,8 @@ export class Watch {
     this.#grants = grants
     this.#given = given
     if (given?.aborted === true) this.#onGiven()
+    // One signal may be that of any number of locks.
+    if (given instanceof EventTarget) setMaxListeners(0, given)
     given?.addEventListener('abort', this.#onGiven)
     this.#refreshTimer = setInterval(() => grants.refresh().then(() => this.#look()), grants.refreshEveryMs)
     this.#look()

@@ -18,7 +18,7 @@ const tracing: InstrumentOptions = {
 instrument(tracing)()
 const server: LockServer = serveLocks(grid, { ttlMs: 1000, allowForceUnlock: ({ host }) => host === grid.local })
 const inside: Promise<number> = new LockClient(grid, { servers: [grid.local] })
-  .withLock(['a'], (signal) => Number(signal.aborted), { timeout: 1 })
+  .withLock(['a'], (signal, { token }) => (signal.aborted ? 0 : token), { timeout: 1 })
   .catch((error: unknown) => (error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT' ? server.size : 0))
 await inside
 server.close()

@@ -23,7 +23,7 @@ function sometimes(otherwise: Lock): Contestant<LockSide> {
   })
 }
 
-const yes: Lock = () => ({ granted: true, ttlMs, heldBy: null })
+const yes: Lock = () => ({ granted: true, ttlMs, heldBy: null, token: 1 })
 
 export const contestants: Contestants<LockSide> = {
   'refuses-at-first': lockGrid(() => new LockTable({ ttlMs })),

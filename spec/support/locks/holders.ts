@@ -14,7 +14,12 @@ interface Hold {
 
 /** What a line says; a process that is `gone` holds nothing any more. */
 export type Line =
-  | ({ readonly what: 'enter'; readonly kind: string; readonly names: readonly string[] } & Hold)
+  | ({
+      readonly what: 'enter'
+      readonly kind: string
+      readonly names: readonly string[]
+      readonly token: number
+    } & Hold)
   | ({ readonly what: 'exit' } & Hold)
   | { readonly what: 'gone'; readonly process: string }
 
@@ -32,21 +37,37 @@ export class Inside {
   /** Times that somebody came in who must not have: in words, the first few. */
   readonly violations: string[] = []
   readonly #kinds = new Map<string, Map<string, string>>()
+  /** By resource: the highest token of a writer, and of anybody. */
+  readonly #tokens = new Map<string, { write: number; any: number }>()
 
-  enter(who: string, kind: string, names: readonly string[], when = ''): void {
+  enter(who: string, kind: string, names: readonly string[], token: number, when = ''): void {
     this[kind === 'write' ? 'writes' : 'reads']++
     let isShared = false
     for (const name of names) {
+      this.#compare(name, kind, token, `${kind} of ${name} by ${who}`, when)
       const kinds = this.#kinds.get(name) ?? new Map<string, string>()
       this.#kinds.set(name, kinds)
       for (const [other, otherKind] of kinds) {
         if (kind === 'read' && otherKind === 'read') isShared = true
-        else if (this.violations.length < maxViolations)
-          this.violations.push(`${kind} of ${name} by ${who} beside ${otherKind} by ${other}${when}`)
+        else this.#tell(`${kind} of ${name} by ${who} beside ${otherKind} by ${other}${when}`)
       }
       kinds.set(who, kind)
     }
     if (isShared) this.shared++
+  }
+
+  /** A writer's token is higher than all before, a reader's than all of writers before. */
+  #compare(name: string, kind: string, token: number, what: string, when: string): void {
+    const highest = this.#tokens.get(name) ?? { write: 0, any: 0 }
+    this.#tokens.set(name, highest)
+    const before = kind === 'write' ? highest.any : highest.write
+    if (!(token > before)) this.#tell(`${what} with token ${token} after ${before}${when}`)
+    highest.any = Math.max(highest.any, token)
+    if (kind === 'write') highest.write = Math.max(highest.write, token)
+  }
+
+  #tell(text: string): void {
+    if (this.violations.length < maxViolations) this.violations.push(text)
   }
 
   leave(isOver: (who: string) => boolean): void {
@@ -60,7 +81,7 @@ export function judge(log: string): Inside {
   for (const text of log.split('\n')) {
     if (text === '') continue
     const line: Line = JSON.parse(text)
-    if (line.what === 'enter') inside.enter(`${line.process} ${line.id}`, line.kind, line.names)
+    if (line.what === 'enter') inside.enter(`${line.process} ${line.id}`, line.kind, line.names, line.token)
     else if (line.what === 'exit') inside.leave((who) => who === `${line.process} ${line.id}`)
     else inside.leave((who) => who.startsWith(`${line.process} `))
   }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { LockClient } from '../../../lib/extras/locks/client.ts'
 import { list } from '../../../lib/extras/locks/definitions.ts'
 import { LockError } from '../../../lib/extras/locks/errors.ts'
+import type { Lock } from '../../../lib/extras/locks/lock.ts'
 import { serveLocks } from '../../../lib/extras/locks/server.ts'
 import { addOutcomes } from '../calls/load.ts'
 import { errorStack } from '../errors.ts'
@@ -54,8 +55,8 @@ async function round(random: () => number, isLong: boolean): Promise<void> {
   const kind = random() < writeShare ? 'write' : 'read'
   const holdMs = isLong ? init.ttlMs * (0.5 + random()) : random() * 4
   const options = { timeout: 4 * init.ttlMs, source: `round ${id}` }
-  const inside = async (signal: AbortSignal) => {
-    writeLine(init.log, { what: 'enter', process: self, id, kind, names: wanted })
+  const inside = async (signal: AbortSignal, { token }: Lock) => {
+    writeLine(init.log, { what: 'enter', process: self, id, kind, names: wanted, token })
     let isInside = true
     const exit = () => {
       if (isInside) writeLine(init.log, { what: 'exit', process: self, id })
