@@ -7,6 +7,7 @@ import { compare, type Outcomes, type Versions } from '../harness/contest/rounds
 import type { Output } from '../harness/contest/terminal.ts'
 import { besides } from '../harness/library.ts'
 import { describeMachine, machine } from '../harness/machine.ts'
+import type { LockWorkload } from './drive.ts'
 import { lockWorkload } from './roster.ts'
 import { type LockRow, lockRows, lockTable } from './summary.ts'
 
@@ -19,15 +20,22 @@ export interface LockBench {
   readonly out: string
 }
 
-const warmUps = [lockWorkload(64)]
+/** What the callers do. */
+export interface LockWork {
+  readonly workloadOf: (callers: number) => LockWorkload
+  readonly driver: URL
+}
 
-export async function benchLocks(plan: LockBench, { print, progress }: Output): Promise<number> {
+const defaultWork: LockWork = { workloadOf: lockWorkload, driver: besides(import.meta.url, './drive') }
+
+export async function benchLocks(plan: LockBench, { print, progress }: Output, work = defaultWork): Promise<number> {
   const { entries, rounds, ms, callers, out } = plan
-  const workload = lockWorkload(callers)
+  const { workloadOf, driver } = work
+  const workload = workloadOf(callers)
   let outcomes: Outcomes = new Map()
   const versions = await compare({
     ...{ workloads: [workload], entriesOf: () => entries, rounds, ms },
-    ...{ driver: besides(import.meta.url, './drive'), warmUps, progress },
+    ...{ driver, warmUps: [workloadOf(64)], progress },
     onResult(result) {
       outcomes = result.outcomes
     }

@@ -23,7 +23,10 @@ import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 async function command(...args: string[]): Promise<{ code: number; text: string }> {
-  const script = 'benchmarks/locks/main.ts'
+  return await execute('benchmarks/locks/main.ts', ...args)
+}
+
+async function execute(script: string, ...args: string[]): Promise<{ code: number; text: string }> {
   const child = spawn(process.execPath, [...sourceArgs, script, ...args], { cwd: root, env: childEnvironment() })
   let text = ''
   for (const stream of [child.stdout, child.stderr]) {
@@ -73,6 +76,18 @@ describe('benchmarks: locks', { concurrency: 2 }, () => {
     } finally {
       await rm(folder, { recursive: true })
     }
+  })
+
+  it('have a row for each client beside Redis, whose own says why where it is not installed', async () => {
+    const { code, text } = await execute(
+      'benchmarks/locks/redis.ts',
+      ...['--rounds', '1', '--ms', '50', '--kill', 'no']
+    )
+    assert.equal(code, 0, text)
+    for (const label of ['it-grid/locks, 1 server ', 'it-grid/locks, 3 servers']) {
+      assert.match(text, new RegExp(`^\\| ${label} +\\| +[\\d,]+ +\\|`, 'm'), text)
+    }
+    assert.match(text, /^\| Redis, Redlock +\| ([\d,]+ |cannot run: (Cannot find package|there is no))/m)
   })
 
   const wrong: readonly (readonly [id: string, message: RegExp])[] = [

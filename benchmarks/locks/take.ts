@@ -1,0 +1,38 @@
+/**
+ * What users of a lock service do, by its client: take a write lock on something of their own, and give it back.
+ *
+ * A lock that is not granted, or cannot be given back, is a wrong answer and ends the run.
+ */
+
+import { atOnce, during } from '../harness/callers.ts'
+import { WrongAnswer } from '../harness/commands.ts'
+import type { Drive } from '../harness/contest/contestant.ts'
+import type { LockWorkload } from './drive.ts'
+
+/** A client of a lock service. */
+export interface TakeSide {
+  /** Rejects when the lock is not to be had. Gives what gives it back. */
+  take(resource: string): Promise<() => Promise<unknown>>
+}
+
+/** How long a grant lasts, in ms. */
+export const takenTtlMs = 30_000
+
+/** Each pair is timed. */
+export const drive: Drive<TakeSide, LockWorkload> = async (side, { callers }, ms) => {
+  const latenciesMs: number[] = []
+  const goesOn = during(ms)
+  await atOnce(callers, async (index) => {
+    while (goesOn()) {
+      const startMs = performance.now()
+      try {
+        const giveBack = await side.take(`account/${index}`)
+        await giveBack()
+      } catch (error) {
+        throw new WrongAnswer(`lock and unlock: ${error instanceof Error ? error.message : error}`)
+      }
+      latenciesMs.push(performance.now() - startMs)
+    }
+  })
+  return { operations: latenciesMs.length, latenciesMs }
+}
