@@ -32,7 +32,7 @@ before(async () => {
   const names = (await readdir(repository)).filter((name) => !notCopied.has(name))
   for (const name of names) await cp(join(repository, name), join(copy, name), { recursive: true })
   await symlink(modules, join(copy, 'node_modules'))
-  await run(process.execPath, [join(modules, 'typescript/bin/tsc'), '-p', 'tsconfig.build.json'], { cwd: copy })
+  await run('npm', ['run', '--silent', 'build'], { cwd: copy })
   const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--offline', '--ignore-scripts'], { cwd: copy })
   const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }]
   packed = files.map(({ path }) => path)
@@ -65,7 +65,10 @@ describe('the package', () => {
       [...kinds].sort(),
       ['CHANGELOG.md', 'LICENSE', 'README.md', 'SECURITY.md', 'dist', 'docs', 'package.json'].sort()
     )
-    assert.ok(packed.filter((path) => path.startsWith('dist/')).every((path) => /\.(js|d\.ts)$/.test(path)))
+    const page = packed.filter((path) => path.startsWith('dist/extras/inspector/page/'))
+    assert.deepEqual(page.map((path) => path.split('/').at(-1)).sort(), ['index.html', 'page.css', 'page.js'])
+    const others = packed.filter((path) => path.startsWith('dist/') && !page.includes(path))
+    assert.ok(others.every((path) => /\.(js|d\.ts)$/.test(path)))
     assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => /\.(md|svg)$/.test(path)))
     for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)
   })

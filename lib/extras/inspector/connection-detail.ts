@@ -1,0 +1,154 @@
+/** One connection, as both of its servers tell of it: its streams, its windows and who waits, its figures, its last events. */
+
+import type { ConnectionStats } from '../../index.ts'
+import { barOf, causeOf, type Half, halvesOf, severityOf, type Told, waitMs, wordsOf } from './lanes.ts'
+import { isFresh, lastError } from './matrix.ts'
+import type { ConnectionDetail, EndRow, Lane, Severity } from './model.ts'
+import { type Observer, streamsOf } from './observer.ts'
+import { nameOfCall } from './waits.ts'
+import { keyOf, type Watcher } from './watcher.ts'
+import { age, inWords, ms, nameOf, size } from './words.ts'
+
+const streamsAsked = 200
+const lanesTold = 40
+const eventsTold = 40
+
+export async function connectionDetail(observer: Observer, a: string, b: string): Promise<ConnectionDetail> {
+  const ends = [observer.watchers.get(a), observer.watchers.get(b)] as const
+  const hosts = [b, a]
+  const told = await Promise.all(
+    ends.map((watcher, at) =>
+      watcher !== undefined && isFresh(observer.seen, watcher)
+        ? streamsOf(watcher, { host: hosts[at] as string, max: streamsAsked })
+        : []
+    )
+  )
+  const all = told.flat().filter(({ info }) => info.subroute !== '$grid')
+  const lanes = halvesOf(all)
+    .filter(({ info }) => info.kind === 'streaming')
+    .map((half) => toLane(half, observer.hosts))
+    .sort((x, y) => weight(y) - weight(x))
+  return {
+    ...{ at: Date.now(), a, b, title: titleOf(observer, a, b), open: openText(all, lanes.length) },
+    lanes: lanes.slice(0, lanesTold),
+    rows: rowsOf(observer, ends, a, b),
+    events: observer.happenings
+      .after(0)
+      .filter(({ hosts: involved }) => isOf(involved, a, b))
+      .slice(0, eventsTold)
+  }
+}
+
+/** The last one named is whom it is about; what is of one server alone has one name. */
+function isOf(involved: readonly string[], a: string, b: string): boolean {
+  const about = involved.at(-1)
+  if (about !== a && about !== b) return false
+  return involved.length === 1 || involved.includes(about === a ? b : a)
+}
+
+/** Those that wait come first, then those that carry most. */
+function weight({ severity, totalBytes }: Lane): number {
+  return { bad: 2e18, warn: 1e18, info: 0, ok: 0 }[severity] + totalBytes
+}
+
+function openText(told: readonly Told[], lanes: number): string {
+  const callers = told.filter(({ info }) => info.side === 'caller')
+  const requests = callers.filter(({ info }) => info.kind === 'single')
+  const streams = callers.length - requests.length
+  const oldest = Math.max(0, ...requests.map(({ info }) => info.ageMs))
+  const shown = lanes > lanesTold ? `, the ${lanesTold} directions that wait or carry most are shown` : ''
+  const under = requests.length === 0 ? 'no request' : `${requests.length} requests, the oldest for ${ms(oldest)}`
+  return `${streams} stream${streams === 1 ? '' : 's'} open${shown} · ${under} under way`
+}
+
+function toLane(half: Half, hosts: readonly string[]): Lane {
+  const { key, direction, from, to, info, at, sending, receiving } = half
+  const found = causeOf(half)
+  const bar = barOf(half)
+  const waitedMs = found?.waitedMs ?? 0
+  const name = (host: string) => nameOf(hosts, host)
+  const isStopped = found !== undefined && (found.cause === 'credit' || found.cause === 'socket')
+  const isWaiting = waitedMs >= waitMs.warn
+  const [who, whom] = found?.cause === 'producer' ? [to, from] : [from, to]
+  const flows = found?.cause === 'consumer' ? 'reads ahead' : 'flows'
+  const tells = isWaiting && found?.cause !== 'consumer'
+  return {
+    ...{ key, direction, from, to, handler: nameOfCall(info), handlerKey: keyOf(info), id: info.id },
+    ...{ openedAt: Math.round((at - info.ageMs) / 1000) * 1000, ...wordsOf(half) },
+    totalBytes: sending?.totalBytes ?? receiving?.totalBytes ?? 0,
+    ...messagesOf(sending ?? receiving),
+    severity: isStopped ? severityOf(waitedMs) : 'ok',
+    verdict: tells ? `${name(who)} waits for ${name(whom)}` : flows,
+    ...(tells ? { since: Math.round((at - waitedMs) / 250) * 250 } : {}),
+    ...(isStopped && isWaiting
+      ? { blame: found.cause === 'credit' ? ('receiver' as const) : ('sender' as const) }
+      : {}),
+    ...(bar === undefined ? {} : { bar })
+  }
+}
+
+function messagesOf(half: Half['sending']): Pick<Lane, 'totalMessages'> {
+  return half?.totalMessages === undefined ? {} : { totalMessages: half.totalMessages }
+}
+
+function titleOf(observer: Observer, a: string, b: string): { severity: Severity; text: string } {
+  const { seen, watchers } = observer
+  const [of, other] = [watchers.get(a)?.connections.get(b), watchers.get(b)?.connections.get(a)]
+  const watcher = of === undefined ? watchers.get(b) : watchers.get(a)
+  const told = of ?? other
+  if (told === undefined || watcher === undefined) return { severity: 'warn', text: 'neither end tells of it' }
+  const since = age(seen.now - told.since - watcher.offsetMs)
+  if (told.state !== 'connected') {
+    const why = lastError(seen.grid, a === seen.grid.local ? b : a)
+    return { severity: 'bad', text: `${told.state} for ${since}${why === undefined ? '' : `: ${why}`}` }
+  }
+  const differs = other !== undefined && of !== undefined && other.state !== of.state && isFresh(seen, watchers.get(b))
+  if (differs) return { severity: 'warn', text: `both ends differ: ${inWords(seen, [b])} says ${other.state}` }
+  const rtt = told.session?.rttMs
+  return { severity: 'ok', text: `connected for ${since}${rtt === undefined ? '' : `, round trip ${ms(rtt)}`}` }
+}
+
+type Read = (of: ConnectionStats, watcher: Watcher, now: number) => string
+
+const figures: readonly (readonly [name: string, read: Read])[] = [
+  ['state', (of) => of.state],
+  ['since', (of, { offsetMs }, now) => age(now - of.since - offsetMs)],
+  ['last sign of life', lastSign],
+  ['round trip', ({ session }) => (session?.rttMs === undefined ? '–' : ms(session.rttMs))],
+  ['dials', (of) => (of.isDialer ? 'this end' : 'the other end')],
+  ['reconnects', (of) => String(of.reconnects)],
+  ['process of the other end', ({ instance }) => instance?.slice(0, 8) ?? '–'],
+  ['open, opened here', ({ session }) => (session === undefined ? '–' : String(session.outboundStreams))],
+  ['handlers running', ({ session }) => (session === undefined ? '–' : String(session.runningHandlers))],
+  ['send queue', ({ session }) => (session === undefined ? '–' : queue(session))],
+  ['sent', ({ totals }) => `${totals.messagesOut} messages, ${size(totals.bytesOut)}`],
+  ['refusals', ({ totals }) => String(totals.refusals)]
+]
+
+function lastSign(of: ConnectionStats, { stats }: Watcher): string {
+  return of.lastSeenAt === undefined || stats === undefined ? '–' : `${age(stats.at - of.lastSeenAt)} ago`
+}
+
+function queue({ sendQueueBytes, sendQueueStreams }: NonNullable<ConnectionStats['session']>): string {
+  return `${size(sendQueueBytes)}${sendQueueStreams === 0 ? '' : `, ${sendQueueStreams} streams`}`
+}
+
+function rowsOf(
+  { seen }: Observer,
+  ends: readonly [Watcher | undefined, Watcher | undefined],
+  a: string,
+  b: string
+): EndRow[] {
+  const others = [b, a]
+  return figures.map(([name, read]) => {
+    const [x = '–', y = '–'] = ends.map((watcher, at) => {
+      const of = watcher?.connections.get(others[at] as string)
+      if (watcher === undefined || of === undefined) return 'not told'
+      const isOld = !isFresh(seen, watcher)
+      return isOld
+        ? `${read(of, watcher, watcher.heardAt ?? 0)} (${age(seen.now - (watcher.heardAt ?? 0))} old)`
+        : read(of, watcher, seen.now)
+    })
+    return [name, x, y]
+  })
+}

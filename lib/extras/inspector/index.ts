@@ -1,0 +1,68 @@
+/**
+ * A page that shows a running grid, for the person on call: `inspector(grid, { allow })` is a request listener for any HTTP
+ * server. It reads what the `$grid` handlers of all servers tell, and changes nothing.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Manager, Rule } from '../../index.ts'
+import { InvalidOptionError } from '../../index.ts'
+import { Listener } from './listener.ts'
+import { Pages } from './pages.ts'
+
+export interface InspectorOptions {
+  /** Which HTTP requests may see it. Runs first, at every request; a throw is a no. Required. */
+  readonly allow: Rule<IncomingMessage>
+  /** Where the page is. Other paths are answered with 404. Default `/inspector`. */
+  readonly path?: string
+  /** Pages that may be open at once. Default 16. */
+  readonly maxPages?: number
+}
+
+const defaultPath = '/inspector'
+const defaultMaxPages = 16
+const most = 10_000
+
+/**
+ * The page of a grid. It needs the option `introspection` at every server that is to be seen. While nobody has the page open
+ * it does nothing.
+ *
+ * @throws {InvalidOptionError} naming the option that is wrong
+ *
+ * @example
+ *
+ * ```ts
+ * const page = inspector(grid, { allow: ({ headers }) => headers.authorization === secret })
+ * createServer(page).listen(9100)
+ * ```
+ */
+export function inspector(
+  grid: Manager,
+  options: InspectorOptions
+): (request: IncomingMessage, response: ServerResponse) => void {
+  const { allow, path = defaultPath, maxPages = defaultMaxPages } = check(grid, options)
+  const listener = new Listener(allow, path.replace(/\/+$/, ''), new Pages(grid, maxPages))
+  return (request, response) => {
+    listener.answer(request, response).catch(() => {
+      if (response.headersSent) response.destroy()
+      else response.writeHead(500, { 'content-type': 'text/plain' }).end('the page could not be made\n')
+    })
+  }
+}
+
+function check(grid: Manager, options: InspectorOptions): InspectorOptions {
+  if (typeof grid?.connection !== 'function')
+    throw new InvalidOptionError('the first argument of inspector() must be a Manager')
+  const { allow, path = defaultPath, maxPages = defaultMaxPages } = options ?? {}
+  if (typeof allow !== 'function') {
+    throw new InvalidOptionError(
+      'inspector() option allow is required: it must be a function that says which requests may see the page'
+    )
+  }
+  if (typeof path !== 'string' || !path.startsWith('/') || /[?#]/.test(path)) {
+    throw new InvalidOptionError('inspector() option path must be a path that begins with "/", such as "/inspector"')
+  }
+  if (!Number.isInteger(maxPages) || maxPages < 1 || maxPages > most) {
+    throw new InvalidOptionError(`inspector() option maxPages must be a whole number from 1 to ${most}`)
+  }
+  return options
+}

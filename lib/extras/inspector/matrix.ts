@@ -1,0 +1,134 @@
+/** Who is connected to whom: what each server says of each other one, and what that says of a server. */
+
+import type { ConnectionStats, Manager } from '../../index.ts'
+import type { Cell, ServerFigures, ServerState, Severity } from './model.ts'
+import { field } from './tracker.ts'
+import type { Watcher } from './watcher.ts'
+import { inWords, shorten } from './words.ts'
+
+/** An event loop that works for this share of the time is busy. */
+export const busyShare = 0.9
+
+export interface Seen {
+  readonly grid: Manager
+  readonly hosts: readonly string[]
+  readonly watchers: ReadonlyMap<string, Watcher>
+  readonly now: number
+  /** Figures that are older are old. */
+  readonly freshMs: number
+  /** Since when there were two numbers of calls to compare, in seconds. */
+  readonly windowSeconds: number | undefined
+}
+
+export function isFresh({ now, freshMs }: Pick<Seen, 'now' | 'freshMs'>, watcher: Watcher | undefined): boolean {
+  if (watcher?.heardAt === undefined || !watcher.isConnected || watcher.refuses !== undefined) return false
+  return now - watcher.heardAt <= freshMs
+}
+
+export function freshOf(seen: Seen): Watcher[] {
+  return [...seen.watchers.values()].filter((watcher) => isFresh(seen, watcher))
+}
+
+/** Which of those that answer are connected to a host. */
+export function reachedBy(seen: Seen, host: string): string[] {
+  return freshOf(seen)
+    .filter((watcher) => watcher.connections.get(host)?.state === 'connected')
+    .map((watcher) => watcher.host)
+}
+
+export function cellsOf(seen: Seen): Cell[] {
+  const reached = new Map(seen.hosts.map((host) => [host, reachedBy(seen, host).length > 0]))
+  return seen.hosts.flatMap((from) =>
+    seen.hosts
+      .filter((to) => to !== from)
+      .map((to) => {
+        const watcher = seen.watchers.get(from)
+        const connection = watcher?.connections.get(to)
+        if (watcher === undefined || connection === undefined) return { from, to, state: 'unknown' as const }
+        const isLost = connection.state !== 'connected' && connection.lastError !== undefined
+        const why = isLost ? shorten(connection.lastError) : undefined
+        const since = (watcher.lostAt.get(to) ?? connection.since) + watcher.offsetMs
+        return toCell(from, connection, since, reached.get(to) === true, why)
+      })
+  )
+}
+
+function toCell(
+  from: string,
+  connection: ConnectionStats,
+  since: number,
+  isReached: boolean,
+  why: string | undefined
+): Cell {
+  const { host: to, state, session } = connection
+  const isUp = state === 'connected'
+  return {
+    ...{ from, to, since, state: isUp ? 'up' : isReached ? 'try' : 'down' },
+    ...(isUp && session !== undefined
+      ? {
+          ...(session.rttMs === undefined ? {} : { rttMs: Math.round(session.rttMs * 100) / 100 }),
+          streams: session.inboundStreams + session.outboundStreams,
+          queueBytes: session.sendQueueBytes
+        }
+      : {}),
+    ...(why === undefined ? {} : { why })
+  }
+}
+
+/** What the server that serves the page knows of a host that it does not reach. */
+export function lastError(grid: Manager, host: string): string | undefined {
+  if (host === grid.local || !grid.hosts.includes(host)) return undefined
+  const { lastError: error } = grid.connection(host)
+  return error === undefined ? undefined : shorten(error.message)
+}
+
+export function serversOf(seen: Seen): ServerFigures[] {
+  return seen.hosts.map((host) => toServer(seen, host))
+}
+
+function stateOf(seen: Seen, host: string): ServerState {
+  const watcher = seen.watchers.get(host)
+  if (watcher === undefined || !watcher.isConnected) return 'away'
+  if (watcher.refuses !== undefined) return 'refuses'
+  return isFresh(seen, watcher) ? 'answers' : 'silent'
+}
+
+function toServer(seen: Seen, host: string): ServerFigures {
+  const watcher = seen.watchers.get(host)
+  const state = stateOf(seen, host)
+  const by = reachedBy(seen, host)
+  const { busy, stats, heardAt, offsetMs = 0 } = watcher ?? {}
+  const up = state === 'answers' ? [...(watcher?.connections.values() ?? [])].filter(isUp).length : by.length
+  const [severity, note] = judge(seen, host, state, by, up)
+  const calls = state === 'answers' && watcher !== undefined ? callsOf(watcher, seen.windowSeconds) : undefined
+  return {
+    ...{ host, state, up, severity, note },
+    ...(heardAt === undefined || state === 'answers' ? {} : { at: heardAt }),
+    ...(stats?.startedAt === undefined ? {} : { startedAt: stats.startedAt + offsetMs }),
+    ...(state === 'answers' && busy !== undefined ? { busy: Math.round(busy * 100) / 100 } : {}),
+    ...(calls === undefined ? {} : { calls })
+  }
+}
+
+function judge(seen: Seen, host: string, state: ServerState, by: string[], up: number): [Severity, string] {
+  const busy = seen.watchers.get(host)?.busy ?? 0
+  if (state === 'refuses') return ['warn', `connected, but tells nothing: ${seen.watchers.get(host)?.refuses}`]
+  if (state === 'away' && by.length > 0) {
+    return ['warn', `not reached from ${inWords(seen, [seen.grid.local])}, but by ${inWords(seen, by)}`]
+  }
+  if (state === 'away') return ['bad', lastError(seen.grid, host) ?? 'not reached']
+  if (state === 'silent') return ['warn', 'tells nothing now']
+  if (busy >= busyShare) return ['warn', 'its event loop is busy']
+  return up < seen.hosts.length - 1 ? ['info', ''] : ['ok', '']
+}
+
+function isUp({ state }: ConnectionStats): boolean {
+  return state === 'connected'
+}
+
+function callsOf(watcher: Watcher, seconds: number | undefined): number | undefined {
+  if (seconds === undefined) return undefined
+  let calls = 0
+  for (const { tracker } of watcher.served.values()) calls += tracker.now[field.calls] as number
+  return Math.round((calls / seconds) * 10) / 10
+}

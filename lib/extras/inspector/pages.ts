@@ -1,0 +1,136 @@
+/** The pages that look: how many there may be, what each is told, and the observer that they share and that ends after them. */
+
+import type { ServerResponse } from 'node:http'
+import type { Manager } from '../../index.ts'
+import { connectionDetail } from './connection-detail.ts'
+import { Feed } from './feed.ts'
+import { HandlerLooker } from './handler-detail.ts'
+import { type Mark, nothingKnown, Observer } from './observer.ts'
+import { Trace, type TraceFilter } from './trace.ts'
+
+/** A page that is loaded again finds its charts. */
+const defaultLingerMs = 60_000
+const traceMs = 250
+const longestTraceMs = 600_000
+
+/** Whoever is refused is told why. */
+export type Opened = { readonly refused?: string }
+
+export class Pages {
+  readonly #grid: Manager
+  readonly #max: number
+  readonly #lingerMs: number
+  readonly #feeds = new Set<Feed>()
+  readonly #details = new Set<Feed>()
+  #observer: Observer | undefined
+  #lingering: NodeJS.Timeout | undefined
+  /** What is told to those who know the same: made once. */
+  #made: { readonly key: string; readonly json: string } | undefined
+
+  /** @param lingerMs how long it still looks after the last page has gone */
+  constructor(grid: Manager, max: number, lingerMs = defaultLingerMs) {
+    this.#grid = grid
+    this.#max = max
+    this.#lingerMs = lingerMs
+  }
+
+  get isClosed(): boolean {
+    return this.#grid.connection(this.#grid.local).state === 'closed'
+  }
+
+  /** The page itself. */
+  openFeed(response: ServerResponse): Opened {
+    if (this.#feeds.size >= this.#max) return { refused: `${this.#max} pages are open; see the option maxPages` }
+    const observer = this.#observe()
+    let known: Mark = nothingKnown
+    const feed = new Feed(response, () => {
+      const json = this.#changesAfter(observer, known)
+      known = observer.mark
+      return json
+    })
+    this.#add(this.#feeds, feed, response)
+    return {}
+  }
+
+  /** What a page shows of one connection. */
+  openConnection(response: ServerResponse, a: string, b: string): Opened {
+    if (!this.#isHost(a) || !this.#isHost(b)) return { refused: 'no such server in this grid' }
+    return this.#openDetail(response, (observer) => () => connectionDetail(observer, a, b))
+  }
+
+  openHandler(response: ServerResponse, key: string): Opened {
+    return this.#openDetail(response, (observer) => {
+      const looker = new HandlerLooker(observer, key)
+      return () => looker.look()
+    })
+  }
+
+  openTrace(response: ServerResponse, filter: TraceFilter): Opened {
+    return this.#openDetail(response, (observer, feed) => {
+      const trace = new Trace(observer, filter)
+      const timer = setInterval(() => feed().news(), traceMs)
+      const end = setTimeout(() => feed().end(), longestTraceMs)
+      response.on('close', () => {
+        clearInterval(timer)
+        clearTimeout(end)
+        trace.stop()
+      })
+      return () => trace.take()
+    })
+  }
+
+  #isHost(host: string): boolean {
+    return host === this.#grid.local || this.#grid.hosts.includes(host)
+  }
+
+  #openDetail(response: ServerResponse, start: (observer: Observer, feed: () => Feed) => () => unknown): Opened {
+    if (this.#details.size >= this.#max) return { refused: `${this.#max} details are open` }
+    const make = start(this.#observe(), () => feed)
+    const feed: Feed = new Feed(response, make)
+    this.#add(this.#details, feed, response)
+    return {}
+  }
+
+  #add(feeds: Set<Feed>, feed: Feed, response: ServerResponse): void {
+    feeds.add(feed)
+    response.on('close', () => {
+      feeds.delete(feed)
+      if (this.#feeds.size + this.#details.size === 0) this.#linger()
+    })
+    feed.news()
+  }
+
+  #observe(): Observer {
+    clearTimeout(this.#lingering)
+    this.#observer ??= new Observer(this.#grid, () => this.#onTick())
+    return this.#observer
+  }
+
+  #onTick(): void {
+    for (const feed of [...this.#feeds, ...this.#details]) feed.news()
+    // Whoever closes the HTTP server waits for its responses.
+    if (this.isClosed) this.#end()
+  }
+
+  #linger(): void {
+    if (this.isClosed) return this.#end()
+    this.#lingering = setTimeout(() => this.#end(), this.#lingerMs).unref()
+  }
+
+  #end(): void {
+    clearTimeout(this.#lingering)
+    this.#observer?.stop()
+    this.#observer = undefined
+    this.#made = undefined
+    for (const feed of [...this.#feeds, ...this.#details]) feed.end()
+  }
+
+  #changesAfter(observer: Observer, { version, slot, seq }: Mark): string {
+    const now = observer.mark
+    const key = [version, slot, seq, now.version, now.slot, now.seq].join()
+    if (this.#made?.key !== key) {
+      this.#made = { key, json: JSON.stringify(observer.changesAfter({ version, slot, seq })) }
+    }
+    return this.#made.json
+  }
+}

@@ -1,0 +1,103 @@
+/** Calls of all servers as they end, while a page looks: at the handler's server, and at the caller's those that reached none. */
+
+import type { CallRecord, TraceOptions } from '../../index.ts'
+import { freshOf } from './matrix.ts'
+import type { TraceBatch, TraceRow } from './model.ts'
+import type { Observer } from './observer.ts'
+import { usualOf } from './tracker.ts'
+import { nameOfCall } from './waits.ts'
+import { keyOf, type Watcher } from './watcher.ts'
+
+/** Rows that are kept for a page until it takes them, of all servers. */
+const mostRows = 200
+
+export interface TraceFilter {
+  readonly from?: string
+  readonly to?: string
+  readonly handler?: string
+  readonly slowerThanMs?: number
+  readonly failed?: boolean
+  readonly sample?: number
+}
+
+export class Trace {
+  readonly #observer: Observer
+  readonly #filter: TraceFilter
+  readonly #stop = new AbortController()
+  readonly #followed = new Set<Watcher>()
+  #rows: TraceRow[] = []
+  #notShown = 0
+
+  constructor(observer: Observer, filter: TraceFilter) {
+    this.#observer = observer
+    this.#filter = filter
+    this.#follow()
+  }
+
+  stop(): void {
+    this.#stop.abort()
+  }
+
+  /** Those since it was asked last, the newest first. */
+  take(): TraceBatch {
+    this.#follow()
+    const rows = this.#rows.sort((a, b) => b.endedAt - a.endedAt)
+    this.#rows = []
+    return { rows, servers: this.#followed.size, notShown: this.#notShown }
+  }
+
+  #follow(): void {
+    for (const watcher of freshOf(this.#observer.seen)) {
+      if (this.#followed.has(watcher)) continue
+      this.#followed.add(watcher)
+      const reads = [this.#read(watcher, 'handler'), this.#read(watcher, 'caller')]
+      void Promise.all(reads).then(() => this.#followed.delete(watcher))
+    }
+  }
+
+  async #read(watcher: Watcher, side: 'handler' | 'caller'): Promise<void> {
+    const { from, to, handler, slowerThanMs, failed, sample } = this.#filter
+    const [here, there] = side === 'handler' ? [to, from] : [from, to]
+    if (here !== undefined && here !== watcher.host) return
+    const options: TraceOptions = {
+      side,
+      ...(there === undefined ? {} : { host: there }),
+      ...(handler === undefined ? {} : { handler }),
+      ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
+      ...(side === 'caller' || failed === true ? { failed: true } : {}),
+      ...(sample === undefined ? {} : { sample })
+    }
+    try {
+      for await (const record of watcher.calls.trace(options, { signal: this.#stop.signal })) {
+        this.#notShown += record.skipped
+        // Where the handler ran, its own server tells of the call.
+        if (side === 'handler' || reachedNone(record)) this.#add(record, watcher)
+      }
+    } catch {
+      // It has gone, or the page has: what it told is told.
+    }
+  }
+
+  #add(record: CallRecord, { host, offsetMs }: Watcher): void {
+    if (this.#rows.length >= mostRows) {
+      this.#notShown++
+      return
+    }
+    const { side, durationMs, code, delivery, bytesIn, bytesOut, startedAt } = record
+    const [from, to] = side === 'handler' ? [record.host, host] : [host, record.host]
+    const row = this.#observer.merged.find(({ key }) => key === keyOf(record))
+    const usual = row === undefined ? undefined : usualOf(row.usual, row.at[0]?.tracker.boundsMs ?? [])
+    this.#rows.push({
+      ...{ from, to, code, durationMs, handler: nameOfCall(record), handlerKey: keyOf(record) },
+      ...{ endedAt: Math.round(startedAt + durationMs + offsetMs), bytes: bytesIn + bytesOut },
+      ...(delivery === undefined ? {} : { delivery }),
+      isSlow: usual !== undefined && durationMs >= 3 * usual && durationMs >= 50
+    })
+  }
+}
+
+/** A call that its caller gave up has reached its handler, as far as one knows. */
+function reachedNone({ delivery, code }: CallRecord): boolean {
+  if (code === 'ERR_DEADLINE' || code === 'ERR_CANCELLED') return delivery === 'notSent'
+  return delivery === 'notSent' || delivery === 'maybeRan'
+}

@@ -1,0 +1,64 @@
+/** Small texts of the page: names without what they all share, ages, lists. */
+
+/** Texts of peers are cut here. */
+const maxText = 200
+
+export function shorten(text: string): string {
+  return text.length > maxText ? `${text.slice(0, maxText)}…` : text
+}
+
+/** What all names begin with, and end with, cut where a part ends: `http://` and `.test:9000` of `http://a.test:9000`. */
+export function shared(hosts: readonly string[]): { readonly start: number; readonly end: number } {
+  const [first = ''] = hosts
+  let [start, end] = [0, 0]
+  while (start < first.length && hosts.every((host) => host[start] === first[start])) start++
+  while (end < first.length - start && hosts.every((host) => host.at(-1 - end) === first.at(-1 - end))) end++
+  while (start > 0 && !/[/]/.test(first[start - 1] as string)) start--
+  while (end > 0 && !/[.:]/.test(first.at(-end) as string)) end--
+  if (hosts.length < 2) return { start: first.indexOf('//') + 2, end: 0 }
+  return { start, end }
+}
+
+export function nameOf(hosts: readonly string[], host: string): string {
+  if (!hosts.includes(host)) return shorten(host.replace(/^https?:\/\//, ''))
+  const { start, end } = shared(hosts)
+  return shorten(host.slice(start, host.length - end) || host)
+}
+
+const mostNamed = 3
+
+/** `a`, `a and b`, `5 servers`. */
+export function inWords({ hosts }: { readonly hosts: readonly string[] }, names: readonly string[]): string {
+  const short = names.map((name) => nameOf(hosts, name))
+  if (short.length > mostNamed) return `${short.length} servers`
+  return short.length < 2 ? (short[0] ?? 'nobody') : `${short.slice(0, -1).join(', ')} and ${short.at(-1)}`
+}
+
+export function ms(value: number): string {
+  if (value < 10) return `${value.toFixed(1)}\u00a0ms`
+  if (value < 1000) return `${Math.round(value)}\u00a0ms`
+  return value < 10_000 ? `${(value / 1000).toFixed(1)}\u00a0s` : age(value)
+}
+
+export function age(value: number): string {
+  if (value < 60_000) return `${Math.max(0, Math.round(value / 1000))}\u00a0s`
+  if (value < 3_600_000) return `${Math.round(value / 60_000)}\u00a0min`
+  return value < 172_800_000 ? `${Math.round(value / 3_600_000)}\u00a0h` : `${Math.round(value / 86_400_000)}\u00a0d`
+}
+
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${Math.round(bytes)}\u00a0B`
+  if (bytes < 1_048_576) return `${(bytes / 1024).toFixed(bytes < 10_240 ? 1 : 0)}\u00a0KiB`
+  return `${(bytes / 1_048_576).toFixed(1)}\u00a0MiB`
+}
+
+export function percent(share: number): string {
+  if (share === 0) return '0'
+  return share < 0.001 ? '<0.1\u00a0%' : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)}\u00a0%`
+}
+
+/** A duration that is written in a sentence which must not change each second: it is in steps. */
+export function roughly(value: number): string {
+  if (value < 10_000) return `${Math.floor(value / 1000)}\u00a0s`
+  return age(value < 60_000 ? Math.floor(value / 5000) * 5000 : value)
+}

@@ -1,0 +1,285 @@
+/** The page: which screen is shown, its frame, its keys, and when it is drawn. */
+
+import { type ComponentChildren, render } from 'preact'
+import { useEffect, useRef, useState } from 'preact/hooks'
+import 'uplot/dist/uPlot.min.css'
+import './page.css'
+import { Connection } from './connection.tsx'
+import { Events } from './events.tsx'
+import { Handler } from './handler.tsx'
+import { Handlers } from './handlers.tsx'
+import { Now, Servers } from './now.tsx'
+import { Empty, Glyph } from './parts.tsx'
+import { linkTo, readRoute, screens } from './route.ts'
+import { Store } from './store.ts'
+import { age, nameOf } from './text.ts'
+import { Trace } from './trace.tsx'
+import { Waits } from './waits.tsx'
+
+/** Without news for so long, all that is shown is old. */
+const oldMs = 3000
+/** What comes and goes is said to screen readers at most so often. */
+const sayMs = 10_000
+
+const tabOf: Readonly<Record<string, string>> = { handler: 'handlers', conn: 'servers' }
+
+function App({ store }: { store: Store }) {
+  const { shown: picture, now, state, silentMs, frozen } = store
+  const route = readRoute()
+  const tab = tabOf[route.screen] ?? route.screen
+  const [isHelp, setHelp] = useState(false)
+  const isFrozen = frozen !== undefined
+  useKeys(store, setHelp)
+  useTheme(route.query.get('theme'))
+  const isOld = state === 'lost' || (state === 'live' && silentMs > oldMs)
+  useTitle(store, tab)
+  if (state === 'refused') {
+    return (
+      <main id="main">
+        <Empty title="You may not look at this grid">The rule of this page said no.</Empty>
+      </main>
+    )
+  }
+  const props = { picture, now, route, isFrozen }
+  const screen = {
+    now: () => <Now {...props} />,
+    servers: () => <Servers {...props} />,
+    handlers: () => <Handlers {...props} />,
+    handler: () => <Handler {...props} id={route.rest.join('/')} />,
+    conn: () => <Connection {...props} />,
+    waits: () => <Waits {...props} />,
+    events: () => <Events {...props} />,
+    trace: () => <Trace {...props} />
+  }[route.screen]
+  return (
+    <>
+      <a class="skip" href="#main" onClick={toMain}>
+        Skip to the figures
+      </a>
+      <header class="top">
+        <div class="brand">
+          it-grid <span>{picture.local === '' ? '' : `from ${nameOf(picture.hosts, picture.local)}`}</span>
+        </div>
+        <nav class="tabs" aria-label="Screens">
+          {screens.map(([key, label]) => (
+            <a key={key} href={linkTo([key])} aria-current={key === tab ? 'page' : undefined}>
+              {label}
+            </a>
+          ))}
+        </nav>
+        <Live store={store} isOld={isOld} />
+      </header>
+      {isOld ? <Banner store={store} /> : null}
+      <Said
+        text={picture.answers
+          .filter(({ severity }) => severity === 'bad')
+          .map(({ answer }) => answer)
+          .join('; ')}
+      />
+      {isHelp ? <Help onClose={() => setHelp(false)} /> : null}
+      <main id="main" tabIndex={-1} class={isOld ? 'is-old' : ''}>
+        {picture.local === '' ? (
+          <Empty title="Opening">The first figures come in a moment.</Empty>
+        ) : (
+          (screen?.() ?? <Now {...props} />)
+        )}
+      </main>
+    </>
+  )
+}
+
+function toMain(event: MouseEvent): void {
+  event.preventDefault()
+  document.getElementById('main')?.focus()
+}
+
+function Live({ store, isOld }: { store: Store; isOld: boolean }) {
+  const { picture, frozen, silentMs } = store
+  const total = picture.hosts.length
+  const answering = picture.sums?.answering ?? 0
+  return (
+    <div class="live">
+      {answering < total ? (
+        <span class="warn b">{`${answering} of ${total} answer`}</span>
+      ) : (
+        <span>{`all ${total} answer`}</span>
+      )}
+      <span class={isOld ? 'bad' : 'ok pulse'}>
+        <Glyph kind="info" silent />
+      </span>
+      <span>
+        <span class="hide-s">{isOld ? 'old, ' : 'live, '}</span>
+        {(silentMs / 1000).toFixed(1)}&nbsp;s
+      </span>
+      <button
+        type="button"
+        class="freeze"
+        id="freeze"
+        aria-pressed={frozen !== undefined}
+        aria-label="Freeze the page, space"
+        onClick={() => store.toggleFreeze()}
+      >
+        <svg viewBox="0 0 10 10" aria-hidden="true">
+          <path d="M1 0h3v10H1zM6 0h3v10H6z" fill="currentColor" />
+        </svg>
+        <span>{frozen === undefined ? 'Freeze' : `Frozen at ${new Date(frozen.at).toLocaleTimeString()}`}</span>
+      </button>
+    </div>
+  )
+}
+
+function Banner({ store }: { store: Store }) {
+  const { picture, silentMs, triesAtMs } = store
+  const inSeconds = Math.max(0, Math.ceil((triesAtMs - performance.now()) / 1000))
+  return (
+    <div class="banner" role="alert">
+      <Glyph kind="bad" />
+      <span>
+        No word from {nameOf(picture.hosts, picture.local)} for {age(silentMs)}. All below is as of{' '}
+        {new Date(picture.at).toLocaleTimeString()}.{' '}
+        {inSeconds > 0 ? `Tries again in ${inSeconds} s.` : 'Tries again now.'}
+      </span>
+    </div>
+  )
+}
+
+/** One polite live region; it is not told each second. */
+function Said({ text }: { text: string }) {
+  const [said, setSaid] = useState(text)
+  const saidMs = useRef(Number.NEGATIVE_INFINITY)
+  useEffect(() => {
+    if (text === said) return undefined
+    const timer = setTimeout(
+      () => {
+        saidMs.current = performance.now()
+        setSaid(text)
+      },
+      Math.max(0, saidMs.current + sayMs - performance.now())
+    )
+    return () => clearTimeout(timer)
+  }, [text, said])
+  return (
+    <p class="sr" role="status">
+      {said === '' ? 'All is well.' : said}
+    </p>
+  )
+}
+
+const keysKept = 'it-grid-keys'
+const help: readonly (readonly [keys: string, what: string])[] = [
+  ['1 – 6', 'the screens: Now, Servers, Handlers, Waits, Events, Trace'],
+  ['/', 'the filter of the screen'],
+  ['arrows, Enter', 'move in the matrix, open a connection'],
+  ['Esc', 'back'],
+  ['Space', 'freeze what is shown; the feed goes on'],
+  ['?', 'this list']
+]
+
+function areKeysOn(): boolean {
+  return sessionStorage.getItem(keysKept) !== 'off'
+}
+
+function Help({ onClose }: { onClose(): void }) {
+  const [isOn, setOn] = useState(areKeysOn())
+  const dialog = useRef<HTMLDialogElement>(null)
+  useEffect(() => dialog.current?.showModal(), [])
+  const toggle = () => {
+    sessionStorage.setItem(keysKept, isOn ? 'off' : 'on')
+    setOn(!isOn)
+  }
+  return (
+    <dialog ref={dialog} onClose={onClose} aria-labelledby="keys-h">
+      <h2 id="keys-h">Keys</h2>
+      <table class="ends">
+        <caption class="sr">Keys</caption>
+        <tbody>
+          {help.map(([keys, what]) => (
+            <tr key={keys}>
+              <th scope="row" class="mono">
+                {keys}
+              </th>
+              <td>{what}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <p class="below">
+        <button type="button" class="btn sec" aria-pressed={!isOn} onClick={toggle}>
+          {isOn ? 'Turn keys off' : 'Turn keys on'}
+        </button>{' '}
+        <button type="button" class="btn" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </p>
+    </dialog>
+  )
+}
+
+function useKeys(store: Store, setHelp: (isHelp: boolean) => void): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      const target = event.target as HTMLElement
+      if (target.closest('input,select,dialog') !== null) {
+        if (event.key === 'Escape') target.blur()
+        return
+      }
+      if (event.ctrlKey || event.metaKey || event.altKey) return
+      if (event.key === '?') return setHelp(true)
+      if (!areKeysOn()) return
+      const screen = screens[Number(event.key) - 1]
+      if (screen !== undefined) location.hash = linkTo([screen[0]])
+      else if (event.key === 'Escape') history.back()
+      else if (event.key === '/') {
+        event.preventDefault()
+        const find = document.getElementById('find')
+        if (find === null) location.hash = linkTo(['handlers'])
+        setTimeout(() => document.getElementById('find')?.focus(), find === null ? 50 : 0)
+      } else if (event.key === ' ' && target.closest('button,a') === null) {
+        event.preventDefault()
+        store.toggleFreeze()
+      }
+    }
+    addEventListener('keydown', onKey)
+    return () => removeEventListener('keydown', onKey)
+  }, [])
+}
+
+function useTheme(theme: string | null): void {
+  useEffect(() => {
+    if (theme === 'dark' || theme === 'light') document.documentElement.dataset.theme = theme
+    else delete document.documentElement.dataset.theme
+  }, [theme])
+}
+
+/** The state of the grid, also where the tab is not looked at. */
+function useTitle({ picture }: Store, tab: string): void {
+  const gone = [...picture.servers.values()].filter(({ severity }) => severity === 'bad').length
+  const isOdd = picture.answers.some(
+    ({ severity, id }) => id !== 'happened' && (severity === 'bad' || severity === 'warn')
+  )
+  const state = gone > 0 ? `✕ ${gone} gone` : isOdd ? '▲' : '✓'
+  useEffect(() => {
+    document.title = `${state} · ${tab} · it-grid`
+  }, [state, tab])
+}
+
+const root = document.getElementById('page') as HTMLElement
+const store: Store = new Store(draw)
+let frame = 0
+
+/** Once a frame at most. */
+function draw(): void {
+  if (frame !== 0) return
+  frame = requestAnimationFrame(() => {
+    frame = 0
+    render((<App store={store} />) as ComponentChildren, root)
+  })
+}
+
+addEventListener('hashchange', () => {
+  draw()
+  if (!location.hash.startsWith('#handlers&') && !location.hash.startsWith('#events&')) scrollTo(0, 0)
+})
+// Ages grow, also while nothing is told.
+setInterval(draw, 1000)
+draw()

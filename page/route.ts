@@ -1,0 +1,53 @@
+/** The state of the page is its address: each view, sort and filter can be sent to a colleague. */
+
+export interface Route {
+  readonly screen: string
+  readonly rest: readonly string[]
+  readonly query: URLSearchParams
+}
+
+export const screens = [
+  ['now', 'Now'],
+  ['servers', 'Servers'],
+  ['handlers', 'Handlers'],
+  ['waits', 'Waits'],
+  ['events', 'Events'],
+  ['trace', 'Trace']
+] as const
+
+export function readRoute(): Route {
+  const [path = '', ...query] = location.hash.slice(1).split('&')
+  const [screen = '', ...rest] = path.split('/').map(decode)
+  return { screen: screen === '' ? 'now' : screen, rest, query: new URLSearchParams(query.join('&')) }
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+/** What stays through all screens. */
+const lasting = ['theme']
+
+export function linkTo(path: readonly string[], more: Readonly<Record<string, string | undefined>> = {}): string {
+  const { query } = readRoute()
+  const kept = new URLSearchParams()
+  for (const name of lasting) {
+    const value = query.get(name)
+    if (value !== null) kept.set(name, value)
+  }
+  for (const [name, value] of Object.entries(more)) if (value !== undefined && value !== '') kept.set(name, value)
+  const text = kept.toString()
+  return `#${path.map(encodeURIComponent).join('/')}${text === '' ? '' : `&${text}`}`
+}
+
+export function toConnection(a: string, b: string): string {
+  return linkTo(['conn', a, b])
+}
+
+export function toHandler(key: string): string {
+  return linkTo(['handler', key])
+}

@@ -1,0 +1,182 @@
+/** What the page knows: fed by the server, held until it changes, and shown with its age. */
+
+import type {
+  Answer,
+  Cell,
+  HandlerRow,
+  Happening,
+  ServerFigures,
+  Sums,
+  Tick,
+  Wait
+} from '../lib/extras/inspector/model.ts'
+
+export const chartSlots = 60
+const eventsKept = 1000
+const againMs = 2000
+
+/** Values of a chart, the newest last. */
+export interface Chart {
+  p50: (number | null)[]
+  p99: (number | null)[]
+  calls: (number | null)[]
+  errors: (number | null)[]
+}
+
+export class Picture {
+  at = 0
+  /** `performance.now()` when it was told. */
+  heardMs = 0
+  local = ''
+  hosts: readonly string[] = []
+  servers = new Map<string, ServerFigures>()
+  cells = new Map<string, Cell>()
+  handlers = new Map<string, HandlerRow>()
+  charts = new Map<string, Chart>()
+  slot = 0
+  answers: readonly Answer[] = []
+  waits: readonly Wait[] = []
+  quiet: readonly Wait[] = []
+  events: readonly Happening[] = []
+  sums: Sums | undefined
+
+  take(tick: Tick): void {
+    this.at = tick.at
+    this.heardMs = performance.now()
+    this.local = tick.local
+    if (tick.hosts !== undefined) this.#keep(tick.hosts)
+    for (const server of tick.servers ?? []) this.servers.set(server.host, server)
+    for (const cell of tick.cells ?? []) this.cells.set(`${cell.from} ${cell.to}`, cell)
+    for (const row of tick.handlers ?? []) this.handlers.set(row.key, row)
+    this.answers = tick.answers ?? this.answers
+    this.waits = tick.waits ?? this.waits
+    this.quiet = tick.quiet ?? this.quiet
+    this.sums = tick.sums ?? this.sums
+    if (tick.events !== undefined) this.#takeEvents(tick.events)
+    if (tick.points !== undefined) this.#takePoints(tick.points)
+  }
+
+  /** One that does not change any more. */
+  frozen(): Picture {
+    const copy = Object.assign(new Picture(), this)
+    copy.servers = new Map(this.servers)
+    copy.cells = new Map(this.cells)
+    copy.handlers = new Map(this.handlers)
+    copy.charts = new Map([...this.charts].map(([key, chart]) => [key, { ...chart }]))
+    return copy
+  }
+
+  #keep(hosts: readonly string[]): void {
+    this.hosts = hosts
+    for (const host of this.servers.keys()) if (!hosts.includes(host)) this.servers.delete(host)
+    for (const [key, { from, to }] of this.cells) {
+      if (!hosts.includes(from) || !hosts.includes(to)) this.cells.delete(key)
+    }
+  }
+
+  /** One that is told again has changed. */
+  #takeEvents(events: readonly Happening[]): void {
+    const isSame = (a: Happening, b: Happening) => a.id === b.id
+    const rest = this.events.filter((event) => !events.some((told) => isSame(told, event)))
+    this.events = [...events, ...rest].sort((a, b) => b.at - a.at).slice(0, eventsKept)
+  }
+
+  #takePoints({ slot, count, of }: NonNullable<Tick['points']>): void {
+    this.slot = slot
+    for (const [key, told] of Object.entries(of)) {
+      const chart = this.charts.get(key)
+      const add = (name: keyof Chart) => {
+        const before = chart?.[name] ?? Array.from({ length: chartSlots }, () => null)
+        return [...before, ...told[name].slice(-count)].slice(-chartSlots)
+      }
+      this.charts.set(key, { p50: add('p50'), p99: add('p99'), calls: add('calls'), errors: add('errors') })
+    }
+  }
+}
+
+export class Store {
+  /** What is told. */
+  picture = new Picture()
+  /** What is shown, where that stands. */
+  frozen: Picture | undefined
+  state: 'opening' | 'live' | 'lost' | 'refused' = 'opening'
+  /** When it tries again, by `performance.now()`. */
+  triesAtMs = 0
+  readonly #onChange: () => void
+  #source: EventSource | undefined
+
+  constructor(onChange: () => void) {
+    this.#onChange = onChange
+    this.#open()
+  }
+
+  get shown(): Picture {
+    return this.frozen ?? this.picture
+  }
+
+  /** Now, by the clock of the serving process: where the page stands, when it was stopped. */
+  get now(): number {
+    const { at, heardMs } = this.shown
+    return this.frozen === undefined ? at + performance.now() - heardMs : at
+  }
+
+  /** Since the last word of the server. */
+  get silentMs(): number {
+    return performance.now() - this.picture.heardMs
+  }
+
+  toggleFreeze(): void {
+    this.frozen = this.frozen === undefined ? this.picture.frozen() : undefined
+    this.#onChange()
+  }
+
+  #open(): void {
+    const source = new EventSource('feed')
+    this.#source = source
+    let isFirst = true
+    source.onopen = () => {
+      isFirst = true
+    }
+    source.onmessage = ({ data }) => {
+      // The first word has all: what was told before may be of another process.
+      if (isFirst) this.picture = new Picture()
+      isFirst = false
+      this.state = 'live'
+      this.picture.take(JSON.parse(data))
+      this.#onChange()
+    }
+    source.onerror = () => void this.#onError(source)
+  }
+
+  async #onError(source: EventSource): Promise<void> {
+    if (this.state === 'live') this.state = 'lost'
+    this.triesAtMs = performance.now() + againMs
+    this.#onChange()
+    if (source.readyState !== EventSource.CLOSED || source !== this.#source) return
+    const status = await fetch('index.html', { method: 'HEAD', cache: 'no-store' }).then(
+      (answer) => answer.status,
+      () => 0
+    )
+    this.state = status === 403 ? 'refused' : 'lost'
+    this.#onChange()
+    setTimeout(() => this.#open(), againMs)
+  }
+}
+
+/** A feed of one detail of the page: opened and closed with what shows it. */
+export function follow<T>(address: string, onNews: (news: T) => void): () => void {
+  let source: EventSource | undefined
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const open = () => {
+    source = new EventSource(address)
+    source.onmessage = ({ data }) => onNews(JSON.parse(data))
+    source.onerror = () => {
+      if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, againMs)
+    }
+  }
+  open()
+  return () => {
+    clearTimeout(timer)
+    source?.close()
+  }
+}

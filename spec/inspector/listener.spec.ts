@@ -1,0 +1,189 @@
+/** The HTTP side of the page of a grid: who may see it, what it refuses, and what it leaves behind. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { before, describe, it, type TestContext } from 'node:test'
+import { type InspectorOptions, inspector } from 'it-grid/inspector'
+import type { Manager } from '../../lib/index.ts'
+import { buildPage } from '../../page/build.mjs'
+import { openGrid } from '../support/grid/grid.ts'
+import { testManager } from '../support/grid/manager.ts'
+import { until } from '../support/until.ts'
+import { read } from './look.ts'
+
+before(() => buildPage())
+
+/** The page of a manager on a server of its own. */
+async function openInspector(test: TestContext, grid: Manager, options: Partial<InspectorOptions> = {}) {
+  const server = createServer(inspector(grid, { allow: () => true, ...options }))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  test.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { server, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/inspector/` }
+}
+
+describe('the page of a grid', () => {
+  it('is its document, its style and its script, with no third party, no cookie and nothing inline', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const { url } = await openInspector(test, grid.at(0))
+    const page = await fetch(url)
+    const html = await page.text()
+    assert.equal(page.status, 200)
+    assert.doesNotMatch(html, /https?:|<script(?! src)|<style|style=| on\w+=/)
+    assert.equal(page.headers.get('set-cookie'), null)
+    const policy = page.headers.get('content-security-policy') ?? ''
+    for (const rule of [
+      "default-src 'none'",
+      "script-src 'self'",
+      "style-src 'self'",
+      "frame-ancestors 'none'",
+      "require-trusted-types-for 'script'"
+    ]) {
+      assert.ok(policy.includes(rule), policy)
+    }
+    assert.doesNotMatch(policy, /unsafe|\*|https?:|data:/)
+    const files = [...html.matchAll(/(?:href|src)="(?<name>[^"]+)"/g)].map(({ groups }) => groups?.name ?? '')
+    assert.deepEqual(files, ['page.css', 'page.js'])
+    let bytes = html.length
+    for (const name of files) {
+      const file = await fetch(new URL(name, url))
+      bytes += (await file.arrayBuffer()).byteLength
+      const again = await fetch(new URL(name, url), { headers: { 'if-none-match': file.headers.get('etag') ?? '' } })
+      assert.deepEqual([file.status, again.status], [200, 304])
+    }
+    assert.ok(bytes < 150_000, `${bytes} bytes`)
+  })
+
+  it('asks its rule first, at every request, and takes a throw and whatever is not true for a no', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const asked: string[] = []
+    const answers: Record<string, unknown> = { yes: true, no: false, truthy: 1, later: Promise.resolve(false) }
+    const { url } = await openInspector(test, grid.at(0), {
+      allow({ headers, url: address = '' }) {
+        asked.push(address)
+        if (headers['x-who'] === 'throws') throw new Error('a secret of the rule')
+        return answers[String(headers['x-who'])] as boolean
+      }
+    })
+    for (const who of ['no', 'truthy', 'later', 'throws', 'nobody']) {
+      for (const path of ['', 'page.js', 'feed', 'nothing', 'trace', '../else']) {
+        const answer = await fetch(new URL(path, url), { headers: { 'x-who': who } })
+        const text = await answer.text()
+        assert.deepEqual([who, path, answer.status], [who, path, 403])
+        assert.doesNotMatch(text, /secret|<script/)
+      }
+      const posted = await fetch(url, { method: 'POST', body: 'x', headers: { 'x-who': who } })
+      assert.equal(posted.status, 403, 'nothing is told before the rule')
+    }
+    assert.equal((await fetch(url, { headers: { 'x-who': 'yes' } })).status, 200)
+    assert.equal(asked.length, 5 * 7 + 1)
+    assert.deepEqual(
+      grid
+        .at(0)
+        .stats()
+        .served.filter(({ calls }) => calls > 0),
+      [],
+      'nobody was looked at'
+    )
+  })
+
+  it('answers only what it has, only to be looked at, and only below its path', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const { url } = await openInspector(test, grid.at(0))
+    const status = async (path: string, init?: RequestInit) => {
+      const answer = await fetch(new URL(path, url), { redirect: 'manual', ...init })
+      await answer.arrayBuffer()
+      return answer.status
+    }
+    assert.equal(await status('/inspector'), 308)
+    assert.equal((await fetch(new URL('/inspector', url))).url, url)
+    for (const path of [
+      '/',
+      '/inspectors/',
+      '/page.js',
+      'model.ts',
+      '%2e%2e/index.js',
+      '__proto__',
+      'toString',
+      'page.js/'
+    ]) {
+      assert.deepEqual([path, await status(path)], [path, 404])
+    }
+    assert.equal(await status('', { method: 'HEAD' }), 200)
+    assert.equal(await status('feed', { method: 'HEAD' }), 200)
+    for (const method of ['PUT', 'DELETE', 'OPTIONS']) assert.equal(await status('feed', { method }), 405)
+    assert.equal(await status('', { method: 'POST', body: 'x'.repeat(1000) }), 413)
+    assert.equal(await status(`?${'x'.repeat(5000)}`), 414)
+    assert.equal(await status('connection?a=x&b=y'), 503)
+    assert.equal(
+      await status('feed', { headers: { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'no-cors' } }),
+      403
+    )
+  })
+
+  it('reads no body, however long it is', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const { url, server } = await openInspector(test, grid.at(0))
+    let taken = 0
+    server.on('request', (incoming) =>
+      incoming.socket.on('close', () => {
+        taken = incoming.socket.bytesRead
+      })
+    )
+    const sent = request(url, { method: 'POST' })
+    sent.on('error', () => undefined)
+    const [answer] = await Promise.all([once(sent, 'response'), sent.write(Buffer.alloc(8_000_000))])
+    assert.equal(answer[0].statusCode, 413)
+    answer[0].resume()
+    await until(() => taken > 0, 'it closes the conn')
+    assert.ok(taken < 4_000_000, `${taken} bytes were read`)
+    sent.destroy()
+  })
+
+  it('refuses requests beyond a rate, and pages beyond a number', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const { url } = await openInspector(test, grid.at(0), { maxPages: 2 })
+    const pages = [new AbortController(), new AbortController()]
+    for (const { signal } of pages) await read(`${url}feed`, signal).next()
+    const third = await fetch(`${url}feed`)
+    assert.deepEqual([third.status, await third.text()], [503, '2 pages are open; see the option maxPages\n'])
+    pages[0]?.abort()
+    await until(async () => {
+      const again = new AbortController()
+      const answer = await fetch(`${url}feed`, { signal: again.signal })
+      again.abort()
+      return answer.status === 200
+    }, 'one that has gone makes room')
+    const flood = await Promise.all(Array.from({ length: 300 }, () => fetch(url).then(({ status }) => status)))
+    assert.ok(flood.filter((status) => status === 429).length > 100)
+    pages[1]?.abort()
+  })
+
+  it('says what is wrong with its options', () => {
+    const grid = testManager({ local: 'http://a:1', hosts: ['http://a:1'] })
+    const allow = () => true
+    assert.throws(() => inspector(grid, {} as never), /option allow is required/)
+    assert.throws(() => inspector(grid, { allow, path: 'inspector' }), /must be a path that begins with "\/"/)
+    assert.throws(() => inspector(grid, { allow, maxPages: 0 }), /maxPages must be a whole number/)
+    assert.throws(() => inspector({} as never, { allow }), /must be a Manager/)
+    return grid.close()
+  })
+
+  it('ends its feeds when the grid closes, so that the HTTP server can close', async () => {
+    const grid = testManager({ local: 'http://a:1', hosts: ['http://a:1'], introspection: true })
+    const server = createServer(inspector(grid, { allow: () => true }))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/inspector/feed`
+    const ticks = read(url)
+    await ticks.next()
+    await grid.close()
+    for await (const _ of ticks);
+    assert.equal((await fetch(url)).status, 503)
+    server.close()
+    await once(server, 'close')
+  })
+})

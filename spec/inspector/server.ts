@@ -1,0 +1,128 @@
+/** A server of a grid with a page, in a process of its own: its handlers can be made slow, fail, hang; its streams stall. */
+
+import { inspector } from 'it-grid/inspector'
+import { type GridStream, single, streaming } from '../../lib/index.ts'
+import { given, obey } from '../support/process/obey.ts'
+import { type ServerInit, startServer } from '../support/process/server.ts'
+
+const render = single<number, number>('thumbs/render')
+const put = single<number, number>('meta/put')
+const tail = streaming<void, never, Uint8Array>('logs/tail', { inCapacity: 0, outCapacity: 16 })
+const upload = streaming<void, Uint8Array, never>('disk/write', { inCapacity: 8, outCapacity: 0 })
+const feed = streaming<void, never, number>('meta/watch', { inCapacity: 0, outCapacity: 8 })
+
+const init = given<ServerInit>()
+const { manager, server, words } = startServer(init, {
+  introspection: true,
+  keepAlive: { intervalMs: 1000 }
+})
+const page = inspector(manager, { allow: () => true })
+server.on('request', page)
+
+let slowMs = 0
+let isFailing = false
+const never = new Promise<never>(() => undefined)
+
+manager.handle(render, async (value) => {
+  if (slowMs > 0) await new Promise((resolve) => setTimeout(resolve, slowMs))
+  return value
+})
+manager.handle(put, async (value) => {
+  if (isFailing) return (undefined as unknown as { rev: number }).rev
+  return value
+})
+manager.handle('jobs/hang', () => never)
+manager.handle(tail, async function* () {
+  for (;;) yield new Uint8Array(512)
+})
+manager.handle(upload, async function* (_, requests, { signal }) {
+  void requests
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+})
+manager.handle(feed, async function* (_, __, { signal }) {
+  yield 1
+  await new Promise((resolve) => signal.addEventListener('abort', resolve))
+})
+
+const streams: GridStream<unknown, unknown>[] = []
+let load: NodeJS.Timeout | undefined
+
+const hostile = '<img src=x onerror=alert(1)>'
+manager.handle(hostile, () => {
+  throw new TypeError('<script>alert(1)</script>')
+})
+
+const heard = {
+  ...words,
+
+  /** Calls both handlers at all others, so many times a round. */
+  work(perRound: number, everyMs: number) {
+    clearInterval(load)
+    load = setInterval(() => {
+      for (const peer of manager.connections) {
+        if (peer.state !== 'connected') continue
+        for (let at = 0; at < perRound; at++) {
+          peer.request(render, at).catch(() => undefined)
+          peer.request(put, at).catch(() => undefined)
+        }
+      }
+    }, everyMs)
+  },
+
+  /** So many calls one after the other, to have something usual. */
+  async usual(count: number) {
+    for (const peer of manager.connections) {
+      for (let at = 0; at < count; at += 20) {
+        await Promise.all(
+          Array.from({ length: 20 }, (_, n) => Promise.all([peer.request(render, n), peer.request(put, n)]))
+        )
+      }
+    }
+  },
+
+  slow(ms: number) {
+    slowMs = ms
+  },
+
+  fail(isOn: boolean) {
+    isFailing = isOn
+  },
+
+  hang(host: string) {
+    manager
+      .connection(host)
+      .request('jobs/hang')
+      .catch(() => undefined)
+  },
+
+  /** Takes one message of a stream, and no other. */
+  async stall(host: string) {
+    const stream = manager.connection(host).newStream(tail)
+    streams.push(stream as never)
+    await stream.responses.next()
+  },
+
+  quiet(host: string) {
+    const stream = manager.connection(host).newStream(feed)
+    streams.push(stream as never)
+    void (async () => {
+      for await (const _ of stream);
+    })().catch(() => undefined)
+  },
+
+  /** Calls a handler whose name and errors are code. */
+  async provoke(host: string) {
+    await manager
+      .connection(host)
+      .request(hostile)
+      .catch(() => undefined)
+  },
+
+  resume() {
+    for (const stream of streams) stream.cancel()
+    streams.length = 0
+  }
+}
+
+export type Words = typeof heard
+obey(heard)
