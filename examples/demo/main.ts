@@ -1,7 +1,7 @@
 /**
  * The demo: four server processes form a grid, talk over it, lose one of them, heal, and shut down.
  *
- * `npm run demo`. It exits with 1 if any claim did not hold. Code has checked every line with a check mark against what
+ * `npm run demo`, or `npm run demo -- --inspect` for the grid alone, with its page. It exits with 1 if any claim did not hold. Code has checked every line with a check mark against what
  * happened in the processes. This file is only the programme. The acts are in `calls.ts`, `locks.ts` and `losses.ts`; the
  * code that uses the library is in `server.ts`, `handlers.ts` and `tasks.ts`.
  */
@@ -9,6 +9,7 @@
 import { randomBytes } from 'node:crypto'
 import { bothDirections, cancelAndDeadline, conversation, formGrid, remoteDisk, stalledConsumer } from './calls.ts'
 import { countWindow } from './definitions.ts'
+import { inspect } from './inspect.ts'
 import { locks } from './locks.ts'
 import { healed, killed, shutDown } from './losses.ts'
 import { killAll } from './processes.ts'
@@ -35,6 +36,10 @@ const hanging = setTimeout(
   hangMs
 ).unref()
 
+/** Also for the servers, which inherit it. */
+const isInspected = process.argv.includes('--inspect')
+if (isInspected) process.env.IT_GRID_DEMO_INSPECT = '1'
+
 async function play(): Promise<void> {
   report.title(
     'it-grid: four servers, one grid',
@@ -47,6 +52,10 @@ async function play(): Promise<void> {
     ['Four servers are started. Each gets two things: the list of all hosts, and a shared secret.'],
     () => formGrid(world)
   )
+  if (isInspected) {
+    clearTimeout(hanging)
+    await inspect(world)
+  }
   await report.act('Requests, in both directions', ['node-1 and node-2 ask each other for their names.'], () =>
     bothDirections(world)
   )

@@ -6,8 +6,9 @@
  */
 
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { inspector } from '../../lib/extras/inspector/index.ts'
 import { serveLocks } from '../../lib/extras/locks/index.ts'
 import { type Logger, Manager, sharedSecret } from '../../lib/index.ts'
 import { offerHandlers, Workshop } from './handlers.ts'
@@ -19,7 +20,12 @@ const [name = 'unnamed', port = '0'] = process.argv.slice(2)
 /** One server can be told to really misbehave, in several ways. That shows that the checks of the demo can fail. */
 const sabotages = name === 'node-1' ? (process.env.IT_GRID_DEMO_SABOTAGE ?? '').split(',') : []
 
-const server = createServer((_request, response) => response.writeHead(404).end('only peers are served here\n'))
+/** Of this server, when it is looked into. */
+let page: RequestListener | undefined
+const server = createServer((request, response) => {
+  if (page !== undefined) page(request, response)
+  else response.writeHead(404).end('only peers are served here\n')
+})
 const openSockets = watchSockets(server)
 const workshop = new Workshop()
 
@@ -36,10 +42,13 @@ function joinGrid({ servers, secret, disk, lockTtlMs }: GridPlan): Manager {
   const local = servers.find((each) => each.name === name)?.host ?? ''
   // One server is killed in this demo. With the default of 10 s, the redials would take too long to watch.
   const reconnect = { maxDelayMs: 500 }
-  const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger })
+  const introspection = process.env.IT_GRID_DEMO_INSPECT === '1'
+  const grid = new Manager({ local, hosts, auth: sharedSecret(secret), reconnect, logger, introspection })
   offerHandlers(grid, { name, disk, workshop, eager: sabotages.includes('eager') })
   serveLocks(grid, { ttlMs: lockTtlMs })
   grid.attach(server)
+  // It listens on this machine only.
+  if (introspection) page = inspector(grid, { allow: () => true })
 
   for (const connection of grid.connections) {
     const peer = servers.find(({ host }) => host === connection.host)?.name ?? connection.host

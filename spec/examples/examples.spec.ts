@@ -23,8 +23,8 @@ interface Run {
   readonly exited: Promise<number | null>
 }
 
-function run(file: string, env: Record<string, string> = {}): Run {
-  const child = spawn(process.execPath, [...sourceArgs, `examples/${file}`], {
+function run(file: string, env: Record<string, string> = {}, args: readonly string[] = []): Run {
+  const child = spawn(process.execPath, [...sourceArgs, `examples/${file}`, ...args], {
     cwd: root,
     env: { ...childEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -82,6 +82,21 @@ describe('demo', { concurrency: 3 }, () => {
     assert.match(output(), /^ {2}.*accepts .* = 6$/m)
     assert.match(output(), /^✓ All 32 claims held, in [\d.]+ s\.$/m)
     assert.doesNotMatch(output(), /^ +✗/m)
+  })
+
+  it('keeps its grid running with its page when it is asked to', async () => {
+    const { exited, output, kill } = run('demo/main.ts', {}, ['--inspect'])
+    const address = () => /The page of this grid: (\S+)/.exec(output())?.[1]
+    await until(() => address() !== undefined, 'it says where the page is', longestMs)
+    assert.match(await (await fetch(address() ?? '')).text(), /<title>it-grid<\/title>/)
+    const feed = await fetch(`${address()}feed`)
+    let told = ''
+    for await (const text of feed.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      told += text
+      if (told.includes('Yes, all 4')) break
+    }
+    kill('SIGINT')
+    assert.equal(await exited, 130, output())
   })
 
   it('leaves no process behind when it is interrupted', async () => {
