@@ -6,6 +6,7 @@ import { describeValue, printable } from '../base/text.ts'
 import { CodecError, InvalidOptionError } from '../errors/errors.ts'
 import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
 import { is64Bits } from '../msgpack/plain.ts'
+import { decodeTexts, encodeTexts } from '../msgpack/texts.ts'
 import { encodePayload } from './payload.ts'
 
 /** The values that metadata can contain. A received integer is a bigint, of at most 64 bits, only beyond ±(2^53-1). */
@@ -21,16 +22,15 @@ export type Metadata = Readonly<Record<string, MetadataValue>>
  */
 export function encodeMetadata(metadata: Metadata | undefined, maxBytes: number): Uint8Array | undefined {
   if (metadata === undefined) return undefined
-  checkMetadata(metadata)
-  const encoded = encodePayload<unknown>(
-    { encode: encodeMsgpack, decode: decodeMsgpack },
-    metadata,
-    'metadata',
-    'notSent'
-  )
+  const encoded = encodeTexts(metadata) ?? encodeChecked(metadata)
   if (encoded.length <= maxBytes) return encoded
   const text = `the metadata has ${encoded.length} bytes; the remote end accepts at most ${maxBytes}`
   throw new InvalidOptionError(text, { delivery: 'notSent' })
+}
+
+function encodeChecked(metadata: Metadata): Uint8Array {
+  checkMetadata(metadata)
+  return encodePayload<unknown>({ encode: encodeMsgpack, decode: decodeMsgpack }, metadata, 'metadata', 'notSent')
 }
 
 /**
@@ -64,6 +64,8 @@ function findWrong(metadata: unknown): string | undefined {
 export const noMetadata: Metadata = Object.freeze({})
 
 export function decodeMetadata(bytes: Uint8Array): Metadata {
+  const texts = decodeTexts(bytes)
+  if (texts !== undefined) return texts
   const decoded = decodeMsgpack(bytes)
   if (!isMap(decoded) || !Object.values(decoded).every(isMetadataValue)) {
     throw new CodecError('the metadata of the call is not a map of plain values')
