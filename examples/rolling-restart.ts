@@ -32,12 +32,11 @@ function serve(grid: Manager): void {
 }
 
 /** All changes in order, for ever, from whichever server is there. */
-async function* follow(grid: Manager, hosts: readonly string[]): AsyncGenerator<string> {
+async function* follow(grid: Manager): AsyncGenerator<string> {
   for (let from = 0; ; ) {
-    const peers = hosts.map((host) => grid.connection(host))
-    const peer = peers.find(({ state }) => state === 'connected') ?? peers[0]
+    await grid.waitForPeers({ atLeast: 1 })
     try {
-      for await (const { at, key } of peer?.newStream(changes, { from }, { waitForReady: true }) ?? []) {
+      for await (const { at, key } of grid.any(changes, { from })) {
         from = at + 1
         yield key
       }
@@ -62,7 +61,7 @@ const grids = servers.map(start)
 const [follower, ...followed] = grids as [Manager, ...Manager[]]
 const read: string[] = []
 const following = (async () => {
-  for await (const key of follow(follower, hosts.slice(1))) {
+  for await (const key of follow(follower)) {
     read.push(key)
     if (key === 'the last') return
   }

@@ -58,9 +58,8 @@ export class Tasks {
 
   /** Waits for all peers. Returns how many there are. */
   async waitForPeers(): Promise<number> {
-    const { connections } = this.#manager
-    await Promise.all(connections.map((connection) => connection.waitForConnect()))
-    return connections.length
+    await this.#manager.waitForPeers()
+    return this.#manager.connections.length
   }
 
   /** The peers that the manager says it dials. */
