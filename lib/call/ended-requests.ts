@@ -23,7 +23,7 @@ export function noMoreTaken(): ClosedError {
   return new ClosedError('the handler takes no more requests')
 }
 
-/** A promise that is not awaited must not end the process: `closed` and the responses report the same error. */
+/** A promise that is not awaited must not end the process: most of these errors are reported by `closed` and the responses, too. */
 export function ignoreRejection<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined)
   return promise

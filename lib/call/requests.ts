@@ -88,7 +88,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   sendAll(source: Producer<Req>): Promise<void> {
     if (!this.#areTaken || this.#producer !== undefined) {
       if (source !== this.#producer) unwind(source)
-      return Promise.reject(this.#areTaken ? sourceGiven() : new ClosedError(takesNone))
+      return ignoreRejection(Promise.reject(this.#areTaken ? sourceGiven() : new ClosedError(takesNone)))
     }
     if (this.#ended) return this.#refuse(source)
     const done = ignoreRejection(

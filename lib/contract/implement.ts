@@ -52,7 +52,9 @@ function checkContract(contract: AnyContract, method: string): void {
 
 /** That of a class instance runs on the instance. */
 function toHandler(handlers: Handlers, name: string): (...args: unknown[]) => unknown {
-  const fn = handlers[name]
+  const given = handlers[name]
+  // What every object has, such as `toString`, is no handler.
+  const fn = given === Reflect.get(Object.prototype, name) ? undefined : given
   check(`the handler "${printable(name, 64)}" of implement()`, fn, aFunction)
   return (...args) => Reflect.apply(fn as (...args: unknown[]) => unknown, handlers, args)
 }

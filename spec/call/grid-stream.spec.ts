@@ -10,7 +10,7 @@ import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { rawStream } from '../support/raw/make.ts'
 import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 let peer: RawPeer
 
@@ -256,6 +256,20 @@ describe('the requests of a stream', () => {
       assert.equal(unwound, 1)
     })
   }
+
+  it('that are refused do not end the process where nobody awaits that', async () => {
+    const stream = await openStream()
+    const first = stream.sink([Buffer.from('a')])
+    stream.sink([Buffer.from('b')])
+    stream.send(Buffer.from('c'))
+    await first
+    const none = new GridStream(new StreamCall<unknown, unknown>(rawStreaming('raw.stream', 0, 1), false))
+    none.sink([1])
+    none.send(1 as never)
+    // A rejection that nobody handles is told after a turn.
+    await settled(() => requests().length)
+    assert.equal(requests().includes('b'), false)
+  })
 
   it('whose source is given after the end unwind it; sink() tells how the stream ended', async () => {
     const stream = await openStream()

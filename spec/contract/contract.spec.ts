@@ -135,6 +135,21 @@ describe('a contract', () => {
     assert.deepEqual(server.handlers, [])
   })
 
+  it('may have names that every object has: then a handler of one is missing as any other', async () => {
+    const odd = contract({ toString: get, valueOf: put, constructor: keys }, { subroute: 'odd' })
+    const given = { toString: () => 'a', valueOf: () => {}, constructor: () => ['b'] }
+    const implement = server.implement.bind(server) as (contract: unknown, handlers: object) => void
+    for (const name of Object.keys(given)) {
+      const rest = Object.fromEntries(Object.entries(given).filter(([each]) => each !== name))
+      const message = new RegExp(`the handler "${name}" of implement\\(\\) must be a function`)
+      assert.throws(() => implement(odd, rest), { code: 'ERR_INVALID_OPTION', message })
+    }
+    implement(odd, given)
+    await known('odd')
+    assert.equal(await odd.on(peer).toString('x'), 'a')
+    server.unhandle(odd)
+  })
+
   it('keeps its own list, whatever becomes of what it was made of', () => {
     const list: Record<string, SingleDefinition<string, string | null>> = { get }
     const made = contract(list)

@@ -186,6 +186,24 @@ describe('grid.all of a single definition', () => {
     assert.equal(ran[3], undefined)
   })
 
+  fact('has the timeout that was given in each error, however long it takes to ask', async () => {
+    const requests = async function* () {
+      await gates[0]?.opened
+      yield* [1]
+    }
+    const asked = caller.all(double, undefined, {
+      timeout: 100,
+      requests: () => {
+        for (const endMs = performance.now() + 3; performance.now() < endMs; );
+        return requests()
+      }
+    })
+    const errors = (await list(asked)).map(({ error }) => String(error?.message))
+    for (const text of errors) assert.match(text, /no answer from .* within 100 ms/)
+    assert.equal(errors.length, 3)
+    gates[0]?.open()
+  })
+
   fact('gives an error at once for a peer that is not connected, or waits for it', async () => {
     await grid.stop(3)
     await until(() => caller.connection(host(3)).state !== 'connected', 'it is gone')
