@@ -83,6 +83,13 @@ describe('a test grid', () => {
     )
   })
 
+  it('says of the fake timers of node:test that they leave a clock real', async (test) => {
+    test.mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
+    await using grid = await testGrid(1, { advance: async (ms) => test.mock.timers.tick(ms) })
+    assert.match((await rejection(grid.advance(1000))).message, /mock.timers of node:test do not: use virtualTime\(\)$/)
+    test.mock.timers.reset()
+  })
+
   it('says that fake timers stand still, in place of waiting for ever', async () => {
     using time = virtualTime()
     const grid = await testGrid(2)
