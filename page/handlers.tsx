@@ -1,10 +1,10 @@
 /** All handlers in one table: any column sorts, a name filters, only rows in view are drawn. */
 
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
-import type { HandlerRow } from '../lib/extras/inspector/model.ts'
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import type { HandlerRow, HandlersDetail } from '../lib/extras/inspector/model.ts'
 import { Empty, Glyph, Spark, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
-import type { Picture } from './store.ts'
+import { type Chart, follow, type Picture } from './store.ts'
 import { ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
 
 const rowHeight = 32
@@ -69,9 +69,11 @@ export interface HandlerTableProps {
   isShort?: boolean
   sort?: SortKey
   isUp?: boolean
+  /** Of one server: the charts are those of all, and are left out. */
+  isOfOne?: boolean
 }
 
-export function HandlerTable({ picture, rows, isShort, sort, isUp }: HandlerTableProps) {
+export function HandlerTable({ picture, rows, isShort, sort, isUp, isOfOne }: HandlerTableProps) {
   const shown = columns.filter(({ isExtra }) => isShort !== true || isExtra !== true)
   const body = useRef<HTMLTableSectionElement>(null)
   const [from, to] = useRowsInView(body, rows.length)
@@ -95,7 +97,13 @@ export function HandlerTable({ picture, rows, isShort, sort, isUp }: HandlerTabl
       <tbody ref={body}>
         {from > 0 ? <tr class="spacer" style={{ height: `${from * rowHeight}px` }} /> : null}
         {rows.slice(from, to).map((row) => (
-          <HandlerLine key={row.key} row={row} picture={picture} isShort={isShort === true} />
+          <HandlerLine
+            key={row.key}
+            row={row}
+            picture={picture}
+            isShort={isShort === true}
+            isOfOne={isOfOne === true}
+          />
         ))}
         {to < rows.length ? <tr class="spacer" style={{ height: `${(rows.length - to) * rowHeight}px` }} /> : null}
       </tbody>
@@ -126,18 +134,26 @@ function SortButton({ column, label, sort, isUp }: SortButtonProps) {
 /** Those of the address, so that a sort keeps them. */
 function filters(): Record<string, string | undefined> {
   const query = new URLSearchParams(location.hash.split('&').slice(1).join('&'))
-  return { find: query.get('find') ?? undefined }
+  return { find: query.get('find') ?? undefined, server: query.get('server') ?? undefined }
 }
 
 interface LineProps {
+  isOfOne: boolean
   row: HandlerRow
   picture: Picture
   isShort: boolean
 }
 
-function HandlerLine({ row, picture, isShort }: LineProps) {
+/** Drawn anew only where its handler, or its chart, is another one. */
+function HandlerLine(props: LineProps) {
+  const { row, picture, isShort, isOfOne } = props
+  const chart = isOfOne ? undefined : picture.charts.get(row.key)
+  const { hosts } = picture
+  return useMemo(() => drawLine(row, chart, hosts, isShort), [row, chart, hosts, isShort])
+}
+
+function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly string[], isShort: boolean) {
   const { key, name, kind, isSlow, fails, usual, where, servers, running, oldestMs } = row
-  const chart = picture.charts.get(key)
   const share = errorShare(row)
   return (
     <tr class={servers === 0 ? 'old' : undefined}>
@@ -173,7 +189,7 @@ function HandlerLine({ row, picture, isShort }: LineProps) {
               'no server tells of it now'
             ) : where === undefined ? null : (
               <span>
-                <span class="warn b">{nameOf(picture.hosts, where)}</span> of {servers}
+                <span class="warn b">{nameOf(hosts, where)}</span> of {servers}
               </span>
             )}
           </td>
@@ -225,10 +241,17 @@ export function Handlers({ picture, route }: HandlersProps) {
   const find = route.query.get('find') ?? ''
   const order = useRef<{ keys: readonly string[]; of: string }>({ keys: [], of: '' })
   const movedMs = useRef(Number.NEGATIVE_INFINITY)
-  const all = [...picture.handlers.values()]
+  const host = route.query.get('server') ?? ''
+  const [ofServer, setOfServer] = useState<HandlersDetail>()
+  useEffect(() => {
+    if (host === '') return undefined
+    return follow<HandlersDetail>(`handlers?host=${encodeURIComponent(host)}`, setOfServer)
+  }, [host])
+  const told = ofServer?.host === host ? ofServer.rows : []
+  const all = host === '' ? [...picture.handlers.values()] : told
   const found = all.filter(({ name }) => name.toLowerCase().includes(find.toLowerCase()))
   let rows = sortRows(found, sort, isUp)
-  const asked = `${sort} ${isUp} ${find}`
+  const asked = `${sort} ${isUp} ${find} ${host}`
   if (order.current.of === asked && performance.now() - movedMs.current < orderStaysMs) {
     const places = new Map(order.current.keys.map((key, at) => [key, at]))
     rows = rows.sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9))
@@ -237,12 +260,14 @@ export function Handlers({ picture, route }: HandlersProps) {
     order.current = { keys: rows.map(({ key }) => key), of: asked }
   })
   const onFind = (text: string) => {
-    history.replaceState(null, '', linkTo(['handlers'], { sort, up: isUp ? '1' : undefined, find: text }))
+    history.replaceState(null, '', linkTo(['handlers'], { sort, up: isUp ? '1' : undefined, server: host, find: text }))
     dispatchEvent(new HashChangeEvent('hashchange'))
   }
   return (
     <>
-      <Title note={`${all.length} on ${picture.hosts.length} servers`}>Handlers</Title>
+      <Title note={`${all.length} on ${host === '' ? `${picture.hosts.length} servers` : nameOf(picture.hosts, host)}`}>
+        Handlers
+      </Title>
       <section
         class="panel"
         aria-label="All handlers"
@@ -261,13 +286,29 @@ export function Handlers({ picture, route }: HandlersProps) {
               onInput={(event) => onFind(event.currentTarget.value)}
             />
           </label>
+          <label>
+            Server
+            <select
+              value={host}
+              onChange={(event) => {
+                location.hash = linkTo(['handlers'], { sort, find, server: event.currentTarget.value })
+              }}
+            >
+              <option value="">all together</option>
+              {picture.hosts.map((each) => (
+                <option key={each} value={each}>
+                  {nameOf(picture.hosts, each)}
+                </option>
+              ))}
+            </select>
+          </label>
           <span class="note">
             Sorted by {sort === 'unusual' ? 'how far from usual' : sort}. “usual” is the p99 since each process began,
             of 1,000 calls or more.
           </span>
         </div>
         {rows.length > 0 ? (
-          <HandlerTable picture={picture} rows={rows} sort={sort} isUp={isUp} />
+          <HandlerTable picture={picture} rows={rows} sort={sort} isUp={isUp} isOfOne={host !== ''} />
         ) : all.length > 0 ? (
           <Empty title={`No name holds “${find.slice(0, 60)}”`}>{all.length} handlers have other names.</Empty>
         ) : (

@@ -109,6 +109,7 @@ export class Listener {
     if (name === 'feed') return () => this.#pages.openFeed(response)
     if (name === 'connection') return () => this.#pages.openConnection(response, text('a'), text('b'))
     if (name === 'handler') return () => this.#pages.openHandler(response, text('key'))
+    if (name === 'handlers') return () => this.#pages.openHandlers(response, text('host'))
     if (name === 'trace') return () => this.#pages.openTrace(response, toFilter(query))
     return undefined
   }

@@ -229,6 +229,13 @@ export interface HandlerDetail extends NamedHandler {
   readonly marks: readonly { readonly at: number; readonly text: string }[]
 }
 
+/** The handlers of one server. */
+export interface HandlersDetail {
+  readonly at: number
+  readonly host: string
+  readonly rows: readonly HandlerRow[]
+}
+
 /** One call that has ended. */
 export interface TraceRow extends OfCall {
   readonly endedAt: number

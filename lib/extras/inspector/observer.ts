@@ -11,7 +11,7 @@ import { type Merged, mergeHandlers, Rings, rounded, toRow } from './handlers.ts
 import { Happenings } from './happenings.ts'
 import type { Told } from './lanes.ts'
 import { cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
-import type { Answer, HandlerRow, PointsOf, Sums, Tick } from './model.ts'
+import type { Answer, HandlerRow, HandlersDetail, PointsOf, Sums, Tick } from './model.ts'
 import { addTo, chartSlots, field, fields, slotMs } from './tracker.ts'
 import { Versions } from './versions.ts'
 import { waitsOf } from './waits.ts'
@@ -110,6 +110,14 @@ export class Observer {
       ...(events.length === 0 ? {} : { events }),
       ...(count <= 0 ? {} : { points: this.#pointsOf(count) })
     }
+  }
+
+  /** Of one server alone, also where they are old. */
+  handlersOf(host: string): HandlersDetail {
+    const watcher = this.watchers.get(host)
+    const { windowSeconds, now } = this.seen
+    const rows = mergeHandlers(watcher === undefined ? [] : [watcher]).map((row) => toRow(row, windowSeconds))
+    return { at: now, host, rows }
   }
 
   get #everyMs(): number {

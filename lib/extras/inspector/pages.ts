@@ -65,6 +65,12 @@ export class Pages {
     })
   }
 
+  /** The handlers of one server alone. */
+  openHandlers(response: ServerResponse, host: string): Opened {
+    if (!this.#isHost(host)) return { refused: 'no such server in this grid' }
+    return this.#openDetail(response, (observer) => () => observer.handlersOf(host))
+  }
+
   openTrace(response: ServerResponse, filter: TraceFilter): Opened {
     return this.#openDetail(response, (observer, feed) => {
       const trace = new Trace(observer, filter)

@@ -1,0 +1,122 @@
+/** What the page costs in the browser with 32 servers and 200 handlers, now and after an hour. */
+
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { after, before, describe, it } from 'node:test'
+import type { Browser, CDPSession, Page } from 'playwright-core'
+import { buildPage } from '../../page/build.mjs'
+import { until } from '../support/until.ts'
+import { complaintsOf, goTo, keepPicture, startBrowser, whyNoBrowser } from './browser.ts'
+import { FakeFeed } from './large-grid.ts'
+
+const hour = 3600
+/** Ticks of a speeded-up hour that the page takes at once. */
+const burst = 20
+const mostNodes = 5000
+
+describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, () => {
+  const feed = new FakeFeed({ servers: 32, handlers: 200 })
+  const server = feed.server
+  let browser: Browser
+  let page: Page
+  let devtools: CDPSession
+  let complaints: string[] = []
+
+  before(async () => {
+    await Promise.all([buildPage(), once(server.listen(0, '127.0.0.1'), 'listening')])
+    browser = await startBrowser()
+    page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, colorScheme: 'dark' })
+    complaints = complaintsOf(page)
+    devtools = await page.context().newCDPSession(page)
+    await devtools.send('Performance.enable')
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/inspector/`)
+    await page.locator('.matrix td.cell').nth(1000).waitFor()
+  })
+
+  after(async () => {
+    await browser?.close()
+    server.closeAllConnections()
+    server.close()
+  })
+
+  const metric = async (name: string) => {
+    const { metrics } = await devtools.send('Performance.getMetrics')
+    return metrics.find((each) => each.name === name)?.value ?? Number.NaN
+  }
+
+  it('has few nodes on each screen, also where all handlers are listed', async (test) => {
+    for (const screen of ['now', 'servers', 'handlers', 'events', 'trace']) {
+      await goTo(page, screen)
+      await page.locator('h1').first().waitFor()
+      const nodes = await page.evaluate(
+        () =>
+          (
+            globalThis as unknown as { document: { querySelectorAll(of: string): { length: number } } }
+          ).document.querySelectorAll('*').length
+      )
+      test.diagnostic(`${screen}: ${nodes} nodes`)
+      assert.ok(nodes < mostNodes, `${screen} has ${nodes} nodes`)
+      await keepPicture(page, `8-large-${screen}`)
+    }
+  })
+
+  it('takes each tick in a small part of the second, also while one scrolls', async (test) => {
+    for (const screen of ['now', 'handlers']) {
+      await goTo(page, screen)
+      await page.locator('.handlers tbody tr').nth(5).waitFor()
+      const startedBusy = await metric('TaskDuration')
+      const frames = page.evaluate(async () => {
+        interface Frames {
+          requestAnimationFrame(fn: (ms: number) => void): void
+          performance: { now(): number }
+          scrollTo(x: number, y: number): void
+        }
+        const { requestAnimationFrame, performance: clock, scrollTo } = globalThis as unknown as Frames
+        const startedMs = clock.now()
+        let count = 0
+        await new Promise<void>((resolve) => {
+          const frame = () => {
+            count++
+            scrollTo(0, (count * 20) % 5000)
+            if (clock.now() - startedMs < 5000) requestAnimationFrame(frame)
+            else resolve()
+          }
+          requestAnimationFrame(frame)
+        })
+        return count / ((clock.now() - startedMs) / 1000)
+      })
+      const timer = setInterval(() => feed.tick(), 1000)
+      const fps = await frames
+      clearInterval(timer)
+      const busy = ((await metric('TaskDuration')) - startedBusy) / 5
+      test.diagnostic(
+        `${screen}: ${fps.toFixed(0)} frames a second while it scrolls, busy for ${(busy * 100).toFixed(0)} %`
+      )
+      assert.ok(fps > 0 && busy < 1)
+    }
+  })
+
+  it('holds no more memory after an hour than after ten minutes', async (test) => {
+    await goTo(page, 'now')
+    const heap = async () => {
+      await devtools.send('HeapProfiler.collectGarbage')
+      return await metric('JSHeapUsedSize')
+    }
+    const told = async () => Number(/tick (\d+)/.exec(await page.locator('[data-answer="slow"] .d').innerText())?.[1])
+    const take = async (ticks: number) => {
+      for (let at = 0; at < ticks; at += burst) {
+        for (let each = 0; each < burst; each++) feed.tick()
+        await until(async () => (await told()) === feed.ticks, 'the page is told', 60_000)
+      }
+    }
+    await take(hour / 6)
+    const early = await heap()
+    await take((hour * 5) / 6)
+    const late = await heap()
+    const mebi = (bytes: number) => (bytes / 1_048_576).toFixed(1)
+    test.diagnostic(`${mebi(early)} MiB after ten minutes, ${mebi(late)} MiB after an hour`)
+    assert.ok(late < early * 1.25 + 1_048_576, `${mebi(early)} MiB, then ${mebi(late)} MiB`)
+    assert.deepEqual(complaints, [])
+  })
+})
