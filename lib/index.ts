@@ -118,6 +118,8 @@ export type {
   StreamingPart
 } from './hooks/interceptor.ts'
 export {
+  type CallerReport,
+  type CallersOptions,
   type CallRecord,
   type EventsOptions,
   type HostReport,

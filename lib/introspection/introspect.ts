@@ -5,7 +5,7 @@ import { selectStreams } from '../connection/streams.ts'
 import { register } from '../contract/register.ts'
 import { aBoolean, aString, aWholeNumber, optionsReader } from '../errors/check.ts'
 import { GridError, InvalidOptionError } from '../errors/errors.ts'
-import { maxTimeoutMs } from '../errors/options.ts'
+import { maxLimit, maxTimeoutMs } from '../errors/options.ts'
 import type { EventLog } from '../figures/event-log.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
@@ -16,9 +16,12 @@ import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import type { GridEvent } from '../report/events.ts'
 import type { ManagerStats } from '../report/stats.ts'
+import type { StreamInfo } from '../report/stream-info.ts'
 import { authorize, type Rule } from '../rules/authorize.ts'
 import { Feed } from './feed.ts'
 import {
+  type CallerReport,
+  type CallersOptions,
   type EventsOptions,
   type HostReport,
   introspection,
@@ -44,6 +47,7 @@ const maxWaiting = 1024
 
 // Who asks may be of any kind: what is wrong would be taken for no option, or for a time of nothing.
 const readRecent = optionsReader<Pick<EventsOptions, 'host'>>('recent()', { host: aString })
+const readCallers = optionsReader<CallersOptions>('callers()', { handler: aString, subroute: aString })
 const readEvents = optionsReader<EventsOptions>('events()', {
   host: aString,
   after: aWholeNumber(0, Number.MAX_SAFE_INTEGER)
@@ -90,6 +94,10 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
       const streams = connections.flatMap((each) => each.streams(which))
       return selectStreams(streams, which)
     })
+  })
+  add(definitions.callers, (options) => {
+    const which = asked(() => readCallers(given(options)))
+    return countCallers(grid.connections.flatMap((each) => each.streams({ ...which, max: maxLimit })))
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, { signal, draining }) => {
@@ -139,6 +147,18 @@ function recentOf(grid: Introspected, host: string | undefined): readonly GridEv
 function allRecent(grid: Introspected): GridEvent[] {
   const all = [...grid.recent, ...grid.connections.flatMap(({ recent }) => recent)]
   return all.sort((a, b) => a.seq - b.seq)
+}
+
+function countCallers(streams: readonly StreamInfo[]): CallerReport[] {
+  const reports = new Map<string, CallerReport>()
+  for (const { side, host, kind, handler, subroute, ageMs } of streams) {
+    if (side === 'caller') continue
+    const key = JSON.stringify([host, kind, handler, subroute])
+    const { open, oldestMs } = reports.get(key) ?? { open: 0, oldestMs: 0 }
+    const counted = { open: open + 1, oldestMs: Math.max(oldestMs, ageMs) }
+    reports.set(key, { host, kind, handler, subroute, ...counted })
+  }
+  return [...reports.values()].sort((a, b) => b.open - a.open)
 }
 
 function toReport(connection: Connection): HostReport {

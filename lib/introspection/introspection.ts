@@ -23,6 +23,19 @@ export interface HostReport {
   readonly lastError?: string
 }
 
+/** Whose calls. Default: of all handlers. */
+export interface CallersOptions {
+  readonly handler?: string
+  readonly subroute?: string
+}
+
+/** The calls of one host that are open at one handler of this server. */
+export interface CallerReport extends HandlerName {
+  readonly host: string
+  readonly open: number
+  readonly oldestMs: number
+}
+
 /** Which events. */
 export interface EventsOptions {
   /** Only those of the connection to this host. Default: all. */
@@ -87,6 +100,8 @@ const definitions = {
   ping: single<void, { readonly at: number; readonly instance: string }>('ping'),
   /** As `streams()` of the connection to a host, or without one of all connections. */
   streams: single<(StreamsOptions & { readonly host?: string }) | undefined, StreamInfo[]>('streams'),
+  /** Who calls the handlers of this server now, the most calls first. Walks over all that are open. */
+  callers: single<CallersOptions | undefined, CallerReport[]>('callers'),
   /** As they happen. */
   events: streaming<EventsOptions | undefined, never, GridEvent>('events', feed),
   /** The stats, and then what has changed of them. A reader that is slow gets the newest. */

@@ -193,6 +193,33 @@ describe('an open call', () => {
     await stream.closed
   })
 
+  it('is counted at its handler by who has called it, the most calls first, over the grid', async (test) => {
+    const { there, listener, dialer, gate } = await connected(test)
+    const look = introspection.on(there)
+    const calls = [there.request(hold), there.request(hold)]
+    const stream = there.newStream(quiet)
+    await stream.responses.next()
+    await until(async () => (await look.callers({ handler: 'hold' }))[0]?.open === 2, 'both are counted')
+    const all = await look.callers({ subroute: '' })
+    const common = { host: dialer.name, subroute: '' }
+    assert.deepEqual(
+      all.map(({ oldestMs, ...each }) => each),
+      [
+        { ...common, kind: 'single', handler: 'hold', open: 2 },
+        { ...common, kind: 'streaming', handler: 'quiet', open: 1 }
+      ]
+    )
+    const ages = listener.manager
+      .connection(dialer.name)
+      .streams({ handler: 'hold' })
+      .map(({ ageMs }) => ageMs)
+    assert.ok((all[0]?.oldestMs ?? 1e9) <= Math.max(...ages))
+    gate.open()
+    await Promise.all(calls)
+    await stream.closed
+    await until(async () => (await look.callers({ subroute: '' })).length === 0, 'nobody calls')
+  })
+
   it('is told over the grid, of one host or of all', async (test) => {
     const { there, dialer, gate } = await connected(test)
     const look = introspection.on(there)

@@ -240,7 +240,7 @@ describe('the stats that a reader makes of changes', () => {
 })
 
 describe('options that are wrong', () => {
-  type Asked = 'trace' | 'events' | 'watch' | 'recent'
+  type Asked = 'trace' | 'events' | 'watch' | 'recent' | 'callers'
   const each = (name: Asked, option: string, ...values: readonly unknown[]) =>
     values.map((value) => [name, option, value] as const)
   const wrong = [
@@ -252,14 +252,17 @@ describe('options that are wrong', () => {
     ...each('trace', 'host', 1),
     ...each('events', 'host', 1),
     ...each('events', 'after', '1', -1, Number.NaN),
-    ...each('recent', 'host', 1)
+    ...each('recent', 'host', 1),
+    ...each('callers', 'handler', 1),
+    ...each('callers', 'subroute', 1)
   ]
 
   it('are refused by the server that is looked into, with the name of the option', async (test) => {
     const { look, listener } = await connected(test)
     for (const [name, option, value] of wrong) {
       const options = { [option]: value }
-      const asked = name === 'recent' ? look.recent(options) : look[name](options).responses.next()
+      const isSingle = name === 'recent' || name === 'callers'
+      const asked = isSingle ? look[name](options) : look[name](options).responses.next()
       const { code, message } = await rejection(asked)
       assert.equal(code, 'ERR_INVALID_OPTION', `${name} ${option}: ${value}`)
       assert.ok(message.startsWith(`${option} of ${name}() must be `), message)
