@@ -44,8 +44,10 @@ export function requestAround(
       const counted = trace === undefined ? definition : { ...definition, response: trace.countIn(response) }
       const sendOne = (timeoutMs: number, options: ReadCallOptions) => send(counted, payload, timeoutMs, options)
       if (interceptors !== undefined) return new AroundRequest(interceptors, made, sendOne).run()
+      made.onTry()
       return sendOne(made.timeoutMs, { ...made.options, onSession: made.onSession })
     } catch (reason) {
+      made.countUntried({ reason })
       return Promise.reject(reason)
     }
   }
@@ -99,10 +101,12 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
       whenSettled(
         result,
         (value) => {
+          this.#made.countUntried(undefined)
           this.#end(undefined)
           resolve(value)
         },
         (reason) => {
+          this.#made.countUntried({ reason })
           this.#end(undefined)
           this.#made.leave(reason)
           reject(reason)
@@ -154,6 +158,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   }
 
   #sendNow(timeoutMs: number, options: ReadCallOptions): Promise<unknown> {
+    this.#made.onTry()
     try {
       return this.#send(timeoutMs, options)
     } catch (error) {
@@ -190,6 +195,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
     // The try that is under way, if there is one, tells of itself.
     this.#made.leaving.abort(reason)
     if (this.#sent === 0 || this.#delivery !== 'notSent') tellDelivery(reason, this.#delivery)
+    this.#made.countUntried({ reason })
     this.#end({ reason })
     this.#reject(reason)
   }

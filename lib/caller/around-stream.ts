@@ -43,28 +43,34 @@ export function streamAround(
   made: CallMade,
   definition: AnyStreaming,
   takesRequests: boolean,
-  create: (definition: AnyStreaming) => AnyStream,
+  create: (definition: AnyStreaming, onUnsent: () => void) => AnyStream,
   open: OpenStream
 ): AnyStream | AroundStream {
   return made.publish(local, (wrong) => {
     const counted = count(definition, made)
-    const stream = create(counted)
-    const given = interceptors === undefined ? stream : new AroundStream(stream, made, counted, takesRequests)
-    given.closed.then(({ how, error }) =>
-      made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
-    )
-    try {
+    const stream = create(counted, () => made.onUntried())
+    made.onTry()
+    const start = (): AnyStream | AroundStream => {
       if (wrong !== undefined) throw wrong.reason
       const payload = keepLength(encodePayload(definition.payload, made.payload, 'payload', 'notSent'))
       if (made.trace !== undefined) made.trace.bytesOut = payload.length
       const openOnce = (timeoutMs: number, options: ReadCallOptions) =>
         open(stream.call, counted, payload, timeoutMs, options)
-      if (interceptors !== undefined && given instanceof AroundStream) return given.start(interceptors, openOnce)
+      if (interceptors !== undefined) {
+        return new AroundStream(stream, made, counted, takesRequests).start(interceptors, openOnce)
+      }
       openOnce(made.timeoutMs, { ...made.options, onSession: made.onSession })
-    } catch (error) {
-      stream.call.fail(error)
       return stream
     }
+    let given: AnyStream | AroundStream = stream
+    try {
+      given = start()
+    } catch (error) {
+      stream.call.fail(error)
+    }
+    given.closed.then(({ how, error }) =>
+      made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
+    )
     return given
   })
 }

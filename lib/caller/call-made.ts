@@ -5,12 +5,20 @@ import { errorText } from '../base/text.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
 import { DeadlineError } from '../errors/errors.ts'
-import type { Failure } from '../errors/failure.ts'
+import { type Failure, readCode } from '../errors/failure.ts'
+import { type Figures, failureCode, otherName } from '../figures/figures.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import type { CallInfo, Kind } from '../hooks/call-info.ts'
 import { channels, isObserved, Trace } from '../hooks/channels.ts'
 import type { Session } from '../session/session.ts'
+import { toTicks } from '../time/ticks.ts'
 import type { CallPort } from './call-port.ts'
+
+/** The code of what interceptors have failed a call with, which may be any error; the reason for a cancel is none. */
+function codeOf(reason: unknown, isCancelled: boolean): string {
+  if (isCancelled) return failureCode(reason)
+  return readCode(reason) ?? otherName
+}
 
 export class CallMade implements CallInfo {
   readonly side = 'caller'
@@ -19,6 +27,9 @@ export class CallMade implements CallInfo {
   readonly subroute: string
   readonly host: string
   readonly #closing: AbortSignal
+  readonly #figures: CallPort['figures']
+  /** So many tries of it count as calls. Where none does, it counts itself, once it has ended. */
+  #tries = 0
   readonly payload: unknown
   readonly timeoutMs: number
   readonly idempotent: boolean
@@ -33,7 +44,7 @@ export class CallMade implements CallInfo {
 
   /** @param timeoutMs 0 for none */
   constructor(
-    { host, closing }: Pick<CallPort, 'host' | 'closing'>,
+    { host, closing, figures }: Pick<CallPort, 'host' | 'closing' | 'figures'>,
     subroute: string,
     definition: AnyDefinition,
     payload: unknown,
@@ -42,6 +53,7 @@ export class CallMade implements CallInfo {
   ) {
     this.host = host
     this.#closing = closing
+    this.#figures = figures
     this.subroute = subroute
     this.kind = definition.kind
     this.idempotent = definition.kind === 'single' && definition.idempotent === true
@@ -112,6 +124,31 @@ export class CallMade implements CallInfo {
   finish(failure: Failure | undefined, isCancelled: boolean): void {
     if (failure !== undefined) this.leave(failure.reason, isCancelled)
     this.trace?.finish(failure, isCancelled)
+    this.countUntried(failure, isCancelled)
+  }
+
+  /** It is sent now, or fails to be: either is counted as a call. */
+  onTry(): void {
+    if (this.#tries++ > 0) for (const each of this.#listFigures()) each.retries++
+  }
+
+  /** The try was none. */
+  onUntried(): void {
+    this.#tries--
+  }
+
+  /** It has ended: it is counted now, unless a try of it was, or it was itself. */
+  countUntried(failure: Failure | undefined, isCancelled = this.isCancelled): void {
+    if (this.#tries > 0) return
+    this.#tries = 1
+    const code = failure === undefined ? undefined : codeOf(failure.reason, isCancelled)
+    const ticks = toTicks(performance.now() - this.#startMs)
+    for (const each of this.#listFigures()) each.addUnsent(ticks, code)
+  }
+
+  #listFigures(): Figures[] {
+    const { kind, handler, subroute } = this
+    return [this.#figures.all.of({ kind, handler, subroute }, false), this.#figures.peer]
   }
 
   /** It has failed by `reason`: its signal tells of that where the answer is not wanted any more. */

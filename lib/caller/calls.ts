@@ -150,7 +150,8 @@ export class Calls implements Callable {
       const options = readCallOptions(givenOptions, 'notSent')
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       const made = this.#createMade(definition, given, options, timeoutMs)
-      const create = (counted: AnyStreaming) => this.#createStream(counted, takesRequests)
+      const create = (counted: AnyStreaming, onUnsent: () => void) =>
+        new GridStream<unknown, unknown>(new StreamCall(counted, takesRequests, onUnsent))
       return streamAround(hooks, made, definition, takesRequests, create, (...call) => this.#newStream(...call))
     } catch (error) {
       const stream = this.#createStream(definition, takesRequests)

@@ -1,6 +1,7 @@
 /** Finds the handler of a call among those that the remote host offers, or says what there is in its place; and counts calls that found none. */
 
 import { UnknownHandlerError } from '../errors/errors.ts'
+import { failureCode } from '../figures/figures.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
 import { findNear, nameHandler, toHandlerName } from '../handler/info.ts'
 import type { RemoteHandler } from '../handler/table.ts'
@@ -61,5 +62,6 @@ export function countUnsent(
   const handler = typeof target === 'string' ? target : target?.id
   if (typeof handler !== 'string') return
   const ticks = sinceMs === 0 ? 0 : toTicks(performance.now() - sinceMs)
-  for (const each of [figures.all.of({ kind, handler, subroute }, false), figures.peer]) each.addUnsent(ticks, reason)
+  const code = failureCode(reason)
+  for (const each of [figures.all.of({ kind, handler, subroute }, false), figures.peer]) each.addUnsent(ticks, code)
 }

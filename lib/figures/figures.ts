@@ -37,6 +37,8 @@ export function failureCode(reason: unknown): string {
 export class Figures {
   /** Errors that a handler of this server threw by mistake. */
   mistakes = 0
+  /** Further tries of calls, which count as calls themselves. */
+  retries = 0
   #bytesIn = 0
   #bytesOut = 0
   #sumTicks = 0
@@ -62,10 +64,10 @@ export class Figures {
     this.#errors.set(key, (this.#errors.get(key) ?? 0) + 1)
   }
 
-  /** A call has failed before it was sent. */
-  addUnsent(ticks: number, reason: unknown): void {
+  /** A call has ended without being sent; with an error of this code, where it failed. */
+  addUnsent(ticks: number, code: string | undefined): void {
     this.add(toBucket(ticks), ticks, 0, 0)
-    this.addError(failureCode(reason))
+    if (code !== undefined) this.addError(code)
   }
 
   /** Plain data, with what is `open`. */
@@ -74,6 +76,7 @@ export class Figures {
     const { running = 0, bytesIn = 0, bytesOut = 0 } = open ?? {}
     return {
       calls: counts.reduce((sum, count) => sum + count, running),
+      retries: this.retries,
       running,
       ...(open === undefined ? {} : { oldestMs: Math.max(0, performance.now() - ticksToMs(open.startTicks)) }),
       mistakes: this.mistakes,

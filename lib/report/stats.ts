@@ -80,6 +80,8 @@ export interface Histogram {
 export interface CallFigures {
   /** Those that are open now included. */
   readonly calls: number
+  /** Of `calls`, further tries of one call: an interceptor of its caller has sent it again. 0 for calls that are served. */
+  readonly retries: number
   /** Open now. Code of a handler that runs on after its call is counted in `runningHandlers`. */
   readonly running: number
   /** Of the call that has been open longest; none where none is. */

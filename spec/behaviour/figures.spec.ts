@@ -4,7 +4,16 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { type CallFigures, type HandlerStats, type Manager, single, streaming } from '../../lib/index.ts'
+import {
+  type CallerInterceptor,
+  type CallFigures,
+  type CallMessage,
+  channels,
+  type HandlerStats,
+  type Manager,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -16,8 +25,8 @@ const add = single<number, number>('add')
 const count = streaming<number, never, Uint8Array>('count', { inCapacity: 0, outCapacity: 8 })
 const upload = streaming<void, Uint8Array, number>('upload')
 
-async function connected(test: TestContext) {
-  const pair = await new Servers(test).pair()
+async function connected(test: TestContext, ...caller: CallerInterceptor[]) {
+  const pair = await new Servers(test).pair({ interceptors: { caller } })
   const { manager } = pair.listener
   const gate = new Gate()
   manager.handle('echo', (payload) => payload)
@@ -180,6 +189,87 @@ describe('the figures of a handler', () => {
     assert.deepEqual(called('echo').errors, { ERR_CODEC: 1 })
     assert.equal(ended(called('echo')), 1)
     assert.deepEqual(served('echo').errors, {})
+  })
+
+  it('count each try of a call that an interceptor sends again, and which of them are further ones', async (test) => {
+    const again: CallerInterceptor = {
+      single: (call, next) =>
+        call.handler === 'boom'
+          ? next()
+              .catch(() => next())
+              .catch(() => next())
+          : next()
+    }
+    const { there, back, called, served } = await connected(test, again)
+    const { code } = await rejection(there.request(boom, 'E_NO'))
+    assert.equal(code, 'E_NO')
+    await there.request(add, 1)
+    await until(() => ended(served('boom')) === 3, 'all have ended')
+    const { calls, retries, errors } = called('boom')
+    assert.deepEqual({ calls, retries, errors }, { calls: 3, retries: 2, errors: { E_NO: 3 } })
+    assert.deepEqual([served('boom').calls, served('boom').retries, called('add').retries], [3, 0, 0])
+    assert.deepEqual([there.stats().called.retries, back.stats().served.retries], [2, 0])
+    await rejection(there.request('none'))
+    assert.deepEqual([called('none').calls, called('none').retries], [1, 0])
+  })
+
+  it('count a call once that an interceptor answers or fails by itself, whatever it is, with the code of that', async (test) => {
+    const given: Record<string, () => unknown> = {
+      answer: () => Uint8Array.of(1, 2, 3),
+      code: () => Promise.reject(Object.assign(new Error('no'), { code: 'E_MINE' })),
+      plain: () => Promise.reject(new Error('no')),
+      late: () => new Promise(() => undefined)
+    }
+    const alone: CallerInterceptor = {
+      single: (call, next) => given[call.handler]?.() ?? next(),
+      async *streaming(call, next) {
+        const own = given[call.handler]
+        if (own === undefined) yield* next()
+        else yield await own()
+      }
+    }
+    const { there, dialer } = await connected(test, alone)
+    const read = async (handler: string, timeout: number) => {
+      for await (const _ of there.newStream(handler, undefined, { timeout }));
+    }
+    const expected = { answer: {}, code: { E_MINE: 1 }, plain: { _OTHER: 1 }, late: { ERR_DEADLINE: 1 } }
+    for (const [handler, errors] of Object.entries(expected)) {
+      const timeout = handler === 'late' ? 20 : 60_000
+      await there.request(handler, undefined, { timeout }).catch(() => undefined)
+      await read(handler, timeout).catch(() => undefined)
+      const ofBoth = () => dialer.manager.stats().called.filter((each) => each.handler === handler)
+      await until(() => ofBoth().length === 2, `${handler} is counted`)
+      for (const figures of ofBoth()) {
+        const { calls, running, retries, bytesIn, bytesOut } = figures
+        assert.deepEqual(
+          { calls, running, retries, bytesIn, bytesOut },
+          { calls: 1, running: 0, retries: 0, bytesIn: 0, bytesOut: 0 }
+        )
+        assert.deepEqual([figures.errors, ended(figures)], [errors, 1], `${handler}, ${figures.kind}`)
+      }
+    }
+    assert.deepEqual([there.stats().called.calls, there.stats().called.retries], [8, 0])
+  })
+
+  it('count a call whose payload cannot be encoded once, with an interceptor and without, and its trace ends', async (test) => {
+    const published: string[] = []
+    const heard = (message: unknown) => published.push((message as CallMessage).kind)
+    const pass: CallerInterceptor = { single: (_, next) => next(), streaming: (_, next) => next() }
+    for (const interceptors of [[], [pass]]) {
+      const { there, called } = await connected(test, ...interceptors)
+      for (const isPublished of [false, true]) {
+        if (isPublished) channels.call.asyncEnd.subscribe(heard)
+        const calls = isPublished ? 2 : 1
+        const wrong = (() => undefined) as never
+        await rejection(there.request(add, wrong))
+        await rejection(there.newStream(count, wrong).responses.next())
+        await until(() => called('count').calls === calls && called('add').calls === calls, 'they are counted')
+        for (const handler of ['add', 'count']) assert.deepEqual(called(handler).errors, { ERR_CODEC: calls })
+        channels.call.asyncEnd.unsubscribe(heard)
+      }
+    }
+    await until(() => published.length === 4, 'their ends are published')
+    assert.deepEqual(published.sort(), ['single', 'single', 'streaming', 'streaming'])
   })
 
   it('see a handler that holds up the event loop', async (test) => {

@@ -7,7 +7,7 @@ import { changesOf } from '../../lib/introspection/watch.ts'
 
 function handler(changed: Partial<HandlerStats>): HandlerStats {
   const durations = { boundsMs: [1], counts: [1, 0], sumMs: 1 }
-  const counted = { calls: 1, running: 0, mistakes: 0, errors: {}, durations, bytesIn: 0, bytesOut: 0 }
+  const counted = { calls: 1, retries: 0, running: 0, mistakes: 0, errors: {}, durations, bytesIn: 0, bytesOut: 0 }
   return { kind: 'single', handler: 'echo', subroute: '', ...counted, ...changed }
 }
 

@@ -52,6 +52,11 @@ const figures: Readonly<Record<string, Figure>> = {
     help: 'all so far, those that are open included.',
     read: ({ calls }) => [{ value: calls }]
   },
+  retries_total: {
+    type: 'counter',
+    help: 'further tries of one call, which count among all.',
+    read: ({ retries }) => [{ value: retries }]
+  },
   running: { type: 'gauge', help: 'those that are open.', read: ({ running }) => [{ value: running }] },
   oldest_seconds: {
     type: 'gauge',
@@ -95,11 +100,13 @@ function toHistogram({ boundsMs, counts, sumMs }: CallFigures['durations']) {
   return [...buckets, { suffix: '_sum', value: sumMs / 1000 }, { suffix: '_count', value: count }]
 }
 
+/** Mistakes are those of handlers here, and tries again are made by callers here. */
+const hasNo: Readonly<Record<string, string>> = { mistakes_total: 'called', retries_total: 'served' }
+
 export const callFamilies: Readonly<Record<string, Family>> = Object.fromEntries(
   Object.entries(figures).flatMap(([name, { type, help, read }]) =>
     Object.entries(sources)
-      // Mistakes are those of handlers here.
-      .filter(([source]) => name !== 'mistakes_total' || !source.endsWith('called'))
+      .filter(([source]) => !source.endsWith(hasNo[name] ?? '-'))
       .map(([source, { which, find }]): [string, Family] => {
         const samples = (stats: ManagerStats) =>
           find(stats).flatMap((calls) =>
