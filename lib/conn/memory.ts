@@ -237,10 +237,10 @@ class Link implements MemoryLink {
 
   /** What can be delivered now. */
   #next(): Parcel | undefined {
-    const [parcel] = this.#parcels
+    const parcel = this.#parcels[0]
     if (parcel === undefined || this.#held) return undefined
-    const leftMs = (this.#dueMs?.[0] ?? 0) - performance.now()
-    if (this.#dueMs !== undefined && leftMs > 0) return this.#waitFor(leftMs)
+    const leftMs = this.#dueMs === undefined ? 0 : (this.#dueMs[0] ?? 0) - performance.now()
+    if (leftMs > 0) return this.#waitFor(leftMs)
     const isMessage = typeof parcel !== 'string'
     if (parcel !== 'abort' && (this.#stalled || (this.#paused && isMessage))) return undefined
     return parcel
