@@ -35,6 +35,11 @@ export class Inbox implements AsyncIterableIterator<Uint8Array> {
     this.#options = options
   }
 
+  /** Bytes of messages that were not pulled yet, and of their overhead. */
+  get waitingBytes(): number {
+    return this.#waitingBytes
+  }
+
   /** A message arrived. After the end it is dropped: the reader knows that the conn is over. */
   push(message: Uint8Array): void {
     if (this.#over) return

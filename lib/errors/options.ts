@@ -98,7 +98,8 @@ export const maxCapacity = 65_535
 export const batchBytes = 64 * 1024
 /**
  * Inbound data is handled in turns of this many bytes, and what a turn causes (answers, credit) is sent before the next one.
- * So the remote end works on the first answers while this end makes the last. Smaller turns cost more than they gain.
+ * So the remote end works on the first answers while this end makes the last. Smaller turns cost more than they gain. Larger ones
+ * gain where many calls wait: see `Dispatch`.
  */
 export const turnBytes = 16 * 1024
 /** After this many bytes from one conn, timers and other conns get their turn of the event loop. */

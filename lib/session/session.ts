@@ -125,7 +125,7 @@ export class Session {
     this.#calls = new OpenCalls({ ...parts, role, remote, remoteLimits, handlers: local, arrived: this.arrived })
     this.#dispatch = new Dispatch({
       state: () => this.#state,
-      ...{ ...parts, control: this.#control, checksum, handlers, calls: this.#calls }
+      ...{ wire, limits, flood, counts: this.#counts, control: this.#control, checksum, handlers, calls: this.#calls }
     })
   }
 

@@ -7,6 +7,7 @@
 import { isBytes } from '../base/bytes.ts'
 import { quietly } from '../base/quietly.ts'
 import type { Conn } from '../conn/conn.ts'
+import { Inbox } from '../conn/inbox.ts'
 import { ClosedError, InvalidOptionError } from '../errors/errors.ts'
 import { toError } from '../errors/failure.ts'
 import { setDeadline } from '../time/after-reading.ts'
@@ -58,6 +59,11 @@ export class Wire implements HandshakeWire {
 
   get arrivedBytes(): number {
     return this.#count('arrivedBytes')
+  }
+
+  /** Bytes of messages that wait to be read; 0 where the conn is of the user. */
+  get waitingBytes(): number {
+    return this.inbound instanceof Inbox ? this.inbound.waitingBytes : 0
   }
 
   async read(): Promise<Uint8Array | undefined> {

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { loopBytes, loopMs, turnBytes } from '../../lib/errors/options.ts'
-import { rawSingle } from '../../lib/handler/definition.ts'
+import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { addHandler, open } from '../support/raw/make.ts'
+import { addHandler, data, open } from '../support/raw/make.ts'
 import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
 
@@ -34,6 +34,13 @@ async function start(): Promise<void> {
   await peer.start([])
 }
 
+/** 140 KiB of requests in one batch. */
+function sendMuch(): Frame[] {
+  const much = Array.from({ length: 275 }, (_, i) => open(1 + 2 * i, 0, Flag.end, payload))
+  peer.send(...much)
+  return much
+}
+
 function turnsBegun(): number {
   return new Set(batchesAtCall).size
 }
@@ -53,6 +60,40 @@ describe('a turn', () => {
     for (const open of opens()) peer.send(open)
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
     assert.equal(turnsBegun(), 4)
+  })
+
+  it('is half of what is there, 64 KiB at most, behind one that was quick', async (test) => {
+    const nowMs = performance.now()
+    test.mock.method(performance, 'now', () => nowMs)
+    await start()
+    const { length } = sendMuch()
+    await until(() => peer.of(FrameType.data).length === length, 'all are answered')
+    // Of 140 KiB: 16, 62, 31, 16, and the rest.
+    assert.equal(turnsBegun(), 5)
+  })
+
+  it('is 16 KiB behind one that took long, however much is there', async (test) => {
+    let nowMs = performance.now()
+    test.mock.method(performance, 'now', () => nowMs)
+    await start()
+    onCall = () => {
+      nowMs += loopMs / 100
+    }
+    const { length } = sendMuch()
+    await until(() => peer.of(FrameType.data).length === length, 'all are answered')
+    assert.equal(turnsBegun(), 9)
+  })
+
+  it('is 16 KiB where it brings messages of streams, however much is there', async (test) => {
+    const nowMs = performance.now()
+    test.mock.method(performance, 'now', () => nowMs)
+    await start()
+    addHandler(peer.handlers, rawStreaming('up', 64, 0), async () => new Promise(() => undefined))
+    peer.send(open(1, 1, 0))
+    const requests = Array.from({ length: 275 }, (_, i) => open(3 + 2 * i, 0, Flag.end, payload))
+    peer.send(...requests.flatMap((request, i) => (i % 10 === 0 ? [request, data(1)] : [request])))
+    await until(() => peer.of(FrameType.data).length === requests.length, 'all are answered')
+    assert.equal(turnsBegun(), 9)
   })
 
   it('does not begin once the session has ended, and what was left of the batch is dropped', async () => {
