@@ -51,8 +51,8 @@ function findWrong(metadata: unknown): string | undefined {
     const isObject = Object.prototype.toString.call(metadata) === '[object Object]'
     if (!isObject) return `metadata must be an object, each value of which ${mustBe}; it is ${describeValue(metadata)}`
     for (const [key, value] of Object.entries(metadata as object)) {
-      shield(value)
       if (value === undefined || isMetadataValue(value)) continue
+      shield(value)
       return `metadata.${printable(key, 64)} ${mustBe}; it is ${describeValue(value)}`
     }
   } catch {
@@ -79,5 +79,6 @@ function isMap(value: unknown): value is Metadata {
 
 function isMetadataValue(value: unknown): boolean {
   if (typeof value === 'bigint') return is64Bits(value)
-  return value === null || isBytes(value) || ['string', 'number', 'boolean'].includes(typeof value)
+  if (typeof value === 'object') return value === null || isBytes(value)
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }

@@ -156,13 +156,13 @@ export class Trace {
    * that throws, or does not call its function, and the call goes on.
    */
   #runWithin<R>(fn: () => R): R {
+    if (this.message.run === undefined) return fn()
     let ran: { readonly value: R } | undefined
     const once = (): R => {
       ran ??= { value: fn() }
       return ran.value
     }
     try {
-      if (this.message.run === undefined) return once()
       this.message.run(once)
       if (ran === undefined) throw new TypeError('run of a call message must call the function that it is given')
     } catch (error) {
@@ -179,12 +179,17 @@ export class Trace {
       const payload = codec.encode(value)
       if (isBytes(payload)) {
         this.#noteResponse('handler')
-        this.messagesOut++
-        this.bytesOut += payload.length
+        this.countSent(payload.length)
       }
       return payload
     }
     return { encode, decode: (payload) => codec.decode(payload) }
+  }
+
+  /** A message of so many bytes is sent. */
+  countSent(bytes: number): void {
+    this.messagesOut++
+    this.bytesOut += bytes
   }
 
   /** The same codec, which counts what it decodes. */
@@ -222,7 +227,11 @@ export class Trace {
 
   /** A subscriber may have frozen it. */
   #tell<Name extends keyof Message>(name: Name, value: Message[Name]): void {
-    Reflect.set(this.message, name, value)
+    try {
+      this.message[name] = value
+    } catch {
+      // It stays as it was then.
+    }
   }
 
   #publishEnd(isFailed: boolean): void {
@@ -235,12 +244,16 @@ export class Trace {
     const { attempts, messagesIn, messagesOut, bytesIn, bytesOut } = this
     const reason = failure?.reason
     const firstResponseMs = this.#firstResponseMs
-    return {
+    const outcome: CallOutcome = {
       durationMs: performance.now() - this.#startMs,
-      ...(firstResponseMs === undefined ? {} : { firstResponseMs }),
       code: failure === undefined ? 'OK' : (readCode(reason) ?? (isCancelled ? 'ERR_CANCELLED' : '_OTHER')),
       delivery: readDelivery(reason),
-      ...{ messagesIn, messagesOut, bytesIn, bytesOut, attempts }
+      messagesIn,
+      messagesOut,
+      bytesIn,
+      bytesOut,
+      attempts
     }
+    return firstResponseMs === undefined ? outcome : { ...outcome, firstResponseMs }
   }
 }

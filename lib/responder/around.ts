@@ -31,7 +31,7 @@ export interface Given {
 
 export class AroundHandler implements ChainRules<Call> {
   readonly repeats = false
-  /** With codecs that count, where the call is published. */
+  /** With codecs that count, where the call is published and a stream. */
   readonly definition: AnyDefinition
   readonly #handler: LocalHandler
   readonly #call: Call
@@ -86,9 +86,15 @@ export class AroundHandler implements ChainRules<Call> {
     return { responses: outermost.handOver(), scope: outermost.scope }
   }
 
-  /** The call has its answer, or the error of it: the handler cannot be reached any more. */
-  answered(failure?: Failure): void {
-    this.#failure = failure
+  /** The call has its answer, of so many bytes: the handler cannot be reached any more. */
+  answered(bytes: number): void {
+    this.#trace?.countSent(bytes)
+    this.#chain?.end(undefined)
+  }
+
+  /** The same, where the answer is an error. */
+  refused(reason: unknown): void {
+    this.#failure = { reason }
     this.#chain?.end(undefined)
   }
 
@@ -225,6 +231,7 @@ function createTrace(context: CallContext, local: string, payload: Uint8Array): 
   const trace = new Trace(channels.handle, context, local, readMetadata(context))
   trace.attempts = 1
   trace.bytesIn = payload.length
+  if (context.kind === 'single') trace.messagesIn = 1
   return trace
 }
 
@@ -238,11 +245,9 @@ function readMetadata(context: CallContext): Trace['message']['metadata'] {
   }
 }
 
+/** Of a request the one message each way is known. */
 function counted(definition: AnyDefinition, trace: Trace): AnyDefinition {
-  if (definition.kind === 'streaming') {
-    const { request, response } = definition
-    return { ...definition, request: trace.countIn(request), response: trace.countOut(response) }
-  }
-  trace.messagesIn = 1
-  return { ...definition, response: trace.countOut(definition.response) }
+  if (definition.kind === 'single') return definition
+  const { request, response } = definition
+  return { ...definition, request: trace.countIn(request), response: trace.countOut(response) }
 }

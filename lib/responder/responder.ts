@@ -183,8 +183,9 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
       return this.#fail(error)
     }
     this.#settle()
+    // First: sending may end the call, which is published with this.
+    this.#around?.answered(bytes)
     this.#stream.sendMessage(payload, Flag.end, bytes)
-    this.#around?.answered()
   }
 
   /** The requests for the handler, or null when it takes none; `ended` when the caller has sent all. */
@@ -298,8 +299,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     const isRefusal = this.#around?.isRefusal === true
     if (isRefusal) counter.onRejected(this.#stream, error)
     const payload = encodeRemoteError(error, isRefusal)
-    // First: sending may end the call, which is published with this error.
-    this.#around?.answered({ reason: error })
+    this.#around?.refused(error)
     this.#stream.sendMessage(payload, Flag.end | Flag.error)
   }
 

@@ -26,7 +26,7 @@ import {
 } from '@opentelemetry/sdk-trace-base'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { placeOf } from '../../lib/extras/otel/names.ts'
-import { type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
+import { channels, type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -369,6 +369,15 @@ describe('instrument()', () => {
       for (const api of [trace, metrics, context, propagation, diag]) api.disable()
     }
     assert.deepEqual(told, [wrong, wrong, wrong, wrong])
+  })
+
+  it('ends the span of a call whose message another subscriber has frozen', async (test) => {
+    const sdk = setUp()
+    channels.call.start.subscribe(Object.freeze)
+    test.after(() => channels.call.start.unsubscribe(Object.freeze))
+    await using grid = await openGrid(2, { serve })
+    assert.equal(await grid.at(0).connection(grid.at(1).local).request(echo, 'a'), 'a')
+    pairOf(await sdk.spans(1))
   })
 
   it('may be called before the SDK is set up, and without one', async () => {

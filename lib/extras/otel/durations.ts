@@ -2,7 +2,7 @@
 
 import { type Attributes, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
-import { methodOf, otherName, placeOf, system } from './names.ts'
+import { methodOf, otherName, setPlace, system } from './names.ts'
 
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const maxCodes = 64
@@ -31,7 +31,7 @@ export class Durations {
       'rpc.status_code': told
     }
     if (hasFailed) attributes['error.type'] = told
-    if (isCaller) Object.assign(attributes, placeOf(message.host))
+    if (isCaller) setPlace(attributes, message.host)
     const histogram = isCaller ? this.#byCaller : this.#byHandler
     histogram.record(durationMs / 1000, attributes)
   }

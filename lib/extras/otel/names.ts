@@ -25,6 +25,13 @@ export function placeOf(server: string): Attributes {
   return place
 }
 
+/** Says where a server is, among what is said of a call. */
+export function setPlace(attributes: Attributes, server: string): void {
+  const place = placeOf(server)
+  attributes['server.address'] = place['server.address']
+  if (place['server.port'] !== undefined) attributes['server.port'] = place['server.port']
+}
+
 function readPlace(server: string): Attributes {
   const { hostname, port, protocol } = new URL(server)
   const address = hostname.replace(/^\[(.*)\]$/, '$1')

@@ -6,6 +6,7 @@
  */
 
 import {
+  type Attributes,
   type Context,
   context,
   defaultTextMapSetter,
@@ -21,7 +22,7 @@ import {
 } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
 import { Durations } from './durations.ts'
-import { methodOf, otherName, placeOf, system } from './names.ts'
+import { methodOf, otherName, setPlace, system } from './names.ts'
 import type { InstrumentOptions } from './options.ts'
 
 /** Metadata is what a peer has sent: any plain value. */
@@ -38,9 +39,8 @@ export class Tracing {
   readonly #durations: Durations
   readonly #tracer: Tracer
   readonly #onIdle: () => void
-  /** Undefined for a call that is ignored. */
-  readonly #spans = new WeakMap<CallMessage, Span>()
-  #open = 0
+  /** Of the calls that run; none for one that is ignored. Each call ends: a `WeakMap` would only cost more. */
+  readonly #spans = new Map<CallMessage, Span>()
   #isStopped = false
 
   /** @param onIdle it is stopped, and no call runs any more */
@@ -55,7 +55,7 @@ export class Tracing {
   /** No call starts any more. */
   stop(): void {
     this.#isStopped = true
-    if (this.#open === 0) this.#onIdle()
+    if (this.#spans.size === 0) this.#onIdle()
   }
 
   readonly onCall = guarded((message) => {
@@ -77,33 +77,29 @@ export class Tracing {
 
   readonly onEnd = guarded((message) => {
     const span = this.#spans.get(message)
-    const { outcome } = message
-    if (span === undefined || outcome === undefined) return
+    if (span === undefined) return
     this.#spans.delete(message)
-    this.#open--
     try {
+      const { outcome } = message
+      // Of a message that another subscriber has frozen nothing more is known.
+      if (outcome === undefined) return
       const hasFailed = isError(message, outcome)
       this.#durations.record(message, outcome, hasFailed)
       if (span.isRecording()) describeEnd(span, message, outcome, hasFailed)
     } finally {
       span.end()
-      if (this.#isStopped && this.#open === 0) this.#onIdle()
+      if (this.#isStopped && this.#spans.size === 0) this.#onIdle()
     }
   })
 
   #start(message: CallMessage, kind: SpanKind, server: string, parent: Context): Span {
-    const { attributes } = this.#options
     const method = methodOf(message)
-    const span = this.#tracer.startSpan(
-      method,
-      {
-        kind,
-        attributes: { 'rpc.system.name': system, 'rpc.method': method, ...placeOf(server), ...attributes?.(message) }
-      },
-      parent
-    )
+    const attributes: Attributes = { 'rpc.system.name': system, 'rpc.method': method }
+    setPlace(attributes, server)
+    const more = this.#options.attributes?.(message)
+    if (more !== undefined) Object.assign(attributes, more)
+    const span = this.#tracer.startSpan(method, { kind, attributes }, parent)
     this.#spans.set(message, span)
-    this.#open++
     return span
   }
 }
