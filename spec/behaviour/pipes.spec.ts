@@ -257,6 +257,36 @@ describe('a stream in it-pipe', () => {
     assert.equal(isLeft, true)
   })
 
+  fact('that is a duplex of its own kind is left when its sink rejects, also where nobody reads it', async () => {
+    let isLeft = false
+    const source = {
+      next: () => new Promise<IteratorResult<number>>(() => undefined),
+      return: async () => {
+        isLeft = true
+        return { done: true as const, value: undefined }
+      },
+      [Symbol.asyncIterator]: () => source
+    }
+    const sink = async () => await Promise.reject(new Error('the socket is gone'))
+    pipe([1], { source, sink }, (values) => values)
+    await until(() => isLeft, 'it is left')
+  })
+
+  fact('at the end that has a source already is refused, and goes on with that', async () => {
+    const stream = peer.newStream(square)
+    const values = all(stream)
+    const sent = stream.sink(
+      (async function* () {
+        await gate.opened
+        yield 3
+      })()
+    )
+    await assert.rejects(pipe([2], stream), { code: 'ERR_CLOSED', message: 'the requests already have a source' })
+    gate.open()
+    await sent
+    assert.deepEqual([await values, (await stream.closed).how], [[9], 'ended'])
+  })
+
   fact('that cannot take the source fails the chain with a ClosedError, and nothing else', async () => {
     const given = { code: 'ERR_CLOSED', message: 'the requests already have a source' }
     const sent = peer.newStream(sum)

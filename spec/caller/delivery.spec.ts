@@ -106,6 +106,21 @@ describe('the delivery of a call', () => {
     assert.equal(await cancel(small, () => peer.frame(FrameType.open)), 'maybeRan')
   })
 
+  it('is told as the worst of all that one reason cancels', async () => {
+    await start({ capacity: 1 })
+    const controller = new AbortController()
+    const { signal } = controller
+    const send = (payload: Uint8Array) =>
+      failure(sendRequest(peer.session, find('raw.single'), payload, rawBytes, 0, { signal }))
+    const sent = send(small)
+    await peer.frame(FrameType.open)
+    peer.link.hold()
+    const waiting = send(large)
+    const reason = createCancellation('enough')
+    controller.abort(reason)
+    assert.deepEqual(await Promise.all([sent, waiting]), Array(2).fill(['CancelledError', 'maybeRan']))
+  })
+
   const refusals = [ResetCode.unknownHandler, ResetCode.tooManyStreams, ResetCode.goingAway]
   it('that the peer refused is notSent, also when the conn ends right behind the refusal', async () => {
     for (const code of refusals) {

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
+import { GridFigures } from '../../lib/figures/grid-figures.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { fingerprintOf } from '../../lib/handler/fingerprint.ts'
+import { Mismatches } from '../../lib/handler/mismatches.ts'
 import {
   type AnyDefinition,
   bytes,
@@ -20,7 +22,7 @@ import {
   tuple
 } from '../../lib/index.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
-import { openGrid } from '../support/grid/grid.ts'
+import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { addHandler, table, rawSingle as theirs } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
@@ -85,10 +87,7 @@ const plain = single<Struct, Struct>('move')
 const packed = single<Struct, Struct>('move', { request: struct, response: struct })
 const walk = streaming<void, never, number>('walk', { inCapacity: 0 })
 
-async function two(
-  definitions: readonly AnyDefinition[],
-  body: (managers: readonly Manager[], log: LogBook) => Promise<void>
-) {
+async function two(definitions: readonly AnyDefinition[], body: (grid: TestGrid, log: LogBook) => Promise<void>) {
   const log = new LogBook()
   const events: unknown[] = []
   const hear = (event: { readonly type: string }) => {
@@ -105,7 +104,7 @@ async function two(
     }
   })
   try {
-    await body(grid.managers, log)
+    await body(grid, log)
     const told = grid.managers.flatMap(({ connections }) => connections.flatMap(({ recent }) => recent))
     assert.deepEqual(told.filter(({ type }) => type === 'mismatch').length, events.length)
   } finally {
@@ -120,7 +119,8 @@ const warned = (log: LogBook) => log.warnings(/have other codecs for the handler
 
 describe('two servers that use other codecs for one handler', () => {
   it('are told, each once, and however often they connect', async () => {
-    await two([plain, packed], async (managers, log) => {
+    await two([plain, packed], async (grid, log) => {
+      const { managers } = grid
       await until(() => warned(log) === 2, 'both are told')
       const peer = other(managers)
       const [event] = peer.recent.filter(({ type }) => type === 'mismatch')
@@ -130,6 +130,9 @@ describe('two servers that use other codecs for one handler', () => {
       // Of another kind it is another handler, of which calls tell.
       managers[1]?.unhandle('move')
       managers[1]?.handle(packed, (value) => value)
+      assert.deepEqual(await peer.request(packed, { x: 1, y: 2 }, { waitForReady: true }), { x: 1, y: 2 })
+      grid.cut()
+      await until(() => peer.stats().reconnects === 1, 'they are connected anew')
       assert.deepEqual(await peer.request(packed, { x: 1, y: 2 }, { waitForReady: true }), { x: 1, y: 2 })
       assert.equal(await settled(() => warned(log)), 2)
     })
@@ -149,7 +152,7 @@ describe('two servers that use other codecs for one handler', () => {
   })
 
   it('are told by the first call where only one of them has it, and not by one of the raw level', async () => {
-    await two([undefined as never, packed], async (managers, log) => {
+    await two([undefined as never, packed], async ({ managers }, log) => {
       const peer = other(managers)
       const raw = Uint8Array.from(packed.request.encode({ x: 1, y: 2 }))
       await peer.request('move', raw)
@@ -159,6 +162,19 @@ describe('two servers that use other codecs for one handler', () => {
       await peer.request(packed, { x: 1, y: 2 })
       assert.equal(warned(log), 1)
     })
+  })
+})
+
+describe('what is told of other codecs', () => {
+  it('is bounded for each peer, however many handlers it offers', () => {
+    const log = new LogBook()
+    const figures = new GridFigures('http://a')
+    const mismatches = new Mismatches(log, figures)
+    for (const host of ['http://b', 'http://c']) {
+      for (let n = 0; n < 100; n++) mismatches.tell(host, { ...theirs, id: `handler ${n}`, fingerprint: 'aa' }, 'bb')
+      assert.equal(log.warnings(new RegExp(`^warn ${host} and`)).length, 64)
+      assert.equal(figures.of(host).events.recent.length, 64)
+    }
   })
 })
 

@@ -3,7 +3,15 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { after, before, describe, it } from 'node:test'
-import { type AllOptions, type Answer, type Manager, many, single, streaming } from '../../lib/index.ts'
+import {
+  type AllOptions,
+  type Answer,
+  type CallerInterceptor,
+  type Manager,
+  many,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
@@ -184,6 +192,36 @@ describe('grid.all of a single definition', () => {
     assert.match(got[0]?.error?.message ?? '', /no answer from .* within 30 ms/)
     assert.match(got[2]?.error?.message ?? '', /was not asked within 30 ms/)
     assert.equal(ran[3], undefined)
+  })
+
+  fact('gives those that are asked later the time that is left', async () => {
+    const timeouts: number[] = []
+    const note: CallerInterceptor = {
+      single: ({ timeout }, next) => {
+        timeouts.push(timeout)
+        return next()
+      }
+    }
+    const other = await openGrid(3, {
+      interceptors: { caller: [note] },
+      serve: (manager) => manager.handle(name, () => 1)
+    })
+    const answers = other.at(0).all(name, undefined, { concurrency: 1, timeout: 10_000 })
+    await answers.next()
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await list(answers)
+    const [first, second = 0] = timeouts
+    await other[Symbol.asyncDispose]()
+    assert.deepEqual([first, timeouts.length], [10_000, 2])
+    assert.ok(second > 0 && second < 10_000, `${second} ms`)
+  })
+
+  fact('leaves no listener of its signal when it is left', async () => {
+    const { signal } = new AbortController()
+    gates[1]?.open()
+    for await (const _ of caller.all(wait, undefined, { signal })) break
+    for await (const _ of caller.all(count, 100, { signal })) break
+    assert.equal(getEventListeners(signal, 'abort').length, 0)
   })
 
   fact('has the timeout that was given in each error, however long it takes to ask', async () => {

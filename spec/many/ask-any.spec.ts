@@ -6,6 +6,7 @@ import { after, before, describe, it } from 'node:test'
 import { pushable } from 'it-pushable'
 import {
   type AnyOptions,
+  type CallerInterceptor,
   type ConnDialer,
   type Connection,
   type Manager,
@@ -197,6 +198,63 @@ describe('grid.any', () => {
     assert.equal(await pending, reason)
     assert.equal(await rejection(caller.any(name, undefined, { signal })), reason)
     assert.equal(getEventListeners(signal, 'abort').length, 0)
+  })
+
+  fact('asks nobody after its deadline, though the call may run twice', async () => {
+    const stuck = single<void, number>('wait', { idempotent: true })
+    const late = await rejection(caller.any(stuck, undefined, { timeout: 30, pick: inOrder(1, 2, 3) }))
+    assert.deepEqual([late.code, late.delivery], ['ERR_DEADLINE', 'maybeRan'])
+    await settled(total)
+    assert.deepEqual([ran[1], total()], [1, 1])
+  })
+
+  fact('gives the second call the time that is left', async () => {
+    const timeouts: number[] = []
+    const note: CallerInterceptor = {
+      single: ({ timeout }, next) => {
+        timeouts.push(timeout)
+        return next()
+      }
+    }
+    const { from, start, close } = openInMemory({ interceptors: { caller: [note] } })
+    const gate = new Gate()
+    start(b).handle(held, async () => {
+      await gate.opened
+      return 1
+    })
+    start(c).handle(held, () => 2)
+    try {
+      await from.waitForPeers()
+      const pick = (peers: readonly Connection[]) => peers.find((each) => each.host === b) ?? peers[0]
+      assert.equal(await from.any(held, 'x', { pick, hedgeAfterMs: 40, timeout: 10_000 }), 2)
+      gate.open()
+      const [first, second = 0] = timeouts
+      assert.equal(first, 10_000)
+      // A timer of Node may be a millisecond early.
+      assert.ok(second > 0 && second <= 10_000 - 38, `${second} ms`)
+    } finally {
+      await close()
+    }
+  })
+
+  fact('looks for nobody any more once it has waited for a peer', async () => {
+    const { from, start, close } = openInMemory()
+    let picks = 0
+    const pick = (peers: readonly Connection[]) => {
+      picks++
+      return peers[0]
+    }
+    try {
+      const waiting = from.any(name, undefined, { waitForReady: true, pick })
+      start(b).handle(name, () => 1)
+      assert.equal(await waiting, 1)
+      start(c).handle(name, () => 2)
+      await from.waitForPeers()
+      await until(() => from.connection(c).handlers.length === 1, 'the other is known, too')
+      assert.equal(picks, 1)
+    } finally {
+      await close()
+    }
   })
 
   describe('with hedgeAfterMs', () => {

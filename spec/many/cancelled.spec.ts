@@ -30,24 +30,29 @@ const impatient: CallerInterceptor = {
   single: ({ signal, metadata }, next) =>
     metadata.impatient === true ? next({ signal: AbortSignal.any([signal, AbortSignal.timeout(1)]) }) : next()
 }
-/** Tries it again until it is late. */
-const stubborn: CallerInterceptor = {
-  single: async ({ metadata }, next) => {
-    for (;;) {
-      try {
-        return await next()
-      } catch (error) {
-        if (metadata.impatient !== true || GridError.is(error)) throw error
-      }
+/** Ends with the call where a try of it was given up. */
+const patient: CallerInterceptor = {
+  single: async ({ metadata, signal }, next) => {
+    try {
+      return await next()
+    } catch (error) {
+      if (metadata.impatient !== true) throw error
+      return await untilAborted(signal)
     }
   }
 }
+/** Sends nothing to one host. */
+const thoughtful: CallerInterceptor = {
+  single: ({ metadata, host, signal }, next) => (metadata.thinksAt === host ? untilAborted(signal) : next())
+}
+const untilAborted = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
 
 const deliveryOf = (error: unknown) => (GridError.is(error) ? [error.code, error.delivery] : error)
 
 for (const [how, caller] of [
   ['without interceptors', []],
-  ['with retries() and others around it', [retries({ baseDelayMs: 1 }), stubborn, impatient]]
+  ['with retries() and others around it', [retries({ baseDelayMs: 1 }), thoughtful, patient, impatient]]
 ] as const) {
   describe(`a call ${how} that ends before it was sent`, () => {
     let grid: TestGrid
@@ -179,6 +184,17 @@ for (const [how, caller] of [
       const call = { waitForReady, timeout: 20, metadata: { impatient: true } }
       const error = await rejection(manager.connection(absent).request(vote, undefined, call))
       assert.deepEqual(deliveryOf(error), ['ERR_DEADLINE', 'notSent'])
+    })
+
+    fact('is undone by no quorum where an interceptor has not sent it', async () => {
+      await grid.restart(2)
+      const metadata = { thinksAt: absent }
+      await manager.quorum(vote, undefined, { need: 1, undo, metadata })
+      const error = await rejection(manager.quorum(vote, undefined, { need: 2, undo, metadata, accept: () => false }))
+      assert.ok(QuorumError.is(error))
+      assert.deepEqual(deliveryOf(error.answers[1]?.error), ['ERR_CANCELLED', 'notSent'])
+      await settled(() => undone.length)
+      assert.deepEqual(undone, [{ host: grid.hosts[1], value: 1 }])
     })
   })
 }
