@@ -169,7 +169,7 @@ function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly str
         {isShort || kind === 'single' ? null : <span class="muted"> stream</span>}
       </td>
       <td class="num">{rate(row.calls)}</td>
-      <td class={`num${fails ? ' bad b' : share ? '' : ' muted'}`}>{orUnknown(share, percent)}</td>
+      <td class={`num${fails && share ? ' bad b' : share ? '' : ' muted'}`}>{orUnknown(share, percent)}</td>
       <td class="num hide-s">{orUnknown(row.p50, ms)}</td>
       <td class={`num${isSlow ? ' bad b' : ''}`}>{orUnknown(row.p99, ms)}</td>
       <td class="num muted hide-s">{orUnknown(usual, ms)}</td>

@@ -1,7 +1,7 @@
 /** The first screen: the five answers in words, and below them what proves them. And the screen of all servers. */
 
 import { useRef } from 'preact/hooks'
-import type { Answer } from '../lib/extras/inspector/model.ts'
+import type { Answer, Happening } from '../lib/extras/inspector/model.ts'
 import { EventList } from './events.tsx'
 import { HandlerTable, sortRows } from './handlers.tsx'
 import { type Colouring, colourings, Matrix } from './matrix.tsx'
@@ -22,7 +22,14 @@ const questions: Readonly<Record<Answer['id'], readonly [question: string, panel
 const handlersShown = 8
 const waitsShown = 3
 const eventsShown = 8
+const notesShown = 3
 const smallGrid = 8
+
+/** The newest, of which no more than some are mere notes: those must not hide what went wrong. */
+function newsOf(events: readonly Happening[]): Happening[] {
+  const notes = new Set(events.filter(({ severity }) => severity === 'info').slice(0, notesShown))
+  return events.filter((event) => event.severity !== 'info' || notes.has(event)).slice(0, eventsShown)
+}
 
 export function Now({ picture, now }: { picture: Picture; now: number }) {
   const { hosts, local, waits } = picture
@@ -70,7 +77,7 @@ export function Now({ picture, now }: { picture: Picture; now: number }) {
           </Panel>
           {isLarge ? waiting : null}
           <Panel id="events" title="Events" more={<a href={linkTo(['events'])}>all events</a>}>
-            <EventList events={picture.events.slice(0, eventsShown)} now={now} />
+            <EventList events={newsOf(picture.events)} now={now} />
           </Panel>
         </div>
       </div>

@@ -122,12 +122,18 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await keepPicture(page, '4-killed-dark')
   })
 
+  /** Its details have come. */
+  const loaded = async (screen: string) => {
+    await page.locator('h1').first().waitFor()
+    if (screen === connection) await page.locator('.lane').first().waitFor()
+    if (screen === handler) await page.locator('.mini figure').first().waitFor()
+  }
+
   it('has every screen without fault for axe, in both themes, and without sideways scroll', async () => {
     for (const theme of ['light', 'dark']) {
       for (const screen of screens) {
         await goTo(page, `${screen}&theme=${theme}`)
-        await page.locator('h1').first().waitFor()
-        if (screen === connection) await page.locator('.lane').first().waitFor()
+        await loaded(screen)
         await page.evaluate(axe)
         const found = await page.evaluate(async () => {
           const { axe: tool } = globalThis as unknown as {
@@ -148,7 +154,7 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
       await page.setViewportSize({ width, height: 900 })
       for (const screen of screens) {
         await goTo(page, screen)
-        await page.locator('h1').first().waitFor()
+        await loaded(screen)
         const wide = await page.evaluate(() => {
           const { document: doc } = globalThis as unknown as { document: { documentElement: { scrollWidth: number } } }
           return doc.documentElement.scrollWidth

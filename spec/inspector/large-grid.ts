@@ -29,6 +29,7 @@ export class FakeFeed {
   get server() {
     return createServer((request, response) => {
       const name = new URL(request.url ?? '/', 'http://page.test').pathname.slice('/inspector/'.length)
+      if (!request.url?.startsWith('/inspector/')) return response.writeHead(204).end()
       if (name === 'feed') return this.#open(response)
       const asset = assetOf(name === '' ? 'index.html' : name)
       if (asset === undefined) return response.writeHead(404).end()

@@ -72,6 +72,7 @@ const heard = {
   /** So many calls one after the other, to have something usual. */
   async usual(count: number) {
     for (const peer of manager.connections) {
+      await peer.waitForConnect()
       for (let at = 0; at < count; at += 20) {
         await Promise.all(
           Array.from({ length: 20 }, (_, n) => Promise.all([peer.request(render, n), peer.request(put, n)]))

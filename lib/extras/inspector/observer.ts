@@ -51,6 +51,8 @@ export class Observer {
   readonly watchers = new Map<string, Watcher>()
   readonly happenings = new Happenings()
   merged: readonly Merged[] = []
+  /** Of the list, this server among them, in order. */
+  hosts: readonly string[] = []
   readonly #grid: Manager
   readonly #onTick: () => void
   readonly #versions = new Versions()
@@ -82,11 +84,6 @@ export class Observer {
 
   get mark(): Mark {
     return { version: this.#version, slot: this.#slot - 1, seq: this.happenings.seq }
-  }
-
-  get hosts(): readonly string[] {
-    const { local, hosts } = this.#grid
-    return [local, ...hosts].sort(inOrder.compare)
   }
 
   get seen(): Seen {
@@ -156,6 +153,9 @@ export class Observer {
 
   /** A watcher for each host of the list, and for no other. */
   #follow(): void {
+    const { local, hosts: others } = this.#grid
+    const now = [local, ...others].sort(inOrder.compare)
+    if (now.join() !== this.hosts.join()) this.hosts = now
     const { hosts } = this
     for (const [host, watcher] of this.watchers) {
       if (hosts.includes(host)) continue

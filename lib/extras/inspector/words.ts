@@ -7,22 +7,34 @@ export function shorten(text: string): string {
   return text.length > maxText ? `${text.slice(0, maxText)}…` : text
 }
 
-/** What all names begin with, and end with, cut where a part ends: `http://` and `.test:9000` of `http://a.test:9000`. */
-export function shared(hosts: readonly string[]): { readonly start: number; readonly end: number } {
-  const [first = ''] = hosts
-  let [start, end] = [0, 0]
-  while (start < first.length && hosts.every((host) => host[start] === first[start])) start++
-  while (end < first.length - start && hosts.every((host) => host.at(-1 - end) === first.at(-1 - end))) end++
-  while (start > 0 && !/[/]/.test(first[start - 1] as string)) start--
-  while (end > 0 && !/[.:]/.test(first.at(-end) as string)) end--
-  if (hosts.length < 2) return { start: first.indexOf('//') + 2, end: 0 }
-  return { start, end }
+interface Shared {
+  readonly start: number
+  readonly end: number
 }
+
+/** By list: names are written for each cell of a matrix. */
+const sharedOf = new WeakMap<readonly string[], Shared>()
 
 export function nameOf(hosts: readonly string[], host: string): string {
   if (!hosts.includes(host)) return shorten(host.replace(/^https?:\/\//, ''))
-  const { start, end } = shared(hosts)
-  return shorten(host.slice(start, host.length - end) || host)
+  let found = sharedOf.get(hosts)
+  if (found === undefined) {
+    found = shared(hosts)
+    sharedOf.set(hosts, found)
+  }
+  return shorten(host.slice(found.start, host.length - found.end) || host)
+}
+
+/** What all names begin with, and end with, cut where a part ends: `http://` and `.test:9000` of `http://a.test:9000`. */
+function shared(hosts: readonly string[]): Shared {
+  const [first = ''] = hosts
+  if (hosts.length < 2) return { start: first.indexOf('//') + 2, end: 0 }
+  let [start, end] = [0, 0]
+  while (start < first.length && hosts.every((host) => host[start] === first[start])) start++
+  while (end < first.length - start && hosts.every((host) => host.at(-1 - end) === first.at(-1 - end))) end++
+  while (start > 0 && first[start - 1] !== '/') start--
+  while (end > 0 && !/[.:]/.test(first.at(-end) as string)) end--
+  return { start, end }
 }
 
 const mostNamed = 3
