@@ -1,15 +1,15 @@
 /** One handler: its chart at each server, its errors by code, who calls it now. */
 
-import type { StreamInfo } from '../../index.ts'
+import type { CallerReport, CallersOptions, HandlerStats } from '../../index.ts'
 import { type Merged, pointsOf, rounded } from './handlers.ts'
 import { freshOf } from './matrix.ts'
 import type { HandlerDetail, Points } from './model.ts'
-import { type Observer, streamsOf } from './observer.ts'
+import type { Observer } from './observer.ts'
 import { chartSlots, slotMs } from './tracker.ts'
-import { keyOf } from './watcher.ts'
+import { keyOf, type Watcher } from './watcher.ts'
 
-const streamsAsked = 1000
 const callersTold = 12
+const callersTimeoutMs = 3000
 
 /** What it has to remember between two answers: the errors by code, to make rates of them. */
 export class HandlerLooker {
@@ -76,16 +76,15 @@ export class HandlerLooker {
   }
 
   /** Who has calls of it open, as its own servers tell. */
-  async #callers({ handler, subroute }: Pick<StreamInfo, 'handler' | 'subroute'>): Promise<HandlerDetail['callers']> {
-    const asked = { handler, subroute, max: streamsAsked }
-    const told = await Promise.all(freshOf(this.#observer.seen).map((watcher) => streamsOf(watcher, asked)))
+  async #callers({ handler, subroute }: Pick<HandlerStats, 'handler' | 'subroute'>): Promise<HandlerDetail['callers']> {
+    const asked = freshOf(this.#observer.seen).map((watcher) => callersAt(watcher, { handler, subroute }))
     const callers = new Map<string, { host: string; open: number; oldestAt: number }>()
-    for (const { info, at } of told.flat()) {
-      if (info.side !== 'handler' || keyOf(info) !== this.#key) continue
-      const caller = callers.get(info.host) ?? { host: info.host, open: 0, oldestAt: at }
-      caller.open++
-      caller.oldestAt = Math.min(caller.oldestAt, Math.round(at - info.ageMs))
-      callers.set(info.host, caller)
+    for (const report of (await Promise.all(asked)).flat()) {
+      if (keyOf(report) !== this.#key) continue
+      const { host, open, oldestMs } = report
+      const oldestAt = Math.round(Date.now() - oldestMs)
+      const known = callers.get(host) ?? { host, open: 0, oldestAt }
+      callers.set(host, { host, open: known.open + open, oldestAt: Math.min(known.oldestAt, oldestAt) })
     }
     return [...callers.values()].sort((a, b) => b.open - a.open).slice(0, callersTold)
   }
@@ -105,5 +104,15 @@ export class HandlerLooker {
       )
       .slice(0, 3)
       .map(({ at, title }) => ({ at, text: title }))
+  }
+}
+
+/** None where a server does not answer, or does not know the question. */
+async function callersAt(watcher: Watcher, options: CallersOptions): Promise<readonly CallerReport[]> {
+  try {
+    return await watcher.calls.callers(options, { timeout: callersTimeoutMs })
+  } catch {
+    // That it does not answer is told by its figures.
+    return []
   }
 }
