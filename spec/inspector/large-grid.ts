@@ -129,5 +129,6 @@ export class FakeFeed {
 
 function series(count: number) {
   const points = () => Array.from({ length: count }, () => Math.random() * 10)
-  return { p50: points(), p99: points(), calls: points(), errors: points() }
+  // Errors are rare.
+  return { p50: points(), p99: points(), calls: points(), errors: points().map((value) => (value > 9.9 ? 1 : 0)) }
 }

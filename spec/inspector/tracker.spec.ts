@@ -16,7 +16,8 @@ const boundsMs = [1, 10, 100, 1000]
 function figures(counts: readonly number[], changed: Partial<CallFigures> = {}): CallFigures {
   const calls = counts.reduce((sum, count) => sum + count, 0)
   const durations = { boundsMs, counts, sumMs: calls }
-  return { calls, retries: 0, running: 0, mistakes: 0, errors: {}, durations, bytesIn: calls, bytesOut: calls, ...changed }
+  const none = { retries: 0, running: 0, mistakes: 0, errors: {} }
+  return { ...none, calls, durations, bytesIn: calls, bytesOut: calls, ...changed }
 }
 
 describe('a quantile', () => {
