@@ -10,7 +10,7 @@ import type { CodecNeededFor, IsLost, Lost } from '../codec/carried.ts'
 import type { Codec } from '../codec/codec.ts'
 import { rawBytes } from '../codec/codec.ts'
 import { aBoolean, aString, aWholeNumber, check, type Kind, optionsReader } from '../errors/check.ts'
-import { InvalidOptionError } from '../errors/errors.ts'
+import { type Delivery, InvalidOptionError } from '../errors/errors.ts'
 import { defaultCapacity, maxCapacity } from '../errors/options.ts'
 
 /** A handler that answers each request with one response. Made by `single()`. */
@@ -68,11 +68,15 @@ const maxShown = 256
  *
  * @throws {InvalidOptionError} when it is no definition, or not one of this kind
  */
-export function checkDefinition(definition: AnyDefinition, method: string, kind?: AnyDefinition['kind']): void {
+export function checkDefinition(
+  definition: AnyDefinition,
+  method: string,
+  kind?: AnyDefinition['kind'],
+  delivery: Delivery | undefined = kind === undefined ? undefined : 'notSent'
+): void {
   const wanted = kind === undefined ? 'single() or streaming()' : `${kind}()`
   const must = `must be a definition made by ${wanted}, or the id of a raw handler`
   const given: Partial<AnyDefinition> | null = definition
-  const delivery = kind === undefined ? undefined : 'notSent'
   check(
     `the first argument of ${method}`,
     definition,
@@ -87,7 +91,7 @@ export function checkDefinition(definition: AnyDefinition, method: string, kind?
   }
   const codecs = definition.kind === 'single' ? ['request', 'response'] : ['payload', 'request', 'response']
   for (const name of codecs)
-    check(`${name} of "${printable(definition.id, maxShown)}"`, Reflect.get(definition, name), aCodec)
+    check(`${name} of "${printable(definition.id, maxShown)}"`, Reflect.get(definition, name), aCodec, delivery)
 }
 
 /**

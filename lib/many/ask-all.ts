@@ -49,7 +49,7 @@ export function askAll(
   definition: string | AnyDefinition,
   [payload, given]: [payload?: unknown, options?: AllOptions<AnyStreaming>]
 ): Messages<Answer<unknown>> {
-  if (typeof definition !== 'string') checkDefinition(definition, 'all()')
+  if (typeof definition !== 'string') checkDefinition(definition, 'all()', undefined, 'notSent')
   const options = readAll(given, 'notSent')
   const { signal, requests, metadata, subroute = '', waitForReady } = options
   const stream = typeof definition !== 'string' && definition.kind === 'streaming' ? definition : undefined

@@ -73,7 +73,7 @@ export function askAny(
 }
 
 function openAtAny(port: PeersPort, definition: AnyStreaming, payload: unknown, given: Options | undefined) {
-  checkDefinition(definition, 'any()')
+  checkDefinition(definition, 'any()', undefined, 'notSent')
   try {
     const options = readAny(given, 'notSent')
     const { hosts, self, subroute = '', pick, hedgeAfterMs, waitForReady, ...call } = options
@@ -101,7 +101,7 @@ async function requestAtAny(
   payload: unknown,
   given: Options | undefined
 ): Promise<unknown> {
-  if (typeof definition !== 'string') checkDefinition(definition, 'any()')
+  if (typeof definition !== 'string') checkDefinition(definition, 'any()', undefined, 'notSent')
   const options = readAny(given, 'notSent')
   const { signal, subroute = '', pick, waitForReady, timeout = defaultRequestTimeoutMs } = options
   checkMetadata(options.metadata)
@@ -178,6 +178,7 @@ class Asking {
       this.start(connection)
       return true
     } catch (reason) {
+      if (this.#running > 0 || this.#mayHaveRun) tellMaybeRan(reason)
       this.stop(reason)
       return true
     }

@@ -54,7 +54,8 @@ export class Candidates {
     if (picked === undefined) return undefined
     if (!able.includes(picked)) {
       shield(picked)
-      throw new InvalidOptionError('pick of any() must return one of the peers that it is given')
+      const text = 'pick of any() must return one of the peers that it is given'
+      throw new InvalidOptionError(text, { delivery: 'notSent' })
     }
     this.#asked.add(picked)
     return picked
@@ -74,7 +75,7 @@ export class Candidates {
           }
         }
         const unlisten = signal === undefined ? undefined : listenToAbort(signal, reject)
-        const leave = this.#port.peers.onChange(look, reject)
+        const leave = this.#port.peers.onChange(look, (closed) => reject(closed.ofCall('notSent')))
         const timer =
           timeoutMs === Number.POSITIVE_INFINITY
             ? undefined

@@ -47,7 +47,7 @@ export class Peers {
   /** When this server may dial its own name again, of `performance.now()`. */
   #ownNameNextMs = 0
 
-  readonly #waits = new Set<{ readonly onChange: () => void; readonly onClosed: (error: Error) => void }>()
+  readonly #waits = new Set<{ readonly onChange: () => void; readonly onClosed: (error: ClosedError) => void }>()
 
   constructor(init: PeersInit) {
     this.#init = init
@@ -92,7 +92,7 @@ export class Peers {
   }
 
   /** Calls `onChange` when a peer is connected, or offers others handlers, or the list has changed; `onClosed` at the end; returns what ends this. */
-  onChange(onChange: () => void, onClosed: (error: Error) => void): () => void {
+  onChange(onChange: () => void, onClosed: (error: ClosedError) => void): () => void {
     const wait = { onChange, onClosed }
     this.#waits.add(wait)
     return () => this.#waits.delete(wait)

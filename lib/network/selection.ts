@@ -7,7 +7,7 @@
 import { aSignal, aTimeout, type CallOptions } from '../call/options.ts'
 import type { Connection } from '../connection/connection.ts'
 import { aBoolean, anything, aString, type Kinds } from '../errors/check.ts'
-import { ClosedError, InvalidOptionError, UnknownHostError } from '../errors/errors.ts'
+import { ClosedError, GridError, InvalidOptionError, UnknownHostError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import type { LocalHandlers } from '../handler/table.ts'
 import { canonicalHost } from '../peer/hosts.ts'
@@ -59,7 +59,7 @@ export function selectPeers(port: PeersPort, { hosts, self = false }: PeerSelect
 
 /** @throws {InvalidOptionError} */
 export function parseNames(hosts: Iterable<string>, method: string): string[] {
-  const names = [...hosts].map(canonicalHost)
+  const names = [...hosts].map(toName)
   const refuse = (text: string) => {
     throw new InvalidOptionError(`hosts of ${method} must not ${text}`, { delivery: 'notSent' })
   }
@@ -67,6 +67,14 @@ export function parseNames(hosts: Iterable<string>, method: string): string[] {
   const twice = names.find((name, at) => names.indexOf(name) !== at)
   if (twice !== undefined) refuse(`have a host twice; ${twice} is there twice`)
   return names
+}
+
+function toName(host: string): string {
+  try {
+    return canonicalHost(host)
+  } catch (error) {
+    throw GridError.is(error) ? error.ofCall('notSent') : error
+  }
 }
 
 /** @throws {UnknownHostError} */

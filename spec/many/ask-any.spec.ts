@@ -384,6 +384,43 @@ describe('grid.any', () => {
     }
   })
 
+  fact(
+    'says notSent of a host that is none, of a pick that is none, and of a wait that ends with the manager',
+    async () => {
+      const { from, start, close } = openInMemory()
+      start(b).handle(name, () => 1)
+      try {
+        await from.connection(b).waitForConnect()
+        const wrong: Promise<unknown>[] = [
+          ...[from.any(name, undefined, { hosts: ['no host'] }), from.any(name, undefined, { hosts: [5] as never })],
+          ...[
+            (from.any as () => Promise<unknown>).call(from),
+            from.quorum(name, undefined, { need: 1, hosts: ['no host'] })
+          ],
+          from.any(name, undefined, { pick: () => from as never })
+        ]
+        for (const call of wrong) {
+          const { code, delivery } = await rejection(call)
+          assert.deepEqual([code, delivery], ['ERR_INVALID_OPTION', 'notSent'])
+        }
+        assert.throws(() => (from.all as () => unknown).call(from), { code: 'ERR_INVALID_OPTION', delivery: 'notSent' })
+        const waiting = rejection(from.any('never', undefined, { waitForReady: true }))
+        await from.close({ timeout: 0 })
+        const { code, delivery } = await waiting
+        assert.deepEqual([code, delivery], ['ERR_CLOSED', 'notSent'])
+      } finally {
+        await close()
+      }
+    }
+  )
+
+  fact('says that a call may have run where the second pick is none', async () => {
+    let picks = 0
+    const pick = (peers: readonly Connection[]) => (picks++ === 0 ? peers[0] : (caller as never))
+    const error = await rejection(caller.any(wait, undefined, { pick, hedgeAfterMs: 5 }))
+    assert.deepEqual([error.code, error.delivery], ['ERR_INVALID_OPTION', 'maybeRan'])
+  })
+
   fact('says that a call may have run where it may have at one of the peers', async () => {
     const { from, start, close } = openInMemory()
     const lost = start(b)
