@@ -78,12 +78,12 @@ describe('a network that swallows everything', { concurrency: true }, () => {
     })
   }
 
-  for (const direction of ['toDialer', 'toListener'] as const) {
+  for (const direction of ['outbound', 'inbound'] as const) {
     it(`one way, ${direction}, is noticed by the end that hears nothing, and heals`, async (test) => {
       const { there, back, proxy, contexts } = await relayed(test)
       const calls = [there.request(hold), back.request(hold)].map(rejection)
       await until(() => contexts.length === 2, 'the handlers run')
-      const deaf = direction === 'toDialer' ? there : back
+      const deaf = direction === 'outbound' ? there : back
       const states: string[] = []
       deaf.on('state', ({ state, reason }) => states.push(`${state} ${reason ?? ''}`))
       const started = performance.now()
@@ -103,7 +103,7 @@ describe('a network that swallows everything', { concurrency: true }, () => {
 
   it('is tried again and again until it heals, without a conn left over', async (test) => {
     const { there, back, proxy, listener } = await relayed(test)
-    proxy.impair({ blackhole: true }, 'toDialer')
+    proxy.impair({ blackhole: true }, 'outbound')
     await until(
       () =>
         there.lastError?.message.includes(` within ${handshakeTimeoutMs} ms: does that server call attach()?`) === true,
@@ -145,7 +145,7 @@ it('a peer that answers pings is kept for many intervals, whatever else is silen
 
 it('connectWS gives up a dial that gets no answer when its signal aborts', async (test) => {
   const { proxy } = await relayed(test)
-  proxy.impair({ blackhole: true }, 'toDialer')
+  proxy.impair({ blackhole: true }, 'outbound')
   const controller = new AbortController()
   const dial = connectWS()(`http://127.0.0.1:${proxy.port}`, {
     signal: controller.signal,

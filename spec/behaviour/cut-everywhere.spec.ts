@@ -9,7 +9,7 @@ import { cutsOf, openCutSession } from '../support/calls/cut-session.ts'
 const strides = { handshake: 41, frames: 23, bulk: 50_021 }
 
 describe('a session of over 20 frames each way that is reset after n bytes', () => {
-  for (const direction of ['toListener', 'toDialer'] as const) {
+  for (const direction of ['inbound', 'outbound'] as const) {
     const title =
       `settles each call once and rightly, delivers nothing in part, leaves nothing, and is followed by one that works: ` +
       `${direction}, every ${strides.handshake} bytes of the handshake, ${strides.frames} of small frames, ${strides.bulk} of bulk`

@@ -86,7 +86,7 @@ describe('the recent events of a connection', () => {
     await until(() => there.state === 'connected' && proxy.size > 0, 'connected through the proxy')
     const calls: Promise<unknown>[] = [there.request(hold), there.request(hold)]
     await until(() => back.stats().served.running === 2, 'they run')
-    proxy.impair({ blackhole: true }, 'toListener')
+    proxy.impair({ blackhole: true }, 'inbound')
     // More than what conns hold.
     for (let n = 0; n < 4; n++) calls.push(there.request('hold', Buffer.alloc(12 * 1024 * 1024)))
     const isStuck = ({ count, oldestMs = 0 }: Waits) => count > 0 && oldestMs > 100

@@ -6,13 +6,13 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import type { Faults } from '../../lib/extras/testing/index.ts'
 import { DeadlineError, DisconnectedError, type ManagerOptions } from '../../lib/index.ts'
 import { Book, callerOf } from '../support/calls/book.ts'
 import { serveCalls } from '../support/calls/call.ts'
 import { paced } from '../support/clock/pace.ts'
 import { namesInOrder, quickReconnect } from '../support/grid/manager.ts'
 import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
-import type { Faults } from '../support/network/fault-proxy.ts'
 import { Child } from '../support/process/child.ts'
 import type { ServerInit } from '../support/process/server.ts'
 import { until } from '../support/until.ts'
@@ -114,7 +114,7 @@ describe('a peer that is not alive', { concurrency: true }, () => {
     const blob = Buffer.alloc(1 << 20)
     listener.manager.handle('blob', () => blob)
     await until(() => there.request('blob').then(Boolean, () => false), 'the handler is known')
-    proxy.impair({ bytesPerSecond: 1 }, 'toDialer')
+    proxy.impair({ bytesPerSecond: 1 }, 'outbound')
     const states = statesOf(back)
     let mostBytes = 0
     let timedOut = 0
@@ -139,7 +139,7 @@ describe('a peer that is not alive', { concurrency: true }, () => {
     await until(() => there.request('blob').then(Boolean, () => false), 'it is served again')
   })
 
-  for (const direction of ['toDialer', 'toListener'] as const) {
+  for (const direction of ['outbound', 'inbound'] as const) {
     it(`but whose conn a middle box half-closes, ${direction}, is lost: calls fail on both ends, the next conn works`, async (test) => {
       const { there, back, proxy, book, callers } = await proxied(test, {}, { reconnect: quickReconnect })
       const calls = callers.map((caller) => caller.late())

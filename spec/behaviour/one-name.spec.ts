@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { type ConnDialer, type Manager, memoryPair } from '../../lib/index.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { LogBook, namesInOrder, testManager } from '../support/grid/manager.ts'
 
 const [dialing, dialed] = namesInOrder()
 const hosts = [dialing, dialed]
 
 describe('two processes with one name', { concurrency: 1 }, () => {
-  let clock: VirtualClock
+  let clock: VirtualTime
   const managers: Manager[] = []
   /** The process at each address. */
   const served = new Map<string, Manager>()
@@ -34,7 +34,7 @@ describe('two processes with one name', { concurrency: 1 }, () => {
   }
 
   beforeEach(() => {
-    clock = new VirtualClock(Math.random)
+    clock = virtualTime(Math.random)
   })
 
   afterEach(async () => {

@@ -128,7 +128,7 @@ describe('an open call', () => {
     listener.manager.handle('echo', (payload) => payload)
     const there = dialer.manager.connection(listener.name)
     await there.waitForConnect()
-    proxy.impair({ blackhole: true }, 'toListener')
+    proxy.impair({ blackhole: true }, 'inbound')
     const call = there.request('echo', Buffer.alloc(12 * 1024 * 1024))
     await until(() => there.streams()[0]?.sending?.waitsFor === 'conn', 'the conn is full')
     proxy.heal()

@@ -149,7 +149,7 @@ describe('the stats of a connection', () => {
     const controller = new AbortController()
     const call = rejection(there.request(hold, undefined, { signal: controller.signal }))
     await until(() => started() === 1, 'it runs')
-    proxy.impair({ blackhole: true }, 'toListener')
+    proxy.impair({ blackhole: true }, 'inbound')
     controller.abort(new Error('enough'))
     assert.equal((await call).message, 'enough')
     assert.equal(near().ignoredFrames, 0)
@@ -161,7 +161,7 @@ describe('the stats of a connection', () => {
 
   it('show what waits to be sent while the network takes nothing', async (test) => {
     const { there, proxy, near } = await connected(test)
-    proxy.impair({ blackhole: true }, 'toListener')
+    proxy.impair({ blackhole: true }, 'inbound')
     const call = there.request('echo', Buffer.alloc(12 * 1024 * 1024))
     await until(() => near().sendQueueStreams === 1, 'the call waits for its turn')
     proxy.heal()

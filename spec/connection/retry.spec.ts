@@ -3,14 +3,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Retry } from '../../lib/connection/retry.ts'
-import { startMs, VirtualClock } from '../support/clock/virtual-clock.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 /** The moments of all tries within a minute, in ms. */
 async function triesOf(begin: (retry: Retry) => void, isBusy: (ms: number) => boolean = () => false) {
-  using clock = new VirtualClock(randomFrom(seed))
+  using clock = virtualTime(randomFrom(seed))
   const tries: number[] = []
-  const now = () => clock.nowMs - startMs
+  const now = () => clock.nowMs - clock.startMs
   const retry = new Retry(
     () => tries.push(now()),
     () => isBusy(now())

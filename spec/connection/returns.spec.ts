@@ -9,6 +9,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { pushable } from 'it-pushable'
 import type { Conn } from '../../lib/conn/conn.ts'
 import { memoryPair } from '../../lib/conn/memory.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import {
   type ConnDialer,
   DialError,
@@ -18,7 +19,6 @@ import {
   type ManagerOptions,
   silentLogger
 } from '../../lib/index.ts'
-import { startMs as startedMs, VirtualClock } from '../support/clock/virtual-clock.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { randomFrom, seed } from '../support/random.ts'
 import '../support/uncovered.ts'
@@ -32,7 +32,7 @@ const handshakeTurns = 12
 
 /** Servers that can be started and stopped, on a network that has no delays. */
 class World implements AsyncDisposable {
-  readonly clock = new VirtualClock(randomFrom(seed))
+  readonly clock = virtualTime(randomFrom(seed))
   readonly servers = new Map<string, Manager>()
   /** The server that no conn comes from or gets to. */
   #cutOff = ''
@@ -242,7 +242,7 @@ describe('a newcomer whose peer does not have it in its list yet', () => {
     const managers = names.map((name) => world.start(name, [name, host]))
     await world.run(3000)
     // All have started in one moment.
-    const before = world.busiest(host, startedMs + 1000)
+    const before = world.busiest(host, world.clock.startMs + 1000)
     const listMs = world.clock.nowMs
     lists.push([host, ...names])
     const tookMs = await world.untilWhole(managers)

@@ -4,8 +4,8 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { DeadlineError, DisconnectedError, type Manager, memoryPair } from '../../lib/index.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { LogBook, namesInOrder, testManager } from '../support/grid/manager.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -14,7 +14,7 @@ const [dialer, local] = namesInOrder()
 const hosts = [dialer, local]
 
 describe('a server that is to be dialed', { concurrency: 1 }, () => {
-  let clock: VirtualClock
+  let clock: VirtualTime
   let log: LogBook
   let managers: Manager[]
 
@@ -54,7 +54,7 @@ describe('a server that is to be dialed', { concurrency: 1 }, () => {
   const silences = () => log.warnings(/^warn waiting for /)
 
   beforeEach(() => {
-    clock = new VirtualClock(Math.random)
+    clock = virtualTime(Math.random)
     log = new LogBook()
     managers = []
   })

@@ -8,9 +8,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { faultProxy, type Place } from '../../lib/extras/testing/index.ts'
 import { paced } from '../support/clock/pace.ts'
-import { FaultProxy, loopback } from '../support/network/fault-proxy.ts'
 import { settled, until } from '../support/until.ts'
+
+const loopback: Place = { host: '127.0.0.1', port: 0 }
 
 /** One end of a conn through the proxy, and what has happened to it. */
 class End {
@@ -54,8 +56,8 @@ async function proxied(test: TestContext, at = { server: loopback, proxy: loopba
   server.listen(at.server)
   await once(server, 'listening')
   const address = server.address()
-  const target = typeof address === 'string' ? { path: address } : (address?.port ?? 0)
-  const proxy = await FaultProxy.start(target, at.proxy)
+  const target = typeof address === 'string' ? { path: address } : { port: address?.port ?? 0 }
+  const proxy = await faultProxy(target, at.proxy)
   const place = 'path' in at.proxy ? at.proxy : { ...loopback, port: proxy.port }
   const dialed: End[] = []
   test.after(async () => {
@@ -88,7 +90,7 @@ describe('the fault proxy', () => {
     await dialer.has('pong')
     await until(() => dialer.closed && listener.closed && proxy.size === 0, 'the conn is over')
     assert.deepEqual([dialer.code, listener.code], [undefined, undefined])
-    assert.deepEqual([proxy.passed('toListener'), proxy.passed('toDialer')], [4, 4])
+    assert.deepEqual([proxy.passed('inbound'), proxy.passed('outbound')], [4, 4])
   })
 
   it('passes on 8 MB unchanged, and no faster than they are read', async (test) => {
@@ -97,7 +99,7 @@ describe('the fault proxy', () => {
     for (let at = 0; at < sent.length; at += 4) sent.writeUInt32LE(at, at)
     listener.socket.pause()
     dialer.socket.end(sent)
-    const held = await settled(() => proxy.passed('toListener'))
+    const held = await settled(() => proxy.passed('inbound'))
     assert.ok(held < sent.length, `${held} of ${sent.length} bytes have passed`)
     listener.socket.resume()
     await until(() => listener.ended, 'all has arrived')
@@ -108,7 +110,7 @@ describe('the fault proxy', () => {
     const sockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length
     const before = sockets()
     const { proxy, dialer, listener } = await proxied(test)
-    proxy.halfClose('toListener')
+    proxy.halfClose('inbound')
     proxy.cut()
     await until(() => dialer.closed && listener.ended, 'both are told')
     listener.socket.destroy()
@@ -131,7 +133,7 @@ describe('the fault proxy', () => {
   })
 
   it('resets the dialer when there is no target', async () => {
-    const proxy = await FaultProxy.start({ path: join(tmpdir(), 'it-grid-nowhere') })
+    const proxy = await faultProxy({ path: join(tmpdir(), 'it-grid-nowhere') })
     const dialer = new End(net.connect({ ...loopback, port: proxy.port }))
     await until(() => dialer.closed && proxy.size === 0, 'it is told')
     assert.equal(dialer.code, 'ECONNRESET')
@@ -141,7 +143,7 @@ describe('the fault proxy', () => {
   it('delays each byte by the same time, however many are on their way, and the end too', async (test) => {
     const { proxy, dialer, listener } = await proxied(test)
     const delayMs = 150
-    proxy.impair({ delayMs }, 'toListener')
+    proxy.impair({ delayMs }, 'inbound')
     const text = 'twenty bytes in a row'
     const started = performance.now()
     for (const byte of text) {
@@ -163,7 +165,7 @@ describe('the fault proxy', () => {
 
   it('slices into single bytes that arrive one by one', async (test) => {
     const { proxy, dialer, listener } = await proxied(test)
-    proxy.impair({ sliceBytes: 1 }, 'toListener')
+    proxy.impair({ sliceBytes: 1 }, 'inbound')
     const text = 'every byte of this text comes alone, or nearly so'
     dialer.socket.write(text)
     await listener.has(text)
@@ -176,7 +178,7 @@ describe('the fault proxy', () => {
   it('throttles to a rate', async (test) => {
     const { proxy, dialer, listener } = await proxied(test)
     const bytesPerSecond = 100_000
-    proxy.impair({ bytesPerSecond }, 'toListener')
+    proxy.impair({ bytesPerSecond }, 'inbound')
     const started = performance.now()
     dialer.socket.end(Buffer.alloc(20_000, 1))
     listener.socket.end(Buffer.alloc(20_000, 1))
@@ -199,7 +201,7 @@ describe('the fault proxy', () => {
 
   it('swallows one way, an end as well, tells nobody, and delivers what it held when it heals', async (test) => {
     const { proxy, dialer, listener } = await proxied(test)
-    proxy.impair({ blackhole: true }, 'toListener')
+    proxy.impair({ blackhole: true }, 'inbound')
     dialer.socket.end('lost')
     listener.socket.write('heard')
     await dialer.has('heard')
@@ -231,7 +233,7 @@ describe('the fault proxy', () => {
     for (const bytes of [0, 1, 5, 9]) {
       const { dialer, listener } = await dial()
       let done = false
-      proxy.resetAfter(bytes, 'toListener').then(() => {
+      proxy.resetAfter(bytes, 'inbound').then(() => {
         done = true
       })
       listener.socket.write('of the other direction')
@@ -246,7 +248,7 @@ describe('the fault proxy', () => {
     const { dialer, listener } = await dial()
     dialer.socket.write('0123456789')
     await listener.has('0123456789')
-    proxy.resetAfter(0, 'toListener')
+    proxy.resetAfter(0, 'inbound')
     proxy.heal()
     dialer.socket.write('0123456789')
     await listener.has('01234567890123456789')
@@ -256,7 +258,7 @@ describe('the fault proxy', () => {
     const { proxy, dialer, listener } = await proxied(test)
     dialer.socket.write('before')
     await listener.has('before')
-    proxy.halfClose('toListener')
+    proxy.halfClose('inbound')
     await until(() => listener.ended, 'the end has arrived')
     dialer.socket.write('after')
     listener.socket.write('still here')

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { LockArgs, LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { randomFrom, wholeBelow } from '../support/random.ts'
 import { ttlMs } from './simulated-network.ts'
 import { newClients } from './virtual-clients.ts'
@@ -14,7 +14,7 @@ const names = Array.from({ length: 8 }, (_, n) => `client-${n}`)
 /** The order in which clients get a lock that somebody has while they come, one after the other. */
 async function orderOf(seed: number, servers: number, fair: boolean, disturb = () => {}): Promise<string[]> {
   const random = randomFrom(seed)
-  using clock = new VirtualClock(random)
+  using clock = virtualTime(random)
   const world = newClients(clock, {
     servers,
     clients: ['holder', ...names],
@@ -63,7 +63,7 @@ describe('fair locks', () => {
   it('let many that come at once through, whatever order the messages arrive in', async () => {
     for (let seed = 1; seed <= 20; seed++) {
       const random = randomFrom(seed)
-      using clock = new VirtualClock(random)
+      using clock = virtualTime(random)
       const world = newClients(clock, {
         servers: 3,
         clients: names,
@@ -87,7 +87,7 @@ describe('fair locks', () => {
 
 describe('who has got a lock', () => {
   it('is not in the line any more at servers that had refused it', async () => {
-    using clock = new VirtualClock(() => 0.5)
+    using clock = virtualTime(() => 0.5)
     const world = newClients(clock, { servers: 3, clients: ['client'], mutant: { fair: true } })
     const other = { uid: 'other', resources: ['a'], owner: 'other', source: 'spec', quorum: 2 }
     assert.equal(world.servers[2]?.table.lock('write', other).granted, true)

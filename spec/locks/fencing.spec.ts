@@ -6,7 +6,7 @@ import type { LockArgs, LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockError } from '../../lib/extras/locks/errors.ts'
 import type { Lock } from '../../lib/extras/locks/lock.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { ttlMs } from './simulated-network.ts'
 import { newClients } from './virtual-clients.ts'
 
@@ -99,7 +99,7 @@ describe('the tokens of a table', () => {
 
 describe('the tokens of a quorum', () => {
   it('grow with each change of the majority, though its servers have counted differently', async () => {
-    using clock = new VirtualClock(() => 0.5)
+    using clock = virtualTime(() => 0.5)
     // None of the clients knows a token of another one.
     const { servers, links, clients } = newClients(clock, { servers: 3, clients: ['one', 'two', 'three'] })
     const high = { ...args('high'), owner: 'somebody', token: 2 ** 40 }
@@ -135,7 +135,7 @@ class Store {
 describe('a writer that comes back from the dead', () => {
   /** Ann takes the lock and her process stands still; bob has it after her; she wakes up and writes. */
   async function resurrect(servers: number, between: (world: ReturnType<typeof newClients>) => Promise<void>) {
-    using clock = new VirtualClock(() => 0.5)
+    using clock = virtualTime(() => 0.5)
     const world = newClients(clock, { servers, clients: ['ann', 'bob'] })
     const store = new Store()
     const tokens: number[] = []
@@ -202,7 +202,7 @@ describe('a writer that comes back from the dead', () => {
     }))
 
   it('is refused though a server told him a time thrice as long as it keeps', async () => {
-    using clock = new VirtualClock(() => 0.5)
+    using clock = virtualTime(() => 0.5)
     const world = newClients(clock, { servers: 1, clients: ['ann', 'bob'], mutant: { lyingTtl: 3 } })
     const store = new Store()
     const both: string[] = []

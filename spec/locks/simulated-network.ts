@@ -12,6 +12,7 @@ import type { Connection } from '../../lib/connection/connection.ts'
 import type { LockArgs } from '../../lib/extras/locks/definitions.ts'
 import { serveTable } from '../../lib/extras/locks/server.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
+import type { VirtualTime } from '../../lib/extras/testing/index.ts'
 import {
   type AnyContract,
   type CallOptions,
@@ -25,7 +26,6 @@ import {
 } from '../../lib/index.ts'
 import { askQuorum } from '../../lib/many/ask-quorum.ts'
 import type { PeersPort } from '../../lib/network/selection.ts'
-import type { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { oneOf } from '../support/random.ts'
 
 /** How long a grant lasts, by the clock of its server. */
@@ -55,7 +55,7 @@ export interface ServerMutant {
 export type Network = ReturnType<typeof newNetwork>
 
 /** What the ways through it have in common. */
-export function newNetwork(clock: VirtualClock, random: () => number, mutant: ServerMutant) {
+export function newNetwork(clock: VirtualTime, random: () => number, mutant: ServerMutant) {
   const meanDelayMs = oneOf(random, [3, 10, 40])
   const lateShare = oneOf(random, [0, 0.1, 0.4])
   const lossShare = oneOf(random, [0, 0.02, 0.1])

@@ -11,7 +11,7 @@ import { LockClient } from '../../lib/extras/locks/client.ts'
 import type { LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockError } from '../../lib/extras/locks/errors.ts'
 import type { Lock } from '../../lib/extras/locks/lock.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { watchStrays } from '../support/errors.ts'
 import { Inside } from '../support/locks/holders.ts'
 import { oneOf, randomFrom, wholeBelow } from '../support/random.ts'
@@ -52,7 +52,7 @@ const names = ['a', 'b', 'c']
 /** Runs alone in its process: it takes over the clock and `Math.random`. */
 export async function simulate({ seed, servers, mutant = {} }: SimulationOptions) {
   const random = randomFrom(seed)
-  using clock = new VirtualClock(random)
+  using clock = virtualTime(random)
   const world = newWorld(clock, random, servers, mutant)
   const unhandled: string[] = []
   using _ = watchStrays((reason) => unhandled.push(String(reason)))
@@ -66,7 +66,7 @@ export async function simulate({ seed, servers, mutant = {} }: SimulationOptions
 
 type World = ReturnType<typeof newWorld>
 
-function newWorld(clock: VirtualClock, random: () => number, size: number, mutant: Mutant) {
+function newWorld(clock: VirtualTime, random: () => number, size: number, mutant: Mutant) {
   const network = newNetwork(clock, random, mutant)
   const faultGapMs = oneOf(random, [500, 1000, 2000])
   const servers = Array.from({ length: size }, (_, at) => newServer(network, `http://server-${at}:1`))

@@ -1,7 +1,7 @@
 /** Clients and lock servers in virtual time, between which every message takes 1 ms, until a spec does something to them. */
 
 import { LockClient } from '../../lib/extras/locks/client.ts'
-import type { VirtualClock } from '../support/clock/virtual-clock.ts'
+import type { VirtualTime } from '../../lib/extras/testing/index.ts'
 import { newGrid, newLink, newNetwork, newServer, type ServerMutant, ttlMs } from './simulated-network.ts'
 
 export interface Clients {
@@ -13,7 +13,7 @@ export interface Clients {
   readonly delays?: () => number
 }
 
-export function newClients(clock: VirtualClock, { servers: size, clients: names, mutant = {}, ...options }: Clients) {
+export function newClients(clock: VirtualTime, { servers: size, clients: names, mutant = {}, ...options }: Clients) {
   const network = { ...newNetwork(clock, () => 0.5, mutant), delayMs: options.delays ?? (() => 1) }
   const servers = Array.from({ length: size }, (_, at) => newServer(network, `http://server-${at}:1`))
   const links = names.map((name) => servers.map((server) => newLink(network, server, name)))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { LockClient } from '../../lib/extras/locks/client.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { newGrid as gridOf, newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
 
 const requestTimeoutMs = 0.1 * ttlMs
@@ -12,7 +12,7 @@ const longMs = 10 * ttlMs
 
 /** A client and three servers, between which every message takes equally long. */
 function newGrid() {
-  const clock = new VirtualClock(() => 0.5)
+  const clock = virtualTime(() => 0.5)
   const grid = { ...newNetwork(clock, () => 0.5, {}), oneWayMs: 1, delayMs: () => grid.oneWayMs }
   const servers = [0, 1, 2].map((at) => newServer(grid, `http://server-${at}:1`))
   const links = servers.map((server) => newLink(grid, server, 'client'))

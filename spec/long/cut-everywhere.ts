@@ -5,8 +5,8 @@
  */
 
 import { parseArgs } from 'node:util'
+import type { Direction } from '../../lib/extras/testing/index.ts'
 import { type Cut, cutsOf, type Measure, openCutSession } from '../support/calls/cut-session.ts'
-import type { Direction } from '../support/network/fault-proxy.ts'
 
 const options = {
   stride: { type: 'string', default: '1' },
@@ -19,7 +19,7 @@ const options = {
 const help = `options:
   --stride <n>    cut at every nth byte of the handshake and of the small frames (1)
   --bulk <n>      cut at every nth byte of the message in fragments (1021)
-  --only <where>  toListener or toDialer
+  --only <where>  inbound or outbound
   --at <n>        cut after n bytes only`
 
 interface Row {
@@ -35,8 +35,8 @@ function settings() {
   const [stride, bulk, at] = [values.stride, values.bulk, values.at ?? '0'].map(Number) as [number, number, number]
   const isCount = (value: number, least: number) => Number.isInteger(value) && value >= least
   if (!isCount(stride, 1) || !isCount(bulk, 1) || !isCount(at, 0)) throw new Error('a number is none')
-  const directions = (['toListener', 'toDialer'] as const).filter((name) => name === (values.only ?? name))
-  if (directions.length === 0) throw new Error(`--only is toListener or toDialer`)
+  const directions = (['inbound', 'outbound'] as const).filter((name) => name === (values.only ?? name))
+  if (directions.length === 0) throw new Error(`--only is inbound or outbound`)
   const strides = { handshake: stride, frames: stride, bulk }
   return { strides, directions, at: values.at === undefined ? undefined : at, help: values.help }
 }

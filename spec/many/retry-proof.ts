@@ -5,9 +5,9 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { faultProxy } from '../../lib/extras/testing/index.ts'
 import { GridError, retry, single } from '../../lib/index.ts'
 import { dialerTo, namesInOrder, testManager } from '../support/grid/manager.ts'
-import { FaultProxy } from '../support/network/fault-proxy.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { Child } from '../support/process/child.ts'
 import { MortalServer } from '../support/process/mortal.ts'
@@ -34,7 +34,7 @@ export async function proveRetries({ kills, cuts, seed, workers = 8, onFault }: 
   const hosts = namesInOrder()
   const [own, other] = hosts
   const port = await freePort()
-  const proxy = await FaultProxy.start(port)
+  const proxy = await faultProxy({ port })
   const manager = testManager({ local: own, hosts, dialer: dialerTo(() => proxy.url) })
   const peer = manager.connection(other)
   const wrong: string[] = []

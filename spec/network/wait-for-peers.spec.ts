@@ -5,8 +5,8 @@ import { getEventListeners } from 'node:events'
 import { afterEach, describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { pushable } from 'it-pushable'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { type ConnDialer, type Manager, type ManagerOptions, memoryPair, QuorumError } from '../../lib/index.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { LogBook, testManager } from '../support/grid/manager.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -105,7 +105,7 @@ describe('waitForPeers()', () => {
   })
 
   it('says every few seconds who is missing and why, and nothing once it is over', async () => {
-    using clock = new VirtualClock(Math.random)
+    using clock = virtualTime(Math.random)
     const manager = start(a)
     const waiting = rejection(manager.waitForPeers({ timeout: 16_000 }))
     const lines = () =>

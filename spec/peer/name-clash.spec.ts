@@ -2,12 +2,12 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { NameClash } from '../../lib/peer/name-clash.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { LogBook } from '../support/grid/manager.ts'
 
 describe('two processes of one name', () => {
-  let clock: VirtualClock
+  let clock: VirtualTime
   let log: LogBook
   let clash: NameClash
   const count = () => log.lines.filter((line) => line.startsWith('error')).length
@@ -21,7 +21,7 @@ describe('two processes of one name', () => {
   }
 
   beforeEach(() => {
-    clock = new VirtualClock(Math.random)
+    clock = virtualTime(Math.random)
     log = new LogBook()
     clash = new NameClash('http://own', log)
   })

@@ -13,12 +13,12 @@ import { Connection } from '../../lib/connection/connection.ts'
 import { DrainingError } from '../../lib/errors/errors.ts'
 import { silentLogger } from '../../lib/errors/logger.ts'
 import { defaultLimits, defaultReconnect, maxDraining } from '../../lib/errors/options.ts'
+import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import { LocalHandlers } from '../../lib/handler/table.ts'
 import type { HandlerContext } from '../../lib/hooks/call-info.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Wire } from '../../lib/wire/wire.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { naiveBatch } from '../support/codec/naive.ts'
 import { addHandler, data, goAway, open, ping, sessionInit, table } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
@@ -61,7 +61,7 @@ function reasonOf(peer: RawPeer): string | undefined {
 
 /** A peer that has not read its answer, on a clock of its own. Each second of `live` it says something. */
 async function withUnreadAnswer(body: (peer: RawPeer, live: (forMs: number) => Promise<void>) => Promise<void>) {
-  const clock = new VirtualClock(Math.random)
+  const clock = virtualTime(Math.random)
   const peer = rawPeer()
   try {
     addHandler(peer.handlers, rawSingle('large'), () => new Uint8Array(10_000))

@@ -2,16 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it, mock } from 'node:test'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { Beat } from '../../lib/session/beat.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
-import { VirtualClock } from '../support/clock/virtual-clock.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 const intervalMs = 1000
 /** From one look at what has arrived to the next. The virtual clock starts at the beginning of an interval. */
 const beatMs = 250
 
-let clock: VirtualClock
+let clock: VirtualTime
 let heart: Beat
 
 /** A keep-alive with everything around it in the hands of the spec. */
@@ -70,7 +70,7 @@ function gapsOf(times: readonly number[]): number[] {
 
 describe('the keep-alive', () => {
   beforeEach(() => {
-    clock = new VirtualClock(randomFrom(seed))
+    clock = virtualTime(randomFrom(seed))
     heart = new Beat(intervalMs)
   })
   afterEach(() => clock[Symbol.dispose]())

@@ -5,6 +5,8 @@
  */
 
 export { type FakePeer, type FakePeerOptions, fakePeer } from './fake-peer.ts'
+export { type FaultProxy, faultProxy, type Place } from './fault-proxy.ts'
+export { type Direction, directions, type Faults } from './flow.ts'
 export { type TestGrid, testGrid } from './grid.ts'
 export type { TestGridOptions } from './options.ts'
 export { type VirtualTime, virtualTime } from './virtual-time.ts'

@@ -72,6 +72,8 @@ class Timer {
 export class VirtualTime implements Disposable {
   /** What `performance.now()` and `Date.now()` give. */
   nowMs = startMs
+  /** What they gave at first. */
+  readonly startMs = startMs
   /** In the order in which they were asked for. */
   readonly #timers = new Set<Timer>()
   readonly #restore: () => void

@@ -7,12 +7,12 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { pushable } from 'it-pushable'
+import { type Direction, faultProxy } from '../../../lib/extras/testing/index.ts'
 import type { Connection } from '../../../lib/index.ts'
 import { paced } from '../clock/pace.ts'
 import { dialerTo, namesInOrder, testManager } from '../grid/manager.ts'
 import { assertIdle } from '../grid/nothing-left.ts'
 import { TestServer } from '../grid/servers.ts'
-import { type Direction, FaultProxy } from '../network/fault-proxy.ts'
 import { until } from '../until.ts'
 import { Book, type Caller, callerOf } from './book.ts'
 import { serveCalls } from './call.ts'
@@ -43,7 +43,7 @@ const hangsMs = 20_000
 /** Two managers with a proxy between them, which know each other only while a session lasts. */
 export async function openCutSession() {
   const server = await new TestServer().listen()
-  const proxy = await FaultProxy.start(server.port)
+  const proxy = await faultProxy({ port: server.port })
   let book = new Book()
   const newEnd = (local: string, remote: string) => {
     const hosts = pushable<readonly string[]>({ objectMode: true })
@@ -57,7 +57,7 @@ export async function openCutSession() {
   const ends = [dialer, listener]
   listener.manager.attach(server.http)
 
-  const passed = (): Passed => ({ toDialer: proxy.passed('toDialer'), toListener: proxy.passed('toListener') })
+  const passed = (): Passed => ({ outbound: proxy.passed('outbound'), inbound: proxy.passed('inbound') })
 
   /** Both know each other; the listener first, so that it refuses nobody. */
   async function join(): Promise<Connection[]> {
@@ -70,7 +70,7 @@ export async function openCutSession() {
 
   /** One end goes away while calls run both ways; they end, and then the conn. */
   async function farewell(callers: readonly Caller[], direction: Direction): Promise<void> {
-    const [leaver, stayer] = direction === 'toListener' ? [dialer, listener] : [listener, dialer]
+    const [leaver, stayer] = direction === 'inbound' ? [dialer, listener] : [listener, dialer]
     const late = Promise.all(callers.map((caller) => caller.late()))
     await until(() => callers.every((caller) => caller.isLate()), 'the late calls run')
     const [leaving, staying] = [leaver.connection(), stayer.connection()]
@@ -111,7 +111,7 @@ export async function openCutSession() {
     await recover()
     const wrongs = book.verdict()
     if (wrongs.length > 0) throw new Error(wrongs.join('; '))
-    return { toListener: there ?? 0, toDialer: back ?? 0 }
+    return { inbound: there ?? 0, outbound: back ?? 0 }
   }
 
   return {
@@ -121,7 +121,7 @@ export async function openCutSession() {
       const marks: Passed[] = []
       const mark = () => {
         const now = passed()
-        marks.push({ toDialer: now.toDialer - start.toDialer, toListener: now.toListener - start.toListener })
+        marks.push({ outbound: now.outbound - start.outbound, inbound: now.inbound - start.inbound })
       }
       const framesOut = await session(leaver, () => false, mark)
       const [shaken, bulkFrom, bulkTo, all] = marks as [Passed, Passed, Passed, Passed]

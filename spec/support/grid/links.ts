@@ -61,7 +61,7 @@ type Side = 'caller' | 'responder'
 function linkOver(network: Network, caller: Manager, responder: Manager, from: CallsFrom) {
   const peer = caller.connection(responder.local)
   const back = responder.connection(caller.local)
-  const towards = (side: Side) => ((side === 'caller') === (from === 'dialer') ? 'toDialer' : 'toListener')
+  const towards = (side: Side) => ((side === 'caller') === (from === 'dialer') ? 'outbound' : 'inbound')
   let abandoned: Promise<void> | undefined
   const abandon = async () => {
     await Promise.all([caller.close({ timeout: 1 }), responder.close({ timeout: 1 })])

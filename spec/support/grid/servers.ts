@@ -9,8 +9,8 @@ import assert from 'node:assert/strict'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { TestContext } from 'node:test'
+import { type FaultProxy, faultProxy } from '../../../lib/extras/testing/index.ts'
 import type { ConnDialer, ConnectionState, Manager, ManagerOptions, StateChange } from '../../../lib/index.ts'
-import { FaultProxy } from '../network/fault-proxy.ts'
 import { until } from '../until.ts'
 import { dialerTo, LogBook, namesInOrder, testManager } from './manager.ts'
 
@@ -140,7 +140,7 @@ export class Servers {
     readonly name: string
     readonly server: { readonly port: number }
   }): Promise<FaultProxy> {
-    const proxy = await FaultProxy.start(server.port)
+    const proxy = await faultProxy({ port: server.port })
     this.urls.set(name, proxy.url)
     this.onEnd(() => proxy.close())
     return proxy

@@ -1,8 +1,8 @@
 /** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
 
 import { setTimeout as delay } from 'node:timers/promises'
+import { directions } from '../../../lib/extras/testing/index.ts'
 import { addOutcomes } from '../calls/load.ts'
-import { directions } from '../network/fault-proxy.ts'
 import type { Net } from '../network/net.ts'
 import { oneOf } from '../random.ts'
 import { type Server, startToWork } from './proof.ts'

@@ -5,8 +5,8 @@
  * so the order of everything is the schedule's choice.
  */
 
+import { type VirtualTime, virtualTime } from '../../../lib/extras/testing/index.ts'
 import { type Auth, insecure, type Manager } from '../../../lib/index.ts'
-import { startMs, VirtualClock } from '../clock/virtual-clock.ts'
 import { errorStack } from '../errors.ts'
 import { namesInOrder, testManager } from '../grid/manager.ts'
 import { randomFrom, wholeBelow } from '../random.ts'
@@ -36,7 +36,7 @@ export const keepAliveMs = 1000
 export class World {
   readonly random: () => number
   /** Installed until it is disposed of. */
-  readonly clock: VirtualClock
+  readonly clock: VirtualTime
   readonly plan: SchedulePlan
   readonly network: ModelNetwork
   ends!: readonly [End, End]
@@ -61,7 +61,7 @@ export class World {
   constructor(seed: number, figures: Figures, lines: string[] | undefined) {
     this.random = randomFrom(seed)
     this.plan = drawSchedule(seed, this.random)
-    this.clock = new VirtualClock(this.random)
+    this.clock = virtualTime(this.random)
     this.figures = figures
     this.lines = lines
     this.network = new ModelNetwork(this.plan.linkCapacity)
@@ -105,7 +105,9 @@ export class World {
 
   /** Without what is random outside of the seed: the instances of the managers. */
   readonly log = (text: string): void => {
-    this.lines?.push(`${Math.round(this.nowMs - startMs)} ms  ${text.replace(/instance [0-9a-f]+/, 'instance')}`)
+    this.lines?.push(
+      `${Math.round(this.nowMs - this.clock.startMs)} ms  ${text.replace(/instance [0-9a-f]+/, 'instance')}`
+    )
   }
 
   other(end: End): End {

@@ -11,6 +11,7 @@ import https from 'node:https'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { type Direction, type FaultProxy, faultProxy, type Place } from '../../../lib/extras/testing/index.ts'
 import {
   type ConnDialer,
   connectDuplex,
@@ -21,7 +22,9 @@ import {
   memoryPair
 } from '../../../lib/index.ts'
 import { type Certificate, selfSigned } from './certificates.ts'
-import { type Direction, FaultProxy, loopback, type Place } from './fault-proxy.ts'
+
+/** Any port. */
+const loopback: Place = { host: '127.0.0.1', port: 0 }
 
 export interface Network {
   readonly listenerName: string
@@ -85,7 +88,7 @@ async function proxyTo(server: net.Server, serverAt = loopback, proxyAt = loopba
   server.listen(serverAt)
   await once(server, 'listening')
   const address = server.address()
-  return await FaultProxy.start(typeof address === 'string' ? { path: address } : (address?.port ?? 0), proxyAt)
+  return await faultProxy(typeof address === 'string' ? { path: address } : { port: address?.port ?? 0 }, proxyAt)
 }
 
 function proxied(proxy: FaultProxy, server: net.Server): Pick<Network, 'faults' | 'close'> {
@@ -102,8 +105,8 @@ async function memory(): Promise<Network> {
   let accepting: Manager | undefined
   let live: readonly MemoryConn[] = []
   const hold = ([dialing, accepted]: readonly MemoryConn[]) => {
-    if (blocked.has('toListener')) dialing?.link.hold()
-    if (blocked.has('toDialer')) accepted?.link.hold()
+    if (blocked.has('inbound')) dialing?.link.hold()
+    if (blocked.has('outbound')) accepted?.link.hold()
   }
   const heal = () => {
     blocked.clear()

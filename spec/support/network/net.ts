@@ -1,8 +1,8 @@
 /** The network between server processes of one machine, as faults can be done to it: one proxy for each pair. */
 
+import { type FaultProxy, faultProxy } from '../../../lib/extras/testing/index.ts'
 import { dialerOf } from '../../../lib/index.ts'
 import type { ServerInit } from '../process/server.ts'
-import { FaultProxy } from './fault-proxy.ts'
 import { freePorts } from './free-port.ts'
 
 export interface Net {
@@ -21,7 +21,7 @@ export async function makeNet(hosts: readonly string[]): Promise<Net> {
   for (const [name, port] of portOf) {
     for (const dialer of hosts) {
       if (dialer === name || dialerOf(dialer, name) !== dialer) continue
-      proxies.set(`${dialer} ${name}`, await FaultProxy.start(port))
+      proxies.set(`${dialer} ${name}`, await faultProxy({ port }))
     }
   }
   const urlsFor = (dialer: string) =>

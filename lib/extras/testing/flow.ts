@@ -1,22 +1,11 @@
-/**
- * A proxy on loopback that does to bytes what networks do: delays, slices, throttles, swallows, resets, half-closes.
- *
- * It stands between whoever dials it and one target; each direction has faults of its own, which can change at any time
- * and hold for all conns, those to come too. Works on TCP and Unix sockets, and knows nothing of what the bytes mean.
- */
+/** One direction of one conn through a fault proxy: bytes on their way, and what the faults of the moment do to them. */
 
-import { once } from 'node:events'
-import net, { type AddressInfo } from 'node:net'
+import type net from 'node:net'
 
-export type Direction = 'toDialer' | 'toListener'
+/** `inbound` is towards the target, `outbound` from it to whoever dialed. */
+export type Direction = 'inbound' | 'outbound'
 
-export const directions = ['toDialer', 'toListener'] as const
-
-/** Where to listen or connect. */
-export type Place = { readonly host: string; readonly port: number } | { readonly path: string }
-
-/** Any port. */
-export const loopback: Place = { host: '127.0.0.1', port: 0 }
+export const directions = ['outbound', 'inbound'] as const
 
 /** What happens to the bytes of one direction. */
 export interface Faults {
@@ -34,124 +23,16 @@ const maxHeldBytes = 256 * 1024
 /** A throttled direction sends what is due about so often. */
 const throttleMs = 20
 
-interface Reset {
+export interface Reset {
   leftBytes: number
   readonly done: () => void
 }
 
 /** All that goes one way, over every conn. */
-interface Lane {
+export interface Lane {
   faults: Faults
   reset: Reset | undefined
   passed: number
-}
-
-export class FaultProxy {
-  readonly #server: net.Server
-  readonly #conns = new Set<ProxyConn>()
-  readonly #lanes: Record<Direction, Lane> = {
-    toDialer: { faults: {}, reset: undefined, passed: 0 },
-    toListener: { faults: {}, reset: undefined, passed: 0 }
-  }
-
-  private constructor(target: Place) {
-    this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (fromDialer) => {
-      const fromListener = net.connect({ ...target, allowHalfOpen: true, noDelay: true })
-      const conn = join(fromDialer, fromListener, this.#lanes, () => this.#conns.delete(conn))
-      this.#conns.add(conn)
-    })
-  }
-
-  /** Listens at `at` and connects each conn on to `target`, or to that port. */
-  static async start(target: Place | number, at: Place = loopback): Promise<FaultProxy> {
-    const proxy = new FaultProxy(typeof target === 'number' ? { ...loopback, port: target } : target)
-    proxy.#server.listen(at)
-    await once(proxy.#server, 'listening')
-    return proxy
-  }
-
-  /** The port it listens on, where it has one. */
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`
-  }
-
-  /** Conns that go through it. */
-  get size(): number {
-    return this.#conns.size
-  }
-
-  /** Bytes that it has let through in a direction so far. */
-  passed(direction: Direction): number {
-    return this.#lanes[direction].passed
-  }
-
-  /** From now on these are the faults of a direction, or of both. */
-  impair(faults: Faults, ...which: Direction[]): void {
-    for (const direction of which.length > 0 ? which : directions) this.#lanes[direction].faults = faults
-    for (const { flows } of this.#conns) for (const direction of directions) flows[direction].pump()
-  }
-
-  /** Ends all faults: what was held back goes on. */
-  heal(): void {
-    for (const lane of Object.values(this.#lanes)) lane.reset = undefined
-    this.impair({})
-  }
-
-  /**
-   * Lets `bytes` more pass in a direction and resets, both ways, the conn that the next one arrives on; once. Resolves
-   * when it has.
-   */
-  resetAfter(bytes: number, direction: Direction): Promise<void> {
-    return new Promise((done) => {
-      this.#lanes[direction].reset = { leftBytes: bytes, done }
-    })
-  }
-
-  /** Ends one direction of all conns in order, as a middle box does; what its sender sends from now on is dropped. */
-  halfClose(direction: Direction): void {
-    for (const { flows } of this.#conns) flows[direction].end()
-  }
-
-  /** Resets all conns. */
-  cut(): void {
-    for (const conn of this.#conns) conn.reset()
-  }
-
-  /** Resets all conns and stops to listen. */
-  async close(): Promise<void> {
-    this.#server.close()
-    this.cut()
-    await once(this.#server, 'close')
-  }
-}
-
-type ProxyConn = ReturnType<typeof join>
-
-/** Two sockets, and what flows between them. */
-function join(dialer: net.Socket, listener: net.Socket, lanes: Record<Direction, Lane>, onGone: () => void) {
-  const sockets = [dialer, listener]
-  const leave = () => {
-    for (const direction of directions) flows[direction].stop()
-    onGone()
-  }
-  const reset = () => {
-    leave()
-    for (const socket of sockets) resetSocket(socket)
-  }
-  const flows: Record<Direction, Flow> = {
-    toListener: new Flow(dialer, listener, lanes.toListener, reset),
-    toDialer: new Flow(listener, dialer, lanes.toDialer, reset)
-  }
-  for (const socket of sockets) {
-    socket.on('close', () => {
-      if (sockets.every(({ destroyed }) => destroyed)) leave()
-    })
-  }
-  return { flows, reset }
 }
 
 /** What is on its way: bytes, or how their sender ended. */
@@ -161,7 +42,7 @@ interface Item {
 }
 
 /** One direction of one conn. */
-class Flow {
+export class Flow {
   readonly #from: net.Socket
   readonly #to: net.Socket
   readonly #lane: Lane
@@ -277,7 +158,7 @@ class Flow {
   }
 }
 
-function resetSocket(socket: net.Socket): void {
+export function resetSocket(socket: net.Socket): void {
   // libuv cannot reset what is being shut down (EINVAL); Node then leaks the socket, and spins when the process ends.
   const isEnding = socket.writableEnded && !socket.writableFinished
   // Only TCP knows a reset.
