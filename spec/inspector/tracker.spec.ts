@@ -141,6 +141,19 @@ describe('what happened', () => {
     )
   })
 
+  it('cuts texts of peers', () => {
+    const happenings = new Happenings()
+    const error = { code: 'ERR_DIAL', message: `<b>${'x'.repeat(10_000)}` }
+    const dial: GridEvent = { type: 'dial', seq: 1, at: 1, local: 'http://a', host: 'http://b', durationMs: 1, error }
+    happenings.add(dial, 0, hosts)
+    happenings.add({ ...dial, seq: 2, type: 'slowTurn', host: `http://${'y'.repeat(10_000)}` } as GridEvent, 0, hosts)
+    const lengths = happenings.after(0).map(({ title, detail }) => Math.max(title.length, detail.length))
+    assert.deepEqual(
+      lengths.map((length) => length <= 201),
+      [true, true]
+    )
+  })
+
   it('says what comes again and again once a minute, with how often', () => {
     const happenings = new Happenings()
     for (let at = 0; at < 100; at++) {
