@@ -137,6 +137,28 @@ describe('testGrid()', () => {
     await grid.ready()
   })
 
+  it('survives a cut amid the handshake, and a restart amid a dial', async () => {
+    await using grid = await testGrid(2, { setup })
+    await until(() => grid.grids.some((manager) => manager.stats().pendingHandshakes > 0), 'a handshake is under way')
+    grid.cut(0, 1)
+    await grid.ready()
+    grid.kill(1)
+    grid.hold(0, 1)
+    await until(() => grid.peer(0, 1).state !== 'connected', 'it is lost')
+    await Promise.all([grid.restart(1), grid.heal()])
+    await grid.ready()
+    assert.match(await grid.peer(0, 1).request(hello, { name: 'x' }), /hello/)
+  })
+
+  it('holds back a sender whose messages are late', async () => {
+    await using grid = await started(2)
+    grid.delay(1, 0, [0, 3])
+    let next = 0
+    for await (const n of grid.peer(0, 1).newStream(count, 200).responses) assert.equal(n, next++)
+    assert.equal(next, 200)
+    await grid.settled()
+  })
+
   it('keeps the windows of streams', async () => {
     await using grid = await started(2)
     const seen: number[] = []

@@ -73,6 +73,22 @@ describe('a test grid', () => {
     await using _ = await testGrid(['http://a:1', 'http://b:1'])
   })
 
+  it('has a dead server where the setup of a restart fails, which can be tried again', async () => {
+    let fails = false
+    const setup = () => {
+      if (fails) throw new Error('no handlers today')
+    }
+    await using grid = await testGrid(2, { setup })
+    await grid.ready()
+    fails = true
+    assert.equal((await rejection(grid.restart(1))).message, 'no handlers today')
+    assert.equal(grid.grids[1]?.connection(grid.grids[0]?.local ?? '').state, 'closed')
+    assert.throws(() => grid.kill(1), /is dead already/)
+    fails = false
+    await grid.restart(1)
+    await grid.ready()
+  })
+
   it('moves no time that is real', async () => {
     await using grid = await testGrid(1)
     assert.match((await rejection(grid.advance(5))).message, /^advance\(5\) needs the option advance of testGrid\(\)/)

@@ -6,16 +6,20 @@
  */
 
 import { AssertionError } from 'node:assert'
-import { ClosedError, type Connection, Manager, sharedSecret, silentLogger } from '../../index.ts'
+import { ClosedError, type Connection, Manager } from '../../index.ts'
 import { Ledger } from './ledger.ts'
 import { TestNetwork } from './network.ts'
-import { checkIndexes, checkOptions, type TestGridOptions, toDelay, toGroups, toHosts } from './options.ts'
+import {
+  checkIndexes,
+  checkOptions,
+  setByDefault,
+  type TestGridOptions,
+  toDelay,
+  toGroups,
+  toHosts
+} from './options.ts'
 import { newSeed, randomFrom } from './random.ts'
 import { advanceBy, until } from './waiting.ts'
-
-/** Of all test grids, and of raw peers that call at one. */
-export const testAuth = sharedSecret('the secret of all test grids')
-const quickReconnect = { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
 
 /** Of the servers of all grids that are not closed: their calls are told apart by them. */
 const namesInUse = new Set<string>()
@@ -67,7 +71,6 @@ export class TestGrid {
   async ready(): Promise<void> {
     this.#throwIfClosed('ready()')
     const missing = () => this.#pairs().filter(([a, b]) => !this.#isUp(a, b))
-    // What was cut just now is seen in the next turn.
     await this.#until(
       () => missing().length === 0,
       () =>
@@ -227,12 +230,19 @@ export class TestGrid {
   async #start(index: number): Promise<Manager> {
     const { options, setup } = this.#given
     const manager = new Manager({
-      ...{ auth: testAuth, logger: silentLogger, reconnect: quickReconnect, ...options },
+      ...{ ...setByDefault, ...options },
       ...{ local: this.#hosts[index] as string, hosts: this.#hosts, dialer: this.#network.dialerOf(index) }
     })
     this.#ledger.watch(manager)
     this.#grids[index] = manager
-    await setup?.(manager, index)
+    try {
+      await setup?.(manager, index)
+    } catch (error) {
+      this.#dead.add(index)
+      this.#ledger.forget(manager)
+      this.#end(manager)
+      throw error
+    }
     this.#dead.delete(index)
     this.#network.accept(index, (conn) => manager.incomingConn(conn))
     return manager

@@ -1,6 +1,13 @@
 /** The options of `testGrid`, and the checks of what its methods are given. */
 
-import { canonicalHost, InvalidOptionError, type Manager, type ManagerOptions } from '../../index.ts'
+import {
+  canonicalHost,
+  InvalidOptionError,
+  type Manager,
+  type ManagerOptions,
+  sharedSecret,
+  silentLogger
+} from '../../index.ts'
 import type { Advance } from './waiting.ts'
 
 export interface TestGridOptions {
@@ -17,6 +24,15 @@ export interface TestGridOptions {
    * `virtualTime()`. Whatever waits in the kit then moves them by itself.
    */
   readonly advance?: Advance
+}
+
+/** Of all test grids, and of raw peers that call at one. */
+export const testAuth = sharedSecret('the secret of all test grids')
+
+/** What the kit sets for a server, unless `options` say otherwise. */
+export const setByDefault = {
+  ...{ auth: testAuth, logger: silentLogger },
+  reconnect: { firstDelayMs: 5, baseDelayMs: 10, maxDelayMs: 50 }
 }
 
 const names = ['setup', 'seed', 'options', 'advance']

@@ -19,8 +19,7 @@ import {
   RejectedError,
   type RejectReason
 } from '../../index.ts'
-import { testAuth } from './grid.ts'
-import { invalid } from './options.ts'
+import { invalid, testAuth } from './options.ts'
 
 export interface RawPeerOptions {
   /** Its name: one of the hosts of the server, which by the names is the one that dials. */
