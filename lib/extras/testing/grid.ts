@@ -8,6 +8,7 @@
 import { AssertionError } from 'node:assert'
 import { ClosedError, type Connection, Manager } from '../../index.ts'
 import { Ledger } from './ledger.ts'
+import { Links } from './links.ts'
 import { TestNetwork } from './network.ts'
 import {
   checkIndexes,
@@ -33,6 +34,7 @@ export class TestGrid {
   /** Indexes of servers that were killed, or are between two instances. */
   readonly #dead = new Set<number>()
   readonly #network: TestNetwork
+  readonly #links: Links
   readonly #ledger = new Ledger()
   readonly #random: () => number
   readonly #ending = new Set<Promise<void>>()
@@ -46,6 +48,7 @@ export class TestGrid {
     for (const host of hosts) namesInUse.add(host)
     this.#random = randomFrom(this.seed)
     this.#network = new TestNetwork(this.#hosts)
+    this.#links = new Links(this.#grids, this.#dead, this.#network)
   }
 
   /** The servers; one that was restarted is a new one at its place. */
@@ -70,13 +73,9 @@ export class TestGrid {
    */
   async ready(): Promise<void> {
     this.#throwIfClosed('ready()')
-    const missing = () => this.#pairs().filter(([a, b]) => !this.#isUp(a, b))
     await this.#until(
-      () => missing().length === 0,
-      () =>
-        `not connected: ${missing()
-          .map(([a, b]) => this.#whyNot(a, b))
-          .join('; ')}`
+      () => this.#links.missing().length === 0,
+      () => `not connected: ${this.#links.missing().join('; ')}`
     )
   }
 
@@ -281,26 +280,6 @@ export class TestGrid {
 
   #at(index: number): Manager {
     return this.#grids[index] as Manager
-  }
-
-  /** Those that live. */
-  #pairs(): [number, number][] {
-    const living = [...this.#hosts.keys()].filter((index) => !this.#dead.has(index))
-    return living.flatMap((a) => living.filter((b) => a < b).map((b): [number, number] => [a, b]))
-  }
-
-  #isUp(a: number, b: number): boolean {
-    const sees = (from: number, to: number) => {
-      const { state, instance } = this.peer(from, to)
-      return state === 'connected' && instance === this.#at(to).instance
-    }
-    return this.#network.hasConn(a, b) && sees(a, b) && sees(b, a)
-  }
-
-  #whyNot(a: number, b: number): string {
-    const why = this.peer(a, b).lastError ?? this.peer(b, a).lastError
-    const fault = this.#network.isOpen(a, b) ? '' : ', a fault is between them: heal() ends it'
-    return `${this.#hosts[a]} and ${this.#hosts[b]}${why === undefined ? '' : ` (${why.message})`}${fault}`
   }
 
   #check(what: string, ...indexes: readonly number[]): void {
