@@ -134,6 +134,27 @@ describe('a test grid', () => {
     )
   })
 
+  it('ends the wait for connections when it is closed', async () => {
+    const grid = await testGrid(2)
+    grid.hold(0, 1)
+    const waits = rejection(grid.ready())
+    await grid.close()
+    assert.equal((await waits).message, 'ready(): the test grid is closed')
+  })
+
+  it('connects and closes in real time where the fake timers are off again', async () => {
+    const advance = async () => {
+      throw new Error('timers are not mocked')
+    }
+    await using grid = await testGrid(2, { advance, options: { reconnect: { firstDelayMs: 50 } } })
+    await grid.ready()
+    for (let cuts = 0; cuts < 3; cuts++) {
+      grid.cut(0, 1)
+      await grid.ready()
+    }
+    assert.equal((await rejection(grid.advance(1))).message, 'timers are not mocked')
+  })
+
   it('closes after a test that has failed, without hiding why', async () => {
     const failed = async () => {
       await using grid = await testGrid(2, { setup: (server) => server.handle('wait', () => new Promise(() => {})) })

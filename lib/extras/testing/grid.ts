@@ -74,9 +74,10 @@ export class TestGrid {
   async ready(): Promise<void> {
     this.#throwIfClosed('ready()')
     await this.#until(
-      () => this.#links.missing().length === 0,
+      () => this.#closed !== undefined || this.#links.missing().length === 0,
       () => `not connected: ${this.#links.missing().join('; ')}`
     )
+    this.#throwIfClosed('ready()')
   }
 
   /** The conn between two servers is lost, once; both are told. They connect again by themselves. */

@@ -41,7 +41,10 @@ export async function advanceBy(ms: number, advance: Advance | undefined): Promi
   throw new InvalidOptionError(`advance(${ms}) moved performance.now() by ${moved} ms: ${why}`)
 }
 
-/** Resolves once `condition` holds; throws with what `missing` says when it does not in time. */
+/**
+ * Resolves once `condition` holds; throws with what `missing` says when it does not in time. Where `advance` fails, or moves nothing,
+ * the timers are real: a test may have put them back before its grid is closed.
+ */
 export async function until(
   condition: () => boolean,
   missing: () => string,
@@ -55,7 +58,7 @@ export async function until(
   let virtualMs = 0
   for (let steps = 0; !condition(); steps++) {
     const stepMs = steps < fineSteps ? 1 : 10
-    if (advance !== undefined && (await move(stepMs, advance))) {
+    if (advance !== undefined && (await move(stepMs, advance).catch(() => false))) {
       virtualMs += stepMs
       await realTurn()
     } else {
