@@ -49,12 +49,13 @@ describe('a lock over several servers', { concurrency: 4 }, () => {
     const work = async (at: number) => {
       const client = cluster.client(at % 5)
       for (let round = 0; round < 5; round++) {
-        await client.withLock(['a'], async () => {
+        const work = async () => {
           assert.equal(++inside, 1)
           await delay(1)
           inside--
           runs++
-        })
+        }
+        await client.withLock(['a'], work, { timeout: paced(30_000) })
       }
     }
     await Promise.all(Array.from({ length: 8 }, (_, at) => work(at)))

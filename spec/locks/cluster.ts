@@ -3,6 +3,7 @@
 import { LockClient, type LockClientOptions } from '../../lib/extras/locks/client.ts'
 import { serveTable } from '../../lib/extras/locks/server.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
+import { paced } from '../support/clock/pace.ts'
 import { openGrid } from '../support/grid/grid.ts'
 
 export type LockCluster = Awaited<ReturnType<typeof lockCluster>>
@@ -20,7 +21,7 @@ export async function lockCluster(size: number, ttlMs: number) {
     ...grid,
     table: (at: number) => tables[at] as LockTable,
     client: (at: number, options?: Partial<LockClientOptions>) =>
-      new LockClient(grid.at(at), { servers: grid.hosts, ...options }),
+      new LockClient(grid.at(at), { servers: grid.hosts, requestTimeoutMs: paced(1000), ...options }),
     /** Locks at all servers that run. */
     held: () => tables.reduce((sum, { size }, at) => sum + (grid.running().includes(grid.at(at)) ? size : 0), 0)
   }

@@ -4,7 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { LockArgs, LockKind } from '../../lib/extras/locks/definitions.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
+import { Turn } from '../../lib/extras/locks/turn.ts'
 import { virtualTime } from '../../lib/extras/testing/index.ts'
+import { DeadlineError } from '../../lib/index.ts'
+import { rejection } from '../support/grid/servers.ts'
 import { randomFrom, wholeBelow } from '../support/random.ts'
 import { ttlMs } from './simulated-network.ts'
 import { newClients } from './virtual-clients.ts'
@@ -106,6 +109,66 @@ describe('who has got a lock', () => {
     await clock.run(2000)
     assert.ok(isIn)
     await done
+  })
+})
+
+describe('who waits', () => {
+  it('takes the highest place that a server gives, and keeps it', () => {
+    const turn = new Turn(7)
+    const reply = { granted: false, ttlMs, heldBy: null }
+    assert.equal(turn.begin()?.ticket, undefined)
+    for (const ticket of [3, 5, 4]) turn.hear({ ...reply, ticket, token: 10 * ticket })
+    assert.deepEqual([turn.begin()?.ticket, turn.token, turn.wasRefused], [5, 50, true])
+    turn.hear({ ...reply, ticket: 9 })
+    assert.equal(turn.begin()?.ticket, 5)
+  })
+
+  it('is forgotten as soon as he gives up, and hears the reason of his signal, whatever that is', async () => {
+    using clock = virtualTime(() => 0.5)
+    const world = newClients(clock, { servers: 3, clients: ['holder', 'client'], mutant: { fair: true } })
+    const [holder, client] = world.clients
+    const stop = new AbortController()
+    const waits = () => world.servers.map(({ table }) => table.top(1).length)
+    const done = holder?.withLock(['a'], () => clock.wait(10 * ttlMs))
+    await clock.run(10)
+    const reason = new DeadlineError('of a call that this is a part of')
+    const waiting = rejection(client?.withLock(['a'], () => 'in', { signal: stop.signal }) as Promise<unknown>)
+    await clock.run(ttlMs)
+    assert.deepEqual(waits(), [1, 1, 1])
+    stop.abort(reason)
+    assert.equal(await waiting, reason)
+    await clock.run(10)
+    assert.deepEqual(waits(), [0, 0, 0])
+    await clock.run(20 * ttlMs)
+    await done
+  })
+
+  it('does not keep the holder from being granted again by servers that were restarted', async () => {
+    using clock = virtualTime(() => 0.5)
+    const world = newClients(clock, { servers: 3, clients: ['holder', 'client'], mutant: { fair: true } })
+    const [holder, client] = world.clients
+    let end = () => {}
+    let isLost = false
+    const done = holder?.withLock(['a'], (signal) => {
+      signal.addEventListener('abort', () => {
+        isLost = true
+      })
+      return new Promise<void>((resolve) => {
+        end = resolve
+      })
+    })
+    await clock.run(10)
+    const next = client?.withLock(['a'], () => 'in', { timeout: 100 * ttlMs })
+    await clock.run(ttlMs)
+    for (const at of [0, 1, 2, 0]) {
+      world.restart(at)
+      await clock.run(4 * ttlMs)
+      assert.ok(!isLost, `after the restart of ${at}`)
+    }
+    end()
+    await clock.run(4 * ttlMs)
+    await done
+    assert.equal(await next, 'in')
   })
 })
 

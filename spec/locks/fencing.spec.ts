@@ -119,6 +119,64 @@ describe('the tokens of a quorum', () => {
   })
 })
 
+describe('a client', () => {
+  /** One server, which is restarted with a clock that was set back, between two locks of ann. */
+  async function tokensOf(between: (world: ReturnType<typeof newClients>, first: number) => Promise<unknown>) {
+    using clock = virtualTime(() => 0.5)
+    const world = newClients(clock, { servers: 1, clients: ['ann', 'bob'] })
+    const take = async (at: number) => {
+      const taken = world.clients[at]?.withLock(['a'], (_, { token }) => token, { timeout: 10 * ttlMs })
+      await clock.run(5 * ttlMs)
+      return (await taken) ?? Number.NaN
+    }
+    const first = await take(0)
+    await between(world, first)
+    return [first, await take(0)] as const
+  }
+
+  it('tells the highest token that it knows, so that a server whose clock was set back counts on', async () => {
+    const [first, second] = await tokensOf(async ({ clock, setBack, restart }) => {
+      setBack(0)
+      restart(0)
+      await clock.run(0.5 * ttlMs)
+    })
+    assert.ok(second > first, `${second} > ${first}`)
+  })
+
+  it('learns it while it is refused, too', async () => {
+    let third = 0
+    const [first] = await tokensOf(async ({ clock, setBack, restart, clients, servers }, first) => {
+      const held = { ...args('other'), owner: 'other', token: first + 1000 }
+      servers[0]?.table.lock('write', held)
+      const waiting = clients[1]?.withLock(['a'], (_, { token }) => token, { timeout: 20 * ttlMs })
+      await clock.run(0.5 * ttlMs)
+      setBack(0)
+      restart(0)
+      await clock.run(5 * ttlMs)
+      third = (await waiting) ?? Number.NaN
+    })
+    assert.ok(third > first + 1000, `${third}`)
+  })
+
+  it('asks again where the answers of a quorum come so late that they are worth nothing', async () => {
+    using clock = virtualTime(() => 0.5)
+    let delayMs = 0.48 * ttlMs
+    const world = newClients(clock, {
+      servers: 3,
+      clients: ['ann'],
+      requestTimeoutMs: 2 * ttlMs,
+      delays: () => delayMs
+    })
+    const taken = world.clients[0]?.withLock(['a'], () => 'in', { timeout: 20 * ttlMs })
+    await clock.run(0.5 * ttlMs)
+    delayMs = 1
+    await clock.run(0.3 * ttlMs)
+    assert.equal(world.servers[0]?.table.size, 1)
+    await clock.run(10 * ttlMs)
+    assert.equal(await taken, 'in')
+  })
+})
+
 /** What a store has to do: it remembers the highest token, and refuses what is older. */
 class Store {
   value = ''

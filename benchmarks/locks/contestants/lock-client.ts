@@ -3,7 +3,7 @@
 import { createServer } from 'node:http'
 import { LockClient } from '../../../lib/extras/locks/client.ts'
 import { serveLocks } from '../../../lib/extras/locks/server.ts'
-import { dialerOf, Manager, sharedSecret } from '../../../lib/index.ts'
+import { dialerOf, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
 import type { Contestant, Contestants } from '../../harness/contest/contestant.ts'
 import { secret } from '../../harness/grid.ts'
 import { listen } from '../../harness/http.ts'
@@ -21,9 +21,10 @@ export function clientOf(hosts: readonly string[]): string {
 
 /** Connected. */
 export async function connectClient(hosts: readonly string[], options: { requestTimeoutMs?: number } = {}) {
-  const manager = new Manager({ local: clientOf(hosts), hosts, auth, reconnect: { maxDelayMs: 200 } })
+  const reconnect = { maxDelayMs: 200 }
+  const manager = new Manager({ local: clientOf(hosts), hosts, auth, reconnect, logger: silentLogger })
   await manager.waitForPeers({ timeout: 5000 })
-  return new LockClient(manager, { servers: hosts, ...options })
+  return { manager, client: new LockClient(manager, { servers: hosts, ...options }) }
 }
 
 /** What `hosts` serve, on each of `servers`. */
@@ -49,7 +50,7 @@ function lockClient(size: number): Contestant<TakeSide> {
       return hosts.join()
     },
     async connect(address) {
-      const client = await connectClient(address.split(','))
+      const { client } = await connectClient(address.split(','))
       return {
         async take(resource) {
           const lock = await client.lock([resource])

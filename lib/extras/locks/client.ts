@@ -163,20 +163,13 @@ export class LockClient {
     const turn = new Turn(this.#token)
     let last: Grants | undefined
     try {
-      const grants = await retry(
-        async (left) => {
-          const asked = this.#newGrants(kind, resources, source, turn)
-          last = asked
-          await asked.ask(Math.min(this.#init.requestTimeoutMs, left.timeout), left.signal, (reply) => turn.hear(reply))
-          return asked
-        },
-        {
-          ...backoff,
-          timeout: toTimeout(timeout),
-          ...(signal && { signal }),
-          shouldRetry: (error) => QuorumError.is(error)
-        }
-      )
+      const ask: Attempt = async (left) => {
+        const asked = this.#newGrants(kind, resources, source, turn)
+        last = asked
+        await asked.ask(Math.min(this.#init.requestTimeoutMs, left.timeout), left.signal, (reply) => turn.hear(reply))
+        return asked
+      }
+      const grants = await untilGranted(ask, timeout, signal)
       if (turn.wasRefused) grants.leave()
       return new HeldLock([...resources], grants, signal)
     } catch (error) {
@@ -199,6 +192,25 @@ export class LockClient {
     }
     checkArgs(args)
     return new Grants(this.#init, kind, args)
+  }
+}
+
+type Attempt = (left: { readonly timeout: number; readonly signal?: AbortSignal | undefined }) => Promise<Grants>
+
+/** Most locks are free. What trying again takes, a timer and signals, is spared until the first attempt has failed. */
+async function untilGranted(ask: Attempt, timeout: number, signal: AbortSignal | undefined): Promise<Grants> {
+  const startMs = performance.now()
+  try {
+    return await ask({ timeout, signal })
+  } catch (error) {
+    const leftMs = timeout - (performance.now() - startMs)
+    if (!QuorumError.is(error) || leftMs <= 0) throw error
+    return await retry((left, attempt) => (attempt === 1 ? Promise.reject(error) : ask(left)), {
+      ...backoff,
+      ...(signal && { signal }),
+      timeout: toTimeout(leftMs),
+      shouldRetry: (reason) => QuorumError.is(reason)
+    })
   }
 }
 

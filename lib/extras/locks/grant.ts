@@ -112,8 +112,14 @@ export class Grant {
     // The wait that it belongs to may go on.
     const args = { ...this.#args, waiting: undefined }
     const ask = (left: CallOptions) => this.#handlers.request(this.#unlock, args, { ...left, waitForReady: true })
-    // An answer, be it that there is no such lock, ends it; and so does a connection that is closed for good.
-    await retry(ask, { timeout, idempotent: true, baseDelayMs: giveBackAgainMs }).catch(() => undefined)
+    // An answer, be it that there is no such lock, ends it; and so does a connection that is closed for good. The first one
+    // nearly always comes: what trying again takes is spared until then.
+    const again = (error: unknown) => {
+      return RemoteError.is(error) ? undefined : retry(ask, { timeout, idempotent: true, baseDelayMs: giveBackAgainMs })
+    }
+    await ask({ timeout })
+      .catch(again)
+      .catch(() => undefined)
   }
 
   async #ask(options: CallOptions): Promise<void> {

@@ -5,14 +5,7 @@
  * write and a read quorum (Gifford, "Weighted voting for replicated data", 1979), and that server grants only one of them.
  */
 
-import {
-  type Answer,
-  type Manager,
-  QuorumError,
-  type QuorumOptions,
-  RemoteError,
-  type SingleDefinition
-} from '../../index.ts'
+import { type Answer, type Manager, QuorumError, type QuorumOptions, type SingleDefinition } from '../../index.ts'
 import { type LockArgs, type LockKind, type LockReply, lock, refresh, rlock } from './definitions.ts'
 import { Grant } from './grant.ts'
 import { type GrantReply, isGrant, quorumOf, toRetriable } from './quorum.ts'
@@ -32,8 +25,8 @@ export class Grants {
   /** The token is added when it is known. */
   readonly #args: LockArgs
   readonly #grants: ReadonlyMap<string, Grant>
-  /** Aborts the requests for grants that are under way. */
-  readonly #asking = new AbortController()
+  /** Aborts the refreshes that are under way. Most locks are given back before the first one. */
+  #refreshing: AbortController | undefined
   #isReleased = false
 
   /** @throws {UnknownHostError} when a server is not in the grid */
@@ -70,7 +63,7 @@ export class Grants {
    * @throws {QuorumError} `notSent` as soon as there can be no quorum; everything is being given back then
    * @throws `signal.reason` when it aborts
    */
-  async ask(timeoutMs: number, signal: AbortSignal, hear: (reply: LockReply) => void): Promise<void> {
+  async ask(timeoutMs: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => void): Promise<void> {
     try {
       const accepted = await this.#askAll(timeoutMs, signal, hear)
       const token = Math.max(...accepted.map(({ value }) => value.token))
@@ -80,7 +73,7 @@ export class Grants {
       if (behind.length > 0) await this.#call(refresh, behind, behind.length, { timeout: timeoutMs, signal })
       if (this.holdUntilMs <= performance.now())
         throw new QuorumError(this.#quorum, [], { text: 'the answers came too late' })
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       if (this.#args.waiting !== undefined) this.#args.waiting = { ...this.#args.waiting, waitedMs: 0, ticket: 0 }
     } catch (error) {
       this.release()
@@ -93,14 +86,16 @@ export class Grants {
    * have until the next refresh: nobody waits for this, and a server that is slow to answer still keeps its grants.
    */
   async refresh(): Promise<void> {
+    this.#refreshing ??= new AbortController()
+    const { signal } = this.#refreshing
     const timeoutMs = this.refreshEveryMs
-    await Promise.all([...this.#grants.values()].map((grant) => grant.refresh(timeoutMs, this.#asking.signal)))
+    await Promise.all([...this.#grants.values()].map((grant) => grant.refresh(timeoutMs, signal)))
   }
 
   /** Gives back what was granted, or may have been. Resolves when the servers known to have granted have been told. */
   async release(): Promise<void> {
     this.#isReleased = true
-    this.#asking.abort()
+    this.#refreshing?.abort()
     await Promise.all([...this.#grants.values()].map((grant) => this.#giveBack(grant)))
   }
 
@@ -109,7 +104,7 @@ export class Grants {
     for (const grant of this.#grants.values()) grant.leave(this.#init.requestTimeoutMs)
   }
 
-  async #askAll(timeout: number, signal: AbortSignal, hear: (reply: LockReply) => void) {
+  async #askAll(timeout: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => void) {
     const instances = new Map([...this.#grants].map(([host, { instance }]) => [host, instance]))
     const sentAtMs = performance.now()
     const { accepted } = await this.#call(this.#kind === 'write' ? lock : rlock, this.#init.servers, this.#quorum, {
@@ -126,10 +121,9 @@ export class Grants {
   }
 
   /** A server that has granted, or may have, and is not of the quorum: its grant counts once it has been asked again. */
-  #onUndone({ host, value, error }: Answer<LockReply>): void {
+  #onUndone({ host, value }: Answer<LockReply>): void {
     const grant = this.#grants.get(host)
-    // What the handler threw is no grant.
-    if (grant === undefined || value?.granted === false || RemoteError.is(error)) return
+    if (grant === undefined || value?.granted === false) return
     grant.onUnknown()
     if (this.#isReleased) this.#giveBack(grant)
   }

@@ -3,7 +3,7 @@
 import type { LockArgs } from './definitions.ts'
 
 /** With its maps, sets and numbers, without its texts. */
-const perLockBytes = 800
+const perLockBytes = 1000
 const perResourceBytes = 420
 
 /** Two bytes a character, though most texts need one. */
