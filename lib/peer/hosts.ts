@@ -16,6 +16,10 @@ const secureScheme = new Map([
   ['wss:', 'https:']
 ])
 
+/** Names that are canonical as they are. Parsing one takes some us, and those of a grid are named in call after call. */
+const canonical = new Set<string>()
+const maxCanonical = 1024
+
 /** What a peer takes for a name; it refuses a handshake with a longer one. docs/protocol.md, section "Host names". */
 export const maxHostBytes = 512
 
@@ -27,7 +31,10 @@ export const maxHostBytes = 512
  * a fragment
  */
 export function canonicalHost(host: string): string {
-  return parseHost(host, 'host')
+  if (canonical.has(host)) return host
+  const name = parseHost(host, 'host')
+  if (name === host && canonical.size < maxCanonical) canonical.add(name)
+  return name
 }
 
 /** @param what it is, for its errors */
