@@ -3,7 +3,7 @@
  *
  *     npm run compilers
  *
- * A program that is right must compile under `moduleResolution` node16 and bundler, with `exactOptionalPropertyTypes` and the
+ * Programs that are right, of the core and of the extras, must compile under `moduleResolution` node16 and bundler, with `exactOptionalPropertyTypes` and the
  * declarations checked too; the mistakes of `mistakes.ts` must be told where they are. Compilers come from the npm registry.
  */
 
@@ -25,6 +25,8 @@ const bundler = { module: 'esnext', moduleResolution: 'bundler' }
 const projects = {
   node16: { compilerOptions: { ...compilerOptions, ...node16, exactOptionalPropertyTypes: true }, files: ['use.ts'] },
   bundler: { compilerOptions: { ...compilerOptions, ...bundler, exactOptionalPropertyTypes: true }, files: ['use.ts'] },
+  extras: { compilerOptions: { ...compilerOptions, ...node16 }, files: ['use-extras.ts'] },
+  'extras, bundler': { compilerOptions: { ...compilerOptions, ...bundler }, files: ['use-extras.ts'] },
   mistakes: { compilerOptions: { ...compilerOptions, ...node16 }, files: ['mistakes.ts'] }
 }
 
@@ -39,13 +41,17 @@ async function compile(compiler: string, folder: string, project: string): Promi
 /** A project that has it-grid installed, beside what every Node project with types has. */
 async function writeProject(folder: string): Promise<void> {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
-  for (const name of ['use.ts', 'mistakes.ts']) await cp(new URL(name, consumer), join(folder, name))
+  for (const name of ['use.ts', 'use-extras.ts', 'mistakes.ts']) await cp(new URL(name, consumer), join(folder, name))
   for (const [name, project] of Object.entries(projects)) {
     await writeFile(join(folder, `tsconfig.${name}.json`), JSON.stringify(project))
   }
   await mkdir(join(folder, 'node_modules/@types'), { recursive: true })
   await symlink(root, join(folder, 'node_modules/it-grid'))
-  await symlink(join(root, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'))
+  await mkdir(join(folder, 'node_modules/@opentelemetry'), { recursive: true })
+  // Those of the extras are installed by their users.
+  for (const name of ['@types/node', '@opentelemetry/api', 'prom-client']) {
+    await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name))
+  }
 }
 
 await run('npm', ['run', '--silent', 'build'], { cwd: root })

@@ -4,7 +4,7 @@
  *     npm run runtimes
  *     npm run runtimes -- --quick --only bun
  *
- * Each runs the example of the README on the built package, and the behaviour suite on the sources: over all kinds of conns,
+ * Each runs the example of the README and all extras on the built package, and the behaviour suite on the sources: over all kinds of conns,
  * or with `--quick` over memory only. Deadlines run under the fake timers of vitest and jest. Runtimes and runners come from
  * the npm registry; what cannot be installed is printed with the reason, and is no failure.
  */
@@ -48,6 +48,8 @@ async function writeExample(folder: string): Promise<string> {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module', dependencies: { 'it-grid': '*' } }))
   await mkdir(join(folder, 'node_modules'))
   await symlink(root, join(folder, 'node_modules/it-grid'))
+  await symlink(join(root, 'node_modules/prom-client'), join(folder, 'node_modules/prom-client'))
+  await cp(new URL('programs/extras.js', import.meta.url), join(folder, 'extras.mjs'))
   return file
 }
 
@@ -61,6 +63,13 @@ async function runExample({ name, program }: Runtime, binary: string, example: s
   const args = program.filter((argument) => !/^--import$|typescript\.mjs$/.test(argument))
   const { text } = await execute(binary, [...args, example], dirname(example))
   return text === readme.code('text')[0] ? 'runs' : failed(name, 'the example of the README', text)
+}
+
+/** They are given as they are: no loader turns them into what the oldest runtime knows. */
+async function runExtras({ name, program }: Runtime, binary: string, folder: string): Promise<string> {
+  const args = program.filter((argument) => !/^--import$|typescript\.mjs$/.test(argument))
+  const { text } = await execute(binary, [...args, join(folder, 'extras.mjs')], folder)
+  return text.endsWith('all work\n') ? 'work' : failed(name, 'the extras', text)
 }
 
 async function runSuite({ name, specs, counts }: Runtime, binary: string): Promise<string> {
@@ -95,11 +104,12 @@ async function runProbe({ name, program, lacks }: Runtime, binary: string): Prom
 async function runRuntime(runtime: Runtime, example: string): Promise<string[]> {
   const { name, packages, binary } = runtime
   const installed = await install(packages.join('+'), packages, binary)
-  if ('reason' in installed) return [name, '-', '-', '-', `not installed: ${installed.reason}`]
+  if ('reason' in installed) return [name, '-', '-', '-', '-', `not installed: ${installed.reason}`]
   const file = join(installed.folder, 'node_modules', binary)
   const { text: version } = await execute(file, ['--version'])
   const row = [name, /[\d.]+/.exec(version)?.[0] ?? version]
   row.push(await runExample(runtime, file, example))
+  row.push(await runExtras(runtime, file, dirname(example)))
   row.push(await runSuite(runtime, file))
   row.push(await runProbe(runtime, file))
   return row
@@ -115,6 +125,7 @@ async function runFakeTimers(folder: string): Promise<string[][]> {
     return [
       [
         'fake timers',
+        '-',
         '-',
         '-',
         '-',
@@ -141,7 +152,7 @@ async function runFakeTimers(folder: string): Promise<string[][]> {
     const printed = await execute(binary, args, tests)
     const { version } = JSON.parse(await readFile(join(modules, name, 'package.json'), 'utf8'))
     const said = printed.failed ? failed(name, 'fake timers', printed.text) : 'deadlines fire'
-    rows.push([`fake timers of ${name}`, version, '', said, ''])
+    rows.push([`fake timers of ${name}`, version, '', '', said, ''])
   }
   return rows
 }
@@ -155,6 +166,8 @@ const rows: string[][] = []
 for (const runtime of wanted) rows.push(await runRuntime(runtime, example))
 if (values.only === undefined) rows.push(...(await runFakeTimers(folder)))
 await rm(folder, { recursive: true })
-console.log(table(['runtime', 'version', 'README example', `behaviour suite over ${kinds.join(', ')}`, 'lacks'], rows))
+console.log(
+  table(['runtime', 'version', 'README example', 'extras', `behaviour suite over ${kinds.join(', ')}`, 'lacks'], rows)
+)
 for (const failure of failures) console.error(`\n${failure}`)
 process.exitCode = failures.length === 0 ? 0 : 1
