@@ -1,6 +1,7 @@
 /**
  * What happens, for one reader of a stream: a bounded queue, of which the oldest go when the reader is slow. It follows its
- * source only while it is read, and ends with its call, or when the server drains.
+ * source from the first pull on, so that nothing is left of one that is never read, and ends with its call, or when the
+ * server drains.
  */
 
 export class Feed<T> {
@@ -18,13 +19,6 @@ export class Feed<T> {
     this.#signals = signals
   }
 
-  /** @param start returns what ends the source */
-  follow(start: () => () => void): void {
-    this.#stop = start()
-    for (const signal of this.#signals) signal.addEventListener('abort', this.#end)
-    if (this.#isOver) this.#end()
-  }
-
   add(value: T): void {
     if (this.#waiting.length >= this.#max) {
       this.#waiting.shift()
@@ -34,9 +28,15 @@ export class Feed<T> {
     this.#wake?.()
   }
 
-  /** @param make makes what is read, of a value and how many were left out before it */
-  async *read<R>(make: (value: T, skipped: number) => R): AsyncGenerator<R, void> {
+  /**
+   * @param follow follows the source from now on, and returns what ends that
+   * @param make makes what is read, of a value and how many were left out before it
+   */
+  async *read<R>(follow: () => () => void, make: (value: T, skipped: number) => R): AsyncGenerator<R, void> {
+    if (this.#isOver) return
     try {
+      this.#stop = follow()
+      for (const signal of this.#signals) signal.addEventListener('abort', this.#end)
       for (;;) {
         while (this.#waiting.length > 0) {
           const value = this.#waiting.shift() as T

@@ -86,11 +86,11 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   add(definitions.stats, () => grid.stats())
   add(definitions.handlers, () => [...grid.handlers])
   add(definitions.hosts, () => grid.connections.map(toReport))
-  add(definitions.recent, (options) => [...recentOf(grid, asked(() => readRecent(given(options))).host)])
+  add(definitions.recent, (options) => asked(() => [...recentOf(grid, readRecent(given(options)).host)]))
   add(definitions.streams, (options) => {
     const { host, ...which } = given(options) ?? {}
-    const connections = host === undefined ? grid.connections : [grid.connection(host)]
     return asked(() => {
+      const connections = host === undefined ? grid.connections : [grid.connection(host)]
       const streams = connections.flatMap((each) => each.streams(which))
       return selectStreams(streams, which)
     })
@@ -104,13 +104,16 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
     const { host, after = events.lastSeq } = asked(() => readEvents(given(options)))
     const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
     const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
-    for (const event of allRecent(grid)) if (isAsked(event)) feed.add(event)
-    feed.follow(() =>
-      events.onEvent((event) => {
-        if (isAsked(event)) feed.add(event)
-      })
+    const add = (event: GridEvent) => {
+      if (isAsked(event)) feed.add(event)
+    }
+    return feed.read(
+      () => {
+        for (const event of allRecent(grid)) add(event)
+        return events.onEvent(add)
+      },
+      (event) => event
     )
-    return feed.read((event) => event)
   })
   add(definitions.watch, (options, _, { signal, draining }) =>
     changesOf(() => grid.stats(), asked(() => readWatch(given(options))).everyMs, [signal, draining])

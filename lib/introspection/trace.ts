@@ -16,7 +16,7 @@ export function traceCalls(
   const onEnd = (message: CallMessage) => {
     if (message.local === local && isAsked(message, options)) feed.add(toRecord(message))
   }
-  feed.follow(() => {
+  const follow = () => {
     const followed = [channels.call, channels.handle].filter(
       (_, index) => options.side === undefined || (options.side === 'caller') === (index === 0)
     )
@@ -24,15 +24,21 @@ export function traceCalls(
     return () => {
       for (const channel of followed) channel.asyncEnd.unsubscribe(onEnd as never)
     }
-  })
-  return feed.read((record, skipped) => ({ ...record, skipped }))
+  }
+  return feed.read(follow, (record, skipped) => ({ ...record, skipped }))
 }
 
 /** Of the W3C. What else may stand there is not told. */
 const traceparent = /^[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-|$)/
 
-function readTraceId(value: unknown): string | undefined {
-  return typeof value === 'string' ? traceparent.exec(value)?.[1] : undefined
+/** A subscriber may have made anything of the metadata of a message. */
+function readTraceId(message: CallMessage): string | undefined {
+  try {
+    const value: unknown = message.metadata.traceparent
+    return typeof value === 'string' ? traceparent.exec(value)?.[1] : undefined
+  } catch {
+    return undefined
+  }
 }
 
 function isAsked(message: CallMessage, options: TraceOptions): boolean {
@@ -48,7 +54,7 @@ function isAsked(message: CallMessage, options: TraceOptions): boolean {
 
 function toRecord(message: CallMessage): Omit<CallRecord, 'skipped'> {
   const { side, host, instance, kind, handler, subroute } = message
-  const traceId = readTraceId(message.metadata.traceparent)
+  const traceId = readTraceId(message)
   const { delivery, ...outcome } = message.outcome as NonNullable<CallMessage['outcome']>
   return {
     ...{ side, host, kind, handler, subroute },

@@ -267,6 +267,9 @@ describe('options that are wrong', () => {
       assert.equal(code, 'ERR_INVALID_OPTION', `${name} ${option}: ${value}`)
       assert.ok(message.startsWith(`${option} of ${name}() must be `), message)
     }
+    for (const ask of [look.recent, look.streams]) {
+      assert.equal((await rejection(ask({ host: 'no origin' }))).code, 'ERR_INVALID_OPTION')
+    }
     const near = [await rejection(look.trace({ slowerThan: 5 } as object).responses.next())]
     near.push(await rejection(look.watch({ every: 5 } as object).responses.next()))
     near.push(await rejection(look.streams({ handlers: 'a' } as object)))

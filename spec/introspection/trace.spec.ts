@@ -30,9 +30,12 @@ function publish(changed: Partial<Record<keyof CallMessage | 'code' | 'durationM
 async function traced(options: TraceOptions, publishAll: () => void) {
   const controller = new AbortController()
   const records = traceCalls(local, options, [controller.signal])
+  assert.ok(!channels.handle.asyncEnd.hasSubscribers, 'nobody listens before it is read')
+  const first = records.next()
   publishAll()
   controller.abort()
-  const all = []
+  const { value } = await first
+  const all = value === undefined ? [] : [value]
   for await (const record of records) all.push(record)
   assert.ok(
     !channels.handle.asyncEnd.hasSubscribers && !channels.call.asyncEnd.hasSubscribers,
@@ -108,6 +111,21 @@ describe('a trace', () => {
     assert.deepEqual(
       records.map(({ traceId }) => traceId),
       [id, id, ...new Array(6).fill(undefined)]
+    )
+  })
+
+  it('hurts no call whose metadata a subscriber has made into nonsense', async () => {
+    const throws = Object.defineProperty({}, 'traceparent', {
+      get() {
+        throw new Error('a hostile getter')
+      }
+    })
+    const records = await traced({}, () => {
+      for (const metadata of [undefined, null, throws]) publish({ metadata })
+    })
+    assert.deepEqual(
+      records.map(({ handler, traceId }) => [handler, traceId]),
+      new Array(3).fill(['echo', undefined])
     )
   })
 
