@@ -8,7 +8,7 @@ import { buildPage } from '../../page/build.mjs'
 import { paced } from '../support/clock/pace.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { Child } from '../support/process/child.ts'
-import { complaintsOf, goTo, keepPicture, shown, startBrowser, whyNoBrowser } from './browser.ts'
+import { complaintsOf, goTo, keepPicture, patienceMs, shown, startBrowser, whyNoBrowser } from './browser.ts'
 import type { Words } from './server.ts'
 
 const names = ['node-1', 'node-2', 'node-3', 'node-4']
@@ -42,6 +42,7 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await Promise.all(hosts.map(start))
     browser = await startBrowser()
     page = await browser.newPage({ viewport: { width: 1440, height: 1130 }, colorScheme: 'light' })
+    page.setDefaultTimeout(patienceMs)
     complaints = complaintsOf(page)
     await Promise.all(hosts.map((host) => server(host).ask('usual', 500)))
     await Promise.all(hosts.map((host) => server(host).ask('work', 2, 200)))

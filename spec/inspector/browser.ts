@@ -8,6 +8,9 @@ import { type Browser, chromium, type Page } from 'playwright-core'
 
 const path = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((each) => existsSync(each))
 
+/** On a machine that does much else: it only ends what hangs. */
+export const patienceMs = 120_000
+
 /** For the `skip` of a spec. */
 export const whyNoBrowser = path === undefined ? 'chromium is not installed: apt-get install chromium' : false
 
@@ -44,7 +47,7 @@ export async function goTo(page: Page, hash: string): Promise<void> {
 }
 
 /** Resolves with its text, once an element is there that has one like it. */
-export async function shown(page: Page, selector: string, text: RegExp, timeoutMs = 60_000): Promise<string> {
+export async function shown(page: Page, selector: string, text: RegExp, timeoutMs = patienceMs): Promise<string> {
   const found = page.locator(selector).filter({ hasText: text }).first()
   await found.waitFor({ timeout: timeoutMs })
   return await found.innerText()

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { buildPage } from '../../page/build.mjs'
 import { until } from '../support/until.ts'
-import { complaintsOf, goTo, keepPicture, startBrowser, whyNoBrowser } from './browser.ts'
+import { complaintsOf, goTo, keepPicture, patienceMs, startBrowser, whyNoBrowser } from './browser.ts'
 import { FakeFeed } from './large-grid.ts'
 
 const hour = 3600
@@ -54,6 +54,7 @@ describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, ()
     await Promise.all([buildPage(), once(server.listen(0, '127.0.0.1'), 'listening')])
     browser = await startBrowser()
     page = await browser.newPage({ viewport: { width: 1440, height: 1000 }, colorScheme: 'dark' })
+    page.setDefaultTimeout(patienceMs)
     complaints = complaintsOf(page)
     devtools = await page.context().newCDPSession(page)
     await devtools.send('Performance.enable', { timeDomain: 'threadTicks' })
