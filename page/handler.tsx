@@ -21,6 +21,9 @@ const noChart: Chart = {
   ...{ p50: empty(), p99: empty(), calls: empty(), errors: empty() }
 }
 
+/** What is so many times usual stands out. */
+const slowTimes = 3
+
 function empty(): null[] {
   return Array.from({ length: chartSlots }, () => null)
 }
@@ -141,6 +144,7 @@ function ByServer({ picture, now, detail, usual, where }: ByServerProps) {
         const isOdd = host === where
         const at = picture.servers.get(host)?.at
         const last = p99.at(-1)
+        const isHigh = isOdd && typeof last === 'number' && last >= slowTimes * (usual ?? 0)
         const text =
           state !== 'answers'
             ? `${at === undefined ? 'old' : `${age(now - at)} old`}`
@@ -151,7 +155,7 @@ function ByServer({ picture, now, detail, usual, where }: ByServerProps) {
           <figure key={host} class={state === 'answers' ? '' : 'stale'}>
             <figcaption>
               <span class={isOdd ? 'b' : ''}>{nameOf(picture.hosts, host)}</span>
-              <span class={isOdd ? 'bad b' : 'muted'}>{text}</span>
+              <span class={isHigh ? 'bad b' : 'muted'}>{text}</span>
             </figcaption>
             <Spark values={p99} width={150} height={34} isHot={isOdd} usual={usual} most={most} />
           </figure>

@@ -126,7 +126,7 @@ function toWords(event: GridEvent, around: Around): Words | undefined {
     case 'close':
       return ['info', `conn of ${there} ended at ${by}`, joined(`${event.reason}: ${event.message}`, failedText(event))]
     case 'rtt':
-      if (event.durationMs < leastRttMs) return undefined
+      if (event.durationMs < leastRttMs || event.host === event.local) return undefined
       return ['info', `${here} ⇄ ${there} · round trip ${ms(event.previousMs)} → ${ms(event.durationMs)}`, again]
     default:
       return otherWords(event, here, there, again)
