@@ -56,22 +56,21 @@ export class OpenStreams {
     return this.#list().flatMap((stream) => this.#describe(stream) ?? [])
   }
 
-  /** Counts what waits, and since when. */
+  /** Counts what waits, and since when. Many may be open: nothing is made for each. */
   addWaits(waits: ConnectionWaits): void {
     this.look()
     const nowMs = performance.now()
-    const count = (what: keyof ConnectionWaits, ticks: number) => {
+    const count = (into: { count: number; oldestMs?: number }, ticks: number) => {
       const waitedMs = Math.max(0, nowMs - ticksToMs(ticks))
-      const { count: before, oldestMs = 0 } = waits[what]
-      waits[what] = { count: before + 1, oldestMs: Math.max(oldestMs, waitedMs) }
+      if (into.count++ === 0 || waitedMs > (into.oldestMs ?? 0)) into.oldestMs = waitedMs
     }
     for (const stream of this.#list()) {
       if (stream.owner?.entry === undefined) continue
-      const { sentTicks, receivedTicks } = this.#sinceOf(stream)
-      const [sends, receives] = [sendingWait(stream), receivingWait(stream)]
-      if (sends === 'credit' || sends === 'conn') count(sends, sentTicks)
-      if (receives === 'consumer') count(receives, receivedTicks)
-      if (stream.isSingle) count(stream.initiator ? 'called' : 'served', stream.startTicks)
+      const look = stream.isSingle ? undefined : this.#looks.get(stream)
+      const sends = sendingWait(stream)
+      if (sends === 'credit' || sends === 'conn') count(waits[sends], look?.sentTicks ?? stream.startTicks)
+      if (stream.isSingle) count(stream.initiator ? waits.called : waits.served, stream.startTicks)
+      else if (receivingWait(stream) === 'consumer') count(waits.consumer, look?.receivedTicks ?? stream.startTicks)
     }
   }
 

@@ -120,20 +120,20 @@ export interface Waits {
 /** What the open calls of one connection wait for, from this end. `connection.streams()` says which. */
 export interface ConnectionWaits {
   /** Requests of this server that have no answer, by their age. */
-  called: Waits
+  readonly called: Waits
   /** Requests of the peer that have no answer, by their age. */
-  served: Waits
+  readonly served: Waits
   /** Halves of streams that may send nothing: the consumer at the other end takes nothing. */
-  credit: Waits
+  readonly credit: Waits
   /** Calls that have a message to send, and the conn is full. */
-  conn: Waits
+  readonly conn: Waits
   /** Halves of streams with messages that nobody here takes. */
-  consumer: Waits
+  readonly consumer: Waits
 }
 
 export function createWaits(): ConnectionWaits {
-  const none = { count: 0 }
-  return { called: none, served: none, credit: none, conn: none, consumer: none }
+  const none = () => ({ count: 0 })
+  return { called: none(), served: none(), credit: none(), conn: none(), consumer: none() }
 }
 
 /** One connection. */

@@ -34,7 +34,7 @@ const maxWidening = 2
 /** What the remote end allows this side to send on one stream. */
 export class SendWindow {
   /** As it was at first, or wider where the receiver has widened it. */
-  readonly #capacityMessages: number
+  #capacityMessages: number
   #capacityBytes: number
   #sent = 0
   #messages: number
@@ -90,6 +90,7 @@ export class SendWindow {
     this.#messages += messages
     this.#bytes += bytes
     if (this.#bytes > this.#capacityBytes) this.#capacityBytes = this.#bytes
+    if (this.#messages > this.#capacityMessages) this.#capacityMessages = this.#messages
     const isBeyond = this.#messages > maxCredit || this.#bytes + this.#unwritten > maxCredit
     if (isBeyond) throw new ProtocolError('a credit beyond 2^31-1')
   }

@@ -69,6 +69,9 @@ describe('SendWindow', () => {
     const wide = { messages: 4, bytes: 200 }
     const none = { messages: 0, bytes: 0 }
     assert.deepEqual(window.describe(), { totalMessages: 1, room: wide, capacity: wide, unread: none })
+    window.add(3, 0)
+    const [{ messages }, left] = [window.describe().capacity, window.describe().unread]
+    assert.deepEqual([messages, left], [7, none], 'also of a peer that grants more messages than ours does')
   })
 
   it('counts messages of no bytes', () => {
