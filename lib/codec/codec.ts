@@ -40,6 +40,16 @@ export function readsInPlace(decoder: Decoder<unknown>): boolean {
   }
 }
 
+/** What a codec or field says it is; undefined where it does not, as that of a user may do anything. */
+export function readFingerprint(of: Pick<Codec<never>, 'fingerprint'>): string | undefined {
+  try {
+    const { fingerprint } = of
+    return typeof fingerprint === 'string' && fingerprint !== '' ? fingerprint : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** The codec of raw bytes. */
 export const rawBytes: Codec<Uint8Array> = Object.freeze({
   encode(value: Uint8Array): Uint8Array {

@@ -5,6 +5,7 @@
  * array itself is msgpack: docs/protocol.md, section "Values".
  */
 
+import { createHash } from 'node:crypto'
 import { isBytes } from '../base/bytes.ts'
 import { printable } from '../base/text.ts'
 import { aRecord, check, objectWith } from '../errors/check.ts'
@@ -13,7 +14,7 @@ import { ValidationError } from '../errors/validation-error.ts'
 import { Misfit, type Path } from '../msgpack/misfit.ts'
 import { decodeMsgpack, pack, toEncodeError } from '../msgpack/msgpack.ts'
 import { isValidDate } from '../msgpack/plain.ts'
-import type { Codec } from './codec.ts'
+import { type Codec, readFingerprint } from './codec.ts'
 import { type GivenSchema, type Schema, withSchema } from './schema.ts'
 
 /** How one field of a struct is written and read. Made by `field` and `tuple()`. */
@@ -50,6 +51,9 @@ export type Struct<F extends Fields> = Flat<
 
 /** The type of the values of a codec, such as `Infer<typeof lockArgs>`. */
 export type Infer<C> = C extends Codec<infer T> ? T : never
+
+/** Of a longer text a digest is taken: that of structs within structs doubles with each of them. */
+const maxStructText = 256
 
 const aField = objectWith('is not a field: use one of `field`, or a tuple() without a schema', 'read', 'write')
 
@@ -118,10 +122,8 @@ function optional<T>(of: Field<T>, fallback?: T): Field<T | undefined> {
 }
 
 /** The fingerprint of a field around another one, where that has one. */
-function describe(
-  how: '[]' | '?',
-  { fingerprint }: Pick<Field<never>, 'fingerprint'>
-): { readonly fingerprint?: string } {
+function describe(how: '[]' | '?', of: Pick<Field<never>, 'fingerprint'>): { readonly fingerprint?: string } {
+  const fingerprint = readFingerprint(of)
   return fingerprint === undefined ? {} : { fingerprint: how + fingerprint }
 }
 
@@ -130,9 +132,16 @@ function describeStruct(
   names: readonly string[],
   places: readonly Field<unknown>[]
 ): { readonly fingerprint?: string } {
-  const last = places.findLastIndex(({ fingerprint }) => fingerprint?.startsWith('?') !== true)
-  const parts = places.slice(0, last + 1).map(({ fingerprint }, i) => fingerprint && [names[i], fingerprint])
-  return parts.includes(undefined) ? {} : { fingerprint: `tuple ${JSON.stringify(parts)}` }
+  const all = places.map(readFingerprint)
+  const last = all.findLastIndex((each) => each?.startsWith('?') !== true)
+  const parts = all.slice(0, last + 1).map((each, i) => each && [names[i], each])
+  if (parts.includes(undefined)) return {}
+  const text = JSON.stringify(parts)
+  return { fingerprint: `tuple ${text.length > maxStructText ? digest(text) : text}` }
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }
 
 /** Converts each of `values` into the same index of `into`. */

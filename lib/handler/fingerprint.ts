@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import type { Codec } from '../codec/codec.ts'
+import { readFingerprint } from '../codec/codec.ts'
 import type { AnyDefinition } from './definition.ts'
 
 /** Enough to tell the definitions of one name apart. */
@@ -18,14 +18,4 @@ export function fingerprintOf(definition: AnyDefinition): string | undefined {
   if (parts.includes(undefined)) return undefined
   const hash = createHash('sha256').update(JSON.stringify([kind, ...parts]))
   return hash.digest('hex').slice(0, 2 * fingerprintBytes)
-}
-
-/** That of a codec of the user's may be anything. */
-function readFingerprint(codec: Codec<unknown>): string | undefined {
-  try {
-    const { fingerprint } = codec
-    return typeof fingerprint === 'string' && fingerprint !== '' ? fingerprint : undefined
-  } catch {
-    return undefined
-  }
 }

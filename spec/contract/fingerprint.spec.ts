@@ -11,6 +11,7 @@ import {
   bytes,
   type Codec,
   channels,
+  type Field,
   field,
   type Infer,
   json,
@@ -75,6 +76,35 @@ describe('the fingerprint of a definition', () => {
     for (const last of [optional(string), nullable(string), optional(string, 'z')])
       assert.equal(ofTuple({ x, y, last }), ofTuple({ x, y }))
     assert.equal(ofTuple({ x: { write: String, read: String } }), undefined)
+  })
+
+  it('of structs within structs takes no more room for each of them, however deep they are', () => {
+    let within: Field<unknown> = number
+    for (let depth = 0; depth < 20; depth++) {
+      within = tuple({ left: within, right: within }) as Field<unknown>
+      assert.ok((within.fingerprint?.length ?? 0) < 300)
+    }
+    const [one, other] = [number, string].map((z) => tuple({ z, a: within, b: within, c: array(within) }).fingerprint)
+    assert.notEqual(one, other)
+    assert.match(ofTuple({ within }) ?? '', /^[0-9a-f]{16}$/)
+  })
+
+  it('is none where a field of the user says something else than a text, or throws', () => {
+    const read = (value: unknown) => value
+    const throwing = {
+      ...{ read, write: read },
+      get fingerprint(): string {
+        throw new Error('no')
+      }
+    }
+    for (const x of [
+      ...[5, '', null, {}, Symbol('x')].map((fingerprint) => ({ read, write: read, fingerprint })),
+      throwing
+    ]) {
+      const mine = x as Field<unknown>
+      for (const each of [mine, array(mine), optional(mine), nullable(mine), tuple({ x: mine })])
+        assert.equal(ofTuple({ each }), undefined)
+    }
   })
 
   it('does not look at schemas: one end may check less', () => {
