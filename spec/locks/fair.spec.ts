@@ -230,6 +230,18 @@ describe('the line of a fair table', () => {
     assert.equal(ask('write', 'third', 3).granted, true)
   })
 
+  it('is no line where a table is not fair: it gives no places, and tells who waits, as many as are asked for', () => {
+    const table = new LockTable({ quietMs: 0 })
+    table.lock('write', { ...args('holder', 0, ['a', 'b']), waiting: undefined })
+    for (const resource of ['a', 'b'])
+      assert.equal(table.lock('write', args('x', undefined, [resource])).ticket, undefined)
+    for (const resource of ['a', 'b']) table.lock('write', args(resource, undefined, [resource]))
+    assert.deepEqual(
+      [-1, 0, 1, 2, 10].map((max) => table.top(max).length),
+      [0, 0, 1, 2, 2]
+    )
+  })
+
   it('is one line for each resource, and who wants several stands in all of them', () => {
     const { ask } = open()
     ask('write', 'x', 1, ['a', 'b'])

@@ -79,6 +79,18 @@ describe('operators of locks', { concurrency: 3 }, () => {
     assert.ok(one > two && two > 0, `${one}, ${two}`)
     for (const max of [0, -1, 1.5, Number.NaN])
       assert.ok((await rejection(cluster.client(0).top({ max }))) instanceof RangeError)
+    // What one server tells alone is told, and no more than is asked for.
+    const other: LockArgs = { uid: 'one', resources: ['z'], owner: 'somebody', source: 'spec', quorum: 1 }
+    const waiting = { id: 'two', waitedMs: 1_000_000 }
+    cluster.table(2).lock('write', other)
+    cluster.table(2).lock('write', { ...other, uid: 'two', waiting })
+    const most = await cluster.client(2).top({ max: 1 })
+    assert.deepEqual(
+      most.map(({ resource }) => resource),
+      ['z']
+    )
+    assert.throws(() => cluster.table(2).unlock('write', { ...other, uid: 'two', waiting }), LockError)
+    cluster.table(2).unlock('write', other)
     // Who gives up is not waited for to be forgotten.
     stop.abort()
     await Promise.all(waits)
@@ -135,6 +147,7 @@ describe('operators of locks', { concurrency: 3 }, () => {
     assert.ok(
       error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT' && error.cause instanceof UnknownHandlerError
     )
+    assert.ok((await rejection(listed(client('two')))) instanceof UnknownHandlerError)
     assert.equal(await client('one').withLock(['a'], () => 'in'), 'in')
     serveLocks(manager, { quietMs: 0, subroute: 'two' })
     assert.equal(await client('two').withLock(['a'], () => 'in'), 'in')
