@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { type TestGridOptions, testGrid } from '../../lib/extras/testing/index.ts'
+import { type TestGrid, type TestGridOptions, testGrid } from '../../lib/extras/testing/index.ts'
 import { dialerOf, type Manager, single, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -238,15 +238,18 @@ describe('assertNothingLeft()', () => {
     await using other = await testGrid(2, { setup })
     await using grid = await testGrid(2, { setup })
     await Promise.all([other.ready(), grid.ready()])
-    const calls = [grid, other].map((each) => rejection(each.peer(0, 1).request(wait)))
-    await until(() => other.peer(1, 0).stats().served.running === 1, 'it runs')
+    const lost = rejection(grid.peer(0, 1).request(wait))
+    const answered = other.peer(0, 1).request(wait)
+    const runs = (each: TestGrid) => each.peer(1, 0).stats().served.running === 1
+    await until(() => runs(grid) && runs(other), 'both run')
     grid.kill(1)
-    await calls[0]
+    await lost
+    await until(() => grid.peer(0, 1).stats().called.running === 0, 'the last of it has ended')
     grid.assertNothingLeft()
     assert.throws(() => other.assertNothingLeft(), /2 things are left/)
     gate.open()
-    await other.close()
-    await calls[1]
+    assert.equal(await answered, 'late')
+    await other.settled()
   })
 })
 

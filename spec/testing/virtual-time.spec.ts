@@ -66,6 +66,21 @@ describe('virtualTime()', () => {
     assert.ok(realMs() - startMs < 100, `${realMs() - startMs} ms`)
   })
 
+  it('has timers of handlers that are named when they are left, until they are cleared', async () => {
+    using time = virtualTime()
+    const timers: NodeJS.Timeout[] = []
+    await using grid = await gridIn(time, (server) =>
+      server.handle(add, (n) => {
+        timers.push(setTimeout(() => {}, 10_000))
+        return n
+      })
+    )
+    await Promise.all([grid.peer(0, 1).request(add, 1), grid.advance(10)])
+    assert.throws(() => grid.assertNothingLeft(), /a timer of setTimeout\(10000\) .*\n +at .*virtual-time\.spec\.ts/)
+    clearTimeout(timers[0])
+    grid.assertNothingLeft()
+  })
+
   it('is that of dates, intervals, and timers as Node has them, and is put back', () => {
     const { setTimeout: realTimeout, Date: RealDate } = globalThis
     {
