@@ -74,7 +74,7 @@ export function contract<const D extends Definitions>(
   const copy = Object.freeze({ ...definitions })
   checkDefinitions(copy)
   const on = (peer: Callable, shared: CallOptions = {}): Calls<D> => {
-    check('the first argument of contract.on()', peer, aCallable)
+    check('the first argument of on()', peer, aCallable)
     const callable = subroute === '' ? peer : peer.subroute(subroute)
     const methods = Object.entries(copy).map(([name, definition]) => [name, toMethod(callable, definition, shared)])
     return Object.freeze(Object.fromEntries(methods))

@@ -124,7 +124,10 @@ describe('a contract', () => {
     refused(() => contract({ get: 'get' } as never), /first argument of contract\(\) must be a definition/)
     refused(() => contract([get] as never), /first argument of contract\(\) must be an object/)
     refused(() => contract({ get }, { subroute: 1 } as never), /subroute of contract\(\) must be a string/)
-    refused(() => store.on({} as Connection), /must be a connection, or a subroute of one/)
+    refused(
+      () => store.on({} as Connection),
+      /^the first argument of on\(\) must be a connection, or a subroute of one/
+    )
     const handlers = { get: () => null, put: () => {}, keys: () => [] }
     const wrong = (given: object) => () => server.implement(store, given as typeof handlers)
     refused(wrong({ get: handlers.get, put: handlers.put }), /the handler "keys" of implement\(\) must be a function/)

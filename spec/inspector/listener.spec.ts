@@ -168,6 +168,10 @@ describe('the page of a grid', () => {
     const allow = () => true
     assert.throws(() => inspector(grid, {} as never), /option allow is required/)
     assert.throws(() => inspector(grid, { allow, path: 'inspector' }), /must be a path that begins with "\/"/)
+    assert.throws(
+      () => inspector(grid, { allow, auth: 1 } as never),
+      /has no option "auth"; it has allow, path, maxPages/
+    )
     assert.throws(() => inspector(grid, { allow, maxPages: 0 }), /maxPages must be a whole number/)
     assert.throws(() => inspector({} as never, { allow }), /must be a Manager/)
     return grid.close()

@@ -262,8 +262,8 @@ describe('a lock over several servers', { concurrency: 4 }, () => {
   it('is refused before anybody is asked when the resources are wrong', async () => {
     await using cluster = await lockCluster(3, ttlMs)
     const { framesOut } = cluster.at(0).stats().totals
-    for (const resources of [[], ['a', 'a'], [''], Array.from({ length: 300 }, String)]) {
-      const error = await rejection(cluster.client(0).withLock(resources, () => 'in'))
+    for (const resources of [[], ['a', 'a'], [''], Array.from({ length: 300 }, String), 'ab', [7], undefined]) {
+      const error = await rejection(cluster.client(0).withLock(resources as string[], () => 'in'))
       assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_RESOURCES')
     }
     assert.equal(cluster.at(0).stats().totals.framesOut, framesOut)

@@ -196,6 +196,7 @@ describe('a wrong request changes nothing, and its code says what is wrong:', ()
       (table) => table.lock('write', args('x', ['y'.repeat(maxResourceLength + 1)]))
     ],
     ['ERR_LOCK_RESOURCES', 'nothing to take by force', (table) => table.forceUnlock([])],
+    ['ERR_LOCK_RESOURCES', 'a text to take by force', (table) => table.forceUnlock('ab' as never)],
     ['ERR_LOCK_ARGUMENT', 'no id', (table) => table.lock('write', args(''))],
     ['ERR_LOCK_ARGUMENT', 'an id that is too long', (table) => table.lock('write', args('x'.repeat(257)))],
     ['ERR_LOCK_ARGUMENT', 'no owner', (table) => table.lock('write', args('x', ['y'], ''))]

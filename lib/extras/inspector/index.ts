@@ -52,11 +52,15 @@ export function inspector(
 function check(grid: Manager, options: InspectorOptions): InspectorOptions {
   if (typeof grid?.connection !== 'function')
     throw new InvalidOptionError('the first argument of inspector() must be a Manager')
-  const { allow, path = defaultPath, maxPages = defaultMaxPages } = options ?? {}
+  const { allow, path = defaultPath, maxPages = defaultMaxPages, ...others } = options ?? {}
   if (typeof allow !== 'function') {
     throw new InvalidOptionError(
       'inspector() option allow is required: it must be a function that says which requests may see the page'
     )
+  }
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    throw new InvalidOptionError(`inspector() has no option "${unknown}"; it has allow, path, maxPages`)
   }
   if (typeof path !== 'string' || !path.startsWith('/') || /[?#]/.test(path)) {
     throw new InvalidOptionError('inspector() option path must be a path that begins with "/", such as "/inspector"')

@@ -50,10 +50,13 @@ export function checkLeap(name: 'token' | 'ticket', value: number | undefined, h
 
 /** @throws {LockError} whose text says what is wrong */
 export function checkResources(resources: readonly string[]): void {
+  if (!Array.isArray(resources)) throw wrong("resources must be an array of names, such as ['account/7']", 0)
   if (resources.length === 0) throw wrong('name at least one resource', 0)
   if (resources.length > maxResources)
     throw wrong(`at most ${maxResources} resources, not ${resources.length}`, maxResources)
-  for (const [at, { length }] of resources.entries()) {
+  for (const [at, name] of resources.entries()) {
+    if (typeof name !== 'string') throw wrong(`the name of resource ${at} must be a string`, at)
+    const { length } = name
     if (length === 0 || length > maxResourceLength) {
       throw wrong(`the name of resource ${at} must have 1 to ${maxResourceLength} characters, not ${length}`, at)
     }

@@ -10,7 +10,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { type Manager, QuorumError, retry } from '../../index.ts'
-import { checkArgs, readOptions } from './check.ts'
+import { checkArgs, checkResources, readOptions } from './check.ts'
 import type { LockInfo, LockKind } from './definitions.ts'
 import { LockError } from './errors.ts'
 import { Grants, type GrantsInit } from './grants.ts'
@@ -185,6 +185,8 @@ export class LockClient {
 
   #newGrants(kind: LockKind, resources: readonly string[], source: string, turn: Turn): Grants {
     const { grid, servers } = this.#init
+    // Here already: the letters of a text would be taken for names.
+    if (!Array.isArray(resources)) checkResources(resources)
     const args = {
       // New each time, so that what an earlier attempt gives back late does not release the grants of this one.
       ...{ uid: randomUUID(), resources: [...resources].sort(), owner: grid.local, source },
