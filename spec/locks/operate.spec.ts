@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { LockClient, LockError, serveLocks } from 'it-grid/locks'
+import { maxTtlMs } from '../../lib/extras/locks/check.ts'
 import { type LockArgs, lock } from '../../lib/extras/locks/definitions.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
 import {
@@ -100,12 +101,14 @@ describe('operators of locks', { concurrency: 3 }, () => {
   it('may take locks by force only where a rule allows it', async () => {
     await using grid = await openGrid(3, {
       serve(manager, at) {
-        serveLocks(manager, { quietMs: 0, allowForceUnlock: ({ host }) => host.endsWith(`:${ops()}`) })
+        // The owner does not hear meanwhile that its lock was taken, however slow the machine is.
+        serveLocks(manager, { ttlMs: maxTtlMs, quietMs: 0, allowForceUnlock: ({ host }) => host.endsWith(`:${ops()}`) })
         if (at === 0) opsPort = new URL(manager.local).port
       }
     })
-    const client = (at: number) => new LockClient(grid.at(at), { servers: grid.hosts })
-    await using lock = await client(1).lock(['a'])
+    const options = { servers: grid.hosts, requestTimeoutMs: paced(10_000) }
+    const client = (at: number) => new LockClient(grid.at(at), options)
+    await using lock = await client(1).lock(['a'], { timeout: Number.POSITIVE_INFINITY })
     const denied = await rejection(client(2).forceUnlock(['a']))
     assert.ok(denied instanceof RejectedError && denied.reason === 'denied', String(denied))
     assert.equal((await listed(client(1))).length, 1)
@@ -238,6 +241,11 @@ describe('a table of locks that is bounded in bytes', () => {
     table.lock('write', args('first', ['a']))
     for (let n = 0; n < 2000; n++) {
       assert.equal(table.lock('write', args(`w${n}`, ['a'], { id: `w${n}`, waitedMs: 0 })).granted, false)
+    }
+    // Nor when those who wait want more and more.
+    for (let n = 0; n < 200; n++) {
+      const more = ['a', ...Array.from({ length: 100 }, (_, at) => `${n} ${at}`)]
+      assert.equal(table.lock('write', args(`m${n}`, more, { id: `w${n}`, waitedMs: 0 })).granted, false)
     }
     assert.ok(table.bytes <= 0.3 * maxBytes, `${table.bytes}`)
     assert.ok(fill(table, (n) => [`resource ${n}`]) > 100)

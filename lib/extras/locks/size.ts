@@ -1,4 +1,4 @@
-/** What the table takes in memory, in bytes: from above, measured on V8 of 64 bits. `spec/locks/bytes.spec.ts` measures it again. */
+/** What the table takes in memory, in bytes: from above, measured on V8 of 64 bits. `spec/locks/operate.spec.ts` measures it again. */
 
 import type { LockArgs } from './definitions.ts'
 

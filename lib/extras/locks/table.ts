@@ -213,7 +213,7 @@ export class LockTable {
 
   /** Who finds no room to be noted waits all the same, and is not in the line. */
   #wait(kind: LockKind, args: LockArgs): number | undefined {
-    const bytes = this.#waiting.has(args) ? 0 : lockBytes(args)
+    const bytes = lockBytes(args) - this.#waiting.bytesOf(args)
     if (this.#waiting.bytes + bytes > waitingShare * this.#maxBytes || !this.#hasRoom(bytes)) return undefined
     return this.#waiting.add(kind, args, this.#now())
   }

@@ -49,8 +49,9 @@ export class Waiting {
     return ticket
   }
 
-  has(args: LockArgs): boolean {
-    return this.#byKey.has(toKey(args))
+  /** What it takes that this wait is noted; 0 if it is not. */
+  bytesOf(args: LockArgs): number {
+    return this.#byKey.get(toKey(args))?.bytes ?? 0
   }
 
   /** It has got what it waited for, or has given up. */
