@@ -255,7 +255,9 @@ describe('a table of locks that is bounded in bytes', () => {
     let ms = 0
     const table = new LockTable({ quietMs: 0, now: () => ms })
     table.lock('write', args('first', ['a']))
+    const { bytes } = table
     table.lock('write', args('w', ['a'], { id: 'w', waitedMs: 70 }))
+    assert.ok(table.bytes > bytes)
     assert.deepEqual(table.top(10)[0]?.waiting, [
       { id: 'w\nnode-1', kind: 'write', owner: 'node-1', source: 'spec', waitedMs: 70 }
     ])
@@ -265,6 +267,7 @@ describe('a table of locks that is bounded in bytes', () => {
     assert.equal(table.top(10)[0]?.waiting[0]?.waitedMs, 6068)
     ms += 1
     assert.deepEqual(table.top(10), [])
+    assert.equal(table.bytes, bytes)
   })
 
   it('takes no more memory than it says', () => {

@@ -140,7 +140,7 @@ describe('the lock table', () => {
   })
 
   it('takes locks by force, whoever has them', () => {
-    const { table } = open()
+    const { table, clock } = open()
     table.lock('read', args('1', ['a', 'b']))
     table.lock('read', args('2', ['b']))
     table.lock('write', args('3', ['c']))
@@ -152,6 +152,11 @@ describe('the lock table', () => {
       codeOf(() => table.refresh(args('1', ['a', 'b']))),
       'ERR_LOCK_NOT_HELD'
     )
+    table.unlock('write', args('4', ['a', 'b']))
+    const again = () => table.lock('read', args('2', ['b']))
+    assert.equal(codeOf(again), 'ERR_LOCK_NOT_HELD', 'its owner does not get it back')
+    clock.ms += ttlMs
+    assert.equal(again().granted, true)
   })
 
   it('keeps no more locks than it may', () => {

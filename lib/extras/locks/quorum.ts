@@ -37,7 +37,9 @@ export function toRetriable(error: unknown): unknown {
 /** The error of who did not get a lock: what a server failed by is its cause. */
 export function toTimeoutError(error: unknown, text: string): unknown {
   if (!QuorumError.is(error) && !(GridError.is(error) && error.code === 'ERR_DEADLINE')) return error
-  const cause = QuorumError.is(error) ? findFailure(error.answers) : error
+  // Where the time was over while an attempt was under way, the one before says more.
+  const last = QuorumError.is(error) ? error : error.cause
+  const cause = QuorumError.is(last) ? findFailure(last.answers) : error
   return new LockError('ERR_LOCK_TIMEOUT', text, { cause })
 }
 
