@@ -1,6 +1,6 @@
 /** A request with interceptors around it: it ends by its own deadline and signal, whatever they do. */
 
-import { abortReason, InnerSignal, listenToAbort } from '../base/abort.ts'
+import { type AnySignal, abortReason, InnerSignal, listenToAbort } from '../base/abort.ts'
 import { whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
@@ -92,7 +92,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
     if (signal?.aborted === true) throw abortReason(signal)
     return new Promise((resolve, reject) => {
       this.#reject = reject
-      if (signal !== undefined) this.#unlistenSignal = listenToAbort(signal, (reason) => this.#fail(reason))
+      if (signal !== undefined) this.#obey(signal)
       if (this.#made.isClosed) this.#watchClosing()
       if (this.#isOver) return
       this.#deadline.extend(this.#view.endsMs)
@@ -131,6 +131,14 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
 
   onLate(): void {
     this.#fail(createLateError(this.#view, this.#delivery))
+  }
+
+  #obey(signal: AnySignal): void {
+    try {
+      this.#unlistenSignal = listenToAbort(signal, (reason) => this.#fail(reason))
+    } catch (error) {
+      this.#fail(error)
+    }
   }
 
   #try(call: CallerView): Promise<unknown> {

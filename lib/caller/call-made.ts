@@ -115,9 +115,13 @@ export class CallMade implements CallInfo {
     return listenToAbort(this.#closing, (reason) => onClosed(errorText(reason)))
   }
 
-  /** Whether its user does not want the answer any more. */
+  /** Whether its user does not want the answer any more. A signal that is not one of Node may throw. */
   get isCancelled(): boolean {
-    return this.options.signal?.aborted === true
+    try {
+      return this.options.signal?.aborted === true
+    } catch {
+      return false
+    }
   }
 
   /** It has ended. */

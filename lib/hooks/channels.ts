@@ -151,19 +151,28 @@ export class Trace {
     }
   }
 
+  /** One that throws when it is read does so when it is called. */
+  get #hasRun(): boolean {
+    try {
+      return this.message.run !== undefined
+    } catch {
+      return true
+    }
+  }
+
   /**
    * Runs `fn` within `run` of the message, once, whatever that does. As with a subscriber that throws, the process hears of one
    * that throws, or does not call its function, and the call goes on.
    */
   #runWithin<R>(fn: () => R): R {
-    if (this.message.run === undefined) return fn()
+    if (!this.#hasRun) return fn()
     let ran: { readonly value: R } | undefined
     const once = (): R => {
       ran ??= { value: fn() }
       return ran.value
     }
     try {
-      this.message.run(once)
+      this.message.run?.(once)
       if (ran === undefined) throw new TypeError('run of a call message must call the function that it is given')
     } catch (error) {
       nextTick(() => {

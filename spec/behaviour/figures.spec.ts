@@ -15,6 +15,7 @@ import {
   streaming
 } from '../../lib/index.ts'
 import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
+import { ForeignSignal } from '../support/calls/foreign-signal.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -249,6 +250,31 @@ describe('the figures of a handler', () => {
       }
     }
     assert.deepEqual([there.stats().called.calls, there.stats().called.retries], [8, 0])
+  })
+
+  it('count a call once whose signal breaks, at whatever look, with an interceptor and without, and it fails by that', async (test) => {
+    const breaks = (after: number) => {
+      let looks = 0
+      const look = () => {
+        if (looks++ >= after) throw new Error('it breaks')
+        return false
+      }
+      return Object.defineProperty(new ForeignSignal(), 'aborted', { get: look }).signal
+    }
+    const pass: CallerInterceptor = { single: (_, next) => next(), streaming: (_, next) => next() }
+    const heard = () => undefined
+    channels.call.asyncEnd.subscribe(heard)
+    test.after(() => channels.call.asyncEnd.unsubscribe(heard))
+    for (const interceptors of [[], [pass]]) {
+      const { there, gate, called } = await connected(test, ...interceptors)
+      const signals = [0, 1, 2].map(breaks)
+      for (const [at, signal] of [...signals, new ForeignSignal(undefined, 'add').signal].entries()) {
+        const { message } = await rejection(there.request(hold, undefined, { signal, timeout: 60_000 }))
+        assert.match(message, /it breaks|no more listeners/)
+        assert.deepEqual([called('hold').calls, called('hold').running], [at + 1, 0])
+      }
+      gate.open()
+    }
   })
 
   it('count a call whose payload cannot be encoded once, with an interceptor and without, and its trace ends', async (test) => {

@@ -351,9 +351,10 @@ describe('`run` of a call message', () => {
     ['() => {}', noCall],
     ['(fn) => { fn(); return fn() }'],
     ['(fn) => { fn(); return 5 }'],
-    ['5', 'this.message.run is not a function']
+    ['5', 'this.message.run is not a function'],
+    ["{ get() { throw new Error('unread') } }", 'unread']
   ]
-  it('that throws, does not call, calls twice or is none is told to the process: calls go on, once, and no other is hurt', async () => {
+  it('that throws, also when it is read, does not call, calls twice or is none is told to the process: calls go on, once, and no other is hurt', async () => {
     const program = `
       import { channels, Manager, insecure, streaming } from 'it-grid'
       let told = []
@@ -371,7 +372,10 @@ describe('`run` of a call message', () => {
       const calls = async (at, run) => {
         const answers = []
         let ended = 0
-        const start = (message) => { message.run = run }
+        const start = (message) => {
+          if (typeof run === 'object') Object.defineProperty(message, 'run', run)
+          else message.run = run
+        }
         const end = () => ended++
         const held = peer.request('held')
         while (open === undefined) await new Promise(setImmediate)
