@@ -175,6 +175,7 @@ class Link implements MemoryLink {
     this.#aborted = true
     this.#parcels = []
     if (this.#dueMs !== undefined) this.#dueMs = []
+    clearTimeout(this.#timer)
     this.#put('abort')
   }
 

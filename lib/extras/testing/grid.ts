@@ -257,9 +257,14 @@ export class TestGrid {
   async #close(): Promise<void> {
     this.#network.heal()
     for (const manager of this.#grids) this.#end(manager)
-    await this.#wait(Promise.all(this.#ending), 'close')
-    this.#ledger[Symbol.dispose]()
-    for (const host of this.#hosts) namesInUse.delete(host)
+    try {
+      await this.#wait(Promise.all(this.#ending), 'close')
+    } finally {
+      // A goodbye may wait behind what is late.
+      for (const index of this.#hosts.keys()) this.#network.kill(index)
+      this.#ledger[Symbol.dispose]()
+      for (const host of this.#hosts) namesInUse.delete(host)
+    }
   }
 
   /** Awaits what may need fake timers to go on. */

@@ -6,7 +6,7 @@
  */
 
 import { EventEmitter } from 'node:events'
-import { type CallMessage, type Connection, channels, type Manager } from '../../index.ts'
+import { type CallMessage, type Connection, channels, type HandlerCall, type Manager } from '../../index.ts'
 import { type Place, placeNow } from './place.ts'
 import { Timers } from './timers.ts'
 
@@ -16,6 +16,8 @@ interface Entry {
   readonly manager: Manager
   readonly made: Place
   readonly startMs: number
+  /** Of a call the server that serves it, of a handler the one that has called it. */
+  readonly host: string | undefined
 }
 
 type Fn = (...args: unknown[]) => unknown
@@ -27,7 +29,7 @@ export class Ledger implements Disposable {
   readonly #managers = new Map<string, Manager>()
   readonly #calls = new Map<CallMessage, Entry>()
   readonly #handlers = new Set<Entry>()
-  readonly #listeners = new Map<unknown, Place>()
+  readonly #listeners = new WeakMap<Connection, Map<unknown, WeakMap<object, Place>>>()
   readonly #gone = new WeakSet<Manager>()
   readonly #timers = new Timers()
 
@@ -67,7 +69,7 @@ export class Ledger implements Disposable {
     return [
       ...calls.map((entry) => line(entry, 'open', 'made')),
       ...handlers.map((entry) => line(entry, 'running', 'registered')),
-      ...[...this.#managers.values()].flatMap((manager) => this.#left(manager)),
+      ...[...this.#managers.values()].flatMap((manager) => this.#left(manager, calls, handlers)),
       ...this.#timers.describe((manager) => !this.#gone.has(manager as Manager))
     ]
   }
@@ -79,7 +81,7 @@ export class Ledger implements Disposable {
     const { kind, handler, subroute, host } = message
     const name = subroute === '' ? handler : `${subroute}/${handler}`
     const what = `a ${kind === 'single' ? 'request' : 'stream'} "${name}" of ${message.local} to ${host}`
-    this.#calls.set(message, { what, manager, made: placeNow(), startMs: performance.now() })
+    this.#calls.set(message, { what, manager, host, made: placeNow(), startMs: performance.now() })
   }
 
   readonly #onEnd = (message: unknown): void => {
@@ -92,56 +94,72 @@ export class Ledger implements Disposable {
     const what = `the handler "${id}" of ${manager.local}`
     const made = placeNow()
     return (...args) => {
-      const entry = { what, manager, made, startMs: performance.now() }
-      const result = this.#note(entry, () => fn(...args))
-      if (result instanceof Promise) result.then((value) => this.#watchGenerator(entry, value)).catch(() => {})
-      else this.#watchGenerator(entry, result)
-      return result
+      const host = (args.at(-1) as Partial<HandlerCall> | undefined)?.remote?.host
+      const entry = { what, manager, host, made, startMs: performance.now() }
+      const result = this.#timers.run(manager, () => fn(...args))
+      if (!isPromise(result)) return this.#watchGenerator(entry, result)
+      this.#handlers.add(entry)
+      const end = () => this.#handlers.delete(entry)
+      // One that begins its work when it is awaited shall do it once.
+      const promise = result instanceof Promise ? result : Promise.resolve(result)
+      promise.then((value) => this.#watchGenerator(entry, value)).then(end, end)
+      return promise
     }
   }
 
-  /** A generator runs while it is pulled; between two pulls its call is what is open. */
-  #watchGenerator(entry: Entry, result: unknown): void {
-    if (Object.prototype.toString.call(result) !== '[object AsyncGenerator]') return
+  /** A generator runs until it is at its end: at a pull, or because its call is over. */
+  #watchGenerator(entry: Entry, result: unknown): unknown {
+    if (Object.prototype.toString.call(result) !== '[object AsyncGenerator]') return result
     const generator = result as Record<string, Fn>
+    const running = { ...entry }
+    this.#handlers.add(running)
+    const end = () => this.#handlers.delete(running)
     for (const name of ['next', 'return', 'throw']) {
       const method = (generator[name] as Fn).bind(generator)
-      generator[name] = (...args) => this.#note({ ...entry, startMs: performance.now() }, () => method(...args))
+      generator[name] = (...args) => {
+        const step = this.#timers.run(entry.manager, () => method(...args)) as Promise<IteratorResult<unknown>>
+        step.then(({ done }) => done === true && end(), end)
+        return step
+      }
     }
-  }
-
-  #note(entry: Entry, run: () => unknown): unknown {
-    const result = this.#timers.run(entry.manager, run)
-    if (!(result instanceof Promise)) return result
-    this.#handlers.add(entry)
-    const end = () => this.#handlers.delete(entry)
-    result.then(end, end)
     return result
   }
 
   #watchListeners(connection: Connection): void {
-    const onNew = (_event: unknown, listener: unknown): void => void this.#listeners.set(listener, placeNow())
+    const places = new Map(events.map((event) => [event as unknown, new WeakMap<object, Place>()]))
+    this.#listeners.set(connection, places)
+    const onNew = (event: unknown, listener: unknown): void =>
+      void places.get(event)?.set(listener as object, placeNow())
     EventEmitter.prototype.on.call(connection, 'newListener', onNew)
   }
 
-  /** What its figures know beside that: handlers that raw peers have called, what waits to be sent, listeners. */
-  #left(manager: Manager): string[] {
+  /** What its figures know beside that: calls that only this end has open, what waits to be sent, listeners. */
+  #left(manager: Manager, calls: readonly Entry[], handlers: readonly Entry[]): string[] {
     if (this.#gone.has(manager)) return []
+    const { local } = manager
     const lines: string[] = []
-    for (const { host, session } of manager.stats().connections) {
+    for (const { host, session, served } of manager.stats().connections) {
+      const isNamed = (call: Entry) => call.manager.local === host && call.host === local
+      const isRun = (handler: Entry) => handler.manager === manager && handler.host === host
+      const others = served.running - Math.max(calls.filter(isNamed).length, handlers.filter(isRun).length)
+      if (others > 0) lines.push(`${others} of the calls of ${host} that ${local} serves, open at this end`)
       if (session !== undefined && session.sendQueueBytes > 0)
-        lines.push(`${session.sendQueueBytes} bytes of ${manager.local} wait to be sent to ${host}`)
+        lines.push(`${session.sendQueueBytes} bytes of ${local} wait to be sent to ${host}`)
     }
     for (const connection of manager.connections) {
       for (const event of events) {
         for (const listener of connection.listeners(event)) {
-          const made = this.#listeners.get(listener)?.text ?? ''
-          lines.push(`a listener of "${event}" on the connection of ${manager.local} to ${connection.host}${made}`)
+          const made = this.#listeners.get(connection)?.get(event)?.get(listener)?.text ?? ''
+          lines.push(`a listener of "${event}" on the connection of ${local} to ${connection.host}${made}`)
         }
       }
     }
     return lines
   }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function'
 }
 
 function line({ what, made, startMs }: Entry, verb: string, how: string): string {

@@ -18,6 +18,8 @@ interface Lane {
 interface Pair {
   readonly dialer: number
   readonly listener: number
+  /** False where nobody was there: a fault has kept the dialer from hearing of it. */
+  readonly isTaken: boolean
   readonly conns: readonly [MemoryConn, MemoryConn]
 }
 
@@ -84,7 +86,7 @@ export class TestNetwork {
     for (const pair of this.#live()) {
       this.#apply(pair)
       // What waited for a server that was not there is refused at last.
-      if (this.#accepting[pair.listener] === undefined) pair.conns[1].abort(lost())
+      if (!pair.isTaken) pair.conns[1].abort(lost())
     }
   }
 
@@ -95,7 +97,7 @@ export class TestNetwork {
     }
     // Sockets yield, too. As over a real network, only `https` protects the bytes: others have a checksum.
     const conns = memoryPair({ yields: true, secure: this.#hosts[to]?.startsWith('https:') ?? false })
-    const pair = { dialer: from, listener: to, conns }
+    const pair = { dialer: from, listener: to, isTaken: accept !== undefined, conns }
     this.#apply(pair)
     this.#pairs = [...this.#live(), pair]
     accept?.(conns[1])

@@ -14,19 +14,20 @@ type Globals = Record<(typeof names)[number], Fn>
 
 /** Whose code runs: the owner is what the timers are told apart by. */
 const context = new AsyncLocalStorage<{ readonly timers: Timers; readonly owner: object }>()
-const ownerOf = new WeakMap<object, Timers>()
-let users = 0
-let replaced: { readonly before: Globals; readonly ours: Globals } | undefined
+const all = new Set<Timers>()
+/** Those of Node, or of fake timers, behind each of ours: a runner may put ours back when no grid is open any more. */
+const originals = new WeakMap<Fn, Fn>()
 
 export class Timers implements Disposable {
   readonly #running = new Map<unknown, { readonly what: string; readonly owner: object; readonly made: Place }>()
 
   constructor() {
-    if (users++ === 0) install()
+    if (all.size === 0) install()
+    all.add(this)
   }
 
   [Symbol.dispose](): void {
-    if (--users === 0) uninstall()
+    if (all.delete(this) && all.size === 0) uninstall()
   }
 
   /** What `fn` starts, also later, is noted as that of `owner`. */
@@ -44,48 +45,53 @@ export class Timers implements Disposable {
 
   /** @internal */
   add(timer: unknown, what: string, owner: object): void {
-    this.#running.set(timer, { what, owner, made: placeNow() })
-    if (typeof timer === 'object' && timer !== null) ownerOf.set(timer, this)
+    const noted = { what, owner, made: placeNow() }
+    this.#running.set(timer, noted)
+    const refreshable = timer as { refresh?: Fn } | null
+    const { refresh } = refreshable ?? {}
+    if (typeof refresh !== 'function') return
+    Object.assign(refreshable as object, {
+      refresh: () => {
+        this.#running.set(timer, noted)
+        return refresh.call(timer)
+      }
+    })
   }
 
-  /** @internal */
+  /** By its number, too. @internal */
   delete(timer: unknown): void {
-    this.#running.delete(timer)
+    if (this.#running.delete(timer) || (typeof timer !== 'number' && typeof timer !== 'string')) return
+    for (const each of this.#running.keys()) if (Number(each) === Number(timer)) this.#running.delete(each)
   }
 }
 
 function install(): void {
   const globals = globalThis as unknown as Globals
-  const before = Object.fromEntries(names.map((name) => [name, globals[name]])) as Globals
-  const ours = {
-    setTimeout: starting(before.setTimeout, 'setTimeout'),
-    setInterval: starting(before.setInterval, 'setInterval'),
-    clearTimeout: clearing(before.clearTimeout),
-    clearInterval: clearing(before.clearInterval)
+  for (const name of names) {
+    const original = originals.get(globals[name]) ?? globals[name]
+    const ours = name.startsWith('set') ? starting(original, name) : clearing(original)
+    originals.set(ours, original)
+    globals[name] = ours
   }
-  replaced = { before, ours }
-  Object.assign(globals, ours)
 }
 
 /** What others have put in its place since then stays. */
 function uninstall(): void {
   const globals = globalThis as unknown as Globals
-  for (const name of names) {
-    if (replaced !== undefined && globals[name] === replaced.ours[name]) globals[name] = replaced.before[name]
-  }
-  replaced = undefined
+  for (const name of names) globals[name] = originals.get(globals[name]) ?? globals[name]
 }
 
 function starting(original: Fn, name: string): Fn {
   return like(original, (callback, ms, ...args) => {
     const running = context.getStore()
-    if (running === undefined) return original(callback, ms, ...args)
+    if (running === undefined || typeof callback !== 'function') return original(callback, ms, ...args)
     const { timers, owner } = running
     const fire: Fn = (...given) => {
       if (name === 'setTimeout') timers.delete(timer)
-      return (callback as Fn)(...given)
+      // Fake timers fire in the context of who moves them.
+      return context.run(running, () => callback(...given))
     }
-    const timer = original(typeof callback === 'function' ? fire : callback, ms, ...args)
+    const timer = original(fire, ms, ...args)
     timers.add(timer, `${name}(${String(ms)})`, owner)
     return timer
   })
@@ -93,8 +99,7 @@ function starting(original: Fn, name: string): Fn {
 
 function clearing(original: Fn): Fn {
   return like(original, (timer) => {
-    const owner = typeof timer === 'object' && timer !== null ? ownerOf.get(timer) : context.getStore()?.timers
-    owner?.delete(timer)
+    for (const timers of all) timers.delete(timer)
     return original(timer)
   })
 }
