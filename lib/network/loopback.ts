@@ -2,7 +2,7 @@
  * The connection of a server to itself, so that code which calls all servers of a grid does not need a special case for it.
  *
  * A session over memory with both ends here: calls have the same deadlines, windows and errors as others. It needs no
- * handshake, since nothing else can be at the other end.
+ * handshake, since nothing else can be at the other end, and it knows of each handler at once.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -11,7 +11,7 @@ import { Connection } from '../connection/connection.ts'
 import type { Logger } from '../errors/logger.ts'
 import { maxLimit, type ReconnectOptions } from '../errors/options.ts'
 import type { OpenTally } from '../figures/figures.ts'
-import { LocalHandlers } from '../handler/table.ts'
+import { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Established } from '../peer/establish.ts'
@@ -72,12 +72,13 @@ export class Loopback {
       { ...session, wire: new Wire(far), role: 'listener' },
       { onReady: ignore, onHandlers: ignore, onLeftOut: ignore, onDraining: ignore, onEnd: ignore }
     )
-    this.#responder.start()
+    const remoteHandlers = new RemoteHandlers(maxLimit, true, host)
+    this.#responder.start(remoteHandlers)
     const deadlineMs = performance.now() + limits.handshakeTimeoutMs
     const none = new LocalHandlers(limits.maxNameBytes, undefined, common.handlers.figures)
     return {
       session: { ...session, wire: new Wire(near), role: 'dialer', handlers: none },
-      ...{ deadlineMs, renews: false, renewBefore: undefined }
+      ...{ remoteHandlers, deadlineMs, renews: false, renewBefore: undefined }
     }
   }
 }

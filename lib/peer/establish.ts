@@ -10,6 +10,7 @@ import type { Conn } from '../conn/conn.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../errors/errors.ts'
 import { toError } from '../errors/failure.ts'
 import type { Logger } from '../errors/logger.ts'
+import type { RemoteHandlers } from '../handler/table.ts'
 import type { SessionInit } from '../session/session.ts'
 import { DeadlineTimer } from '../time/after-reading.ts'
 import { Wire } from '../wire/wire.ts'
@@ -29,6 +30,8 @@ import { RefusalLog, stripPort } from './refusal-log.ts'
 export interface Established {
   /** What its session needs. */
   readonly session: SessionInit
+  /** As of `Session`. */
+  readonly remoteHandlers?: RemoteHandlers
   /** When the session must be ready, of `performance.now()`. */
   readonly deadlineMs: number
   /** It replaces a session, whose calls may end meanwhile. */

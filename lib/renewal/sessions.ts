@@ -24,7 +24,7 @@ import {
 } from '../report/stats.ts'
 import type { StreamInfo } from '../report/stream-info.ts'
 import type { SessionEnd } from '../session/end.ts'
-import { Session } from '../session/session.ts'
+import { Session, type SessionEvents } from '../session/session.ts'
 import { DeadlineTimer } from '../time/after-reading.ts'
 import type { Wire } from '../wire/wire.ts'
 import { Renewal } from './renewal.ts'
@@ -92,7 +92,7 @@ export class Sessions {
   /** A conn has shaken hands. Returns whether it renews, so that calls go on meanwhile. */
   adopt(established: Established): boolean {
     const init = this.#init
-    const session: Session = new Session(established.session, {
+    const events: SessionEvents = {
       onReady: () => this.#onReady(session),
       onHandlers: () => {
         if (session === this.#current) init.onHandlers(session)
@@ -100,7 +100,8 @@ export class Sessions {
       onLeftOut: (why) => this.#warnOnce(why),
       onDraining: (end, deadline) => this.#onDraining(session, end, deadline),
       onEnd: (end, failed) => this.#onEnd(session, end, failed, established.session.wire)
-    })
+    }
+    const session: Session = new Session(established.session, events, established.remoteHandlers)
     const { instance, address } = session.remote
     init.events.add({ type: 'hello', instance, address })
     const current = this.#current

@@ -40,6 +40,7 @@ export class SessionControl implements Sender {
   controlQueued = false
   readonly #init: ControlInit
   readonly #stopListening: () => void
+  #handlersThere: RemoteHandlers | undefined
   #tableDue = false
   /** The remote end waits for the end of a table: of the first one, or of one that has begun. */
   #isTableAwaited = true
@@ -55,8 +56,9 @@ export class SessionControl implements Sender {
     this.#stopListening = init.handlers.onChanged(() => this.#advertise())
   }
 
-  /** Advertises the handlers, also when there are none: the remote end waits for the first table. */
-  start(): void {
+  /** Advertises the handlers, also when there are none: the remote end waits for the first table. It is filled here if it is `there`. */
+  start(there: RemoteHandlers | undefined): void {
+    this.#handlersThere = there
     this.#advertise()
   }
 
@@ -171,8 +173,17 @@ export class SessionControl implements Sender {
   }
 
   #advertise(): void {
+    if (this.#handlersThere !== undefined) this.#tellAtOnce(this.#handlersThere)
     this.#tableDue = true
     this.#offer()
+  }
+
+  /** The remote end is in this process. An empty table then says that there is something new. */
+  #tellAtOnce(there: RemoteHandlers): void {
+    const { handlers } = this.#init
+    there.change(handlers.nextChanges())
+    while (!handlers.isComplete) there.add(handlers.next())
+    this.#isTableAwaited = true
   }
 
   #writeTable(writer: FrameWriter): void {

@@ -84,14 +84,15 @@ export class Session {
   /** What the remote said in its go-away frame. */
   #remoteGoAway: SessionEnd | undefined
 
-  constructor(init: SessionInit, events: SessionEvents) {
+  /** @param remoteHandlers where the remote end is in this process, and fills it by itself */
+  constructor(init: SessionInit, events: SessionEvents, remoteHandlers?: RemoteHandlers) {
     const { wire, role, remote, limits, remoteLimits, checksum, handlers: local } = init
     const { outbox } = wire
     this.#init = init
     this.#events = events
     this.remote = remote
-    const toldOfChanges = init.remoteUnderstands.includes('handlerChanges')
-    this.remoteHandlers = new RemoteHandlers(limits.maxHandlers, toldOfChanges, remote.host, local)
+    const isTold = init.remoteUnderstands.includes('handlerChanges')
+    this.remoteHandlers = remoteHandlers ?? new RemoteHandlers(limits.maxHandlers, isTold, remote.host, local)
     const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
@@ -142,11 +143,11 @@ export class Session {
     return this.#state === 'ready'
   }
 
-  /** Advertises the handlers and reads until the conn ends. */
-  start(): void {
+  /** Advertises the handlers and reads until the conn ends. A remote end in this process has `handlersThere`. */
+  start(handlersThere?: RemoteHandlers): void {
     // Not in the context of the code that made the conn, or the call that needed it.
     detached(() => {
-      this.#control.start()
+      this.#control.start(handlersThere)
       this.#keepAlive.start()
       this.#read()
     })

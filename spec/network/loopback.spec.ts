@@ -5,6 +5,7 @@ import { describe, it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import {
   ClosedError,
+  contract,
   DisconnectedError,
   insecure,
   Manager,
@@ -46,6 +47,36 @@ describe('the connection of a server to itself', () => {
     assert.deepEqual(seen, [remote, true])
     assert.deepEqual(await self.subroute('disk-1').request('raw', Uint8Array.of(1)), Uint8Array.of(1))
     assert.equal(self.instance, grid.instance)
+  })
+
+  it('knows at once of a handler that is registered, withdrawn, registered again, or another one of its name', async () => {
+    await using grid = alone()
+    const self = grid.connection(grid.local)
+    assert.ok((await rejection(self.request(double, 1))) instanceof UnknownHandlerError)
+    let events = 0
+    self.on('handlers', () => events++)
+    const double2 = single<number, number>('double2')
+    grid.implement(contract({ double, double2 }), { double: (n) => 2 * n, double2: (n) => 2 * n })
+    assert.deepEqual(await Promise.all([self.request(double, 1), self.request(double2, 2)]), [2, 4])
+    await until(() => events > 0, 'the event of the handlers')
+    grid.unhandle(double)
+    const unknown = await rejection(self.request(double, 1))
+    assert.deepEqual(unknown instanceof UnknownHandlerError && [unknown.code, unknown.delivery], [
+      'ERR_UNKNOWN_HANDLER',
+      'notSent'
+    ])
+    grid.handle(double, (n) => 3 * n)
+    assert.equal(await self.request(double, 1), 3)
+    grid.unhandle(double)
+    const stream = streaming<number, never, number>('double', { inCapacity: 0, outCapacity: 2 })
+    grid.handle(stream, (n) => [n, n])
+    const numbers: number[] = []
+    for await (const n of self.newStream(stream, 7)) numbers.push(n)
+    assert.deepEqual(numbers, [7, 7])
+    assert.deepEqual(self.handlers.map(({ handler, kind }) => [handler, kind]).sort(), [
+      ['double', 'streaming'],
+      ['double2', 'single']
+    ])
   })
 
   it('can be used at once', async () => {
