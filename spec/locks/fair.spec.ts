@@ -114,7 +114,7 @@ describe('who has got a lock', () => {
 
 describe('who waits', () => {
   it('takes the highest place that a server gives, and keeps it', () => {
-    const turn = new Turn(7)
+    const turn = new Turn(7, 3)
     const reply = { granted: false, ttlMs, heldBy: null }
     assert.equal(turn.begin()?.ticket, undefined)
     for (const ticket of [3, 5, 4]) turn.hear({ ...reply, ticket, token: 10 * ticket })

@@ -7,6 +7,7 @@ import { LockError } from '../../lib/extras/locks/errors.ts'
 import type { Lock } from '../../lib/extras/locks/lock.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
 import { virtualTime } from '../../lib/extras/testing/index.ts'
+import { rejection } from '../support/grid/servers.ts'
 import { ttlMs } from './simulated-network.ts'
 import { newClients } from './virtual-clients.ts'
 
@@ -71,6 +72,13 @@ describe('the tokens of a table', () => {
     assert.equal(take('write', '2'), 5000 * 1024 + 2)
     clock.timeOfDay = 10 ** 9
     assert.equal(take('write', '3'), 5000 * 1024 + 3)
+  })
+
+  it('can be told to other servers though the time of day is that of a century to come', () => {
+    for (const date of ['2150-01-01', '2400-01-01']) {
+      const { take } = open(Date.parse(date))
+      assert.equal(take('write', '1'), 2 ** 52 + 1, date)
+    }
   })
 
   it('are those that owners told while the table was quiet, if its clock was set back', () => {
@@ -189,6 +197,43 @@ class Store {
     return true
   }
 }
+
+describe('a server that tells a token and a place in the line that cannot be', () => {
+  for (const liesOf of [2 ** 52, 2 ** 52 + 2 ** 31, 2 ** 52 + 2 ** 31 + 1, 2 ** 52 + 2 ** 33, 2 ** 53 - 1]) {
+    it(`such as ${liesOf} keeps no client from the locks of the others, on this resource or another one`, async () => {
+      using clock = virtualTime(() => 0.5)
+      const world = newClients(clock, { servers: 3, clients: ['ann', 'bob'], mutant: { liesOf, fair: true } })
+      let turns = 0
+      const tokens: number[] = []
+      for (const client of world.clients) {
+        for (const name of ['a', 'b', 'a']) {
+          const work = async (_: AbortSignal, { token }: Lock) => {
+            if (name === 'a') tokens.push(token)
+            await clock.wait(20)
+            turns++
+          }
+          void client.withLock([name], work, { timeout: 20 * ttlMs }).catch(() => undefined)
+        }
+      }
+      await clock.run(20 * ttlMs, () => turns === 6)
+      assert.equal(turns, 6)
+      assert.ok(
+        tokens.every((token, at) => at === 0 || token > (tokens[at - 1] ?? 0)),
+        `${tokens}`
+      )
+    })
+  }
+
+  it('and who cannot do without it hears so', async () => {
+    using clock = virtualTime(() => 0.5)
+    const { clients } = newClients(clock, { servers: 2, clients: ['ann'], mutant: { liesOf: 2 ** 53 - 1 } })
+    const error = rejection(clients[0]?.withLock(['a'], () => 'in', { timeout: ttlMs }) as Promise<unknown>)
+    await clock.run(3 * ttlMs)
+    const { code, cause } = (await error) as unknown as LockError
+    assert.equal(code, 'ERR_LOCK_TIMEOUT')
+    assert.match(String(cause), /server-0:1 granted a lock with a token that cannot be/)
+  })
+})
 
 describe('a writer that comes back from the dead', () => {
   /** Ann takes the lock and her process stands still; bob has it after her; she wakes up and writes. */

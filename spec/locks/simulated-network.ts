@@ -48,6 +48,8 @@ export interface ServerMutant {
   readonly forgottenTokens?: boolean
   /** They take no notice of the token that a client tells them. */
   readonly deafToTokens?: boolean
+  /** The first server tells this token and this place in the line. */
+  readonly liesOf?: number
   /** First come, first served: not wrong, but otherwise. */
   readonly fair?: boolean
 }
@@ -109,7 +111,10 @@ export function newServer({ clock, random, figures, mutant }: Network, host: str
       const isDeaf = mutant.deafToTokens === true || (mutant.forgottenTokens === true && /^lock\.r?lock$/.test(id))
       const args = isDeaf ? { ...given, token: undefined } : given
       const reply = handlers.get(id)?.(args, { remote: { host: client } })
-      if (mutant.lyingTtl === undefined || typeof reply !== 'object' || reply === null) return reply
+      if (typeof reply !== 'object' || reply === null) return reply
+      const { liesOf } = mutant
+      if (liesOf !== undefined && host === 'http://server-0:1') return { ...reply, token: liesOf, ticket: liesOf }
+      if (mutant.lyingTtl === undefined) return reply
       return { ...reply, ttlMs: ttlMs * mutant.lyingTtl }
     },
 

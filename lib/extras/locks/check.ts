@@ -10,7 +10,7 @@ export const maxResourceLength = 1024
 export const maxTtlMs = 3_600_000
 const maxTextLength = 256
 /** So many remain above it as there are below. */
-const maxToken = 2 ** 52
+export const maxToken = 2 ** 52
 /** Some that are higher by mistake do no harm. */
 const maxLeap = 2 ** 32
 
@@ -38,13 +38,21 @@ export function isToken(value: number | undefined): value is number {
 }
 
 /**
- * Tokens and tickets are counted up by one. What is too far ahead would leave too few for those that come after, and is a mistake
- * of its sender.
- *
- * @throws {LockError}
+ * Tokens and tickets are counted up by one. What is too far ahead of the highest would leave too few for those that come after, and
+ * is a mistake of who tells it.
  */
+function isTooFar(value: number, highest: number, leap: number): boolean {
+  return value > Math.max(maxToken, highest) + leap
+}
+
+/** Whether a client does not believe a server. Who counts on from what it does believe is understood by all servers for long. */
+export function isIncredible(token: number, highest: number): boolean {
+  return isTooFar(token, highest, maxLeap / 2)
+}
+
+/** @throws {LockError} */
 export function checkLeap(name: 'token' | 'ticket', value: number | undefined, highest: number): void {
-  if (value === undefined || (isToken(value) && value <= Math.max(maxToken, highest + maxLeap))) return
+  if (value === undefined || (isToken(value) && !isTooFar(value, highest, maxLeap))) return
   throw new LockError('ERR_LOCK_ARGUMENT', `${name} must be a whole number of at most ${maxToken}, not ${value}`)
 }
 

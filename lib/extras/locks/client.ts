@@ -160,7 +160,7 @@ export class LockClient {
     const { timeout = 30_000, signal, source = 'unknown' } = options
     checkedMs('timeout', timeout)
     signal?.throwIfAborted()
-    const turn = new Turn(this.#token)
+    const turn = new Turn(this.#token, this.#init.servers.length)
     let last: Grants | undefined
     try {
       const ask: Attempt = async (left) => {
@@ -190,7 +190,7 @@ export class LockClient {
     const args = {
       // New each time, so that what an earlier attempt gives back late does not release the grants of this one.
       ...{ uid: randomUUID(), resources: [...resources].sort(), owner: grid.local, source },
-      ...{ quorum: quorumOf(kind, servers.length), token: turn.token + 1, waiting: turn.begin() }
+      ...{ quorum: quorumOf(kind, servers.length), token: turn.nextToken, waiting: turn.begin() }
     }
     checkArgs(args)
     return new Grants(this.#init, kind, args)

@@ -59,11 +59,11 @@ export class Grants {
   /**
    * Asks all servers at once. Each has `timeoutMs` to answer. Resolves as soon as a quorum has granted, and knows the token.
    *
-   * @param hear gets each reply
+   * @param hear gets each reply, and says whether it can be
    * @throws {QuorumError} `notSent` as soon as there can be no quorum; everything is being given back then
    * @throws `signal.reason` when it aborts
    */
-  async ask(timeoutMs: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => void): Promise<void> {
+  async ask(timeoutMs: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => boolean): Promise<void> {
     try {
       const accepted = await this.#askAll(timeoutMs, signal, hear)
       const token = Math.max(...accepted.map(({ value }) => value.token))
@@ -104,15 +104,12 @@ export class Grants {
     for (const grant of this.#grants.values()) grant.leave(this.#init.requestTimeoutMs)
   }
 
-  async #askAll(timeout: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => void) {
+  async #askAll(timeout: number, signal: AbortSignal | undefined, hear: (reply: LockReply) => boolean) {
     const instances = new Map([...this.#grants].map(([host, { instance }]) => [host, instance]))
     const sentAtMs = performance.now()
     const { accepted } = await this.#call(this.#kind === 'write' ? lock : rlock, this.#init.servers, this.#quorum, {
       ...{ timeout, signal },
-      accept(reply) {
-        hear(reply)
-        return isGrant(reply)
-      },
+      accept: (reply) => hear(reply) && isGrant(reply),
       undo: (answer) => this.#onUndone(answer)
     })
     const granted = accepted as readonly { readonly host: string; readonly value: GrantReply }[]

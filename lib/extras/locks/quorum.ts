@@ -1,7 +1,7 @@
 /** How many servers must agree, and what is said where they do not. */
 
 import { type Answer, ClosedError, GridError, QuorumError } from '../../index.ts'
-import { isToken, maxTtlMs } from './check.ts'
+import { isIncredible, isToken, maxTtlMs } from './check.ts'
 import type { LockKind, LockReply } from './definitions.ts'
 import { LockError } from './errors.ts'
 
@@ -46,9 +46,13 @@ export function toTimeoutError(error: unknown, text: string): unknown {
 function findFailure(answers: readonly Answer<unknown>[]): unknown {
   for (const { host, value, error } of answers as readonly Answer<LockReply>[]) {
     if (error !== undefined && error.name !== 'CancelledError') return error
-    if (value?.granted !== true || isGrant(value)) continue
-    const what = isTtl(value.ttlMs) ? 'no token: it is of an earlier version' : `a time of ${value.ttlMs} ms`
+    if (value?.granted !== true || (isGrant(value) && !isIncredible(value.token, 0))) continue
+    const what = isTtl(value.ttlMs) ? wrongToken(value.token) : `a time of ${value.ttlMs} ms`
     return new LockError('ERR_LOCK_ARGUMENT', `${host} granted a lock with ${what}`)
   }
   return undefined
+}
+
+function wrongToken(token: number | undefined): string {
+  return token === undefined ? 'no token: it is of an earlier version' : `a token that cannot be: ${token}`
 }

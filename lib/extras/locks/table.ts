@@ -6,7 +6,7 @@
  * request is granted all its resources at once or none, so that no owner holds one while it waits for another.
  */
 
-import { checkArgs, checkLeap, checkResources, maxTtlMs } from './check.ts'
+import { checkArgs, checkLeap, checkResources, maxToken, maxTtlMs } from './check.ts'
 import type { LockArgs, LockInfo, LockKind, LockReply, ServerQueue } from './definitions.ts'
 import { LockError } from './errors.ts'
 import { Resources } from './resources.ts'
@@ -196,7 +196,7 @@ export class LockTable {
     if (this.#isOpen) return true
     if (this.#now() < this.#opensAtMs) return false
     this.#isOpen = true
-    this.#resources.raiseAll(Math.trunc(this.#timeOfDay() * tokensPerMs))
+    this.#resources.raiseAll(Math.min(Math.trunc(this.#timeOfDay() * tokensPerMs), maxToken))
     return true
   }
 
