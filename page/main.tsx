@@ -71,10 +71,14 @@ function App({ store }: { store: Store }) {
       </header>
       {isOld ? <Banner store={store} /> : null}
       <Said
-        text={picture.answers
-          .filter(({ severity }) => severity === 'bad')
-          .map(({ answer }) => answer)
-          .join('; ')}
+        text={
+          picture.local === ''
+            ? 'Opening.'
+            : picture.answers
+                .filter(({ severity }) => severity === 'bad')
+                .map(({ answer }) => answer)
+                .join('; ')
+        }
       />
       {isHelp ? <Help onClose={() => setHelp(false)} /> : null}
       <main id="main" tabIndex={-1} class={isOld ? 'is-old' : ''}>
@@ -99,7 +103,9 @@ function Live({ store, isOld }: { store: Store; isOld: boolean }) {
   const answering = picture.sums?.answering ?? 0
   return (
     <div class="live">
-      {answering < total ? (
+      {total === 0 ? (
+        <span>opening</span>
+      ) : answering < total ? (
         <span class="warn b">{`${answering} of ${total} answer`}</span>
       ) : (
         <span>{`all ${total} answer`}</span>

@@ -48,6 +48,19 @@ describe('the feed of the page', () => {
     await page.until(isAnswered(3), 'all are back')
   })
 
+  it('does not say at first that its own server is gone', async (test) => {
+    await using grid = await openGrid(2, { introspection: true })
+    const { url } = await openInspector(test, grid.at(0))
+    const stop = new AbortController()
+    for await (const first of read(`${url}feed`, stop.signal)) {
+      const own = first.servers?.find(({ host }) => host === grid.hosts[0])
+      assert.deepEqual([own?.state, own?.severity], ['silent', 'warn'])
+      assert.doesNotMatch(answerOf(first, 'connected'), /gone/)
+      break
+    }
+    stop.abort()
+  })
+
   it('says of a server that does not answer $grid that it tells nothing, while others tell of it', async (test) => {
     const servers = new Servers(test)
     const { dialer, listener, there } = await servers.pair({ introspection: true })

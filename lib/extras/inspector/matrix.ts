@@ -88,9 +88,10 @@ export function serversOf(seen: Seen): ServerFigures[] {
 
 function stateOf(seen: Seen, host: string): ServerState {
   const watcher = seen.watchers.get(host)
-  if (watcher === undefined || !watcher.isConnected) return 'away'
-  if (watcher.refuses !== undefined) return 'refuses'
-  return isFresh(seen, watcher) ? 'answers' : 'silent'
+  // This one is there, though its connection to itself may have just begun.
+  if (host !== seen.grid.local && watcher?.isConnected !== true) return 'away'
+  if (watcher?.refuses !== undefined) return 'refuses'
+  return watcher !== undefined && isFresh(seen, watcher) ? 'answers' : 'silent'
 }
 
 function toServer(seen: Seen, host: string): ServerFigures {
