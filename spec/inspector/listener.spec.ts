@@ -3,15 +3,18 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { before, describe, it, type TestContext } from 'node:test'
 import { type InspectorOptions, inspector } from 'it-grid/inspector'
+import { Feed } from '../../lib/extras/inspector/feed.ts'
+import { Listener } from '../../lib/extras/inspector/listener.ts'
+import { Pages } from '../../lib/extras/inspector/pages.ts'
 import type { Manager } from '../../lib/index.ts'
 import { buildPage } from '../../page/build.mjs'
 import { openGrid } from '../support/grid/grid.ts'
 import { testManager } from '../support/grid/manager.ts'
 import { until } from '../support/until.ts'
-import { read } from './look.ts'
+import { read, readNothing } from './look.ts'
 
 before(() => buildPage())
 
@@ -125,6 +128,53 @@ describe('the page of a grid', () => {
     )
   })
 
+  it('asks its rule first and answers as ever, however the address is written', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const asked: string[] = []
+    const { url } = await openInspector(test, grid.at(0), {
+      allow({ url: address = '' }) {
+        asked.push(address)
+        return true
+      }
+    })
+    const port = Number(new URL(url).port)
+    const upgrade = 'connection: upgrade\r\nupgrade: websocket\r\n'
+    const lines = [
+      ['GET //', '', 404],
+      ['GET //a/inspector/', '', 404],
+      ['GET ///', '', 404],
+      ['GET http://[', '', 404],
+      ['GET http://elsewhere.test/inspector/', '', 200],
+      ['GET /inspector/%', '', 404],
+      ['GET /inspector/../page.js', '', 404],
+      ['GET /inspector/', upgrade, 200],
+      ['OPTIONS *', '', 405],
+      ['PROPFIND /inspector/', '', 405]
+    ] as const
+    for (const [line, headers, status] of lines) {
+      const socket = connect(port, '127.0.0.1')
+      socket.end(`${line} HTTP/1.1\r\nhost: a\r\n${headers === '' ? 'connection: close\r\n' : headers}\r\n`)
+      const [chunk] = await once(socket, 'data')
+      socket.destroy()
+      assert.match(`${line}: ${chunk}`, new RegExp(`^.*: HTTP/1.1 ${status} `))
+    }
+    assert.deepEqual(
+      asked,
+      lines.map(([line]) => line.slice(line.indexOf(' ') + 1))
+    )
+  })
+
+  it('takes a rule that does not answer for a no', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    const listener = new Listener(() => new Promise(() => undefined), '/inspector', new Pages(grid.at(0), 1), 50)
+    const server = createServer((incoming, response) => void listener.answer(incoming, response))
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    test.after(() => server.close())
+    const answer = await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}/inspector/`)
+    await answer.text()
+    assert.equal(answer.status, 403)
+  })
+
   it('reads no body, however long it is', async (test) => {
     await using grid = await openGrid(1, { introspection: true })
     const { url, server } = await openInspector(test, grid.at(0))
@@ -175,6 +225,35 @@ describe('the page of a grid', () => {
     assert.throws(() => inspector(grid, { allow, maxPages: 0 }), /maxPages must be a whole number/)
     assert.throws(() => inspector({} as never, { allow }), /must be a Manager/)
     return grid.close()
+  })
+
+  it('tells nothing after the end of a feed, and does not wait for a browser that takes nothing', async (test) => {
+    const feeds: Feed[] = []
+    const failures: unknown[] = []
+    let tell: (word: string) => void = () => undefined
+    const server = createServer((_, response) => {
+      response.on('error', (error) => failures.push(error))
+      const isFirst = feeds.length === 0
+      const later = new Promise<string>((resolve) => {
+        tell = resolve
+      })
+      feeds.push(new Feed(response, () => (isFirst ? 'x'.repeat(20_000_000) : later)))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    test.after(() => server.closeAllConnections())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const deaf = await readNothing(url)
+    await until(() => feeds.length === 1, 'it has asked')
+    const slow = fetch(url)
+    await until(() => feeds.length === 2, 'the other has asked')
+    for (const feed of feeds) feed.news()
+    for (const feed of feeds) feed.end()
+    tell('"late"')
+    assert.doesNotMatch(await (await slow).text(), /late/)
+    server.close()
+    await once(server, 'close')
+    assert.deepEqual(failures, [])
+    deaf.destroy()
   })
 
   it('ends its feeds when the grid closes, so that the HTTP server can close', async () => {

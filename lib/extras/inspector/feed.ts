@@ -29,8 +29,8 @@ export class Feed {
 
   /** There is something new. */
   news(): void {
-    const { writableNeedDrain, destroyed } = this.#response
-    if (destroyed) return
+    const { writableNeedDrain } = this.#response
+    if (this.#isOver) return
     if (writableNeedDrain || this.#isMaking) {
       this.#isWanted = true
       if (writableNeedDrain) this.#stuckSinceMs ??= performance.now()
@@ -43,8 +43,14 @@ export class Feed {
     else this.#tell(made)
   }
 
+  /** One that takes nothing is not waited for: nobody could close the HTTP server. */
   end(): void {
-    this.#response.end()
+    if (this.#response.writableNeedDrain) this.#response.destroy()
+    else this.#response.end()
+  }
+
+  get #isOver(): boolean {
+    return this.#response.destroyed || this.#response.writableEnded
   }
 
   async #later(promise: Promise<unknown>): Promise<void> {
@@ -58,7 +64,7 @@ export class Feed {
   }
 
   #tell(made: unknown): void {
-    if (made === undefined || this.#response.destroyed) return
+    if (made === undefined || this.#isOver) return
     // JSON has no line breaks.
     this.#response.write(`data: ${typeof made === 'string' ? made : JSON.stringify(made)}\n\n`)
   }

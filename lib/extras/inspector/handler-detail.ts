@@ -5,6 +5,7 @@ import { type Merged, pointsOf, rounded } from './handlers.ts'
 import { freshOf } from './matrix.ts'
 import type { HandlerDetail, Points } from './model.ts'
 import type { Observer } from './observer.ts'
+import { callersIn } from './shapes.ts'
 import { chartSlots, slotMs } from './tracker.ts'
 import { keyOf, type Watcher } from './watcher.ts'
 
@@ -110,7 +111,7 @@ export class HandlerLooker {
 /** None where a server does not answer, or does not know the question. */
 async function callersAt(watcher: Watcher, options: CallersOptions): Promise<readonly CallerReport[]> {
   try {
-    return await watcher.calls.callers(options, { timeout: callersTimeoutMs })
+    return callersIn(await watcher.calls.callers(options, { timeout: callersTimeoutMs }))
   } catch {
     // That it does not answer is told by its figures.
     return []

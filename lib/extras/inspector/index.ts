@@ -10,7 +10,7 @@ import { Listener } from './listener.ts'
 import { Pages } from './pages.ts'
 
 export interface InspectorOptions {
-  /** Which HTTP requests may see it. Runs first, at every request; a throw is a no. Required. */
+  /** Which HTTP requests may see it. Runs first, at every request; a throw is a no, and so is no answer for 10 s. Required. */
   readonly allow: Rule<IncomingMessage>
   /** Where the page is. Other paths are answered with 404. Default `/inspector`. */
   readonly path?: string

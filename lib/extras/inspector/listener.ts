@@ -13,6 +13,8 @@ import type { TraceFilter } from './trace.ts'
 const rate = { burst: 120, perSecond: 20 } as const
 /** Longer addresses are none of ours. */
 const maxUrl = 4096
+/** A rule that has not answered by then has said no. */
+const defaultRuleMs = 10_000
 
 const headers = {
   'content-security-policy': [
@@ -31,11 +33,13 @@ export class Listener {
   readonly #allow: Rule<IncomingMessage>
   readonly #path: string
   readonly #pages: Pages
+  readonly #ruleMs: number
   #tokens: number = rate.burst
   #filledMs = performance.now()
 
   /** @param path without a slash at its end */
-  constructor(allow: Rule<IncomingMessage>, path: string, pages: Pages) {
+  constructor(allow: Rule<IncomingMessage>, path: string, pages: Pages, ruleMs = defaultRuleMs) {
+    this.#ruleMs = ruleMs
     this.#allow = allow
     this.#path = path
     this.#pages = pages
@@ -49,7 +53,7 @@ export class Listener {
     if (response.destroyed) return
     const problem = this.#problemOf(request)
     if (problem !== undefined) return refuse(response, ...problem)
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://page.invalid')
+    const { pathname, searchParams } = addressOf(request.url)
     if (pathname === this.#path && this.#path !== '') {
       response.writeHead(308, { location: `${this.#path.slice(this.#path.lastIndexOf('/') + 1)}/` }).end()
       return
@@ -59,12 +63,20 @@ export class Listener {
     if (!this.#open(request, response, name, searchParams)) this.#file(request, response, name)
   }
 
-  /** What a rule throws is its no. */
+  /** What a rule throws is its no, and so is no word. */
   async #isAllowed(request: IncomingMessage): Promise<boolean> {
+    let timer: NodeJS.Timeout | undefined
     try {
-      return (await this.#allow(request)) === true
+      const answer = this.#allow(request)
+      if (typeof answer === 'boolean') return answer
+      const late = new Promise<false>((resolve) => {
+        timer = setTimeout(resolve, this.#ruleMs, false)
+      })
+      return (await Promise.race([answer, late])) === true
     } catch {
       return false
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -126,6 +138,12 @@ export class Listener {
     response.writeHead(200, { 'content-type': asset.type, 'content-length': asset.body.length })
     response.end(request.method === 'HEAD' ? undefined : asset.body)
   }
+}
+
+/** Whatever a request names: a path, or a whole address as for a proxy. */
+function addressOf(url = '/'): URL {
+  const origin = 'http://page.invalid'
+  return new URL(url.startsWith('/') ? origin + url : URL.canParse(url) ? url : '/*', origin)
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {

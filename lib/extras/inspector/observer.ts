@@ -12,6 +12,7 @@ import { Happenings } from './happenings.ts'
 import type { Told } from './lanes.ts'
 import { cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
 import type { Answer, HandlerRow, HandlersDetail, PointsOf, Sums, Tick } from './model.ts'
+import { streamsIn } from './shapes.ts'
 import { addTo, chartSlots, field, fields, slotMs } from './tracker.ts'
 import { Versions } from './versions.ts'
 import { waitsOf } from './waits.ts'
@@ -252,7 +253,7 @@ export async function streamsOf(
   options: StreamsOptions & { readonly host?: string }
 ): Promise<readonly Told[]> {
   try {
-    const infos = await watcher.calls.streams(options, { timeout: streamsTimeoutMs })
+    const infos = streamsIn(await watcher.calls.streams(options, { timeout: streamsTimeoutMs })).slice(0, options.max)
     const at = Date.now()
     return infos.map((info) => ({ server: watcher.host, info, at }))
   } catch {

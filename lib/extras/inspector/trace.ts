@@ -4,6 +4,7 @@ import type { CallRecord, TraceOptions } from '../../index.ts'
 import { freshOf } from './matrix.ts'
 import type { TraceBatch, TraceRow } from './model.ts'
 import type { Observer } from './observer.ts'
+import { recordOfCall } from './shapes.ts'
 import { usualOf } from './tracker.ts'
 import { nameOfCall } from './waits.ts'
 import { keyOf, type Watcher } from './watcher.ts'
@@ -68,7 +69,9 @@ export class Trace {
       ...(sample === undefined ? {} : { sample })
     }
     try {
-      for await (const record of watcher.calls.trace(options, { signal: this.#stop.signal })) {
+      for await (const told of watcher.calls.trace(options, { signal: this.#stop.signal })) {
+        const record = recordOfCall(told)
+        if (record === undefined) continue
         this.#notShown += record.skipped
         // Where the handler ran, its own server tells of the call.
         if (side === 'handler' || reachedNone(record)) this.#add(record, watcher)

@@ -2,7 +2,7 @@
  * The counters of one handler at one server as they rise, and what they came to over the last seconds: the one place where
  * counters become rates and quantiles.
  *
- * Time is cut into slots of 5 s that all trackers share. Memory is fixed: some 3 KiB a tracker, whatever is called.
+ * Time is cut into slots of 5 s that all trackers share. Memory is fixed: some 4 KiB a tracker, whatever is called.
  */
 
 import type { CallFigures } from '../../index.ts'
@@ -59,7 +59,7 @@ export class Tracker {
   usual: Float64Array
   #nextUsual: Float64Array
   /** A ring by slot number: what is in `minute`. */
-  readonly #slots: Uint32Array
+  readonly #slots: Float64Array
   readonly #width: number
   #slot: number
 
@@ -70,7 +70,7 @@ export class Tracker {
     this.#slot = slot
     this.now = new Float64Array(this.#width)
     this.minute = new Float64Array(this.#width)
-    this.#slots = new Uint32Array(minuteSlots * this.#width)
+    this.#slots = new Float64Array(minuteSlots * this.#width)
     this.usual = Float64Array.from(figures.durations.counts)
     this.#nextUsual = this.usual
   }
@@ -80,6 +80,8 @@ export class Tracker {
     const before = this.figures
     const slot = this.slotAt(this.#slot)
     const grow = (at: number, by: number) => {
+      // Counters never fall, whatever a server tells.
+      if (by <= 0) return
       for (const sum of [slot, this.now, this.minute]) sum[at] = (sum[at] as number) + by
     }
     grow(field.calls, figures.calls - before.calls)
@@ -110,7 +112,7 @@ export class Tracker {
   }
 
   /** What a slot came to, one of the last minute. */
-  slotAt(slot: number): Uint32Array {
+  slotAt(slot: number): Float64Array {
     const at = ((slot + minuteSlots) % minuteSlots) * this.#width
     return this.#slots.subarray(at, at + this.#width)
   }

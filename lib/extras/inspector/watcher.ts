@@ -14,6 +14,7 @@ import {
   type StatsChange,
   UnknownHandlerError
 } from '../../index.ts'
+import { changeOf, eventOf, momentOf } from './shapes.ts'
 import { Tracker } from './tracker.ts'
 
 /** After a server that tells nothing was asked. */
@@ -24,6 +25,8 @@ const soonMs = 100
 const compareMs = 30_000
 /** A handler that is called by ever new names costs no more. */
 const maxHandlers = 2000
+/** So do connections to ever new hosts. */
+const maxConnections = 2000
 
 export interface WatcherInit {
   readonly peer: Connection
@@ -102,7 +105,9 @@ export class Watcher {
   }
 
   async #readFigures(): Promise<void> {
-    for await (const change of this.calls.watch({ everyMs: this.#init.everyMs })) {
+    for await (const told of this.calls.watch({ everyMs: this.#init.everyMs })) {
+      const change = changeOf(told)
+      if (change === undefined) throw new Error('its figures are not of the shape that is known here')
       const isNews = this.heardAt === undefined || this.refuses !== undefined
       this.refuses = undefined
       this.#take(change)
@@ -112,7 +117,11 @@ export class Watcher {
   }
 
   async #readEvents(): Promise<void> {
-    for await (const event of this.calls.events({ after: this.#lastSeq })) {
+    // What has happened is placed by the clock here, so that comes first.
+    if (this.#comparedAt === Number.NEGATIVE_INFINITY) await this.#compareClocks()
+    for await (const told of this.calls.events({ after: this.#lastSeq })) {
+      const event = eventOf(told, this.host)
+      if (event === undefined) continue
       this.#lastSeq = event.seq
       this.#takeState(event)
       this.#init.onEvent(event, this)
@@ -122,8 +131,8 @@ export class Watcher {
   async #compareClocks(): Promise<void> {
     this.#comparedAt = performance.now()
     const sentAt = Date.now()
-    const { at } = await this.calls.ping(undefined, { timeout: 5000 })
-    this.offsetMs = Math.round((sentAt + Date.now()) / 2) - at
+    const at = momentOf(await this.calls.ping(undefined, { timeout: 5000 }))
+    this.offsetMs = Math.round((sentAt + Date.now()) / 2 - at)
   }
 
   #take(change: StatsChange): void {
@@ -134,13 +143,15 @@ export class Watcher {
       const [active, idle] = [loop.activeMs - before.loop.activeMs, loop.idleMs - before.loop.idleMs]
       if (active + idle > 0) this.busy = mix(this.busy, active / (active + idle))
     }
-    this.stats = { ...before, ...change, connections: undefined, served: undefined, called: undefined }
+    const startedAt = change.startedAt ?? before?.startedAt
+    this.stats = { at, instance, ...(loop && { loop }), ...(startedAt === undefined ? {} : { startedAt }) }
     this.heardAt = Date.now()
     for (const host of removed) {
       this.connections.delete(host)
       this.lostAt.delete(host)
     }
     for (const each of connections) {
+      if (!this.connections.has(each.host) && this.connections.size >= maxConnections) continue
       this.connections.set(each.host, each)
       this.#takeLoss(each.host, each.state, each.lastSeenAt ?? each.since)
     }
@@ -167,8 +178,9 @@ export class Watcher {
     if (known === undefined && this.served.size >= maxHandlers) return
     // Its age is only told with a change: the moment stays right.
     const told = { ...stats, ...(stats.oldestMs === undefined ? {} : { oldestMs: at - stats.oldestMs }) }
-    const tracker = known?.tracker ?? new Tracker(stats, this.#init.slot())
-    if (known !== undefined) tracker.update(stats)
+    const hasSameBuckets = known?.stats.durations.counts.length === stats.durations.counts.length
+    const tracker = hasSameBuckets ? known.tracker : new Tracker(stats, this.#init.slot())
+    if (hasSameBuckets) tracker.update(stats)
     this.served.set(key, { stats: told, tracker })
   }
 

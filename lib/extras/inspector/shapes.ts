@@ -1,0 +1,176 @@
+/**
+ * What a server tells, held to its shape before anything is made of it: another version may tell less, and a hostile one
+ * anything. An entry that is not of its shape is left out, and so the others are told.
+ *
+ * Texts and lists have bounds here, so that nothing that is kept of a server grows with what it says.
+ */
+
+import type {
+  CallerReport,
+  CallRecord,
+  ConnectionStats,
+  GridEvent,
+  HandlerStats,
+  StatsChange,
+  StreamInfo
+} from '../../index.ts'
+
+type Check = (value: unknown) => boolean
+
+const longestText = 16_384
+const longestName = 4096
+/** A moment that is further off is none, and a page could not write it. */
+const mostNumber = 4e15
+const mostBuckets = 64
+const mostCodes = 256
+
+const aNumber: Check = (value) => typeof value === 'number' && Math.abs(value) <= mostNumber
+const aCount: Check = (value) => aNumber(value) && Number(value) >= 0
+const aText: Check = (value) => typeof value === 'string' && value.length <= longestText
+/** Half of a surrogate pair is no part of an address. */
+const aName: Check = (value) =>
+  typeof value === 'string' && value.length <= longestName && !/\p{Surrogate}/u.test(value)
+
+function optional(is: Check): Check {
+  return (value) => value === undefined || value === null || is(value)
+}
+
+function oneOf(...words: readonly string[]): Check {
+  return (value) => words.includes(value as string)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function shape(fields: Readonly<Record<string, Check>>): Check {
+  const checks = Object.entries(fields)
+  return (value) => isRecord(value) && checks.every(([name, is]) => is(value[name]))
+}
+
+function recordOf(is: Check, most: number): Check {
+  return (value) => isRecord(value) && Object.keys(value).length <= most && Object.values(value).every(is)
+}
+
+function listOf(is: Check, most: number): Check {
+  return (value) => Array.isArray(value) && value.length <= most && value.every(is)
+}
+
+const call = { handler: aName, subroute: aName, kind: oneOf('single', 'streaming') }
+
+const isConnection = shape({
+  ...{ host: aName, since: aNumber, reconnects: aNumber, instance: optional(aText), lastError: optional(aText) },
+  state: oneOf('idle', 'connecting', 'connected', 'waiting', 'closed'),
+  lastSeenAt: optional(aNumber),
+  session: optional(
+    shape({
+      ...{ rttMs: optional(aCount), inboundStreams: aCount, outboundStreams: aCount, runningHandlers: aCount },
+      ...{ sendQueueBytes: aCount, sendQueueStreams: aCount }
+    })
+  ),
+  waits: recordOf(shape({ oldestMs: optional(aNumber) }), 32),
+  totals: shape({ messagesOut: aCount, bytesOut: aCount, refusals: aCount })
+})
+
+const hasFigures = shape({
+  ...{ ...call, calls: aCount, running: aCount, mistakes: aCount, bytesIn: aCount, bytesOut: aCount },
+  ...{ oldestMs: optional(aNumber), errors: recordOf(aCount, mostCodes) },
+  durations: shape({ boundsMs: listOf(aCount, mostBuckets), counts: listOf(aCount, mostBuckets + 1) })
+})
+
+const isChange = shape({
+  ...{ at: aNumber, instance: aText, startedAt: optional(aNumber) },
+  ...{ connections: optional(Array.isArray), served: optional(Array.isArray), removed: optional(Array.isArray) },
+  loop: optional(shape({ activeMs: aNumber, idleMs: aNumber }))
+})
+
+const aRoom = optional(shape({ messages: aNumber, bytes: aNumber }))
+const aHalf = optional(
+  shape({
+    waitsFor: oneOf('producer', 'credit', 'conn', 'consumer', 'peer'),
+    ...{ waitedMs: aNumber, totalBytes: aCount, totalMessages: optional(aCount) },
+    ...{ room: aRoom, capacity: aRoom, unread: aRoom }
+  })
+)
+const isStream = shape({
+  ...{ ...call, session: aName, id: aCount, side: oneOf('caller', 'handler'), host: aName, ageMs: aNumber },
+  ...{ sending: aHalf, receiving: aHalf }
+})
+
+const isCaller = shape({ ...call, host: aName, open: aCount, oldestMs: aNumber })
+
+const isRecordOfCall = shape({
+  ...{ ...call, side: oneOf('caller', 'handler'), host: aName, code: aText, delivery: optional(aText) },
+  ...{ durationMs: aCount, firstResponseMs: optional(aCount), traceId: optional(aText) },
+  ...{ bytesIn: aCount, bytesOut: aCount, startedAt: aNumber, skipped: aCount }
+})
+
+const base = { seq: aCount, at: aNumber, host: aName, local: aName }
+const called = { ...base, handler: aName, subroute: aName }
+const words = { reason: aText, message: aText }
+/** Those that are told in words; others of another version are none. */
+const events: Readonly<Record<string, Check>> = {
+  state: shape({ ...base, state: aText, previous: aText, reason: optional(aText) }),
+  dial: shape({ ...base, error: optional(shape({ code: aText, message: aText })) }),
+  hello: shape({ ...base, instance: aText }),
+  goAway: shape({ ...base, reason: aText, direction: aText }),
+  close: shape({ ...base, ...words, failed: shape({ notSent: aCount, maybeRan: aCount }) }),
+  rtt: shape({ ...base, durationMs: aCount, previousMs: aCount }),
+  refused: shape({ ...base, ...words, direction: aText, handler: optional(aName), subroute: optional(aName) }),
+  reset: shape({ ...called, reason: aText }),
+  slowTurn: shape({ ...base, durationMs: aCount }),
+  mistake: shape({ ...called, name: aText })
+}
+
+/** What is null was not given. */
+function given<T>(value: T): T {
+  return Object.fromEntries(Object.entries(value as object).filter(([, each]) => each !== null)) as T
+}
+
+function entries<T>(list: unknown, is: Check): T[] {
+  return Array.isArray(list) ? list.filter(is).map((each) => given(each as T)) : []
+}
+
+/** Undefined for what tells nothing of a server. */
+export function changeOf(told: unknown): StatsChange | undefined {
+  if (!isChange(told)) return undefined
+  const { at, instance, startedAt, loop, connections, served, removed } = given(told as StatsChange)
+  return {
+    ...{ at, instance, connections: entries<ConnectionStats>(connections, isConnection) },
+    ...{ served: entries<HandlerStats>(served, hasFigures), removed: (removed ?? []).filter(aName) },
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(loop === undefined ? {} : { loop })
+  }
+}
+
+export function streamsIn(told: unknown): StreamInfo[] {
+  return entries<StreamInfo>(told, isStream).map((info) => {
+    const { sending, receiving, ...rest } = info
+    return {
+      ...rest,
+      ...(sending === undefined ? {} : { sending: given(sending) }),
+      ...(receiving === undefined ? {} : { receiving: given(receiving) })
+    }
+  })
+}
+
+export function callersIn(told: unknown): CallerReport[] {
+  return entries(told, isCaller)
+}
+
+export function recordOfCall(told: unknown): CallRecord | undefined {
+  return isRecordOfCall(told) ? given(told as CallRecord) : undefined
+}
+
+/** @param local who tells it: nobody tells events of others */
+export function eventOf(told: unknown, local: string): GridEvent | undefined {
+  if (!isRecord(told) || typeof told.type !== 'string' || !Object.hasOwn(events, told.type)) return undefined
+  return events[told.type]?.(told) === true ? { ...given(told as unknown as GridEvent), local } : undefined
+}
+
+/** The clock of a server. */
+export function momentOf(told: unknown): number {
+  const { at } = isRecord(told) ? told : { at: undefined }
+  if (!aNumber(at)) throw new Error('it does not tell its time')
+  return at as number
+}
