@@ -65,7 +65,7 @@ describe('a test grid', () => {
 
   it('leaves nothing when its setup fails', async () => {
     const failed = testGrid(['http://a:1', 'http://b:1'], {
-      setup: (_, index) => {
+      setup: async (_, index) => {
         if (index === 1) throw new Error('no handlers today')
       }
     })
@@ -173,6 +173,10 @@ describe('a test grid', () => {
 describe('fakePeer()', () => {
   it('takes a function, and names its option', () => {
     assert.throws(() => fakePeer({ get: () => {} } as never), /takes a function that registers handlers/)
+    assert.throws(() => fakePeer(async () => Promise.reject(new Error('no handlers today'))), {
+      code: 'ERR_INVALID_OPTION',
+      message: /^setup of fakePeer\(\) must not be async/
+    })
     assert.throws(() => fakePeer(() => {}, { name: 'x' } as never), /no option "name"; it has host/)
   })
 })

@@ -18,7 +18,7 @@ export interface FakePeerOptions {
 
 /**
  * A connection whose other end is a server of its own, with the handlers that `setup` registers. It is there at once: a call
- * needs no `waitForConnect`.
+ * needs no `waitForConnect`, and `setup` must not be async.
  *
  * @throws {InvalidOptionError} naming the argument or option that is wrong
  * @throws what `setup` throws
@@ -32,7 +32,11 @@ export function fakePeer(setup: (grid: Manager) => void, options: FakePeerOption
   if (unknown !== undefined) invalid(`fakePeer() has no option "${unknown}"; it has host`)
   const grid = new Manager({ local, hosts: [local], auth: insecure(), logger: silentLogger })
   try {
-    setup(grid)
+    const answer = setup(grid) as unknown as PromiseLike<unknown> | undefined
+    if (typeof answer?.then === 'function') {
+      Promise.resolve(answer).catch(() => {})
+      invalid('setup of fakePeer() must not be async: the peer is there at once. Await what it needs before')
+    }
     const close = () => grid.close({ timeout: 0 })
     return Object.assign(grid.connection(local), { grid, [Symbol.asyncDispose]: close })
   } catch (error) {

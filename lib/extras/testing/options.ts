@@ -11,7 +11,7 @@ import {
 import type { Advance } from './waiting.ts'
 
 export interface TestGridOptions {
-  /** Registers the handlers of a server: called for each when it is made, and again by `restart`. May be async. */
+  /** Registers the handlers of a server: called for each when it is made, and again by `restart`, which fail by what it throws. May be async. */
   readonly setup?: (grid: Manager, index: number) => unknown
   /** Of all that is random in the kit. Default a new one, which failures name. */
   readonly seed?: number
