@@ -112,6 +112,23 @@ describe('who has got a lock', () => {
   })
 })
 
+describe('who has given a lock back', () => {
+  it('is not in the line any more at a server that has refused to grant it beside the others', async () => {
+    using clock = virtualTime(() => 0.5)
+    const world = newClients(clock, { servers: 3, clients: ['client'], mutant: { fair: true } })
+    const table = world.servers[2]?.table as LockTable
+    const other = { uid: 'other', resources: ['a'], owner: 'other', source: 'spec', quorum: 2 }
+    table.lock('write', other)
+    const done = world.clients[0]?.withLock(['a'], () => clock.wait(0.5 * ttlMs))
+    await clock.run(0.4 * ttlMs)
+    assert.equal(table.top(1).length, 1)
+    table.unlock('write', other)
+    await clock.run(0.2 * ttlMs)
+    await done
+    assert.deepEqual(table.top(1), [])
+  })
+})
+
 describe('who waits', () => {
   it('takes the highest place that a server gives, and keeps it', () => {
     const turn = new Turn(7, 3)

@@ -30,6 +30,8 @@ export class Grant {
   #instance: string | undefined
   /** The server has granted it, or may have: a request for it is under way, or was lost. */
   #mayBeHeld = false
+  /** The server has refused a refresh, and may keep a place in its line for that. */
+  #isInLine = false
   /** It must not be asked for again: an operator took it away, or the lock is given back. */
   #isGone = false
 
@@ -84,6 +86,7 @@ export class Grant {
    */
   async giveBack(patienceMs: number, ttlMs: number): Promise<void> {
     this.#isGone = true
+    if (this.#isInLine) this.#leaveLine(patienceMs)
     if (!this.#mayBeHeld) return
     this.#mayBeHeld = false
     const telling = this.#tell(Math.max(ttlMs, patienceMs))
@@ -99,9 +102,14 @@ export class Grant {
 
   /** Nobody waits for it any more. A server that does not hear of it finds out by itself. */
   leave(timeout: number): void {
+    if (this.untilMs === 0) this.#leaveLine(timeout)
+  }
+
+  #leaveLine(timeout: number): void {
+    this.#isInLine = false
     // The uid of no lock: it must not take back what is granted later.
     const args = { ...this.#args, uid: randomUUID() }
-    if (this.untilMs === 0) this.#handlers.request(this.#unlock, args, { timeout }).catch(() => undefined)
+    this.#handlers.request(this.#unlock, args, { timeout }).catch(() => undefined)
   }
 
   get #unlock() {
@@ -140,6 +148,7 @@ export class Grant {
     const reply = await this.#handlers.request(definition, this.#args, options)
     if (isGrant(reply)) this.onGranted(reply, sentAtMs, instance)
     else this.#mayBeHeld = reply.granted
+    this.#isInLine = !reply.granted
   }
 
   /** The process that granted it is there still, as far as is known. */
