@@ -21,7 +21,7 @@ import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 import { lockCluster } from './cluster.ts'
 
-const ttlMs = paced(20_000)
+const ttlMs = maxTtlMs / 2
 
 async function listed(client: LockClient): Promise<string[]> {
   const found: string[] = []
@@ -125,6 +125,20 @@ describe('operators of locks', { concurrency: 3 }, () => {
     assert.ok(few instanceof LockError && few.code === 'ERR_LOCK_TIMEOUT', String(few))
   })
 
+  it('see who waits for what has many holders with long names, too', async () => {
+    await using cluster = await lockCluster(1, ttlMs)
+    const table = cluster.table(0)
+    const [owner = ''] = cluster.hosts
+    const args = (uid: string, resources: string[]) => ({ uid, resources, owner, source: 'spec', quorum: 1 })
+    for (let n = 0; n < 90; n++) {
+      const names = Array.from({ length: 255 }, (_, at) => `${n} ${at}`.padEnd(1000, '€'))
+      table.lock('read', args(`u${n}`, ['a', ...names]))
+    }
+    table.lock('write', { ...args('w', ['a']), waiting: { id: 'w', waitedMs: 1 } })
+    const [queue] = await cluster.client(0).top()
+    assert.ok(queue?.resource === 'a' && queue.heldBy.length > 0 && queue.waiting.length === 1)
+  })
+
   it('may take none by force by default', async () => {
     await using cluster = await lockCluster(1, ttlMs)
     const denied = await rejection(cluster.client(0).forceUnlock(['a']))
@@ -146,7 +160,7 @@ describe('operators of locks', { concurrency: 3 }, () => {
     })
     two.close()
     two.close()
-    const error = await rejection(client('two').withLock(['a'], () => 'in', { timeout: 50 }))
+    const error = await rejection(client('two').withLock(['a'], () => 'in', { timeout: paced(500) }))
     assert.ok(
       error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT' && error.cause instanceof UnknownHandlerError
     )
@@ -309,7 +323,7 @@ describe('clients and servers of different versions', () => {
     assert.equal(await new LockClient(grid.at(0), { servers: [newer] }).withLock(['a'], () => 'in'), 'in')
 
     const error = await rejection(
-      new LockClient(grid.at(0), { servers: [old] }).withLock(['a'], () => 'in', { timeout: 50 })
+      new LockClient(grid.at(0), { servers: [old] }).withLock(['a'], () => 'in', { timeout: paced(500) })
     )
     assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT')
     assert.match(String((error.cause as Error).message), /granted a lock with no token: it is of an earlier version/)
@@ -323,7 +337,7 @@ describe('a server that lies about its time', () => {
       const { serve, held } = await import('./older-definitions.ts')
       await using grid = await openGrid(1, { serve: (manager) => serve(manager, { ttlMs, token: 1 }) })
       const client = new LockClient(grid.at(0), { servers: grid.hosts })
-      const error = await rejection(client.withLock(['a'], () => 'in', { timeout: 30 }))
+      const error = await rejection(client.withLock(['a'], () => 'in', { timeout: paced(500) }))
       assert.ok(error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT')
       assert.match(String((error.cause as Error).message), /granted a lock with a time of .* ms/)
       await until(() => held.size === 0, 'what it granted is given back')

@@ -47,8 +47,9 @@ export interface LockTableOptions {
 const tokensPerMs = 1024
 /** Waits take at most this part of `maxBytes`: who waits cannot keep others from getting a lock. */
 const waitingShare = 0.25
-/** What is told of one resource has a bound. */
+/** What is told of one resource has a bound: so many waits and holders, and of holders no more once they have so many names. */
 const maxTold = 100
+const maxToldNames = 1000
 const perUidBytes = 700
 
 export class LockTable {
@@ -167,7 +168,7 @@ export class LockTable {
     }
   }
 
-  /** The resources for which somebody waits, `max` of them, the longest waits first; of each at most 100 waits and holders. */
+  /** The resources for which somebody waits, `max` of them, the longest waits first; of each no more waits and holders than go into a message. */
   top(max: number): ServerQueue[] {
     this.#expire()
     const now = this.#now()
@@ -175,14 +176,23 @@ export class LockTable {
       .lines()
       .slice(0, Math.max(0, max))
       .map(({ resource, waiters }) => {
-        const heldBy = [...(this.#resources.holders(resource) ?? [])]
-          .slice(0, maxTold)
-          .map((held) => this.#infoOf(held))
+        const heldBy = this.#toldOf(resource).map((held) => this.#infoOf(held))
         const waiting = waiters.slice(0, maxTold).map(({ key: id, kind, owner, source, sinceMs }) => {
           return { id, kind, owner, source, waitedMs: now - sinceMs }
         })
         return { resource, heldBy, waiting }
       })
+  }
+
+  #toldOf(resource: string): Held[] {
+    const told: Held[] = []
+    let names = 0
+    for (const held of this.#resources.holders(resource) ?? []) {
+      if (told.length >= maxTold || names >= maxToldNames) break
+      told.push(held)
+      names += held.resources.length
+    }
+    return told
   }
 
   #check(args: LockArgs): void {
