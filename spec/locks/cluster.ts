@@ -10,15 +10,20 @@ export type LockCluster = Awaited<ReturnType<typeof lockCluster>>
 
 export async function lockCluster(size: number, ttlMs: number) {
   const tables: LockTable[] = []
+  let passedMs = 0
   const grid = await openGrid(size, {
     serve(manager, at) {
       // One that is restarted knows nothing and waits its time.
-      tables[at] = tables[at] === undefined ? openTable(ttlMs) : new LockTable({ ttlMs })
+      tables[at] = tables[at] === undefined ? openTable(ttlMs, () => passedMs) : new LockTable({ ttlMs })
       serveTable(manager, tables[at])
     }
   })
   return {
     ...grid,
+    /** Time passes at all servers that were not restarted, and nowhere else. */
+    pass(ms: number): void {
+      passedMs += ms
+    },
     table: (at: number) => tables[at] as LockTable,
     client: (at: number, options?: Partial<LockClientOptions>) =>
       new LockClient(grid.at(at), { servers: grid.hosts, requestTimeoutMs: paced(1000), ...options }),
@@ -28,9 +33,9 @@ export async function lockCluster(size: number, ttlMs: number) {
 }
 
 /** A table that has waited already. */
-function openTable(ttlMs: number): LockTable {
+function openTable(ttlMs: number, passedMs: () => number): LockTable {
   let aheadMs = 0
-  const table = new LockTable({ ttlMs, now: () => performance.now() + aheadMs })
+  const table = new LockTable({ ttlMs, now: () => performance.now() + aheadMs + passedMs() })
   aheadMs = ttlMs
   return table
 }
