@@ -59,6 +59,25 @@ export const anInterceptorList: Check = {
   }
 }
 
+/** Interceptors that only a caller can have: their `next` is called again. By what made them. */
+const ofCallers = new WeakMap<object, string>()
+
+export function forCallers<Each extends CallerInterceptor>(interceptor: Each, madeBy: string): Each {
+  ofCallers.set(interceptor, madeBy)
+  return interceptor
+}
+
+/** As `anInterceptorList`, and none that only a caller can have. */
+export const aHandlerInterceptorList: Check = {
+  must: anInterceptorList.must,
+  is: (value) => anInterceptorList.is(value) && !(value as object[]).some((each) => ofCallers.has(each)),
+  found(value) {
+    const wrong = anInterceptorList.is(value) ? (value as object[]).find((each) => ofCallers.has(each)) : undefined
+    if (wrong === undefined) return anInterceptorList.found?.(value)
+    return `${ofCallers.get(wrong)} is for callers: it belongs in interceptors.caller of a Manager`
+  }
+}
+
 const parts = ['single', 'streaming']
 
 function describeElement(element: unknown): string {

@@ -12,7 +12,7 @@ import { tellMaybeRan } from '../errors/cancellation.ts'
 import { aBoolean, aFunction, aWholeNumber, check, type Kind, type Own, optionsReader } from '../errors/check.ts'
 import { DeadlineError, GridError } from '../errors/errors.ts'
 import { defaultRequestTimeoutMs, maxLimit, maxTimeoutMs } from '../errors/options.ts'
-import type { CallerInterceptor } from '../hooks/interceptor.ts'
+import { type CallerInterceptor, forCallers } from '../hooks/interceptor.ts'
 import { setDeadline } from '../time/after-reading.ts'
 import { Backoff } from '../time/backoff.ts'
 import { countDown } from '../time/count-down.ts'
@@ -85,16 +85,18 @@ export async function retry<T>(
 
 /**
  * An interceptor that tries requests of a manager again, as `retry` does. What may have run is tried again only where the
- * definition is `idempotent`. The timeout of a call is that of all its tries. Streams are opened once.
+ * definition is `idempotent`. The timeout of a call is that of all its tries. Streams are opened once. Where interceptors of
+ * handlers are taken it is refused.
  *
  * @throws {InvalidOptionError} when an option is wrong
  */
 export function retries(options?: Omit<RetryOptions, 'timeout' | 'signal' | 'idempotent'>): CallerInterceptor {
   const read = readRetries(options)
-  return {
+  const interceptor: CallerInterceptor = {
     single: ({ timeout, signal, idempotent }, next) =>
       new Retrying({ ...read, timeout, signal, idempotent }).run(() => next())
   }
+  return forCallers(interceptor, 'retries()')
 }
 
 class Retrying {

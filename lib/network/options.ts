@@ -31,7 +31,13 @@ import {
   type ReconnectOptions
 } from '../errors/options.ts'
 import type { HandlerCall } from '../hooks/call-info.ts'
-import { anInterceptorList, type CallerInterceptor, type HandlerInterceptor, listOf } from '../hooks/interceptor.ts'
+import {
+  aHandlerInterceptorList,
+  anInterceptorList,
+  type CallerInterceptor,
+  type HandlerInterceptor,
+  listOf
+} from '../hooks/interceptor.ts'
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
 import type { Rule } from '../rules/authorize.ts'
@@ -182,12 +188,12 @@ const readManager = optionsReader<ManagerOptions>(
 export const readUnhandleOptions = optionsReader<UnhandleOptions>('unhandle()', { subroute: aString })
 export const readHandleOptions = optionsReader<HandleOptions>('handle()', {
   subroute: aString,
-  interceptors: anInterceptorList
+  interceptors: aHandlerInterceptorList
 })
 
 const readInterceptors = optionsReader<InterceptorsOptions>('interceptors', {
   caller: anInterceptorList,
-  handler: anInterceptorList
+  handler: aHandlerInterceptorList
 })
 
 /** @throws {InvalidOptionError} naming the option that is wrong */

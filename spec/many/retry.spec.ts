@@ -5,14 +5,18 @@ import { getEventListeners } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import {
   type AttemptOptions,
+  contract,
   type Delivery,
   GridError,
   InvalidOptionError,
+  insecure,
+  Manager,
   RejectedError,
   RemoteError,
   type RetryOptions,
   retries,
   retry,
+  silentLogger,
   single,
   UnknownHandlerError
 } from '../../lib/index.ts'
@@ -254,6 +258,20 @@ describe('retries()', () => {
   it('stands around each request of a manager: what was refused before it ran is made again', async () => {
     runs = 0
     assert.equal(await grid.at(0).connection(grid.at(1).local).request(put, 3), 4)
+  })
+
+  it('is refused where interceptors of handlers are taken: there it would run a handler again', () => {
+    const refused = {
+      code: 'ERR_INVALID_OPTION',
+      message: /; retries\(\) is for callers: it belongs in interceptors\.caller/
+    }
+    const interceptors = { handler: [retries()] } as object
+    const options = { local: 'http://a.test', hosts: ['http://a.test'], auth: insecure(), logger: silentLogger }
+    assert.throws(() => new Manager({ ...options, interceptors }), refused)
+    const ofHandler = { interceptors: [retries()] } as object
+    assert.throws(() => grid.at(0).handle(single<number, number>('late'), (n) => n, ofHandler), refused)
+    const late = contract({ late: single<number, number>('late') })
+    assert.throws(() => grid.at(0).implement(late, { late: (n) => n }, ofHandler), refused)
   })
 
   it('believes a definition that is idempotent', async () => {
