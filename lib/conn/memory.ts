@@ -209,7 +209,8 @@ class Link implements MemoryLink {
 
   #put(parcel: Parcel): void {
     this.#parcels.push(parcel)
-    this.#dueMs?.push(performance.now() + (this.#delayMs?.() ?? 0))
+    // What is not late goes by no clock: that may be another one by then.
+    this.#dueMs?.push(this.#delayMs === undefined ? 0 : performance.now() + this.#delayMs())
     this.#schedule()
   }
 

@@ -164,8 +164,21 @@ describe('a test grid that is closed', () => {
     await grid.advance(10)
     await grid.close()
     await call
-    for (let turns = 0; turns < 10; turns++) await turn()
     assert.equal(time.pending, 0)
+    const { setTimeout: virtual } = globalThis
+    time[Symbol.dispose]()
+    const { setTimeout: real } = globalThis
+    let waits = 0
+    globalThis.setTimeout = ((...args: Parameters<typeof virtual>) => {
+      waits++
+      return virtual(...args)
+    }) as typeof real
+    try {
+      for (let turns = 0; turns < 10; turns++) await turn()
+    } finally {
+      globalThis.setTimeout = real
+    }
+    assert.deepEqual([waits, time.pending], [0, 0], 'what it says last waits by no other clock either')
   })
 })
 
