@@ -217,6 +217,10 @@ describe('the page of a grid', () => {
     const grid = testManager({ local: 'http://a:1', hosts: ['http://a:1'] })
     const allow = () => true
     assert.throws(() => inspector(grid, {} as never), /option allow is required/)
+    assert.throws(
+      () => inspector(grid, { allow: true } as never),
+      /option allow must be a function that says which requests may see the page$/
+    )
     assert.throws(() => inspector(grid, { allow, path: 'inspector' }), /must be a path that begins with "\/"/)
     assert.throws(
       () => inspector(grid, { allow, auth: 1 } as never),
@@ -224,6 +228,10 @@ describe('the page of a grid', () => {
     )
     assert.throws(() => inspector(grid, { allow, maxPages: 0 }), /maxPages must be a whole number/)
     assert.throws(() => inspector({} as never, { allow }), /must be a Manager/)
+    assert.throws(() => inspector(grid, { allow }), {
+      code: 'ERR_INVALID_OPTION',
+      message: /takes a Manager that has the option introspection/
+    })
     return grid.close()
   })
 

@@ -192,6 +192,9 @@ describe('operators of locks', { concurrency: 3 }, () => {
       assert.throws(() => serveLocks(manager, options), RangeError)
     }
     assert.throws(() => new LockClient(manager, { servers: grid.hosts, timeout: 1 } as never), InvalidOptionError)
+    assert.throws(() => new LockClient(manager, grid.hosts as never), {
+      message: /: new LockClient\(grid, \{ servers \}\)$/
+    })
     serveLocks(manager, {}).close()
   })
 })

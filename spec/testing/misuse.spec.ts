@@ -56,6 +56,7 @@ describe('a test grid', () => {
     assert.match(await given(['http://a:1', 'http://A:1']), /http:\/\/a:1 twice/)
     assert.match(await given(2, { handlers: {} }), /no option "handlers": register them in setup/)
     assert.match(await given(2, { sed: 1 }), /no option "sed"; it has setup, seed, options, advance/)
+    assert.match(await given(2, { keepAlive: {} }), /no option "keepAlive"; .*: \{ options: \{ keepAlive \} \}$/)
     assert.match(await given(2, { seed: 0.5 }), /seed of testGrid\(\) must be a whole number/)
     assert.match(await given(2, { options: { local: 'http://x:1' } }), /has no "local": the kit sets it/)
     assert.match(await given(2, { options: { limit: {} } }), /did you mean "limits"/)

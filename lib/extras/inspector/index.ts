@@ -54,8 +54,9 @@ function check(grid: Manager, options: InspectorOptions): InspectorOptions {
     throw new InvalidOptionError('the first argument of inspector() must be a Manager')
   const { allow, path = defaultPath, maxPages = defaultMaxPages, ...others } = options ?? {}
   if (typeof allow !== 'function') {
+    const is = allow === undefined ? 'is required: it must' : 'must'
     throw new InvalidOptionError(
-      'inspector() option allow is required: it must be a function that says which requests may see the page'
+      `inspector() option allow ${is} be a function that says which requests may see the page`
     )
   }
   const [unknown] = Object.keys(others)
@@ -67,6 +68,11 @@ function check(grid: Manager, options: InspectorOptions): InspectorOptions {
   }
   if (!Number.isInteger(maxPages) || maxPages < 1 || maxPages > most) {
     throw new InvalidOptionError(`inspector() option maxPages must be a whole number from 1 to ${most}`)
+  }
+  if (!grid.handlers.some(({ subroute }) => subroute === '$grid')) {
+    throw new InvalidOptionError(
+      'inspector() takes a Manager that has the option introspection: it reads what that tells'
+    )
   }
   return options
 }

@@ -9,7 +9,7 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { type Manager, QuorumError, retry } from '../../index.ts'
+import { InvalidOptionError, type Manager, QuorumError, retry } from '../../index.ts'
 import { checkArgs, checkResources, readOptions } from './check.ts'
 import type { LockInfo, LockKind } from './definitions.ts'
 import { LockError } from './errors.ts'
@@ -56,6 +56,9 @@ export class LockClient {
    * @throws {RangeError} when `requestTimeoutMs` is not above 0; {InvalidOptionError} when there is no such option
    */
   constructor(grid: Manager, options: LockClientOptions) {
+    if (Array.isArray(options)) {
+      throw new InvalidOptionError('LockClient takes its servers as an option: new LockClient(grid, { servers })')
+    }
     const {
       servers,
       requestTimeoutMs = 1000,

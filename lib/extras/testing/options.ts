@@ -45,7 +45,10 @@ export function checkOptions(options: TestGridOptions): void {
   for (const name of Object.keys(options)) {
     if (name === 'handlers')
       invalid('testGrid() has no option "handlers": register them in setup: (grid) => grid.handle(...)')
-    if (!names.includes(name)) invalid(`testGrid() has no option "${name}"; it has ${names.join(', ')}`)
+    if (!names.includes(name)) {
+      const hint = `one of a Manager belongs in options: { options: { ${name} } }`
+      invalid(`testGrid() has no option "${name}"; it has ${names.join(', ')}; ${hint}`)
+    }
   }
   const { setup, seed, options: managers, advance } = options
   if (setup !== undefined && typeof setup !== 'function') invalid('setup of testGrid() must be a function')
