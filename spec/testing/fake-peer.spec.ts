@@ -11,10 +11,10 @@ const count = streaming<number, never, number>('count', { inCapacity: 0 })
 const store = contract({ get, count })
 
 /** Under test. */
-async function getOr(peer: Connection, key: string, other: string): Promise<string> {
+async function getOr(peer: Connection, key: string, other: string, timeout = 15_000): Promise<string> {
   return await store
     .on(peer)
-    .get({ key }, { timeout: 50 })
+    .get({ key }, { timeout })
     .catch(() => other)
 }
 
@@ -34,7 +34,7 @@ describe('fakePeer()', () => {
       },
       { host: 'https://store:1' }
     )
-    assert.equal(await getOr(peer, 'slow', 'none'), 'none')
+    assert.equal(await getOr(peer, 'slow', 'none', 20), 'none')
     const refused = await rejection(peer.request(get, { key: 'secret' }))
     assert.deepEqual([peer.host, refused.reason, refused.delivery], ['https://store:1', 'denied', 'notSent'])
     assert.equal((await rejection(peer.newStream(count, 1).responses.next())).code, 'ERR_UNKNOWN_HANDLER')

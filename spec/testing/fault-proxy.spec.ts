@@ -42,11 +42,15 @@ describe('faultProxy()', () => {
   it('is closed by await using, and again, and says what is wrong with what it is given', async () => {
     await using proxy = await faultProxy({ port: 9 })
     assert.match(proxy.url, /^http:\/\/127\.0\.0\.1:\d+$/)
-    assert.throws(() => proxy.delay(-1), /delay\(\) takes ms of at least 0; it was given -1/)
+    assert.throws(() => proxy.delay(-1), /delay\(\) takes ms of at least 0, less than 2\^31; it was given -1/)
     assert.throws(() => proxy.throttle(0), /throttle\(\) takes bytes per second, more than 0/)
     assert.throws(() => proxy.hold('in' as never), /a direction is outbound or inbound; it was in/)
+    for (const ms of [Number.POSITIVE_INFINITY, 2 ** 31, '5' as never])
+      assert.throws(() => proxy.delay(ms), /delay\(\) takes ms of at least 0, less than 2\^31/)
+    const { port, url } = proxy
     await proxy.close()
     await proxy.close()
+    assert.deepEqual([proxy.port, proxy.url], [port, url])
     assert.match(
       (await rejection(faultProxy(9000 as never))).message,
       /takes where its target listens: \{ port: 9000 \}/

@@ -178,6 +178,7 @@ describe('fakePeer()', () => {
       code: 'ERR_INVALID_OPTION',
       message: /^setup of fakePeer\(\) must not be async/
     })
+    assert.throws(() => fakePeer(() => {}, null as never), /the options of fakePeer\(\) must be an object/)
     assert.throws(() => fakePeer(() => {}, { name: 'x' } as never), /no option "name"; it has host/)
   })
 })

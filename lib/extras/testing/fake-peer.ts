@@ -27,6 +27,7 @@ export function fakePeer(setup: (grid: Manager) => void, options: FakePeerOption
   if (typeof setup !== 'function') {
     invalid('fakePeer() takes a function that registers handlers: fakePeer((grid) => grid.handle(definition, fn))')
   }
+  if (typeof options !== 'object' || options === null) invalid('the options of fakePeer() must be an object')
   const { host: local = 'http://peer:9000', ...others } = options
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) invalid(`fakePeer() has no option "${unknown}"; it has host`)

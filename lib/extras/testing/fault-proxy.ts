@@ -24,6 +24,8 @@ export class FaultProxy {
     inbound: { faults: {}, reset: undefined, passed: 0 }
   }
 
+  #port = 0
+
   private constructor(target: Place) {
     this.#server = net.createServer({ allowHalfOpen: true, noDelay: true }, (fromDialer) => {
       const fromListener = net.connect({ ...target, allowHalfOpen: true, noDelay: true })
@@ -37,12 +39,13 @@ export class FaultProxy {
     const proxy = new FaultProxy({ ...localhost, ...target })
     proxy.#server.listen({ ...localhost, ...at })
     await once(proxy.#server, 'listening')
+    proxy.#port = (proxy.#server.address() as AddressInfo).port
     return proxy
   }
 
-  /** The port it listens on, where it has one. */
+  /** The port it listens on, where it has one; it had, once it is closed. */
   get port(): number {
-    return (this.#server.address() as AddressInfo).port
+    return this.#port
   }
 
   get url(): string {
@@ -72,7 +75,8 @@ export class FaultProxy {
 
   /** From now on everything arrives so many ms later, in both directions: an end and a reset too. Beside other faults. */
   delay(ms: number): void {
-    if (!(ms >= 0)) invalid(`delay() takes ms of at least 0; it was given ${ms}`)
+    const isTime = typeof ms === 'number' && ms >= 0 && ms < 2 ** 31
+    if (!isTime) invalid(`delay() takes ms of at least 0, less than 2^31; it was given ${JSON.stringify(ms)}`)
     this.#add({ delayMs: ms })
   }
 
