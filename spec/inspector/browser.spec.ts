@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { after, before, describe, it } from 'node:test'
+import { after, before, beforeEach, describe, it } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { buildPage } from '../../page/build.mjs'
 import { paced } from '../support/clock/pace.ts'
@@ -19,6 +19,7 @@ const axe = readFileSync(new URL(import.meta.resolve('axe-core/axe.min.js')), 'u
 
 const connection = `conn/${encodeURIComponent(one)}/${encodeURIComponent(two)}`
 const handler = `handler/${encodeURIComponent('single thumbs/render')}`
+const usual = { width: 1440, height: 1130 }
 const screens = ['now', 'servers', 'handlers', handler, connection, 'waits', 'events', 'trace']
 
 describe('the page in a browser', { skip: whyNoBrowser }, () => {
@@ -41,7 +42,7 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     urls = Object.fromEntries(hosts.map((host, at) => [host, `http://127.0.0.1:${ports[at + 1]}`]))
     await Promise.all(hosts.map(start))
     browser = await startBrowser()
-    page = await browser.newPage({ viewport: { width: 1440, height: 1130 }, colorScheme: 'light' })
+    page = await browser.newPage({ viewport: usual, colorScheme: 'light' })
     page.setDefaultTimeout(patienceMs)
     complaints = complaintsOf(page)
     await Promise.all(hosts.map((host) => server(host).ask('usual', 500)))
@@ -53,6 +54,8 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await browser?.close()
     await Promise.all([...servers.values()].map((each) => each.kill()))
   })
+
+  beforeEach(() => page.setViewportSize(usual))
 
   it('shows four servers that are well', async () => {
     assert.match(await answer('connected', /Yes, all 4/), /6 connections/)
@@ -165,7 +168,6 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
         if (width === 390) await keepPicture(page, `5-phone-${screen.split('/')[0]}`, true)
       }
     }
-    await page.setViewportSize({ width: 1440, height: 1130 })
   })
 
   it('is used by keys alone: screens, filter, matrix, freeze, help', async () => {

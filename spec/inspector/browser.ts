@@ -32,9 +32,10 @@ export function complaintsOf(page: Page): string[] {
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(String(error.stack ?? error)))
   page.on('console', (message) => {
-    // A server that is gone refuses connections, and so it should.
-    if (message.type() === 'error' && !/ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|favicon/.test(message.text()))
-      complaints.push(message.text())
+    // A server that is gone refuses connections, and so it should; a picture for the tab is asked for beside the page.
+    const text = `${message.text()} ${message.location().url}`
+    const isUsual = /ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|favicon/.test(text)
+    if (message.type() === 'error' && !isUsual) complaints.push(text)
   })
   return complaints
 }
