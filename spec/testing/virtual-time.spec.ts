@@ -60,13 +60,18 @@ describe('virtualTime()', () => {
     const limitMs = paced(100)
     using time = virtualTime()
     await using grid = await gridIn(time, (server) => server.handle(never, () => new Promise(() => {})))
-    const startMs = realMs()
-    const call = rejection(grid.peer(0, 1).request(never, undefined, { timeout: 30_000 }))
-    await grid.advance(29_990)
-    assert.equal(grid.peer(0, 1).stats().called.running, 1)
-    await grid.advance(20)
-    assert.equal((await call).code, 'ERR_DEADLINE')
-    assert.ok(realMs() - startMs < limitMs, `${realMs() - startMs} ms`)
+    const tookMs: number[] = []
+    // The least of three: what else the machine does at a moment is not the point.
+    for (let tries = 0; tries < 3; tries++) {
+      const startMs = realMs()
+      const call = rejection(grid.peer(0, 1).request(never, undefined, { timeout: 30_000 }))
+      await grid.advance(29_990)
+      assert.equal(grid.peer(0, 1).stats().called.running, 1)
+      await grid.advance(20)
+      assert.equal((await call).code, 'ERR_DEADLINE')
+      tookMs.push(realMs() - startMs)
+    }
+    assert.ok(Math.min(...tookMs) < limitMs, `${tookMs.join(', ')} ms`)
   })
 
   it('has timers of handlers that are named when they are left, until they are cleared', async () => {
