@@ -1,4 +1,4 @@
-/** Which of the open calls somebody asked for: those that wait longest first. */
+/** Which of the open calls somebody asked for: those that wait longest first, and streams that are only quiet after them. */
 
 import { aString, aWholeNumber, optionsReader } from '../errors/check.ts'
 import { maxLimit } from '../errors/options.ts'
@@ -18,12 +18,19 @@ export function selectStreams(streams: readonly StreamInfo[], options?: StreamsO
   return streams
     .filter((each) => handler === undefined || each.handler === handler)
     .filter((each) => subroute === undefined || each.subroute === subroute)
-    .sort((a, b) => waitOf(b) - waitOf(a))
+    .sort((a, b) => waitOf(b) - waitOf(a) || quietOf(b) - quietOf(a))
     .slice(0, max)
 }
 
-/** The longest wait of any of its halves. A stream that waits for its peer may only have nothing to do. */
-function waitOf({ sending, receiving }: StreamInfo): number {
-  const waited = (half: HalfInfo | undefined) => half?.waitedMs ?? 0
+/** The longest wait of any of its halves. A stream to which nobody gives anything may only have nothing to do. */
+function waitOf({ kind, sending, receiving }: StreamInfo): number {
+  const waited = (half: HalfInfo | undefined) => {
+    const isQuiet = kind === 'streaming' && (half?.waitsFor === 'producer' || half?.waitsFor === 'peer')
+    return isQuiet ? 0 : (half?.waitedMs ?? 0)
+  }
   return Math.max(waited(sending), waited(receiving))
+}
+
+function quietOf({ sending, receiving }: StreamInfo): number {
+  return Math.max(sending?.waitedMs ?? 0, receiving?.waitedMs ?? 0)
 }

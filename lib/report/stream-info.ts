@@ -47,6 +47,6 @@ export interface StreamInfo extends HandlerName {
 export interface StreamsOptions {
   readonly handler?: string
   readonly subroute?: string
-  /** The longest waits come first. Default 200. */
+  /** The longest waits come first, and streams that are only quiet after them. Default 200. */
   readonly max?: number
 }

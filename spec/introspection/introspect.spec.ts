@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { pushable } from 'it-pushable'
+import { selectStreams } from '../../lib/connection/streams.ts'
 import {
   type CallRecord,
   type ConnectionStats,
@@ -14,6 +15,7 @@ import {
   introspection,
   type ManagerOptions,
   type StatsChange,
+  type StreamInfo,
   single
 } from '../../lib/index.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
@@ -122,6 +124,21 @@ describe('introspection', () => {
       assert.throws(register, { code: 'ERR_INVALID_OPTION', message })
     }
     assert.throws(() => listener.manager.handle(boom, () => undefined), { code: 'ERR_HANDLER_EXISTS' })
+  })
+})
+
+describe('the open calls of a server', () => {
+  it('are told with those that wait before any stream that is only quiet, however long', () => {
+    const open = (id: number, waitsFor: 'peer' | 'consumer', waitedMs: number): StreamInfo => ({
+      ...{ kind: 'streaming', handler: 'feed', subroute: '', session: 's', side: 'caller', host: 'http://a:1' },
+      ...{ id, ageMs: waitedMs, receiving: { waitsFor, waitedMs, totalBytes: 0 } }
+    })
+    const quiet = Array.from({ length: 300 }, (_, at) => open(at + 10, 'peer', 60_000 + at))
+    const told = selectStreams([...quiet, open(1, 'consumer', 2000), open(2, 'consumer', 3000)], { max: 3 })
+    assert.deepEqual(
+      told.map(({ id }) => id),
+      [2, 1, 309]
+    )
   })
 })
 
