@@ -66,7 +66,7 @@ describe('the programs of docs/observability.md', () => {
     it(`print what is said: ${name}`, async () => {
       const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(name)], {
         cwd: root,
-        timeout: paced(20_000),
+        timeout: paced(120_000),
         env: childEnvironment()
       })
       assert.deepEqual([stdout, stderr], [prints, ''])

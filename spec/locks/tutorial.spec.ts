@@ -20,7 +20,7 @@ import { childEnvironment } from '../support/process/child.ts'
 const run = promisify(execFile)
 const page = new MarkdownFile('docs/locks.md')
 /** They take a few seconds at most: this ends what hangs. */
-const options = { timeout: paced(60_000), killSignal: 'SIGKILL', env: childEnvironment() } as const
+const options = { timeout: paced(240_000), killSignal: 'SIGKILL', env: childEnvironment() } as const
 const maxLines = 44
 /** The ports of the page. */
 const ports = ['9001', '9002', '9003']

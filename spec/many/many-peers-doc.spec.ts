@@ -38,7 +38,7 @@ describe('the program of docs/many-peers.md', () => {
 
   it('prints what the page says', async () => {
     const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], {
-      ...{ cwd: root, timeout: paced(60_000), env: childEnvironment() }
+      ...{ cwd: root, timeout: paced(240_000), env: childEnvironment() }
     })
     assert.deepEqual([stdout, stderr], [page.code('text').join(''), ''])
   })

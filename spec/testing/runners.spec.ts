@@ -50,7 +50,7 @@ describe('it-grid/testing under other runners', () => {
       skip: existsSync(file) ? false : `${name} is not installed: npm ci`
     }, async (test) => {
       const env = { ...childEnvironment(), NO_COLOR: '1', NODE_OPTIONS: '--experimental-vm-modules --no-warnings' }
-      const options = { cwd: folder, env, timeout: paced(60_000) }
+      const options = { cwd: folder, env, timeout: paced(240_000) }
       const { stdout, stderr } = await run(process.execPath, [file, ...args], options).catch((error) =>
         assert.fail(`${error.stdout}${error.stderr}`)
       )

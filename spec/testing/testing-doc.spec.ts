@@ -41,7 +41,7 @@ describe('the programs of docs/testing.md', () => {
     const args = ['--import', 'tsx', '--test', '--test-reporter=tap', ...files]
     // Else the runner would take itself for one of its own files.
     const env = { ...childEnvironment(), NODE_TEST_CONTEXT: undefined }
-    const options = { cwd: root, timeout: paced(60_000), env }
+    const options = { cwd: root, timeout: paced(240_000), env }
     const { stdout } = await run(process.execPath, args, options).catch((error) => assert.fail(error.stdout))
     assert.match(stdout, /^# pass 7$/m)
     assert.match(stdout, /^# fail 0$/m)
