@@ -237,9 +237,12 @@ function useKeys(store: Store, setHelp: (isHelp: boolean) => void): void {
       else if (event.key === 'Escape') history.back()
       else if (event.key === '/') {
         event.preventDefault()
-        const find = document.getElementById('find')
-        if (find === null) location.hash = linkTo(['handlers'])
-        setTimeout(() => document.getElementById('find')?.focus(), find === null ? 50 : 0)
+        // At once: what is typed next is for the field.
+        const find = () => document.getElementById('find')
+        find()?.focus()
+        if (find() !== null) return
+        addEventListener('hashchange', () => requestAnimationFrame(() => find()?.focus()), { once: true })
+        location.hash = linkTo(['handlers'])
       } else if (event.key === ' ' && target.closest('button,a') === null) {
         event.preventDefault()
         store.toggleFreeze()

@@ -208,6 +208,11 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await page.keyboard.press('3')
     await page.locator('#find').waitFor()
     await page.keyboard.press('/')
+    const focused = () =>
+      page.evaluate(
+        () => (globalThis as unknown as { document: { activeElement: { id: string } } }).document.activeElement.id
+      )
+    assert.equal(await focused(), 'find')
     await page.keyboard.type('render')
     await page.locator('.handlers tbody tr').nth(1).waitFor({ state: 'detached' })
     assert.deepEqual(await page.locator('.handlers tbody a').allInnerTexts(), ['thumbs/render'])
