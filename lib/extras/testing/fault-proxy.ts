@@ -94,7 +94,7 @@ export class FaultProxy {
 
   /**
    * Lets `bytes` more pass in a direction and resets, both ways, the conn that the next one arrives on; once. Resolves
-   * when it has.
+   * when it has; never where `heal()` or a second one comes first.
    */
   resetAfter(bytes: number, direction: Direction): Promise<void> {
     return new Promise((done) => {
