@@ -208,7 +208,8 @@ describe('grid.all of a single definition', () => {
     })
     const answers = other.at(0).all(name, undefined, { concurrency: 1, timeout: 10_000 })
     await answers.next()
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    const askedMs = performance.now()
+    await until(() => performance.now() - askedMs > 1, 'less time is left')
     await list(answers)
     const [first, second = 0] = timeouts
     await other[Symbol.asyncDispose]()

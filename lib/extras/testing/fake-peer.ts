@@ -35,6 +35,7 @@ export function fakePeer(setup: (grid: Manager) => void, options: FakePeerOption
   try {
     const answer = setup(grid) as unknown as PromiseLike<unknown> | undefined
     if (typeof answer?.then === 'function') {
+      // What it rejects with is not told beside the error below.
       Promise.resolve(answer).catch(() => {})
       invalid('setup of fakePeer() must not be async: the peer is there at once. Await what it needs before')
     }
