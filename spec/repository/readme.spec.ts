@@ -1,5 +1,6 @@
 /**
- * The README is true: its example compiles, runs and prints what it says; its commands, links, options and defaults exist.
+ * The README is short and true: its example compiles, runs and prints what it says; its commands and links exist. So do the
+ * options and defaults of the reference.
  */
 
 import assert from 'node:assert/strict'
@@ -19,6 +20,7 @@ import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
 const readme = new MarkdownFile('README.md')
+const reference = new MarkdownFile('docs/reference.md')
 const scripts: Record<string, string> = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).scripts
 const docs = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'))
 const pages = [
@@ -51,9 +53,9 @@ describe('the example of the README', () => {
   })
   after(() => rmSync(folder, { recursive: true }))
 
-  it('is complete in a handful of lines', () => {
+  it('is complete in 15 lines', () => {
     const lines = example.split('\n').filter((line) => line.trim() !== '')
-    assert.ok(lines.length > 10 && lines.length <= 30, `${lines.length} lines`)
+    assert.equal(lines.length, 15)
   })
 
   it('compiles under strict types', async () => {
@@ -85,6 +87,11 @@ it('the example at the head of lib/index.ts waits until its server listens, and 
   assert.equal(typeof grid.sharedSecret(secret).prove, 'function')
 })
 
+it('the README is read in two minutes: 1,200 words at most', () => {
+  const words = readme.text.split(/\s+/).filter((word) => word !== '')
+  assert.ok(words.length <= 1200, `${words.length} words`)
+})
+
 describe('the pages', () => {
   for (const path of pages) {
     it(`${path} has no link that leads nowhere`, () => {
@@ -106,14 +113,14 @@ describe('the pages', () => {
 
 /** The first cells of the table in a section whose header begins with `header`, one name each. */
 function namesIn(section: string, header: string): string[] {
-  const rows = readme.rows(section)
+  const rows = reference.rows(section)
   const start = rows.findIndex(([name]) => name === header)
   const rest = rows.slice(start + 2)
   const end = rest.findIndex((_, at) => rest[at + 1]?.[0]?.startsWith('---'))
   return (end === -1 ? rest : rest.slice(0, end)).flatMap(([names = '']) => names.split(/, (?![^(]*\))/))
 }
 
-describe('the API of the README', () => {
+describe('the reference', () => {
   it('lists every option of a manager, of a call, and every property of a context, and no other', () => {
     const manager: Record<keyof ManagerOptions, true> = {
       ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
@@ -138,7 +145,7 @@ describe('the API of the README', () => {
   })
 
   it('gives the defaults that the code has', () => {
-    const rows = new Map(readme.rows('Manager').map(([name, value]) => [name, value]))
+    const rows = new Map(reference.rows('Manager').map(([name, value]) => [name, value]))
     const text = (defaults: object) =>
       `{ ${Object.entries(defaults)
         .map(([name, value]) => `${name}: ${value}`)
@@ -149,7 +156,7 @@ describe('the API of the README', () => {
 
   it('names every function and value that the package exports, but errors', () => {
     const names = Object.keys(grid).filter((name) => !name.endsWith('Error'))
-    const missing = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(readme.text))
+    const missing = names.filter((name) => !new RegExp(`\\b${name}\\b`).test(reference.text))
     assert.deepEqual(missing, [])
   })
 })
