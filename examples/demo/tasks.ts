@@ -244,10 +244,12 @@ async function outcome(call: () => Promise<unknown>): Promise<Outcome> {
     const value = await call()
     return { value, elapsedMs: elapsedMs() }
   } catch (thrown) {
-    const name = thrown instanceof Error ? thrown.name : typeof thrown
-    const text = thrown instanceof Error ? thrown.message : String(thrown)
-    if (!(thrown instanceof GridError)) return { error: { name, code: '', text }, elapsedMs: elapsedMs() }
-    const { code, delivery } = thrown
-    return { error: { name, code, delivery, text }, elapsedMs: elapsedMs() }
+    if (!(thrown instanceof GridError)) {
+      const { name, message: text } = thrown instanceof Error ? thrown : new Error(String(thrown))
+      return { error: { name, code: '', text }, elapsedMs: elapsedMs() }
+    }
+    const { name, code, delivery, message: text } = thrown
+    const error = { name, code, delivery, text }
+    return { error, elapsedMs: elapsedMs() }
   }
 }

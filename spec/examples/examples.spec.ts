@@ -6,9 +6,10 @@
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { headlines } from '../../examples/demo/headlines.ts'
 import { paced } from '../support/clock/pace.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
@@ -76,8 +77,37 @@ describe('examples', { concurrency: 3 }, () => {
 })
 
 describe('demo', { concurrency: 3 }, () => {
-  it('shows the main job: every claim holds, and it exits with 0', async () => {
+  it('shows five claims that hold, each below three lines of code, in 80 columns, and what to read next', async () => {
     const { exited, output } = run('demo/main.ts')
+    assert.equal(await exited, 0, output())
+    const lines = output().trimEnd().split('\n')
+    assert.deepEqual(
+      lines.filter((line) => [...line].length > 80),
+      []
+    )
+    assert.equal(lines.filter((line) => /^ {3}✓ /.test(line)).length, 5)
+    for (const { code, claim } of Object.values(headlines)) {
+      assert.ok(output().includes(`\n\n${code.map((line) => `     ${line}\n`).join('')}\n   ✓ `), claim)
+    }
+    assert.match(output(), /^✓ These 5 claims held, and \d+ beside them, in [\d.]+ s\.$/m)
+    assert.match(lines.at(-1) ?? '', /Read next: (docs\/[\w-]+\.md)/)
+  })
+
+  it('shows lines of code that are in its sources', () => {
+    const dense = (text: string) => text.replace(/\s+/g, '')
+    const sources = readdirSync(`${root}/examples/demo`).filter((file) => file !== 'headlines.ts')
+    const texts = sources.map((file) => dense(readFileSync(`${root}/examples/demo/${file}`, 'utf8')))
+    for (const { code } of Object.values(headlines)) {
+      assert.equal(code.length, 3)
+      assert.ok(
+        texts.some((text) => text.includes(dense(code.join('')))),
+        code.join('\n')
+      )
+    }
+  })
+
+  it('shows all that it does with --all: every claim holds, and it exits with 0', async () => {
+    const { exited, output } = run('demo/main.ts', {}, ['--all'])
     assert.equal(await exited, 0, output())
     assert.match(output(), /^ {2}.*accepts .* = 6$/m)
     assert.match(output(), /^✓ All 32 claims held, in [\d.]+ s\.$/m)
@@ -100,7 +130,7 @@ describe('demo', { concurrency: 3 }, () => {
   })
 
   it('leaves no process behind when it is interrupted', async () => {
-    const { exited, output, kill } = run('demo/main.ts')
+    const { exited, output, kill } = run('demo/main.ts', {}, ['--all'])
     await until(() => output().includes('2. Requests'), 'the second act', longestMs)
     const pids = [...output().matchAll(/ process (\d+)$/gm)].map(([, pid]) => Number(pid))
     kill('SIGINT')
@@ -110,10 +140,10 @@ describe('demo', { concurrency: 3 }, () => {
   })
 
   const sabotages: [string, string][] = [
-    ['eager', 'act 4: node-2 took 5 numbers and stalls: the generator in node-1 stops at the window'],
-    ['second-socket', 'act 1: there is exactly one socket for each of the 6 pairs of servers'],
-    ['lockless', 'act 7: all 4 processes count up in one file'],
-    ['lingering', 'act 10: all four processes ended by themselves, with exit code 0']
+    ['eager', 'A consumer that stalls: node-2 took 5 numbers and stalls: the generator in node-1 stops at the window'],
+    ['second-socket', 'The grid forms: there is exactly one socket for each of the 6 pairs of servers'],
+    ['lockless', 'Locks that all servers agree on: all 4 processes count up in one file'],
+    ['lingering', 'All shut down: all four processes ended by themselves, with exit code 0']
   ]
   let sabotagedRun: Run | undefined
   /** One run for all of them: each must be found beside the others. */
@@ -126,7 +156,7 @@ describe('demo', { concurrency: 3 }, () => {
       const { exited, output } = sabotaged()
       assert.equal(await exited, 1, output())
       const [, failures = ''] = output().split('Some claims did not hold')
-      assert.ok(failures.includes(claim), output())
+      assert.ok(failures.replace(/\s+/g, ' ').includes(claim), output())
     })
   }
 })
