@@ -221,7 +221,8 @@ for (const [kind, createApp] of kinds) {
 }
 
 it('the `upgrade` listener of the page lets peers in, serves its own path, and lets nobody wait', async () => {
-  const code = new MarkdownFile('docs/http-server.md').text.match(/ {2}server\.on\('upgrade'[\s\S]*?\n {2}\}\)\n/)?.[0] ?? ''
+  const code =
+    new MarkdownFile('docs/http-server.md').text.match(/ {2}server\.on\('upgrade'[\s\S]*?\n {2}\}\)\n/)?.[0] ?? ''
   for (const order of ['before', 'after']) {
     const server = createServer(app)
     const chat = new WebSocketServer({ noServer: true }).on('connection', (ws) => ws.send('welcome'))
