@@ -45,11 +45,12 @@ async function writeProject(folder: string): Promise<void> {
   for (const [name, project] of Object.entries(projects)) {
     await writeFile(join(folder, `tsconfig.${name}.json`), JSON.stringify(project))
   }
-  await mkdir(join(folder, 'node_modules/@types'), { recursive: true })
+  await mkdir(join(folder, 'node_modules'), { recursive: true })
   await symlink(root, join(folder, 'node_modules/it-grid'))
-  await mkdir(join(folder, 'node_modules/@opentelemetry'), { recursive: true })
+  const { peerDependencies } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
   // Those of the extras are installed by their users.
-  for (const name of ['@types/node', '@opentelemetry/api', 'prom-client']) {
+  for (const name of ['@types/node', ...Object.keys(peerDependencies)]) {
+    await mkdir(join(folder, 'node_modules', name, '..'), { recursive: true })
     await symlink(join(root, 'node_modules', name), join(folder, 'node_modules', name))
   }
 }

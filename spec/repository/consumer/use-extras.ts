@@ -1,6 +1,8 @@
 /** A program of a user of the extras, which must compile as it is where their peers are installed. */
 
+import fastify from 'fastify'
 import { insecure, Manager } from 'it-grid'
+import { type FastifyGridOptions, fastifyGrid } from 'it-grid/fastify'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
@@ -23,6 +25,13 @@ const inside: Promise<number> = new LockClient(grid, { servers: [grid.local] })
 await inside
 server.close()
 
+const app = fastify()
+const plugin: FastifyGridOptions = { grid, close: { timeout: 10 } }
+await app.register(fastifyGrid, plugin)
+await fastify().register(fastifyGrid, { local: 'http://a:1', hosts: ['http://a:1'], auth: insecure() })
+app.get('/', (request): string => request.server.grid.local)
+await app.close()
+
 const test: TestGridOptions = {
   seed: 7,
   setup: (grid, index) => grid.handle('whoami', () => Uint8Array.of(index)),
@@ -36,6 +45,8 @@ export function misuse(): void {
   collectGridMetrics(grid, { registry: new Registry() })
   // @ts-expect-error an option that there is not
   serveLocks(grid, { ttl: 1 })
+  // @ts-expect-error neither a manager nor its options
+  app.register(fastifyGrid, { local: 'http://a:1' })
   // @ts-expect-error what the kit sets itself
   testGrid(2, { options: { local: 'http://a:1' } })
   // @ts-expect-error a method that a call does not have
