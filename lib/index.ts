@@ -145,7 +145,7 @@ export type {
 } from './network/options.ts'
 export type { PeersCallOptions } from './network/selection.ts'
 export { type Auth, type AuthContext, insecure, type Secret, type Secrets, sharedSecret } from './peer/auth.ts'
-export { canonicalHost, dialerOf } from './peer/hosts.ts'
+export { canonicalHost, dialerOf, serverName } from './peer/hosts.ts'
 export { type CertificateClaims, type MutualTLSOptions, mutualTLS } from './peer/mutual-tls.ts'
 export { type Many, many } from './producer/many.ts'
 export type { Producer } from './producer/producer.ts'

@@ -1,7 +1,9 @@
 /** A program of a user of the extras, which must compile as it is where their peers are installed. */
 
+import dns, { Resolver } from 'node:dns/promises'
 import fastify from 'fastify'
 import { insecure, Manager } from 'it-grid'
+import { type DiscoveryOptions, dnsHosts, fileHosts, type HostSource } from 'it-grid/discovery'
 import { type FastifyGridOptions, fastifyGrid } from 'it-grid/fastify'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
@@ -32,6 +34,14 @@ await fastify().register(fastifyGrid, { local: 'http://a:1', hosts: ['http://a:1
 app.get('/', (request): string => request.server.grid.local)
 await app.close()
 
+const common: DiscoveryOptions = { local: 'http://a:1', keepMs: 1000, signal: AbortSignal.abort() }
+const sources: HostSource[] = [
+  dnsHosts({ ...common, name: '_grid._tcp.example', type: 'SRV', resolver: new Resolver() }),
+  dnsHosts({ ...common, name: 'nodes', type: 'A', port: 1, resolver: dns }),
+  fileHosts('/etc/hosts.grid', common)
+]
+for (const hosts of sources) await new Manager({ local: 'http://a:1', hosts, auth: insecure() }).close()
+
 const test: TestGridOptions = {
   seed: 7,
   setup: (grid, index) => grid.handle('whoami', () => Uint8Array.of(index)),
@@ -41,6 +51,10 @@ await using inMemory = await testGrid(3, test)
 inMemory.delay(0, 1, [5, 50])
 
 export function misuse(): void {
+  // @ts-expect-error SRV records have the port
+  dnsHosts({ ...common, name: 'nodes', type: 'SRV', port: 1 })
+  // @ts-expect-error addresses have none
+  dnsHosts({ ...common, name: 'nodes', type: 'A' })
   // @ts-expect-error the types arrive: an option that there is not
   collectGridMetrics(grid, { registry: new Registry() })
   // @ts-expect-error an option that there is not

@@ -1,0 +1,98 @@
+/**
+ * What a source tells its logger: once when something goes wrong, once when it is over, and not the same at each look.
+ *
+ * A logger that throws breaks nothing.
+ */
+
+import type { Logger } from '../../index.ts'
+
+/** While a source goes on failing, another reason is told, but not more often than this. */
+const quietMs = 60_000
+const maxTextLength = 512
+
+const consoleLogger: Logger = {
+  debug() {},
+  info() {},
+  warn: (message) => console.warn(`it-grid: ${message}`),
+  error: (message) => console.error(`it-grid: ${message}`)
+}
+
+/** The text of anything that was thrown, in one line of a log. Never throws. */
+export function errorText(thrown: unknown): string {
+  try {
+    return describe(thrown)
+      .slice(0, maxTextLength)
+      .replace(/\p{Cc}/gu, ' ')
+  } catch {
+    return 'an error without a readable message'
+  }
+}
+
+/** One of several addresses of a name has no message of its own, but those of each. */
+function describe(thrown: unknown): string {
+  const { message, errors, name } = Object(thrown)
+  if (message === '' && Array.isArray(errors)) return errors.map(errorText).join('; ')
+  return String(message || name || thrown)
+}
+
+export class Reports {
+  readonly #name: string
+  readonly #logger: Logger
+  /** The last text of each kind, so that it is told once. */
+  #failure: string | undefined
+  #failureToldMs = Number.NEGATIVE_INFINITY
+  #without: string | undefined
+  #refused = ''
+
+  /** @param name of the source: `dnsHosts(nodes)` */
+  constructor(name: string, logger: Logger = consoleLogger) {
+    this.#name = name
+    this.#logger = logger
+  }
+
+  /** @param size of the list that stays; undefined when there is none yet */
+  failed(error: unknown, size: number | undefined): void {
+    const text = errorText(error)
+    const nowMs = performance.now()
+    const isNew = this.#failure === undefined
+    if (!isNew && (text === this.#failure || nowMs - this.#failureToldMs < quietMs)) return
+    this.#failure = text
+    this.#failureToldMs = nowMs
+    const stays = size === undefined ? 'there is no list yet' : `the last list, of ${size}, stays`
+    this.#tell('warn', `${text}; ${stays}`)
+  }
+
+  /** @param without what is wrong with it all the same */
+  good(without: string | undefined): void {
+    if (this.#failure !== undefined) this.#tell('info', 'it answers again')
+    this.#failure = undefined
+    if (without !== undefined && this.#without === undefined) this.#tell('warn', without)
+    this.#without = without
+  }
+
+  refused(count: number, reasons: readonly string[]): void {
+    const text = count === 0 ? '' : `${count} of its names ${count === 1 ? 'is' : 'are'} refused: ${reasons.join('; ')}`
+    if (text !== '' && text !== this.#refused) this.#tell('warn', text)
+    this.#refused = text
+  }
+
+  changed(before: ReadonlySet<string> = new Set(), after: ReadonlySet<string>): void {
+    const joined = [...after].filter((host) => !before.has(host)).map((host) => `+${host}`)
+    const left = [...before].filter((host) => !after.has(host)).map((host) => `-${host}`)
+    this.#tell('info', `${after.size} hosts: ${[...joined, ...left].join(' ')}`)
+  }
+
+  /** What is no reason to worry, such as a watch that begins anew. */
+  noted(text: string): void {
+    this.#tell('debug', text)
+  }
+
+  #tell(level: keyof Logger, text: string): void {
+    try {
+      const returned: unknown = this.#logger[level](`${this.#name}: ${text}`)
+      if (returned instanceof Promise) returned.catch(() => undefined)
+    } catch {
+      // Ignored: it is the logger that is broken, and the list must not be.
+    }
+  }
+}

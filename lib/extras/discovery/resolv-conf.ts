@@ -1,0 +1,27 @@
+/** Search domains, which Node's resolver does not apply: `nodes` is `nodes.prod.svc.cluster.local` in a pod. */
+
+import { readFile } from 'node:fs/promises'
+
+const path = '/etc/resolv.conf'
+
+/** The names to ask for in turn, as resolv.conf(5) says. */
+export async function searchNames(name: string, file = path): Promise<string[]> {
+  if (name.endsWith('.')) return [name]
+  const { domains, ndots } = parse(await readFile(file, 'utf8').catch(() => ''))
+  const completed = domains.map((domain) => `${name}.${domain}`)
+  const dots = name.split('.').length - 1
+  return dots >= ndots ? [name, ...completed] : [...completed, name]
+}
+
+/** The last of the lines counts, of each kind. */
+function parse(text: string): { readonly domains: readonly string[]; readonly ndots: number } {
+  let domains: string[] = []
+  let ndots = 1
+  for (const line of text.split('\n')) {
+    const [word, ...rest] = line.trim().split(/\s+/)
+    if (word === 'search' || word === 'domain')
+      domains = rest.map((domain) => domain.replace(/\.$/, '')).filter(Boolean)
+    if (word === 'options') ndots = Number(/\bndots:(\d+)/.exec(line)?.[1] ?? ndots)
+  }
+  return { domains, ndots }
+}
