@@ -142,7 +142,7 @@ function tone(server: ServerFigures | undefined): string {
 function rowNote(server: ServerFigures | undefined, picture: Picture, now: number): string {
   if (server === undefined) return ''
   const busy = server.busy === undefined ? '' : `, busy ${percent(server.busy)}`
-  if (server.host === picture.local) return `this page${busy}`
+  if (server.host === picture.local && !picture.isGuest) return `this page${busy}`
   if (server.state === 'refuses') return 'tells nothing'
   if (server.state !== 'answers') return server.at === undefined ? 'no answer' : `no answer for ${age(now - server.at)}`
   return `${server.startedAt === undefined ? '' : `up ${age(now - server.startedAt)}`}${busy}`

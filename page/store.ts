@@ -28,6 +28,7 @@ export class Picture {
   /** `performance.now()` when it was told. */
   heardMs = 0
   local = ''
+  isGuest = false
   hosts: readonly string[] = []
   servers = new Map<string, ServerFigures>()
   cells = new Map<string, Cell>()
@@ -44,6 +45,7 @@ export class Picture {
     this.at = tick.at
     this.heardMs = performance.now()
     this.local = tick.local
+    this.isGuest = tick.isGuest === true
     if (tick.hosts !== undefined) this.#keep(tick.hosts)
     for (const server of tick.servers ?? []) this.servers.set(server.host, server)
     for (const cell of tick.cells ?? []) this.cells.set(`${cell.from} ${cell.to}`, cell)

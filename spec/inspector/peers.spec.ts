@@ -6,7 +6,7 @@ import { Happenings } from '../../lib/extras/inspector/happenings.ts'
 import { Observer } from '../../lib/extras/inspector/observer.ts'
 import { changeOf, eventOf, recordOfCall, streamsIn } from '../../lib/extras/inspector/shapes.ts'
 import { field, slotMs, Tracker } from '../../lib/extras/inspector/tracker.ts'
-import type { CallFigures, Manager } from '../../lib/index.ts'
+import { type CallFigures, DialError, type Manager } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
 
 const [here, there] = ['http://a:1', 'http://b:1']
@@ -168,6 +168,27 @@ describe('a server whose clock is an hour ahead', () => {
     await until(() => observer.happenings.after(0).length === 1, 'it is told')
     const [told] = observer.happenings.after(0)
     assert.ok(Math.abs((told?.at ?? 0) - Date.now()) < hourMs / 2, `${(told?.at ?? 0) - Date.now()} ms from now`)
+  })
+})
+
+describe('a grid that is looked at by none of its servers', () => {
+  it('has the server from which it is seen among those that may be away, with why', async (test) => {
+    const grid = gridWith(test, { changes: [change], events: [], streams: [] })
+    const away = Object.assign(grid.connection(here), {
+      ...{ state: 'connecting', lastError: new DialError('nothing listens there') },
+      waitForConnect: () => new Promise(() => undefined)
+    })
+    assert.equal(grid.connection(here), away)
+    const stateOf = (observer: Observer) => {
+      const { servers = [], isGuest } = observer.changesAfter({ version: 0, slot: 0, seq: 0 })
+      const { state, note } = servers.find(({ host }) => host === here) ?? {}
+      return [isGuest, state, note]
+    }
+    const inside = look(test, grid)
+    const outside = look(test, Object.assign(Object.create(grid), { isGuest: true }))
+    await until(() => outside.watchers.get(there)?.heardAt !== undefined, 'the other one is heard')
+    assert.deepEqual(stateOf(outside), [true, 'away', 'nothing listens there'])
+    assert.deepEqual(stateOf(inside).slice(0, 2), [undefined, 'silent'])
   })
 })
 

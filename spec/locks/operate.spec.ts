@@ -1,12 +1,13 @@
 /** What operators see of the locks of a grid, what they may do, and how much of it a server keeps. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { LockClient, LockError, serveLocks } from 'it-grid/locks'
+import { LockClient, LockError, listLocks, serveLocks, topLocks } from 'it-grid/locks'
 import { maxTtlMs } from '../../lib/extras/locks/check.ts'
-import { type LockArgs, lock } from '../../lib/extras/locks/definitions.ts'
+import { type LockArgs, list, lock } from '../../lib/extras/locks/definitions.ts'
 import { LockTable } from '../../lib/extras/locks/table.ts'
 import {
   HandlerExistsError,
@@ -96,6 +97,36 @@ describe('operators of locks', { concurrency: 3 }, () => {
     stop.abort()
     await Promise.all(waits)
     await until(async () => (await top()).length === 0, 'nobody waits any more')
+  })
+
+  it('see them from outside of the grid too, at once from those that answer, and leave nothing open', async () => {
+    await using cluster = await lockCluster(2, ttlMs)
+    const stuck = new AbortController()
+    const ended: string[] = []
+    cluster.at(0).handle(
+      list,
+      async function* (_, __, { signal }) {
+        stuck.abort()
+        await once(signal, 'abort')
+        ended.push('stuck')
+        yield* []
+      },
+      { subroute: 'stuck' }
+    )
+    await using _ = await cluster.client(1).lock(['a'], { source: 'here' })
+    const servers = cluster.hosts.map((host) => cluster.at(0).connection(host))
+    assert.deepEqual(await topLocks(servers), [], 'nobody waits')
+    const [first, second] = servers
+    assert.ok(first !== undefined && second !== undefined)
+    for await (const { source } of listLocks([first.subroute('stuck'), second])) {
+      assert.deepEqual([source, ended], ['here', []])
+      break
+    }
+    assert.ok(stuck.signal.aborted, 'it was asked')
+    await until(() => ended.length === 1, 'its handler has ended')
+    const giveUp = AbortSignal.abort(new Error('given up'))
+    assert.match((await rejection(topLocks(servers, { signal: giveUp }))).message, /given up/)
+    assert.ok((await rejection(topLocks(servers, { subroute: 'none' }))) instanceof UnknownHandlerError)
   })
 
   it('may take locks by force only where a rule allows it', async () => {

@@ -4,10 +4,12 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Manager, Rule } from '../../index.ts'
-import { InvalidOptionError } from '../../index.ts'
+import { InvalidOptionError, type Manager, type Rule } from '../../index.ts'
+import type { Inspected } from './inspected.ts'
 import { Listener } from './listener.ts'
 import { Pages } from './pages.ts'
+
+export type { Inspected, InspectedPeer } from './inspected.ts'
 
 export interface InspectorOptions {
   /** Which HTTP requests may see it. Runs first, at every request; a throw is a no, and so is no answer for 10 s. Required. */
@@ -36,7 +38,7 @@ const most = 10_000
  * ```
  */
 export function inspector(
-  grid: Manager,
+  grid: Manager | Inspected,
   options: InspectorOptions
 ): (request: IncomingMessage, response: ServerResponse) => void {
   const { allow, path = defaultPath, maxPages = defaultMaxPages } = check(grid, options)
@@ -49,7 +51,7 @@ export function inspector(
   }
 }
 
-function check(grid: Manager, options: InspectorOptions): InspectorOptions {
+function check(grid: Manager | Inspected, options: InspectorOptions): InspectorOptions {
   if (typeof grid?.connection !== 'function')
     throw new InvalidOptionError('the first argument of inspector() must be a Manager')
   const { allow, path = defaultPath, maxPages = defaultMaxPages, ...others } = options ?? {}
@@ -69,7 +71,7 @@ function check(grid: Manager, options: InspectorOptions): InspectorOptions {
   if (!Number.isInteger(maxPages) || maxPages < 1 || maxPages > most) {
     throw new InvalidOptionError(`inspector() option maxPages must be a whole number from 1 to ${most}`)
   }
-  if (!grid.handlers.some(({ subroute }) => subroute === '$grid')) {
+  if ('handlers' in grid && !grid.handlers.some(({ subroute }) => subroute === '$grid')) {
     throw new InvalidOptionError(
       'inspector() takes a Manager that has the option introspection: it reads what that tells'
     )

@@ -1,6 +1,7 @@
 /** Who is connected to whom: what each server says of each other one, and what that says of a server. */
 
-import type { ConnectionStats, Manager } from '../../index.ts'
+import type { ConnectionStats } from '../../index.ts'
+import type { Inspected } from './inspected.ts'
 import type { Cell, ServerFigures, ServerState, Severity } from './model.ts'
 import { field } from './tracker.ts'
 import type { Watcher } from './watcher.ts'
@@ -10,7 +11,7 @@ import { inWords, shorten } from './words.ts'
 export const busyShare = 0.9
 
 export interface Seen {
-  readonly grid: Manager
+  readonly grid: Inspected
   readonly hosts: readonly string[]
   readonly watchers: ReadonlyMap<string, Watcher>
   readonly now: number
@@ -76,8 +77,8 @@ function toCell(
 }
 
 /** What the server that serves the page knows of a host that it does not reach. */
-export function lastError(grid: Manager, host: string): string | undefined {
-  if (host === grid.local || !grid.hosts.includes(host)) return undefined
+export function lastError(grid: Inspected, host: string): string | undefined {
+  if (host !== grid.local && !grid.hosts.includes(host)) return undefined
   const { lastError: error } = grid.connection(host)
   return error === undefined ? undefined : shorten(error.message)
 }
@@ -88,8 +89,9 @@ export function serversOf(seen: Seen): ServerFigures[] {
 
 function stateOf(seen: Seen, host: string): ServerState {
   const watcher = seen.watchers.get(host)
-  // This one is there, though its connection to itself may have just begun.
-  if (host !== seen.grid.local && watcher?.isConnected !== true) return 'away'
+  // The server of the page is there, though its connection to itself may have just begun.
+  const isHere = host === seen.grid.local && seen.grid.isGuest !== true
+  if (!isHere && watcher?.isConnected !== true) return 'away'
   if (watcher?.refuses !== undefined) return 'refuses'
   return watcher !== undefined && isFresh(seen, watcher) ? 'answers' : 'silent'
 }
@@ -115,7 +117,8 @@ function judge(seen: Seen, host: string, state: ServerState, by: string[], up: n
   const busy = seen.watchers.get(host)?.busy ?? 0
   if (state === 'refuses') return ['warn', `connected, but tells nothing: ${seen.watchers.get(host)?.refuses}`]
   if (state === 'away' && by.length > 0) {
-    return ['warn', `not reached from ${inWords(seen, [seen.grid.local])}, but by ${inWords(seen, by)}`]
+    const from = seen.grid.isGuest === true ? 'here' : inWords(seen, [seen.grid.local])
+    return ['warn', `not reached from ${from}, but by ${inWords(seen, by)}`]
   }
   if (state === 'away') return ['bad', lastError(seen.grid, host) ?? 'not reached']
   if (state === 'silent') return ['warn', 'tells nothing now']

@@ -176,6 +176,8 @@ export interface Changes {
 export interface Tick extends Changes {
   readonly at: number
   readonly local: string
+  /** The page is served by none of the servers. */
+  readonly isGuest?: true
   /** Another number: forget what was told before. */
   readonly epoch: number
   readonly points?: PointsOf

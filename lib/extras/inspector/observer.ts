@@ -5,10 +5,11 @@
  * It ends some time after the last one has gone, and is nothing then: no stream, no timer, no memory.
  */
 
-import type { Manager, StreamsOptions } from '../../index.ts'
+import type { StreamsOptions } from '../../index.ts'
 import { answersOf } from './answers.ts'
 import { type Merged, mergeHandlers, Rings, rounded, toRow } from './handlers.ts'
 import { Happenings } from './happenings.ts'
+import type { Inspected } from './inspected.ts'
 import type { Told } from './lanes.ts'
 import { cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
 import type { Answer, HandlerRow, HandlersDetail, PointsOf, Sums, Tick } from './model.ts'
@@ -54,7 +55,7 @@ export class Observer {
   merged: readonly Merged[] = []
   /** Of the list, this server among them, in order. */
   hosts: readonly string[] = []
-  readonly #grid: Manager
+  readonly #grid: Inspected
   readonly #onTick: () => void
   readonly #versions = new Versions()
   readonly #series = new Map<string, Rings>()
@@ -70,7 +71,7 @@ export class Observer {
   #ticks = 0
 
   /** @param onTick the picture is another one */
-  constructor(grid: Manager, onTick: () => void) {
+  constructor(grid: Inspected, onTick: () => void) {
     this.#grid = grid
     this.#onTick = onTick
     this.#timer = setInterval(() => this.#tick(), tickMs)
@@ -104,6 +105,7 @@ export class Observer {
     const count = Math.min(chartSlots, this.#slot - 1 - slot)
     return {
       ...{ at: Date.now(), local: this.#grid.local, epoch: this.epoch },
+      ...(this.#grid.isGuest === true ? { isGuest: true as const } : {}),
       ...this.#versions.after(version),
       ...(events.length === 0 ? {} : { events }),
       ...(count <= 0 ? {} : { points: this.#pointsOf(count) })

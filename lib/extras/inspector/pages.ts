@@ -1,10 +1,10 @@
 /** The pages that look: how many there may be, what each is told, and the observer that they share and that ends after them. */
 
 import type { ServerResponse } from 'node:http'
-import type { Manager } from '../../index.ts'
 import { connectionDetail } from './connection-detail.ts'
 import { Feed } from './feed.ts'
 import { HandlerLooker } from './handler-detail.ts'
+import type { Inspected } from './inspected.ts'
 import { type Mark, nothingKnown, Observer } from './observer.ts'
 import { Trace, type TraceFilter } from './trace.ts'
 
@@ -17,7 +17,7 @@ const longestTraceMs = 600_000
 export type Opened = { readonly refused?: string }
 
 export class Pages {
-  readonly #grid: Manager
+  readonly #grid: Inspected
   readonly #max: number
   readonly #lingerMs: number
   readonly #feeds = new Set<Feed>()
@@ -28,7 +28,7 @@ export class Pages {
   #made: { readonly key: string; readonly json: string } | undefined
 
   /** @param lingerMs how long it still looks after the last page has gone */
-  constructor(grid: Manager, max: number, lingerMs = defaultLingerMs) {
+  constructor(grid: Inspected, max: number, lingerMs = defaultLingerMs) {
     this.#grid = grid
     this.#max = max
     this.#lingerMs = lingerMs

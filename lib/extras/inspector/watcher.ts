@@ -6,7 +6,6 @@
 
 import {
   type Calls,
-  type Connection,
   type ConnectionStats,
   type GridEvent,
   type HandlerStats,
@@ -14,6 +13,7 @@ import {
   type StatsChange,
   UnknownHandlerError
 } from '../../index.ts'
+import type { InspectedPeer } from './inspected.ts'
 import { changeOf, eventOf, momentOf } from './shapes.ts'
 import { Tracker } from './tracker.ts'
 
@@ -29,7 +29,7 @@ const maxHandlers = 2000
 const maxConnections = 2000
 
 export interface WatcherInit {
-  readonly peer: Connection
+  readonly peer: InspectedPeer
   readonly everyMs: number
   /** The number of the slot that has begun. */
   slot(): number

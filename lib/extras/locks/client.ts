@@ -15,7 +15,7 @@ import type { LockInfo, LockKind } from './definitions.ts'
 import { LockError } from './errors.ts'
 import { Grants, type GrantsInit } from './grants.ts'
 import { HeldLock, type Lock } from './lock.ts'
-import { forceUnlockAt, type LockQueue, listOf, topOf } from './operate.ts'
+import { forceUnlockAt, type LockQueue, listLocks, topLocks } from './operate.ts'
 import { quorumOf, toTimeoutError } from './quorum.ts'
 import { Turn } from './turn.ts'
 
@@ -114,8 +114,8 @@ export class LockClient {
    *
    * @throws the error of a server when none answers; `signal.reason` when it aborts
    */
-  list(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<LockInfo> {
-    return listOf(this.#init, options.signal)
+  async *list(options: { readonly signal?: AbortSignal } = {}): AsyncIterable<LockInfo> {
+    yield* listLocks(this.#connections(), { ...options, subroute: this.#init.subroute })
   }
 
   /**
@@ -125,8 +125,8 @@ export class LockClient {
    * @throws {RangeError} when `max` is not a whole number above 0
    * @throws as `list`
    */
-  top(options: { readonly max?: number; readonly signal?: AbortSignal } = {}): Promise<readonly LockQueue[]> {
-    return topOf(this.#init, options.max ?? 10, options.signal)
+  async top(options: { readonly max?: number; readonly signal?: AbortSignal } = {}): Promise<readonly LockQueue[]> {
+    return await topLocks(this.#connections(), { ...options, subroute: this.#init.subroute })
   }
 
   /**
@@ -141,6 +141,10 @@ export class LockClient {
   async forceUnlock(resources: readonly string[], options: LockOptions = {}): Promise<number> {
     const timeoutMs = checkedMs('timeout', options.timeout ?? this.#init.requestTimeoutMs)
     return await forceUnlockAt(this.#init, resources, toTimeout(timeoutMs), options.signal)
+  }
+
+  #connections() {
+    return this.#init.servers.map((host) => this.#init.grid.connection(host))
   }
 
   async #with<T>(kind: LockKind, resources: readonly string[], fn: LockedFn<T>, options: LockOptions): Promise<T> {

@@ -9,5 +9,5 @@ export { LockClient, type LockClientOptions, type LockedFn, type LockOptions } f
 export type { LockInfo } from './definitions.ts'
 export { LockError, type LockErrorCode } from './errors.ts'
 export type { Lock } from './lock.ts'
-export type { LockQueue } from './operate.ts'
+export { type LockQueue, type LookOptions, listLocks, topLocks } from './operate.ts'
 export { type LockServer, type LockServerOptions, serveLocks } from './server.ts'

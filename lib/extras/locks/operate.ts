@@ -1,10 +1,18 @@
 /** What operators ask all lock servers: which locks there are, who waits for what, and that a lock be taken away. */
 
-import { type Answer, type AnyStreaming, RejectedError, type ResponseOf } from '../../index.ts'
+import {
+  type Answer,
+  type AnyStreaming,
+  type Callable,
+  type PayloadOf,
+  RejectedError,
+  type ResponseOf
+} from '../../index.ts'
 import { checkResources } from './check.ts'
 import { forceUnlock, type LockInfo, list, type ServerQueue, top } from './definitions.ts'
 import { LockError } from './errors.ts'
 import type { GrantsInit } from './grants.ts'
+import { merge } from './merge.ts'
 import { quorumOf } from './quorum.ts'
 
 /** One resource for which somebody waits. */
@@ -18,21 +26,42 @@ export interface LockQueue {
 /** A server that is stuck does not keep the others' answers from an operator for longer. */
 const timeout = 30_000
 
-type Operated = Pick<GrantsInit, 'grid' | 'servers' | 'subroute'>
+export interface LookOptions {
+  /** That of the lock servers. Default none. */
+  readonly subroute?: string
+  readonly signal?: AbortSignal
+}
 
-export async function* listOf(init: Operated, signal: AbortSignal | undefined): AsyncGenerator<LockInfo, void> {
+/**
+ * As `list` of a `LockClient`, for whoever has no manager: `servers` are the lock servers, as guests or connections of them.
+ *
+ * @throws the error of a server when none answers; `signal.reason` when it aborts
+ */
+export async function* listLocks(
+  servers: Iterable<Callable>,
+  options: LookOptions = {}
+): AsyncGenerator<LockInfo, void> {
   const seen = new Set<string>()
-  for await (const info of answersOf(init, list, undefined, signal)) {
+  for await (const info of answersOf([...servers], list, undefined, options)) {
     if (seen.has(info.uid)) continue
     seen.add(info.uid)
     yield info
   }
 }
 
-export async function topOf(init: Operated, max: number, signal: AbortSignal | undefined): Promise<LockQueue[]> {
+/**
+ * As `top` of a `LockClient`, for whoever has no manager.
+ *
+ * @throws {RangeError} when `max` (default 10) is not a whole number above 0
+ * @throws as `listLocks`
+ */
+export async function topLocks(
+  servers: Iterable<Callable>,
+  { max = 10, ...options }: LookOptions & { readonly max?: number } = {}
+): Promise<readonly LockQueue[]> {
   if (!(Number.isSafeInteger(max) && max > 0)) throw new RangeError('max of top() must be a whole number above 0')
   const lines = new Map<string, Line>()
-  for await (const queue of answersOf(init, top, { max }, signal)) addTo(lines, queue)
+  for await (const queue of answersOf([...servers], top, { max }, options)) addTo(lines, queue)
   const queues = [...lines].map(([resource, { heldBy, waiting }]): LockQueue => {
     const waits = [...waiting.values()].sort((a, b) => b.waitedMs - a.waitedMs)
     return { resource, heldBy: [...heldBy.values()], waiting: waits.map(({ id: _, kind: __, ...told }) => told) }
@@ -41,7 +70,7 @@ export async function topOf(init: Operated, max: number, signal: AbortSignal | u
 }
 
 export async function forceUnlockAt(
-  { grid, servers, subroute }: Operated,
+  { grid, servers, subroute }: Pick<GrantsInit, 'grid' | 'servers' | 'subroute'>,
   resources: readonly string[],
   timeout: number,
   signal: AbortSignal | undefined
@@ -80,17 +109,19 @@ function addTo(lines: Map<string, Line>, { resource, heldBy, waiting }: ServerQu
  * @throws the error of one of them when none answers
  */
 async function* answersOf<D extends AnyStreaming>(
-  { grid, servers, subroute }: Operated,
+  servers: readonly Callable[],
   definition: D,
-  payload: Parameters<D['payload']['encode']>[0],
-  signal: AbortSignal | undefined
+  payload: PayloadOf<D>,
+  { subroute = '', signal }: LookOptions
 ): AsyncGenerator<ResponseOf<D>, void> {
-  const errors: Error[] = []
-  const options = { hosts: servers, subroute, timeout, ...(signal && { signal }) }
-  const answers = grid.all<AnyStreaming>(definition, payload, options) as AsyncIterable<Answer<ResponseOf<D>>>
-  for await (const { value, error } of answers) {
-    if (error === undefined) yield value
-    else errors.push(error)
-  }
+  signal?.throwIfAborted()
+  const errors: unknown[] = []
+  const options = { timeout, ...(signal && { signal }) }
+  const streams = servers.map((server) => {
+    const { responses } = server.subroute(subroute).newStream<AnyStreaming>(definition, payload, options)
+    return responses as AsyncIterable<ResponseOf<D>>
+  })
+  yield* merge(streams, (error) => errors.push(error))
+  signal?.throwIfAborted()
   if (errors.length === servers.length) throw errors[0]
 }
