@@ -43,7 +43,7 @@ export { type DuplexConnOptions, duplexConn } from './conn/duplex.ts'
 export { type MemoryConn, type MemoryLink, type MemoryPairOptions, memoryPair } from './conn/memory.ts'
 export { type WebSocketConnInit, webSocketConn } from './conn/websocket.ts'
 export type { Connection } from './connection/connection.ts'
-export type { ConnectionEvents, ConnectionState, StateChange } from './connection/state.ts'
+export type { ConnectionEvents, ConnectionState, Peer, StateChange } from './connection/state.ts'
 export {
   type AnyContract,
   type Calls,
@@ -133,6 +133,8 @@ export type { AllOptions } from './many/ask-all.ts'
 export type { AnyAnswer, AnyOptions } from './many/ask-any.ts'
 export type { Quorum, QuorumOptions } from './many/ask-quorum.ts'
 export { type AttemptOptions, type RetryOptions, retries, retry } from './many/retry.ts'
+export { dialGuest, type Guest, type GuestOptions } from './network/guest.ts'
+export type { GuestLimits, GuestsOptions } from './network/guest-options.ts'
 export type {
   CloseOptions,
   HandleOptions,

@@ -10,8 +10,10 @@ export interface Identity {
 
 /** The server at the other end of a conn, as proved by the handshake. */
 export interface Remote {
-  /** Canonical host name. */
+  /** Canonical host name, or `guest:` and the name of a guest. */
   readonly host: string
+  /** A server of the grid, or a guest: a program that is in no list of hosts. */
+  readonly role: 'host' | 'guest'
   /** New at each start of the remote server, in hex. */
   readonly instance: string
   /** The `id` of the session, the same at both ends. */

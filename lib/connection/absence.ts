@@ -2,6 +2,7 @@
  * Why there is no session with a host: the last error that is known, and the errors of calls that need one.
  */
 
+import { errorText } from '../base/text.ts'
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../errors/errors.ts'
 import { causeBehind, toError } from '../errors/failure.ts'
 import type { Logger } from '../errors/logger.ts'
@@ -67,7 +68,7 @@ export class Absence {
   createError(isClosed: boolean): Error {
     const { host, dials } = this.#init
     const delivery = 'notSent'
-    if (isClosed) return new ClosedError(`the connection to ${host} is closed`, { delivery })
+    if (isClosed) return new ClosedError(errorText(this.#signal.reason), { delivery })
     const cause = this.lastError
     if (RejectedError.is(cause)) return new RejectedError(cause.reason, cause.message, causeBehind(cause))
     const why =

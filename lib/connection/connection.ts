@@ -19,7 +19,8 @@ import { GridFigures, type PeerFigures } from '../figures/grid-figures.ts'
 import type { AnySingle, AnyStreaming, PayloadOf, ResponseOf } from '../handler/definition.ts'
 import { type HandlerInfo, toHandlerInfo } from '../handler/info.ts'
 import type { RemoteHandlers } from '../handler/table.ts'
-import type { Established } from '../peer/establish.ts'
+import type { Established } from '../peer/dial.ts'
+import { roleOf } from '../peer/hosts.ts'
 import { Sessions } from '../renewal/sessions.ts'
 import type { GridEvent } from '../report/events.ts'
 import type { ConnectionStats } from '../report/stats.ts'
@@ -33,10 +34,10 @@ import { emitSafely } from './emit.ts'
 import type { ConnectionInit } from './init.ts'
 import { ReadyWaiters } from './ready-waiters.ts'
 import { Retry } from './retry.ts'
-import { type ConnectionEvents, type ConnectionState, checkEvent } from './state.ts'
+import { type ConnectionEvents, type ConnectionState, checkEvent, type Peer } from './state.ts'
 import { selectStreams } from './streams.ts'
 
-export class Connection extends EventEmitter<ConnectionEvents> implements Callable {
+export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
   /** Canonical name of the remote host. */
   readonly host: string
   readonly #init: ConnectionInit
@@ -166,8 +167,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Callab
   read(tally: OpenTally): ConnectionStats {
     const totals = this.#sessions.totals(tally)
     return {
-      host: this.host,
-      state: this.#state,
+      ...{ host: this.host, role: roleOf(this.host), state: this.#state },
       since: this.#sinceMs,
       isDialer: this.#init.dials,
       instance: this.#instance,

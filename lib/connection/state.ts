@@ -1,10 +1,13 @@
-/** The states of a connection, its events, and what it shares with others. */
+/** The states of a connection, its events, what it shares with others, and what it has in common with a guest. */
 
 import { nearest, printable } from '../base/text.ts'
+import type { Callable } from '../call/callable.ts'
 import { InvalidOptionError } from '../errors/errors.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { NameClash } from '../peer/name-clash.ts'
-import type { ConnectionState } from '../report/events.ts'
+import type { ConnectionState, GridEvent } from '../report/events.ts'
+import type { ConnectionStats } from '../report/stats.ts'
+import type { StreamInfo, StreamsOptions } from '../report/stream-info.ts'
 
 export type { ConnectionState }
 
@@ -38,6 +41,18 @@ export function checkEvent(name: unknown): void {
   const near = nearest(shown, events)
   const hint = near === undefined ? '' : ` (did you mean "${near}"?)`
   throw new InvalidOptionError(`a connection has no event "${shown}"${hint}; it has ${events.join(', ')}`)
+}
+
+/** The server at the other end as its callers see it: a connection of a manager, or a guest. */
+export interface Peer extends Callable {
+  /** Its canonical name. */
+  readonly host: string
+  readonly instance: string | undefined
+  /** What it offers, or has offered last. */
+  readonly handlers: readonly HandlerInfo[]
+  readonly recent: readonly GridEvent[]
+  streams(options?: StreamsOptions): StreamInfo[]
+  stats(): ConnectionStats
 }
 
 /** What the connections of a manager have in common. */

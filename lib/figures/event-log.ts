@@ -48,17 +48,25 @@ export class HostEvents {
   readonly #dials = new Ring(maxOfDials)
   readonly #story = new Ring(maxOfStory)
   readonly #many = new Ring(maxOfMany)
+  readonly #also: HostEvents | undefined
 
-  constructor(log: EventLog, host: string) {
+  /** @param also keeps them, too */
+  constructor(log: EventLog, host: string, also?: HostEvents) {
     this.#log = log
     this.#host = host
+    this.#also = also
   }
 
   /** @param host where it is not that of the connection */
   add(event: NewEvent, host = this.#host): void {
     const made = this.#log.number(event, host)
-    this.#ringOf(made.type).add(made)
+    this.#keep(made)
+    if (this.#also !== undefined) this.#also.#keep(made)
     this.#log.tell(made)
+  }
+
+  #keep(made: GridEvent): void {
+    this.#ringOf(made.type).add(made)
   }
 
   /** A round trip was measured. */
@@ -93,6 +101,8 @@ export class HostEvents {
 export class EventLog {
   /** Of the process, and of peers that are not in the list. */
   readonly own: HostEvents
+  /** Of all guests, those that have gone included: however many they are, they push out no others. */
+  readonly guests: HostEvents
   lastSeq = 0
   readonly #local: string
   readonly #listeners = new Set<(event: GridEvent) => void>()
@@ -101,6 +111,12 @@ export class EventLog {
   constructor(local: string) {
     this.#local = local
     this.own = new HostEvents(this, local)
+    this.guests = new HostEvents(this, local)
+  }
+
+  /** Of the process, of peers that are not in the list and of guests; a copy, oldest first. */
+  get recent(): readonly GridEvent[] {
+    return [...this.own.recent, ...this.guests.recent].sort((a, b) => a.seq - b.seq)
   }
 
   /** Calls `listener`, which must not throw, with each event; returns what ends that. */

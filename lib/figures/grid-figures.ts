@@ -5,6 +5,7 @@
  * They outlive sessions, and those by handler outlive hosts that are removed and handlers that are withdrawn.
  */
 
+import type { Remote } from '../base/remote.ts'
 import type { HandlerName, HandlerStats } from '../report/stats.ts'
 import { EventLog, HostEvents } from './event-log.ts'
 import { Figures, type OpenTally, otherName } from './figures.ts'
@@ -56,7 +57,8 @@ export class GridFigures {
   }
 
   /** The events of a peer that has a connection, else those of the process: anybody may claim a name. */
-  eventsOf(claimed: string | undefined): HostEvents {
+  eventsOf(claimed: string | undefined, role: Remote['role'] = 'host'): HostEvents {
+    if (role === 'guest') return this.events.guests
     return this.#peers.get(claimed ?? '')?.events ?? this.events.own
   }
 
@@ -67,6 +69,17 @@ export class GridFigures {
     const figures = { called: new Figures(), served: new Figures(), events: new HostEvents(this.events, host) }
     this.#peers.set(host, figures)
     return figures
+  }
+
+  /** Runs `make`, which makes the only one that counts for a guest of this name: another one has figures of its own. */
+  forGuest<Made>(guest: string, make: () => Made): Made {
+    const events = new HostEvents(this.events, guest, this.events.guests)
+    this.#peers.set(guest, { called: new Figures(), served: new Figures(), events })
+    try {
+      return make()
+    } finally {
+      this.#peers.delete(guest)
+    }
   }
 
   /** Forgets the hosts that are not among `hosts`. */

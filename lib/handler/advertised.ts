@@ -6,8 +6,9 @@
  */
 
 import { Buffer } from 'node:buffer'
-import type { RemoteLimits } from '../base/remote.ts'
+import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
+import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { type HandlerEntry, maxFingerprintBytes } from '../wire/frame.ts'
 import { nameHandler } from './info.ts'
 import type { HandlerPlace, LocalHandler, LocalHandlers } from './table.ts'
@@ -35,13 +36,18 @@ export class AdvertisedHandlers {
   readonly #changed = new Set<number>()
   /** The first that the peer is not told of. */
   #leftOut: HandlerEntry | undefined
+  /** Stands around all of them, outermost. */
+  readonly #guard: HandlerInterceptor | undefined
+  readonly #guarded = new WeakMap<LocalHandler, LocalHandler>()
 
   constructor(
     local: LocalHandlers,
     limits: Pick<RemoteLimits, 'maxHandlers' | 'maxNameBytes'>,
-    remoteUnderstands: readonly string[] = []
+    remoteUnderstands: readonly string[] = [],
+    role: Remote['role'] = 'host'
   ) {
     this.#local = local
+    this.#guard = role === 'guest' ? local.guard : undefined
     this.#limits = limits
     this.#tellsChanges = remoteUnderstands.includes('handlerChanges')
     this.tellsFingerprints = remoteUnderstands.includes('fingerprints')
@@ -50,7 +56,17 @@ export class AdvertisedHandlers {
 
   /** The handler that the peer knows under this index, unless it was withdrawn. */
   at(index: number): LocalHandler | undefined {
-    return this.#places[index]?.handler
+    const handler = this.#places[index]?.handler
+    return this.#guard === undefined || handler === undefined ? handler : this.#guardedBy(this.#guard, handler)
+  }
+
+  #guardedBy(guard: HandlerInterceptor, handler: LocalHandler): LocalHandler {
+    const known = this.#guarded.get(handler)
+    if (known !== undefined) return known
+    const { local = '', interceptors = [] } = handler.hooks ?? {}
+    const guarded = { ...handler, hooks: { local, interceptors: [guard, ...interceptors] } }
+    this.#guarded.set(handler, guarded)
+    return guarded
   }
 
   /** Also of one that was withdrawn. */

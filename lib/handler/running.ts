@@ -21,6 +21,13 @@ export class RunningByHost {
     return running
   }
 
+  /** Forgets it, unless something runs for it: it may open no more calls. Returns whether nothing does. */
+  forget(host: string): boolean {
+    const isIdle = (this.#hosts.get(host)?.count ?? 0) === 0
+    if (isIdle) this.#hosts.delete(host)
+    return isIdle
+  }
+
   /** Forgets the hosts that are not among `hosts` and for which nothing runs. Those may open no more calls. */
   forgetOthers(hosts: ReadonlySet<string>): void {
     for (const [host, { count }] of this.#hosts) if (count === 0 && !hosts.has(host)) this.#hosts.delete(host)

@@ -9,6 +9,7 @@ import type { Figures } from '../figures/figures.ts'
 import { GridFigures } from '../figures/grid-figures.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
+import { authorize } from '../rules/authorize.ts'
 import { type HandlerEntry, HandlerKind } from '../wire/frame.ts'
 import {
   type AnyDefinition,
@@ -90,6 +91,8 @@ export class LocalHandlers {
   readonly figures: GridFigures
   /** Hears of the mistakes of handlers. */
   mistakes: Pick<Mistakes, 'tell'> | undefined
+  /** Stands around each handler where a guest calls it. Default: no guest may. */
+  guard: HandlerInterceptor = authorize(() => false)
   /** Hears of handlers of peers that are called by other codecs here. */
   mismatches: Pick<Mismatches, 'tell'> | undefined
   /** By name. */

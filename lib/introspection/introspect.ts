@@ -71,8 +71,8 @@ export function serveIntrospection(
   hooks: Hooks<HandlerInterceptor>,
   allowed: boolean | Rule<HandlerCall>
 ): void {
-  const rules = typeof allowed === 'function' ? [authorize(allowed)] : []
-  const interceptors = [...rules, ...(hooks.interceptors ?? [])]
+  const rule = typeof allowed === 'function' ? allowed : ({ remote }: HandlerCall) => remote.role === 'host'
+  const interceptors = [authorize(rule), ...(hooks.interceptors ?? [])]
   const { subroute } = introspection
   serve(grid, handlers.figures.events, (definition, fn) =>
     register(handlers, { local: grid.local, definition, fn, subroute, interceptors })

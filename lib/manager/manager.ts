@@ -236,16 +236,16 @@ export class Manager {
 
   /**
    * The last events of this process, oldest first: slow turns of its event loop, mistakes of its handlers, refusals of peers that are
-   * not in the list. Those of a connection are its `recent`.
+   * not in the list, all of guests. Those of a connection are its `recent`.
    */
   get recent(): readonly GridEvent[] {
-    return this.#handlers.figures.events.own.recent
+    return this.#handlers.figures.events.recent
   }
 
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
-    const { local, instance, handlers, establisher, peers, loopback } = this.#network
-    return readStats({ local, instance, startedAt: this.#startedAt, handlers, establisher, peers, loopback })
+    const { local, instance, handlers, establisher, peers, guests, loopback } = this.#network
+    return readStats({ local, instance, startedAt: this.#startedAt, handlers, establisher, peers, guests, loopback })
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { OpenTally } from '../figures/figures.ts'
 import type { LocalHandlers } from '../handler/table.ts'
+import type { Guests } from '../network/guests.ts'
 import type { Loopback } from '../network/loopback.ts'
 import type { Peers } from '../network/peers.ts'
 import type { Establisher } from '../peer/establish.ts'
@@ -15,19 +16,23 @@ export interface StatsParts {
   readonly handlers: LocalHandlers
   readonly establisher: Establisher
   readonly peers: Peers
+  readonly guests: Guests
   readonly loopback: Loopback | undefined
 }
 
-export function readStats({ handlers, establisher, peers, loopback, ...names }: StatsParts): ManagerStats {
+export function readStats({ handlers, establisher, peers, loopback, ...others }: StatsParts): ManagerStats {
+  const { local, instance, startedAt } = others
   const tally = new OpenTally()
   const connections = peers.connections.map((connection) => connection.read(tally))
-  const totals = peers.removedTotals(tally)
-  for (const connection of connections) addTotals(totals, connection.totals)
+  const guests = others.guests.connections.map((guest) => guest.read(tally))
+  const all = [...connections, ...guests]
+  const totals = addTotals(peers.removedTotals(tally), others.guests.removedTotals)
+  for (const each of all) addTotals(totals, each.totals)
   loopback?.addOpen(tally)
   const up = connections.filter(({ state }) => state === 'connected').length
   const { called, served } = handlers.figures
   return {
-    ...names,
+    ...{ local, instance, startedAt },
     at: Date.now(),
     loop: readLoop(),
     handlerCount: handlers.size,
@@ -35,9 +40,10 @@ export function readStats({ handlers, establisher, peers, loopback, ...names }: 
     refusedHandshakes: establisher.refusals,
     up,
     down: connections.length - up,
-    inboundStreams: connections.reduce((sum, { session }) => sum + (session?.inboundStreams ?? 0), 0),
-    outboundStreams: connections.reduce((sum, { session }) => sum + (session?.outboundStreams ?? 0), 0),
+    inboundStreams: all.reduce((sum, { session }) => sum + (session?.inboundStreams ?? 0), 0),
+    outboundStreams: all.reduce((sum, { session }) => sum + (session?.outboundStreams ?? 0), 0),
     connections,
+    guests,
     called: called.read(tally),
     served: served.read(tally),
     totals

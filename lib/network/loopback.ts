@@ -61,7 +61,8 @@ export class Loopback {
   #dial(): Established {
     const { local: host, instance, session: common } = this.#init
     const id = randomBytes(8).toString('hex')
-    const remote = Object.freeze({ host, instance, session: id, identity: Object.freeze({}), address: 'memory' })
+    const identity = Object.freeze({})
+    const remote = Object.freeze({ host, role: 'host', instance, session: id, identity, address: 'memory' } as const)
     // A server may call all of its handlers, however few it accepts of others.
     const limits = { ...common.limits, maxHandlers: maxLimit }
     const session = { ...common, limits, remote, remoteLimits: limits, remoteUnderstands: understood, checksum: false }

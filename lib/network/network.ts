@@ -10,10 +10,11 @@ import { maxConnMessageBytes } from '../errors/options.ts'
 import type { LocalHandlers } from '../handler/table.ts'
 import { Listener } from '../listen/listener.ts'
 import { Establisher } from '../peer/establish.ts'
-import { createInstance } from '../peer/handshake.ts'
+import { createInstance, type Refusal } from '../peer/handshake.ts'
 import { Beat } from '../session/beat.ts'
 import type { SessionEnd } from '../session/end.ts'
 import type { SessionInit } from '../session/session.ts'
+import { Guests } from './guests.ts'
 import { followHosts, type HostLists } from './host-lists.ts'
 import { Loopback } from './loopback.ts'
 import type { Settings } from './options.ts'
@@ -29,6 +30,7 @@ export class Network implements PeersPort {
   readonly establisher: Establisher
   readonly listener: Listener
   readonly peers: Peers
+  readonly guests: Guests
   readonly hostLists: HostLists
   /** Created on first use. */
   loopback: Loopback | undefined
@@ -48,14 +50,20 @@ export class Network implements PeersPort {
     this.handlers = handlers
     this.#session = { limits, beat: new Beat(keepAlive.intervalMs), handlers }
     const largest = maxConnMessageBytes(limits)
+    const goingAway = (): Refusal | undefined =>
+      this.#isClosing ? { reason: 'goingAway', message: `${local} is shutting down` } : undefined
+    this.guests = new Guests({
+      ...{ local, logger, handlers, goingAway },
+      ...{ reconnect: settings.reconnect, settings: settings.guests }
+    })
     this.establisher = new Establisher({
       ...{ local, instance, auth, checksum, logger, session: this.#session },
       connect: (host, signal) => settings.dialer(host, { signal, path, maxConnMessageBytes: largest }),
-      admit: (host, from) => {
-        if (this.#isClosing) return { reason: 'goingAway', message: `${local} is shutting down` }
-        return this.peers.admit(host, from)
+      hosts: {
+        admit: (host, from) => goingAway() ?? this.peers.admit(host, from),
+        onAccepted: (established, host) => this.peers.adopt(host, established)
       },
-      onAccepted: (host, established) => this.peers.adopt(host, established)
+      guests: this.guests
     })
     this.listener = new Listener({
       ...{ path, allowOrigin, logger, maxConnMessageBytes: largest },
@@ -104,12 +112,13 @@ export class Network implements PeersPort {
     this.listener.refuse()
     this.establisher.close()
     this.peers.refuse(this.#shutdown)
+    this.guests.refuse(this.#shutdown)
     this.loopback?.connection.refuse(this.#shutdown)
   }
 
   /** Running calls may end within `graceMs`. */
   async close(graceMs: number): Promise<void> {
-    await Promise.all([this.peers, this.loopback].map((each) => each?.close(this.#shutdown, graceMs)))
+    await Promise.all([this.peers, this.guests, this.loopback].map((each) => each?.close(this.#shutdown, graceMs)))
     this.listener.close()
   }
 

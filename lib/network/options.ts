@@ -41,6 +41,7 @@ import {
 import type { Auth } from '../peer/auth.ts'
 import { serverName } from '../peer/hosts.ts'
 import type { Rule } from '../rules/authorize.ts'
+import { anAuth, type GuestsOptions, parseGuests } from './guest-options.ts'
 import { anIterableOfHosts, type HostList, type Hosts } from './host-lists.ts'
 
 export interface ManagerOptions {
@@ -77,9 +78,11 @@ export interface ManagerOptions {
   readonly interceptors?: InterceptorsOptions
   /**
    * Registers the `$grid` handlers, by which this server can be looked into: `true` for all servers of the grid, or a rule that
-   * says which calls may. See `introspection`. Default false.
+   * says which calls may, those of guests included. See `introspection`. Default false.
    */
   readonly introspection?: boolean | Rule<HandlerCall>
+  /** Lets programs in that are in no list of hosts. See `GuestsOptions`. Default: none. */
+  readonly guests?: GuestsOptions
   /** Which `Origin` headers are accepted in an upgrade. Default none: browsers are not peers. */
   readonly allowOrigin?: (origin: string) => boolean
 }
@@ -132,8 +135,8 @@ export interface PeersWaitOptions extends PeerCount {
 /** The checked options of a manager with all defaults; the lists of hosts are checked in `host-lists.ts`. */
 export type Settings = ReturnType<typeof parseOptions>
 
-const readLimits = numbersReader('limits', defaultLimits)
-const readKeepAlive = numbersReader('keepAlive', defaultKeepAlive)
+export const readLimits = numbersReader('limits', defaultLimits)
+export const readKeepAlive = numbersReader('keepAlive', defaultKeepAlive)
 const readReconnect = numbersReader('reconnect', defaultReconnect)
 
 /** For options of its groups, and of other functions, that are given to a manager. */
@@ -149,8 +152,18 @@ const places = {
   ...placesIn('reconnect', defaultReconnect)
 }
 
+export const aPath: Kind = {
+  must: 'must be a URL path such as /grid/v1: in its encoded form, with a leading slash and without a query',
+  is: isPath
+}
+
+export const aLogger: Kind = objectWith(
+  'must have the methods debug, info, warn and error',
+  ...['debug', 'info', 'warn', 'error']
+)
+
 /** Those that make dialers are functions, too. */
-const aDialer: Kind = {
+export const aDialer: Kind = {
   must: 'must be what connectWS() or connectDuplex(connect) returns (call it), or a function of your own that makes conns',
   is: (value) => aFunction.is(value) && value !== connectWS && value !== connectDuplex
 }
@@ -160,15 +173,10 @@ const readManager = optionsReader<ManagerOptions>(
   {
     local: required({ ...aString, must: 'must be the name of this server, an origin such as https://node-1:9000' }),
     hosts: required(objectWith('must be an iterable of host names, or an async iterable of such lists')),
-    auth: required(
-      objectWith('must be sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own', 'prove', 'verify')
-    ),
-    path: {
-      must: 'must be a URL path such as /grid/v1: in its encoded form, with a leading slash and without a query',
-      is: isPath
-    },
+    auth: required(anAuth),
+    path: aPath,
     dialer: aDialer,
-    logger: objectWith('must have the methods debug, info, warn and error', 'debug', 'info', 'warn', 'error'),
+    logger: aLogger,
     limits: anything,
     keepAlive: anything,
     reconnect: anything,
@@ -179,6 +187,7 @@ const readManager = optionsReader<ManagerOptions>(
       must: 'must be true, false, or a function that says who may look',
       is: (value) => typeof value === 'boolean' || typeof value === 'function'
     },
+    guests: { ...aRecord, must: 'must be an object with a rule, allow, that says which calls guests may make' },
     allowOrigin: aFunction
   },
   places
@@ -215,12 +224,14 @@ export function parseOptions(options: ManagerOptions) {
   const { path = defaultPath, dialer = connectWS(), logger = defaultLogger } = read
   const { caller, handler } = readInterceptors(read.interceptors)
   const local = serverName(read.local, 'local')
+  const limits = readLimits(read.limits)
   return {
     ...{ ...read, local },
     hooks: { caller: { local, interceptors: listOf(caller) }, handler: { local, interceptors: listOf(handler) } },
     ...{ path, dialer },
     logger: safeLogger(logger),
-    limits: readLimits(read.limits),
+    limits,
+    guests: parseGuests(read.guests, read.auth, limits),
     keepAlive: readKeepAlive(read.keepAlive),
     reconnect: readReconnect(read.reconnect)
   }

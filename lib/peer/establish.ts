@@ -1,59 +1,33 @@
 /**
- * Runs the handshake on a new conn, at either end, within one deadline.
+ * Runs the handshakes of a server: on conns that arrive, and on those that it dials.
  *
- * The manager decides which hosts may connect. The connection makes a session of an established conn.
+ * The manager decides which hosts and guests may connect. The connection makes a session of an established conn. Guests in the
+ * handshake have a place of their own, so that they take none from hosts, however many they are.
  */
 
-import { createSharedController, listenToAbort, unlessAborted } from '../base/abort.ts'
+import type { Remote } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
 import type { Conn } from '../conn/conn.ts'
 import { ClosedError, HandshakeError, RejectedError } from '../errors/errors.ts'
 import { toError } from '../errors/failure.ts'
 import type { Logger } from '../errors/logger.ts'
-import type { RemoteHandlers } from '../handler/table.ts'
-import type { SessionInit } from '../session/session.ts'
-import { DeadlineTimer } from '../time/after-reading.ts'
 import { Wire } from '../wire/wire.ts'
-import type { Auth } from './auth.ts'
-import {
-  type DialReason,
-  dialHandshake,
-  type HandshakeInit,
-  type HandshakeResult,
-  listenHandshake,
-  type Refusal
-} from './handshake.ts'
+import { Deadline, type DialInit, dialPeer, type Established, toEstablished, toHandshake } from './dial.ts'
+import { type GuestTerms, type HostTerms, listenHandshake } from './handshake.ts'
 import { NameClash } from './name-clash.ts'
-import { RefusalLog, stripPort } from './refusal-log.ts'
+import { type Claim, RefusalLog, stripPort } from './refusal-log.ts'
 
-/** A conn whose handshake is done. */
-export interface Established {
-  /** What its session needs. */
-  readonly session: SessionInit
-  /** As of `Session`. */
-  readonly remoteHandlers?: RemoteHandlers
-  /** When the session must be ready, of `performance.now()`. */
-  readonly deadlineMs: number
-  /** It replaces a session, whose calls may end meanwhile. */
-  readonly renews: boolean
-  /** When the first of the two identities expires, as far as this side knows; ms since the epoch. */
-  readonly renewBefore: number | undefined
+export type { Established } from './dial.ts'
+
+export interface EstablisherInit extends Omit<DialInit, 'onBegin'> {
+  readonly logger: Logger
+  readonly hosts: HostTerms & Taker
+  readonly guests: GuestTerms & Taker
 }
 
-export interface EstablisherInit {
-  readonly local: string
-  readonly instance: Uint8Array
-  readonly auth: Auth
-  /** What all sessions of this server have in common. */
-  readonly session: Pick<SessionInit, 'limits' | 'beat' | 'handlers'>
-  readonly checksum: boolean | undefined
-  readonly logger: Logger
-  /** Makes a conn to a host; rejects when it cannot, or when the signal aborts. */
-  readonly connect: (host: string, signal: AbortSignal) => Promise<Conn>
-  /** Why a peer that has proved its name is refused; undefined when it is not. */
-  readonly admit: (host: string, instance: string) => Refusal | undefined
-  /** The handshake of an inbound conn is done; `admit` has not refused the host. */
-  readonly onAccepted: (host: string, established: Established) => void
+/** Takes those whose handshake is done, and who were not refused. */
+export interface Taker {
+  readonly onAccepted: (established: Established, host: string) => void
 }
 
 /** Bytes that the framing of the transport and pings of a proxy may add to the messages of a handshake. */
@@ -62,8 +36,10 @@ const framingBytes = 1024
 export class Establisher {
   /** Inbound conns so far. */
   arrived = 0
-  /** Inbound handshakes in progress, the oldest first. */
-  readonly #pending = new Map<Wire, Deadline>()
+  /** Inbound handshakes in progress: of hosts and of those that have not said who they are, */
+  readonly #pending: Pending
+  /** and of guests. */
+  readonly #pendingGuests: Pending
   /** Handshakes in progress on conns that were dialed. */
   #outbound = 0
   readonly clash: NameClash
@@ -75,16 +51,18 @@ export class Establisher {
     this.#init = init
     this.#refusals = new RefusalLog(init.logger)
     this.clash = new NameClash(init.local, init.logger)
+    this.#pending = new Pending(init.session.limits.maxPendingHandshakes)
+    this.#pendingGuests = new Pending(init.guests.limits.maxPendingHandshakes)
   }
 
   /** Inbound handshakes in progress. */
   get pending(): number {
-    return this.#pending.size
+    return this.#pending.size + this.#pendingGuests.size
   }
 
   /** Handshakes are under way, with peers that were dialed or have dialed. */
   get isBusy(): boolean {
-    return this.pending + this.#outbound > 0
+    return this.#pending.size + this.#outbound > 0
   }
 
   /** Inbound handshakes that were refused or failed, including those of TLS. */
@@ -109,41 +87,28 @@ export class Establisher {
 
   /** Makes a conn to `host` and runs the handshake; it `renews` the current session. */
   dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
-    return detached(() => this.#dial(host, signal, renews ? 'renews' : undefined))
+    return this.#dial(host, signal, renews ? 'renews' : undefined)
   }
 
   /** Proves to `host`, which is the one that dials, that this server is there; rejects when `host` does not know it now. */
   async knock(host: string, signal: AbortSignal): Promise<void> {
     try {
-      const { session } = await detached(() => this.#dial(host, signal, 'knocks'))
+      const { session } = await this.#dial(host, signal, 'knocks')
       session.wire.close('it was to be refused')
     } catch (error) {
       if (!(RejectedError.is(error) && error.reason === 'wrongDirection')) throw error
     }
   }
 
-  async #dial(host: string, signal: AbortSignal, as: DialReason | undefined): Promise<Established> {
-    const { handshakeTimeoutMs } = this.#init.session.limits
-    const text = `no session with ${host} within ${handshakeTimeoutMs} ms: does that server call attach()?`
-    const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, signal)
-    try {
-      const connecting = this.#init.connect(host, deadline.signal)
-      const abortLate = (conn: Conn) => conn.abort(new ClosedError('the dial was given up'))
-      const wire = new Wire(await unlessAborted(connecting, deadline.signal, abortLate))
+  #dial(host: string, signal: AbortSignal, as: 'renews' | 'knocks' | undefined): Promise<Established> {
+    const onBegin = (wire: Wire) => {
       this.#outbound++
-      try {
-        const result = await dialHandshake({ ...this.#handshake(wire, deadline.signal), remote: host, as })
-        return this.#established(wire, 'dialer', result, deadline.atMs)
-      } catch (error) {
-        wire.close('the handshake failed')
-        this.#tellOwnName(error, `${host}, dialed at ${wire.remoteAddress}, is another process with this name`)
-        throw error
-      } finally {
+      return (error?: unknown) => {
         this.#outbound--
+        this.#tellOwnName(error, `${host}, dialed at ${wire.remoteAddress}, is another process with this name`)
       }
-    } finally {
-      deadline.clear()
     }
+    return dialPeer({ ...this.#init, onBegin }, host, signal, as)
   }
 
   /**
@@ -155,54 +120,86 @@ export class Establisher {
   }
 
   async #accept(conn: Conn): Promise<void> {
-    const { session, admit, onAccepted } = this.#init
-    const { handshakeTimeoutMs, maxHandshakeBytes, maxPendingHandshakes } = session.limits
+    const { session, hosts, guests } = this.#init
+    const { handshakeTimeoutMs, maxHandshakeBytes } = session.limits
     const text = `no session within ${handshakeTimeoutMs} ms`
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
-    let claimed: string | undefined
-    const onClaim = (host: string): void => {
-      claimed = host
+    let claim: Claim | undefined
+    const onClaim = (host: string, role: Remote['role']): void => {
+      claim = { host, role }
+      if (role === 'host' || wire === undefined) return
+      this.#pending.delete(wire)
+      this.#pendingGuests.add(wire, deadline)
     }
     this.arrived++
     try {
       wire = new Wire(conn)
-      if (this.pending >= maxPendingHandshakes) this.#abortOldest()
-      this.#pending.set(wire, deadline)
+      this.#pending.add(wire, deadline)
       // Up to its proof the dialer sends two messages.
       conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
-      const result = await listenHandshake({ ...this.#handshake(wire, deadline.signal), admit, onClaim })
+      const handshake = { ...toHandshake(this.#init, wire, deadline.signal), admit: hosts.admit, guests, onClaim }
+      const result = await listenHandshake(handshake)
       if (result === undefined) return wire.close('it has knocked')
       conn.limitInbound?.(Infinity)
       this.#refusals.forget(result.host)
-      onAccepted(result.host, this.#established(wire, 'listener', result, deadline.atMs))
+      const [taker, limits] = result.role === 'host' ? [hosts, session.limits] : [guests, guests.limits]
+      const common = { ...session, limits }
+      taker.onAccepted(toEstablished(common, wire, 'listener', result, deadline.atMs), result.host)
     } catch (thrown) {
       const address = wire?.remoteAddress ?? 'an unknown address'
-      this.#refusals.add(toError(thrown), address, claimed)
-      this.#tellRefused(thrown, address, claimed)
+      this.#refusals.add(toError(thrown), address, claim)
+      this.#tellRefused(thrown, address, claim)
       this.#tellOwnName(thrown, `it dialed from ${address}`)
       wire?.close('the handshake failed')
     } finally {
-      if (wire !== undefined) this.#pending.delete(wire)
+      if (wire !== undefined) {
+        this.#pending.delete(wire)
+        this.#pendingGuests.delete(wire)
+      }
       deadline.clear()
     }
   }
 
   /** Its message may hold what the peer has sent: the reason says enough. */
-  #tellRefused(error: unknown, address: string, claimed: string | undefined): void {
+  #tellRefused(error: unknown, address: string, claim: Claim | undefined): void {
     if (!RejectedError.is(error)) return
     const event = { type: 'refused', direction: 'inbound', reason: error.reason, message: '' } as const
-    this.#init.session.handlers.figures.eventsOf(claimed).add(event, claimed ?? address)
+    this.#init.session.handlers.figures.eventsOf(claim?.host, claim?.role).add(event, claim?.host ?? address)
   }
 
   #tellOwnName(error: unknown, sign: string): void {
     if (RejectedError.is(error) && error.reason === 'ownName') this.clash.ofThis(sign)
   }
+}
+
+/** Inbound handshakes in progress, so many at most. */
+class Pending {
+  readonly #most: number
+  /** The oldest first. */
+  readonly #all = new Map<Wire, Deadline>()
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get size(): number {
+    return this.#all.size
+  }
+
+  add(wire: Wire, deadline: Deadline): void {
+    if (this.#all.size >= this.#most) this.#abortOldest()
+    this.#all.set(wire, deadline)
+  }
+
+  delete(wire: Wire): void {
+    this.#all.delete(wire)
+  }
 
   /** Makes room: silent conns must not keep out others, nor one address all others. */
   #abortOldest(): void {
     const byHost = new Map<string, Wire[]>()
-    for (const wire of this.#pending.keys()) {
+    for (const wire of this.#all.keys()) {
       const host = stripPort(wire.remoteAddress)
       const wires = byHost.get(host)
       if (wires === undefined) byHost.set(host, [wire])
@@ -212,49 +209,8 @@ export class Establisher {
     const oldest = most?.[0]
     if (oldest === undefined) return
     const error = new RejectedError('busy', 'too many handshakes at once: the oldest was aborted')
-    this.#pending.get(oldest)?.abort(error)
-    this.#pending.delete(oldest)
+    this.#all.get(oldest)?.abort(error)
+    this.#all.delete(oldest)
     oldest.abort(error)
-  }
-
-  #handshake(wire: Wire, signal: AbortSignal): HandshakeInit {
-    const { local, instance, auth, session, checksum } = this.#init
-    const wantChecksum = checksum ?? !wire.secure
-    return { wire, local, instance, auth, limits: session.limits, wantChecksum, signal }
-  }
-
-  #established(wire: Wire, role: 'dialer' | 'listener', result: HandshakeResult, deadlineMs: number): Established {
-    const { host, instance, session: id, identity, limits: remoteLimits, checksum, renews, renewBefore } = result
-    const { understands: remoteUnderstands } = result
-    const remote = Object.freeze({ host, instance, session: id, identity, address: wire.remoteAddress })
-    const session = { ...this.#init.session, wire, role, remote, remoteLimits, remoteUnderstands, checksum }
-    return { session, deadlineMs, renews, renewBefore }
-  }
-}
-
-/** A signal that aborts at a moment, or when another one aborts. */
-class Deadline {
-  readonly atMs: number
-  readonly #controller = createSharedController()
-  readonly #timer: DeadlineTimer
-  readonly #unlisten: () => void
-
-  constructor(atMs: number, text: string, parent: AbortSignal) {
-    this.atMs = atMs
-    this.#timer = new DeadlineTimer(atMs, () => this.#controller.abort(new HandshakeError(text)))
-    this.#unlisten = listenToAbort(parent, (reason) => this.#controller.abort(reason))
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal
-  }
-
-  abort(reason: Error): void {
-    this.#controller.abort(reason)
-  }
-
-  clear(): void {
-    this.#timer.clear()
-    this.#unlisten()
   }
 }

@@ -8,6 +8,7 @@
 import { randomBytes } from 'node:crypto'
 import { unlessAborted } from '../base/abort.ts'
 import { isBytes } from '../base/bytes.ts'
+import { isPromise } from '../base/promise.ts'
 import type { Identity, Remote, RemoteLimits } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
 import { HandshakeError, RejectedError } from '../errors/errors.ts'
@@ -35,9 +36,10 @@ import {
   supportedVersions,
   understood
 } from './hello.ts'
-import { checkHello, type Refusal, toRefusalError, toUntrustedError } from './refusal.ts'
+import { readGuest } from './hosts.ts'
+import { checkHello, type GuestTerms, type HostTerms, toRefusalError, toUntrustedError } from './refusal.ts'
 
-export type { Refusal } from './refusal.ts'
+export type { GuestTerms, HostTerms, Refusal } from './refusal.ts'
 
 export interface HandshakeInit {
   wire: HandshakeWire
@@ -55,8 +57,8 @@ export interface HandshakeInit {
 
 const sessionIdBytes = 8
 
-/** What is special about a dial: it renews a session, or only tells the one that dials that this side is there. */
-export type DialReason = 'renews' | 'knocks'
+/** What is special about a dial: it renews a session, only tells the one that dials that this side is there, or is of a guest. */
+export type DialReason = 'renews' | 'knocks' | 'guest'
 
 /** What is known of the other side, and: */
 export interface HandshakeResult extends Omit<Remote, 'address'> {
@@ -129,18 +131,24 @@ export async function dialHandshake(
  * @throws {HandshakeError} when the dialer did not prove its identity, or broke the protocol
  */
 export async function listenHandshake(
-  init: HandshakeInit & {
-    admit: (host: string, instance: string) => Refusal | undefined
-    /** The name that the dialer gives, before its proof. */
-    onClaim?: (host: string) => void
-  }
+  given: HandshakeInit &
+    HostTerms & {
+      /** Undefined where guests are hosts that nobody knows. */
+      guests?: GuestTerms
+      /** The name that the dialer gives, before its proof. */
+      onClaim?: (host: string, role: Remote['role']) => void
+    }
 ): Promise<HandshakeResult | undefined> {
+  let init: HandshakeInit = given
   let claimed = 'a dialer'
   try {
     const opening = await receive(init)
     const hello = readHello(opening)
-    init.onClaim?.(hello.host)
-    claimed = `a dialer that claims to be ${hello.host}`
+    const guests = hello.guest === true ? given.guests : undefined
+    if (guests !== undefined) init = { ...given, auth: guests.auth, limits: guests.limits }
+    const host = (guests && readGuest(hello.host)) ?? hello.host
+    given.onClaim?.(host, guests === undefined ? 'host' : 'guest')
+    claimed = `a dialer that claims to be ${host}`
     const challenge = encodeHello(helloKinds.challenge, createChallenge(init))
     const context = createContext(init, hello.host, hashTranscript(opening, challenge))
     send(init, challenge)
@@ -150,17 +158,21 @@ export async function listenHandshake(
     )
     const ownProof = await prove(init, { ...context, prover: 'listener' })
     const version = chooseVersion(hello.versions)
-    const refusal = checkHello(init.local, hello, version) ?? init.admit(hello.host, toHex(hello.instance))
+    const role = guests === undefined ? 'host' : 'guest'
+    const result = { ...createResult(init, { ...context, remote: host }, version, hello, identity), role } as const
+    const decided = checkHello(init.local, hello, version) ?? admit(given, guests, toRemote(init, result))
+    // Of a host in this turn: what is decided must still be so when it is told.
+    const refusal = isPromise(decided) ? await step(init.signal, () => decided) : decided
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
-      const isSelf = toHex(hello.instance) === toHex(init.instance)
+      const isSelf = result.instance === toHex(init.instance)
       if (hello.knocks === true && (isSelf || refusal.reason === 'wrongDirection')) return undefined
-      throw new RejectedError(refusal.reason, `refused ${hello.host}: ${message}`, failure)
+      throw new RejectedError(refusal.reason, `refused ${host}: ${message}`, failure)
     }
     const lifetime = toLifetime(identity)
     send(init, encodeHello(helloKinds.accept, { version, host: init.local, proof: ownProof, ...lifetime }))
-    return createResult(init, context, version, hello, identity)
+    return result
   } catch (error) {
     if (!RejectedError.is(error) && !init.signal.aborted) {
       sendReject(init, { reason: 'authFailed', message: 'the handshake failed' })
@@ -199,7 +211,17 @@ function createResult(
   const instance = toHex(theirs.instance)
   // Both ends have it, and it is of this conn alone, as it holds a nonce of each.
   const session = toHex(transcript.subarray(0, sessionIdBytes))
-  return { version, host, instance, session, identity, limits, checksum, understands, renews, renewBefore }
+  const names = { host, role: 'host', instance, session } as const
+  return { version, ...names, identity, limits, checksum, understands, renews, renewBefore }
+}
+
+/** Why a dialer that has proved its name is refused; undefined when it is not. */
+function admit(hosts: HostTerms, guests: GuestTerms | undefined, remote: Remote) {
+  return guests === undefined ? hosts.admit(remote.host, remote.instance) : guests.admit(remote)
+}
+
+function toRemote({ wire }: HandshakeInit, { host, role, instance, session, identity }: HandshakeResult): Remote {
+  return Object.freeze({ host, role, instance, session, identity, address: wire.conn.remoteAddress })
 }
 
 /** The identity that `auth.verify` returned, unless it has expired. */

@@ -12,7 +12,7 @@ import { errorText, printable } from '../base/text.ts'
 import { HandshakeError, type RejectReason } from '../errors/errors.ts'
 import { maxLimit } from '../errors/options.ts'
 import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
-import { canonicalHost, maxHostBytes } from './hosts.ts'
+import { isCanonical, maxHostBytes, readGuest } from './hosts.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */
 export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
@@ -33,7 +33,10 @@ export const handshakeReasons: readonly RejectReason[] = [
   'unsupportedVersion',
   'badLimits',
   'busy',
-  'goingAway'
+  'goingAway',
+  'noGuests',
+  'guestRefused',
+  'tooManyGuests'
 ]
 
 export const nonceBytes = 32
@@ -68,6 +71,8 @@ export interface Hello extends Challenge {
   renews?: boolean
   /** It is the one that is dialed, and tells only that it is there. */
   knocks?: boolean
+  /** It is a guest, and its name that of one. */
+  guest?: boolean
 }
 
 /** ACCEPT: the listener has verified the dialer, and proves its own identity. */
@@ -124,8 +129,14 @@ export function hashTranscript(hello: Uint8Array, challenge: Uint8Array): Uint8A
 export function readHello(message: Uint8Array): Hello {
   const fields = decodeFields(helloKinds.hello, message)
   const hello = { ...parseChallenge(fields), host: parseHost(fields, 'host'), remote: parseHost(fields, 'remote') }
-  const { renews, knocks } = fields.values
-  return { ...hello, ...parseFlag(fields, 'renews', renews), ...parseFlag(fields, 'knocks', knocks) }
+  const { renews, knocks, guest } = fields.values
+  if (guest === true && readGuest(hello.host) === undefined) throw malformed(fields, 'host is not the name of a guest')
+  return {
+    ...hello,
+    ...parseFlag(fields, 'renews', renews),
+    ...parseFlag(fields, 'knocks', knocks),
+    ...parseFlag(fields, 'guest', guest)
+  }
 }
 
 export function readChallenge(message: Uint8Array): Challenge {
@@ -256,12 +267,4 @@ function parseHost(fields: Fields, name: string): string {
     throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
   }
   return value
-}
-
-function isCanonical(host: string): boolean {
-  try {
-    return canonicalHost(host) === host
-  } catch {
-    return false
-  }
 }

@@ -5,6 +5,7 @@
  */
 
 import { createHash } from 'node:crypto'
+import type { Remote } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
 import { aString, check } from '../errors/check.ts'
 import { InvalidOptionError } from '../errors/errors.ts'
@@ -81,8 +82,46 @@ export function serverName(host: string, what = 'host'): string {
   if (unspecified.test(name)) {
     throw new InvalidOptionError(`${name} is an address to listen on; name the server as the others dial it`)
   }
+  if (/\.guest\.invalid(:|$)/.test(name))
+    throw new InvalidOptionError(`${name} is a name of guests, which no server has`)
   if (name.endsWith(':0')) throw new InvalidOptionError(`${name} has no port that others can dial`)
   return name
+}
+
+/** Nobody's, RFC 6761: so a server that knows no guests refuses them as unknown hosts. */
+const guestHost = /^https:\/\/([a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?)\.guest\.invalid$/
+
+/**
+ * The host name of a guest on the wire.
+ *
+ * @throws {InvalidOptionError} when the name has other characters, or more
+ */
+export function toGuestHost(name: string): string {
+  const host = `https://${name}.guest.invalid`
+  const rule =
+    'has 1 to 63 lower-case letters, digits, dots, hyphens and underscores, the first and last one none of these'
+  if (guestHost.test(host) && isCanonical(host)) return host
+  throw new InvalidOptionError(`the name of a guest ${rule}; it is "${printable(name, 64)}"`)
+}
+
+/** A guest as this side names it, which is the name of no host; undefined when `host` is not that of a guest. */
+export function readGuest(host: string): string | undefined {
+  const name = guestHost.exec(host)?.[1]
+  return name === undefined ? undefined : `guest:${name}`
+}
+
+/** Of a host or of a guest, as this side names them. */
+export function roleOf(name: string): Remote['role'] {
+  return name.startsWith('guest:') ? 'guest' : 'host'
+}
+
+/** Whether it is a host name in its canonical spelling. */
+export function isCanonical(host: string): boolean {
+  try {
+    return canonicalHost(host) === host
+  } catch {
+    return false
+  }
 }
 
 /**

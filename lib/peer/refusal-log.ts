@@ -1,5 +1,6 @@
 /** Logs refused and failed handshakes once per remote and reason: a peer that retries for ever must not fill the log. */
 
+import type { Remote } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
 import { RejectedError } from '../errors/errors.ts'
 import { fieldsOf, type Logger } from '../errors/logger.ts'
@@ -8,6 +9,9 @@ import { fieldsOf, type Logger } from '../errors/logger.ts'
 const maxRemembered = 1000
 /** Lines per address about peers that did not prove their identity: they can choose what they send. */
 const maxUnproven = 10
+
+/** Who a conn claimed to be. */
+export type Claim = Pick<Remote, 'host' | 'role'>
 
 export class RefusalLog {
   /** All of them, for the stats. */
@@ -33,15 +37,18 @@ export class RefusalLog {
     this.#byHost.delete(host)
   }
 
-  /** @param claimed the host that it claimed to be, if it said so */
-  add(error: unknown, address: string, claimed?: string): void {
+  /** @param claim if it said who it is */
+  add(error: unknown, address: string, claim?: Claim): void {
     this.count++
-    this.#countFor(claimed)
+    const claimed = claim?.host
+    const isGuest = claim?.role === 'guest'
+    if (!isGuest) this.#countFor(claimed)
     const host = stripPort(address)
     const text = errorText(error)
-    const key = `${host} ${text.replaceAll(address, host)}`
+    // Guests may have any number of names.
+    const key = `${host} ${isGuest ? text.replaceAll(claim.host, 'guest') : text}`.replaceAll(address, host)
     if (this.#told.has(key)) return
-    if (!RejectedError.is(error) && this.#isTooMany(host)) return
+    if (!RejectedError.is(error) && this.#isTooMany(isGuest ? `guest ${host}` : host)) return
     if (this.#told.size >= maxRemembered) this.#told.delete(this.#told.values().next().value ?? '')
     this.#told.add(key)
     const named = claimed === undefined ? {} : { host: claimed }

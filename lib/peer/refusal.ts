@@ -3,12 +3,30 @@
  * refusal.
  */
 
+import type { Remote } from '../base/remote.ts'
 import { HandshakeError, RejectedError, type RejectReason } from '../errors/errors.ts'
+import type { Limits } from '../errors/options.ts'
+import type { Auth } from './auth.ts'
 import { findBadLimit, type Hello, handshakeReasons, type Reject, supportedVersions } from './hello.ts'
 
 export interface Refusal {
   reason: RejectReason
   message: string
+}
+
+/** How the listener meets hosts. */
+export interface HostTerms {
+  /** Why a host that has proved its name is refused; undefined when it is not. */
+  readonly admit: (host: string, instance: string) => Refusal | undefined
+}
+
+/** How it meets guests. */
+export interface GuestTerms {
+  /** By what a guest and this side prove themselves. */
+  readonly auth: Auth
+  readonly limits: Readonly<Limits>
+  /** The same of a guest. */
+  readonly admit: (guest: Remote) => Refusal | undefined | Promise<Refusal | undefined>
 }
 
 /** Why the server `local` refuses this `hello`; undefined when it does not. */

@@ -102,8 +102,8 @@ export class Sessions {
       onEnd: (end, failed) => this.#onEnd(session, end, failed, established.session.wire)
     }
     const session: Session = new Session(established.session, events, established.remoteHandlers)
-    const { instance, address } = session.remote
-    init.events.add({ type: 'hello', instance, address })
+    const { role, instance, address } = session.remote
+    init.events.add({ type: 'hello', role, instance, address })
     const current = this.#current
     const renews = established.renews && current?.usable === true && isSameInstance(current, session)
     const replaced = renews ? [this.#arriving] : [this.#arriving, current]

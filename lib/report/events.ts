@@ -42,6 +42,7 @@ export interface DialEvent extends EventBase {
 /** The peer has proved itself on a new conn. */
 export interface HelloEvent extends EventBase {
   readonly type: 'hello'
+  readonly role: 'host' | 'guest'
   readonly instance: string
   readonly address: string
 }

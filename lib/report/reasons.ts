@@ -30,3 +30,6 @@ export type RejectReason =
   | 'busy'
   | 'denied'
   | 'rateLimited'
+  | 'noGuests'
+  | 'guestRefused'
+  | 'tooManyGuests'

@@ -136,9 +136,11 @@ export function createWaits(): ConnectionWaits {
   return { called: none(), served: none(), credit: none(), conn: none(), consumer: none() }
 }
 
-/** One connection. */
+/** One connection, or one guest. */
 export interface ConnectionStats {
+  /** Of a guest `guest:` and its name. */
   readonly host: string
+  readonly role: 'host' | 'guest'
   readonly state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
   /** When it entered this state, in ms since the epoch. */
   readonly since: number
@@ -186,10 +188,12 @@ export interface ManagerStats {
   /** The same, that this server has opened. */
   readonly outboundStreams: number
   readonly connections: readonly ConnectionStats[]
+  /** Guests that are connected now, and those that have gone while their handlers still run. */
+  readonly guests: readonly ConnectionStats[]
   /** What this server calls, by handler, over all peers; at most 1024 that no peer has had, then `_OTHER`. */
   readonly called: readonly HandlerStats[]
   /** The handlers of this server, those that were withdrawn included. */
   readonly served: readonly HandlerStats[]
-  /** The sum over all connections, those to hosts that were removed included. It never falls. */
+  /** The sum over all connections, those to hosts that were removed and guests that have gone included. It never falls. */
   readonly totals: Readonly<SessionTotals>
 }

@@ -93,7 +93,7 @@ export class Session {
     this.remote = remote
     const isTold = init.remoteUnderstands.includes('handlerChanges')
     this.remoteHandlers = remoteHandlers ?? new RemoteHandlers(limits.maxHandlers, isTold, remote.host, local)
-    const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands)
+    const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands, remote.role)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
     this.#control = new SessionControl({

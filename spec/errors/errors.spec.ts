@@ -108,7 +108,7 @@ describe('docs/errors.md', () => {
         badLimits: true,
         busy: true
       },
-      ...{ denied: true, rateLimited: true }
+      ...{ denied: true, rateLimited: true, noGuests: true, guestRefused: true, tooManyGuests: true }
     }
     const disconnections: Record<DisconnectReason, true> = {
       ...{ notConnected: true, lost: true, shutdown: true, protocol: true, checksum: true, flood: true, slow: true },

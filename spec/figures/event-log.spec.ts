@@ -63,7 +63,7 @@ describe('the events of a name that somebody claims', () => {
 describe('the last events', () => {
   it('tell how a conn was made and lost after any number of dials that have failed since, and are at most 256', () => {
     const events = new HostEvents(new EventLog('a'), 'b')
-    events.add({ type: 'hello', instance: 'i', address: '127.0.0.1' })
+    events.add({ type: 'hello', role: 'host', instance: 'i', address: '127.0.0.1' })
     events.add({ type: 'goAway', direction: 'inbound', reason: 'shutdown' })
     events.add({ type: 'close', reason: 'shutdown', message: 'bye', failed })
     for (let n = 0; n < 300; n++) {

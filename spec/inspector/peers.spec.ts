@@ -44,7 +44,7 @@ const base = { seq: 1, at, host: here, local: there }
 const events = [
   { ...base, type: 'state', state: 'waiting', previous: 'connected', reason: 'lost' },
   { ...base, type: 'dial', durationMs: 1, error: { code: 'ERR_DIAL', message: 'no' } },
-  { ...base, type: 'hello', instance: 'i', address: 'a' },
+  { ...base, type: 'hello', role: 'host', instance: 'i', address: 'a' },
   { ...base, type: 'goAway', direction: 'inbound', reason: 'closing' },
   { ...base, type: 'close', reason: 'lost', message: 'm', failed: { notSent: 1, maybeRan: 1 } },
   { ...base, type: 'rtt', durationMs: 50, previousMs: 1 },

@@ -43,7 +43,7 @@ describe('the connection of a server to itself', () => {
     grid.handle('raw', (payload) => payload, { subroute: 'disk-1' })
     await until(async () => (await self.request(double, 21).catch(() => 0)) === 42, 'the handler is known')
     const session = self.stats().session?.id
-    const remote = { host: grid.local, instance: grid.instance, session, identity: {}, address: 'memory' }
+    const remote = { host: grid.local, role: 'host', instance: grid.instance, session, identity: {}, address: 'memory' }
     assert.deepEqual(seen, [remote, true])
     assert.deepEqual(await self.subroute('disk-1').request('raw', Uint8Array.of(1)), Uint8Array.of(1))
     assert.equal(self.instance, grid.instance)

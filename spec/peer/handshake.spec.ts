@@ -51,6 +51,7 @@ describe('a handshake', () => {
     assert.deepEqual(atDialer, {
       version: 1,
       host: listener,
+      role: 'host',
       instance: Buffer.from(instanceB).toString('hex'),
       identity: {},
       limits: { ...limits, maxHandlers: 7 },
@@ -61,6 +62,7 @@ describe('a handshake', () => {
     assert.deepEqual(resultOf(listened), {
       version: 1,
       host: dialer,
+      role: 'host',
       instance: Buffer.from(instanceA).toString('hex'),
       session,
       identity,

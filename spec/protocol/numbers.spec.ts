@@ -46,7 +46,10 @@ const reasons = [
   'unsupportedVersion',
   'badLimits',
   'busy',
-  'goingAway'
+  'goingAway',
+  'noGuests',
+  'guestRefused',
+  'tooManyGuests'
 ]
 
 /** The numbers of a table whose first cell is the number and whose second is the name. */

@@ -125,7 +125,7 @@ describe('the reference', () => {
     const manager: Record<keyof ManagerOptions, true> = {
       ...{ local: true, hosts: true, auth: true, path: true, dialer: true, logger: true, limits: true },
       ...{ keepAlive: true, reconnect: true, checksum: true, allowOrigin: true, serveWhen: true },
-      ...{ interceptors: true, introspection: true }
+      ...{ interceptors: true, introspection: true, guests: true }
     }
     const call: Record<keyof CallOptions, true> = { timeout: true, signal: true, metadata: true, waitForReady: true }
     const context: Record<keyof HandlerContext, true> = {

@@ -7,7 +7,8 @@ import { describe, it, mock } from 'node:test'
 import { encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { CallContext } from '../../lib/responder/context.ts'
 
-const remote = Object.freeze({ host: 'https://a', instance: '00', session: '00', identity: {}, address: '10.0.0.7:1' })
+const names = { host: 'https://a', role: 'host', instance: '00', session: '00' } as const
+const remote = Object.freeze({ ...names, identity: {}, address: '10.0.0.7:1' })
 const entry = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: 'disk1', id: 'lock' }
 
 /** Of the session of a call that has one. */

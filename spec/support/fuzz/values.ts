@@ -20,7 +20,14 @@ import { mutateBytes, randomBytes } from './mutate.ts'
 
 type Random = () => number
 
-const remote = { host: 'http://fuzz', instance: '00', session: '00', identity: {}, address: 'fuzz' }
+const remote = {
+  host: 'http://fuzz',
+  role: 'host',
+  instance: '00',
+  session: '00',
+  identity: {},
+  address: 'fuzz'
+} as const
 const draining = new AbortController().signal
 const entry = { kind: 0, inCapacity: 0, outCapacity: 1, subroute: '', id: 'fuzz' }
 /** What the library says of bad bytes; no byte of them is in it. */

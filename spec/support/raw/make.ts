@@ -61,7 +61,7 @@ export function sessionInit(changes: Pick<SessionInit, 'wire'> & Partial<Session
       beat: new Beat(defaultKeepAlive.intervalMs),
       handlers: new LocalHandlers(defaultLimits.maxNameBytes)
     },
-    remote: { host: 'http://raw', instance: '00', session: '00', identity: {}, address: 'memory' },
+    remote: { host: 'http://raw', role: 'host', instance: '00', session: '00', identity: {}, address: 'memory' },
     ...changes
   }
 }

@@ -1,0 +1,124 @@
+/**
+ * The guests of this server: programs that are in no list of hosts, dial it, and call what a rule allows them.
+ *
+ * They have a number, limits and figures of their own, so that peers do not notice them. A guest serves nothing.
+ */
+
+import type { Remote } from '../base/remote.ts'
+import { errorText } from '../base/text.ts'
+import { Connection } from '../connection/connection.ts'
+import { RejectedError } from '../errors/errors.ts'
+import type { Logger } from '../errors/logger.ts'
+import { type Limits, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
+import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
+import type { Auth } from '../peer/auth.ts'
+import type { Established } from '../peer/dial.ts'
+import type { GuestTerms, Refusal } from '../peer/handshake.ts'
+import { addTotals, createTotals, type SessionTotals } from '../report/stats.ts'
+import { authorize } from '../rules/authorize.ts'
+import type { SessionEnd } from '../session/end.ts'
+import type { GuestSettings } from './guest-options.ts'
+
+export interface GuestsInit {
+  readonly local: string
+  readonly logger: Logger
+  readonly reconnect: Readonly<ReconnectOptions>
+  readonly handlers: LocalHandlers
+  readonly settings: GuestSettings
+  /** Why nobody is let in any more; undefined before. */
+  readonly goingAway: () => Refusal | undefined
+}
+
+export class Guests implements GuestTerms {
+  readonly auth: Auth
+  readonly limits: Readonly<Limits>
+  readonly #init: GuestsInit
+  readonly #connected = new Set<Connection>()
+  /** Gone, while their handlers run: they count as guests, or one that comes again and again could run ever more. */
+  readonly #leaving = new Set<Connection>()
+  /** Of those that have gone. */
+  readonly #removed = createTotals()
+
+  constructor(init: GuestsInit) {
+    const { auth, limits, allow } = init.settings
+    this.#init = init
+    this.auth = auth
+    this.limits = limits
+    if (allow !== undefined) init.handlers.guard = authorize(allow)
+  }
+
+  get connections(): Connection[] {
+    for (const guest of this.#leaving) {
+      if (!this.#init.handlers.running.forget(guest.host)) continue
+      this.#leaving.delete(guest)
+      addTotals(this.#removed, guest.stats().totals)
+    }
+    return [...this.#connected, ...this.#leaving]
+  }
+
+  /** What guests that have gone have counted. */
+  get removedTotals(): Readonly<SessionTotals> {
+    return this.#removed
+  }
+
+  readonly admit = async (guest: Remote): Promise<Refusal | undefined> => {
+    const { local, settings } = this.#init
+    const { allow, admit } = settings
+    if (allow === undefined) return { reason: 'noGuests', message: `${local} takes no guests` }
+    const refusal = this.#checkRoom()
+    if (refusal !== undefined || admit === undefined) return refusal
+    if (await this.#ask(admit, guest)) return this.#checkRoom()
+    return { reason: 'guestRefused', message: `${local} does not take ${guest.host}` }
+  }
+
+  /** @throws {RejectedError} when others have come since it was admitted */
+  readonly onAccepted = (established: Established): void => {
+    const { logger, reconnect, handlers } = this.#init
+    const { host } = established.session.remote
+    const refusal = this.#checkRoom()
+    if (refusal !== undefined) throw new RejectedError(refusal.reason, `refused ${host}: ${refusal.message}`)
+    const calls = { figures: handlers.figures }
+    const dial = () => Promise.reject(new RejectedError('wrongDirection', `${host} is the one that dials`))
+    handlers.figures.forGuest(host, () => {
+      const guest = new Connection({ host, dials: false, dial, reconnect, logger, calls })
+      this.#connected.add(guest)
+      guest.on('state', ({ state, reason = '' }) => {
+        if (state === 'waiting') void this.#end(guest, { reason: 'lost', text: reason }, maxTimeoutMs)
+      })
+      // It has no handlers, and there is room for none.
+      guest.adopt({ ...established, remoteHandlers: new RemoteHandlers(0) })
+    })
+  }
+
+  /** No new calls; those that run go on. */
+  refuse(end: SessionEnd): void {
+    for (const guest of this.#connected) guest.refuse(end)
+  }
+
+  /** Running calls may end within `graceMs`. */
+  async close(end: SessionEnd, graceMs: number): Promise<void> {
+    await Promise.all([...this.#connected].map((guest) => this.#end(guest, end, graceMs)))
+  }
+
+  async #end(guest: Connection, end: SessionEnd, graceMs: number): Promise<void> {
+    await guest.close(end, graceMs)
+    // The server may close while it goes.
+    if (this.#connected.delete(guest)) this.#leaving.add(guest)
+  }
+
+  #checkRoom(): Refusal | undefined {
+    const { local, settings, goingAway } = this.#init
+    if (this.connections.length < settings.max) return goingAway()
+    return goingAway() ?? { reason: 'tooManyGuests', message: `${local} has ${settings.max} guests, and takes no more` }
+  }
+
+  async #ask(admit: NonNullable<GuestSettings['admit']>, guest: Remote): Promise<boolean> {
+    try {
+      // Only `true` is a yes: a rule without types may give anything.
+      return (await admit(guest)) === true
+    } catch (error) {
+      this.#init.logger.error(`guests.admit failed, ${guest.host} is refused: ${errorText(error)}`)
+      return false
+    }
+  }
+}

@@ -1,0 +1,309 @@
+/** Guests: programs in no list of hosts. What they may do, what is told of them, and what they do not cost. */
+
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import {
+  ClosedError,
+  channels,
+  dialGuest,
+  type GuestOptions,
+  type GuestsOptions,
+  type HandlerContext,
+  type HandlerInterceptor,
+  InvalidOptionError,
+  introspection,
+  type ManagerOptions,
+  RejectedError,
+  sharedSecret,
+  silentLogger,
+  single,
+  streaming
+} from '../../lib/index.ts'
+import { Gate } from '../support/gate.ts'
+import { namesInOrder, secret } from '../support/grid/manager.ts'
+import { rejection, Servers } from '../support/grid/servers.ts'
+import { until } from '../support/until.ts'
+
+const get = single<string, string>('get')
+const put = single<string, string>('put')
+const count = streaming<number, never, number>('count', { inCapacity: 0 })
+const hold = single<string, string>('hold')
+const guestSecret = sharedSecret('a secret of guests')
+const [dialerName, local] = namesInOrder()
+const allowed: GuestsOptions = { allow: ({ handler }) => handler !== put.id, auth: guestSecret }
+
+/** A server that takes guests, unless its options say otherwise, and what its handlers saw. */
+async function open(test: TestContext, options: Partial<ManagerOptions> = {}) {
+  const servers = new Servers(test)
+  const node = await servers.node(local, [local, dialerName], { guests: allowed, ...options })
+  const seen: HandlerContext[] = []
+  const gate = new Gate()
+  const { manager } = node
+  manager.handle(get, (key, context) => {
+    seen.push(context)
+    return `${key}: 1`
+  })
+  manager.handle(put, (key, context) => {
+    seen.push(context)
+    return key
+  })
+  manager.handle(count, async function* (to) {
+    for (let n = 1; n <= to; n++) yield n
+  })
+  manager.handle(hold, async (key, context) => {
+    seen.push(context)
+    await gate.opened
+    return key
+  })
+  const dial = async (more: Partial<GuestOptions> = {}) => {
+    const { dialer } = servers
+    const guest = await dialGuest(local, { auth: guestSecret, name: 'ops-ada', logger: silentLogger, dialer, ...more })
+    servers.onEnd(() => guest.close({ timeout: 1 }))
+    return guest
+  }
+  return { ...node, servers, seen, gate, dial }
+}
+
+describe('a guest', () => {
+  it('calls what the rule allows, single and streaming, and is told what it is denied before the handler runs', async (test) => {
+    const { dial, seen, manager } = await open(test)
+    const guest = await dial()
+    assert.equal(await guest.request(get, 'a'), 'a: 1')
+    const numbers: number[] = []
+    for await (const n of guest.newStream(count, 3)) numbers.push(n)
+    assert.deepEqual(numbers, [1, 2, 3])
+    assert.deepEqual([seen[0]?.host, seen[0]?.remote.role, seen[0]?.instance.length], ['guest:ops-ada', 'guest', 32])
+    const denied = await rejection(guest.request(put, 'a'))
+    assert.ok(RejectedError.is(denied))
+    assert.deepEqual([denied.reason, denied.delivery], ['denied', 'notSent'])
+    assert.equal(seen.length, 1)
+    assert.deepEqual(
+      [guest.host, guest.instance, guest.name, guest.state],
+      [local, manager.instance, 'ops-ada', 'connected']
+    )
+    assert.deepEqual(guest.handlers.map(({ handler }) => handler).sort(), ['count', 'get', 'hold', 'put'])
+  })
+
+  it('meets the rule first, and then the interceptors of the manager and of the handler', async (test) => {
+    const order: string[] = []
+    const say = (name: string): HandlerInterceptor => ({
+      single(_, next) {
+        order.push(name)
+        return next()
+      }
+    })
+    const guests = { ...allowed, allow: () => order.push('allow') > 0 }
+    const { dial, manager } = await open(test, { guests, interceptors: { handler: [say('manager')] } })
+    manager.handle('own', () => new Uint8Array(), { interceptors: [say('handle')] })
+    await (await dial()).request('own')
+    assert.deepEqual(order, ['allow', 'manager', 'handle'])
+  })
+
+  it('is in no list of hosts, but in the stats, the events and the channels of the server', async (test) => {
+    const { dial, manager } = await open(test)
+    const published: unknown[] = []
+    const keep = (event: { readonly host: string; readonly type: string }) => {
+      if (event.host === 'guest:ops-ada') published.push(event.type)
+    }
+    channels.connection.subscribe(keep)
+    test.after(() => void channels.connection.unsubscribe(keep))
+    const guest = await dial()
+    await guest.request(get, 'a')
+    await until(() => manager.stats().guests[0]?.state === 'connected', 'it is ready there, too')
+    assert.deepEqual([manager.hosts, manager.stats().connections.length], [[dialerName], 1])
+    assert.throws(() => manager.connection('guest:ops-ada'), InvalidOptionError)
+    const { guests, up, totals } = manager.stats()
+    assert.deepEqual(
+      guests.map(({ host, role, state, served }) => [host, role, state, served.calls]),
+      [['guest:ops-ada', 'guest', 'connected', 1]]
+    )
+    assert.deepEqual([up, guest.stats().role, guest.stats().isDialer], [0, 'host', true])
+    assert.ok(totals.messagesIn >= 1)
+    await guest.close()
+    await until(() => manager.stats().guests.length === 0, 'it has gone')
+    assert.equal(manager.stats().totals.messagesIn, totals.messagesIn)
+    const told = manager.recent.filter(({ host }) => host === 'guest:ops-ada')
+    const hello = told.find(({ type }) => type === 'hello')
+    assert.equal(hello?.type === 'hello' && hello.role, 'guest')
+    assert.ok(told.some(({ type }) => type === 'close'))
+    assert.deepEqual(
+      published,
+      told.map(({ type }) => type)
+    )
+  })
+
+  it('does not see the server through introspection: true, but by a rule', async (test) => {
+    for (const [introspect, outcome] of [
+      [true, 'denied'],
+      [(call: { readonly host: string }) => [local, 'guest:ops-ada'].includes(call.host), 'seen']
+    ] as const) {
+      const { dial, manager } = await open(test, { introspection: introspect })
+      const look = introspection.on(await dial())
+      const seen = await look.ping().then(
+        () => 'seen',
+        (error) => error.reason
+      )
+      assert.equal(seen, outcome)
+      assert.equal((await introspection.on(manager.connection(local)).ping()).instance, manager.instance)
+    }
+  })
+
+  it('of the same name as another one is another one', async (test) => {
+    const { dial, manager } = await open(test)
+    const [one, two] = [await dial(), await dial()]
+    await two.request(get, 'a')
+    assert.equal(await one.request(get, 'b'), 'b: 1')
+    assert.deepEqual(
+      manager.stats().guests.map(({ host, served }) => [host, served.calls]),
+      [
+        ['guest:ops-ada', 1],
+        ['guest:ops-ada', 1]
+      ]
+    )
+  })
+
+  it('does not connect again when its conn is lost, and says so', async (test) => {
+    const { dial, server, manager, seen } = await open(test)
+    const guest = await dial()
+    const running = rejection(guest.request(hold, 'a'))
+    await until(() => seen.length === 1, 'it runs')
+    server.cut()
+    assert.equal((await running).delivery, 'maybeRan')
+    const { how, error } = await guest.closed
+    assert.deepEqual([how, (error as { reason?: string }).reason, guest.state], ['failed', 'lost', 'closed'])
+    const late = await rejection(guest.request(get, 'a'))
+    assert.ok(ClosedError.is(late))
+    assert.match(late.message, /^the connection to http:\/\/\S+ was closed: /)
+    assert.equal(late.delivery, 'notSent')
+    await until(() => seen[0]?.signal.aborted === true, 'its handler hears of it')
+    assert.equal(manager.stats().guests.length, 1, 'it counts while its handler runs')
+  })
+
+  it('hears of a shutdown, ends what it has begun, and is over', async (test) => {
+    const { dial, manager, seen, gate } = await open(test)
+    const guest = await dial()
+    const running = guest.request(hold, 'a')
+    await until(() => seen.length === 1, 'it runs')
+    const closed = manager.close()
+    await until(() => guest.state === 'closed' && seen[0]?.draining.aborted === true, 'both ends drain')
+    assert.match((await rejection(guest.request(get, 'a'))).message, /is shutting down$/)
+    gate.open()
+    assert.equal(await running, 'a')
+    await closed
+    const { how, error } = await guest.closed
+    assert.deepEqual([how, (error as { reason?: string }).reason], ['failed', 'shutdown'])
+    assert.deepEqual(
+      manager.stats().guests.map(({ session }) => session),
+      []
+    )
+  })
+
+  it('closes by itself, after its calls, and is gone', async (test) => {
+    const { dial, manager, seen, gate } = await open(test)
+    const guest = await dial()
+    const running = guest.request(hold, 'a')
+    await until(() => seen.length === 1, 'it runs')
+    const closed = guest.close()
+    assert.ok(ClosedError.is(await rejection(guest.request(get, 'a'))))
+    gate.open()
+    assert.equal(await running, 'a')
+    await closed
+    assert.deepEqual(await guest.closed, { how: 'ended' })
+    await until(() => manager.stats().guests.length === 0, 'the server has none')
+  })
+})
+
+describe('a server', () => {
+  const refusal = async (dialed: Promise<unknown>) => {
+    const error = await rejection(dialed)
+    return RejectedError.is(error) ? error.reason : error.message
+  }
+
+  it('takes no guests by default', async (test) => {
+    const { dial } = await open(test, { guests: undefined })
+    assert.equal(await refusal(dial({ auth: secret })), 'noGuests')
+    assert.equal(await refusal(dial()), 'authFailed')
+  })
+
+  it('takes those that its rule admits, and tells the others no more than that', async (test) => {
+    const asked: unknown[] = []
+    for (const admit of [
+      () => false,
+      () => 1 as never,
+      () => {
+        throw new Error('broken')
+      },
+      async () => {
+        throw new Error('broken')
+      }
+    ]) {
+      const { dial } = await open(test, { guests: { ...allowed, admit } })
+      const error = await rejection(dial())
+      assert.equal(error.reason, 'guestRefused')
+      assert.doesNotMatch(error.message, /broken/)
+    }
+    const { dial } = await open(test, { guests: { ...allowed, admit: async (remote) => asked.push(remote) > 0 } })
+    await dial()
+    const [remote] = asked as [Record<string, unknown>]
+    assert.deepEqual([remote.host, remote.role, remote.identity], ['guest:ops-ada', 'guest', {}])
+    assert.match(String(remote.address), /^127\.0\.0\.1:/)
+  })
+
+  it('takes so many guests at one time, and another one when one has gone', async (test) => {
+    const { dial, manager } = await open(test, { guests: { ...allowed, max: 2 } })
+    const [one] = [await dial({ name: 'one' }), await dial({ name: 'two' })]
+    assert.equal(await refusal(dial({ name: 'three' })), 'tooManyGuests')
+    await one?.close()
+    await until(() => manager.stats().guests.length === 1, 'one has gone')
+    await dial({ name: 'three' })
+  })
+
+  it('counts a guest that has gone while its handlers run: coming again and again gives it no more of them', async (test) => {
+    const limits = { maxInboundStreams: 2 }
+    const { dial, manager, seen, gate } = await open(test, { guests: { ...allowed, max: 1, limits } })
+    const guest = await dial()
+    const calls = [rejection(guest.request(hold, 'a')), rejection(guest.request(hold, 'b'))]
+    await until(() => seen.length === 2, 'they run')
+    assert.equal(await refusal(guest.request(get, 'a')), 'tooManyStreams')
+    await guest.close({ timeout: 1 })
+    await Promise.all(calls)
+    assert.equal(await refusal(dial({ name: 'other' })), 'tooManyGuests')
+    gate.open()
+    await until(() => manager.stats().guests.length === 0, 'nothing runs')
+    await dial({ name: 'other' })
+  })
+
+  it('with another secret for guests takes no host that has it, and no guest that has that of hosts', async (test) => {
+    const { dial, servers } = await open(test)
+    assert.equal(await refusal(dial({ auth: secret })), 'authFailed')
+    const other = servers.manager({ local: dialerName, hosts: [local, dialerName], auth: guestSecret })
+    const connection = other.connection(local)
+    await until(() => connection.lastError !== undefined, 'it was refused')
+    assert.equal((connection.lastError as RejectedError).reason, 'authFailed')
+  })
+
+  it('refuses names of guests as hosts, and names that are none as guests', async (test) => {
+    const { dial, servers } = await open(test)
+    const host = 'https://ops.guest.invalid'
+    assert.throws(() => servers.manager({ local, hosts: [local, host] }), /is a name of guests/)
+    assert.throws(() => servers.manager({ local: host, hosts: [local] }), /is a name of guests/)
+    for (const name of ['', 'A', 'a b', '-a', 'a-', 'ä', 'x'.repeat(64), 'a/b', 'xn--a']) {
+      await assert.rejects(dial({ name }), /the name of a guest/, name)
+    }
+    for (const name of ['a', 'ops-ada.2', 'x'.repeat(63), '10.0.0.1', 'a_b']) await (await dial({ name })).close()
+  })
+
+  it('says what is wrong with options of guests', async (test) => {
+    const { servers, dial } = await open(test)
+    const make = (guests: unknown) => () =>
+      servers.manager({ local, hosts: [local], guests: guests as GuestsOptions }) && undefined
+    assert.throws(make({}), /guests\.allow is required/)
+    assert.throws(make(true), /guests must be an object/)
+    assert.throws(make({ allow: true }), /guests\.allow must be a function/)
+    assert.throws(make({ ...allowed, max: 0 }), /guests\.max must be a whole number/)
+    assert.throws(make({ ...allowed, limits: { handshakeTimeoutMs: 1 } }), /handshakeTimeoutMs/)
+    assert.throws(make({ ...allowed, limit: 1 }), /did you mean "limits"/)
+    await assert.rejects(dial({ auth: undefined as never }), /auth of dialGuest\(\) is required/)
+    await assert.rejects(dial({ timeout: 0 }), /timeout of dialGuest\(\) must be above 0/)
+  })
+})
