@@ -128,6 +128,7 @@ export {
   type TraceOptions,
   type WatchOptions
 } from './introspection/introspection.ts'
+export type { Health } from './manager/health.ts'
 export { Manager } from './manager/manager.ts'
 export type { AllOptions } from './many/ask-all.ts'
 export type { AnyAnswer, AnyOptions } from './many/ask-any.ts'

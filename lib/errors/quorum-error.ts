@@ -43,5 +43,7 @@ export function describeAnswers(need: number, answers: readonly Answer<unknown>[
     return text.includes(host) ? text : `${host}: ${text}`
   })
   const more = failed.length > maxNamed ? [`and ${failed.length - maxNamed} more`] : []
-  return `${answers.length - failed.length} of the ${need} peers that are needed: ${[...named, ...more].join('; ')}`
+  const only = answers.length < need ? [`there are only ${answers.length}`] : []
+  const all = [...named, ...more, ...only].join('; ')
+  return `${answers.length - failed.length} of the ${need} peers that are needed: ${all}`
 }

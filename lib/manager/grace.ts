@@ -5,11 +5,20 @@ export class Grace {
   #onClosed!: (all: Promise<void>) => void
   /** When the shortest grace ends that was given, of `performance.now()`. */
   #endsMs = Number.POSITIVE_INFINITY
+  #isOver = false
 
   constructor() {
     this.#closed = new Promise((resolve) => {
       this.#onClosed = resolve
     })
+    this.#closed.then(() => {
+      this.#isOver = true
+    })
+  }
+
+  /** All is closed. */
+  get isOver(): boolean {
+    return this.#isOver
   }
 
   /** Calls `close`, unless a grace was given that ends before. Resolves when the first of these calls is done. */

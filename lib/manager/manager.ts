@@ -31,6 +31,7 @@ import {
   type CloseOptions,
   type HandleOptions,
   type ManagerOptions,
+  type PeerCount,
   type PeersWaitOptions,
   parseGraceMs,
   parseOptions,
@@ -45,6 +46,7 @@ import { canonicalHost } from '../peer/hosts.ts'
 import type { GridEvent } from '../report/events.ts'
 import type { ManagerStats } from '../report/stats.ts'
 import { Grace } from './grace.ts'
+import { type Health, healthOf } from './health.ts'
 import { readStats } from './stats.ts'
 
 export class Manager {
@@ -240,6 +242,17 @@ export class Manager {
    */
   get recent(): readonly GridEvent[] {
     return this.#handlers.figures.events.recent
+  }
+
+  /**
+   * Whether this server is live and ready, and why not, at once: for probes. It is ready when it has a list of hosts, `serveWhen`
+   * has resolved, it does not close, and `atLeast` peers are connected: by default 0, or all of `hosts`. It is not live any more when
+   * only another process helps: `serveWhen` has rejected, or this manager is closed.
+   *
+   * @throws {InvalidOptionError} when an option is wrong: `hosts` is empty, or has a host twice
+   */
+  health(options?: PeerCount): Health {
+    return healthOf(this.#network, this.#grace.isOver, options)
   }
 
   /** Plain data, cheap to take. */

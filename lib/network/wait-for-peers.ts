@@ -49,11 +49,12 @@ export async function waitForPeers(port: PeersPort, given: PeersWaitOptions | un
   }
 }
 
-function isConnected({ error }: Answer<undefined>): boolean {
+export function isConnected({ error }: Answer<undefined>): boolean {
   return error === undefined
 }
 
-function lookAt(port: PeersPort, names: readonly string[] | undefined, self: boolean) {
+/** Which of them are connected, and why the others are not. */
+export function lookAt(port: PeersPort, names: readonly string[] | undefined, self: boolean) {
   const { local, peers } = port
   const missing = port.missingList()
   return toNames(port, names, self).map((host): Answer<undefined> => {
