@@ -102,6 +102,21 @@ function areHeaders(value: unknown): boolean {
 /** How much of the body of a refusal is shown, and how long it is waited for. */
 const maxRefusalChars = 256
 const refusalBodyTimeoutMs = 500
+/** How much is shown of what answered, as it calls itself. */
+const maxServerChars = 64
+
+/** What usually makes an upgrade end with a status; proxies answer with pages in HTML, of which we show nothing. */
+const hints: Readonly<Record<number, string>> = {
+  400: 'does a proxy on the way change the request, or speak the PROXY protocol?',
+  // Of an app whose server nobody attached a manager to, of one that serves another path, or of one that sees no upgrade.
+  404: 'does it call attach(), with this path? does a proxy on the way drop the Upgrade header?',
+  426: 'does a proxy on the way drop the Upgrade header?',
+  502: 'does a proxy on the way not reach the server?',
+  503: 'has a proxy on the way no server for it?',
+  504: 'did a proxy on the way wait in vain for the server?'
+}
+/** With these our own listener says why, in plain text. */
+const saidByListener: ReadonlySet<number> = new Set([400, 503])
 
 /** `ws` reports an error after the dial was given up. */
 function ignoreAfterGivingUp(): void {}
@@ -207,22 +222,34 @@ function toDialError(target: Target, error: Error): DialError {
   // When every address of a host name refused, Node reports an AggregateError with a code and an empty message.
   const code = 'code' in error ? String(error.code) : error.name
   // In TLS 1.3 a server can refuse our certificate only after the handshake has ended for us: it just closes the socket.
-  const hint = code === 'ECONNRESET' && isSecure(target) ? ' (has it refused our certificate?)' : ''
+  // A proxy that passes TLS on does the same where it reaches nobody.
+  const isCut = code === 'ECONNRESET' && isSecure(target)
+  const hint = isCut ? ' (has it refused our certificate, or does a proxy on the way not reach it?)' : ''
   const text = printable(systemText(error) || code).trim()
   return new DialError(`cannot connect to ${target.host}: ${text}${hint}${target.at}`, { cause: error })
 }
 
 function describeStatus({ host, at }: Target, response: IncomingMessage): string {
-  const status = response.statusCode ?? 0
-  const redirect = status >= 300 && status < 400 ? ' (redirects are not followed)' : ''
-  // Of an app whose server nobody attached a manager to, or of one that serves another path.
-  const missing = status === 404 ? ' (does it call attach(), with this path?)' : ''
-  return `${host} answered the upgrade with ${status}${redirect}${missing}${at}`
+  const { statusCode: status = 0, headers } = response
+  const server = printable(String(headers.server ?? ''), maxServerChars).trim()
+  const remarks = [server === '' ? '' : `server: ${server}`, hintAt(status, isPlainText(response))]
+  const remark = remarks.filter((text) => text !== '').join('; ')
+  return `${host} answered the upgrade with ${status}${remark === '' ? '' : ` (${remark})`}${at}`
+}
+
+/** What the status of an answer usually means, where its text does not say it. */
+function hintAt(status: number, hasText: boolean): string {
+  if (status >= 300 && status < 400) return 'redirects are not followed'
+  return hasText && saidByListener.has(status) ? '' : (hints[status] ?? '')
+}
+
+function isPlainText({ headers }: IncomingMessage): boolean {
+  return /^text\/plain\b/i.test(headers['content-type'] ?? '')
 }
 
 /** The first characters of a plain-text body, in which our own listener gives its reason. Never rejects. */
 function readRefusal(response: IncomingMessage): Promise<string> {
-  if (!/^text\/plain\b/i.test(response.headers['content-type'] ?? '')) return Promise.resolve('')
+  if (!isPlainText(response)) return Promise.resolve('')
   return new Promise((resolve) => {
     let text = ''
     const done = (): void => {

@@ -126,8 +126,10 @@ export class Establisher {
     const deadline = new Deadline(performance.now() + handshakeTimeoutMs, text, this.#closing.signal)
     let wire: Wire | undefined
     let claim: Claim | undefined
-    const onClaim = (host: string, role: Remote['role']): void => {
+    let isOther = true
+    const onClaim = (host: string, role: Remote['role'], isSelf: boolean): void => {
       claim = { host, role }
+      isOther = !isSelf
       if (role === 'host' || wire === undefined) return
       this.#pending.delete(wire)
       this.#pendingGuests.add(wire, deadline)
@@ -150,7 +152,7 @@ export class Establisher {
       const address = wire?.remoteAddress ?? 'an unknown address'
       this.#refusals.add(toError(thrown), address, claim)
       this.#tellRefused(thrown, address, claim)
-      this.#tellOwnName(thrown, `it dialed from ${address}`)
+      if (isOther) this.#tellOwnName(thrown, `it dialed from ${address}`)
       wire?.close('the handshake failed')
     } finally {
       if (wire !== undefined) {

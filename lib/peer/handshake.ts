@@ -107,7 +107,9 @@ export async function dialHandshake(
     if (verdict[0] === helloKinds.reject) {
       const refusal = await toRefusalError(init.signal, remote, readReject(verdict), verify)
       const isOwnName = RejectedError.is(refusal) && refusal.reason === 'ownName'
-      throw isOwnName && isSelf ? new HandshakeError('it is this process itself', { cause: refusal }) : refusal
+      if (!(isOwnName && isSelf)) throw refusal
+      const text = 'that place leads to this process itself: is a proxy, or what its name resolves to, wrong?'
+      throw new HandshakeError(text, { cause: refusal })
     }
     const accept = readAccept(verdict)
     const identity = await guard(init, 'the proof of the listener was refused', () => verify(accept.proof))
@@ -135,8 +137,8 @@ export async function listenHandshake(
     HostTerms & {
       /** Undefined where guests are hosts that nobody knows. */
       guests?: GuestTerms
-      /** The name that the dialer gives, before its proof. */
-      onClaim?: (host: string, role: Remote['role']) => void
+      /** The name that the dialer gives, before its proof; it may be this very manager (`isSelf`). */
+      onClaim?: (host: string, role: Remote['role'], isSelf: boolean) => void
     }
 ): Promise<HandshakeResult | undefined> {
   let init: HandshakeInit = given
@@ -147,7 +149,8 @@ export async function listenHandshake(
     const guests = hello.guest === true ? given.guests : undefined
     if (guests !== undefined) init = { ...given, auth: guests.auth, limits: guests.limits }
     const host = (guests && readGuest(hello.host)) ?? hello.host
-    given.onClaim?.(host, guests === undefined ? 'host' : 'guest')
+    const isSelf = toHex(hello.instance) === toHex(init.instance)
+    given.onClaim?.(host, guests === undefined ? 'host' : 'guest', isSelf)
     claimed = `a dialer that claims to be ${host}`
     const challenge = encodeHello(helloKinds.challenge, createChallenge(init))
     const context = createContext(init, hello.host, hashTranscript(opening, challenge))
@@ -160,13 +163,12 @@ export async function listenHandshake(
     const version = chooseVersion(hello.versions)
     const role = guests === undefined ? 'host' : 'guest'
     const result = { ...createResult(init, { ...context, remote: host }, version, hello, identity), role } as const
-    const decided = checkHello(init.local, hello, version) ?? admit(given, guests, toRemote(init, result))
+    const decided = checkHello(init.local, hello, version, isSelf) ?? admit(given, guests, toRemote(init, result))
     // Of a host in this turn: what is decided must still be so when it is told.
     const refusal = isPromise(decided) ? await step(init.signal, () => decided) : decided
     if (refusal !== undefined) {
       const message = refusal.message.slice(0, maxRejectLength)
       const failure = sendReject(init, { reason: refusal.reason, message, proof: ownProof })
-      const isSelf = result.instance === toHex(init.instance)
       if (hello.knocks === true && (isSelf || refusal.reason === 'wrongDirection')) return undefined
       throw new RejectedError(refusal.reason, `refused ${host}: ${message}`, failure)
     }

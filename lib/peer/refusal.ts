@@ -29,8 +29,8 @@ export interface GuestTerms {
   readonly admit: (guest: Remote) => Refusal | undefined | Promise<Refusal | undefined>
 }
 
-/** Why the server `local` refuses this `hello`; undefined when it does not. */
-export function checkHello(local: string, hello: Hello, version: number): Refusal | undefined {
+/** Why the server `local` refuses this `hello`, which may be its own (`isSelf`); undefined when it does not. */
+export function checkHello(local: string, hello: Hello, version: number, isSelf: boolean): Refusal | undefined {
   if (version === 0) {
     const theirs = hello.versions.join(', ')
     const ours = supportedVersions.join(', ')
@@ -42,7 +42,8 @@ export function checkHello(local: string, hello: Hello, version: number): Refusa
     return { reason: 'badLimits', message: `limits.${limit} of ${hello.host} is not a positive integer` }
   }
   if (hello.host === local) {
-    return { reason: 'ownName', message: `${local} is the name of this server: two servers have one name` }
+    const why = isSelf ? `this is ${local} itself, which dialed ${hello.remote}` : 'two servers have one name'
+    return { reason: 'ownName', message: `${local} is the name of this server: ${why}` }
   }
   if (hello.remote !== local) {
     return { reason: 'wrongHost', message: `this server is ${local}, not ${hello.remote}` }

@@ -9,6 +9,7 @@ import {
   ShutdownError
 } from '../errors/errors.ts'
 import { causeBehind } from '../errors/failure.ts'
+import { defaultKeepAlive } from '../errors/options.ts'
 import type { HostEvents } from '../figures/event-log.ts'
 import type { Stream } from '../stream/stream.ts'
 import { CloseCode } from '../wire/frame.ts'
@@ -21,8 +22,17 @@ export interface SessionEnd {
   readonly cause?: unknown
 }
 
-/** How a session ends by an error: of the peer, of the conn, or of this side while it handles the peer's frames (`inDispatch`). */
-export function toSessionEnd(error: Error, inDispatch: boolean, remoteGoAway: SessionEnd | undefined): SessionEnd {
+/**
+ * How a session ends by an error: of the peer, of the conn, or of this side while it handles the peer's frames (`inDispatch`).
+ *
+ * @param intervalMs how often this side pings
+ */
+export function toSessionEnd(
+  error: Error,
+  inDispatch: boolean,
+  remoteGoAway: SessionEnd | undefined,
+  intervalMs: number
+): SessionEnd {
   if (ProtocolError.is(error)) return { reason: error.reason, text: error.message, cause: error }
   // The text is sent to the peer, and that of an unexpected error may hold anything.
   if (inDispatch) return { reason: 'internal', text: 'an internal error', cause: error }
@@ -30,7 +40,14 @@ export function toSessionEnd(error: Error, inDispatch: boolean, remoteGoAway: Se
   if (DisconnectedError.is(error) && error.reason === 'protocol') {
     return { reason: error.reason, text: error.message, cause: error }
   }
-  return { ...(remoteGoAway ?? { reason: 'lost', text: errorText(error) }), cause: error }
+  if (remoteGoAway !== undefined) return { ...remoteGoAway, cause: error }
+  return { reason: 'lost', text: `${errorText(error)}${describeRarePings(intervalMs)}`, cause: error }
+}
+
+/** Where this server pings more rarely than most proxies allow, a conn that is lost was probably idle for too long. */
+function describeRarePings(intervalMs: number): string {
+  if (intervalMs <= defaultKeepAlive.intervalMs) return ''
+  return `; keepAlive.intervalMs is ${intervalMs}: does a proxy on the way close conns that are idle for shorter?`
 }
 
 /** How a session ends when nothing has arrived for so long. */

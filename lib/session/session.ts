@@ -254,7 +254,7 @@ export class Session {
       this.#onConnOver(this.#remoteGoAway ?? { reason: 'lost', text: 'the peer closed the conn' })
     } catch (thrown) {
       const error = toError(thrown)
-      const end = toSessionEnd(error, inDispatch, this.#remoteGoAway)
+      const end = toSessionEnd(error, inDispatch, this.#remoteGoAway, this.#init.beat.intervalMs)
       if (inDispatch) this.abort(end)
       else this.#onConnOver(end, new DisconnectedError(end.reason, end.text, causeOfEnd(end)))
     }

@@ -165,7 +165,10 @@ describe('mutualTLS', () => {
   it('is preceded by TLS, which refuses these by itself when it is strict', async (test) => {
     for (const dialer of [{ issuer: stranger }, { validMs: -1000 }]) {
       const { refused, waiting, log } = await pair(test, { dialer })
-      assert.match((await refused()).message, /^cannot connect to .* \(has it refused our certificate\?\)$/)
+      assert.match(
+        (await refused()).message,
+        /^cannot connect to .* \(has it refused our certificate, or does a proxy .*\?\)$/
+      )
       await until(() => log.warnings().length > 0, 'the listener says why')
       assert.match(
         log.warnings().join(),

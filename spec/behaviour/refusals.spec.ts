@@ -128,6 +128,20 @@ describe('after the proof a refusal has its reason, in full, at the caller', () 
     })
   })
 
+  it('for itself, where the name of the peer leads back to it, and tells of no other process', async (test) => {
+    const servers = new Servers(test)
+    const [a, b] = namesInOrder()
+    const { manager, server, log } = await servers.node(a, [a, b])
+    servers.urls.set(b, server.url)
+    await until(() => manager.connection(b).lastError !== undefined, 'the dial has failed')
+    const why =
+      /^the handshake with http:\/\/b\d* failed: that place leads to this process itself: is a proxy, .* wrong\?$/
+    assert.match(manager.connection(b).lastError?.message ?? '', why)
+    await until(() => log.warnings(/^warn cannot connect/).length > 0, 'it is logged')
+    assert.match(log.warnings(/^warn refused/)[0] ?? '', /: this is http:\/\/a itself, which dialed http:\/\/b\d*$/)
+    assert.deepEqual(log.warnings(/^error|another process/), [])
+  })
+
   const byHand = [
     ['the wrong direction', 'wrongDirection', /^http:\/\/a dials http:\/\/b\d*, not the other way round$/, {}],
     ['an unsupported version', 'unsupportedVersion', /b\d* speaks 7, 99, http:\/\/a speaks 1$/, { versions: [7, 99] }],

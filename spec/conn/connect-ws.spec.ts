@@ -53,7 +53,41 @@ describe('connectWS', () => {
 
   it('asks for attach() and the path when the upgrade is answered with 404', async () => {
     answerWith('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n')
-    await assert.rejects(connectWS()(address, dialOptions()), /with 404 \(does it call attach\(\), with this path\?\)$/)
+    await assert.rejects(
+      connectWS()(address, dialOptions()),
+      /with 404 \(does it call attach\(\), with this path\? .*\?\)$/
+    )
+  })
+
+  for (const [status, hint] of [
+    [301, 'redirects are not followed'],
+    [400, 'does a proxy on the way change the request, or speak the PROXY protocol?'],
+    [426, 'does a proxy on the way drop the Upgrade header?'],
+    [502, 'does a proxy on the way not reach the server?'],
+    [503, 'has a proxy on the way no server for it?'],
+    [504, 'did a proxy on the way wait in vain for the server?']
+  ]) {
+    it(`says which server answered with ${status}, and what that usually means`, async () => {
+      const odd = `a proxy/1.0 ${'x'.repeat(1000)}`
+      for (const [server, shown] of [
+        ['Server: a-proxy/1.0\r\n', 'server: a-proxy/1.0; '],
+        ['Server: a\r\nServer: b\r\n', 'server: a; '],
+        [`Server: ${odd}\r\n`, `server: a proxy/1.0 ${'x'.repeat(52)}; `],
+        ['', '']
+      ]) {
+        answerWith(`HTTP/1.1 ${status} Odd\r\n${server}Content-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>`)
+        const message = `${address} answered the upgrade with ${status} (${shown}${hint})`
+        await assert.rejects(connectWS()(address, dialOptions()), { code: 'ERR_DIAL', message })
+      }
+    })
+  }
+
+  it('says of a 400 and a 503 in plain text what that says, and nothing else', async () => {
+    for (const status of [400, 503]) {
+      answerWith(`HTTP/1.1 ${status} Odd\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nbusy`)
+      const message = `${address} answered the upgrade with ${status}: busy`
+      await assert.rejects(connectWS()(address, dialOptions()), { message })
+    }
   })
 
   it('shows the first 256 characters of a plain-text refusal, as one line', async () => {
@@ -73,7 +107,10 @@ describe('connectWS', () => {
 
   it('does not show a refusal that is not plain text', async () => {
     answerWith('HTTP/1.1 502 Bad\r\nContent-Type: text/html\r\nContent-Length: 4\r\n\r\n<p/>')
-    await assert.rejects(connectWS()(address, dialOptions()), /with 502$/)
+    await assert.rejects(
+      connectWS()(address, dialOptions()),
+      /with 502 \(does a proxy on the way not reach the server\?\)$/
+    )
   })
 
   it('rejects when the server does not agree on the subprotocol', async () => {
@@ -185,8 +222,11 @@ describe('connectWS', () => {
     const failing = dial('https://node-2:9000', dialOptions())
     const [request, socket] = (await upgraded) as [IncomingMessage, Duplex]
     socket.end('HTTP/1.1 502 Bad\r\nContent-Length: 0\r\n\r\n')
+    const hint = 'does a proxy on the way not reach the server?'
     const where = `${address.slice('http://'.length)}/node-2/grid/v1`
-    await assert.rejects(failing, { message: `https://node-2:9000 answered the upgrade with 502 (at ${where})` })
+    await assert.rejects(failing, {
+      message: `https://node-2:9000 answered the upgrade with 502 (${hint}) (at ${where})`
+    })
     assert.deepEqual(asked, [['https://node-2:9000', '/grid/v1']])
     assert.equal(request.url, '/node-2/grid/v1?key=1')
     const webSockets = new WebSocketServer({ noServer: true, handleProtocols: () => subprotocol })
