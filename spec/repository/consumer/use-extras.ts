@@ -8,8 +8,10 @@ import { type FastifyGridOptions, fastifyGrid } from 'it-grid/fastify'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
+import { type AdapterOptions, createAdapter } from 'it-grid/socket.io'
 import { type TestGridOptions, testGrid } from 'it-grid/testing'
 import { Registry } from 'prom-client'
+import type { ClusterAdapter } from 'socket.io-adapter'
 
 await using grid = new Manager({ local: 'http://a:1', hosts: ['http://a:1'], auth: insecure() })
 const options: CollectOptions = { register: new Registry(), prefix: 'app_' }
@@ -26,6 +28,9 @@ const inside: Promise<number> = new LockClient(grid, { servers: [grid.local] })
   .catch((error: unknown) => (error instanceof LockError && error.code === 'ERR_LOCK_TIMEOUT' ? server.size : 0))
 await inside
 server.close()
+
+const adapting: AdapterOptions = { requestsTimeout: 1000, subroute: 'chat' }
+export const adapter: (nsp: unknown) => ClusterAdapter = createAdapter(grid, adapting)
 
 const app = fastify()
 const plugin: FastifyGridOptions = { grid, close: { timeout: 10 } }
@@ -63,6 +68,8 @@ export function misuse(): void {
   app.register(fastifyGrid, { local: 'http://a:1' })
   // @ts-expect-error what the kit sets itself
   testGrid(2, { options: { local: 'http://a:1' } })
+  // @ts-expect-error an option that there is not
+  createAdapter(grid, { requestTimeout: 1 })
   // @ts-expect-error a method that a call does not have
   instrument({ ignore: (call) => call.id === 'echo' })
 }

@@ -1,0 +1,177 @@
+/**
+ * The Socket.IO servers of a grid, seen from one of them: a link to each other one that is connected and runs Socket.IO, and
+ * the adapters of this one's namespaces.
+ *
+ * It begins with the first namespace and ends with the last, and begins again with the next.
+ */
+
+import { randomUUID } from 'node:crypto'
+import {
+  type Connection,
+  type ConnectionEvent,
+  channels,
+  type Logger,
+  type Manager,
+  type Messages
+} from '../../index.ts'
+import { Inbound } from './inbound.ts'
+import { Link } from './link.ts'
+import { type Listener, Questions } from './questions.ts'
+import { clusterStream } from './words.ts'
+
+/** A server that is there, but with which a stream has failed, is tried again after so long. */
+const retryMs = 1000
+
+export interface ClusterInit {
+  readonly grid: Manager
+  readonly subroute: string
+  readonly maxQueuedBytes: number
+  readonly logger: Pick<Logger, 'warn' | 'error'>
+}
+
+export class Cluster {
+  readonly questions = new Questions()
+  readonly #init: ClusterInit
+  readonly #listeners = new Map<string, Listener>()
+  readonly #links = new Map<string, Link>()
+  readonly #inbound = new Set<Inbound>()
+  /** When the last stream of each server is read. */
+  readonly #read = new Map<string, Promise<void>>()
+  /** What ends it. */
+  readonly #followed = new Map<Connection, () => void>()
+  /** What was told of a server last: a stream that fails again does so for the same reason. */
+  readonly #told = new Map<string, string>()
+  /** Ends what was begun. */
+  #run: { readonly server: string; readonly stop: () => void } | undefined
+
+  constructor(init: ClusterInit) {
+    this.#init = init
+  }
+
+  /** To the other servers that are there now. */
+  get links(): readonly Link[] {
+    return [...this.#links.values()]
+  }
+
+  get maxQueuedBytes(): number {
+    return this.#init.maxQueuedBytes
+  }
+
+  /** @throws {HandlerExistsError} when another Socket.IO server has the subroute; {ClosedError} when the grid is closed */
+  open(namespace: string, listener: Listener): void {
+    if (this.#run === undefined) this.#run = this.#start()
+    this.#listeners.set(namespace, listener)
+  }
+
+  find(namespace: string): Listener | undefined {
+    return this.#listeners.get(namespace)
+  }
+
+  close(namespace: string, listener: Listener): void {
+    if (this.#listeners.get(namespace) === listener) this.#listeners.delete(namespace)
+    this.questions.leave(listener)
+    if (this.#listeners.size > 0) return
+    const run = this.#run
+    // First: a link that leaves is not to be followed by another one.
+    this.#run = undefined
+    run?.stop()
+  }
+
+  #start() {
+    const { grid, subroute } = this.#init
+    const server = randomUUID()
+    const options = { subroute }
+    grid.handle(clusterStream, (hello, requests, { host }) => this.#receive(hello.server, requests, host), options)
+    const onEvent = (event: ConnectionEvent) => {
+      if (event.type === 'state' && event.state === 'connected' && event.local === grid.local) this.#follow(event.host)
+    }
+    channels.connection.subscribe(onEvent)
+    const stop = () => {
+      channels.connection.unsubscribe(onEvent)
+      grid.unhandle(clusterStream, options)
+      this.#stop()
+    }
+    this.#run = { server, stop }
+    for (const { host } of grid.connections) this.#follow(host)
+    return this.#run
+  }
+
+  #stop(): void {
+    for (const leave of this.#followed.values()) leave()
+    this.#followed.clear()
+    for (const link of this.links) link.leave()
+    for (const inbound of this.#inbound) inbound.close()
+    this.#told.clear()
+  }
+
+  /** A list of hosts changes, and each host that appears has a connection of its own. */
+  #follow(host: string): void {
+    const connection = this.#init.grid.connection(host)
+    if (this.#followed.has(connection)) return
+    for (const [known, leave] of this.#followed) {
+      if (known.state !== 'closed') continue
+      leave()
+      this.#followed.delete(known)
+    }
+    const onHandlers = () => this.#link(connection)
+    connection.on('handlers', onHandlers)
+    this.#followed.set(connection, () => connection.off('handlers', onHandlers))
+    onHandlers()
+  }
+
+  #link(connection: Connection): void {
+    const { subroute, maxQueuedBytes } = this.#init
+    const { host } = connection
+    if (this.#run === undefined || this.#links.has(host) || !isMember(connection, subroute)) return
+    const link: Link = new Link({
+      ...{ connection, subroute, maxQueuedBytes, hello: { server: this.#run.server } },
+      onLeft: (end) => this.#onLeft(connection, link, end)
+    })
+    this.#links.set(host, link)
+  }
+
+  #onLeft(connection: Connection, link: Link, end?: { readonly fault: Error | undefined }): void {
+    if (this.#links.get(link.host) === link) this.#links.delete(link.host)
+    if (this.#run === undefined) return
+    // Its session is renewed: the next link is read after this one.
+    if (end === undefined) return this.#link(connection)
+    if (end.fault !== undefined) this.#warnOnce(link.host, `what waited for ${link.host} is lost`, end.fault)
+    setTimeout(() => this.#link(connection), retryMs).unref()
+  }
+
+  /** A stream of a server is read when its streams before are. */
+  #receive(server: string, requests: Messages<Uint8Array>, host: string) {
+    const { maxQueuedBytes } = this.#init
+    const inbound = new Inbound({
+      ...{ host, maxQueuedBytes, questions: this.questions, find: (namespace) => this.find(namespace) },
+      onFault: (text, error) => this.#init.logger.error(`${text}: ${describe(error)}`)
+    })
+    this.#inbound.add(inbound)
+    const read = (this.#read.get(server) ?? Promise.resolve())
+      .then(() => inbound.read(requests))
+      .then(() => {
+        this.#inbound.delete(inbound)
+        if (this.#read.get(server) === read) this.#read.delete(server)
+      })
+    this.#read.set(server, read)
+    return inbound.replies()
+  }
+
+  #warnOnce(host: string, text: string, fault: Error): void {
+    const line = `${text}: ${fault.message}`
+    if (this.#told.get(host) === line) return
+    this.#told.set(host, line)
+    this.#init.logger.warn(line)
+  }
+}
+
+function isMember({ state, handlers }: Connection, under: string): boolean {
+  return (
+    state === 'connected' &&
+    handlers.some(({ handler, subroute }) => handler === clusterStream.id && subroute === under)
+  )
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+}
