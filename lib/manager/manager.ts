@@ -257,8 +257,9 @@ export class Manager {
 
   /** Plain data, cheap to take. */
   stats(): ManagerStats {
-    const { local, instance, handlers, establisher, peers, guests, loopback } = this.#network
-    return readStats({ local, instance, startedAt: this.#startedAt, handlers, establisher, peers, guests, loopback })
+    const { local, instance, keepAliveMs, handlers, establisher, peers, guests, loopback } = this.#network
+    const names = { local, instance, startedAt: this.#startedAt, keepAliveMs }
+    return readStats({ ...names, handlers, establisher, peers, guests, loopback })
   }
 
   /**

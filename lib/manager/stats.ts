@@ -13,6 +13,7 @@ export interface StatsParts {
   readonly instance: string
   /** Ms since the epoch. */
   readonly startedAt: number
+  readonly keepAliveMs: number
   readonly handlers: LocalHandlers
   readonly establisher: Establisher
   readonly peers: Peers
@@ -21,7 +22,7 @@ export interface StatsParts {
 }
 
 export function readStats({ handlers, establisher, peers, loopback, ...others }: StatsParts): ManagerStats {
-  const { local, instance, startedAt } = others
+  const { local, instance, startedAt, keepAliveMs } = others
   const tally = new OpenTally()
   const connections = peers.connections.map((connection) => connection.read(tally))
   const guests = others.guests.connections.map((guest) => guest.read(tally))
@@ -32,7 +33,7 @@ export function readStats({ handlers, establisher, peers, loopback, ...others }:
   const up = connections.filter(({ state }) => state === 'connected').length
   const { called, served } = handlers.figures
   return {
-    ...{ local, instance, startedAt },
+    ...{ local, instance, startedAt, keepAliveMs },
     at: Date.now(),
     loop: readLoop(),
     handlerCount: handlers.size,

@@ -32,6 +32,7 @@ export class Network implements PeersPort {
   readonly peers: Peers
   readonly guests: Guests
   readonly hostLists: HostLists
+  readonly keepAliveMs: number
   /** Created on first use. */
   loopback: Loopback | undefined
   readonly #settings: Settings
@@ -48,6 +49,7 @@ export class Network implements PeersPort {
     this.instance = Buffer.from(instance).toString('hex')
     this.logger = logger
     this.handlers = handlers
+    this.keepAliveMs = keepAlive.intervalMs
     this.#session = { limits, beat: new Beat(keepAlive.intervalMs), handlers }
     const largest = maxConnMessageBytes(limits)
     const goingAway = (): Refusal | undefined =>

@@ -172,6 +172,8 @@ export interface ManagerStats {
   readonly at: number
   /** When the manager was made. */
   readonly startedAt: number
+  /** Its `keepAlive.intervalMs`: a peer that it has not heard from for two of them is lost. */
+  readonly keepAliveMs: number
   /** How long the event loop of this process has worked and waited so far. */
   readonly loop: { readonly activeMs: number; readonly idleMs: number }
   /** Handlers registered here. */

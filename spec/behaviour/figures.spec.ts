@@ -9,6 +9,7 @@ import {
   type CallFigures,
   type CallMessage,
   channels,
+  defaultKeepAlive,
   type HandlerStats,
   type Manager,
   single,
@@ -412,10 +413,11 @@ describe('the stats of a manager', () => {
     const { there, dialer, listener, served } = await connected(test)
     const call = rejection(there.request(hold))
     await until(() => served('hold').running === 1, 'it runs')
-    const { up, down, outboundStreams, inboundStreams, at, startedAt, loop } = dialer.manager.stats()
+    const { up, down, outboundStreams, inboundStreams, at, startedAt, keepAliveMs, loop } = dialer.manager.stats()
     assert.deepEqual([up, down, outboundStreams, inboundStreams], [1, 0, 1, 0])
     assert.equal(listener.manager.stats().inboundStreams, 1)
     assert.ok(before - 5000 < startedAt && startedAt <= at && at <= Date.now())
+    assert.equal(keepAliveMs, defaultKeepAlive.intervalMs)
     assert.ok(loop.activeMs > 0 && loop.idleMs >= 0)
     await listener.kill()
     await call
