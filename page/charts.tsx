@@ -2,8 +2,8 @@
 
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
-import type { HandlerDetail } from '../lib/extras/inspector/model.ts'
-import { type Chart, chartSlots } from './store.ts'
+import type { Chart, HandlerDetail } from '../lib/extras/inspector/model.ts'
+import { chartSlots } from './store.ts'
 import { ms, rate } from './text.ts'
 
 const slotSeconds = 5
@@ -98,7 +98,7 @@ function Strip({ strip, chart, usual, marks, now, slot }: ChartsProps & { strip:
 }
 
 function dataOf({ lines }: StripOptions, chart: Chart): uPlot.AlignedData {
-  return [xs, ...lines.map(({ name }) => chart[name])]
+  return [xs, ...lines.map(({ name }) => [...chart[name]])]
 }
 
 type Shown = Pick<ChartsProps, 'usual' | 'marks' | 'now'>

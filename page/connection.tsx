@@ -1,11 +1,11 @@
 /** One connection: each direction of each stream as a lane, both ends side by side, the last events of both. */
 
-import { useEffect, useState } from 'preact/hooks'
 import type { ConnectionDetail, Lane } from '../lib/extras/inspector/model.ts'
 import { EventList } from './events.tsx'
+import { newest, useNews } from './news.ts'
 import { Back, Empty, Mark, Panel, Title, WindowBar } from './parts.tsx'
 import { linkTo, type Route, toConnection, toHandler } from './route.ts'
-import { follow, type Picture } from './store.ts'
+import type { Picture } from './store.ts'
 import { age, count, ms, nameOf, size } from './text.ts'
 
 export interface ConnectionProps {
@@ -19,15 +19,12 @@ const views = ['all', 'waiting', 'by handler'] as const
 
 export function Connection({ picture, now, route, isFrozen }: ConnectionProps) {
   const [a = '', b = ''] = route.rest
-  const [detail, setDetail] = useState<ConnectionDetail>()
-  useEffect(() => {
-    if (isFrozen) return undefined
-    return follow<ConnectionDetail>(`connection?${new URLSearchParams({ a, b })}`, setDetail)
-  }, [a, b, isFrozen])
-  const known = detail?.a === a && detail.b === b ? detail : undefined
+  const isThere = picture.hosts.includes(a) && picture.hosts.includes(b) && a !== b
+  const address = isThere ? `connection?${new URLSearchParams({ a, b })}` : undefined
+  const known = useNews<ConnectionDetail>(address, isFrozen, newest)
   const view = route.query.get('view') ?? 'all'
   const name = (host: string) => nameOf(picture.hosts, host)
-  if (!picture.hosts.includes(a) || !picture.hosts.includes(b) || a === b) {
+  if (!isThere) {
     return (
       <>
         <Back to={linkTo(['servers'])}>Servers</Back>

@@ -1,13 +1,13 @@
 /** One handler: its charts, each of its servers on one scale, its errors by code, who calls it. */
 
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
-import type { HandlerDetail } from '../lib/extras/inspector/model.ts'
+import type { Chart, HandlerDetail } from '../lib/extras/inspector/model.ts'
 import { Charts } from './charts.tsx'
+import { newest, useNews } from './news.ts'
 import { Back, Empty, Panel, Spark, Title } from './parts.tsx'
 import { linkTo } from './route.ts'
-import { type Chart, chartSlots, follow, type Picture } from './store.ts'
-import { age, count, ms, nameOf, rate, size, unknown } from './text.ts'
+import { chartSlots, type Picture } from './store.ts'
+import { age, count, ms, nameOf, nameOfKey, rate, size, unknown } from './text.ts'
 
 const meanings: Readonly<Record<string, string>> = {
   ERR_DEADLINE: 'its time was over',
@@ -36,26 +36,21 @@ export interface HandlerProps {
 }
 
 export function Handler({ picture, now, id, isFrozen }: HandlerProps) {
-  const [detail, setDetail] = useState<HandlerDetail>()
-  useEffect(() => {
-    if (isFrozen) return undefined
-    return follow<HandlerDetail>(`handler?key=${encodeURIComponent(id)}`, setDetail)
-  }, [id, isFrozen])
+  const known = useNews<HandlerDetail>(`handler?key=${encodeURIComponent(id)}`, isFrozen, newest)
   const row = picture.handlers.get(id)
-  const name = id.slice(id.indexOf(' ') + 1)
+  const name = nameOfKey(id)
   const back = <Back to={linkTo(['handlers'])}>Handlers</Back>
   if (row === undefined) {
     return (
       <>
         {back}
         <Title>
-          <span class="mono">{name.slice(0, 200)}</span>
+          <span class="mono">{name}</span>
         </Title>
         <Empty title="No server that answers has this handler">It may be gone, or its servers do not answer now.</Empty>
       </>
     )
   }
-  const known = detail?.key === id ? detail : undefined
   const kind = row.kind === 'single' ? 'request' : 'stream'
   return (
     <>

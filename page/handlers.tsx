@@ -1,10 +1,12 @@
 /** All handlers in one table: any column sorts, a name filters, only rows in view are drawn. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import type { HandlerRow, HandlersDetail } from '../lib/extras/inspector/model.ts'
+import { unpackRow, unpackSeries } from '../lib/extras/inspector/compact.ts'
+import type { Chart, HandlerRow, HandlersDetail } from '../lib/extras/inspector/model.ts'
+import { useNews } from './news.ts'
 import { Empty, Glyph, Spark, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
-import { type Chart, follow, type Picture } from './store.ts'
+import { type Picture, takePoints } from './store.ts'
 import { ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
 
 const rowHeight = 32
@@ -69,11 +71,11 @@ export interface HandlerTableProps {
   isShort?: boolean
   sort?: SortKey
   isUp?: boolean
-  /** Of one server: the charts are those of all, and are left out. */
-  isOfOne?: boolean
+  /** None where only figures are told: of one server. */
+  charts: ReadonlyMap<string, Chart> | undefined
 }
 
-export function HandlerTable({ picture, rows, isShort, sort, isUp, isOfOne }: HandlerTableProps) {
+export function HandlerTable({ picture, rows, isShort, sort, isUp, charts }: HandlerTableProps) {
   const shown = columns.filter(({ isExtra }) => isShort !== true || isExtra !== true)
   const body = useRef<HTMLTableSectionElement>(null)
   const [from, to] = useRowsInView(body, rows.length)
@@ -100,9 +102,9 @@ export function HandlerTable({ picture, rows, isShort, sort, isUp, isOfOne }: Ha
           <HandlerLine
             key={row.key}
             row={row}
+            chart={charts?.get(row.key)}
             picture={picture}
             isShort={isShort === true}
-            isOfOne={isOfOne === true}
           />
         ))}
         {to < rows.length ? <tr class="spacer" style={{ height: `${(rows.length - to) * rowHeight}px` }} /> : null}
@@ -134,20 +136,23 @@ function SortButton({ column, label, sort, isUp }: SortButtonProps) {
 /** Those of the address, so that a sort keeps them. */
 function filters(): Record<string, string | undefined> {
   const query = new URLSearchParams(location.hash.split('&').slice(1).join('&'))
-  return { find: query.get('find') ?? undefined, server: query.get('server') ?? undefined }
+  return {
+    find: query.get('find') ?? undefined,
+    server: query.get('server') ?? undefined,
+    side: query.get('side') ?? undefined
+  }
 }
 
 interface LineProps {
-  isOfOne: boolean
   row: HandlerRow
+  chart: Chart | undefined
   picture: Picture
   isShort: boolean
 }
 
 /** Drawn anew only where its handler, or its chart, is another one. */
 function HandlerLine(props: LineProps) {
-  const { row, picture, isShort, isOfOne } = props
-  const chart = isOfOne ? undefined : picture.charts.get(row.key)
+  const { row, chart, picture, isShort } = props
   const { hosts } = picture
   return useMemo(() => drawLine(row, chart, hosts, isShort), [row, chart, hosts, isShort])
 }
@@ -233,48 +238,69 @@ function useRowsInView(body: { current: HTMLElement | null }, count: number): [f
 export interface HandlersProps {
   picture: Picture
   route: Route
+  isFrozen: boolean
 }
 
-export function Handlers({ picture, route }: HandlersProps) {
-  const sort = (route.query.get('sort') ?? 'unusual') as SortKey
-  const isUp = route.query.get('up') === '1'
-  const find = route.query.get('find') ?? ''
+interface Known {
+  readonly rows: readonly HandlerRow[]
+  readonly charts: ReadonlyMap<string, Chart>
+}
+
+function fold(before: Known | undefined, { rows, points }: HandlersDetail): Known {
+  const charts = before?.charts ?? new Map()
+  const of = points?.of.map(([key, ...series]) => [key, unpackSeries(series)] as const)
+  return {
+    rows: rows.map(([key, ...values]) => unpackRow(String(key), values)),
+    charts: points === undefined || of === undefined ? charts : takePoints(charts, { ...points, of })
+  }
+}
+
+/** An order stays under the pointer. */
+export function useSteadyOrder(
+  rows: readonly HandlerRow[],
+  asked: string
+): [rows: readonly HandlerRow[], onPointerMove: () => void] {
   const order = useRef<{ keys: readonly string[]; of: string }>({ keys: [], of: '' })
   const movedMs = useRef(Number.NEGATIVE_INFINITY)
-  const host = route.query.get('server') ?? ''
-  const [ofServer, setOfServer] = useState<HandlersDetail>()
-  useEffect(() => {
-    if (host === '') return undefined
-    return follow<HandlersDetail>(`handlers?host=${encodeURIComponent(host)}`, setOfServer)
-  }, [host])
-  const told = ofServer?.host === host ? ofServer.rows : []
-  const all = host === '' ? [...picture.handlers.values()] : told
-  const found = all.filter(({ name }) => name.toLowerCase().includes(find.toLowerCase()))
-  let rows = sortRows(found, sort, isUp)
-  const asked = `${sort} ${isUp} ${find} ${host}`
+  let shown = rows
   if (order.current.of === asked && performance.now() - movedMs.current < orderStaysMs) {
     const places = new Map(order.current.keys.map((key, at) => [key, at]))
-    rows = rows.sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9))
+    shown = [...rows].sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9))
   }
   useEffect(() => {
-    order.current = { keys: rows.map(({ key }) => key), of: asked }
+    order.current = { keys: shown.map(({ key }) => key), of: asked }
   })
+  const onPointerMove = () => {
+    movedMs.current = performance.now()
+  }
+  return [shown, onPointerMove]
+}
+
+export function Handlers({ picture, route, isFrozen }: HandlersProps) {
+  const { query } = route
+  const sort = (query.get('sort') ?? 'unusual') as SortKey
+  const [isUp, find, host] = [query.get('up') === '1', query.get('find') ?? '', query.get('server') ?? '']
+  const side = query.get('side') === 'caller' ? 'caller' : 'handler'
+  const isPicture = host === '' && side === 'handler'
+  const detail = useNews(isPicture ? undefined : `handlers?${new URLSearchParams({ host, side })}`, isFrozen, fold)
+  const all = isPicture ? [...picture.handlers.values()] : (detail?.rows ?? [])
+  const found = all.filter(({ name }) => name.toLowerCase().includes(find.toLowerCase()))
+  const asked = `${sort} ${isUp} ${find} ${host} ${side}`
+  const [rows, onPointerMove] = useSteadyOrder(sortRows(found, sort, isUp), asked)
   const onFind = (text: string) => {
-    history.replaceState(null, '', linkTo(['handlers'], { sort, up: isUp ? '1' : undefined, server: host, find: text }))
+    const state = { sort, up: isUp ? '1' : undefined, server: host, side: query.get('side') ?? '', find: text }
+    history.replaceState(null, '', linkTo(['handlers'], state))
     dispatchEvent(new HashChangeEvent('hashchange'))
+  }
+  const pick = (name: 'server' | 'side') => (event: { currentTarget: { value: string } }) => {
+    location.hash = linkTo(['handlers'], { sort, find, ...filters(), [name]: event.currentTarget.value })
   }
   return (
     <>
       <Title note={`${all.length} on ${host === '' ? `${picture.hosts.length} servers` : nameOf(picture.hosts, host)}`}>
         Handlers
       </Title>
-      <section
-        class="panel"
-        aria-label="All handlers"
-        onPointerMove={() => {
-          movedMs.current = performance.now()
-        }}
-      >
+      <section class="panel" aria-label="All handlers" onPointerMove={onPointerMove}>
         <div class="filters">
           <label>
             Name holds
@@ -288,12 +314,7 @@ export function Handlers({ picture, route }: HandlersProps) {
           </label>
           <label>
             Server
-            <select
-              value={host}
-              onChange={(event) => {
-                location.hash = linkTo(['handlers'], { sort, find, server: event.currentTarget.value })
-              }}
-            >
+            <select value={host} onChange={pick('server')}>
               <option value="">all together</option>
               {picture.hosts.map((each) => (
                 <option key={each} value={each}>
@@ -302,15 +323,32 @@ export function Handlers({ picture, route }: HandlersProps) {
               ))}
             </select>
           </label>
+          <label>
+            Side
+            <select value={side} onChange={pick('side')} id="side">
+              <option value="handler">as handlers ran it</option>
+              <option value="caller">as callers saw it</option>
+            </select>
+          </label>
           <span class="note">
             Sorted by {sort === 'unusual' ? 'how far from usual' : sort}. “usual” is the p99 since each process began,
             of 1,000 calls or more.
           </span>
         </div>
         {rows.length > 0 ? (
-          <HandlerTable picture={picture} rows={rows} sort={sort} isUp={isUp} isOfOne={host !== ''} />
+          <HandlerTable
+            picture={picture}
+            charts={isPicture ? picture.charts : host === '' ? detail?.charts : undefined}
+            rows={rows}
+            sort={sort}
+            isUp={isUp}
+          />
         ) : all.length > 0 ? (
           <Empty title={`No name holds “${find.slice(0, 60)}”`}>{all.length} handlers have other names.</Empty>
+        ) : !isPicture && detail === undefined ? (
+          <Empty title="Comes in a second" />
+        ) : side === 'caller' ? (
+          <Empty title="No call was made">by any server that answers.</Empty>
         ) : (
           <Empty title="No handler is registered">on any server that answers.</Empty>
         )}

@@ -1,9 +1,9 @@
 /** The first screen: the five answers in words, and below them what proves them. And the screen of all servers. */
 
-import { useRef } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { Answer, Happening } from '../lib/extras/inspector/model.ts'
 import { EventList } from './events.tsx'
-import { HandlerTable, sortRows } from './handlers.tsx'
+import { HandlerTable, sortRows, useSteadyOrder } from './handlers.tsx'
 import { type Colouring, colourings, Matrix } from './matrix.tsx'
 import { Empty, Glyph, Panel, Title } from './parts.tsx'
 import { linkTo, type Route, toConnection } from './route.ts'
@@ -24,6 +24,7 @@ const waitsShown = 3
 const eventsShown = 8
 const notesShown = 3
 const smallGrid = 8
+const copiedMs = 3000
 
 /** The newest, of which no more than some are mere notes: those must not hide what went wrong. */
 function newsOf(events: readonly Happening[]): Happening[] {
@@ -33,7 +34,9 @@ function newsOf(events: readonly Happening[]): Happening[] {
 
 export function Now({ picture, now }: { picture: Picture; now: number }) {
   const { hosts, local, waits } = picture
-  const ranked = sortRows([...picture.handlers.values()], 'unusual', false).slice(0, handlersShown)
+  const ranked = sortRows([...picture.handlers.values()], 'unusual', false)
+  const [steady, onPointerMove] = useSteadyOrder(ranked, 'now')
+  const least = steady.slice(0, handlersShown)
   const isLarge = hosts.length > smallGrid
   const waiting = (
     <Panel
@@ -69,10 +72,12 @@ export function Now({ picture, now }: { picture: Picture; now: number }) {
             note="the least usual first"
             more={<a href={linkTo(['handlers'])}>all {picture.handlers.size}</a>}
           >
-            {ranked.length === 0 ? (
+            {least.length === 0 ? (
               <Empty title="No handler is registered">on any server that answers.</Empty>
             ) : (
-              <HandlerTable picture={picture} rows={ranked} isShort />
+              <div onPointerMove={onPointerMove}>
+                <HandlerTable picture={picture} charts={picture.charts} rows={least} isShort />
+              </div>
             )}
           </Panel>
           {isLarge ? waiting : null}
@@ -117,14 +122,31 @@ function Answers({ picture }: { picture: Picture }) {
   )
 }
 
+/** Browsers give the clipboard to pages over HTTPS and of their own machine; others copy what is selected. */
+async function copyText(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text)
+    return true
+  } catch {
+    const area = document.createElement('textarea')
+    area.value = text
+    area.className = 'sr'
+    document.body.append(area)
+    area.select()
+    const isCopied = document.execCommand('copy')
+    area.remove()
+    return isCopied
+  }
+}
+
 function Totals({ picture, now }: { picture: Picture; now: number }) {
   const { sums } = picture
-  const button = useRef<HTMLButtonElement>(null)
+  const [copied, setCopied] = useState('')
   const copy = async () => {
     const lines = picture.answers.map(({ id, answer, detail }) => `${questions[id][0]} ${answer}: ${detail}`)
     const text = `${new Date(now).toISOString()} it-grid from ${picture.local}\n${lines.join('\n')}`
-    await navigator.clipboard?.writeText(text)
-    if (button.current !== null) button.current.textContent = 'copied'
+    setCopied((await copyText(text)) ? 'copied' : 'not copied: this browser does not let a page do that')
+    setTimeout(() => setCopied(''), copiedMs)
   }
   return (
     <div class="sums">
@@ -146,8 +168,8 @@ function Totals({ picture, now }: { picture: Picture; now: number }) {
       <span class="hide-s">
         {sums?.calls === undefined ? 'rates come in a second' : 'all servers that answer, last 10 s'}
       </span>
-      <button ref={button} type="button" class="plain" onClick={() => void copy()}>
-        copy the answers as text
+      <button type="button" class="plain" id="copy" onClick={() => void copy()}>
+        <span role="status">{copied === '' ? 'copy the answers as text' : copied}</span>
       </button>
     </div>
   )

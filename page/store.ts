@@ -1,10 +1,13 @@
 /** What the page knows: fed by the server, held until it changes, and shown with its age. */
 
+import { Reader } from '../lib/extras/inspector/compact.ts'
 import type {
   Answer,
   Cell,
+  Chart,
   HandlerRow,
   Happening,
+  PointsOf,
   ServerFigures,
   Sums,
   Tick,
@@ -13,14 +16,26 @@ import type {
 
 export const chartSlots = 60
 const eventsKept = 1000
-const againMs = 2000
+export const againMs = 2000
 
-/** Values of a chart, the newest last. */
-export interface Chart {
-  p50: (number | null)[]
-  p99: (number | null)[]
-  calls: (number | null)[]
-  errors: (number | null)[]
+const emptyChart: Chart = { p50: [], p99: [], calls: [], errors: [] }
+
+/** A chart with what came after it. */
+function longer(chart: Chart = emptyChart, told: Chart = emptyChart, count: number): Chart {
+  const add = (name: keyof Chart) => {
+    const before = [...Array.from({ length: chartSlots }, () => null), ...chart[name]]
+    const news = [...Array.from({ length: count }, () => null), ...told[name]].slice(-count)
+    return [...before, ...news].slice(-chartSlots)
+  }
+  return { p50: add('p50'), p99: add('p99'), calls: add('calls'), errors: add('errors') }
+}
+
+/** Charts by handler, with what came after them; those that are not told of any more are forgotten. */
+export function takePoints(
+  charts: ReadonlyMap<string, Chart>,
+  { count, of }: PointsOf<readonly [key: string, series: Chart]>
+): Map<string, Chart> {
+  return new Map(of.map(([key, series]) => [key, longer(charts.get(key), series, count)]))
 }
 
 export class Picture {
@@ -49,13 +64,17 @@ export class Picture {
     if (tick.hosts !== undefined) this.#keep(tick.hosts)
     for (const server of tick.servers ?? []) this.servers.set(server.host, server)
     for (const cell of tick.cells ?? []) this.cells.set(`${cell.from} ${cell.to}`, cell)
+    if (tick.isWhole === true) this.handlers.clear()
     for (const row of tick.handlers ?? []) this.handlers.set(row.key, row)
     this.answers = tick.answers ?? this.answers
     this.waits = tick.waits ?? this.waits
     this.quiet = tick.quiet ?? this.quiet
     this.sums = tick.sums ?? this.sums
     if (tick.events !== undefined) this.#takeEvents(tick.events)
-    if (tick.points !== undefined) this.#takePoints(tick.points)
+    if (tick.points !== undefined) {
+      this.slot = tick.points.slot
+      this.charts = takePoints(this.charts, tick.points)
+    }
   }
 
   /** One that does not change any more. */
@@ -64,7 +83,7 @@ export class Picture {
     copy.servers = new Map(this.servers)
     copy.cells = new Map(this.cells)
     copy.handlers = new Map(this.handlers)
-    copy.charts = new Map([...this.charts].map(([key, chart]) => [key, { ...chart }]))
+    copy.charts = new Map(this.charts)
     return copy
   }
 
@@ -81,18 +100,6 @@ export class Picture {
     const isSame = (a: Happening, b: Happening) => a.id === b.id
     const rest = this.events.filter((event) => !events.some((told) => isSame(told, event)))
     this.events = [...events, ...rest].sort((a, b) => b.at - a.at).slice(0, eventsKept)
-  }
-
-  #takePoints({ slot, count, of }: NonNullable<Tick['points']>): void {
-    this.slot = slot
-    for (const [key, told] of Object.entries(of)) {
-      const chart = this.charts.get(key)
-      const add = (name: keyof Chart) => {
-        const before = chart?.[name] ?? Array.from({ length: chartSlots }, () => null)
-        return [...before, ...told[name].slice(-count)].slice(-chartSlots)
-      }
-      this.charts.set(key, { p50: add('p50'), p99: add('p99'), calls: add('calls'), errors: add('errors') })
-    }
   }
 }
 
@@ -135,16 +142,16 @@ export class Store {
   #open(): void {
     const source = new EventSource('feed')
     this.#source = source
-    let isFirst = true
+    let reader: Reader | undefined
     source.onopen = () => {
-      isFirst = true
+      reader = undefined
     }
     source.onmessage = ({ data }) => {
       // The first word has all: what was told before may be of another process.
-      if (isFirst) this.picture = new Picture()
-      isFirst = false
+      if (reader === undefined) this.picture = new Picture()
+      reader ??= new Reader()
       this.state = 'live'
-      this.picture.take(JSON.parse(data))
+      this.picture.take(reader.read(JSON.parse(data)))
       this.#onChange()
     }
     source.onerror = () => void this.#onError(source)
@@ -162,23 +169,5 @@ export class Store {
     this.state = status === 403 ? 'refused' : 'lost'
     this.#onChange()
     setTimeout(() => this.#open(), againMs)
-  }
-}
-
-/** A feed of one detail of the page: opened and closed with what shows it. */
-export function follow<T>(address: string, onNews: (news: T) => void): () => void {
-  let source: EventSource | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const open = () => {
-    source = new EventSource(address)
-    source.onmessage = ({ data }) => onNews(JSON.parse(data))
-    source.onerror = () => {
-      if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, againMs)
-    }
-  }
-  open()
-  return () => {
-    clearTimeout(timer)
-    source?.close()
   }
 }

@@ -1,10 +1,11 @@
 /** Calls as they end, with filters. Off until it is started; what is not shown is counted. */
 
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { TraceBatch, TraceRow } from '../lib/extras/inspector/model.ts'
+import { useNews } from './news.ts'
 import { Empty, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
-import { follow, type Picture } from './store.ts'
+import type { Picture } from './store.ts'
 import { ms, nameOf, size } from './text.ts'
 
 const rowsKept = 500
@@ -13,11 +14,20 @@ const longestMs = 600_000
 /** Above, one call of a hundred is enough to begin with. */
 const manyCalls = 500
 
-interface Running {
+interface Known {
   readonly startedMs: number
   readonly rows: readonly TraceRow[]
   readonly notShown: number
   readonly servers: number
+  /** Rows that have made room for newer ones. */
+  readonly over: number
+}
+
+function fold(before: Known | undefined, { rows, notShown, servers }: TraceBatch): Known {
+  const all = [...rows, ...(before?.rows ?? [])]
+  const over = (before?.over ?? 0) + Math.max(0, all.length - rowsKept)
+  const startedMs = before?.startedMs ?? performance.now()
+  return { startedMs, rows: all.slice(0, rowsKept), notShown: notShown + over, servers, over }
 }
 
 export interface TraceProps {
@@ -28,76 +38,74 @@ export interface TraceProps {
 
 export function Trace({ picture, route, isFrozen }: TraceProps) {
   const { query } = route
-  const [running, setRunning] = useState<Running>()
-  const kept = useRef<{ rows: TraceRow[]; over: number }>({ rows: [], over: 0 })
-  const isHeld = useRef(false)
+  const [isHeld, setHeld] = useState(false)
   const filter = {
     ...{ from: query.get('from') ?? '', to: query.get('to') ?? '', handler: query.get('handler') ?? '' },
     ...{ slower: query.get('slower') ?? '', failed: query.get('failed') ?? '' },
     sample: query.get('sample') ?? ((picture.sums?.calls ?? 0) > manyCalls ? '0.01' : '1')
   }
   const isOn = query.get('on') === '1'
-  const address = `trace?${new URLSearchParams(filter)}`
+  const address = isOn ? `trace?${new URLSearchParams(filter)}` : undefined
+  // Rows stand while the pointer or the focus is on them.
+  const known = useNews(address, isFrozen || isHeld, fold)
   const go = (more: Record<string, string>) => {
     location.hash = linkTo(['trace'], { ...filter, on: isOn ? '1' : '', ...more })
   }
   useEffect(() => {
-    if (!isOn || isFrozen) return undefined
-    const startedMs = performance.now()
-    kept.current = { rows: [], over: 0 }
-    setRunning({ startedMs, rows: [], notShown: 0, servers: 0 })
-    const stop = follow<TraceBatch>(address, ({ rows, notShown, servers }) => {
-      const all = [...rows, ...kept.current.rows]
-      kept.current = { rows: all.slice(0, rowsKept), over: kept.current.over + Math.max(0, all.length - rowsKept) }
-      // Rows stand while the pointer or the focus is on them.
-      if (!isHeld.current)
-        setRunning({ startedMs, rows: kept.current.rows, notShown: notShown + kept.current.over, servers })
-    })
+    if (!isOn) return undefined
     const timer = setTimeout(() => go({ on: '' }), longestMs)
-    return () => {
-      stop()
-      clearTimeout(timer)
-    }
-  }, [address, isOn, isFrozen])
+    return () => clearTimeout(timer)
+  }, [address])
   return (
     <>
       <Title note="calls as they end, newest first">Trace</Title>
       <section class="panel" aria-label="Calls">
         <Filters picture={picture} filter={filter} isOn={isOn} go={go} />
-        {running === undefined ? (
+        {!isOn && known === undefined ? (
           <Empty title="The trace is off">It costs nothing until you start it.</Empty>
         ) : (
           <>
-            <p class="note above">
-              {isOn ? 'Runs' : 'Stopped'} · {running.servers} of {picture.hosts.length} servers · {running.rows.length}{' '}
-              kept, {running.notShown} not shown · stops by itself after 10 minutes
-            </p>
+            <p class="note above">{stateOf(known, isOn, filter.sample, picture.hosts.length)}</p>
             <div
               class="scroll"
-              onPointerEnter={() => {
-                isHeld.current = true
-              }}
-              onPointerLeave={() => {
-                isHeld.current = false
-              }}
-              onFocusIn={() => {
-                isHeld.current = true
-              }}
-              onFocusOut={() => {
-                isHeld.current = false
-              }}
+              onPointerEnter={() => setHeld(true)}
+              onPointerLeave={() => setHeld(false)}
+              onFocusIn={() => setHeld(true)}
+              onFocusOut={() => setHeld(false)}
             >
-              {running.rows.length === 0 ? (
-                <Empty title="No call has passed the filter yet">Calls are told when they end.</Empty>
+              {known === undefined || known.rows.length === 0 ? (
+                <Empty title={`No call has ended yet${passing(filter)}`}>Calls are told when they end.</Empty>
               ) : (
-                <Rows rows={running.rows.slice(0, rowsShown)} picture={picture} />
+                <Rows rows={known.rows.slice(0, rowsShown)} picture={picture} />
               )}
             </div>
+            <p class="note below hide-s">
+              Bars are logarithmic, from 0.1 ms to 10 s. Rows stand while the pointer or the focus is on them.
+            </p>
           </>
         )}
       </section>
     </>
   )
+}
+
+function stateOf(known: Known | undefined, isOn: boolean, sample: string, servers: number): string {
+  if (known === undefined) return 'Starts'
+  const seconds = Math.floor((performance.now() - known.startedMs) / 1000)
+  const runs = isOn ? `Runs for ${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}` : 'Stopped'
+  const share = sample === '1' ? 'every call' : `1 call of ${Math.round(1 / Number(sample))}`
+  const shown = Math.min(known.rows.length, rowsShown)
+  const hidden = known.notShown + known.rows.length - shown
+  return `${runs} · ${known.servers} of ${servers} servers, ${share} · ${shown} shown, ${hidden} not shown · stops by itself after 10 minutes`
+}
+
+function passing({ handler, slower, failed }: Readonly<Record<'handler' | 'slower' | 'failed', string>>): string {
+  const parts = [
+    handler === '' ? '' : ` of ${handler.slice(0, 60)}`,
+    failed === '1' ? ' that failed' : '',
+    Number(slower) > 0 ? ` that took ${ms(Number(slower))} or more` : ''
+  ]
+  return parts.join('')
 }
 
 interface FiltersProps {
@@ -176,6 +184,9 @@ function Rows({ rows, picture }: { rows: readonly TraceRow[]; picture: Picture }
           <th scope="col" class="num">
             took
           </th>
+          <th scope="col" class="num hide-m" title="until the first response of a stream">
+            first
+          </th>
           <th scope="col" class="hide-s">
             <span class="sr">as a bar</span>
           </th>
@@ -185,6 +196,9 @@ function Rows({ rows, picture }: { rows: readonly TraceRow[]; picture: Picture }
           </th>
           <th scope="col" class="hide-s">
             delivery
+          </th>
+          <th scope="col" class="hide-m">
+            trace id
           </th>
         </tr>
       </thead>
@@ -201,6 +215,7 @@ function Rows({ rows, picture }: { rows: readonly TraceRow[]; picture: Picture }
               </a>
             </td>
             <td class={`num${row.isSlow ? ' bad b' : ''}`}>{ms(row.durationMs)}</td>
+            <td class="num muted hide-m">{row.firstMs === undefined ? '' : ms(row.firstMs)}</td>
             <td class="hide-s bar">
               <span
                 class={`dur${row.isSlow ? ' hot' : ''}`}
@@ -212,6 +227,11 @@ function Rows({ rows, picture }: { rows: readonly TraceRow[]; picture: Picture }
             <td class={row.code === 'OK' ? 'muted' : 'bad b'}>{row.code === 'OK' ? 'ok' : row.code.slice(0, 60)}</td>
             <td class="num hide-s">{size(row.bytes)}</td>
             <td class="muted hide-s">{row.delivery ?? ''}</td>
+            <td class="hide-m">
+              <span class="mono trace-id" title={row.traceId}>
+                {row.traceId ?? ''}
+              </span>
+            </td>
           </tr>
         ))}
       </tbody>

@@ -1,21 +1,39 @@
-/** The feed of a large grid with made-up figures, as the serving process tells it: for what the page itself costs. */
+/** The feed of a large grid with made-up figures, as the serving process tells it: for what the page itself costs and looks like. */
 
 import { createServer, type ServerResponse } from 'node:http'
 import { assetOf } from '../../lib/extras/inspector/assets.ts'
-import type { Cell, HandlerRow, Tick } from '../../lib/extras/inspector/model.ts'
+import { pack } from '../../lib/extras/inspector/compact.ts'
+import type {
+  Answer,
+  Cell,
+  HandlerRow,
+  Happening,
+  PackedSeries,
+  ServerFigures,
+  Wire
+} from '../../lib/extras/inspector/model.ts'
+import { randomFrom } from '../support/random.ts'
 
 export interface LargeGrid {
   readonly servers: number
   readonly handlers: number
+  /** One server is gone, one handler is slow at another, one fails, a pair reconnects. */
+  readonly trouble?: boolean
 }
 
 const types = ['get', 'put', 'list', 'scan', 'tail', 'merge', 'drop', 'count', 'copy', 'stat']
+const things = ['orders', 'users', 'index', 'mail', 'search', 'billing', 'media', 'feed', 'audit', 'quota']
+const [slowAt, apartAt, goneAt] = [8, 11, 16]
+const sinceMs = 41_000
+const points = 60
 
 export class FakeFeed {
   ticks = 0
   readonly #size: LargeGrid
   readonly #hosts: readonly string[]
   readonly #pages = new Set<ServerResponse>()
+  readonly #random = randomFrom(7)
+  readonly #startedAt = Date.now() - sinceMs
   #events = 0
 
   constructor(size: LargeGrid) {
@@ -51,84 +69,164 @@ export class FakeFeed {
     response.on('close', () => this.#pages.delete(response))
   }
 
-  #whole(): Tick {
-    const all = this.#changes()
+  #whole(): Wire {
+    const pairs = this.#hosts.flatMap((_, from) => this.#hosts.map((__, to) => [from, to] as const))
     return {
-      ...all,
+      ...this.#changes(),
       hosts: this.#hosts,
-      cells: this.#hosts.flatMap((from) => this.#hosts.filter((to) => to !== from).map((to) => this.#cell(from, to))),
-      points: { slot: 1000, count: 60, of: Object.fromEntries(this.#rows().map(({ key }) => [key, series(60)])) }
+      names: this.#rows().map(({ key }, at) => [at, key]),
+      cells: pairs.filter(([from, to]) => from !== to).map(([from, to]) => this.#cell(from, to)),
+      points: { slot: 1000, count: points, of: this.#rows().map((_, at) => [at, ...this.#series(at, points)]) }
     }
   }
 
   /** All handlers are called, a tenth of the cells is another one, and something happens. */
-  #changes(): Tick {
+  #changes(): Wire {
     const now = Date.now()
     const [local = ''] = this.#hosts
-    const servers = this.#hosts.map((host) => ({
-      ...{ host, state: 'answers' as const, up: this.#hosts.length - 1, severity: 'ok' as const, note: '' },
-      ...{ startedAt: now - 86_400_000, busy: Math.random() / 2, calls: Math.random() * 1000 }
-    }))
     const rows = this.#rows()
-    const answers = (['connected', 'slow', 'fails', 'waits', 'happened'] as const).map((id) => ({
-      ...{ id, severity: 'ok' as const, answer: 'Yes', detail: `tick ${this.ticks}` }
-    }))
-    const pick = () => this.#hosts[Math.floor(Math.random() * this.#hosts.length)] as string
-    const cells = Array.from({ length: (this.#hosts.length * this.#hosts.length) / 10 }, () =>
-      this.#cell(pick(), pick())
+    const pick = () => Math.floor(this.#random() * this.#hosts.length)
+    const pairs = Array.from(
+      { length: (this.#hosts.length * this.#hosts.length) / 10 },
+      () => [pick(), pick()] as const
     )
-    const id = ++this.#events
+    const isDue = this.ticks % 5 === 0
     return {
-      ...{ at: now, local, epoch: 1, servers, answers, handlers: rows },
-      cells: cells.filter(({ from, to }) => from !== to),
-      events: [
-        { ...{ seq: id, id, at: now, severity: 'info', title: `event ${id}`, detail: 'of this spec' }, hosts: [local] }
-      ],
-      sums: { calls: 1, errors: 0, bytes: 1, streams: 1, requests: 1, answering: this.#hosts.length },
-      ...(this.ticks % 5 === 0
-        ? {
-            points: {
-              slot: 1000 + this.ticks / 5,
-              count: 1,
-              of: Object.fromEntries(rows.map(({ key }) => [key, series(1)]))
-            }
-          }
+      ...{ at: now, local, answers: this.#answers(), events: this.#news(now) },
+      servers: this.#hosts.map((_, at) => pack('servers', [at], this.#server(at, now))),
+      handlers: rows.map((row, at) => pack('handlers', [at], row)),
+      cells: pairs.filter(([from, to]) => from !== to).map(([from, to]) => this.#cell(from, to)),
+      sums: {
+        calls: 22_443,
+        errors: 32,
+        bytes: 92_000_000,
+        streams: 412,
+        requests: 731,
+        answering: this.#hosts.length
+      },
+      ...(isDue
+        ? { points: { slot: 1000 + this.ticks / 5, count: 1, of: rows.map((_, at) => [at, ...this.#series(at, 1)]) } }
         : {})
     }
   }
 
-  #cell(from: string, to: string): Cell {
-    return {
-      ...{ from, to, state: 'up', since: Date.now() - 3_600_000 },
-      rttMs: Math.random() * 4,
-      streams: 3,
-      queueBytes: 0
+  #isTrouble(at: number, of: number): boolean {
+    return this.#size.trouble === true && at === of
+  }
+
+  #server(at: number, now: number): ServerFigures {
+    const host = this.#hosts[at] as string
+    const { length } = this.#hosts
+    const isSlow = this.#isTrouble(at, slowAt)
+    if (this.#isTrouble(at, goneAt)) {
+      return { host, state: 'away', severity: 'bad', up: 0, note: 'ECONNREFUSED', at: this.#startedAt }
     }
+    return {
+      ...{
+        host,
+        state: 'answers',
+        severity: isSlow ? 'warn' : 'ok',
+        up: length - 1 - Number(this.#size.trouble === true)
+      },
+      ...{ note: isSlow ? 'its event loop is busy' : '', startedAt: now - 86_400_000 },
+      ...{
+        busy: isSlow ? 0.97 : 0.06 + Math.round(this.#random() * 30) / 100,
+        calls: 400 + Math.round(this.#random() * 310)
+      }
+    }
+  }
+
+  #cell(from: number, to: number) {
+    return pack('cells', [from, to], this.#view(from, to))
+  }
+
+  #view(from: number, to: number): Cell {
+    const names = { from: this.#hosts[from] as string, to: this.#hosts[to] as string }
+    if (this.#isTrouble(to, goneAt)) return { ...names, state: 'down', since: this.#startedAt, why: 'ECONNREFUSED' }
+    const isApart = this.#size.trouble === true && Math.min(from, to) === apartAt && Math.max(from, to) === 29
+    if (isApart) return { ...names, state: 'try', since: this.#startedAt + 38_000 }
+    const rack = (at: number) => Math.floor(at / 8)
+    const far = rack(from) === rack(to) ? 0 : 0.7
+    const slow = this.#isTrouble(from, slowAt) || this.#isTrouble(to, slowAt) ? 4.5 : 0
+    const rttMs = Math.round((0.3 + far + slow + this.#random() * 0.4) * 10) / 10
+    return { ...names, state: 'up', since: this.#startedAt - 50_000_000, rttMs, streams: 3, queueBytes: 0 }
   }
 
   #rows(): HandlerRow[] {
     return Array.from({ length: this.#size.handlers }, (_, at) => {
-      const name = `${types[at % types.length]}/part-${at}`
+      const name = at === 0 ? 'thumbs/render' : at === 1 ? 'meta/put' : nameAt(at)
+      const usual = usualAt(at)
+      const [isSlow, fails] = [this.#isTrouble(at, 0), this.#isTrouble(at, 1)]
+      const calls = 20 + ((at * 37) % 1000) + Math.round(this.#random() * 10)
       const rates = {
-        calls: Math.random() * 1000,
-        errors: 0,
-        bytesIn: 1000,
-        bytesOut: 1000,
-        p50: 1,
-        p99: 5 + Math.random(),
-        usual: 5
+        ...{ calls, errors: fails ? calls * 0.031 : 0, bytesIn: calls * 100, bytesOut: calls * 900 },
+        ...{ p50: usual * 0.3, p99: isSlow ? 2400 : Math.round(usual * (95 + this.#random() * 12)) / 100, usual }
       }
       return {
-        ...{ key: `single ${name}`, name, kind: 'single', running: 1, oldestMs: 3, unusual: 1 + Math.random() / 10 },
-        ...{ isSlow: false, fails: false, servers: this.#hosts.length },
-        ...rates
+        ...{ key: `single ${name}`, name, kind: 'single', running: isSlow ? 37 : 1, oldestMs: isSlow ? 8200 : 3 },
+        ...{ unusual: isSlow ? 13 : 1, isSlow, fails, servers: this.#hosts.length, ...rates },
+        ...(isSlow ? { where: this.#hosts[slowAt] as string } : fails ? { where: this.#hosts[21] as string } : {})
       }
     })
   }
+
+  #series(at: number, count: number): PackedSeries {
+    const isSlow = this.#isTrouble(at, 0)
+    const list = (value: (at: number) => number) =>
+      Array.from({ length: count }, (_, n) => Number(value(n).toPrecision(3)))
+    const noise = () => 0.9 + this.#random() * 0.2
+    const p99 = (n: number) => (isSlow && n > 25 ? Math.min(2400, usualAt(at) + (n - 25) * 95) : usualAt(at) * noise())
+    const errors = (n: number) => (this.#isTrouble(at, 1) && (n > 49 || count === 1) ? 2 + this.#random() : 0)
+    return [
+      list(() => usualAt(at) * 0.3 * noise()),
+      list(p99),
+      list(() => (20 + ((at * 37) % 1000)) * noise()),
+      list(errors)
+    ]
+  }
+
+  #answers(): Answer[] {
+    const detail = `tick ${this.ticks}`
+    const well = (['connected', 'slow', 'fails', 'waits', 'happened'] as const).map(
+      (id): Answer => ({
+        id,
+        severity: 'ok',
+        answer: id === 'connected' ? `Yes, all ${this.#hosts.length}` : 'Nobody',
+        detail
+      })
+    )
+    if (this.#size.trouble !== true) return well
+    return [
+      {
+        id: 'connected',
+        severity: 'bad',
+        answer: 'No: node-17 is gone',
+        detail: 'not connected for 41 s · 31 of 32 answer'
+      },
+      {
+        id: 'slow',
+        severity: 'bad',
+        answer: 'thumbs/render at node-09',
+        detail: `${detail} · p99 2.4 s, usually 180 ms`
+      },
+      { id: 'fails', severity: 'warn', answer: 'meta/put at node-22', detail: '3.1 % of its calls in the last minute' },
+      { id: 'waits', severity: 'ok', answer: 'Nobody', detail: 'no window is full' },
+      { id: 'happened', severity: 'bad', answer: 'node-17 lost by all 31 others', detail: '41 s ago · connection lost' }
+    ]
+  }
+
+  #news(at: number): Happening[] {
+    const id = ++this.#events
+    const hosts = [this.#hosts[0] as string]
+    return [{ seq: id, id, at, severity: 'info', title: `event ${id}`, detail: 'of this spec', hosts }]
+  }
 }
 
-function series(count: number) {
-  const points = () => Array.from({ length: count }, () => Math.random() * 10)
-  // Errors are rare.
-  return { p50: points(), p99: points(), calls: points(), errors: points().map((value) => (value > 9.9 ? 1 : 0)) }
+function nameAt(at: number): string {
+  const thing = things[Math.floor(at / types.length) % things.length]
+  return `${thing}${at < 100 ? '' : '-2'}/${types[at % types.length]}`
+}
+
+function usualAt(at: number): number {
+  return at === 0 ? 180 : 1 + ((at * 53) % 190) / 10
 }

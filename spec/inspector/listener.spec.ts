@@ -164,6 +164,27 @@ describe('the page of a grid', () => {
     )
   })
 
+  it('is where a router mounts it, with or without a slash at the end', async (test) => {
+    await using grid = await openGrid(1, { introspection: true })
+    for (const path of ['/inspector', '/']) {
+      const page = inspector(grid.at(0), { allow: () => true, path })
+      // As Express does it.
+      const server = createServer((incoming, response) => {
+        const { url = '' } = incoming
+        Object.assign(incoming, { originalUrl: url, url: url.replace(/^\/ops\/inspector\/?/, '/') })
+        page(incoming, response)
+      })
+      await once(server.listen(0, '127.0.0.1'), 'listening')
+      test.after(() => server.close())
+      const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/ops/inspector`
+      const told = await fetch(url)
+      assert.deepEqual([path, told.status, told.url, /page\.js/.test(await told.text())], [path, 200, `${url}/`, true])
+      const script = await fetch(new URL('page.js', told.url))
+      await script.arrayBuffer()
+      assert.equal(script.status, 200)
+    }
+  })
+
   it('takes a rule that does not answer for a no', async (test) => {
     await using grid = await openGrid(1, { introspection: true })
     const listener = new Listener(() => new Promise(() => undefined), '/inspector', new Pages(grid.at(0), 1), 50)

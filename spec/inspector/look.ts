@@ -3,8 +3,9 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { Reader } from '../../lib/extras/inspector/compact.ts'
 import { Listener } from '../../lib/extras/inspector/listener.ts'
-import type { Tick } from '../../lib/extras/inspector/model.ts'
+import type { Tick, Wire } from '../../lib/extras/inspector/model.ts'
 import { Pages } from '../../lib/extras/inspector/pages.ts'
 import type { Manager } from '../../lib/index.ts'
 import { until } from '../support/until.ts'
@@ -30,8 +31,14 @@ export async function openInspector(
   return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/inspector/`, server }
 }
 
-/** What a feed tells, one after the other. */
-export async function* read<T = Tick>(
+/** What the feed of the page tells, one after the other. */
+export async function* readTicks(url: string, signal?: AbortSignal): AsyncGenerator<Tick> {
+  const reader = new Reader()
+  for await (const wire of read<Wire>(url, signal)) yield reader.read(wire)
+}
+
+/** What a feed tells, as it travels. */
+export async function* read<T = Wire>(
   url: string,
   signal?: AbortSignal,
   headers: Record<string, string> = {}
@@ -74,7 +81,7 @@ export class Looking {
   }
 
   async #read(url: string): Promise<void> {
-    for await (const tick of read(url, this.#stop.signal)) {
+    for await (const tick of readTicks(url, this.#stop.signal)) {
       this.known = this.known === undefined ? tick : together(this.known, tick)
       this.ticks++
     }
@@ -90,7 +97,7 @@ function together(known: Tick, tick: Tick): Tick {
     ...tick,
     cells: byKey(({ from, to }) => `${from} ${to}`, known.cells, tick.cells),
     servers: byKey(({ host }) => host, known.servers, tick.servers),
-    handlers: byKey(({ key }) => key, known.handlers, tick.handlers),
+    handlers: byKey(({ key }) => key, tick.isWhole === true ? [] : known.handlers, tick.handlers),
     events: byKey(({ id }) => String(id), known.events, tick.events)
   }
 }

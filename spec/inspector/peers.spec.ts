@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { Reader } from '../../lib/extras/inspector/compact.ts'
 import { Happenings } from '../../lib/extras/inspector/happenings.ts'
 import { Observer } from '../../lib/extras/inspector/observer.ts'
 import { changeOf, eventOf, recordOfCall, streamsIn } from '../../lib/extras/inspector/shapes.ts'
@@ -70,12 +71,13 @@ function* spoilt(value: unknown): Generator<unknown> {
 
 interface Answers {
   readonly changes: readonly unknown[]
-  readonly events: readonly unknown[]
+  readonly events: readonly unknown[] | ((options: unknown) => AsyncIterable<unknown>)
   readonly streams: unknown
 }
 
 /** A grid with one other server, that answers what it is given. */
-function gridWith(test: TestContext, answers: Answers, ping: unknown = { at }): Manager {
+function gridWith(test: TestContext, answers: Answers, ping: unknown = { at, instance: 'i' }): Manager {
+  const { changes, events, streams: open } = answers
   const abort = new AbortController()
   test.after(() => abort.abort())
   async function* tell(all: readonly unknown[]) {
@@ -84,10 +86,13 @@ function gridWith(test: TestContext, answers: Answers, ping: unknown = { at }): 
   }
   const peer = (host: string) => ({
     ...{ host, state: 'connected', waitForConnect: async () => undefined, newStream: () => tell([]) },
-    request: async ({ id }: { id: string }) => (id === 'ping' ? ping : answers.streams),
+    request: async ({ id }: { id: string }) => (id !== 'ping' ? open : typeof ping === 'function' ? ping() : ping),
     ...{ subroute: () => (host === there ? { ...peer(''), newStream } : peer(host)) }
   })
-  const newStream = ({ id }: { id: string }) => tell(id === 'watch' ? answers.changes : answers.events)
+  const newStream = ({ id }: { id: string }, options: unknown) => {
+    if (id === 'watch') return tell(changes)
+    return typeof events === 'function' ? events(options) : tell(events)
+  }
   const [local, other] = [peer(here), peer(there)]
   const connection = (host: string) => (host === there ? other : local)
   return { local: here, hosts: [there], connection } as unknown as Manager
@@ -118,7 +123,7 @@ describe('a server that tells what is not of the shape that is known', () => {
     const tick = () => observer.changesAfter({ version: 0, slot: 0, seq: 0 })
     await until(() => (tick().waits ?? []).length > 0, 'it is told who waits')
     assert.doesNotThrow(() => JSON.stringify(tick()))
-    assert.ok(tick().handlers?.some(({ name }) => name === 'put'))
+    assert.ok(tick().names?.some(([, key]) => key === 'streaming put'))
   })
 
   it('puts no event among the others that has no words, and none of another server', () => {
@@ -163,7 +168,11 @@ describe('a server whose clock is an hour ahead', () => {
   it('has its events where they belong from the first one on', async (test) => {
     const hourMs = 3_600_000
     const event = { ...events[9], at: Date.now() + hourMs }
-    const grid = gridWith(test, { changes: [change], events: [event], streams: [] }, { at: Date.now() + hourMs })
+    const grid = gridWith(
+      test,
+      { changes: [change], events: [event], streams: [] },
+      { at: Date.now() + hourMs, instance: 'i' }
+    )
     const observer = look(test, grid)
     await until(() => observer.happenings.after(0).length === 1, 'it is told')
     const [told] = observer.happenings.after(0)
@@ -180,7 +189,7 @@ describe('a grid that is looked at by none of its servers', () => {
     })
     assert.equal(grid.connection(here), away)
     const stateOf = (observer: Observer) => {
-      const { servers = [], isGuest } = observer.changesAfter({ version: 0, slot: 0, seq: 0 })
+      const { servers = [], isGuest } = new Reader().read(observer.changesAfter({ version: 0, slot: 0, seq: 0 }))
       const { state, note } = servers.find(({ host }) => host === here) ?? {}
       return [isGuest, state, note]
     }
@@ -189,6 +198,29 @@ describe('a grid that is looked at by none of its servers', () => {
     await until(() => outside.watchers.get(there)?.heardAt !== undefined, 'the other one is heard')
     assert.deepEqual(stateOf(outside), [true, 'away', 'nothing listens there'])
     assert.deepEqual(stateOf(inside).slice(0, 2), [undefined, 'silent'])
+  })
+})
+
+describe('a server that comes back as another process', () => {
+  it('is asked for its events from its first one on, as it counts them anew', async (test) => {
+    const asked: unknown[] = []
+    let process = 0
+    const grid = gridWith(
+      test,
+      {
+        ...{ changes: [change], streams: [] },
+        events: async function* (options) {
+          asked.push(options)
+          yield { ...base, seq: asked.length === 1 ? 500 : 1, type: 'slowTurn', durationMs: 900 }
+          if (asked.length === 1) process = 1
+          else await new Promise((resolve) => test.after(() => resolve(undefined)))
+        }
+      },
+      () => ({ at, instance: `i${process}` })
+    )
+    look(test, grid)
+    await until(() => asked.length === 2, 'it is asked again', 60_000)
+    assert.deepEqual(asked, [{ after: 0 }, { after: 0 }])
   })
 })
 

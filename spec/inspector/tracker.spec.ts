@@ -5,11 +5,23 @@ import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Happenings } from '../../lib/extras/inspector/happenings.ts'
-import { field, fields, quantile, slotMs, Tracker, usualOf } from '../../lib/extras/inspector/tracker.ts'
+import {
+  field,
+  fields,
+  noCalls,
+  boundsMs as own,
+  quantile,
+  slotMs,
+  Tracker,
+  toBuckets,
+  usualOf
+} from '../../lib/extras/inspector/tracker.ts'
 import { Versions } from '../../lib/extras/inspector/versions.ts'
 import { nameOf } from '../../lib/extras/inspector/words.ts'
 import type { CallFigures, GridEvent } from '../../lib/index.ts'
+import { openGrid } from '../support/grid/grid.ts'
 
+/** Those of another library, or of another version. */
 const boundsMs = [1, 10, 100, 1000]
 
 /** Figures of so many calls that took less than each bound, and longer than the last. */
@@ -20,13 +32,40 @@ function figures(counts: readonly number[], changed: Partial<CallFigures> = {}):
   return { ...none, calls, durations, bytesIn: calls, bytesOut: calls, ...changed }
 }
 
+/** Counts of the bounds here. */
+function countsOf(...counts: readonly (readonly [bound: number, count: number])[]): Float64Array {
+  return toBuckets({ boundsMs: counts.map(([bound]) => bound), counts: counts.map(([, count]) => count), sumMs: 0 })
+}
+
 describe('a quantile', () => {
   it('lies within its bucket, and is not known of nothing', () => {
-    assert.equal(quantile([0, 0, 0, 0, 0], boundsMs, 0.99), undefined)
-    assert.equal(quantile([100, 0, 0, 0, 0], boundsMs, 0.5), 0.5)
-    assert.equal(quantile([0, 0, 100, 0, 0], boundsMs, 0.5), 55)
-    assert.equal(quantile([99, 0, 0, 1, 0], boundsMs, 0.5), 50 / 99)
-    assert.equal(quantile([0, 0, 0, 0, 5], boundsMs, 0.5), 1000, 'at least the last bound')
+    assert.equal(quantile(countsOf(), 0.99), undefined)
+    assert.equal(quantile(countsOf([0.0625, 100]), 0.5), 0.03125)
+    assert.equal(quantile(countsOf([100, 100]), 0.5), 87.5)
+    assert.equal(quantile(countsOf([0.0625, 99], [500, 1]), 0.5), (50 / 99) * 0.0625)
+    assert.equal(quantile(countsOf([60_000, 5]), 0.5), 10_000, 'at least the last bound')
+  })
+})
+
+describe('the buckets of a tracker', () => {
+  it('are those of the library', async () => {
+    await using grid = await openGrid(1, { serve: (manager) => manager.handle('a', (payload) => payload) })
+    assert.deepEqual(grid.at(0).stats().served[0]?.durations.boundsMs, own)
+  })
+
+  it('take what a peer counts by other bounds to where it belongs, so that one such peer spoils no row', () => {
+    const foreign = toBuckets({ boundsMs: [1, 30, 400], counts: [1, 2, 3, 4], sumMs: 0 })
+    const same = toBuckets({ boundsMs: own, counts: own.map((_, at) => at), sumMs: 0 })
+    assert.deepEqual([foreign[own.indexOf(1)], foreign[own.indexOf(50)]], [1, 2])
+    assert.deepEqual([foreign[own.indexOf(500)], foreign[own.length]], [3, 4])
+    assert.deepEqual(
+      [...same.subarray(0, -1)],
+      own.map((_, at) => at)
+    )
+    const tracker = new Tracker(figures([0, 0, 0, 0, 0]), 0)
+    tracker.update(figures([0, 0, 0, 10, 0]))
+    const row = [noCalls(), tracker.now].map((sum) => quantile(sum.subarray(fields), 0.5))
+    assert.deepEqual([row[0], Math.round(row[1] ?? 0)], [undefined, 875])
   })
 })
 
@@ -54,41 +93,26 @@ describe('a tracker', () => {
 
   it('has as usual what was before the last minutes, of 1,000 calls or more', () => {
     const tracker = new Tracker(figures([0, 999, 0, 0, 0]), 0)
-    assert.equal(usualOf(tracker.usual, boundsMs), undefined)
+    assert.equal(usualOf(tracker.usual), undefined)
     tracker.update(figures([0, 2000, 0, 0, 0]))
     tracker.advance(120)
-    const usual = usualOf(tracker.usual, boundsMs) ?? 0
+    const usual = usualOf(tracker.usual) ?? 0
     assert.ok(usual > 1 && usual <= 10)
     tracker.update(figures([0, 2000, 0, 5000, 0]))
     tracker.advance(121)
-    assert.equal(usualOf(tracker.usual, boundsMs), usual, 'what goes wrong now is not usual')
+    assert.equal(usualOf(tracker.usual), usual, 'what goes wrong now is not usual')
     tracker.advance(240)
-    assert.ok((usualOf(tracker.usual, boundsMs) ?? 0) > 100, 'what has lasted is')
+    assert.ok((usualOf(tracker.usual) ?? 0) > 100, 'what has lasted is')
   })
 })
+
+const row = (key: string, n: number) => [key, { key, n }] as const
 
 describe('what has changed', () => {
   it('is told by version, so that whoever is behind gets the newest once', () => {
     const versions = new Versions()
-    const keyOf = ({ key }: { key: string }) => key
-    versions.list(
-      'rows',
-      [
-        { key: 'a', n: 1 },
-        { key: 'b', n: 1 }
-      ],
-      keyOf,
-      1
-    )
-    versions.list(
-      'rows',
-      [
-        { key: 'a', n: 2 },
-        { key: 'b', n: 1 }
-      ],
-      keyOf,
-      2
-    )
+    versions.list('rows', [row('a', 1), row('b', 1)], 1)
+    versions.list('rows', [row('a', 2), row('b', 1)], 2)
     versions.one('answers', ['x'], 2)
     versions.one('answers', ['x'], 3)
     assert.deepEqual(versions.after(1), { answers: ['x'], rows: [{ key: 'a', n: 2 }] })
@@ -97,8 +121,11 @@ describe('what has changed', () => {
       { key: 'a', n: 2 },
       { key: 'b', n: 1 }
     ])
-    versions.list('rows', [{ key: 'b', n: 1 }], keyOf, 4)
+    assert.equal(versions.isWhole('rows', 0), false)
+    versions.list('rows', [row('b', 1)], 4)
     assert.deepEqual(versions.after(0).rows, [{ key: 'b', n: 1 }])
+    assert.deepEqual(versions.after(3).rows, [{ key: 'b', n: 1 }], 'as one has gone, the others are told again')
+    assert.deepEqual([versions.isWhole('rows', 3), versions.isWhole('rows', 4)], [true, false])
   })
 })
 
@@ -189,8 +216,8 @@ describe('an hour of a grid that works', () => {
           tracker.advance(Math.floor((second * 1000) / slotMs))
           tracker.update(figures([second * 3, second, 0, at === 1 ? second : 0, 0], { errors: { [`E${at}`]: second } }))
         }
-        const rows = trackers.map(({ now }, key) => ({ key: String(key), now: [...now.subarray(0, fields)] }))
-        versions.list('rows', rows, ({ key }) => key, second)
+        const rows = trackers.map(({ now }, key) => [String(key), [...now.subarray(0, fields)]] as const)
+        versions.list('rows', rows, second)
         happenings.add(lost('http://a', second * 10_000), 0, hosts)
       }
       gc()

@@ -3,89 +3,21 @@
  * happened. Computed where the figures are, so that all pages agree.
  */
 
+import { connected } from './connected.ts'
 import { type Merged, minuteOf, verySlow } from './handlers.ts'
 import { lastOf } from './happenings.ts'
-import { busyShare, freshOf, reachedBy, type Seen } from './matrix.ts'
-import type { Answer, Cell, HandlerRow, Happening, ServerFigures, Wait } from './model.ts'
-import { age, inWords, ms, percent } from './words.ts'
+import { busyShare, freshOf, type Seen } from './matrix.ts'
+import type { Answer } from './model.ts'
+import type { Picture } from './picture.ts'
+import { age, inWords, joined, ms, percent } from './words.ts'
 
-/** A pair that is not connected for less is on its way. */
-const briefMs = 1000
 const recentMs = 15 * 60_000
 const manyFail = 0.1
 /** So few calls have no share. */
 const fewCalls = 20
 
-export interface Picture {
-  readonly seen: Seen
-  readonly servers: readonly ServerFigures[]
-  readonly cells: readonly Cell[]
-  readonly handlers: readonly HandlerRow[]
-  readonly merged: readonly Merged[]
-  readonly waits: readonly Wait[]
-  readonly events: readonly Happening[]
-}
-
 export function answersOf(picture: Picture): Answer[] {
   return [connected(picture), slow(picture), fails(picture), waits(picture), happened(picture)]
-}
-
-function join(...parts: readonly string[]): string {
-  return parts.filter((part) => part !== '').join(' · ')
-}
-
-function connected({ seen, servers, cells, events }: Picture): Answer {
-  const id = 'connected'
-  const { hosts, now } = seen
-  const name = (...names: readonly string[]) => inWords(seen, names)
-  const answering = servers.filter(({ state }) => state === 'answers')
-  const told = `${answering.length} of ${hosts.length} answer`
-  const gone = servers.filter(({ state, host }) => state === 'away' && reachedBy(seen, host).length === 0)
-  const odd = servers.filter(({ state }) => state === 'refuses' || state === 'silent')
-  const oddText =
-    odd.length === 0 ? '' : `${name(...odd.map(({ host }) => host))} tell${odd.length > 1 ? '' : 's'} nothing`
-  const apart = cells.filter(({ state, since }) => state === 'try' && now - (since ?? 0) >= briefMs)
-  if (gone.length > 0) {
-    const [first] = gone as [ServerFigures]
-    const since = Math.max(...cells.filter(({ to }) => to === first.host).map((cell) => cell.since ?? 0))
-    const answer = `No: ${name(...gone.map(({ host }) => host))} ${gone.length > 1 ? 'are' : 'is'} gone`
-    const lost = since > 0 ? `not connected for ${age(now - since)}` : ''
-    return { id, severity: 'bad', answer, detail: join(lost, whyNot(events, name(first.host)), told, oddText) }
-  }
-  if (apart.length > 0) {
-    const [{ from, to, since = now, why = '' }] = apart as [Cell]
-    const others = apart.filter((cell) => cell.from !== to && cell.from !== from).length
-    const more = others === 0 ? '' : `${others} more views like it`
-    const answer = `No: ${name(from)} does not reach ${name(to)}`
-    return { id, severity: 'warn', answer, detail: join(`for ${age(now - since)}`, why, more, told, oddText) }
-  }
-  const unlisted = cells.find(({ state, from }) => state === 'unknown' && answering.some(({ host }) => host === from))
-  if (unlisted !== undefined) {
-    const answer = 'The lists of hosts differ'
-    return {
-      id,
-      severity: 'warn',
-      answer,
-      detail: join(`${name(unlisted.from)} does not know ${name(unlisted.to)}`, told)
-    }
-  }
-  if (odd.length > 0) {
-    const [{ note }] = odd as [ServerFigures]
-    return { id, severity: 'warn', answer: `Yes, but ${oddText}`, detail: join(told, note) }
-  }
-  if (hosts.length === 1)
-    return { id, severity: 'ok', answer: `${name(seen.grid.local)} is alone`, detail: 'its list holds no other server' }
-  const youngest = Math.max(...cells.map(({ since }) => since ?? 0))
-  const pairs = (hosts.length * (hosts.length - 1)) / 2
-  const detail = `${pairs} connection${pairs > 1 ? 's' : ''}, the youngest for ${age(now - youngest)}`
-  return { id, severity: 'ok', answer: `Yes, all ${hosts.length}`, detail }
-}
-
-/** Of those that dial it: in one word where there is one. */
-function whyNot(events: readonly Happening[], name: string): string {
-  const detail = events.find(({ title }) => title.endsWith(`→ ${name} · dial failed`))?.detail
-  if (detail === undefined) return ''
-  return `dials fail: ${/\bE[A-Z]{4,}\b/.exec(detail)?.[0] ?? detail.slice(0, 60)}`
 }
 
 function slow({ seen, servers, handlers, merged }: Picture): Answer {
@@ -105,7 +37,7 @@ function slow({ seen, servers, handlers, merged }: Picture): Answer {
     const busyText = loop >= busyShare ? `its event loop is busy for ${percent(loop)}` : ''
     const severity = row.unusual >= verySlow.times && Math.max(p99 ?? 0, oldestMs) >= verySlow.ms ? 'bad' : 'warn'
     const more = others > 0 ? `${others} other${others > 1 ? 's' : ''}` : ''
-    return { id, severity, answer: `${row.name} at ${inWords(seen, [where])}`, detail: join(what, busyText, more) }
+    return { id, severity, answer: `${row.name} at ${inWords(seen, [where])}`, detail: joined(what, busyText, more) }
   }
   if (busy.length > 0) {
     const answer = `${inWords(
@@ -119,13 +51,35 @@ function slow({ seen, servers, handlers, merged }: Picture): Answer {
       detail: `its event loop works for ${percent(busy[0]?.busy ?? 0)} of the time`
     }
   }
+  const far = longRtt(seen)
+  if (far !== undefined) return { id, severity: 'warn', ...far }
   const most = Math.max(0, ...servers.map((server) => server.busy ?? 0))
-  return {
-    id,
-    severity: 'ok',
-    answer: 'Nobody',
-    detail: `every p99 is as usual · no server busier than ${percent(most)}`
-  }
+  const detail = `every p99 is as usual · no server busier than ${percent(most)}`
+  return { id, severity: 'ok', answer: 'Nobody', detail }
+}
+
+/** Connections whose round trip is far from usual, by the server that they have in common. */
+function longRtt(seen: Seen): Pick<Answer, 'answer' | 'detail'> | undefined {
+  const found = freshOf(seen).flatMap(({ host, connections, links }) =>
+    [...links].flatMap(([to, { isLong, usualRttMs = 0 }]) => {
+      const { rttMs } = connections.get(to)?.session ?? {}
+      return isLong && rttMs !== undefined ? [{ pair: [host, to], rttMs, usualRttMs }] : []
+    })
+  )
+  const [first] = found.sort((a, b) => b.rttMs / b.usualRttMs - a.rttMs / a.usualRttMs)
+  if (first === undefined) return undefined
+  const count = (host: string) => found.filter(({ pair }) => pair.includes(host)).length
+  const [worst = '', other = ''] = [...first.pair].sort((a, b) => count(b) - count(a))
+  const pairs = new Set(found.filter(({ pair }) => pair.includes(worst)).map(({ pair }) => [...pair].sort().join()))
+  const answer =
+    pairs.size > 1
+      ? `Round trips to ${inWords(seen, [worst])}`
+      : `${inWords(seen, [worst])} ⇄ ${inWords(seen, [other])}`
+  const detail = joined(
+    `round trip ${ms(first.rttMs)}, usually ${ms(first.usualRttMs)}`,
+    pairs.size > 1 ? `${pairs.size} connections` : ''
+  )
+  return { answer, detail }
 }
 
 function fails({ seen, handlers, merged, events }: Picture): Answer {
@@ -147,7 +101,7 @@ function fails({ seen, handlers, merged, events }: Picture): Answer {
     id,
     severity: share >= manyFail && calls >= fewCalls ? 'bad' : 'warn',
     answer: `${row.name} at ${inWords(seen, [row.where ?? ''])}`,
-    detail: join(`${many} in the last minute`, mistake, more)
+    detail: joined(`${many} in the last minute`, mistake, more)
   }
 }
 
@@ -166,7 +120,7 @@ function waits({ seen, waits: found }: Picture): Answer {
   const others = found.length - 1
   const more = others > 0 ? `${others} other wait${others > 1 ? 's' : ''}` : ''
   const answer = `${inWords(seen, who)} wait${who.length > 1 ? '' : 's'} for ${inWords(seen, [whom])}`
-  return { id, severity, answer, detail: join(`${handler}: ${why}, for ${age(seen.now - since)}`, more) }
+  return { id, severity, answer, detail: joined(`${handler}: ${why}, for ${age(seen.now - since)}`, more) }
 }
 
 function happened({ seen, events }: Picture): Answer {
@@ -174,7 +128,7 @@ function happened({ seen, events }: Picture): Answer {
   const last = lastOf(events, seen.now, recentMs)
   const [newest] = events
   if (last !== undefined) {
-    const detail = join(`${age(seen.now - last.at)} ago`, last.detail)
+    const detail = joined(`${age(seen.now - last.at)} ago`, last.detail)
     return { id, severity: last.severity, answer: last.title, detail }
   }
   if (newest === undefined) return { id, severity: 'ok', answer: 'Nothing', detail: 'no event is kept' }

@@ -1,42 +1,89 @@
 /** One connection, as both of its servers tell of it: its streams, its windows and who waits, its figures, its last events. */
 
 import type { ConnectionStats } from '../../index.ts'
-import { barOf, causeOf, type Half, halvesOf, severityOf, type Told, waitMs, wordsOf } from './lanes.ts'
+import { barOf, causeOf, type Half, halvesOf, type Rates, severityOf, type Told, waitMs, wordsOf } from './lanes.ts'
 import { isFresh, lastError } from './matrix.ts'
 import type { ConnectionDetail, EndRow, Lane, Severity } from './model.ts'
-import { type Observer, streamsOf } from './observer.ts'
+import type { Observer } from './observer.ts'
+import { streamsOf } from './open-calls.ts'
+import { keyOf } from './tracked.ts'
 import { nameOfCall } from './waits.ts'
-import { keyOf, type Watcher } from './watcher.ts'
+import type { Watcher } from './watcher.ts'
 import { age, inWords, ms, nameOf, size } from './words.ts'
 
 const streamsAsked = 200
 const lanesTold = 40
 const eventsTold = 40
 
-export async function connectionDetail(observer: Observer, a: string, b: string): Promise<ConnectionDetail> {
-  const ends = [observer.watchers.get(a), observer.watchers.get(b)] as const
-  const hosts = [b, a]
-  const told = await Promise.all(
-    ends.map((watcher, at) =>
-      watcher !== undefined && isFresh(observer.seen, watcher)
-        ? streamsOf(watcher, { host: hosts[at] as string, max: streamsAsked })
-        : []
-    )
-  )
-  const all = told.flat().filter(({ info }) => info.subroute !== '$grid')
-  const lanes = halvesOf(all)
-    .filter(({ info }) => info.kind === 'streaming')
-    .map((half) => toLane(half, observer.hosts))
-    .sort((x, y) => weight(y) - weight(x))
-  return {
-    ...{ at: Date.now(), a, b, title: titleOf(observer, a, b), open: openText(all, lanes.length) },
-    lanes: lanes.slice(0, lanesTold),
-    rows: rowsOf(observer, ends, a, b),
-    events: observer.happenings
-      .after(0)
-      .filter(({ hosts: involved }) => isOf(involved, a, b))
-      .slice(0, eventsTold)
+/** Rates are over this time at least. */
+const leastMs = 900
+
+/** Messages of a lane until then. */
+interface Sample {
+  readonly atMs: number
+  readonly sent: number | undefined
+  readonly taken: number | undefined
+  readonly rates: Rates
+}
+
+/** What it has to remember between two answers: messages so far, to make rates of them. */
+export class ConnectionLooker {
+  readonly #observer: Observer
+  readonly #a: string
+  readonly #b: string
+  #samples: ReadonlyMap<string, Sample> = new Map()
+
+  constructor(observer: Observer, a: string, b: string) {
+    this.#observer = observer
+    this.#a = a
+    this.#b = b
   }
+
+  async look(): Promise<ConnectionDetail> {
+    const [observer, a, b] = [this.#observer, this.#a, this.#b]
+    const ends = [observer.watchers.get(a), observer.watchers.get(b)] as const
+    const hosts = [b, a]
+    const told = await Promise.all(
+      ends.map((watcher, at) =>
+        watcher !== undefined && isFresh(observer.seen, watcher)
+          ? streamsOf(watcher, { host: hosts[at] as string, max: streamsAsked })
+          : []
+      )
+    )
+    const all = told.flat().filter(({ info }) => info.subroute !== '$grid')
+    const halves = halvesOf(all).filter(({ info }) => info.kind === 'streaming')
+    this.#samples = new Map(halves.map((half) => [half.key, sampleOf(half, this.#samples.get(half.key))]))
+    const lanes = halves
+      .map((half) => toLane(half, observer.hosts, this.#samples.get(half.key)?.rates ?? {}))
+      .sort((x, y) => weight(y) - weight(x))
+    return {
+      ...{ at: Date.now(), a, b, title: titleOf(observer, a, b), open: openText(all, lanes.length) },
+      lanes: lanes.slice(0, lanesTold),
+      rows: rowsOf(observer, ends, a, b),
+      events: observer.happenings
+        .after(0)
+        .filter(({ hosts: involved }) => isOf(involved, a, b))
+        .slice(0, eventsTold)
+    }
+  }
+}
+
+function sampleOf({ sending, receiving }: Half, before: Sample | undefined): Sample {
+  const atMs = performance.now()
+  if (before !== undefined && atMs - before.atMs < leastMs) return before
+  const sent = sending?.totalMessages
+  const { totalMessages: arrived, unread } = receiving ?? {}
+  const taken = arrived === undefined ? undefined : arrived - (unread?.messages ?? 0)
+  const rate = (now: number | undefined, then: number | undefined) =>
+    now === undefined || then === undefined || before === undefined
+      ? undefined
+      : (Math.max(0, now - then) / (atMs - before.atMs)) * 1000
+  const [sentRate, takenRate] = [rate(sent, before?.sent), rate(taken, before?.taken)]
+  const rates = {
+    ...(sentRate === undefined ? {} : { sent: sentRate }),
+    ...(takenRate === undefined ? {} : { taken: takenRate })
+  }
+  return { atMs, sent, taken, rates }
 }
 
 /** The last one named is whom it is about; what is of one server alone has one name. */
@@ -61,7 +108,7 @@ function openText(told: readonly Told[], lanes: number): string {
   return `${streams} stream${streams === 1 ? '' : 's'} open${shown} · ${under} under way`
 }
 
-function toLane(half: Half, hosts: readonly string[]): Lane {
+function toLane(half: Half, hosts: readonly string[], rates: Rates): Lane {
   const { key, direction, from, to, info, at, sending, receiving } = half
   const found = causeOf(half)
   const bar = barOf(half)
@@ -74,7 +121,7 @@ function toLane(half: Half, hosts: readonly string[]): Lane {
   const tells = isWaiting && found?.cause !== 'consumer'
   return {
     ...{ key, direction, from, to, handler: nameOfCall(info), handlerKey: keyOf(info), id: info.id },
-    ...{ openedAt: Math.round((at - info.ageMs) / 1000) * 1000, ...wordsOf(half) },
+    ...{ openedAt: Math.round((at - info.ageMs) / 1000) * 1000, ...wordsOf(half, rates) },
     totalBytes: sending?.totalBytes ?? receiving?.totalBytes ?? 0,
     ...messagesOf(sending ?? receiving),
     severity: isStopped ? severityOf(waitedMs) : 'ok',

@@ -6,8 +6,10 @@ import { freshOf } from './matrix.ts'
 import type { HandlerDetail, Points } from './model.ts'
 import type { Observer } from './observer.ts'
 import { callersIn } from './shapes.ts'
+import { keyOf } from './tracked.ts'
 import { chartSlots, slotMs } from './tracker.ts'
-import { keyOf, type Watcher } from './watcher.ts'
+import type { Watcher } from './watcher.ts'
+import { nameOfKey } from './words.ts'
 
 const callersTold = 12
 const callersTimeoutMs = 3000
@@ -27,10 +29,11 @@ export class HandlerLooker {
 
   /** Undefined for a handler that no server has told of. */
   async look(): Promise<HandlerDetail | undefined> {
-    const { seen, watchers, merged } = this.#observer
+    const { seen, watchers } = this.#observer
+    const { merged } = this.#observer.handlers
     const row = merged.find(({ key }) => key === this.#key)
     const at = [...watchers.values()].flatMap((watcher) => {
-      const served = watcher.served.get(this.#key)
+      const served = watcher.tracked.handler.entries.get(this.#key)
       return served === undefined ? [] : [{ watcher, ...served }]
     })
     const [first] = at
@@ -38,7 +41,7 @@ export class HandlerLooker {
     const answering = new Set(freshOf(seen))
     const slot = Math.floor(performance.now() / slotMs) - 1
     return {
-      ...{ at: seen.now, key: this.#key, name: this.#key.slice(this.#key.indexOf(' ') + 1), kind: first.stats.kind },
+      ...{ at: seen.now, key: this.#key, name: nameOfKey(this.#key), kind: first.stats.kind },
       calls: at.reduce((sum, { stats }) => sum + stats.calls, 0),
       failed: at.reduce((sum, { stats }) => sum + Object.values(stats.errors).reduce((all, each) => all + each, 0), 0),
       byServer: at.map(({ watcher, tracker }) => ({

@@ -1,8 +1,10 @@
-/** Handlers, those of one name at all servers that answer together: rates, durations, how far from usual, and charts. */
+/** Handlers, those of one name at all servers that answer together: rates, durations, how far from usual. */
 
-import type { HandlerRow, NamedHandler, Points, Series } from './model.ts'
-import { addTo, chartSlots, field, fields, quantile, type Tracker, usualOf } from './tracker.ts'
+import type { HandlerRow, NamedHandler, Points } from './model.ts'
+import type { Side } from './tracked.ts'
+import { addTo, buckets, chartSlots, field, fields, noCalls, quantile, type Tracker, usualOf } from './tracker.ts'
 import type { Watcher } from './watcher.ts'
+import { nameOfKey } from './words.ts'
 
 /** Fewer calls in a minute say nothing. */
 const leastCalls = 20
@@ -29,31 +31,7 @@ interface Merged extends NamedHandler {
   running: number
 }
 
-/** Points of one chart, a ring by slot number. */
-export class Rings {
-  readonly p50 = emptyRing()
-  readonly p99 = emptyRing()
-  readonly calls = emptyRing()
-  readonly errors = emptyRing()
-
-  set(slot: number, seconds: number, sum: Float64Array, boundsMs: readonly number[]): void {
-    const at = slot % chartSlots
-    const counts = sum.subarray(fields)
-    this.p50[at] = quantile(counts, boundsMs, 0.5) ?? Number.NaN
-    this.p99[at] = quantile(counts, boundsMs, 0.99) ?? Number.NaN
-    this.calls[at] = (sum[field.calls] as number) / seconds
-    this.errors[at] = (sum[field.errors] as number) / seconds
-  }
-
-  read(slot: number, count: number): Series {
-    const points = (ring: Float32Array) => pointsOf(ring, slot, count)
-    return {
-      ...{ p50: points(this.p50), p99: points(this.p99), calls: points(this.calls), errors: points(this.errors) }
-    }
-  }
-}
-
-function emptyRing(): Float32Array {
+export function emptyRing(): Float32Array {
   return new Float32Array(chartSlots).fill(Number.NaN)
 }
 
@@ -70,16 +48,14 @@ export function rounded(value: number): number {
   return value === 0 ? 0 : Number(value.toPrecision(3))
 }
 
-export function mergeHandlers(watchers: readonly Watcher[]): Merged[] {
+export function mergeHandlers(watchers: readonly Watcher[], side: Side): Merged[] {
   const merged = new Map<string, Merged>()
   for (const watcher of watchers) {
-    for (const [key, { stats, tracker }] of watcher.served) {
-      const width = tracker.now.length
+    for (const [key, { stats, tracker }] of watcher.tracked[side].entries) {
       let row = merged.get(key)
       if (row === undefined) {
-        const name = key.slice(key.indexOf(' ') + 1)
-        const sums = { now: new Float64Array(width), minute: new Float64Array(width) }
-        row = { key, name, kind: stats.kind, at: [], ...sums, usual: new Float64Array(width - fields), running: 0 }
+        const sums = { now: noCalls(), minute: noCalls(), usual: new Float64Array(buckets) }
+        row = { key, name: nameOfKey(key), kind: stats.kind, at: [], ...sums, running: 0 }
         merged.set(key, row)
       }
       addTo(row.now, tracker.now)
@@ -97,23 +73,22 @@ export function mergeHandlers(watchers: readonly Watcher[]): Merged[] {
 /** @param seconds how long `now` of the trackers is; undefined while that is too short */
 export function toRow(merged: Merged, seconds: number | undefined): HandlerRow {
   const { key, name, kind, at, running } = merged
-  const boundsMs = (at[0] as At).tracker.boundsMs
-  const usual = usualOf(merged.usual, boundsMs)
+  const usual = usualOf(merged.usual)
   const oldestMs = at.reduce((most, each) => Math.max(most, each.oldestMs ?? -1), -1)
-  const judged = judge(merged, usual, kind === 'single' ? oldestMs : 0, boundsMs)
+  const judged = judge(merged, usual, kind === 'single' ? oldestMs : 0)
   return {
     ...{ key, name, kind, running, servers: at.length },
     ...(oldestMs < 0 ? {} : { oldestMs: rounded(oldestMs) }),
     ...(usual === undefined ? {} : { usual: rounded(usual) }),
-    ...(seconds === undefined ? {} : ratesOf(merged.now, boundsMs, seconds)),
+    ...(seconds === undefined ? {} : ratesOf(merged.now, seconds)),
     ...judged,
     ...(judged.isSlow || judged.fails ? { where: standsOut(merged, judged.fails) } : {})
   }
 }
 
-function ratesOf(sum: Float64Array, boundsMs: readonly number[], seconds: number) {
+function ratesOf(sum: Float64Array, seconds: number) {
   const counts = sum.subarray(fields)
-  const [p50, p99] = [quantile(counts, boundsMs, 0.5), quantile(counts, boundsMs, 0.99)]
+  const [p50, p99] = [quantile(counts, 0.5), quantile(counts, 0.99)]
   const rate = (at: number) => rounded((sum[at] as number) / seconds)
   return {
     ...{ calls: rate(field.calls), errors: rate(field.errors) },
@@ -126,11 +101,10 @@ function ratesOf(sum: Float64Array, boundsMs: readonly number[], seconds: number
 function judge(
   { minute }: Merged,
   usual: number | undefined,
-  oldestMs: number,
-  boundsMs: readonly number[]
+  oldestMs: number
 ): Pick<HandlerRow, 'unusual' | 'isSlow' | 'fails'> {
   const ended = minute[field.calls] as number
-  const p99 = ended < leastCalls ? undefined : quantile(minute.subarray(fields), boundsMs, 0.99)
+  const p99 = ended < leastCalls ? undefined : quantile(minute.subarray(fields), 0.99)
   const times = usual === undefined || p99 === undefined ? 1 : p99 / usual
   const oldestTimes = usual === undefined ? oldestMs / (longMs / verySlow.times) : oldestMs / usual
   const hangs = oldestMs >= verySlow.ms && oldestTimes >= verySlow.times
@@ -147,18 +121,17 @@ function standsOut({ at }: Merged, fails: boolean): string {
   const errors = ({ tracker }: At) =>
     (tracker.minute[field.errors] as number) + (tracker.minute[field.mistakes] as number)
   const slowness = ({ tracker, oldestMs }: At) =>
-    Math.max(quantile(tracker.minute.subarray(fields), tracker.boundsMs, 0.99) ?? 0, oldestMs ?? 0)
+    Math.max(quantile(tracker.minute.subarray(fields), 0.99) ?? 0, oldestMs ?? 0)
   const weight = fails ? errors : slowness
   return at.reduce((most, each) => (weight(each) > weight(most) ? each : most)).watcher.host
 }
 
 /** What a handler came to in the last minute: its p99, the share of its calls that failed, its mistakes, its codes. */
-export function minuteOf({ minute, at }: Merged) {
+export function minuteOf({ minute }: Merged) {
   const calls = minute[field.calls] as number
-  const boundsMs = (at[0] as At).tracker.boundsMs
   return {
     calls,
-    p99: quantile(minute.subarray(fields), boundsMs, 0.99),
+    p99: quantile(minute.subarray(fields), 0.99),
     share: calls === 0 ? 0 : (minute[field.errors] as number) / calls,
     mistakes: minute[field.mistakes] as number
   }

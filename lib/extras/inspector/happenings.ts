@@ -1,8 +1,8 @@
 /** Events of all servers in words, with how bad each is. What several servers tell of one loss is told once. */
 
 import { type CloseEvent, type GridEvent, introspection } from '../../index.ts'
-import type { Happening, Severity } from './model.ts'
-import { inWords, ms, nameOf, shorten } from './words.ts'
+import type { Happening, Severity, Wait } from './model.ts'
+import { inWords, joined, ms, nameOf, nameOfKey, shorten } from './words.ts'
 
 const mostKept = 1000
 const maxName = 60
@@ -25,6 +25,17 @@ interface Kept extends Happening {
 /** Told by several servers at a time. */
 const together = new Set<GridEvent['type']>(['state', 'hello', 'close'])
 
+interface Told {
+  readonly at: number
+  readonly group: string | undefined
+  /** What is told again within this time is told once. */
+  readonly limitMs: number
+  readonly teller: string
+  /** The other end, if it is of one. */
+  readonly about: readonly string[]
+  readonly handler?: string
+}
+
 type Words = readonly [severity: Severity, title: string, detail?: string]
 
 export class Happenings {
@@ -44,35 +55,48 @@ export class Happenings {
   add(event: GridEvent, offsetMs: number, hosts: readonly string[]): void {
     // Looking is no work of the grid.
     if ('subroute' in event && event.subroute === introspection.subroute) return
-    const at = event.at + offsetMs
-    const group = groupOf(event)
-    const limitMs = together.has(event.type) ? togetherMs : againMs
+    const { type, local: teller, host } = event
+    const handler = 'handler' in event && event.handler !== undefined ? event.handler : undefined
+    this.#keep(
+      {
+        ...{ at: event.at + offsetMs, group: groupOf(event), teller },
+        ...{ limitMs: together.has(type) ? togetherMs : againMs, about: type === 'slowTurn' ? [] : [host] },
+        ...(handler === undefined ? {} : { handler })
+      },
+      (tellers, times) => toWords(event, { hosts, tellers, times })
+    )
+  }
+
+  /** Something that no server tells, as nobody else sees both ends: a stream has no credit. */
+  addWait({ key, who, whom, handler, handlerKey, id, since, bar }: Wait, hosts: readonly string[]): void {
+    const [teller = ''] = who
+    const title = `${nameOf(hosts, teller)} → ${nameOf(hosts, whom)} · ${brief(handler)} #${id} has no credit`
+    const lie = bar === undefined ? '' : `${bar.unread} of ${bar.capacity} ${bar.unit} wait to be taken`
+    const about = { at: since, group: `credit ${key}`, teller, limitMs: againMs, about: [whom] }
+    this.#keep({ ...about, handler: nameOfKey(handlerKey) }, (_, times) => {
+      return ['warn', title, joined(lie, times > 1 ? `${times} times` : '')]
+    })
+  }
+
+  #keep(
+    { at, group, limitMs, teller, about, handler }: Told,
+    toTell: (tellers: string[], times: number) => Words | undefined
+  ): void {
     const known =
       group === undefined
         ? undefined
         : this.#kept.find((each) => each.group === group && Math.abs(each.at - at) < limitMs)
-    const tellers = [...new Set([...(known?.tellers ?? []), event.local])]
+    const tellers = [...new Set([...(known?.tellers ?? []), teller])]
     const times = (known?.times ?? 0) + 1
-    const words = toWords(event, { hosts, tellers, times })
+    const words = toTell(tellers, times)
     if (words === undefined) return
     const [severity, title, detail = ''] = words
-    const involved = event.type === 'slowTurn' ? [event.local] : [...tellers, event.host]
-    const handler = 'handler' in event && event.handler !== undefined ? event.handler : undefined
     const seq = ++this.#seq
     if (known !== undefined) this.#kept.splice(this.#kept.indexOf(known), 1)
     const place = this.#kept.findIndex((each) => each.at <= at)
     const kept: Kept = {
-      ...{
-        seq,
-        id: known?.id ?? seq,
-        at,
-        severity,
-        title: shorten(title),
-        detail: shorten(detail),
-        hosts: involved,
-        tellers,
-        times
-      },
+      ...{ seq, id: known?.id ?? seq, at, severity, title: shorten(title), detail: shorten(detail) },
+      ...{ hosts: about.length === 0 ? [teller] : [...tellers, ...about], tellers, times },
       ...(handler === undefined ? {} : { handler }),
       ...(group === undefined ? {} : { group })
     }
@@ -171,10 +195,6 @@ function brief(name: string): string {
 function failedText({ failed }: CloseEvent): string {
   const { notSent, maybeRan } = failed
   return notSent + maybeRan === 0 ? '' : `${notSent + maybeRan} calls failed: ${notSent} notSent, ${maybeRan} maybeRan`
-}
-
-function joined(...parts: readonly string[]): string {
-  return parts.filter((part) => part !== '').join(' · ')
 }
 
 export function lastOf(events: readonly Happening[], now: number, mostMs: number): Happening | undefined {

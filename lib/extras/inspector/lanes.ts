@@ -5,7 +5,7 @@
 
 import { type HalfInfo, introspection, type StreamInfo } from '../../index.ts'
 import type { Bar, Severity } from './model.ts'
-import { age, ms, size } from './words.ts'
+import { age, size } from './words.ts'
 
 /** Waits that last so long are told, and then are bad. */
 export const waitMs = { warn: 1000, bad: 5000 } as const
@@ -83,26 +83,38 @@ export function severityOf(waitedMs: number): Severity {
   return waitedMs >= waitMs.bad ? 'bad' : waitedMs >= waitMs.warn ? 'warn' : 'ok'
 }
 
-/** The window, in messages or in bytes, whichever is scarcer; undefined where the receiver is not known. */
+/** The window, in messages or in bytes, whichever is scarcer; undefined where no end tells of it. */
 export function barOf({ sending, receiving }: Half): Bar | undefined {
-  const { capacity, unread, room } = receiving ?? {}
-  if (capacity === undefined || unread === undefined || room === undefined) return undefined
-  const used = (unit: 'messages' | 'bytes') => (capacity[unit] === 0 ? 0 : unread[unit] / capacity[unit])
-  const unit = used('bytes') > used('messages') ? 'bytes' : 'messages'
-  const free = Math.max(0, Math.min(sending?.room?.[unit] ?? room[unit], capacity[unit]))
+  const capacity = receiving?.capacity ?? sending?.capacity
+  const rooms = [sending?.room, receiving?.room].filter((room) => room !== undefined)
+  if (capacity === undefined || rooms.length === 0) return undefined
+  const roomIn = (unit: 'messages' | 'bytes') => Math.min(...rooms.map((room) => room[unit]))
+  const shareOf = (unit: 'messages' | 'bytes') => (capacity[unit] === 0 ? 1 : roomIn(unit) / capacity[unit])
+  const unit = shareOf('bytes') < shareOf('messages') ? 'bytes' : 'messages'
+  const whole = capacity[unit]
+  const free = Math.max(0, Math.min(roomIn(unit), whole))
+  const { unread: lying, room } = receiving ?? {}
   // Two samples of two servers: where the stream flows they are of two moments.
-  const there = Math.min(unread[unit], capacity[unit] - free)
-  const onTheWay = Math.max(0, Math.min(room[unit] - free, capacity[unit] - free - there))
-  const owed = capacity[unit] - free - there - onTheWay
+  const unread = Math.min(lying?.[unit] ?? 0, whole - free)
+  const isBoth = sending?.room !== undefined && room !== undefined
+  const onTheWay = isBoth ? Math.max(0, Math.min(room[unit] - free, whole - free - unread)) : 0
+  const by = isBoth ? {} : { by: receiving?.room === undefined ? ('sender' as const) : ('receiver' as const) }
+  const held = (lying ?? sending?.unread)?.[unit === 'bytes' ? 'messages' : 'bytes'] ?? 0
   const other =
     unit === 'messages'
-      ? `bytes: ${size(unread.bytes)} of ${size(capacity.bytes)}`
-      : `messages: ${unread.messages} of ${capacity.messages}`
-  return { unit, capacity: capacity[unit], free, onTheWay, unread: there, owed, other }
+      ? `bytes: ${size(held)} of ${size(capacity.bytes)}`
+      : `messages: ${held} of ${capacity.messages}`
+  return { unit, capacity: whole, ...by, free, onTheWay, unread, owed: whole - free - unread - onTheWay, other }
+}
+
+/** Messages a second at both ends, where that is known. */
+export interface Rates {
+  readonly sent?: number
+  readonly taken?: number
 }
 
 /** What each end does, in words. */
-export function wordsOf(half: Half): { readonly sender: string; readonly receiver: string } {
+export function wordsOf(half: Half, { sent, taken }: Rates): { readonly sender: string; readonly receiver: string } {
   const { sending, receiving, direction } = half
   const isHandler = direction === 'responses'
   const since = (info: HalfInfo) => (info.waitedMs < waitMs.warn ? '' : `, for ${age(info.waitedMs)}`)
@@ -123,9 +135,13 @@ export function wordsOf(half: Half): { readonly sender: string; readonly receive
         ? `takes nothing${since(receiving)}`
         : 'waits at next()'
   const flows = (info: HalfInfo | undefined) => info !== undefined && info.waitedMs < waitMs.warn
-  return { sender: flows(sending) ? 'sends' : sender, receiver: flows(receiving) ? 'takes' : receiver }
+  const rate = (value: number | undefined) => (value === undefined ? '' : ` ${rateOf(value)}/s`)
+  return {
+    sender: flows(sending) ? `sends${rate(sent)}` : sender,
+    receiver: flows(receiving) ? `takes${rate(taken)}` : receiver
+  }
 }
 
-export function waitedText(waitedMs: number): string {
-  return waitedMs < 1000 ? '' : ms(waitedMs)
+function rateOf(value: number): string {
+  return value < 10 ? value.toFixed(1) : String(Math.round(value))
 }

@@ -54,13 +54,24 @@ export class Listener {
     const problem = this.#problemOf(request)
     if (problem !== undefined) return refuse(response, ...problem)
     const { pathname, searchParams } = addressOf(request.url)
-    if (pathname === this.#path && this.#path !== '') {
-      response.writeHead(308, { location: `${this.#path.slice(this.#path.lastIndexOf('/') + 1)}/` }).end()
+    const seen = seenPathOf(request, pathname)
+    const name = this.#nameOf(pathname, seen !== pathname)
+    if (name === undefined) return refuse(response, 404, 'There is nothing here.')
+    // The files of the page are named beside it: its own address ends with a slash.
+    if (name === '' && !seen.endsWith('/')) {
+      response.writeHead(308, { location: `./${seen.slice(seen.lastIndexOf('/') + 1)}/` }).end()
       return
     }
-    const name = pathname.startsWith(`${this.#path}/`) ? pathname.slice(this.#path.length + 1) : undefined
-    if (name === undefined) return refuse(response, 404, 'There is nothing here.')
     if (!this.#open(request, response, name, searchParams)) this.#file(request, response, name)
+  }
+
+  /** What is asked for, below the path; where a router has taken a part of the address away, that part may be the path. */
+  #nameOf(pathname: string, isMounted: boolean): string | undefined {
+    for (const path of isMounted ? [this.#path, ''] : [this.#path]) {
+      if (pathname === path) return ''
+      if (pathname.startsWith(`${path}/`)) return pathname.slice(path.length + 1)
+    }
+    return undefined
   }
 
   /** What a rule throws is its no, and so is no word. */
@@ -121,7 +132,8 @@ export class Listener {
     if (name === 'feed') return () => this.#pages.openFeed(response)
     if (name === 'connection') return () => this.#pages.openConnection(response, text('a'), text('b'))
     if (name === 'handler') return () => this.#pages.openHandler(response, text('key'))
-    if (name === 'handlers') return () => this.#pages.openHandlers(response, text('host'))
+    const side = text('side') === 'caller' ? 'caller' : 'handler'
+    if (name === 'handlers') return () => this.#pages.openHandlers(response, text('host'), side)
     if (name === 'trace') return () => this.#pages.openTrace(response, toFilter(query))
     return undefined
   }
@@ -144,6 +156,11 @@ export class Listener {
 function addressOf(url = '/'): URL {
   const origin = 'http://page.invalid'
   return new URL(url.startsWith('/') ? origin + url : URL.canParse(url) ? url : '/*', origin)
+}
+
+/** As the browser sees it: routers such as Express keep that in `originalUrl`. */
+function seenPathOf(request: IncomingMessage & { readonly originalUrl?: unknown }, pathname: string): string {
+  return typeof request.originalUrl === 'string' ? addressOf(request.originalUrl).pathname : pathname
 }
 
 function refuse(response: ServerResponse, status: number, text: string): void {

@@ -39,19 +39,28 @@ export function reachedBy(seen: Seen, host: string): string[] {
 
 export function cellsOf(seen: Seen): Cell[] {
   const reached = new Map(seen.hosts.map((host) => [host, reachedBy(seen, host).length > 0]))
-  return seen.hosts.flatMap((from) =>
-    seen.hosts
+  return seen.hosts.flatMap((from) => {
+    const watcher = seen.watchers.get(from)
+    return seen.hosts
       .filter((to) => to !== from)
       .map((to) => {
-        const watcher = seen.watchers.get(from)
         const connection = watcher?.connections.get(to)
         if (watcher === undefined || connection === undefined) return { from, to, state: 'unknown' as const }
         const isLost = connection.state !== 'connected' && connection.lastError !== undefined
         const why = isLost ? shorten(connection.lastError) : undefined
-        const since = (watcher.lostAt.get(to) ?? connection.since) + watcher.offsetMs
-        return toCell(from, connection, since, reached.get(to) === true, why)
+        const since = (watcher.links.get(to)?.lostAt ?? connection.since) + watcher.offsetMs
+        const cell = toCell(from, connection, since, reached.get(to) === true, why)
+        return doEndsDiffer(seen, watcher, to) ? { ...cell, differs: true } : cell
       })
-  )
+  })
+}
+
+/** Whether one end says that there is a connection, and the other one that there is none. */
+function doEndsDiffer(seen: Seen, watcher: Watcher, to: string): boolean {
+  const other = seen.watchers.get(to)
+  const [here, there] = [watcher.connections.get(to), other?.connections.get(watcher.host)]
+  if (here === undefined || there === undefined || isUp(here) === isUp(there)) return false
+  return isFresh(seen, watcher) && isFresh(seen, other)
 }
 
 function toCell(
@@ -62,18 +71,50 @@ function toCell(
   why: string | undefined
 ): Cell {
   const { host: to, state, session } = connection
-  const isUp = state === 'connected'
+  const isConnected = state === 'connected'
   return {
-    ...{ from, to, since, state: isUp ? 'up' : isReached ? 'try' : 'down' },
-    ...(isUp && session !== undefined
+    ...{ from, to, since, state: isConnected ? 'up' : isReached ? 'try' : 'down' },
+    ...(isConnected && session !== undefined
       ? {
-          ...(session.rttMs === undefined ? {} : { rttMs: Math.round(session.rttMs * 100) / 100 }),
+          ...(session.rttMs === undefined ? {} : { rttMs: roundedRtt(session.rttMs) }),
           streams: session.inboundStreams + session.outboundStreams,
           queueBytes: session.sendQueueBytes
         }
       : {}),
     ...(why === undefined ? {} : { why })
   }
+}
+
+/** As it is shown. */
+function roundedRtt(rttMs: number): number {
+  return rttMs < 10 ? Math.round(rttMs * 10) / 10 : Math.round(rttMs)
+}
+
+/** Large grids have cells by the thousand, whose figures change at each look: those of each are told at every such tick. */
+const ticksOfFigures = 5
+const smallGrid = 8
+
+/** Cells as they are told: a state at once, figures in turn. */
+export class Cells {
+  readonly #told = new Map<string, Cell>()
+  #ticks = 0
+
+  take(cells: readonly Cell[], servers: number): readonly [key: string, cell: Cell][] {
+    const turn = this.#ticks++ % ticksOfFigures
+    const told = cells.map((cell, at): [string, Cell] => {
+      const key = `${cell.from} ${cell.to}`
+      const before = this.#told.get(key)
+      const isDue = servers <= smallGrid || at % ticksOfFigures === turn
+      return [key, before !== undefined && !isDue && isSameState(before, cell) ? before : cell]
+    })
+    this.#told.clear()
+    for (const [key, cell] of told) this.#told.set(key, cell)
+    return told
+  }
+}
+
+function isSameState(a: Cell, b: Cell): boolean {
+  return a.state === b.state && a.since === b.since && a.why === b.why && a.differs === b.differs
 }
 
 /** What the server that serves the page knows of a host that it does not reach. */
@@ -104,12 +145,14 @@ function toServer(seen: Seen, host: string): ServerFigures {
   const up = state === 'answers' ? [...(watcher?.connections.values() ?? [])].filter(isUp).length : by.length
   const [severity, note] = judge(seen, host, state, by, up)
   const calls = state === 'answers' && watcher !== undefined ? callsOf(watcher, seen.windowSeconds) : undefined
+  const { guestCount: guests = 0 } = stats ?? {}
   return {
     ...{ host, state, up, severity, note },
     ...(heardAt === undefined || state === 'answers' ? {} : { at: heardAt }),
     ...(stats?.startedAt === undefined ? {} : { startedAt: stats.startedAt + offsetMs }),
     ...(state === 'answers' && busy !== undefined ? { busy: Math.round(busy * 100) / 100 } : {}),
-    ...(calls === undefined ? {} : { calls })
+    ...(calls === undefined ? {} : { calls }),
+    ...(guests === 0 ? {} : { guests })
   }
 }
 
@@ -133,6 +176,6 @@ function isUp({ state }: ConnectionStats): boolean {
 function callsOf(watcher: Watcher, seconds: number | undefined): number | undefined {
   if (seconds === undefined) return undefined
   let calls = 0
-  for (const { tracker } of watcher.served.values()) calls += tracker.now[field.calls] as number
+  for (const { tracker } of watcher.tracked.handler.entries.values()) calls += tracker.now[field.calls] as number
   return Math.round((calls / seconds) * 10) / 10
 }

@@ -18,15 +18,21 @@ export interface Answer {
 /** `answers`: its figures are fresh. `silent`: they are old. `refuses`: connected, but tells nothing. `away`: not connected to this server. */
 export type ServerState = 'answers' | 'silent' | 'refuses' | 'away'
 
-export interface ServerFigures {
+/** How much a server has to do. */
+export interface ServerLoad {
+  /** Share of the time in which its event loop worked, from 0 to 1. */
+  readonly busy?: number
+  readonly calls?: number
+  /** Peers that are in nobody's list. */
+  readonly guests?: number
+}
+
+export interface ServerFigures extends ServerLoad {
   readonly host: string
   readonly state: ServerState
   /** Of its last figures. */
   readonly at?: number
   readonly startedAt?: number
-  /** Share of the time in which its event loop worked, from 0 to 1. */
-  readonly busy?: number
-  readonly calls?: number
   /** How many of the others it is connected to, as itself tells, or else as others tell. */
   readonly up: number
   readonly severity: Severity
@@ -48,6 +54,8 @@ export interface Cell {
   readonly streams?: number
   readonly queueBytes?: number
   readonly why?: string
+  /** The other end, which answers too, says another thing. */
+  readonly differs?: boolean
 }
 
 export interface NamedHandler {
@@ -86,31 +94,36 @@ export interface HandlerRow extends NamedHandler, HandlerRates {
 /** A chart: one value for each slot of 5 s, the newest last; none where nothing is known. */
 export type Points = readonly (number | null)[]
 
-export interface Series {
+export interface Chart {
   readonly p50: Points
   readonly p99: Points
   readonly calls: Points
   readonly errors: Points
 }
 
-export interface PointsOf {
+export type PackedSeries = readonly [p50: Points, p99: Points, calls: Points, errors: Points]
+
+/** The last points of charts. */
+export interface PointsOf<Of> {
   /** The number of the newest slot. */
   readonly slot: number
   /** How many slots are told here. */
   readonly count: number
-  readonly of: Readonly<Record<string, Series>>
+  readonly of: readonly Of[]
 }
 
 /** The window of one half of a stream, in messages or bytes; its parts add up to `capacity`. */
 export interface Bar {
   readonly unit: 'messages' | 'bytes'
   readonly capacity: number
-  /** May be sent. */
+  /** The one end that tells of it, where only one does. */
+  readonly by?: 'sender' | 'receiver'
+  /** May be sent; by the receiver alone also what is on the way. */
   readonly free: number
   readonly onTheWay: number
   /** There, and not taken. */
   readonly unread: number
-  /** Taken, and not yet granted again. */
+  /** Taken, and not yet granted again; by the sender alone all that is not granted back. */
   readonly owed: number
   /** The other unit, in words. */
   readonly other: string
@@ -178,9 +191,22 @@ export interface Tick extends Changes {
   readonly local: string
   /** The page is served by none of the servers. */
   readonly isGuest?: true
-  /** Another number: forget what was told before. */
-  readonly epoch: number
-  readonly points?: PointsOf
+  /** These handlers are all: others are forgotten. */
+  readonly isWhole?: true
+  readonly points?: PointsOf<readonly [key: string, series: Chart]>
+}
+
+/** A record as an array; see `compact.ts`. */
+export type Packed = readonly (string | number | null)[]
+
+/** A tick as it travels. */
+export interface Wire extends Omit<Tick, 'servers' | 'cells' | 'handlers' | 'points'> {
+  readonly servers?: readonly Packed[]
+  readonly cells?: readonly Packed[]
+  /** The place of each handler. */
+  readonly names?: readonly (readonly [place: number, key: string])[]
+  readonly handlers?: readonly Packed[]
+  readonly points?: PointsOf<readonly [place: number, ...PackedSeries]>
 }
 
 /** The two ends of one direction of a stream, and what each does. */
@@ -231,19 +257,30 @@ export interface HandlerDetail extends NamedHandler {
   readonly marks: readonly { readonly at: number; readonly text: string }[]
 }
 
-/** The handlers of one server. */
+/** The handlers of one server, or of all (no `host`), as one side tells of them. */
 export interface HandlersDetail {
   readonly at: number
   readonly host: string
-  readonly rows: readonly HandlerRow[]
+  readonly side: 'handler' | 'caller'
+  /** Each begins with its key. */
+  readonly rows: readonly Packed[]
+  readonly points?: PointsOf<readonly [key: string, ...PackedSeries]>
+}
+
+/** How long a call took. */
+export interface TraceTimes {
+  readonly endedAt: number
+  readonly durationMs: number
+  /** Until the first response of a stream. */
+  readonly firstMs?: number
 }
 
 /** One call that has ended. */
-export interface TraceRow extends OfCall {
-  readonly endedAt: number
+export interface TraceRow extends OfCall, TraceTimes {
   readonly from: string
   readonly to: string
-  readonly durationMs: number
+  /** Of the trace that it is part of. */
+  readonly traceId?: string
   readonly code: string
   readonly delivery?: string
   readonly bytes: number

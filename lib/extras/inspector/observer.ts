@@ -5,16 +5,18 @@
  * It ends some time after the last one has gone, and is nothing then: no stream, no timer, no memory.
  */
 
-import type { StreamsOptions } from '../../index.ts'
 import { answersOf } from './answers.ts'
-import { type Merged, mergeHandlers, Rings, rounded, toRow } from './handlers.ts'
+import { Board, rowsOf } from './board.ts'
+import { pack } from './compact.ts'
+import { Findings } from './findings.ts'
+import { rounded } from './handlers.ts'
 import { Happenings } from './happenings.ts'
 import type { Inspected } from './inspected.ts'
-import type { Told } from './lanes.ts'
-import { cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
-import type { Answer, HandlerRow, HandlersDetail, PointsOf, Sums, Tick } from './model.ts'
-import { streamsIn } from './shapes.ts'
-import { addTo, chartSlots, field, fields, slotMs } from './tracker.ts'
+import { Cells, cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
+import type { HandlersDetail, Packed, PackedSeries, PointsOf, Sums, Wait, Wire } from './model.ts'
+import { OpenCalls } from './open-calls.ts'
+import type { Side } from './tracked.ts'
+import { addTo, chartSlots, field, noCalls, slotMs } from './tracker.ts'
 import { Versions } from './versions.ts'
 import { waitsOf } from './waits.ts'
 import { Watcher } from './watcher.ts'
@@ -22,17 +24,10 @@ import { Watcher } from './watcher.ts'
 const tickMs = 1000
 /** After news, so that what belongs together is told together. */
 const soonMs = 100
+/** A server that is lost for so long is gone: with that, and a little more. */
+const lostMs = 1050
 /** Larger grids are looked at less often. */
 const largeGrid = 48
-/** Calls that wait so long are looked at, each second. */
-const askedWaitMs = 500
-/** Streams that are only quiet are looked for at every such tick. */
-const quietTicks = 5
-/** Open calls that are asked for at one server: those that wait longest. */
-const streamsAsked = 200
-const streamsTimeoutMs = 3000
-/** What is gone is told until it was gone twice: a finding that flickers is read as none. */
-const ticksToGo = 2
 /** A rate over less says nothing. */
 const leastWindowMs = 900
 const inOrder = new Intl.Collator('en', { numeric: true })
@@ -48,27 +43,27 @@ export interface Mark {
 export const nothingKnown: Mark = { version: 0, slot: Number.NEGATIVE_INFINITY, seq: 0 }
 
 export class Observer {
-  /** Another one with each start: whoever knows the last picture forgets it. */
-  readonly epoch = Date.now()
   readonly watchers = new Map<string, Watcher>()
   readonly happenings = new Happenings()
-  merged: readonly Merged[] = []
+  readonly handlers = new Board('handler')
   /** Of the list, this server among them, in order. */
   hosts: readonly string[] = []
   readonly #grid: Inspected
   readonly #onTick: () => void
   readonly #versions = new Versions()
-  readonly #series = new Map<string, Rings>()
-  readonly #rows = new Map<string, HandlerRow>()
+  readonly #cells = new Cells()
+  /** As callers saw it; only once somebody asks. */
+  #callers: Board | undefined
   readonly #findings = new Findings()
+  readonly #open = new OpenCalls()
   readonly #startedMs = performance.now()
   readonly #timer: NodeJS.Timeout
   #version = 0
   #slot = slotNow()
   #soon: NodeJS.Timeout | undefined
-  #told: readonly Told[] = []
-  #isAsking = false
-  #ticks = 0
+  #later: NodeJS.Timeout | undefined
+  /** Streams without credit that were told of. */
+  #stalled: ReadonlySet<string> = new Set()
 
   /** @param onTick the picture is another one */
   constructor(grid: Inspected, onTick: () => void) {
@@ -81,6 +76,7 @@ export class Observer {
   stop(): void {
     clearInterval(this.#timer)
     clearTimeout(this.#soon)
+    clearTimeout(this.#later)
     for (const watcher of this.watchers.values()) watcher.stop()
   }
 
@@ -100,24 +96,39 @@ export class Observer {
   }
 
   /** What is not known at a mark. */
-  changesAfter({ version, slot, seq }: Mark): Tick {
+  changesAfter({ version, slot, seq }: Mark): Wire {
     const events = this.happenings.after(seq)
-    const count = Math.min(chartSlots, this.#slot - 1 - slot)
+    const points = this.#pointsAfter(slot, this.handlers, (_, place, series) => [place, ...series] as const)
     return {
-      ...{ at: Date.now(), local: this.#grid.local, epoch: this.epoch },
+      ...{ at: Date.now(), local: this.#grid.local },
       ...(this.#grid.isGuest === true ? { isGuest: true as const } : {}),
       ...this.#versions.after(version),
+      ...(this.#versions.isWhole('names', version) ? { isWhole: true as const } : {}),
       ...(events.length === 0 ? {} : { events }),
-      ...(count <= 0 ? {} : { points: this.#pointsOf(count) })
+      ...(points && { points })
     }
   }
 
-  /** Of one server alone, also where they are old. */
-  handlersOf(host: string): HandlersDetail {
-    const watcher = this.watchers.get(host)
-    const { windowSeconds, now } = this.seen
-    const rows = mergeHandlers(watcher === undefined ? [] : [watcher]).map((row) => toRow(row, windowSeconds))
-    return { at: now, host, rows }
+  /** Of one server alone, also where they are old, or of all (`host` is empty), as one side tells. */
+  handlersOf(host: string, side: Side, slot: number): HandlersDetail {
+    const { seen } = this
+    const isAll = host === ''
+    const board = side === 'caller' ? this.#askCallers() : this.handlers
+    const rows = isAll ? [...board.rows()].map(([, , row]) => row) : rowsOf(seen, host, side)
+    const points = isAll ? this.#pointsAfter(slot, board, (key, _, series) => [key, ...series] as const) : undefined
+    return {
+      ...{ at: seen.now, host, side, rows: rows.map((row): Packed => pack('handlers', [row.key], row)) },
+      ...(points && { points })
+    }
+  }
+
+  #askCallers(): Board {
+    for (const { tracked } of this.watchers.values()) tracked.caller.ask(this.#slot)
+    if (this.#callers === undefined) {
+      this.#callers = new Board('caller')
+      this.#callers.look(this.seen, this.#slot)
+    }
+    return this.#callers
   }
 
   get #everyMs(): number {
@@ -128,11 +139,15 @@ export class Observer {
   #tick(): void {
     this.#follow()
     this.#advance()
-    const { seen } = this
-    this.merged = mergeHandlers(freshOf(seen))
-    const { waits, quiet } = waitsOf(this.#told, this.merged, seen.hosts)
-    const parts = { cells: cellsOf(seen), servers: serversOf(seen), handlers: this.#rowsOf(seen), waits }
-    const answers = answersOf({ seen, merged: this.merged, events: this.happenings.after(0), ...parts })
+    const { seen, handlers } = this
+    handlers.look(seen, this.#slot)
+    this.#callers?.look(seen, this.#slot)
+    const { waits, quiet } = waitsOf(this.#open.told, handlers.merged, seen)
+    this.#tellStalled(waits)
+    const [cells, servers] = [cellsOf(seen), serversOf(seen)]
+    const rows = [...handlers.rows()]
+    const about = { seen, cells, servers, waits, handlers: rows.map(([, , row]) => row), merged: handlers.merged }
+    const answers = answersOf({ ...about, events: this.happenings.after(0) })
     this.#version++
     const one = (name: string, value: unknown) => this.#versions.one(name, value, this.#version)
     one('hosts', seen.hosts)
@@ -140,10 +155,28 @@ export class Observer {
     one('quiet', quiet)
     one('answers', this.#findings.steady(answers))
     one('sums', this.#sums(seen))
-    this.#versions.list('cells', parts.cells, ({ from, to }) => `${from} ${to}`, this.#version)
-    this.#versions.list('servers', parts.servers, ({ host }) => host, this.#version)
-    this.#versions.list('handlers', parts.handlers, ({ key }) => key, this.#version)
-    void this.#askForStreams(seen)
+    const list = (name: string, values: (readonly [key: string, value: unknown])[]) =>
+      this.#versions.list(name, values, this.#version)
+    const places = new Map(seen.hosts.map((host, at) => [host, at]))
+    const placeOf = (host: string) => places.get(host) ?? -1
+    const told = this.#cells.take(cells, seen.hosts.length)
+    list(
+      'cells',
+      told.map(([key, cell]) => [key, pack('cells', [placeOf(cell.from), placeOf(cell.to)], cell)])
+    )
+    list(
+      'servers',
+      servers.map((server) => [server.host, pack('servers', [placeOf(server.host)], server)])
+    )
+    list(
+      'names',
+      rows.map(([key, place]) => [key, [place, key]])
+    )
+    list(
+      'handlers',
+      rows.map(([key, place, row]) => [key, pack('handlers', [place], row)])
+    )
+    void this.#open.ask(seen)
     this.#onTick()
   }
 
@@ -152,6 +185,21 @@ export class Observer {
       this.#soon = undefined
       this.#tick()
     }, soonMs)
+  }
+
+  /** A stream that has no credit for a second is an event of the page's own. */
+  #tellStalled(waits: readonly Wait[]): void {
+    const stalled = waits.filter(({ cause }) => cause === 'credit')
+    for (const wait of stalled) if (!this.#stalled.has(wait.key)) this.happenings.addWait(wait, this.hosts)
+    this.#stalled = new Set(stalled.map(({ key }) => key))
+  }
+
+  /** What is lost for some time is told when that has passed. */
+  #tickWhenLost(): void {
+    this.#later ??= setTimeout(() => {
+      this.#later = undefined
+      this.#tick()
+    }, lostMs)
   }
 
   /** A watcher for each host of the list, and for no other. */
@@ -172,6 +220,7 @@ export class Observer {
         onEvent: (event, { offsetMs }) => {
           this.happenings.add(event, offsetMs, this.hosts)
           if (event.type === 'state') this.#tickSoon()
+          if (event.type === 'state' && event.previous === 'connected') this.#tickWhenLost()
         },
         onState: this.#tickSoon
       })
@@ -182,39 +231,32 @@ export class Observer {
   /** Closes the slots that are over. */
   #advance(): void {
     const slot = slotNow()
-    for (const { served } of this.watchers.values()) for (const { tracker } of served.values()) tracker.advance(slot)
+    for (const { tracked } of this.watchers.values()) {
+      tracked.handler.advance(slot)
+      tracked.caller.advance(slot)
+    }
     if (slot === this.#slot) return
     this.#slot = slot
-    const seconds = slotMs / 1000
-    for (const { key, at } of mergeHandlers(freshOf(this.seen))) {
-      const rings = this.#series.get(key) ?? new Rings()
-      this.#series.set(key, rings)
-      const sum = new Float64Array(at[0]?.tracker.now.length ?? 0)
-      for (const { tracker } of at) addTo(sum, tracker.slotAt(slot - 1))
-      rings.set(slot - 1, seconds, sum, at[0]?.tracker.boundsMs ?? [])
-    }
+    const { seen } = this
+    this.handlers.close(seen, slot - 1)
+    this.#callers?.close(seen, slot - 1)
   }
 
-  /** Those of servers that do not answer now stay, without figures. */
-  #rowsOf(seen: Seen): HandlerRow[] {
-    for (const [key, row] of this.#rows) {
-      const { name, kind } = row
-      this.#rows.set(key, { key, name, kind, running: 0, unusual: 0, isSlow: false, fails: false, servers: 0 })
-    }
-    for (const row of this.merged) this.#rows.set(row.key, toRow(row, seen.windowSeconds))
-    return [...this.#rows.values()]
-  }
-
-  #pointsOf(count: number): PointsOf {
+  #pointsAfter<Of>(
+    known: number,
+    board: Board,
+    make: (key: string, place: number, series: PackedSeries) => Of
+  ): PointsOf<Of> | undefined {
     const slot = this.#slot - 1
-    const of = [...this.#series].map(([key, rings]) => [key, rings.read(slot, count)])
-    return { slot, count, of: Object.fromEntries(of) }
+    const count = Math.min(chartSlots, slot - known)
+    if (count <= 0) return undefined
+    return { slot, count, of: [...board.points(slot, count)].map((of) => make(...of)) }
   }
 
   #sums(seen: Seen): Sums {
-    const sum = new Float64Array(fields)
+    const sum = noCalls()
     let [streams, requests] = [0, 0]
-    for (const { kind, running, now } of this.merged) {
+    for (const { kind, running, now } of this.handlers.merged) {
       addTo(sum, now)
       if (kind === 'single') requests += running
       else streams += running
@@ -226,57 +268,6 @@ export class Observer {
       rounded(at.reduce((total, each) => total + (sum[each] ?? 0), 0) / seconds)
     const { calls, errors, bytesIn, bytesOut } = field
     return { ...counts, calls: rate(calls), errors: rate(errors), bytes: rate(bytesIn, bytesOut) }
-  }
-
-  /** What every server says of its open calls: those that wait longest. */
-  async #askForStreams(seen: Seen): Promise<void> {
-    if (this.#isAsking) return
-    this.#isAsking = true
-    const isTurnOfAll = this.#ticks++ % quietTicks === 0
-    const asked = freshOf(seen).filter((watcher) => isTurnOfAll || waits(watcher))
-    const answers = await Promise.all(asked.map((watcher) => streamsOf(watcher, { max: streamsAsked })))
-    const others = this.#told.filter(({ server }) => !asked.some(({ host }) => host === server))
-    this.#told = [...(isTurnOfAll ? [] : others), ...answers.flat()]
-    this.#isAsking = false
-  }
-}
-
-/** Whether a call at this server has waited for a while, by the counts that it tells: then one looks which. */
-function waits({ connections }: Watcher): boolean {
-  for (const { waits: counts } of connections.values()) {
-    for (const { oldestMs = 0 } of Object.values(counts)) if (oldestMs >= askedWaitMs) return true
-  }
-  return false
-}
-
-/** The open calls of a server; none where it does not answer. */
-export async function streamsOf(
-  watcher: Watcher,
-  options: StreamsOptions & { readonly host?: string }
-): Promise<readonly Told[]> {
-  try {
-    const infos = streamsIn(await watcher.calls.streams(options, { timeout: streamsTimeoutMs })).slice(0, options.max)
-    const at = Date.now()
-    return infos.map((info) => ({ server: watcher.host, info, at }))
-  } catch {
-    // What it does not tell is not known; that it does not answer is told by its figures.
-    return []
-  }
-}
-
-/** Findings that come are told at once; those that go are told so long as they are gone. */
-class Findings {
-  readonly #last = new Map<string, { readonly answer: Answer; readonly missing: number }>()
-
-  steady(answers: readonly Answer[]): Answer[] {
-    return answers.map((answer) => {
-      const last = this.#last.get(answer.id)
-      const missing = last !== undefined && answer.severity === 'ok' ? last.missing + 1 : 0
-      const isGone = last === undefined || answer.severity !== 'ok' || missing >= ticksToGo
-      if (isGone && answer.severity === 'ok') this.#last.delete(answer.id)
-      else this.#last.set(answer.id, { answer: isGone ? answer : (last?.answer ?? answer), missing })
-      return isGone ? answer : (last?.answer ?? answer)
-    })
   }
 }
 

@@ -1,12 +1,13 @@
 /** The pages that look: how many there may be, what each is told, and the observer that they share and that ends after them. */
 
 import type { ServerResponse } from 'node:http'
-import { connectionDetail } from './connection-detail.ts'
+import { ConnectionLooker } from './connection-detail.ts'
 import { Feed } from './feed.ts'
 import { HandlerLooker } from './handler-detail.ts'
 import type { Inspected } from './inspected.ts'
 import { type Mark, nothingKnown, Observer } from './observer.ts'
 import { Trace, type TraceFilter } from './trace.ts'
+import type { Side } from './tracked.ts'
 
 /** A page that is loaded again finds its charts. */
 const defaultLingerMs = 60_000
@@ -55,7 +56,10 @@ export class Pages {
   /** What a page shows of one connection. */
   openConnection(response: ServerResponse, a: string, b: string): Opened {
     if (!this.#isHost(a) || !this.#isHost(b)) return { refused: 'no such server in this grid' }
-    return this.#openDetail(response, (observer) => () => connectionDetail(observer, a, b))
+    return this.#openDetail(response, (observer) => {
+      const looker = new ConnectionLooker(observer, a, b)
+      return () => looker.look()
+    })
   }
 
   openHandler(response: ServerResponse, key: string): Opened {
@@ -65,10 +69,17 @@ export class Pages {
     })
   }
 
-  /** The handlers of one server alone. */
-  openHandlers(response: ServerResponse, host: string): Opened {
-    if (!this.#isHost(host)) return { refused: 'no such server in this grid' }
-    return this.#openDetail(response, (observer) => () => observer.handlersOf(host))
+  /** The handlers of one server alone, or of all, as one side tells of them. */
+  openHandlers(response: ServerResponse, host: string, side: Side): Opened {
+    if (host !== '' && !this.#isHost(host)) return { refused: 'no such server in this grid' }
+    return this.#openDetail(response, (observer) => {
+      let slot = Number.NEGATIVE_INFINITY
+      return () => {
+        const detail = observer.handlersOf(host, side, slot)
+        slot = detail.points?.slot ?? slot
+        return detail
+      }
+    })
   }
 
   openTrace(response: ServerResponse, filter: TraceFilter): Opened {

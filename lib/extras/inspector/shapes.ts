@@ -80,7 +80,8 @@ const hasFigures = shape({
 
 const isChange = shape({
   ...{ at: aNumber, instance: aText, startedAt: optional(aNumber) },
-  ...{ connections: optional(Array.isArray), served: optional(Array.isArray), removed: optional(Array.isArray) },
+  ...{ connections: optional(Array.isArray), called: optional(Array.isArray), served: optional(Array.isArray) },
+  ...{ removed: optional(Array.isArray), guests: optional(Array.isArray), keepAliveMs: optional(aCount) },
   loop: optional(shape({ activeMs: aNumber, idleMs: aNumber }))
 })
 
@@ -131,15 +132,24 @@ function entries<T>(list: unknown, is: Check): T[] {
   return Array.isArray(list) ? list.filter(is).map((each) => given(each as T)) : []
 }
 
+/** What has changed of a server, of its known shape. */
+export interface Change extends StatsChange {
+  readonly guestCount?: number
+}
+
 /** Undefined for what tells nothing of a server. */
-export function changeOf(told: unknown): StatsChange | undefined {
+export function changeOf(told: unknown): Change | undefined {
   if (!isChange(told)) return undefined
-  const { at, instance, startedAt, loop, connections, served, removed } = given(told as StatsChange)
+  const { at, instance, startedAt, loop, keepAliveMs, guests, ...lists } = given(told as StatsChange)
+  const { connections, called, served, removed } = lists
   return {
     ...{ at, instance, connections: entries<ConnectionStats>(connections, isConnection) },
-    ...{ served: entries<HandlerStats>(served, hasFigures), removed: (removed ?? []).filter(aName) },
+    ...{ called: entries<HandlerStats>(called, hasFigures), served: entries<HandlerStats>(served, hasFigures) },
+    removed: (removed ?? []).filter(aName),
     ...(startedAt === undefined ? {} : { startedAt }),
-    ...(loop === undefined ? {} : { loop })
+    ...(loop === undefined ? {} : { loop }),
+    ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
+    ...(guests === undefined ? {} : { guestCount: guests.length })
   }
 }
 
@@ -168,9 +178,9 @@ export function eventOf(told: unknown, local: string): GridEvent | undefined {
   return events[told.type]?.(told) === true ? { ...given(told as unknown as GridEvent), local } : undefined
 }
 
-/** The clock of a server. */
-export function momentOf(told: unknown): number {
-  const { at } = isRecord(told) ? told : { at: undefined }
-  if (!aNumber(at)) throw new Error('it does not tell its time')
-  return at as number
+/** The clock of a server, and its process. */
+export function pingOf(told: unknown): { readonly at: number; readonly instance: string } {
+  const { at, instance } = isRecord(told) ? told : { at: undefined, instance: undefined }
+  if (!aNumber(at) || !aText(instance)) throw new Error('it does not tell its time')
+  return { at: at as number, instance: instance as string }
 }

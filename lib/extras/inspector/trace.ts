@@ -5,9 +5,11 @@ import { freshOf } from './matrix.ts'
 import type { TraceBatch, TraceRow } from './model.ts'
 import type { Observer } from './observer.ts'
 import { recordOfCall } from './shapes.ts'
+import { keyOf, type Side } from './tracked.ts'
 import { usualOf } from './tracker.ts'
 import { nameOfCall } from './waits.ts'
-import { keyOf, type Watcher } from './watcher.ts'
+import type { Watcher } from './watcher.ts'
+import { shorten } from './words.ts'
 
 /** Rows that are kept for a page until it takes them, of all servers. */
 const mostRows = 200
@@ -56,14 +58,14 @@ export class Trace {
     }
   }
 
-  async #read(watcher: Watcher, side: 'handler' | 'caller'): Promise<void> {
+  async #read(watcher: Watcher, side: Side): Promise<void> {
     const { from, to, handler, slowerThanMs, failed, sample } = this.#filter
     const [here, there] = side === 'handler' ? [to, from] : [from, to]
     if (here !== undefined && here !== watcher.host) return
     const options: TraceOptions = {
       side,
       ...(there === undefined ? {} : { host: there }),
-      ...(handler === undefined ? {} : { handler }),
+      ...(handler === undefined ? {} : handlerNamed(watcher, side, handler)),
       ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
       ...(side === 'caller' || failed === true ? { failed: true } : {}),
       ...(sample === undefined ? {} : { sample })
@@ -86,17 +88,29 @@ export class Trace {
       this.#notShown++
       return
     }
-    const { side, durationMs, code, delivery, bytesIn, bytesOut, startedAt } = record
+    const { side, durationMs, firstResponseMs, traceId, code, delivery, bytesIn, bytesOut, startedAt } = record
     const [from, to] = side === 'handler' ? [record.host, host] : [host, record.host]
-    const row = this.#observer.merged.find(({ key }) => key === keyOf(record))
-    const usual = row === undefined ? undefined : usualOf(row.usual, row.at[0]?.tracker.boundsMs ?? [])
+    const row = this.#observer.handlers.merged.find(({ key }) => key === keyOf(record))
+    const usual = row === undefined ? undefined : usualOf(row.usual)
     this.#rows.push({
       ...{ from, to, code, durationMs, handler: nameOfCall(record), handlerKey: keyOf(record) },
       ...{ endedAt: Math.round(startedAt + durationMs + offsetMs), bytes: bytesIn + bytesOut },
       ...(delivery === undefined ? {} : { delivery }),
+      ...(firstResponseMs === undefined ? {} : { firstMs: firstResponseMs }),
+      ...(traceId === undefined ? {} : { traceId: shorten(traceId) }),
       isSlow: usual !== undefined && durationMs >= 3 * usual && durationMs >= 50
     })
   }
+}
+
+/** A name has the subroute before it, and both may have slashes. */
+function handlerNamed({ tracked }: Watcher, side: Side, name: string): Pick<TraceOptions, 'handler' | 'subroute'> {
+  for (const kind of ['single', 'streaming']) {
+    const { stats } =
+      tracked[side].entries.get(`${kind} ${name}`) ?? tracked.handler.entries.get(`${kind} ${name}`) ?? {}
+    if (stats !== undefined) return { handler: stats.handler, subroute: stats.subroute }
+  }
+  return { handler: name }
 }
 
 /** A call that its caller gave up has reached its handler, as far as one knows. */

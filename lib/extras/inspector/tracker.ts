@@ -5,7 +5,7 @@
  * Time is cut into slots of 5 s that all trackers share. Memory is fixed: some 4 KiB a tracker, whatever is called.
  */
 
-import type { CallFigures } from '../../index.ts'
+import type { CallFigures, Histogram } from '../../index.ts'
 
 export const slotMs = 5000
 /** Points of a chart: 5 min. */
@@ -22,8 +22,15 @@ const usualCalls = 1000
 export const field = { calls: 0, errors: 1, mistakes: 2, bytesIn: 3, bytesOut: 4 } as const
 export const fields = 5
 
-/** A quantile of a histogram in ms, by straight lines within its buckets; undefined where it is empty. */
-export function quantile(counts: ArrayLike<number>, boundsMs: readonly number[], share: number): number | undefined {
+/** Upper bounds of all buckets here, in ms: those of the library. What a peer counts by others is put where it belongs. */
+export const boundsMs: readonly number[] = [
+  0.0625, 0.125, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 75, 100, 250, 500, 750, 1000, 2500, 5000, 7500, 10_000
+]
+export const buckets = boundsMs.length + 1
+const width = fields + buckets
+
+/** A quantile of counts by bucket, in ms, by straight lines within a bucket; undefined where there are none. */
+export function quantile(counts: ArrayLike<number>, share: number): number | undefined {
   let total = 0
   for (let at = 0; at < counts.length; at++) total += counts[at] as number
   if (total <= 0) return undefined
@@ -38,7 +45,20 @@ export function quantile(counts: ArrayLike<number>, boundsMs: readonly number[],
     }
     left -= count
   }
-  return boundsMs[boundsMs.length - 1]
+  return boundsMs.at(-1)
+}
+
+/** By the bounds here. */
+export function toBuckets({ boundsMs: bounds, counts }: Histogram): Float64Array {
+  const own = new Float64Array(buckets)
+  const isSame = bounds.length === boundsMs.length && bounds.every((bound, at) => bound === boundsMs[at])
+  for (let at = 0; at < counts.length; at++) {
+    const bound = bounds[at] ?? Number.POSITIVE_INFINITY
+    const bucket = isSame ? at : boundsMs.findIndex((each) => each >= bound)
+    const place = bucket < 0 || bucket >= buckets ? buckets - 1 : bucket
+    own[place] = (own[place] as number) + (counts[at] as number)
+  }
+  return own
 }
 
 export function errorsOf({ errors }: CallFigures): number {
@@ -51,28 +71,26 @@ export function errorsOf({ errors }: CallFigures): number {
 export class Tracker {
   /** The last figures. */
   figures: CallFigures
-  readonly now: Float64Array
-  readonly minute: Float64Array
+  readonly now = new Float64Array(width)
+  readonly minute = new Float64Array(width)
   /** p99 of each slot, NaN where there was no call; a ring by slot number. */
   readonly p99s = new Float32Array(chartSlots).fill(Number.NaN)
   /** Counts since the process began, but for the last 5 to 10 minutes. */
   usual: Float64Array
   #nextUsual: Float64Array
+  /** Of the last figures. */
+  #counts: Float64Array
   /** A ring by slot number: what is in `minute`. */
-  readonly #slots: Float64Array
-  readonly #width: number
+  readonly #slots = new Float64Array(minuteSlots * width)
   #slot: number
 
   /** @param slot the number of the slot that has begun */
   constructor(figures: CallFigures, slot: number) {
-    this.#width = fields + figures.durations.counts.length
     this.figures = figures
     this.#slot = slot
-    this.now = new Float64Array(this.#width)
-    this.minute = new Float64Array(this.#width)
-    this.#slots = new Float64Array(minuteSlots * this.#width)
-    this.usual = Float64Array.from(figures.durations.counts)
-    this.#nextUsual = this.usual
+    this.#counts = toBuckets(figures.durations)
+    this.usual = this.#counts
+    this.#nextUsual = this.#counts
   }
 
   /** What is told now. */
@@ -89,11 +107,9 @@ export class Tracker {
     grow(field.mistakes, figures.mistakes - before.mistakes)
     grow(field.bytesIn, figures.bytesIn - before.bytesIn)
     grow(field.bytesOut, figures.bytesOut - before.bytesOut)
-    const { counts } = figures.durations
-    for (let at = 0; at < counts.length; at++) {
-      const by = (counts[at] as number) - (before.durations.counts[at] ?? 0)
-      if (by !== 0) grow(fields + at, by)
-    }
+    const counts = toBuckets(figures.durations)
+    for (let at = 0; at < buckets; at++) grow(fields + at, (counts[at] as number) - (this.#counts[at] as number))
+    this.#counts = counts
     this.figures = figures
   }
 
@@ -101,7 +117,7 @@ export class Tracker {
   advance(slot: number): void {
     while (this.#slot < slot) {
       const counts = this.slotAt(this.#slot).subarray(fields)
-      this.p99s[this.#slot % chartSlots] = quantile(counts, this.boundsMs, 0.99) ?? Number.NaN
+      this.p99s[this.#slot % chartSlots] = quantile(counts, 0.99) ?? Number.NaN
       this.#slot++
       if (this.#slot % usualSlots === 0) this.#keepUsual()
       subtract(this.now, this.slotAt(this.#slot - nowSlots))
@@ -113,18 +129,19 @@ export class Tracker {
 
   /** What a slot came to, one of the last minute. */
   slotAt(slot: number): Float64Array {
-    const at = ((slot + minuteSlots) % minuteSlots) * this.#width
-    return this.#slots.subarray(at, at + this.#width)
-  }
-
-  get boundsMs(): readonly number[] {
-    return this.figures.durations.boundsMs
+    const at = ((slot + minuteSlots) % minuteSlots) * width
+    return this.#slots.subarray(at, at + width)
   }
 
   #keepUsual(): void {
     this.usual = this.#nextUsual
-    this.#nextUsual = Float64Array.from(this.figures.durations.counts)
+    this.#nextUsual = this.#counts
   }
+}
+
+/** Of no call. */
+export function noCalls(): Float64Array {
+  return new Float64Array(width)
 }
 
 export function addTo(sum: Float64Array, other: ArrayLike<number>): void {
@@ -136,7 +153,7 @@ function subtract(sum: Float64Array, other: ArrayLike<number>): void {
 }
 
 /** The p99 of what is usual; undefined where too little is known. */
-export function usualOf(counts: Float64Array, boundsMs: readonly number[]): number | undefined {
+export function usualOf(counts: Float64Array): number | undefined {
   const ended = counts.reduce((sum, count) => sum + count, 0)
-  return ended < usualCalls ? undefined : quantile(counts, boundsMs, 0.99)
+  return ended < usualCalls ? undefined : quantile(counts, 0.99)
 }

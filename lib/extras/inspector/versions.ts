@@ -10,34 +10,49 @@ interface Kept {
   version: number
 }
 
+interface List {
+  readonly kept: Map<string, Kept>
+  /** When something was forgotten last. */
+  wholeAt: number
+}
+
 export class Versions {
   readonly #ones = new Map<string, Kept>()
-  readonly #lists = new Map<string, Map<string, Kept>>()
+  readonly #lists = new Map<string, List>()
 
   one(name: string, value: unknown, version: number): void {
     keep(this.#ones, name, value, version)
   }
 
-  /** What is no longer among the values is forgotten. */
-  list<T>(name: string, values: readonly T[], keyOf: (value: T) => string, version: number): void {
-    const kept = this.#lists.get(name) ?? new Map<string, Kept>()
-    this.#lists.set(name, kept)
+  /** What is no longer among the values is forgotten, and then all others are told again, as a whole. */
+  list(name: string, values: Iterable<readonly [key: string, value: unknown]>, version: number): void {
+    const list = this.#lists.get(name) ?? { kept: new Map<string, Kept>(), wholeAt: 0 }
+    this.#lists.set(name, list)
     const keys = new Set<string>()
-    for (const value of values) {
-      keys.add(keyOf(value))
-      keep(kept, keyOf(value), value, version)
+    for (const [key, value] of values) {
+      keys.add(key)
+      keep(list.kept, key, value, version)
     }
-    for (const key of kept.keys()) if (!keys.has(key)) kept.delete(key)
+    for (const key of list.kept.keys()) {
+      if (keys.has(key)) continue
+      list.kept.delete(key)
+      list.wholeAt = version
+    }
   }
 
   after(version: number): Record<string, unknown> {
     const changes: Record<string, unknown> = {}
     for (const [name, kept] of this.#ones) if (kept.version > version) changes[name] = kept.value
-    for (const [name, list] of this.#lists) {
-      const changed = [...list.values()].filter((kept) => kept.version > version)
+    for (const [name, { kept, wholeAt }] of this.#lists) {
+      const changed = [...kept.values()].filter((each) => each.version > version || wholeAt > version)
       if (changed.length > 0) changes[name] = changed.map(({ value }) => value)
     }
     return changes
+  }
+
+  /** Whether something of a list was forgotten since. */
+  isWhole(name: string, version: number): boolean {
+    return (this.#lists.get(name)?.wholeAt ?? 0) > version
   }
 }
 

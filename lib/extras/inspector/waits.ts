@@ -4,10 +4,11 @@ import type { StreamInfo } from '../../index.ts'
 import type { Merged } from './handlers.ts'
 import { verySlow } from './handlers.ts'
 import { barOf, causeOf, type Half, halvesOf, severityOf, type Told, waitMs } from './lanes.ts'
-import type { Wait } from './model.ts'
+import type { Seen } from './matrix.ts'
+import type { Bar, Wait } from './model.ts'
+import { keyOf } from './tracked.ts'
 import { usualOf } from './tracker.ts'
-import { keyOf } from './watcher.ts'
-import { inWords, ms } from './words.ts'
+import { inWords, ms, shorten, size } from './words.ts'
 
 /** A request that runs so long without anybody knowing what is usual for its handler. */
 const longMs = 10_000
@@ -20,9 +21,10 @@ export interface Waits {
   readonly quiet: readonly Wait[]
 }
 
-export function waitsOf(told: readonly Told[], handlers: readonly Merged[], hosts: readonly string[]): Waits {
+export function waitsOf(told: readonly Told[], handlers: readonly Merged[], seen: Seen): Waits {
+  const { hosts } = seen
   const halves = halvesOf(told).filter(({ info }) => info.kind === 'streaming' || info.side === 'handler')
-  const found = halves.flatMap((half) => toWait(half, hosts))
+  const found = halves.flatMap((half) => toWait(half, seen))
   const waits = [...found.filter(({ cause }) => cause !== 'producer'), ...requestWaits(told, handlers, hosts)]
   const byLength = (a: Wait, b: Wait) => a.since - b.since
   return {
@@ -34,7 +36,7 @@ export function waitsOf(told: readonly Told[], handlers: readonly Merged[], host
   }
 }
 
-function toWait(half: Half, hosts: readonly string[]): Wait[] {
+function toWait(half: Half, seen: Seen): Wait[] {
   const found = causeOf(half)
   const { from, to, info, at, key, direction } = half
   if (found === undefined || found.cause === 'consumer' || info.kind === 'single') return []
@@ -42,10 +44,12 @@ function toWait(half: Half, hosts: readonly string[]): Wait[] {
   if (waitedMs < (cause === 'producer' ? quietMs : waitMs.warn)) return []
   const bar = barOf(half)
   const [sender, taker] = direction === 'responses' ? ['the handler', 'the consumer'] : ['the caller', 'the handler']
-  const name = (host: string) => inWords({ hosts }, [host])
+  const name = (host: string) => inWords(seen, [host])
+  const queueBytes = seen.watchers.get(from)?.connections.get(to)?.session?.sendQueueBytes ?? 0
+  const queue = queueBytes === 0 ? 'its turn' : `${size(queueBytes)} before it`
   const why = {
     credit: `${taker} at ${name(to)} has taken nothing; ${sender} at ${name(from)} stands, for the window is full`,
-    socket: `it may send, but its turn at the socket to ${name(to)} does not come`,
+    socket: `it may send${bar === undefined ? '' : ` ${freeText(bar)} more`}, but ${queue} waits for the socket to ${name(to)}`,
     producer: `the window is open and ${sender} at ${name(from)} has sent nothing`
   }[cause]
   const isQuiet = cause === 'producer'
@@ -59,8 +63,12 @@ function toWait(half: Half, hosts: readonly string[]): Wait[] {
   ]
 }
 
+function freeText({ unit, free }: Bar): string {
+  return unit === 'bytes' ? size(free) : String(free)
+}
+
 export function nameOfCall({ subroute, handler }: Pick<StreamInfo, 'subroute' | 'handler'>): string {
-  return subroute === '' ? handler : `${subroute}/${handler}`
+  return shorten(subroute === '' ? handler : `${subroute}/${handler}`)
 }
 
 /** Two samples of one moment differ by little: it is told again when it is another one. */
@@ -70,7 +78,7 @@ function stepped(moment: number): number {
 
 /** Callers that wait for a handler which takes much longer than it usually does. */
 function requestWaits(told: readonly Told[], handlers: readonly Merged[], hosts: readonly string[]): Wait[] {
-  const usual = new Map(handlers.map((row) => [row.key, usualOf(row.usual, row.at[0]?.tracker.boundsMs ?? [])]))
+  const usual = new Map(handlers.map((row) => [row.key, usualOf(row.usual)]))
   const groups = new Map<string, Told[]>()
   for (const each of told) {
     const { info, server } = each

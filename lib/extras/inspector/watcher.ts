@@ -4,18 +4,11 @@
  * Whatever ends is tried again. What was told last stays, with its age: nothing old is shown as new.
  */
 
-import {
-  type Calls,
-  type ConnectionStats,
-  type GridEvent,
-  type HandlerStats,
-  introspection,
-  type StatsChange,
-  UnknownHandlerError
-} from '../../index.ts'
+import { type Calls, type ConnectionStats, type GridEvent, introspection, UnknownHandlerError } from '../../index.ts'
 import type { InspectedPeer } from './inspected.ts'
-import { changeOf, eventOf, momentOf } from './shapes.ts'
-import { Tracker } from './tracker.ts'
+import { Link } from './link.ts'
+import { type Change, changeOf, eventOf, pingOf } from './shapes.ts'
+import { Tracked } from './tracked.ts'
 
 /** After a server that tells nothing was asked. */
 const againMs = 2000
@@ -23,10 +16,10 @@ const againMs = 2000
 const soonMs = 100
 /** The clocks are compared so often. */
 const compareMs = 30_000
-/** A handler that is called by ever new names costs no more. */
-const maxHandlers = 2000
-/** So do connections to ever new hosts. */
+/** Connections to ever new hosts cost no more. */
 const maxConnections = 2000
+/** How busy it is, is looked at over this time. */
+const busyMs = 10_000
 
 export interface WatcherInit {
   readonly peer: InspectedPeer
@@ -38,33 +31,34 @@ export interface WatcherInit {
   onEvent(event: GridEvent, watcher: Watcher): void
 }
 
-export function keyOf({ kind, subroute, handler }: Pick<HandlerStats, 'kind' | 'subroute' | 'handler'>): string {
-  return `${kind} ${subroute === '' ? '' : `${subroute}/`}${handler}`
+interface Loop {
+  readonly at: number
+  readonly activeMs: number
+  readonly idleMs: number
 }
 
 export class Watcher {
   readonly host: string
   /** What is no list, as it was told last. */
-  stats: StatsChange | undefined
+  stats: Change | undefined
   /** How it sees the others. */
   readonly connections = new Map<string, ConnectionStats>()
-  /** Since when it is not connected to a host, by its clock. */
-  readonly lostAt = new Map<string, number>()
-  /** What calls came to at its handlers. */
-  readonly served = new Map<string, { readonly stats: HandlerStats; readonly tracker: Tracker }>()
+  /** What has become of those connections. */
+  readonly links = new Map<string, Link>()
+  /** What calls came to, of its handlers and by them. */
+  readonly tracked = { handler: new Tracked(true), caller: new Tracked(false) } as const
   /** When its last figures arrived, by `Date.now()` here. */
   heardAt: number | undefined
   /** Connected, but it does not answer `$grid`. */
   refuses: string | undefined
   /** What to add to a moment of its clock to have it by the clock here. */
   offsetMs = 0
-  /** Share of the last seconds in which its event loop worked. */
-  busy: number | undefined
   readonly #init: WatcherInit
   readonly #stop = new AbortController()
   #lastSeq = 0
   #instance: string | undefined
   #comparedAt = Number.NEGATIVE_INFINITY
+  #loops: Loop[] = []
 
   constructor(init: WatcherInit) {
     this.#init = init
@@ -76,6 +70,15 @@ export class Watcher {
   /** Calls of this server; they end with the watcher. */
   get calls(): Calls<typeof introspection.definitions> {
     return introspection.on(this.#init.peer, { signal: this.#stop.signal })
+  }
+
+  /** Share of the last 10 s in which its event loop worked. */
+  get busy(): number | undefined {
+    const [first, last] = [this.#loops[0], this.#loops.at(-1)]
+    if (first === undefined || last === undefined) return undefined
+    const activeMs = last.activeMs - first.activeMs
+    const inAllMs = activeMs + last.idleMs - first.idleMs
+    return inAllMs > 0 ? Math.max(0, activeMs) / inAllMs : undefined
   }
 
   get isConnected(): boolean {
@@ -112,96 +115,92 @@ export class Watcher {
       this.refuses = undefined
       this.#take(change)
       if (isNews) this.#init.onState()
-      if (performance.now() - this.#comparedAt > compareMs) await this.#compareClocks()
+      if (performance.now() - this.#comparedAt > compareMs) await this.#greet()
     }
   }
 
   async #readEvents(): Promise<void> {
-    // What has happened is placed by the clock here, so that comes first.
-    if (this.#comparedAt === Number.NEGATIVE_INFINITY) await this.#compareClocks()
+    // What has happened is placed by the clock here, and another process counts its events anew: so that comes first.
+    await this.#greet()
     for await (const told of this.calls.events({ after: this.#lastSeq })) {
       const event = eventOf(told, this.host)
       if (event === undefined) continue
       this.#lastSeq = event.seq
-      this.#takeState(event)
+      this.#takeEvent(event)
       this.#init.onEvent(event, this)
     }
   }
 
-  async #compareClocks(): Promise<void> {
+  /** Compares the clocks, and learns which process it is. */
+  async #greet(): Promise<void> {
     this.#comparedAt = performance.now()
     const sentAt = Date.now()
-    const at = momentOf(await this.calls.ping(undefined, { timeout: 5000 }))
+    const { at, instance } = pingOf(await this.calls.ping(undefined, { timeout: 5000 }))
     this.offsetMs = Math.round((sentAt + Date.now()) / 2 - at)
+    if (instance !== this.#instance) this.#begin(instance)
   }
 
-  #take(change: StatsChange): void {
-    const { instance, connections = [], served = [], removed = [], at, loop = this.stats?.loop } = change
+  #take(change: Change): void {
+    const { instance, connections = [], called = [], served = [], removed = [], at } = change
     if (instance !== this.#instance) this.#begin(instance)
-    const before = this.stats
-    if (before !== undefined && loop !== undefined && before.loop !== undefined) {
-      const [active, idle] = [loop.activeMs - before.loop.activeMs, loop.idleMs - before.loop.idleMs]
-      if (active + idle > 0) this.busy = mix(this.busy, active / (active + idle))
+    // What has not changed is not told again.
+    const { loop, startedAt, keepAliveMs, guestCount } = { ...this.stats, ...change }
+    if (loop !== undefined) {
+      this.#loops = [...this.#loops.filter((each) => at - each.at <= busyMs), { at, ...loop }]
     }
-    const startedAt = change.startedAt ?? before?.startedAt
-    this.stats = { at, instance, ...(loop && { loop }), ...(startedAt === undefined ? {} : { startedAt }) }
+    this.stats = {
+      ...{ at, instance },
+      ...(loop && { loop }),
+      ...(startedAt === undefined ? {} : { startedAt }),
+      ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
+      ...(guestCount === undefined ? {} : { guestCount })
+    }
     this.heardAt = Date.now()
     for (const host of removed) {
       this.connections.delete(host)
-      this.lostAt.delete(host)
+      this.links.delete(host)
     }
     for (const each of connections) {
       if (!this.connections.has(each.host) && this.connections.size >= maxConnections) continue
       this.connections.set(each.host, each)
-      this.#takeLoss(each.host, each.state, each.lastSeenAt ?? each.since)
+      this.#linkTo(each.host)?.take(each)
     }
-    for (const each of served) this.#takeHandler(each, at)
+    const slot = this.#init.slot()
+    for (const each of served) this.tracked.handler.take(each, at, slot)
+    for (const each of called) this.tracked.caller.take(each, at, slot)
   }
 
   /** Another process: its counters begin anew. */
   #begin(instance: string): void {
     this.#instance = instance
     this.#lastSeq = 0
-    this.#comparedAt = Number.NEGATIVE_INFINITY
     this.stats = undefined
-    this.busy = undefined
+    this.heardAt = undefined
+    this.#loops = []
     this.connections.clear()
-    this.lostAt.clear()
-    this.served.clear()
-  }
-
-  #takeHandler(stats: HandlerStats, at: number): void {
-    // Looking is no work of theirs.
-    if (stats.subroute === introspection.subroute) return
-    const key = keyOf(stats)
-    const known = this.served.get(key)
-    if (known === undefined && this.served.size >= maxHandlers) return
-    // Its age is only told with a change: the moment stays right.
-    const told = { ...stats, ...(stats.oldestMs === undefined ? {} : { oldestMs: at - stats.oldestMs }) }
-    const hasSameBuckets = known?.stats.durations.counts.length === stats.durations.counts.length
-    const tracker = hasSameBuckets ? known.tracker : new Tracker(stats, this.#init.slot())
-    if (hasSameBuckets) tracker.update(stats)
-    this.served.set(key, { stats: told, tracker })
+    this.links.clear()
+    this.tracked.handler.clear()
+    this.tracked.caller.clear()
   }
 
   /** A state is told at once, not with the next figures. */
-  #takeState(event: GridEvent): void {
-    if (event.type !== 'state') return
+  #takeEvent(event: GridEvent): void {
+    if (event.type !== 'state' && event.type !== 'rtt') return
     const known = this.connections.get(event.host)
-    if (known === undefined || known.since > event.at) return
-    this.connections.set(event.host, { ...known, state: event.state, since: event.at })
-    this.#takeLoss(event.host, event.state, event.at)
+    const isNews = known === undefined || known.since <= event.at
+    if (event.type === 'state' && known !== undefined && isNews) {
+      this.connections.set(event.host, { ...known, state: event.state, since: event.at })
+    }
+    this.#linkTo(event.host)?.takeEvent(event, isNews)
   }
 
-  /** Its state changes with each dial; what counts is since when there is no connection. */
-  #takeLoss(host: string, state: ConnectionStats['state'], at: number): void {
-    if (state === 'connected') this.lostAt.delete(host)
-    else if (!this.lostAt.has(host)) this.lostAt.set(host, at)
+  #linkTo(host: string): Link | undefined {
+    const known = this.links.get(host)
+    if (known !== undefined || this.links.size >= maxConnections) return known
+    const link = new Link()
+    this.links.set(host, link)
+    return link
   }
-}
-
-function mix(before: number | undefined, now: number): number {
-  return before === undefined ? now : before * 0.7 + now * 0.3
 }
 
 function textOf(error: unknown): string {

@@ -3,8 +3,17 @@
 /** Texts of peers are cut here. */
 const maxText = 200
 
+/** What would change the order or the lines of what stands around it. */
+const invisible = /[\p{Cc}\p{Zl}\p{Zp}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu
+
 export function shorten(text: string): string {
-  return text.length > maxText ? `${text.slice(0, maxText)}…` : text
+  const cut = text.length > maxText ? `${text.slice(0, maxText)}…` : text
+  return cut.replace(invisible, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+/** Of a handler: its key is its kind, and then its name. */
+export function nameOfKey(key: string): string {
+  return shorten(key.slice(key.indexOf(' ') + 1))
 }
 
 interface Shared {
@@ -35,6 +44,11 @@ function shared(hosts: readonly string[]): Shared {
   while (start > 0 && first[start - 1] !== '/') start--
   while (end > 0 && !/[.:]/.test(first.at(-end) as string)) end--
   return { start, end }
+}
+
+/** Parts of a sentence, those that are there. */
+export function joined(...parts: readonly string[]): string {
+  return parts.filter((part) => part !== '').join(' · ')
 }
 
 const mostNamed = 3
