@@ -1,6 +1,6 @@
 /** How long calls took: the two histograms that the conventions name, in seconds, with the bounds that they name. */
 
-import { type Attributes, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import { type Attributes, createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
 import { methodOf, otherName, setPlace, system } from './names.ts'
 
@@ -13,8 +13,9 @@ export class Durations {
   /** Those that are told. */
   readonly #codes = new Set<string>()
   #provider: MeterProvider | undefined
-  #byCaller!: Histogram
-  #byHandler!: Histogram
+  /** Undefined where nobody takes figures. */
+  #byCaller: Histogram | undefined
+  #byHandler: Histogram | undefined
 
   constructor(given: MeterProvider | undefined) {
     this.#given = given
@@ -22,8 +23,10 @@ export class Durations {
 
   record(message: CallMessage, { code, durationMs }: CallOutcome, hasFailed: boolean): void {
     this.#provide(this.#given ?? metrics.getMeterProvider())
-    const told = this.#tellable(code)
     const isCaller = message.side === 'caller'
+    const histogram = isCaller ? this.#byCaller : this.#byHandler
+    if (histogram === undefined) return
+    const told = this.#tellable(code)
     const attributes: Attributes = {
       'rpc.system.name': system,
       // What nobody registered has as many names as callers can think of.
@@ -32,7 +35,6 @@ export class Durations {
     }
     if (hasFailed) attributes['error.type'] = told
     if (isCaller) setPlace(attributes, message.host)
-    const histogram = isCaller ? this.#byCaller : this.#byHandler
     histogram.record(durationMs / 1000, attributes)
   }
 
@@ -46,7 +48,9 @@ export class Durations {
   #provide(provider: MeterProvider): void {
     if (provider === this.#provider) return
     this.#provider = provider
+    this.#byCaller = this.#byHandler = undefined
     const meter = provider.getMeter(system)
+    if (meter === createNoopMeter()) return
     const create = (end: 'client' | 'server', which: string) =>
       meter.createHistogram(`rpc.${end}.call.duration`, {
         description: `Measures the duration of an ${which} Remote Procedure Call (RPC).`,

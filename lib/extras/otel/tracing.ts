@@ -34,13 +34,21 @@ const getter: TextMapGetter<CallMessage['metadata']> = {
   }
 }
 
+type Traced = CallMessage & Record<symbol, Span | undefined>
+
 export class Tracing {
   readonly #options: InstrumentOptions
   readonly #durations: Durations
   readonly #tracer: Tracer
   readonly #onIdle: () => void
-  /** Of the calls that run; none for one that is ignored. Each call ends: a `WeakMap` would only cost more. */
-  readonly #spans = new Map<CallMessage, Span>()
+  /**
+   * Of the calls that run; none for one that is ignored. They are kept with their message: V8 keeps what the outgrown tables of
+   * a `Map` point to, so that each call would grow old.
+   */
+  readonly #key = Symbol('span of a call')
+  /** The same, where another subscriber has frozen the message. */
+  readonly #ofFrozen = new Map<CallMessage, Span>()
+  #running = 0
   #isStopped = false
 
   /** @param onIdle it is stopped, and no call runs any more */
@@ -55,7 +63,7 @@ export class Tracing {
   /** No call starts any more. */
   stop(): void {
     this.#isStopped = true
-    if (this.#spans.size === 0) this.#onIdle()
+    if (this.#running === 0) this.#onIdle()
   }
 
   readonly onCall = guarded((message) => {
@@ -76,9 +84,8 @@ export class Tracing {
   })
 
   readonly onEnd = guarded((message) => {
-    const span = this.#spans.get(message)
+    const span = this.#take(message)
     if (span === undefined) return
-    this.#spans.delete(message)
     try {
       const { outcome } = message
       // Of a message that another subscriber has frozen nothing more is known.
@@ -88,7 +95,7 @@ export class Tracing {
       if (span.isRecording()) describeEnd(span, message, outcome, hasFailed)
     } finally {
       span.end()
-      if (this.#isStopped && this.#spans.size === 0) this.#onIdle()
+      if (this.#isStopped && this.#running === 0) this.#onIdle()
     }
   })
 
@@ -99,7 +106,21 @@ export class Tracing {
     const more = this.#options.attributes?.(message)
     if (more !== undefined) Object.assign(attributes, more)
     const span = this.#tracer.startSpan(method, { kind, attributes }, parent)
-    this.#spans.set(message, span)
+    this.#keep(message, span)
+    return span
+  }
+
+  #keep(message: CallMessage, span: Span): void {
+    this.#running++
+    if (Object.isExtensible(message)) (message as Traced)[this.#key] = span
+    else this.#ofFrozen.set(message, span)
+  }
+
+  #take(message: CallMessage): Span | undefined {
+    const span = (message as Traced)[this.#key] ?? this.#ofFrozen.get(message)
+    if (span === undefined) return undefined
+    this.#ofFrozen.delete(message)
+    this.#running--
     return span
   }
 }
