@@ -40,12 +40,12 @@ export function requestAround(
         trace.messagesOut = 1
         trace.bytesOut = payload.length
       }
-      const { response } = definition
-      const counted = trace === undefined ? definition : { ...definition, response: trace.countIn(response) }
+      const { kind, id, request, response } = definition
+      const counted = trace === undefined ? definition : { kind, id, request, response: trace.countIn(response) }
       const sendOne = (timeoutMs: number, options: ReadCallOptions) => send(counted, payload, timeoutMs, options)
       if (interceptors !== undefined) return new AroundRequest(interceptors, made, sendOne).run()
       made.onTry()
-      return sendOne(made.timeoutMs, { ...made.options, onSession: made.onSession })
+      return sendOne(made.timeoutMs, made.sentOptions)
     } catch (reason) {
       made.countUntried({ reason })
       return Promise.reject(reason)
@@ -143,7 +143,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
 
   #try(call: CallerView): Promise<unknown> {
     const timeoutMs = toLeftMs(call)
-    const { ownSignal, options } = call
+    const { ownSignal } = call
     const { leaving } = this.#made
     const own = ownSignal === undefined ? leaving : new InnerSignal()
     const leave =
@@ -154,9 +154,9 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
     let hasSession = false
     const onSession = (session: Session): void => {
       hasSession = true
-      options.onSession?.(session)
+      this.#made.onSession(session)
     }
-    const sent = this.#sendNow(timeoutMs, { ...options, signal: own, onSession })
+    const sent = this.#sendNow(timeoutMs, call.toOptions(own, onSession))
     whenSettled(
       sent,
       () => this.#onTried('ran', leave),

@@ -59,7 +59,7 @@ export function streamAround(
       if (interceptors !== undefined) {
         return new AroundStream(stream, made, counted, takesRequests).start(interceptors, openOnce)
       }
-      openOnce(made.timeoutMs, { ...made.options, onSession: made.onSession })
+      openOnce(made.timeoutMs, made.sentOptions)
       return stream
     }
     let given: AnyStream | AroundStream = stream
@@ -211,12 +211,12 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
 
   #open(open: OpenOnce, call: CallerView, above: Gate | undefined): Relay {
     const stream = this.#stream
-    const { ownSignal, options } = call
+    const { ownSignal } = call
     const { signal } = this.#made.options
     this.#innermost = new Relay(stream.responses, above)
     try {
       this.#giveRequests(call)
-      open(toLeftMs(call), { ...options, signal: ownSignal ?? signal })
+      open(toLeftMs(call), call.toOptions(ownSignal ?? signal, this.#made.onSession))
       if (ownSignal !== undefined && signal !== undefined) {
         const leave = listenToAbort(signal, (reason) => stream.cancel(reason))
         stream.closed.then(leave)

@@ -81,6 +81,12 @@ export class CallMade implements CallInfo {
     return this.options.metadata ?? noMetadata
   }
 
+  /** The options that it is sent with. Written out: for a spread and a further key V8 makes a hidden class each time. */
+  get sentOptions(): ReadCallOptions {
+    const { timeout, signal, metadata, waitForReady } = this.options
+    return { timeout, signal, metadata, waitForReady, onSession: this.onSession }
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       const controller = createSharedController()
@@ -170,8 +176,9 @@ export class CallMade implements CallInfo {
     try {
       const { metadata } = message
       checkMetadata(metadata)
-      if (this.options.metadata !== undefined || Object.keys(metadata).length > 0)
-        this.options = { ...this.options, metadata: { ...metadata } }
+      const { timeout, signal, waitForReady, metadata: own } = this.options
+      if (own !== undefined || Object.keys(metadata).length > 0)
+        this.options = { timeout, signal, metadata: { ...metadata }, waitForReady }
       return undefined
     } catch (reason) {
       return { reason }

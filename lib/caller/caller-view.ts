@@ -1,11 +1,13 @@
 /** A call as the interceptors of its caller see it, and what they may change of it for the rest of the way. */
 
+import type { AnySignal } from '../base/abort.ts'
 import { aSignal, aTimeout, type ReadCallOptions } from '../call/options.ts'
 import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
 import { anObject, anything, optionsReader } from '../errors/check.ts'
 import { InvalidOptionError } from '../errors/errors.ts'
 import type { CallerCall, Kind } from '../hooks/call-info.ts'
 import type { CallChanges, StreamingPart } from '../hooks/interceptor.ts'
+import type { Session } from '../session/session.ts'
 import type { CallMade } from './call-made.ts'
 
 type Changes = CallChanges & { readonly requests?: AsyncIterable<unknown> }
@@ -103,10 +105,10 @@ export class CallerView implements CallerCall, StreamingPart {
   }
 
   /** @internal the options of the call from here on */
-  get options(): ReadCallOptions {
+  toOptions(signal: AnySignal | undefined, onSession: (session: Session) => void): ReadCallOptions {
     const { metadata, timeout } = this.#part
     const { waitForReady } = this.#made.options
-    return { metadata, timeout, waitForReady, onSession: this.#made.onSession }
+    return { timeout, signal, metadata, waitForReady, onSession }
   }
 
   /**

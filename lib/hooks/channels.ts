@@ -116,6 +116,30 @@ class Message implements CallMessage {
   }
 }
 
+/** A codec that counts what it decodes. */
+class CountedIn<T> implements Codec<T> {
+  readonly #trace: Trace
+  readonly #codec: Codec<T>
+
+  constructor(trace: Trace, codec: Codec<T>) {
+    this.#trace = trace
+    this.#codec = codec
+  }
+
+  get readsInPlace(): boolean {
+    return readsInPlace(this.#codec)
+  }
+
+  encode(value: T): Uint8Array {
+    return this.#codec.encode(value)
+  }
+
+  decode(payload: Uint8Array): T {
+    this.#trace.countReceived(payload.length)
+    return this.#codec.decode(payload)
+  }
+}
+
 /** One call that is published. */
 export class Trace {
   attempts = 0
@@ -143,7 +167,7 @@ export class Trace {
     const { message } = this
     const { start, end } = this.#channel
     try {
-      return start.runStores(message, () => this.#runWithin(fn))
+      return start.runStores(message, this.#runWithin<R>, this, fn)
     } finally {
       end.publish(message)
       this.#isBegun = true
@@ -203,13 +227,14 @@ export class Trace {
 
   /** The same codec, which counts what it decodes. */
   countIn<T>(codec: Codec<T>): Codec<T> {
-    const decode = (payload: Uint8Array): T => {
-      this.#noteResponse('caller')
-      this.messagesIn++
-      this.bytesIn += payload.length
-      return codec.decode(payload)
-    }
-    return { encode: (value) => codec.encode(value), decode, readsInPlace: readsInPlace(codec) }
+    return new CountedIn(this, codec)
+  }
+
+  /** A message of so many bytes has arrived. */
+  countReceived(bytes: number): void {
+    this.#noteResponse('caller')
+    this.messagesIn++
+    this.bytesIn += bytes
   }
 
   /** The call has ended. */
@@ -246,6 +271,8 @@ export class Trace {
   #publishEnd(isFailed: boolean): void {
     const { error, asyncStart, asyncEnd } = this.#channel
     if (isFailed) error.publish(this.message)
+    // Without stores that are bound to it, which would be counted as subscribers, a function would be made for nothing.
+    if (!asyncStart.hasSubscribers) return asyncEnd.publish(this.message)
     asyncStart.runStores(this.message, () => asyncEnd.publish(this.message))
   }
 

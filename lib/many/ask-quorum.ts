@@ -72,13 +72,12 @@ export async function askQuorum(
   const absent = waitForReady === true ? [] : connections.filter(isAbsent)
   if (connections.length - absent.length < need)
     for (const each of absent) ballot.onAnswer({ host: each.host, error: each.createNotConnectedError() })
-  const common = { timeout, metadata, waitForReady }
   for (const connection of connections) {
     if (ballot.isOver) break
     const { host } = connection
     connection
       .subroute(subroute)
-      .request(definition, payload, { ...common, signal: ballot.begin(host) } as CallOptions)
+      .request(definition, payload, { timeout, metadata, waitForReady, signal: ballot.begin(host) } as CallOptions)
       .then(
         (value) => ballot.onAnswer({ host, value }),
         (reason) => ballot.onAnswer({ host, error: toError(reason) })
