@@ -10,7 +10,7 @@ import { Connection } from '../connection/connection.ts'
 import { RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import { type Limits, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
-import { type LocalHandlers, RemoteHandlers } from '../handler/table.ts'
+import type { LocalHandlers } from '../handler/table.ts'
 import type { Auth } from '../peer/auth.ts'
 import type { Established } from '../peer/dial.ts'
 import type { GuestTerms, Refusal } from '../peer/handshake.ts'
@@ -74,7 +74,8 @@ export class Guests implements GuestTerms {
   /** @throws {RejectedError} when others have come since it was admitted */
   readonly onAccepted = (established: Established): void => {
     const { logger, reconnect, handlers } = this.#init
-    const { host } = established.session.remote
+    const { session } = established
+    const { host } = session.remote
     const refusal = this.#checkRoom()
     if (refusal !== undefined) throw new RejectedError(refusal.reason, `refused ${host}: ${refusal.message}`)
     const calls = { figures: handlers.figures }
@@ -85,8 +86,8 @@ export class Guests implements GuestTerms {
       guest.on('state', ({ state, reason = '' }) => {
         if (state === 'waiting') void this.#end(guest, { reason: 'lost', text: reason }, maxTimeoutMs)
       })
-      // It has no handlers, and there is room for none.
-      guest.adopt({ ...established, remoteHandlers: new RemoteHandlers(0) })
+      // It serves nothing.
+      guest.adopt({ ...established, session: { ...session, limits: { ...session.limits, maxHandlers: 0 } } })
     })
   }
 

@@ -130,7 +130,8 @@ export class Establisher {
     const onClaim = (host: string, role: Remote['role'], isSelf: boolean): void => {
       claim = { host, role }
       isOther = !isSelf
-      if (role === 'host' || wire === undefined) return
+      if (wire === undefined) return
+      if (role === 'host') return this.#pending.name(wire)
       this.#pending.delete(wire)
       this.#pendingGuests.add(wire, deadline)
     }
@@ -179,7 +180,8 @@ export class Establisher {
 class Pending {
   readonly #most: number
   /** The oldest first. */
-  readonly #all = new Map<Wire, Deadline>()
+  readonly #all = new Map<Wire, { readonly deadline: Deadline; isNamed: boolean }>()
+  #named = 0
 
   constructor(most: number) {
     this.#most = most
@@ -191,17 +193,31 @@ class Pending {
 
   add(wire: Wire, deadline: Deadline): void {
     if (this.#all.size >= this.#most) this.#abortOldest()
-    this.#all.set(wire, deadline)
+    this.#all.set(wire, { deadline, isNamed: false })
+  }
+
+  /** It has said who it is. */
+  name(wire: Wire): void {
+    const handshake = this.#all.get(wire)
+    if (handshake === undefined || handshake.isNamed) return
+    handshake.isNamed = true
+    this.#named++
   }
 
   delete(wire: Wire): void {
+    if (this.#all.get(wire)?.isNamed === true) this.#named--
     this.#all.delete(wire)
   }
 
-  /** Makes room: silent conns must not keep out others, nor one address all others. */
+  /**
+   * Makes room: silent conns must not keep out others, nor one address all others. Of those that have said who they are and
+   * those that have not, neither takes more than half from the other: guests that have yet to say so cut no hosts that have.
+   */
   #abortOldest(): void {
+    const isNamed = this.#named > this.#all.size / 2
     const byHost = new Map<string, Wire[]>()
-    for (const wire of this.#all.keys()) {
+    for (const [wire, handshake] of this.#all) {
+      if (handshake.isNamed !== isNamed) continue
       const host = stripPort(wire.remoteAddress)
       const wires = byHost.get(host)
       if (wires === undefined) byHost.set(host, [wire])
@@ -211,8 +227,8 @@ class Pending {
     const oldest = most?.[0]
     if (oldest === undefined) return
     const error = new RejectedError('busy', 'too many handshakes at once: the oldest was aborted')
-    this.#all.get(oldest)?.abort(error)
-    this.#all.delete(oldest)
+    this.#all.get(oldest)?.deadline.abort(error)
+    this.delete(oldest)
     oldest.abort(error)
   }
 }

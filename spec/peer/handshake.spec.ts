@@ -283,3 +283,42 @@ describe('createInstance', () => {
     assert.notDeepEqual(createInstance(), createInstance())
   })
 })
+
+describe('the hello of a guest', () => {
+  const dial = { local: 'https://ops-ada.guest.invalid', as: 'guest' } as const
+  const unknown = { reason: 'unknownHost', message: 'it is not among the hosts' } as const
+  const guests = { auth: secret, limits: defaultLimits, admit: () => undefined }
+
+  it('has a key that a listener without guests ignores, and a name that it does not know', async () => {
+    const { wire, dialed } = await exchange({ dial, listen: { admit: () => unknown } })
+    assert.deepEqual(fieldsOf(wire.toListener.sent[0]).guest, true)
+    assert.equal(errorOf(dialed).reason, 'unknownHost')
+  })
+
+  it('makes the listener name it so that it is no host, with the limits and the proof that are for guests', async () => {
+    const limits = { ...defaultLimits, maxInboundStreams: 7 }
+    const auth = sharedSecret('a secret of guests')
+    const listen = { guests: { auth, limits, admit: () => undefined }, admit: () => unknown }
+    const { dialed, listened } = await exchange({ dial: { ...dial, auth }, listen })
+    const { host, role } = resultOf(listened)
+    assert.deepEqual([host, role], ['guest:ops-ada', 'guest'])
+    assert.deepEqual([resultOf(dialed).host, resultOf(dialed).role], [listener, 'host'])
+    assert.equal(resultOf(dialed).limits.maxInboundStreams, 7)
+  })
+
+  it('is malformed with any other name, or with a key that is no boolean', async () => {
+    for (const local of [dialer, 'https://a.guest.invalid:9000', 'http://a.guest.invalid', 'https://guest.invalid']) {
+      const { dialed } = await exchange({ dial: { ...dial, local }, listen: { guests } })
+      assert.equal(errorOf(dialed).reason, 'authFailed', local)
+    }
+    const tamper = rewrite('dialer', 0, (fields) => ({ ...fields, guest: 1 }))
+    const { listened } = await exchange({ dial, listen: { guests }, tamper })
+    assert.match(errorOf(listened).message, /guest is not a boolean/)
+  })
+
+  it('is covered by the proofs: nothing on the way can make a host of a guest', async () => {
+    const tamper = rewrite('dialer', 0, (fields) => ({ ...fields, guest: false }))
+    const { listened } = await exchange({ dial, listen: { guests, admit: () => undefined }, tamper })
+    assert.match(errorOf(listened).message, /another secret/)
+  })
+})

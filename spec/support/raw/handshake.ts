@@ -12,10 +12,11 @@ import { sharedSecret } from '../../../lib/peer/auth.ts'
 import {
   createInstance,
   dialHandshake,
+  type GuestTerms,
   type HandshakeInit,
   type HandshakeResult,
-  listenHandshake,
-  type Refusal
+  type HostTerms,
+  listenHandshake
 } from '../../../lib/peer/handshake.ts'
 import type { HandshakeWire } from '../../../lib/wire/wire.ts'
 
@@ -52,7 +53,7 @@ export class Mailbox {
 }
 
 export type DialInit = HandshakeInit & { remote: string }
-export type ListenInit = HandshakeInit & { admit: (host: string, instance: string) => Refusal | undefined }
+export type ListenInit = HandshakeInit & HostTerms & { guests?: GuestTerms }
 /** Changes a message on its way: `index` counts those of one direction. */
 export type Tamper = (from: 'dialer' | 'listener', index: number, message: Uint8Array) => Uint8Array
 
