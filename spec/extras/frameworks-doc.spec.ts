@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
+import { transformSync } from 'esbuild'
 import { freePorts } from '../support/network/free-port.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
@@ -17,6 +18,12 @@ const cache = join(root, 'node_modules/.cache')
 /** The program that imports a package. */
 function programOf(name: string): string {
   return page.code('ts').find((code) => code.includes(`from '${name}'`)) ?? assert.fail(`no program of ${name}`)
+}
+
+/** As the compiler of a NestJS project makes it. */
+function withoutDecorators(code: string): string {
+  const tsconfigRaw = { compilerOptions: { experimentalDecorators: true } }
+  return transformSync(code, { loader: 'ts', format: 'esm', target: 'node20', tsconfigRaw }).code
 }
 
 /** The answer of the server at a port, once it answers. */
@@ -39,8 +46,10 @@ describe('the programs of docs/frameworks.md', { concurrency: true }, () => {
   writeFileSync(join(folder, 'grid.ts'), page.code('ts')[0] ?? '')
 
   function start(name: string, port: number, other: number) {
-    const file = join(folder, `${name.replace(/\W/g, '-')}.ts`)
-    writeFileSync(file, programOf(name))
+    const code = programOf(name)
+    const hasDecorators = code.includes('\n@')
+    const file = join(folder, `${name.replace(/\W/g, '-')}.${hasDecorators ? 'mjs' : 'ts'}`)
+    writeFileSync(file, hasDecorators ? withoutDecorators(code) : code)
     const child = spawn(process.execPath, [...sourceArgs, file, String(port), String(other)], {
       ...{ cwd: root, env: childEnvironment(), stdio: ['ignore', 'ignore', 'inherit'] as const }
     })
@@ -49,26 +58,28 @@ describe('the programs of docs/frameworks.md', { concurrency: true }, () => {
       /** Ends it as a deploy does. */
       async [Symbol.asyncDispose]() {
         child.kill('SIGTERM')
-        assert.deepEqual(await gone, [0, null], name)
+        // NestJS sends the signal again when all is done.
+        assert.deepEqual(await gone, name === '@nestjs/core' ? [null, 'SIGTERM'] : [0, null], name)
       }
     }
   }
 
   for (const [one, two] of [
     ['express', 'koa'],
-    ['@hono/node-server', 'fastify']
+    ['@hono/node-server', 'fastify'],
+    ['@nestjs/core', '@nestjs/core']
   ] as const) {
     it(`${one} and ${two} ask each other beside their routes, and end when they are told to`, async () => {
       const [here, there] = (await freePorts(2)) as [number, number]
       await using _one = start(one, here, there)
       await using _two = start(two, there, here)
-      assert.match(await ask(here), new RegExp(`^hello (Express|Hono), says http://127.0.0.1:${there}$`))
-      assert.match(await ask(there), new RegExp(`^hello (Koa|Fastify), says http://127.0.0.1:${here}$`))
+      assert.match(await ask(here), new RegExp(`^hello (Express|Hono|Nest), says http://127.0.0.1:${there}$`))
+      assert.match(await ask(there), new RegExp(`^hello (Koa|Fastify|Nest), says http://127.0.0.1:${here}$`))
     })
   }
 
   it('are all run here but that of Next.js', () => {
     const others = page.code('ts').filter((code) => code.includes("from './grid.ts'") && !code.includes("from 'next'"))
-    assert.equal(others.length, 4)
+    assert.equal(others.length, 5)
   })
 })

@@ -6,11 +6,13 @@ import { insecure, Manager } from 'it-grid'
 import { type DiscoveryOptions, dnsHosts, fileHosts, type HostSource } from 'it-grid/discovery'
 import { type FastifyGridOptions, fastifyGrid } from 'it-grid/fastify'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
+import { GridClient, type GridContext, GridServer, gridTransport } from 'it-grid/nestjs'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
 import { type AdapterOptions, createAdapter } from 'it-grid/socket.io'
 import { type TestGridOptions, testGrid } from 'it-grid/testing'
 import { Registry } from 'prom-client'
+import type { Observable } from 'rxjs'
 import type { ClusterAdapter } from 'socket.io-adapter'
 
 await using grid = new Manager({ local: 'http://a:1', hosts: ['http://a:1'], auth: insecure() })
@@ -46,6 +48,12 @@ const sources: HostSource[] = [
   fileHosts('/etc/hosts.grid', common)
 ]
 for (const hosts of sources) await new Manager({ local: 'http://a:1', hosts, auth: insecure() }).close()
+const strategy = new GridServer(grid, { subroute: 'app', maxAhead: 10 })
+const client = new GridClient(grid, { hosts: ['http://a:1'], timeout: 1000 })
+const count: Observable<number> = client.send<number, string>('count', 'a')
+const handler = (_data: string, context: GridContext): string => context.call.remote.host
+export const transport: boolean = strategy.transportId === gridTransport
+export const served = [count, handler]
 
 const test: TestGridOptions = {
   seed: 7,
@@ -66,6 +74,8 @@ export function misuse(): void {
   serveLocks(grid, { ttl: 1 })
   // @ts-expect-error neither a manager nor its options
   app.register(fastifyGrid, { local: 'http://a:1' })
+  // @ts-expect-error an option that there is not
+  new GridClient(grid, { host: 'http://a:1' })
   // @ts-expect-error what the kit sets itself
   testGrid(2, { options: { local: 'http://a:1' } })
   // @ts-expect-error an option that there is not
