@@ -13,6 +13,9 @@ export const maxHosts = 10_000
 /** Of one answer, so many wrong names are told. */
 const maxTold = 4
 
+/** What an answer has for one host: its name, or why there is none. */
+export type Name = string | Error
+
 interface Sorted {
   readonly good: Set<string>
   readonly refused: number
@@ -42,7 +45,7 @@ export class KeptHosts {
    *
    * @throws {Error} when it is a bad one, which changes nothing
    */
-  take(names: Iterable<string>): void {
+  take(names: Iterable<Name>): void {
     const { good, refused, reasons } = sortNames(names)
     this.#reports.refused(refused, reasons)
     const known = this.#hosts ?? new Set([this.#local])
@@ -96,12 +99,13 @@ export class KeptHosts {
   }
 }
 
-function sortNames(names: Iterable<string>): Sorted {
+function sortNames(names: Iterable<Name>): Sorted {
   const good = new Set<string>()
   const reasons: string[] = []
   let refused = 0
   for (const name of names) {
     try {
+      if (typeof name !== 'string') throw name
       good.add(serverName(name))
     } catch (error) {
       refused += 1

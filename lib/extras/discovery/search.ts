@@ -4,7 +4,7 @@
  * What an attempt throws is reported and tried again after a wait that grows. It ends by the signal only.
  */
 
-import { KeptHosts } from './kept-hosts.ts'
+import { KeptHosts, type Name } from './kept-hosts.ts'
 import type { Reports } from './reports.ts'
 
 export interface SearchInit {
@@ -39,7 +39,7 @@ export class Search {
    *
    * @throws {Error} when it is a bad one: for the attempt to fail with
    */
-  found(names: Iterable<string>): void {
+  found(names: Iterable<Name>): void {
     if (!this.signal.aborted) this.#kept.take(names)
   }
 

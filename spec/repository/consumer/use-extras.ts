@@ -3,7 +3,15 @@
 import dns, { Resolver } from 'node:dns/promises'
 import fastify from 'fastify'
 import { insecure, Manager } from 'it-grid'
-import { type DiscoveryOptions, dnsHosts, fileHosts, type HostSource } from 'it-grid/discovery'
+import {
+  consulHosts,
+  type DiscoveryOptions,
+  dnsHosts,
+  etcdHosts,
+  fileHosts,
+  type HostSource,
+  kubernetesHosts
+} from 'it-grid/discovery'
 import { type FastifyGridOptions, fastifyGrid } from 'it-grid/fastify'
 import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/locks'
 import { GridClient, type GridContext, GridServer, gridTransport } from 'it-grid/nestjs'
@@ -45,7 +53,10 @@ const common: DiscoveryOptions = { local: 'http://a:1', keepMs: 1000, signal: Ab
 const sources: HostSource[] = [
   dnsHosts({ ...common, name: '_grid._tcp.example', type: 'SRV', resolver: new Resolver() }),
   dnsHosts({ ...common, name: 'nodes', type: 'A', port: 1, resolver: dns }),
-  fileHosts('/etc/hosts.grid', common)
+  fileHosts('/etc/hosts.grid', common),
+  etcdHosts({ ...common, endpoints: ['http://a:1'], prefix: '/grid', headers: { authorization: 'token' } }),
+  consulHosts({ ...common, endpoint: 'https://a:1', service: 'grid', tls: async () => ({ ca: 'PEM' }) }),
+  kubernetesHosts({ ...common, service: 'nodes', names: 'hostname', endpoint: 'https://a:1' })
 ]
 for (const hosts of sources) await new Manager({ local: 'http://a:1', hosts, auth: insecure() }).close()
 const strategy = new GridServer(grid, { subroute: 'app', maxAhead: 10 })

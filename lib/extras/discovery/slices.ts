@@ -1,0 +1,75 @@
+/** The EndpointSlices of one service, and the names of hosts that they give. */
+
+import { isIPv6 } from 'node:net'
+import { arrayOf, membersOf } from './http.ts'
+import { maxHosts, type Name } from './kept-hosts.ts'
+import type { KubernetesHostsOptions } from './kubernetes-options.ts'
+
+type SlicesOptions = Pick<KubernetesHostsOptions, 'names' | 'portName' | 'scheme' | 'service'>
+
+export class Slices {
+  readonly #options: SlicesOptions
+  readonly #scheme: string
+  /** Of a service with two families each pod has an address of each, which must not make two hosts of it. */
+  readonly #family: string
+  /** The names in each slice. */
+  readonly #slices = new Map<string, readonly Name[]>()
+
+  /** @param local canonical */
+  constructor(options: SlicesOptions, local: string) {
+    const { protocol, hostname } = new URL(local)
+    this.#options = options
+    this.#scheme = options.scheme ?? protocol.slice(0, -1)
+    this.#family = hostname.startsWith('[') ? 'IPv6' : 'IPv4'
+  }
+
+  /** @throws {Error} when it is none, or they are too many */
+  set(slice: unknown): void {
+    this.#slices.set(nameOf(slice), this.#toNames(slice))
+    let count = 0
+    for (const names of this.#slices.values()) count += names.length
+    if (Math.max(count, this.#slices.size) > maxHosts) throw new Error(`it has more than ${maxHosts} endpoints`)
+  }
+
+  delete(slice: unknown): void {
+    this.#slices.delete(nameOf(slice))
+  }
+
+  names(): Name[] {
+    return [...this.#slices.values()].flat()
+  }
+
+  #toNames(slice: unknown): Name[] {
+    const { addressType, endpoints, ports } = membersOf(slice)
+    const { names } = this.#options
+    // The API leaves out what is empty.
+    const found = arrayOf(endpoints ?? [], 'endpoints')
+    if (found.length === 0 || (names === 'address' && addressType !== this.#family)) return []
+    const port = this.#port(arrayOf(ports ?? [], 'ports'))
+    return found.map((endpoint) => this.#toName(membersOf(endpoint), port))
+  }
+
+  #toName({ addresses, hostname }: Readonly<Record<string, unknown>>, port: string): Name {
+    const { names, service } = this.#options
+    const address = String(Object(addresses)[0])
+    if (names === 'address') return `${this.#scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+    if (typeof hostname === 'string' && hostname !== '') return `${this.#scheme}://${hostname}.${service}:${port}`
+    return new Error(`the pod at ${address} has no hostname, as those of a StatefulSet with this serviceName have`)
+  }
+
+  #port(ports: readonly unknown[]): string {
+    const { portName } = this.#options
+    const all = ports.map(membersOf)
+    const fitting = portName === undefined ? all : all.filter(({ name }) => name === portName)
+    if (fitting.length === 1) return String(fitting[0]?.port)
+    const named = all.map(({ name }) => `"${String(name ?? '')}"`).join(', ')
+    if (portName === undefined) throw new Error(`portName is needed: the service has the ports ${named}`)
+    throw new Error(`the service has no port "${portName}"; it has ${named}`)
+  }
+}
+
+function nameOf(slice: unknown): string {
+  const { name } = membersOf(membersOf(slice).metadata)
+  if (typeof name === 'string') return name
+  throw new Error('an EndpointSlice without a name')
+}

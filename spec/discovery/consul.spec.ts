@@ -1,0 +1,155 @@
+/** Hosts of Consul, asked at a server that speaks its protocol, faults included. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { type ConsulHostsOptions, consulHosts } from '../../lib/extras/discovery/index.ts'
+import { until } from '../support/until.ts'
+import { ConsulServer, type Instance } from './consul-server.ts'
+import { faults } from './faulty-server.ts'
+import { Followed, Lines } from './follow.ts'
+
+const a: Instance = { address: '10.0.0.1', port: 9 }
+const b: Instance = { address: '10.0.0.2', port: 9 }
+const c: Instance = { address: '10.0.0.3', port: 9 }
+
+const follow = (server: ConsulServer, more: Partial<ConsulHostsOptions> = {}) => {
+  const options = {
+    local: 'http://10.0.0.1:9',
+    endpoint: server.url,
+    service: 'grid',
+    keepMs: 100,
+    logger: new Lines()
+  }
+  return new Followed(consulHosts({ ...options, ...more }))
+}
+
+describe('consulHosts()', () => {
+  it('waits for changes by blocking queries: two become three, and one that leaves is dropped after keepMs', async () => {
+    await using server = await ConsulServer.start(a, b)
+    await using followed = follow(server)
+    await followed.has('10.0.0.1:9 10.0.0.2:9')
+    await until(() => server.waiting === 1, 'a query waits')
+    server.set([a, b, c])
+    await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
+    await until(() => server.waiting === 1, 'the next query waits')
+    server.set([a, c])
+    await followed.has('10.0.0.1:9 10.0.0.3:9')
+    assert.deepEqual(server.asked.slice(0, 2), ['/v1/health/service/grid', '/v1/health/service/grid?index=10&wait=30s'])
+  })
+
+  it('leaves out what is critical, and takes warnings, addresses of services, IPv6 and the port of each', async () => {
+    const instances = [
+      { ...a, status: 'warning' },
+      { ...b, status: 'critical' },
+      { ...c, serviceAddress: 'node-3.example' },
+      { address: 'fd00::1', port: 7 }
+    ]
+    await using server = await ConsulServer.start(...instances)
+    await using followed = follow(server)
+    await followed.has('10.0.0.1:9 [fd00::1]:7 node-3.example:9')
+  })
+
+  it('begins anew when the index goes backwards, so that it does not miss what comes then', async () => {
+    await using server = await ConsulServer.start(a, b)
+    await using followed = follow(server)
+    await until(() => server.waiting === 1, 'a query waits')
+    // A snapshot was restored: its index is small, and grows from there.
+    server.set([a, b], 3)
+    await until(() => server.waiting === 1 && server.asked.at(-1)?.includes('index=3') === true, 'it waits from there')
+    server.set([a, b, c])
+    await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
+    assert.equal(server.asked[2], '/v1/health/service/grid', 'the index is reset')
+  })
+
+  it('waits from 1 when the index is 0, and does not ask without a pause', async () => {
+    await using server = await ConsulServer.start(a)
+    server.index = 0
+    await using followed = follow(server)
+    await until(() => server.waiting === 1, 'a query waits')
+    assert.deepEqual(server.asked.slice(1), ['/v1/health/service/grid?index=1&wait=30s'])
+    assert.equal(followed.now, '10.0.0.1:9')
+  })
+
+  it('asks at most every 200 ms when the server does not block', async () => {
+    await using server = await ConsulServer.start(a, b)
+    let asked = 0
+    server.fault = (_, response) => {
+      asked += 1
+      response.setHeader('x-consul-index', 10 + asked).end('[]')
+    }
+    await using followed = follow(server)
+    const startedMs = performance.now()
+    await until(() => asked === 4, 'it is asked four times')
+    assert.ok(performance.now() - startedMs > 590)
+    assert.equal(followed.now, '10.0.0.1:9')
+  })
+
+  const broken = [
+    ['500', faults.status(500, 'No cluster leader'), /answers 500: No cluster leader/],
+    ['403', faults.status(403, 'ACL not found'), /answers 403: ACL not found/],
+    ['a redirect', faults.redirect, /answers 302/],
+    ['garbage', faults.garbage, /not JSON/],
+    ['an empty answer', faults.empty, /not JSON/],
+    ['half an answer', faults.cut, /aborted/],
+    ['JSON of something else', faults.status(200, '{"hello": 1}'), /without X-Consul-Index/],
+    ['no index', faults.status(200, '[{"Service": {"Address": "10.0.0.1", "Port": 9}}]'), /without X-Consul-Index/],
+    ['an endless answer', faults.endless, /more than 16777216 bytes/]
+  ] as const
+  for (const [what, fault, text] of broken) {
+    it(`waits through ${what} when it comes first, keeps the list when it comes later, and goes on`, async () => {
+      await using server = await ConsulServer.start(a, b)
+      const lines = new Lines()
+      const failures = () => lines.loud.filter((line) => text.test(line))
+      server.fault = fault
+      await using followed = follow(server, { logger: lines })
+      await until(() => failures().length === 1, `it says so: ${lines.loud}`)
+      server.fault = undefined
+      await followed.has('10.0.0.1:9 10.0.0.2:9')
+      await until(() => server.waiting === 1, 'a query waits')
+      server.fault = fault
+      server.answerAll()
+      await until(() => failures().length === 2, `it says so again: ${lines.loud}`)
+      assert.match(lines.loud.at(-1) ?? '', /; the last list, of 2, stays$/)
+      server.fault = undefined
+      server.set([a, b, c])
+      await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
+      assert.equal(followed.lists.length, 2)
+    })
+  }
+
+  it('keeps the list through an answer without instances', async () => {
+    await using server = await ConsulServer.start(a, b)
+    const lines = new Lines()
+    await using followed = follow(server, { logger: lines })
+    await until(() => server.waiting === 1, 'a query waits')
+    server.set([])
+    await until(() => lines.loud.length > 0, 'it says so')
+    assert.match(lines.loud.join(), /names no host any more; the last list, of 2, stays$/)
+    assert.equal(followed.now, '10.0.0.1:9 10.0.0.2:9')
+  })
+
+  it('asks for its headers before each request, so that a token can change; and sends the rest of the query', async () => {
+    await using server = await ConsulServer.start(a, b)
+    let token = 0
+    const headers = async () => ({ 'x-consul-token': `token-${++token}` })
+    await using followed = follow(server, {
+      headers,
+      query: { dc: 'west', stale: '' },
+      endpoint: `${server.url}/consul/`
+    })
+    await until(() => server.waiting === 1, 'a query waits')
+    server.set([a, b, c])
+    await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
+    assert.deepEqual(server.tokens.slice(0, 2), ['token-1', 'token-2'])
+    assert.equal(server.asked[1], '/consul/v1/health/service/grid?dc=west&stale=&index=10&wait=30s')
+  })
+
+  it('ends at once, and leaves no socket, while a query waits', async () => {
+    await using server = await ConsulServer.start(a, b)
+    const followed = follow(server)
+    await until(() => server.waiting === 1, 'a query waits')
+    await followed.end()
+    await until(() => server.waiting === 0, 'the server sees it leave')
+    assert.equal(followed.isOver, true)
+  })
+})
