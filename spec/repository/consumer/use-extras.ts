@@ -1,8 +1,10 @@
 /** A program of a user of the extras, which must compile as it is where their peers are installed. */
 
 import dns, { Resolver } from 'node:dns/promises'
+import { create } from '@bufbuild/protobuf'
+import { type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt'
 import fastify from 'fastify'
-import { insecure, Manager } from 'it-grid'
+import { type Codec, insecure, Manager } from 'it-grid'
 import {
   consulHosts,
   type DiscoveryOptions,
@@ -17,6 +19,7 @@ import { LockClient, LockError, type LockServer, serveLocks } from 'it-grid/lock
 import { GridClient, type GridContext, GridServer, gridTransport } from 'it-grid/nestjs'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { type CollectOptions, collectGridMetrics } from 'it-grid/prometheus'
+import { protobuf } from 'it-grid/protobuf'
 import { type AdapterOptions, createAdapter } from 'it-grid/socket.io'
 import { type TestGridOptions, testGrid } from 'it-grid/testing'
 import { Registry } from 'prom-client'
@@ -65,6 +68,9 @@ const count: Observable<number> = client.send<number, string>('count', 'a')
 const handler = (_data: string, context: GridContext): string => context.call.remote.host
 export const transport: boolean = strategy.transportId === gridTransport
 export const served = [count, handler]
+
+const moment: Codec<Timestamp> = protobuf(TimestampSchema)
+export const seconds: bigint = moment.decode(moment.encode(create(TimestampSchema, { seconds: 1n }))).seconds
 
 const test: TestGridOptions = {
   seed: 7,
