@@ -46,7 +46,12 @@ export class Etcd {
     }
     const args = Object.entries(options).map(([name, value]) => (value === undefined ? '' : `--${name}=${value}`))
     this.#process = spawn('etcd', args.filter(Boolean), { stdio: ['ignore', 'ignore', 'inherit'] })
-    await until(() => this.#answers(), 'etcd answers', 60_000)
+    try {
+      await until(() => this.#answers(), 'etcd answers', 20_000)
+    } catch (error) {
+      await this.kill()
+      throw error
+    }
   }
 
   signal(signal: NodeJS.Signals): void {
