@@ -11,6 +11,7 @@ import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { publint } from 'publint'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -71,6 +72,12 @@ describe('the package', () => {
     assert.ok(others.every((path) => /\.(js|d\.ts)$/.test(path)))
     assert.ok(packed.filter((path) => path.startsWith('docs/')).every((path) => /\.(md|svg)$/.test(path)))
     for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)
+  })
+
+  it('has nothing that publint finds', async () => {
+    const pkgDir = join(consumer, 'node_modules', 'it-grid')
+    const { messages } = await publint({ pkgDir, strict: true, pack: false })
+    assert.deepEqual(messages, [])
   })
 
   it('runs none of the sources in what it ships', async () => {

@@ -1,0 +1,2 @@
+/** What docs/licences.md shall say. */
+export function page(): string
