@@ -7,10 +7,10 @@ import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Child } from '../harness/commands.ts'
 import { besides } from '../harness/library.ts'
+import { freePort, type RedisServer, startRedis } from '../harness/redis-server.ts'
 import { table } from '../harness/table.ts'
 import { connectClient } from './contestants/lock-client.ts'
 import type { ServerCommands } from './killed-server.ts'
-import { freePort, type RedisServer, startRedis } from './redis-server.ts'
 
 /** How long a grant lasts. */
 const ttlMs = 2000

@@ -10,7 +10,7 @@ import { join } from 'node:path/posix'
 import { describe, it } from 'node:test'
 
 const root = new URL('../../', import.meta.url)
-const folders = ['compare', 'harness', 'locks', 'micro', 'scale']
+const folders = ['compare', 'harness', 'locks', 'micro', 'scale', 'socket.io']
 /** Not ours, or made. */
 const leftOut = ['dist', 'node_modules', 'results']
 
@@ -50,7 +50,7 @@ function faultsOf(file: File): string[] {
 describe('benchmarks/', () => {
   const files = filesIn('benchmarks')
 
-  it('has five folders, and nothing beside them', () => {
+  it('has six folders, and nothing beside them', () => {
     const found = new Set(files.map(({ path }) => folderOf(path)))
     assert.deepEqual([...found].sort(), folders)
   })

@@ -6,7 +6,7 @@
 import { Redlock } from '@sesamecare-oss/redlock'
 import { Redis } from 'ioredis'
 import { type Contestants, versionOf } from '../../harness/contest/contestant.ts'
-import { freePort, startRedis } from '../redis-server.ts'
+import { freePort, startRedis } from '../../harness/redis-server.ts'
 import { type TakeSide, takenTtlMs } from '../take.ts'
 
 export const contestants: Contestants<TakeSide> = {

@@ -122,29 +122,44 @@ function join(text: string, binary: readonly Binary[]): Uint8Array {
 function encodeBinary(value: unknown): Uint8Array {
   const binary: Binary[] = []
   const places: Place[] = []
-  const take = (value: unknown, path: Place[0]): unknown => {
-    if (isBinary(value)) {
-      binary.push(value)
-      places.push([path, value.byteLength])
+  const path: (string | number)[] = []
+  const takeAt = (key: string | number, value: unknown): unknown => {
+    path.push(key)
+    const taken = take(value)
+    path.pop()
+    return taken
+  }
+  const take = (value: unknown): unknown => {
+    const plain = isBinary(value) ? value : toPlain(value)
+    if (isBinary(plain)) {
+      binary.push(plain)
+      places.push([[...path], plain.byteLength])
       return null
     }
-    const plain = toPlain(value)
-    if (Array.isArray(plain)) return plain.map((item, at) => take(item, [...path, at]))
+    if (Array.isArray(plain)) return plain.map((item, at) => takeAt(at, item))
     if (!isRecord(plain)) return plain
     // Without a prototype, `__proto__` is a key as any other.
     const copy: Record<string, unknown> = Object.create(null)
-    for (const [key, item] of Object.entries(plain)) copy[key] = take(item, [...path, key])
+    for (const [key, item] of Object.entries(plain)) copy[key] = takeAt(key, item)
     return copy
   }
-  const stripped = take(value, [])
+  const stripped = take(value)
   return join(JSON.stringify([stripped, places]), binary)
 }
 
+/** Asked of every message, and few have any. What is inherited may count: then the message is only looked at more closely. */
 function hasBinary(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
   if (isBinary(value)) return true
   const plain = toPlain(value)
-  if (Array.isArray(plain)) return plain.some(hasBinary)
-  return isRecord(plain) && Object.values(plain).some(hasBinary)
+  if (Array.isArray(plain)) {
+    for (const item of plain) if (hasBinary(item)) return true
+    return false
+  }
+  if (!isRecord(plain)) return false
+  if (isBinary(plain)) return true
+  for (const key in plain) if (hasBinary((plain as Readonly<Record<string, unknown>>)[key])) return true
+  return false
 }
 
 function isBinary(value: unknown): value is Binary {
@@ -159,7 +174,7 @@ function toBytes(value: Binary): Uint8Array {
 
 /** What JSON writes for it. */
 function toPlain(value: unknown): unknown {
-  const { toJSON } = (value ?? {}) as { readonly toJSON?: unknown }
+  const toJSON = (value as { readonly toJSON?: unknown } | undefined | null)?.toJSON
   return typeof toJSON === 'function' ? Reflect.apply(toJSON, value, ['']) : value
 }
 
