@@ -1,10 +1,11 @@
 /**
- * What npm packs, and that a user can build on it: types under node16 and bundler, and code at run time. No network.
+ * What npm packs, and that a user can build on it: types under node16 and bundler, code at run time, and the examples that
+ * are projects of their own. No network.
  */
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +13,9 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
+import { paced } from '../support/clock/pace.ts'
+import { MarkdownFile } from '../support/pages/markdown.ts'
+import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
 const repository = fileURLToPath(new URL('../..', import.meta.url))
@@ -128,7 +132,7 @@ describe('the package', () => {
     })
   }
 
-  const { exports, peerDependencies } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
+  const { exports, peerDependencies, version } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8'))
   const extras = Object.keys(exports).filter((path) => /^\.\/(?!package\.json$)/.test(path))
   for (const path of extras) {
     const name = `it-grid${path.slice(1)}`
@@ -189,6 +193,30 @@ describe('the package', () => {
     const { stdout } = await run(process.execPath, ['use.cjs'], { cwd: consumer })
     assert.equal(stdout, 'http://a:1\n')
   })
+
+  const examples = readdirSync(join(repository, 'examples')).filter((name) =>
+    existsSync(join(repository, 'examples', name, 'package.json'))
+  )
+  for (const name of examples) {
+    it(`runs examples/${name} as it is, which prints what its README says`, async () => {
+      const example = join(consumer, '..', name)
+      await cp(join(repository, 'examples', name), example, { recursive: true })
+      const { dependencies, scripts } = JSON.parse(await readFile(join(example, 'package.json'), 'utf8'))
+      for (const needed of Object.keys(dependencies)) {
+        await mkdir(join(example, 'node_modules', needed, '..'), { recursive: true })
+        const from = needed === 'it-grid' ? join(consumer, 'node_modules') : modules
+        await symlink(join(from, needed), join(example, 'node_modules', needed))
+      }
+      assert.deepEqual([scripts.start, dependencies['it-grid']], ['tsx main.ts', `^${version}`])
+      const args = ['--import', 'tsx', 'main.ts']
+      const options = { cwd: example, env: childEnvironment(), timeout: paced(120_000) }
+      const { stdout, stderr } = await run(process.execPath, args, options)
+      const printed = new MarkdownFile(`examples/${name}/README.md`).code('text')
+      // How many calls there were is another number each time.
+      const shown = (text: string) => text.replace(/\d{3,}/g, 'many')
+      assert.deepEqual([shown(stdout), stderr], [shown(printed.join('')), ''])
+    })
+  }
 
   it('hides its other files', async () => {
     const attempt = run(process.execPath, ['-e', "import('it-grid/dist/session.js')"], { cwd: consumer })

@@ -28,6 +28,9 @@ const pages = [
   'CHANGELOG.md',
   'SECURITY.md',
   'benchmarks/README.md',
+  ...readdirSync(join(root, 'examples'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `examples/${name}`),
   ...docs.map((name) => `docs/${name}`)
 ]
 const example = readme.code('ts').find((code) => code.includes("from 'it-grid'")) ?? ''

@@ -51,6 +51,7 @@ export default defineConfig({
         ['Your HTTP server', 'http-server'],
         ['With your framework', 'frameworks'],
         ['Socket.IO', 'socket.io'],
+        ['Protobuf', 'protobuf'],
         ['Shutdown and deploys', 'shutdown'],
         ['Testing', 'testing'],
         ['Locks', 'locks']

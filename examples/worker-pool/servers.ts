@@ -1,0 +1,28 @@
+/** Servers of a grid: in one process here. Yours are processes of their own, with names that your network knows. */
+
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { Manager, sharedSecret } from 'it-grid'
+
+const auth = sharedSecret('an example secret: yours is random')
+
+export async function startServers(count: number, serve: (grid: Manager, index: number) => void) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const hosts = servers.map((server) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  const grids = servers.map((server, index) => {
+    const grid = new Manager({ local: hosts[index] as string, hosts, auth })
+    serve(grid, index)
+    grid.attach(server)
+    return grid
+  })
+  await Promise.all(grids.map((grid) => grid.waitForPeers()))
+  return {
+    grids,
+    async close() {
+      await Promise.all(grids.map((grid) => grid.close()))
+      for (const server of servers) server.close()
+    }
+  }
+}
