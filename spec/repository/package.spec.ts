@@ -183,6 +183,14 @@ describe('the package', () => {
     assert.equal(stdout, 'it-grid http://a:1 true\n')
   })
 
+  it('has its command line as a program', async () => {
+    const { bin, version } = JSON.parse(await readFile(join(copy, 'package.json'), 'utf8'))
+    const program = join(consumer, 'node_modules/it-grid', bin['it-grid'])
+    assert.match(await readFile(program, 'utf8'), /^#!\/usr\/bin\/env node\n/)
+    const { stdout } = await run(process.execPath, [program, '--version'])
+    assert.equal(stdout, `${version}\n`)
+  })
+
   it('is required from CommonJS as well', async () => {
     const script = `
       const { Manager, insecure } = require('it-grid')

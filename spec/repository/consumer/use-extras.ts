@@ -5,6 +5,7 @@ import { create } from '@bufbuild/protobuf'
 import { type Timestamp, TimestampSchema } from '@bufbuild/protobuf/wkt'
 import fastify from 'fastify'
 import { type Codec, insecure, Manager } from 'it-grid'
+import { type CommandLineInit, exitCodes, runCommandLine } from 'it-grid/cli'
 import {
   consulHosts,
   type DiscoveryOptions,
@@ -71,6 +72,11 @@ export const served = [count, handler]
 
 const moment: Codec<Timestamp> = protobuf(TimestampSchema)
 export const seconds: bigint = moment.decode(moment.encode(create(TimestampSchema, { seconds: 1n }))).seconds
+
+const { stdin, stdout, stderr, env } = process
+const init: CommandLineInit = { stdin, stdout, stderr, env, signal: AbortSignal.abort() }
+const isUsage: boolean = (await runCommandLine(['call'], init)) === exitCodes.usage
+console.error(isUsage)
 
 const test: TestGridOptions = {
   seed: 7,

@@ -1,0 +1,136 @@
+/** How guests of this run come in: their proof, TLS, and where hosts are reached. Secrets and keys are read from files, once. */
+
+import { readFileSync } from 'node:fs'
+import type { ConnectionOptions } from 'node:tls'
+import {
+  type Auth,
+  connectWS,
+  dialGuest,
+  type Guest,
+  type GuestOptions,
+  insecure,
+  type Logger,
+  mutualTLS,
+  sharedSecret,
+  silentLogger
+} from '../../index.ts'
+import { UsageError } from './exit.ts'
+import type { OptionSpecs, Options } from './options.ts'
+import type { Output } from './output.ts'
+import { printable } from './text.ts'
+
+/** Of every command that reaches a host. */
+export const doorOptions: OptionSpecs = {
+  host: { value: 'HOST', env: 'IT_GRID_HOST', help: 'the host, where it is not the first argument' },
+  'secret-file': {
+    value: 'FILE',
+    env: 'IT_GRID_SECRET_FILE',
+    help: 'the secret of the guests; a line break at its end is no part of it'
+  },
+  ca: { value: 'FILE', env: 'IT_GRID_CA', help: 'certificates of the authorities that are trusted, PEM' },
+  cert: {
+    value: 'FILE',
+    env: 'IT_GRID_CERT',
+    help: 'certificate of this guest, PEM; without a secret it is the proof'
+  },
+  key: { value: 'FILE', env: 'IT_GRID_KEY', help: 'key of the certificate, PEM' },
+  servername: { value: 'NAME', env: 'IT_GRID_SERVERNAME', help: 'the name that the certificate of the host is for' },
+  insecure: { env: 'IT_GRID_INSECURE', help: 'prove nothing; for hosts with auth: insecure()' },
+  url: {
+    value: 'URL',
+    env: 'IT_GRID_URL',
+    help: 'where hosts are reached; {hostname}, {port} and {path} are filled in'
+  },
+  path: { value: 'PATH', env: 'IT_GRID_PATH', help: 'path of the upgrade; default /grid/v1' },
+  name: { value: 'NAME', env: 'IT_GRID_NAME', help: 'name of this guest in logs and rules' },
+  'connect-timeout': { value: 'TIME', env: 'IT_GRID_CONNECT_TIMEOUT', help: 'how long to dial; default 10s' },
+  verbose: { short: 'v', help: 'tell on stderr what the conn does' }
+}
+
+const defaultConnectMs = 10_000
+
+export type Door = (host: string, signal: AbortSignal) => Promise<Guest>
+
+/** @throws {UsageError} where a file cannot be read, or nothing says how the guest proves itself */
+export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output): Door {
+  if ((env.IT_GRID_SECRET ?? '') !== '') {
+    const why = 'every process of this user can read the environment of others'
+    throw new UsageError(
+      `IT_GRID_SECRET is not taken: ${why}. Write it into a file: IT_GRID_SECRET_FILE, or --secret-file`
+    )
+  }
+  const [name, path] = [options.text('name'), options.text('path')]
+  const common: Omit<GuestOptions, 'signal'> = {
+    auth: authOf(options),
+    dialer: dialerOf(options),
+    logger: options.has('verbose') ? loggerTo(err) : silentLogger,
+    timeout: options.ms('connect-timeout') ?? defaultConnectMs,
+    ...(name === undefined ? {} : { name }),
+    ...(path === undefined ? {} : { path })
+  }
+  return (host, signal) => dialGuest(host, { ...common, signal })
+}
+
+function authOf(options: Options): Auth {
+  const file = options.text('secret-file')
+  if (options.has('insecure')) {
+    if (file !== undefined) throw new UsageError('--insecure proves nothing: leave it out, or leave the secret out')
+    return insecure()
+  }
+  if (file !== undefined) {
+    const text = readText(file, '--secret-file').replace(/\r?\n$/, '')
+    if (Buffer.byteLength(text) < 16)
+      throw new UsageError(`the secret in ${printable(file)} must have 16 bytes or more`)
+    return sharedSecret(text)
+  }
+  if (options.has('cert')) return mutualTLS()
+  throw new UsageError('say how this guest proves itself: --secret-file FILE, or --cert FILE --key FILE, or --insecure')
+}
+
+function dialerOf(options: Options) {
+  const url = options.text('url')
+  const tls = tlsOf(options)
+  return connectWS({
+    ...(tls === undefined ? {} : { tls }),
+    ...(url === undefined ? {} : { url: (host: string, path: string) => fill(url, host, path) })
+  })
+}
+
+function fill(template: string, host: string, path: string): string {
+  const { hostname, port, protocol } = new URL(host)
+  const parts: Readonly<Record<string, string>> = {
+    hostname,
+    port: port || (protocol === 'https:' ? '443' : '80'),
+    path
+  }
+  const url = template.replace(/\{(\w+)\}/g, (whole, name: string) => parts[name] ?? whole)
+  if (!URL.canParse(url)) throw new UsageError(`--url must be a whole URL; it is "${printable(url)}"`)
+  // Where there is no path, it is the one of the upgrade.
+  return template.includes('{path}') || new URL(url).pathname !== '/' ? url : new URL(path, url).href
+}
+
+function tlsOf(options: Options): ConnectionOptions | undefined {
+  if (options.has('cert') !== options.has('key')) throw new UsageError('--cert and --key belong together')
+  const read = (name: string) => {
+    const file = options.text(name)
+    return file === undefined ? {} : { [name]: readText(file, `--${name}`) }
+  }
+  const servername = options.text('servername')
+  const tls = { ...read('ca'), ...read('cert'), ...read('key'), ...(servername === undefined ? {} : { servername }) }
+  return Object.keys(tls).length === 0 ? undefined : tls
+}
+
+/** @throws {UsageError} */
+function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (error) {
+    const { code = 'it cannot be read' } = error as NodeJS.ErrnoException
+    throw new UsageError(`${what} ${printable(file)}: ${code === 'ENOENT' ? 'there is no such file' : code}`)
+  }
+}
+
+function loggerTo(err: Output): Logger {
+  const log = (level: string) => (text: string) => void err.line(`${level} ${printable(text)}`)
+  return { debug: log('debug'), info: log('info'), warn: log('warn'), error: log('error') }
+}

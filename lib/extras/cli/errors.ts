@@ -1,0 +1,53 @@
+/** How errors are told: one sentence with the code, what is known of the handler, and in JSON all of it. */
+
+import { GridError, RejectedError, RemoteError } from '../../index.ts'
+import { exitCodeOf, exitCodes, UsageError } from './exit.ts'
+import type { Output } from './output.ts'
+import { printable, printableBlock } from './text.ts'
+import { toJson } from './values.ts'
+
+const deliveries = {
+  notSent: 'the handler did not run',
+  maybeRan: 'the handler may have run',
+  ran: 'the handler ran'
+} as const
+
+/** Of an error of a call that reached a host. */
+const told = new Set<number>([exitCodes.failed, exitCodes.deadline, exitCodes.lost, exitCodes.value, exitCodes.refused])
+
+export async function tellError(error: unknown, err: Output, asJson: boolean): Promise<void> {
+  if (asJson) return await err.line(toJson({ error: describe(error) }))
+  const { message, code, delivery, details } = describe(error)
+  const ran = delivery !== undefined && told.has(exitCodeOf(error)) ? `; ${deliveries[delivery]}` : ''
+  const isUsage = UsageError.is(error)
+  await err.line(`${err.paint('red', 'it-grid:')} ${printable(message)}${isUsage ? '' : ` (${printable(code)}${ran})`}`)
+  if (details !== undefined) await err.line(`details: ${toJson(details)}`)
+  if (exitCodeOf(error) === exitCodes.internal && error instanceof Error)
+    await err.line(printableBlock(error.stack ?? ''))
+}
+
+interface Description {
+  readonly code: string
+  readonly name: string
+  readonly message: string
+  readonly delivery?: keyof typeof deliveries
+  readonly reason?: string
+  readonly details?: unknown
+}
+
+function describe(error: unknown): Description {
+  if (UsageError.is(error)) return { code: 'ERR_USAGE', name: error.name, message: error.message }
+  if (!GridError.is(error)) {
+    const { name = 'Error', message = String(error), code = 'ERR_INTERNAL' } = (error ?? {}) as Partial<Description>
+    return { code: String(code), name: String(name), message: String(message) }
+  }
+  const { code, name, message, delivery } = error
+  const { reason } = error as { readonly reason?: unknown }
+  const details = RemoteError.is(error) || RejectedError.is(error) ? error.details : undefined
+  return {
+    ...{ code, name: RemoteError.is(error) ? error.remoteName : name, message },
+    ...(delivery === undefined ? {} : { delivery }),
+    ...(typeof reason === 'string' ? { reason } : {}),
+    ...(details === undefined ? {} : { details })
+  }
+}

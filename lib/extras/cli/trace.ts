@@ -1,0 +1,139 @@
+/** `trace`: calls as they end, at one server or at several. */
+
+import { type CallRecord, introspection, type TraceOptions } from '../../index.ts'
+import type { Command, Run } from './command.ts'
+import { UsageError } from './exit.ts'
+import { hostOf, isAddress, toHost } from './hosts.ts'
+import { follow, Link } from './link.ts'
+import { lookMs } from './look.ts'
+import { shortNames } from './table.ts'
+import { bytes, ms, printable, textOf } from './text.ts'
+import { toJson } from './values.ts'
+
+export const trace: Command = {
+  name: 'trace',
+  summary: 'calls as they end',
+  usage: 'HOST [HOST ...]',
+  about: `Where nobody asks, a host records nothing. A reader that is slow misses records, and is told how many.
+Needs the option introspection at each host.
+
+  it-grid trace http://node-1:9000 --failed
+  it-grid trace http://node-1:9000 --all --handler cache.get --slower 100ms --json | jq .durationMs`,
+  options: {
+    all: { help: 'at all servers that the host knows' },
+    side: { value: 'SIDE', help: 'only where the server is the caller, or the handler' },
+    peer: { value: 'HOST', help: 'only calls to or from this one' },
+    handler: { value: 'ID', help: 'only this handler' },
+    subroute: { value: 'NAME', help: 'only under this subroute' },
+    slower: { value: 'TIME', help: 'only what took longer' },
+    failed: { help: 'only what failed' },
+    sample: { value: 'SHARE', help: 'so many of them, such as 0.1' },
+    count: { value: 'N', help: 'end after so many' }
+  },
+  run: runTrace
+}
+
+async function runTrace(run: Run): Promise<undefined> {
+  const { options, signal } = run
+  const { host, rest } = hostOf(run)
+  const wrong = rest.find((each) => !isAddress(each))
+  if (wrong !== undefined) throw new UsageError(`"${printable(wrong)}" is no host; a handler is named by --handler`)
+  const filter = filterOf(run)
+  const count = options.whole('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY
+  const hosts = [...new Set([host, ...rest.map(toHost), ...(options.has('all') ? await othersOf(run, host) : [])])]
+  const enough = new AbortController()
+  const until = AbortSignal.any([signal, enough.signal])
+  const links: Link[] = []
+  let printed = 0
+  const show = async (at: string, record: CallRecord, name: (host: string) => string) => {
+    if (printed >= count) return
+    printed++
+    await printRecord(run, at, record, name)
+    if (printed >= count) enough.abort()
+  }
+  const names = shortNames(hosts)
+  const name = (of: string) => names.get(of) ?? of
+  try {
+    // Of several, some may be away; of one, it is told at once.
+    for (const each of hosts) links.push(await linkTo(run, each, hosts.length === 1))
+    await Promise.all(
+      links.map((link) => {
+        const read = async () => {
+          const records = introspection.on(link).trace(filter, { signal: until })
+          for await (const record of records) await show(link.host, record, name)
+        }
+        return follow(link, until, read, (why) => {
+          void run.err.line(`it-grid: lost ${link.host}: ${printable(why.message)}; it is dialed again`)
+        })
+      })
+    )
+  } catch (error) {
+    if (!enough.signal.aborted) throw error
+  } finally {
+    enough.abort()
+    await Promise.all(links.map((link) => link.close()))
+  }
+  return undefined
+}
+
+async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {
+  const link = new Link(host, run.dial)
+  if (isOnly) return await link.open()
+  try {
+    return await link.open()
+  } catch (error) {
+    await run.err.line(`it-grid: ${host} is not reached: ${textOf(error)}`)
+    return link.keep()
+  }
+}
+
+/** The servers that a host knows, but for itself. */
+export async function othersOf(run: Run, host: string): Promise<string[]> {
+  await using guest = await run.dial(host)
+  const reports = await introspection.on(guest, { signal: run.signal, timeout: lookMs }).hosts()
+  return reports.map((each) => each.host)
+}
+
+function filterOf({ options }: Run): TraceOptions {
+  const [peer, handler, subroute] = [options.text('peer'), options.text('handler'), options.text('subroute')]
+  const [side, slowerThanMs, sample] = [
+    options.oneOf('side', ['caller', 'handler']),
+    options.ms('slower'),
+    options.share('sample')
+  ]
+  return {
+    ...(side === undefined ? {} : { side }),
+    ...(peer === undefined ? {} : { host: isAddress(peer) ? toHost(peer) : peer }),
+    ...(handler === undefined ? {} : { handler }),
+    ...(subroute === undefined ? {} : { subroute }),
+    ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
+    ...(options.has('failed') ? { failed: true } : {}),
+    ...(sample === undefined ? {} : { sample })
+  }
+}
+
+async function printRecord(
+  { options, out }: Run,
+  at: string,
+  record: CallRecord,
+  name: (host: string) => string
+): Promise<void> {
+  if (options.has('json')) return await out.line(toJson({ at, ...record }))
+  const { side, host, handler, subroute, startedAt, durationMs, code, delivery, attempts, skipped } = record
+  const ended = new Date(startedAt + durationMs).toISOString().slice(11, 23)
+  const [from, to] = side === 'caller' ? [at, host] : [host, at]
+  const isGood = code === 'OK'
+  const parts = [
+    out.paint('dim', ended),
+    `${printable(name(from))} → ${printable(name(to))}`,
+    out.paint('bold', printable(subroute === '' ? handler : `${subroute}/${handler}`)),
+    ms(durationMs),
+    out.paint(isGood ? 'green' : 'red', printable(code)),
+    ...(isGood || delivery === undefined ? [] : [delivery]),
+    `${bytes(record.bytesIn)} in, ${bytes(record.bytesOut)} out`,
+    side,
+    ...(attempts > 1 ? [`${attempts} attempts`] : []),
+    ...(skipped > 0 ? [out.paint('yellow', `${skipped} not shown before`)] : [])
+  ]
+  await out.line(parts.join('  '))
+}

@@ -1,0 +1,185 @@
+/**
+ * `it-grid` as a process: in pipes, with a reader that goes, ended by signals, and in a real terminal, which `tmux` is. Its
+ * specs are skipped where that is not installed.
+ */
+
+import assert from 'node:assert/strict'
+import { execFile, execFileSync } from 'node:child_process'
+import { once } from 'node:events'
+import { describe, it, type TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { single, streaming } from '../../lib/index.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+import { until } from '../support/until.ts'
+import { folder, gridWithGuests, main, shell } from './command-line.ts'
+
+const run = promisify(execFile)
+const count = streaming<number, never, number>('count', { inCapacity: 0 })
+const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
+const upper = streaming<void, string, string>('upper')
+
+async function open(test: TestContext) {
+  const ended: string[] = []
+  const grid = await gridWithGuests(2, (manager) => {
+    manager.handle(single<string, string>('echo'), (text) => text)
+    manager.handle(count, async function* (to) {
+      try {
+        for (let n = 0; n < to; n++) yield n
+      } finally {
+        ended.push('count')
+      }
+    })
+    manager.handle(ticks, async function* (_, __, { signal }) {
+      try {
+        yield 1
+        await once(signal, 'abort')
+      } finally {
+        ended.push('ticks')
+      }
+    })
+    manager.handle(upper, async function* (_, requests) {
+      for await (const text of requests) yield text.toUpperCase()
+    })
+  })
+  test.after(() => grid[Symbol.asyncDispose]())
+  const { secret } = folder(test)
+  const [host = ''] = grid.hosts
+  return { grid, host, ended, env: { IT_GRID_HOST: host, IT_GRID_SECRET_FILE: secret } }
+}
+
+describe('it-grid in a pipe', () => {
+  it('ends quietly, with the code of a broken pipe, when its reader goes, and the handler ends', async (test) => {
+    const { env, ended } = await open(test)
+    const piped = shell('it-grid call count 100000000 | head -1; echo "$' + '{PIPESTATUS[*]}"', env)
+    assert.deepEqual(await piped.ended, { code: 0, signal: null, stdout: '0\n141 0\n', stderr: '' })
+    await until(() => ended.length === 1, 'its finally has run')
+  })
+
+  it('reads and writes lines as they come, in both directions', async (test) => {
+    const { env } = await open(test)
+    const { child, ended, stdout } = shell('it-grid call upper --stream', env)
+    child.stdin.write('"a"\n')
+    await until(() => stdout() === '"A"\n', 'the answer is there before the input has ended', 60_000)
+    child.stdin.end('"b"\n')
+    assert.deepEqual(await ended, { code: 0, signal: null, stdout: '"A"\n"B"\n', stderr: '' })
+  })
+
+  it('stays alive while its reader stands still, and gives all when that goes on', async (test) => {
+    const { env, grid } = await open(test)
+    const { child, ended } = shell('it-grid call count 300000', env)
+    child.stdout.pause()
+    const guests = () => grid.at(0).stats().guests
+    await until(() => guests().length === 1, 'it is there', 60_000)
+    const told = () => guests()[0]?.totals.messagesOut ?? 0
+    let last = -1
+    await until(async () => {
+      const before = last
+      last = told()
+      await delay(50)
+      return last > 0 && last === before
+    }, 'nothing moves any more')
+    // It answers pings meanwhile: the reader does not hold its event loop.
+    const { batchesIn = 0 } = guests()[0]?.session ?? {}
+    await until(() => (guests()[0]?.session?.batchesIn ?? 0) > batchesIn, 'it has sent a sign of life', 60_000)
+    child.stdout.resume()
+    const { code, stdout } = await ended
+    assert.deepEqual([code, stdout.split('\n').length], [0, 300_001])
+  })
+
+  it('ends by the signal that it was sent, when what runs has ended', async (test) => {
+    const { env, ended: handlers } = await open(test)
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      const { child, ended, stdout } = shell('it-grid call ticks', env)
+      await until(() => stdout() === '1\n', 'it runs', 60_000)
+      child.kill(signal)
+      assert.deepEqual(await ended, { code: -1, signal, stdout: '1\n', stderr: '' })
+      await until(() => handlers.pop() === 'ticks', 'its finally has run')
+    }
+  })
+})
+
+const tmux = (() => {
+  try {
+    execFileSync('tmux', ['-V'])
+    return undefined
+  } catch {
+    return 'tmux is not installed'
+  }
+})()
+
+describe('it-grid in a terminal', { skip: tmux }, () => {
+  /** A terminal of its own, and what is on it. */
+  async function terminal(test: TestContext, env: Record<string, string>, columns = 100, rows = 20) {
+    const name = `it-grid-${process.pid}-${Math.random().toString(36).slice(2)}`
+    const ask = async (...args: string[]) => {
+      const { stdout } = await run('tmux', ['-L', name, '-f', '/dev/null', ...args], { env: childEnvironment() })
+      return stdout
+    }
+    const variables = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`])
+    const size = ['-x', String(columns), '-y', String(rows)]
+    await ask('new-session', '-d', ...size, ...variables, 'env PS1="> " bash --norc --noprofile')
+    test.after(() => ask('kill-server').catch(() => undefined))
+    const screen = () => ask('capture-pane', '-p')
+    return {
+      screen,
+      colours: () => ask('capture-pane', '-p', '-e'),
+      keys: (...keys: string[]) => ask('send-keys', ...keys),
+      resize: (wide: number, high: number) => ask('resize-window', '-x', String(wide), '-y', String(high)),
+      shows: (pattern: RegExp, what: string) => until(async () => pattern.test(await screen()), what, 60_000),
+      start: (line: string) => {
+        const program = [process.execPath, ...sourceArgs, main].join(' ')
+        return ask('send-keys', `clear; ${program} ${line}; echo code=$?`, 'Enter')
+      }
+    }
+  }
+
+  it('redraws top in place, obeys its keys, fits each size, and leaves the terminal as it was', async (test) => {
+    const { env, grid } = await open(test)
+    const { screen, colours, keys, resize, shows, start } = await terminal(test, env)
+    await start('top --every 200ms')
+    await shows(/^PEER .*CALLS\/S →▾[\s\S]*connected +\d[\s\S]*q quit · s sort \(calls\)/m, 'it is drawn, with rates')
+    const lines = (await screen()).split('\n')
+    assert.match(lines[0] ?? '', /^http:\S+ · process [0-9a-f]{8} · up /)
+    assert.equal(lines.filter((line) => /^PEER /.test(line)).length, 1, 'in place')
+    assert.ok((await colours()).includes('\u001b[32mconnected'))
+    await keys('s')
+    await shows(/MB\/S →▾[\s\S]*sort \(bytes\)/, 'it sorts by the next column')
+    await keys('r')
+    await shows(/sort \(bytes, least first\)/, 'it turns the order')
+    await keys('p')
+    await shows(/^paused$/m, 'it pauses')
+    await keys('p')
+    await resize(40, 8)
+    await shows(/^q quit[^\n]*…$/m, 'it fits a smaller one')
+    for (const line of (await screen()).split('\n')) assert.ok(line.length <= 40, line)
+    await keys('q')
+    await shows(/code=0\n/, 'it has ended')
+    assert.doesNotMatch(await screen(), /PEER/, 'what was there before is there again')
+    await keys('echo typ', 'ed', 'Enter')
+    await shows(/^typed$/m, 'keys are shown again')
+    await until(() => grid.at(0).stats().guests.length === 0, 'no guest is left')
+  })
+
+  it('ends top by Ctrl-C as by the signal', async (test) => {
+    const { env } = await open(test)
+    const { keys, shows, start } = await terminal(test, env)
+    await start('top')
+    await shows(/q quit/, 'it is drawn')
+    await keys('C-c')
+    await shows(/^> ?$/m, 'the shell has the terminal again')
+    await keys('echo code=$?', 'Enter')
+    await shows(/code=130/, 'it was ended by the signal')
+  })
+
+  it('shows the progress of bench in place, and answers indented', async (test) => {
+    const { env } = await open(test)
+    const { screen, shows, start } = await terminal(test, env)
+    await start(`bench echo '"x"' --for 2s`)
+    await shows(/█+░* +\d+ % +[\d,.]+\/s +p99 /, 'progress')
+    await shows(/requests\/s[\s\S]*code=0\n/, 'the figures')
+    assert.doesNotMatch(await screen(), /█/, 'it is gone')
+    await start(`call echo '{"a":1}'`)
+    await shows(/^\{\n {2}"a": 1\n\}\ncode=0$/m, 'the answer')
+  })
+})
