@@ -1,7 +1,7 @@
 /** Speaks as much of Consul's HTTP API as a health query of one service needs, blocking queries included. */
 
 import type { ServerResponse } from 'node:http'
-import { FaultyServer } from './faulty-server.ts'
+import { type Create, FaultyServer } from './faulty-server.ts'
 
 export interface Instance {
   readonly address: string
@@ -17,7 +17,7 @@ export class ConsulServer extends FaultyServer {
   #instances: readonly Instance[] = []
   readonly #waiting = new Map<ServerResponse, NodeJS.Timeout>()
 
-  constructor() {
+  constructor(create?: Create) {
     super((_, response, { searchParams }) => {
       const index = Number(searchParams.get('index') ?? 0)
       // One from the future blocks, too: that is what makes an index that goes backwards dangerous.
@@ -29,14 +29,17 @@ export class ConsulServer extends FaultyServer {
         clearTimeout(timer)
         this.#waiting.delete(response)
       })
-    })
+    }, create)
   }
 
   static async start(...instances: readonly Instance[]): Promise<ConsulServer> {
-    const server = new ConsulServer()
-    server.#instances = instances
-    await server.listen()
-    return server
+    return await new ConsulServer().listenWith(...instances)
+  }
+
+  async listenWith(...instances: readonly Instance[]): Promise<this> {
+    this.#instances = instances
+    await this.listen()
+    return this
   }
 
   /** How many queries wait for a change. */

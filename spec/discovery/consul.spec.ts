@@ -1,8 +1,10 @@
 /** Hosts of Consul, asked at a server that speaks its protocol, faults included. */
 
 import assert from 'node:assert/strict'
+import { createServer } from 'node:https'
 import { describe, it } from 'node:test'
 import { type ConsulHostsOptions, consulHosts } from '../../lib/extras/discovery/index.ts'
+import { makeAuthority } from '../support/network/certificates.ts'
 import { until } from '../support/until.ts'
 import { ConsulServer, type Instance } from './consul-server.ts'
 import { faults } from './faulty-server.ts'
@@ -23,7 +25,8 @@ const follow = (server: ConsulServer, more: Partial<ConsulHostsOptions> = {}) =>
   return new Followed(consulHosts({ ...options, ...more }))
 }
 
-describe('consulHosts()', () => {
+// They wait most of their time.
+describe('consulHosts()', { concurrency: 4 }, () => {
   it('waits for changes by blocking queries: two become three, and one that leaves is dropped after keepMs', async () => {
     await using server = await ConsulServer.start(a, b)
     await using followed = follow(server)
@@ -142,6 +145,51 @@ describe('consulHosts()', () => {
     await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
     assert.deepEqual(server.tokens.slice(0, 2), ['token-1', 'token-2'])
     assert.equal(server.asked[1], '/consul/v1/health/service/grid?dc=west&stale=&index=10&wait=30s')
+  })
+
+  it('makes a request again that met a conn which the server had just closed, without a word', async () => {
+    await using server = await ConsulServer.start(a, b)
+    const lines = new Lines()
+    await using followed = follow(server, { logger: lines })
+    await until(() => server.waiting === 1, 'a query waits')
+    const used = new WeakSet()
+    let refused = 0
+    server.fault = (request, response, url) => {
+      const { socket } = request
+      if (used.has(socket)) {
+        refused += 1
+        socket.destroy()
+        return
+      }
+      used.add(socket)
+      server.answer(request, response, url)
+    }
+    // Its answer leaves an idle conn, which the next query takes.
+    server.set([a, b])
+    await until(() => server.waiting === 1, 'the next query waits')
+    server.set([a, b, c])
+    await followed.has('10.0.0.1:9 10.0.0.2:9 10.0.0.3:9')
+    await until(() => refused > 0 && server.waiting === 1, 'one was refused and made again')
+    assert.deepEqual(lines.loud, [])
+  })
+
+  it('proves itself by a certificate that is asked for at each request, and trusts no other authority', async () => {
+    const [ca, other] = [await makeAuthority('ours'), await makeAuthority('another')]
+    const [mine, its] = [await ca.issue(['node-1']), await ca.issue(['localhost'])]
+    const options = { cert: its.cert, key: its.key, ca: ca.cert, requestCert: true, rejectUnauthorized: true }
+    await using server = await new ConsulServer((listener) => createServer(options, listener)).listenWith(a, b)
+    const endpoint = `https://localhost:${server.port}`
+    let asked = 0
+    const tls = () => ({ ca: ca.cert, cert: mine.cert, key: mine.key, marker: asked++ })
+    await using good = follow(server, { endpoint, tls })
+    await good.has('10.0.0.1:9 10.0.0.2:9')
+    await until(() => server.waiting === 1, 'a query waits')
+    assert.equal(asked, 2)
+    const lines = new Lines()
+    await using wary = follow(server, { endpoint, tls: { ...tls(), ca: other.cert }, logger: lines })
+    await until(() => lines.loud.length > 0, 'it says so')
+    assert.match(lines.loud.join(), /certificate.*; there is no list yet$/)
+    assert.deepEqual(wary.lists, [])
   })
 
   it('ends at once, and leaves no socket, while a query waits', async () => {

@@ -42,7 +42,7 @@ describe('etcdHosts()', { skip: whyNoEtcd }, () => {
   })
 
   it('drops a server that died after its lease and keepMs, and not one that is back within them', async () => {
-    await using a = follow('a', { keepMs: 3000 })
+    await using a = follow('a', { keepMs: 1500 })
     // Such as those of servers that were killed.
     await etcd.put(`${prefix}/http://b:1`)
     await etcd.put(`${prefix}/http://c:1`)

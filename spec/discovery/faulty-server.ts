@@ -6,6 +6,9 @@ import type { AddressInfo } from 'node:net'
 
 export type Answering = (request: IncomingMessage, response: ServerResponse, url: URL) => void
 
+/** That of `node:https`, with its certificate, for one. */
+export type Create = (listener: RequestListener) => ReturnType<typeof createServer>
+
 /** Answers of servers that are broken, or in whose place something else answers. */
 export const faults = {
   status: (status: number, text = '') => ((_, response) => response.writeHead(status).end(text)) as Answering,
@@ -42,21 +45,19 @@ export class FaultyServer {
   /** Answers in the place of the server, where it is set. */
   fault: Answering | undefined
   readonly #server
-  readonly #answer: Answering
+  /** As without a fault. */
+  readonly answer: Answering
 
-  constructor(
-    answer: Answering,
-    create: (listener: RequestListener) => ReturnType<typeof createServer> = createServer
-  ) {
-    this.#answer = answer
+  constructor(answer: Answering, create: Create = createServer) {
+    this.answer = answer
     this.#server = create((request, response) => {
       response.on('error', () => undefined)
       response.setHeader('content-type', 'application/json')
       const url = new URL(request.url ?? '/', 'http://server')
       this.asked.push(url.pathname + url.search)
       this.tokens.push(request.headers.authorization ?? (request.headers['x-consul-token'] as string | undefined))
-      const answer = this.fault ?? this.#answer
-      answer(request, response, url)
+      const answering = this.fault ?? this.answer
+      answering(request, response, url)
     })
   }
 

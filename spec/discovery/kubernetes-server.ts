@@ -1,7 +1,7 @@
 /** Speaks as much of the API of Kubernetes as EndpointSlices need: lists, watches from a version on, bookmarks, 410. */
 
-import type { createServer, RequestListener, ServerResponse } from 'node:http'
-import { FaultyServer } from './faulty-server.ts'
+import type { ServerResponse } from 'node:http'
+import { type Create, FaultyServer } from './faulty-server.ts'
 
 export interface Slice {
   readonly name: string
@@ -19,7 +19,7 @@ export class KubernetesServer extends FaultyServer {
   readonly #events: { readonly version: number; readonly line: string }[] = []
   readonly #watches = new Set<ServerResponse>()
 
-  constructor(create?: (listener: RequestListener) => ReturnType<typeof createServer>) {
+  constructor(create?: Create) {
     super((_, response, { searchParams }) => {
       if (!searchParams.has('watch')) return void response.end(JSON.stringify(this.#list()))
       const version = Number(searchParams.get('resourceVersion'))
@@ -71,10 +71,10 @@ export class KubernetesServer extends FaultyServer {
     for (const response of this.#watches) response.write(text)
   }
 
-  /** Of each watch: half of a line, and then nothing more. */
-  cutInLine(): void {
+  /** Of each watch: half of a line, and then the end of the conn, or of the answer, as a proxy may make it. */
+  cutInLine(what: 'conn' | 'answer'): void {
     this.tell('{"type":"MODIFIED","object":{"metadata":{"na')
-    this.endWatches((response) => setImmediate(() => response.destroy()))
+    this.endWatches((response) => (what === 'conn' ? setImmediate(() => response.destroy()) : response.end()))
   }
 
   /** As after `timeoutSeconds`. */

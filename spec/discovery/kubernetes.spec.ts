@@ -34,7 +34,8 @@ const watching = (server: KubernetesServer) => until(() => server.watching === 1
 /** How many of the requests were lists. */
 const lists = (server: KubernetesServer) => server.asked.filter((url) => !url.includes('watch=1')).length
 
-describe('kubernetesHosts()', () => {
+// They wait most of their time.
+describe('kubernetesHosts()', { concurrency: 4 }, () => {
   it('lists and watches: two become three, one that leaves is dropped after keepMs', async () => {
     await using server = await KubernetesServer.start(named('a', 'b'))
     await using followed = follow(server)
@@ -105,17 +106,18 @@ describe('kubernetesHosts()', () => {
     })
   }
 
-  it('begins with a new list when a watch is cut in the middle of a line', async () => {
-    await using server = await KubernetesServer.start(named('a', 'b'))
-    const lines = new Lines()
-    await using followed = follow(server, { logger: lines })
-    await watching(server)
-    server.cutInLine()
-    server.set(named('a', 'b', 'c'))
-    await followed.has('a.nodes:9 b.nodes:9 c.nodes:9')
-    assert.equal(lists(server), 2)
-    assert.equal(followed.lists.length, 2)
-  })
+  for (const what of ['conn', 'answer'] as const) {
+    it(`begins with a new list when a watch is cut in the middle of a line, by the end of its ${what}`, async () => {
+      await using server = await KubernetesServer.start(named('a', 'b'))
+      await using followed = follow(server)
+      await watching(server)
+      server.cutInLine(what)
+      server.set(named('a', 'b', 'c'))
+      await followed.has('a.nodes:9 b.nodes:9 c.nodes:9')
+      assert.equal(lists(server), 2)
+      assert.equal(followed.lists.length, 2)
+    })
+  }
 
   it('takes lines that come in pieces, and several in one', async () => {
     await using server = await KubernetesServer.start(named('a', 'b'))

@@ -146,6 +146,13 @@ describe('a source of hosts', () => {
       assert.equal(followed.lists.length, 1)
     }))
 
+  it('leaves no timer behind when it ends while a host is missing', () =>
+    follow([one, two], async ({ script, followed, advance }) => {
+      script.answer = [one]
+      await advance(1100)
+      assert.equal(followed.now, '10.0.0.1:9 10.0.0.2:9')
+    }))
+
   it('drops at once with a keepMs of 0', () =>
     follow(
       [one, two],

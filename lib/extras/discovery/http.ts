@@ -35,6 +35,12 @@ export interface JsonAnswer {
   readonly headers: http.IncomingHttpHeaders
 }
 
+interface Opened {
+  readonly response: IncomingMessage
+  /** Ends the request; it is for the reader of the response to stop. */
+  readonly timer: ReturnType<typeof setTimeout>
+}
+
 /** An answer of thousands of hosts is much smaller. */
 const maxAnswerBytes = 16 * 1024 * 1024
 /** Of the text of an error that is told. */
@@ -82,11 +88,27 @@ export class HttpClient {
     for (const agent of Object.values(this.#agents)) agent.destroy()
   }
 
-  async #open({ url, body, timeoutMs }: HttpRequest) {
+  async #open(init: HttpRequest): Promise<Opened> {
+    const request = await this.#request(init)
+    const { url, timeoutMs } = init
+    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    try {
+      const response = await answered(request)
+      await throwUnlessGood(url, response)
+      return { response, timer }
+    } catch (error) {
+      clearTimeout(timer)
+      request.destroy()
+      // The server had closed an idle conn, and this request was quicker than the news of it.
+      if (request.reusedSocket && Object(error).code === 'ECONNRESET') return await this.#open(init)
+      throw error
+    }
+  }
+
+  async #request({ url, body }: HttpRequest): Promise<http.ClientRequest> {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const isSecure = url.protocol === 'https:'
-    const { headers, tls } = this.#options
-    const [ours, secure] = [await readOption(headers), isSecure ? await readOption(tls) : {}]
+    const [own, secure] = [await readOption(this.#options.headers), isSecure && (await readOption(this.#options.tls))]
     this.#signal.throwIfAborted()
     const request = (isSecure ? https : http).request(url, {
       ...secure,
@@ -95,20 +117,11 @@ export class HttpClient {
       headers: {
         accept: 'application/json',
         ...(text !== undefined && { 'content-type': 'application/json' }),
-        ...ours
+        ...own
       },
       signal: this.#signal
     })
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
-    try {
-      const response = await answered(request.end(text))
-      await throwUnlessGood(url, response)
-      return { response, timer }
-    } catch (error) {
-      clearTimeout(timer)
-      request.destroy()
-      throw error
-    }
+    return request.end(text)
   }
 }
 

@@ -51,7 +51,7 @@ export class KeptHosts {
     const known = this.#hosts ?? new Set([this.#local])
     if (good.size === 0 && refused > 0) throw new Error('all of its names are refused')
     if (good.size === 0 && known.size > 1) throw new Error('it names no host any more')
-    const hosts = new Set([this.#local, ...known, ...good])
+    const hosts = new Set([...known, ...good])
     if (hosts.size > maxHosts) throw new Error(`it names more than ${maxHosts} hosts, with those that are kept`)
     this.#reports.good(describeWithout(this.#local, good))
     this.#mark(hosts, good)
