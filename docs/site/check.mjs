@@ -79,6 +79,8 @@ async function lookAt(browser, origin) {
       const width = await page.evaluate(() => document.documentElement.scrollWidth)
       if (width > phone.width) faults.push(`${name}: ${width} px wide on a phone of ${phone.width}`)
       if (['index.html', 'reference.html'].includes(name)) {
+        // Anew, so that nothing is on its way out of sight.
+        await page.reload({ waitUntil: 'networkidle' })
         await page.screenshot({ path: join(shots, `${name.replace('.html', '')}-phone.png`) })
         await page.setViewportSize(desktop)
         await page.screenshot({ path: join(shots, `${name.replace('.html', '')}-light.png`) })

@@ -59,6 +59,8 @@ export default defineConfig({
       group('Operate', [
         ['Discovery', 'discovery'],
         ['Guests', 'guests'],
+        ['Command line', 'command-line'],
+        ['What is wrong: doctor', 'doctor'],
         ['Behind proxies', 'proxies'],
         ['Traces, metrics, events', 'observability'],
         ['The page for the person on call', 'inspector'],
@@ -72,6 +74,7 @@ export default defineConfig({
         ['Protocol', 'protocol'],
         ['Architecture', 'architecture'],
         ['Decisions', 'decisions'],
+        ['Licences', 'licences'],
         ['Changelog', 'changelog']
       ])
     ]
