@@ -85,7 +85,14 @@ export function whenSettled<T>(
   onValue: (value: T) => void,
   onError: (error: unknown) => void
 ): void {
-  then.call(settled(promise), onValue as (value: unknown) => void, onError)
+  const told = onValue as (value: unknown) => void
+  // To ask whether it is a promise is a call out of JavaScript, and its answer is what `then` does if it is none.
+  try {
+    if (looksPlain(promise)) return void then.call(promise, told, onError)
+  } catch {
+    // It only looks like one, or is a proxy that does not let itself be asked.
+  }
+  then.call(settled(promise), told, onError)
 }
 
 /** The promise of the language that settles as `value` does: itself, where it is one. */
@@ -95,11 +102,15 @@ export function settled<T>(value: T | PromiseLike<T>): Promise<T> {
 
 /** `then` asks a promise for its `constructor`: this one has that of the language. */
 function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
-  return (
-    types.isPromise(promise) &&
-    Object.getPrototypeOf(promise) === Promise.prototype &&
-    !Object.hasOwn(promise, 'constructor')
-  )
+  return types.isPromise(promise) && looksPlain(promise)
+}
+
+function looksPlain(value: unknown): value is Promise<unknown> {
+  return isObject(value) && Object.getPrototypeOf(value) === Promise.prototype && !Object.hasOwn(value, 'constructor')
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** What it does when it is asked is its result. */

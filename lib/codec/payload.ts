@@ -17,10 +17,10 @@ export type Root = 'payload' | 'request' | 'response' | 'metadata'
 
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns; at a handler it has none */
 export function encodePayload<T>(codec: Codec<T>, value: T, root: Root, delivery?: Delivery): Uint8Array {
+  if ((codec as Codec<unknown>) === rawBytes && isBytes(value)) return value
   try {
     const payload = codec.encode(value)
-    // The codec of raw bytes has asked that itself.
-    if ((codec as Codec<unknown>) === rawBytes || isBytes(payload)) return payload
+    if (isBytes(payload)) return payload
     shield(payload)
     throw new CodecError('the codec did not return a Uint8Array')
   } catch (cause) {
@@ -36,6 +36,8 @@ export function encodePayload<T>(codec: Codec<T>, value: T, root: Root, delivery
  * @throws {ValidationError} likewise
  */
 export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what: string, delivery?: Delivery): T {
+  // They are the value: nothing to decode, nothing that could be a promise.
+  if ((decoder as Decoder<unknown>) === rawBytes) return payload as T
   let value: T | undefined
   try {
     value = decoder.decode(payload)

@@ -10,7 +10,7 @@ import { readRefusal } from '../codec/remote-error.ts'
 import { RejectedError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import { slowTurnMs } from '../figures/event-log.ts'
-import { failureCode, type OpenTally, toBucket } from '../figures/figures.ts'
+import { type Figures, failureCode, type OpenTally, toBucket } from '../figures/figures.ts'
 import type { PeerFigures } from '../figures/grid-figures.ts'
 import { toHandlerName } from '../handler/info.ts'
 import type { LocalHandler } from '../handler/table.ts'
@@ -101,9 +101,10 @@ export class CallCounter implements StreamCounter<Stream> {
 
   /** A stream has closed. */
   onClosed(stream: Stream, failure: Failure | undefined, isFailed: boolean): void {
-    if (stream.owner?.figures === undefined) return
+    const figures = stream.owner?.figures
+    if (figures === undefined) return
     if (failure !== undefined && !isFailed) this.countError(stream, failureCode(failure.reason))
-    if (stream.initiator) return this.#count(stream, this.nowTicks)
+    if (stream.initiator) return this.#count(stream, figures, this.nowTicks)
     if (this.#endedCount === 0) this.#outbox.endTurn()
     this.#ended[this.#endedCount++] = stream
   }
@@ -178,7 +179,8 @@ export class CallCounter implements StreamCounter<Stream> {
   #countEnded(nowTicks: number): void {
     // The array keeps its memory for the next turn, unless that is much, and holds no stream.
     for (let at = 0; at < this.#endedCount; at++) {
-      this.#count(this.#ended[at] as Stream, nowTicks)
+      const stream = this.#ended[at] as Stream
+      this.#count(stream, stream.owner?.figures, nowTicks)
       this.#ended[at] = undefined
     }
     this.#endedCount = 0
@@ -191,11 +193,12 @@ export class CallCounter implements StreamCounter<Stream> {
     this.#turnTicks = toTicks(nowMs)
   }
 
-  #count({ owner, initiator, startTicks, bytesIn, bytesOut }: Stream, nowTicks: number): void {
+  #count(stream: Stream, figures: Figures | undefined, nowTicks: number): void {
+    const { initiator, startTicks, bytesIn, bytesOut } = stream
     // A call that was made within the turn, and is over within it, began after the one look at the clock.
     const ticks = (nowTicks < startTicks ? toTicks(performance.now()) : nowTicks) - startTicks
     const bucket = toBucket(ticks)
-    owner?.figures?.add(bucket, ticks, bytesIn, bytesOut)
+    figures?.add(bucket, ticks, bytesIn, bytesOut)
     this.#of(initiator).add(bucket, ticks, bytesIn, bytesOut)
   }
 

@@ -6,6 +6,7 @@
  */
 
 import { types } from 'node:util'
+import { isBytes } from '../base/bytes.ts'
 import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
@@ -64,10 +65,10 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   get readsInPlace(): boolean {
     const { definition, hooks } = this.#handler
+    if (!readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)) return false
     const { serving } = this.#port
     // What is held back must be a copy.
-    if ((serving !== undefined && !serving.isOpen) || standsAround(hooks, channels.handle)) return false
-    return readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)
+    return (serving === undefined || serving.isOpen) && !standsAround(hooks, channels.handle)
   }
 
   onMessage(payload: Uint8Array, isLast: boolean): void {
@@ -174,7 +175,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     let payload: Uint8Array
     let bytes: number
     try {
-      if (types.isGeneratorObject(value)) throw new CodecError(generatorText)
+      if (!isBytes(value) && types.isGeneratorObject(value)) throw new CodecError(generatorText)
       payload = encodePayload(definition.response, value, 'response')
       bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
