@@ -13,6 +13,7 @@ import { WebSocket } from 'ws'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
+import { rawExchange, upgradeHead } from '../support/raw/http.ts'
 import { until } from '../support/until.ts'
 
 const whoami = single<string, string>('whoami')
@@ -113,6 +114,7 @@ describe('fastifyGrid', () => {
   for (const [what, options, wrong] of [
     ['an option that there is not', { secret: 'x' }, /no option "secret" \(use auth: sharedSecret/],
     ['a wrong option', { dialer: 'x' }, /dialer/],
+    ['a wrong time', { close: { timeout: Number.NaN } }, /close\.timeout of fastifyGrid must be/],
     ['no option at all', { local: undefined }, /local/]
   ] as const) {
     it(`refuses ${what} as the manager does`, async (test) => {
@@ -172,6 +174,17 @@ describe('fastifyGrid beside other users of upgrades', () => {
       chat.terminate()
     })
   }
+
+  it('answers requests on its path that are no upgrades, whatever they offer', async (test) => {
+    const { app, options, listen } = await appAndPeer(test)
+    await app.register(websocket)
+    await app.register(fastifyGrid, options)
+    await listen()
+    const { port } = app.server.address() as AddressInfo
+    assert.equal((await app.inject({ url: '/grid/v1', headers: { upgrade: 'websocket' } })).statusCode, 404)
+    const old = upgradeHead('/grid/v1').replace('HTTP/1.1', 'HTTP/1.0')
+    assert.equal((await rawExchange(port, old)).status, 404)
+  })
 
   it('leaves a request that only offers another protocol to its route', async (test) => {
     const { app, options, listen } = await appAndPeer(test)

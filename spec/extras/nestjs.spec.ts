@@ -340,6 +340,12 @@ describe('the app', () => {
     await using grid = await openGrid(1)
     const wrong = { subRoute: 'x' } as object
     assert.throws(() => new GridServer(grid.at(0), wrong), /GridServer has no option "subRoute"; it has subroute/)
+    for (const [options, text] of [
+      [{ maxAhead: 0.5 }, /maxAhead of GridServer must be a whole number/],
+      [{ close: { timeout: -1 } }, /close\.timeout of GridServer must be/]
+    ] as const) {
+      assert.throws(() => new GridServer(grid.at(0), options), { code: 'ERR_INVALID_OPTION', message: text })
+    }
     assert.throws(() => new GridClient(grid.at(0), wrong), /GridClient has no option "subRoute"; it has hosts/)
     assert.equal(new GridServer(grid.at(0)).unwrap(), grid.at(0))
     assert.equal(new GridClient(grid.at(0)).unwrap(), grid.at(0))

@@ -54,6 +54,10 @@ export const fastifyGrid: FastifyPluginAsync<FastifyGridOptions> = Object.assign
 
 async function register(fastify: FastifyInstance, options: FastifyGridOptions): Promise<void> {
   const { close = {}, ...given } = options
+  const { timeout = defaultCloseMs } = close
+  if (typeof timeout !== 'number' || !(timeout >= 0)) {
+    throw new InvalidOptionError('close.timeout of fastifyGrid must be a number of at least 0')
+  }
   const grid = given.grid ?? new Manager(withDefaults(fastify, given as ManagerOptions))
   try {
     setUp(fastify, grid, given.path ?? defaultPath, close)
@@ -80,8 +84,12 @@ function setUp(fastify: FastifyInstance, grid: Manager, path: string, close: Clo
   })
 }
 
+/** As the grid tells them: it answers no others, such as a request that merely has such a header. */
 function isUpgradeOf({ raw }: FastifyRequest, path: string): boolean {
-  return /\bwebsocket\b/i.test(raw.headers.upgrade ?? '') && raw.url?.split('?', 1)[0] === path
+  const isUpgrade = Reflect.get(raw, 'upgrade') === true && raw.httpVersion !== '1.0'
+  if (!isUpgrade || !/(^|,)\s*websocket\s*(,|$)/i.test(raw.headers.upgrade ?? '')) return false
+  // A proxy may name the whole URL.
+  return raw.url?.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0] === path
 }
 
 function withDefaults({ server, log }: FastifyInstance, options: ManagerOptions): ManagerOptions {

@@ -2,6 +2,9 @@
 
 import type { FastifyReply } from 'fastify'
 
+/** That of a timer. */
+const maxTimeoutMs = 2 ** 31 - 1
+
 export class Running {
   readonly #replies = new Set<FastifyReply>()
   #onDelete: () => void = () => undefined
@@ -20,7 +23,7 @@ export class Running {
     const isEnded = () => [...this.#replies].every(({ sent }) => sent)
     if (isEnded()) return
     await new Promise<void>((resolve) => {
-      const timer = Number.isFinite(timeoutMs) ? setTimeout(resolve, timeoutMs) : undefined
+      const timer = Number.isFinite(timeoutMs) ? setTimeout(resolve, Math.min(timeoutMs, maxTimeoutMs)) : undefined
       this.#onDelete = () => {
         if (!isEnded()) return
         clearTimeout(timer)

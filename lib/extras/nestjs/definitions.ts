@@ -52,3 +52,8 @@ export function checkNames(options: object, owner: string, names: readonly strin
   if (unknown === undefined) return
   throw new InvalidOptionError(`${owner} has no option "${unknown}"; it has ${names.join(', ')}`)
 }
+
+/** @throws {InvalidOptionError} */
+export function checkOption(must: string, isRight: boolean): void {
+  if (!isRight) throw new InvalidOptionError(must)
+}

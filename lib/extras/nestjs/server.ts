@@ -9,7 +9,7 @@ import { type CustomTransportStrategy, type MessageHandler, Server } from '@nest
 import { isObservable, lastValueFrom } from 'rxjs'
 import { type AnyDefinition, type CloseOptions, type HandlerContext, type Manager, ShutdownError } from '../../index.ts'
 import { GridContext } from './context.ts'
-import { checkNames, type SharedOptions, toEvent, toEventSubroute, toMessage } from './definitions.ts'
+import { checkNames, checkOption, type SharedOptions, toEvent, toEventSubroute, toMessage } from './definitions.ts'
 import { toGridError } from './errors.ts'
 import { isAsyncIterable, orNull, Values } from './values.ts'
 
@@ -25,6 +25,8 @@ export interface GridServerOptions extends SharedOptions {
 
 const defaultMaxAhead = 100_000
 const defaultCloseMs = 10_000
+/** That of a timer. */
+const maxTimeoutMs = 2 ** 31 - 1
 
 /** For `NestFactory.createMicroservice(AppModule, { strategy: new GridServer(grid) })`. */
 export class GridServer extends Server implements CustomTransportStrategy {
@@ -37,10 +39,19 @@ export class GridServer extends Server implements CustomTransportStrategy {
   #onEnd = () => {}
   #withdrawals: (() => void)[] = []
 
-  /** @throws {InvalidOptionError} for an option that there is not */
+  /** @throws {InvalidOptionError} when an option is wrong, or one that there is not */
   constructor(grid: Manager, options: GridServerOptions = {}) {
     super()
     checkNames(options, 'GridServer', ['subroute', 'codec', 'maxAhead', 'close'])
+    const { maxAhead = defaultMaxAhead, close: { timeout = defaultCloseMs } = {} } = options
+    checkOption(
+      'maxAhead of GridServer must be a whole number of at least 1',
+      Number.isInteger(maxAhead) && maxAhead > 0
+    )
+    checkOption(
+      'close.timeout of GridServer must be a number of at least 0',
+      typeof timeout === 'number' && timeout >= 0
+    )
     this.#grid = grid
     this.#options = options
   }
@@ -151,7 +162,13 @@ export class GridServer extends Server implements CustomTransportStrategy {
 
   #run(handler: MessageHandler, data: unknown, context: GridContext): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const begin = async () => await handler(data, context).then(resolve, reject)
+      const begin = async () => {
+        try {
+          resolve(await handler(data, context))
+        } catch (error) {
+          reject(error)
+        }
+      }
       this.onProcessingStartHook(this.transportId, context, begin)
     })
   }
@@ -160,7 +177,7 @@ export class GridServer extends Server implements CustomTransportStrategy {
   async #ended(timeoutMs: number): Promise<void> {
     if (this.#running.size === 0) return
     await new Promise<void>((resolve) => {
-      const timer = Number.isFinite(timeoutMs) ? setTimeout(resolve, timeoutMs) : undefined
+      const timer = Number.isFinite(timeoutMs) ? setTimeout(resolve, Math.min(timeoutMs, maxTimeoutMs)) : undefined
       this.#onEnd = () => {
         if (this.#running.size > 0) return
         clearTimeout(timer)
