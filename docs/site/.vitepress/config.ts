@@ -62,6 +62,7 @@ export default defineConfig({
         ['Command line', 'command-line'],
         ['What is wrong: doctor', 'doctor'],
         ['Behind proxies', 'proxies'],
+        ['Containers and Kubernetes', 'deploy'],
         ['Traces, metrics, events', 'observability'],
         ['The page for the person on call', 'inspector'],
         ['Performance', 'performance'],

@@ -1,0 +1,106 @@
+/**
+ * A server of a grid as it runs in a container: docs/deploy.md. What it has to know is in its environment, secrets are files.
+ *
+ * The grid has one port. Probes and people have another one, over plain HTTP, since a probe has no certificate.
+ */
+
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { join } from 'node:path'
+import { connectWS, Manager, type ManagerOptions, mutualTLS, sharedSecret, single } from 'it-grid'
+import { dnsHosts } from 'it-grid/discovery'
+
+const { env } = process
+const local = read('GRID_LOCAL')
+const port = Number(read('GRID_PORT', '9000'))
+const healthPort = Number(read('HEALTH_PORT', '9001'))
+/** So many peers must be connected before this server is ready. */
+const atLeast = Number(read('GRID_READY_PEERS', '0'))
+/** What running calls get at the end. The platform must wait longer than that before it kills. */
+const graceMs = Number(read('GRID_GRACE_MS', '20000'))
+
+const who = single<void, { name: string; upForMs: number }>('who')
+const work = single<{ ms: number }, string>('work')
+
+const { server, auth, dialer } = env.GRID_TLS_DIR === undefined ? plain() : withTls(env.GRID_TLS_DIR)
+const grid = new Manager({ local, hosts: findHosts(), auth, ...(dialer && { dialer }) })
+grid.handle(who, () => ({ name: local, upForMs: Math.round(process.uptime() * 1000) }))
+grid.handle(work, async ({ ms }) => {
+  await new Promise((resolve) => setTimeout(resolve, ms))
+  return local
+})
+grid.attach(server)
+server.listen(port)
+
+const pages: Record<string, RequestListener> = {
+  '/livez': (_request, response) => response.writeHead(grid.health().live ? 200 : 503).end(),
+  '/readyz'(_request, response) {
+    const { ready, reasons } = grid.health({ atLeast })
+    response.writeHead(ready ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(reasons.join('\n'))
+  },
+  /** Asks all servers, this one too. */
+  async '/who'(_request, response) {
+    const answers: unknown[] = []
+    for await (const { host, value, error } of grid.all(who, undefined, { self: true, timeout: 2000 })) {
+      answers.push(error === undefined ? { host, ...value } : { host, error: error.message })
+    }
+    response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(answers, null, 2)}\n`)
+  }
+}
+const health = createServer((request, response) => {
+  const page = pages[request.url ?? ''] ?? ((_request, missing) => missing.writeHead(404).end())
+  page(request, response)
+}).listen(healthPort)
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
+console.log(`${local} listens on ${port}, for probes on ${healthPort}`)
+
+/** New calls fail or go elsewhere, running ones may end. Then nothing is left to do, and the process ends with 0. */
+async function stop(signal: string): Promise<void> {
+  console.log(`${signal}: ${local} ends when its calls have, within ${graceMs} ms`)
+  await grid.close({ timeout: graceMs })
+  server.close()
+  health.close()
+}
+
+type Carrier = Pick<ManagerOptions, 'auth' | 'dialer'> & { readonly server: ReturnType<typeof createServer> }
+
+function plain(): Carrier {
+  const file = read('GRID_SECRET_FILE')
+  // Read at each handshake, so that it can be replaced.
+  return { server: createServer(), auth: sharedSecret(() => readFileSync(file, 'utf8').trim().split('\n')) }
+}
+
+/** Certificates are replaced while the server runs: dialers read them at each dial, and this end once a minute. */
+function withTls(folder: string): Carrier {
+  const readFiles = () => ({
+    key: readFileSync(join(folder, 'tls.key')),
+    cert: readFileSync(join(folder, 'tls.crt')),
+    ca: readFileSync(join(folder, 'ca.crt'))
+  })
+  const server = createTlsServer({ ...readFiles(), requestCert: true })
+  const renew = () => {
+    try {
+      server.setSecureContext(readFiles())
+    } catch (error) {
+      console.error(`the certificate in ${folder} cannot be used, the old one stays: ${error}`)
+    }
+  }
+  setInterval(renew, 60_000).unref()
+  return { server, auth: mutualTLS(), dialer: connectWS({ tls: readFiles }) }
+}
+
+/** A list, or a name in DNS: one such as `_grid._tcp.grid` tells names and ports of servers, another one their addresses. */
+function findHosts(): ManagerOptions['hosts'] {
+  const list = env.GRID_HOSTS
+  if (list !== undefined) return list.split(',').map((host) => host.trim())
+  const name = read('GRID_DNS')
+  return name.startsWith('_') ? dnsHosts({ local, name, type: 'SRV' }) : dnsHosts({ local, name, type: 'A', port })
+}
+
+function read(name: string, otherwise?: string): string {
+  const value = env[name] ?? otherwise
+  if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}
