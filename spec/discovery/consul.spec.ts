@@ -192,6 +192,33 @@ describe('consulHosts()', { concurrency: 4 }, () => {
     assert.deepEqual(wary.lists, [])
   })
 
+  it('ends at once while a function of its options does not answer', async () => {
+    await using server = await ConsulServer.start(a, b)
+    let asked = 0
+    const followed = follow(server, {
+      headers: () => {
+        asked += 1
+        return new Promise(() => undefined)
+      }
+    })
+    await until(() => asked === 1, 'it is asked')
+    await followed.end()
+    assert.equal(followed.isOver, true)
+  })
+
+  it('takes what a function of its options throws for a failure, and asks it again', async () => {
+    await using server = await ConsulServer.start(a, b)
+    const lines = new Lines()
+    let asked = 0
+    const headers = () => {
+      if (asked++ === 0) throw new Error('no token yet')
+      return {}
+    }
+    await using followed = follow(server, { headers, logger: lines })
+    await followed.has('10.0.0.1:9 10.0.0.2:9')
+    assert.match(lines.loud.join(), /no token yet; there is no list yet$/)
+  })
+
   it('ends at once, and leaves no socket, while a query waits', async () => {
     await using server = await ConsulServer.start(a, b)
     const followed = follow(server)

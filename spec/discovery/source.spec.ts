@@ -1,6 +1,7 @@
 /** What holds for each source of hosts, seen with answers of DNS that a spec writes, in virtual time. */
 
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import { type DnsHostsOptions, dnsHosts } from '../../lib/extras/discovery/index.ts'
 import { virtualTime } from '../../lib/extras/testing/index.ts'
@@ -288,9 +289,11 @@ describe('a source of hosts', () => {
         })
       )
       await time.advance(100)
+      assert.equal(getEventListeners(ending.signal, 'abort').length, 1)
       ending.abort()
       await time.advance(0)
-      assert.deepEqual([followed.isOver, time.pending], [true, 0])
+      const listeners = getEventListeners(ending.signal, 'abort').length
+      assert.deepEqual([followed.isOver, time.pending, listeners], [true, 0, 0])
     })
   }
 
@@ -354,6 +357,7 @@ describe('a source of hosts', () => {
     [{ ...good, type: 'SRV' }, /port of dnsHosts\(\) must be left out: SRV records have it/],
     [{ ...good, every: 5 }, /dnsHosts\(\) has no option "every"; it has local, keepMs/],
     [{ ...good, scheme: 'ws' }, /scheme of dnsHosts\(\) must be "http" or "https"/],
+    [{ ...good, resolver: { resolveSrv() {} } }, /resolver of dnsHosts\(\) must be one with resolve4\(\)/],
     [{ ...good, logger: {} }, /logger of dnsHosts\(\) must be a Logger/],
     [undefined, /the options of dnsHosts\(\) must be an object/]
   ] as const) {

@@ -7,7 +7,6 @@
 import { Resolver } from 'node:dns/promises'
 import { isIPv6 } from 'node:net'
 import {
-  anObject,
   aPort,
   aScheme,
   aText,
@@ -15,6 +14,7 @@ import {
   oneOf,
   type PollOptions,
   pollRules,
+  type Rule,
   required
 } from './options.ts'
 import { searchNames } from './resolv-conf.ts'
@@ -42,6 +42,7 @@ const system = { timeout: 2000, tries: 2 }
 /** Of all queries of one look. */
 const lookMs = 15_000
 const defaultEveryMs = 5000
+const methods = { SRV: 'resolveSrv', A: 'resolve4', AAAA: 'resolve6' } as const
 
 /**
  * The hosts of DNS records: `SRV` names host and port of each; `A` and `AAAA` its address, the port is the same for all.
@@ -55,7 +56,7 @@ export function dnsHosts(options: DnsHostsOptions): HostSource {
       port:
         Object(options).type === 'SRV' ? { must: 'left out: SRV records have it', is: () => false } : required(aPort)
     },
-    resolver: anObject
+    resolver: aResolver(Object(options).type)
   })
   const { everyMs = defaultEveryMs, name } = options
   const run = (search: Search) =>
@@ -64,6 +65,11 @@ export function dnsHosts(options: DnsHostsOptions): HostSource {
       return jittered(everyMs)
     })
   return createSource({ name: `dnsHosts(${name})`, local, options, run })
+}
+
+function aResolver(type: DnsHostsOptions['type']): Rule {
+  const method = methods[type]
+  return { must: `one with ${method}()`, is: (value) => typeof Reflect.get(Object(value), method) === 'function' }
 }
 
 /** The names that the records give, which may be wrong ones. */

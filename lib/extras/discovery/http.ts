@@ -9,6 +9,7 @@ import https from 'node:https'
 import type { ConnectionOptions } from 'node:tls'
 import { readJsonLines } from './json-lines.ts'
 import type { DiscoveryOptions } from './options.ts'
+import { within } from './search.ts'
 
 export type HttpHeaders = Readonly<Record<string, string>>
 
@@ -26,7 +27,7 @@ export interface HttpRequest {
   readonly url: URL
   /** As JSON, by POST. Default a GET. */
   readonly body?: object
-  /** Until the answer is there as a whole; of lines: without a byte. */
+  /** Until the answer is there as a whole, be it one of lines. */
   readonly timeoutMs: number
 }
 
@@ -76,7 +77,7 @@ export class HttpClient {
   async *lines(request: HttpRequest): AsyncGenerator<unknown> {
     const { response, timer } = await this.#open(request)
     try {
-      yield* readJsonLines(eachWith(response, () => timer.refresh()))
+      yield* readJsonLines(response)
     } finally {
       clearTimeout(timer)
       response.destroy()
@@ -89,8 +90,13 @@ export class HttpClient {
   }
 
   async #open(init: HttpRequest): Promise<Opened> {
-    const request = await this.#request(init)
     const { url, timeoutMs } = init
+    const { headers, tls } = this.#options
+    const isSecure = url.protocol === 'https:'
+    // What functions of the user are asked for may never come.
+    const asked = Promise.all([readOption(headers), isSecure ? readOption(tls) : undefined])
+    const [own, secure] = await within(timeoutMs, asked, this.#signal)
+    const request = this.#send(init, own, secure)
     const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     try {
       const response = await answered(request)
@@ -105,20 +111,15 @@ export class HttpClient {
     }
   }
 
-  async #request({ url, body }: HttpRequest): Promise<http.ClientRequest> {
+  #send({ url, body }: HttpRequest, own: HttpHeaders = {}, secure: ConnectionOptions = {}): http.ClientRequest {
     const text = body === undefined ? undefined : JSON.stringify(body)
     const isSecure = url.protocol === 'https:'
-    const [own, secure] = [await readOption(this.#options.headers), isSecure && (await readOption(this.#options.tls))]
-    this.#signal.throwIfAborted()
+    const ofBody = text === undefined ? {} : { 'content-type': 'application/json' }
     const request = (isSecure ? https : http).request(url, {
       ...secure,
       agent: this.#agents[isSecure ? 'https:' : 'http:'],
       method: text === undefined ? 'GET' : 'POST',
-      headers: {
-        accept: 'application/json',
-        ...(text !== undefined && { 'content-type': 'application/json' }),
-        ...own
-      },
+      headers: { accept: 'application/json', ...ofBody, ...own },
       signal: this.#signal
     })
     return request.end(text)
@@ -171,13 +172,6 @@ async function throwUnlessGood({ host, pathname }: URL, response: IncomingMessag
   throw Object.assign(new Error(`${host}${pathname} answers ${status}${text === '' ? '' : `: ${text.trim()}`}`), {
     status
   })
-}
-
-async function* eachWith<T>(values: AsyncIterable<T>, onValue: () => void): AsyncGenerator<T> {
-  for await (const value of values) {
-    onValue()
-    yield value
-  }
 }
 
 async function readText(response: IncomingMessage, maxBytes: number, isCutAllowed = false): Promise<string> {

@@ -17,7 +17,8 @@ const maxTold = 4
 export type Name = string | Error
 
 interface Sorted {
-  readonly good: Set<string>
+  /** The canonical name of each good one. */
+  readonly spellings: ReadonlyMap<string, string>
   readonly refused: number
   /** Why, of the first ones. */
   readonly reasons: readonly string[]
@@ -31,6 +32,8 @@ export class KeptHosts {
   /** Since when each host is missing in answers, of `performance.now()`. */
   readonly #missing = new Map<string, number>()
   #hosts: ReadonlySet<string> | undefined
+  /** How the last answer spelled each host: the next one has most of them again, and to read a name takes some us. */
+  #spellings: ReadonlyMap<string, string> = new Map()
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(local: string, keepMs: number, reports: Reports, onList: (hosts: readonly string[]) => void) {
@@ -46,13 +49,15 @@ export class KeptHosts {
    * @throws {Error} when it is a bad one, which changes nothing
    */
   take(names: Iterable<Name>): void {
-    const { good, refused, reasons } = sortNames(names)
+    const { spellings, refused, reasons } = sortNames(names, this.#spellings)
+    const good = new Set(spellings.values())
     this.#reports.refused(refused, reasons)
     const known = this.#hosts ?? new Set([this.#local])
     if (good.size === 0 && refused > 0) throw new Error('all of its names are refused')
     if (good.size === 0 && known.size > 1) throw new Error('it names no host any more')
     const hosts = new Set([...known, ...good])
     if (hosts.size > maxHosts) throw new Error(`it names more than ${maxHosts} hosts, with those that are kept`)
+    this.#spellings = spellings
     this.#reports.good(describeWithout(this.#local, good))
     this.#mark(hosts, good)
     this.#update(hosts)
@@ -99,21 +104,21 @@ export class KeptHosts {
   }
 }
 
-function sortNames(names: Iterable<Name>): Sorted {
-  const good = new Set<string>()
+function sortNames(names: Iterable<Name>, known: ReadonlyMap<string, string>): Sorted {
+  const spellings = new Map<string, string>()
   const reasons: string[] = []
   let refused = 0
   for (const name of names) {
     try {
       if (typeof name !== 'string') throw name
-      good.add(serverName(name))
+      spellings.set(name, known.get(name) ?? serverName(name))
     } catch (error) {
       refused += 1
       if (reasons.length < maxTold) reasons.push(errorText(error))
     }
-    if (good.size > maxHosts || refused > maxHosts) throw new Error(`it has more than ${maxHosts} names`)
+    if (spellings.size > maxHosts || refused > maxHosts) throw new Error(`it has more than ${maxHosts} names`)
   }
-  return { good, refused, reasons }
+  return { spellings, refused, reasons }
 }
 
 /** What is to be told of a good answer that does not name this server; undefined for nothing. */

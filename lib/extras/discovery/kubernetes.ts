@@ -15,7 +15,7 @@ import { createSource, type HostSource } from './source.ts'
 const listMs = 10_000
 /** The server is asked to end a watch after this. It sends bookmarks in between, but does not promise when. */
 const watchMs = 60_000
-/** Without a byte for so long, a watch counts as dead. */
+/** Beside that, until it counts as dead. */
 const spareMs = 10_000
 const maxRetryMs = 5000
 /** Between two watches. */

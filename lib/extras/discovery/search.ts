@@ -54,7 +54,8 @@ export class Search {
       const startedMs = performance.now()
       let waitMs = 0
       try {
-        waitMs = await attempt()
+        // An attempt may hang, such as in a read from a network drive; the end does not wait for it.
+        waitMs = await unlessAborted(attempt(), this.signal)
         failures = 0
       } catch (error) {
         if (this.signal.aborted) return
@@ -92,23 +93,23 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** Settles as `work` does. Rejects after `ms`, or when the signal aborts; what `work` does then is ignored. */
-export function within<T>(ms: number, work: Promise<T>, signal: AbortSignal): Promise<T> {
+export async function within<T>(ms: number, work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
+  })
+  try {
+    return await unlessAborted(Promise.race([work, late]), signal)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
-    const leave = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', onAbort)
-    }
-    const fail = (error: unknown) => {
-      leave()
-      reject(error)
-    }
-    const onAbort = () => fail(signal.reason)
-    const timer = setTimeout(() => fail(new Error(`no answer within ${ms} ms`)), ms)
+    const onAbort = () => reject(signal.reason)
     signal.addEventListener('abort', onAbort)
     if (signal.aborted) onAbort()
-    work.then((value) => {
-      leave()
-      resolve(value)
-    }, fail)
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
   })
 }
