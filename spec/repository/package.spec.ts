@@ -210,9 +210,12 @@ describe('the package', () => {
       const example = join(consumer, '..', name)
       await cp(join(repository, 'examples', name), example, { recursive: true })
       const { dependencies, scripts } = JSON.parse(await readFile(join(example, 'package.json'), 'utf8'))
+      // Peers are there where the example asks for one.
+      const hasPeer = Object.keys(peerDependencies).some((peer) => peer in dependencies)
+      const installed = join(hasPeer ? consumerOfExtras : consumer, 'node_modules')
       for (const needed of Object.keys(dependencies)) {
         await mkdir(join(example, 'node_modules', needed, '..'), { recursive: true })
-        const from = needed === 'it-grid' ? join(consumer, 'node_modules') : modules
+        const from = needed === 'it-grid' ? installed : modules
         await symlink(join(from, needed), join(example, 'node_modules', needed))
       }
       assert.deepEqual([scripts.start, dependencies['it-grid']], ['tsx main.ts', `^${version}`])
