@@ -6,10 +6,11 @@ import { Writable } from 'node:stream'
 import { before, describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
 import { LockClient, serveLocks } from 'it-grid/locks'
-import { bytes, single, streaming } from '../../lib/index.ts'
+import { bytes, insecure, single, streaming } from '../../lib/index.ts'
 import { buildPage } from '../../page/build.mjs'
 import { readTicks } from '../inspector/look.ts'
 import { paced } from '../support/clock/pace.ts'
+import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 import { folder, type Given, gridWithGuests, runHere } from './command-line.ts'
 
@@ -77,6 +78,24 @@ describe('hosts and handlers', () => {
         ({ handler, inCapacity }: { handler: string; inCapacity: number }) => handler === 'feed' && inCapacity === 3
       )
     )
+  })
+})
+
+describe('a host that may not be looked into', () => {
+  it('is told as that, by each command that looks', async (test) => {
+    const servers = new Servers(test)
+    const host = 'http://node-1.test:9000'
+    const { server } = await servers.node(host, [host], { guests: { allow: () => true, auth: insecure() } })
+    for (const command of ['hosts', 'ping', 'top', 'trace', 'locks', 'bench', 'inspect']) {
+      const { code, stderr } = await runHere([command, host, '--insecure', '--url', server.url])
+      assert.deepEqual(
+        [code, stderr],
+        [
+          exitCodes.unknownHandler,
+          `it-grid: ${host} cannot be looked into: its manager needs the option introspection (ERR_UNKNOWN_HANDLER)\n`
+        ]
+      )
+    }
   })
 })
 
@@ -215,6 +234,28 @@ describe('locks', () => {
     assert.deepEqual([resources, token], [['a', 'b'], lock.token])
     assert.equal((await run(['locks', one, '--subroute', 'none'])).code, exitCodes.unknownHandler)
     assert.equal((await run(['locks', one, 'lst'])).code, exitCodes.usage)
+  })
+})
+
+describe('doctor', () => {
+  it('prints what it finds and what to do, and fails where there is a fault', async (test) => {
+    const { hosts, run, told } = await open(test, 2)
+    const [one = '', two = ''] = hosts
+    const all = await told('doctor', one)
+    for (const host of [one, two]) assert.match(all, new RegExp(`^ok  ${host}  guest: .*$`, 'm'))
+    assert.match(all, /\nno fault was found\n$/)
+    const closed = await run(['doctor', 'http://127.0.0.1:1', '--json'])
+    const findings = closed.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+    assert.equal(closed.code, exitCodes.failed)
+    assert.ok(
+      findings.some(({ level, cause }) => level === 'fault' && cause === 'portClosed'),
+      closed.stdout
+    )
+    const { stdout } = await run(['doctor', 'http://127.0.0.1:1', '--quiet'])
+    assert.match(stdout, /^no {2}http:\/\/127\.0\.0\.1:1 {2}port: .*\n {4}portClosed: .*\n1 fault\n$/)
   })
 })
 

@@ -16,7 +16,7 @@ import { makeAuthority } from '../support/network/certificates.ts'
 import { folder, gridWithGuests, runHere } from './command-line.ts'
 
 const host = 'http://node-1:9000'
-const commands = ['call', 'handlers', 'hosts', 'ping', 'top', 'trace', 'locks', 'bench', 'inspect']
+const commands = ['call', 'handlers', 'hosts', 'ping', 'top', 'trace', 'locks', 'bench', 'inspect', 'doctor']
 const proved = ['--insecure']
 
 async function usageOf(...args: string[]): Promise<string> {
@@ -47,6 +47,7 @@ describe('the command line', () => {
 
   it('says which command or flag was probably meant', async () => {
     assert.match(await usageOf('cal', host), /there is no command "cal": did you mean call\?/)
+    assert.match(await usageOf('--json', 'hosts'), /the command comes first, and --json after it/)
     assert.match(await usageOf('frobnicate'), /there is no command "frobnicate": there are call, /)
     assert.match(
       await usageOf('call', host, 'x', '--tiemout', '5'),
@@ -79,6 +80,10 @@ describe('the command line', () => {
     )
     assert.match(await usageOf('bench', host, ...proved, '--concurrency', '0'), /a whole number from 1 to/)
     assert.match(await usageOf('top', host, ...proved, '--sort', 'size'), /--sort must be calls or bytes/)
+    assert.match(
+      await usageOf('hosts', host, ...proved, '--url', 'node-1'),
+      /--url must be a whole URL; it is "node-1"/
+    )
   })
 
   it('takes secrets from files only, and says why', async (test) => {

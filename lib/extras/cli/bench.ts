@@ -1,12 +1,13 @@
 /** `bench`: how many requests a second a handler answers over one conn, and how long each takes. */
 
 import { randomBytes } from 'node:crypto'
-import { type Callable, type CallOptions, introspection, single } from '../../index.ts'
+import { type Callable, type CallOptions, single } from '../../index.ts'
 import { codecs, findHandler, likelyCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit.ts'
 import { hostOf, noMore } from './hosts.ts'
 import { bytesOf, payloadOf } from './input.ts'
+import { into, type Looked } from './into.ts'
 import { Latencies } from './latencies.ts'
 import { pause } from './link.ts'
 import { bytes, megabytes, ms, printable, rate } from './text.ts'
@@ -96,8 +97,6 @@ interface Target {
   readonly sentBytes: number
 }
 
-type Handlers = Parameters<typeof findHandler>[0]
-
 /** The payload is made once; what it is made of is read before the host is dialed. */
 async function readTarget({ options, stdin, signal }: Run, rest: readonly string[]) {
   const [id, input, ...more] = rest
@@ -108,7 +107,7 @@ async function readTarget({ options, stdin, signal }: Run, rest: readonly string
   const callOptions: CallOptions = { signal, ...(timeout === undefined ? {} : { timeout }) }
   if (id === undefined) {
     if (size !== undefined || options.has('raw')) throw new UsageError('--bytes and --raw need the id of a handler')
-    return (peer: Callable): Target => ({ ask: () => introspection.on(peer, callOptions).ping(), sentBytes: 0 })
+    return (peer: Looked): Target => ({ ask: () => into(peer, callOptions).ping(), sentBytes: 0 })
   }
   if (size !== undefined && input !== undefined)
     throw new UsageError('--bytes makes the payload: leave the other one out')
@@ -121,7 +120,7 @@ async function readTarget({ options, stdin, signal }: Run, rest: readonly string
     })
   }
   const value = input === undefined ? undefined : await payloadOf(input, stdin, signal)
-  return (peer: Callable & Handlers): Target => {
+  return (peer: Looked): Target => {
     const { payload, response } = likelyCodecs(findHandler(peer, subroute, id))
     const definition = single<unknown, unknown>(id, { request: codecs[payload], response: codecs[response] })
     const sentBytes = definition.request.encode(value).length

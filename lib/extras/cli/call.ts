@@ -171,19 +171,14 @@ async function printBytes({ out }: Run, ...chunks: readonly Uint8Array[]): Promi
 
 /** `KEY=TEXT`, or an object. */
 function metadataOf(texts: readonly string[]): Metadata {
-  const metadata: Record<string, Metadata[string]> = {}
-  for (const text of texts) {
+  const entries = texts.flatMap((text): [string, unknown][] => {
     const [, key, value] = /^([^={]+)=([\s\S]*)$/.exec(text) ?? []
-    if (key !== undefined && value !== undefined) metadata[key] = value
-    else {
-      const object = fromJson(text, '--metadata')
-      if (typeof object !== 'object' || object === null || Array.isArray(object)) {
-        throw new UsageError('--metadata must be KEY=TEXT, or a JSON object')
-      }
-      Object.assign(metadata, object)
-    }
-  }
-  return metadata
+    if (key !== undefined && value !== undefined) return [[key, value]]
+    const object = fromJson(text, '--metadata')
+    if (typeof object === 'object' && object !== null && !Array.isArray(object)) return Object.entries(object)
+    throw new UsageError('--metadata must be KEY=TEXT, or a JSON object')
+  })
+  return Object.fromEntries(entries) as Metadata
 }
 
 /** Where its codecs are not known, bytes were taken for msgpack. */

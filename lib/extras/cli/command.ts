@@ -2,6 +2,7 @@
 
 import type { Readable } from 'node:stream'
 import type { Guest } from '../../index.ts'
+import type { Comer } from './door.ts'
 import type { OptionSpecs, Options } from './options.ts'
 import type { Output } from './output.ts'
 
@@ -29,6 +30,8 @@ export interface Run {
   readonly err: Output
   /** Aborts when it is to end: by a signal, or because nobody reads the output. */
   readonly signal: AbortSignal
+  /** How guests of this run come in. */
+  readonly comer: Comer
   /** A guest of a host, for as long as the run lasts. */
   dial(host: string, signal?: AbortSignal): Promise<Guest>
 }

@@ -49,7 +49,19 @@ export const doorOptions: OptionSpecs = {
 
 const defaultConnectMs = 10_000
 
-export type Door = (host: string, signal: AbortSignal) => Promise<Guest>
+/** As of `dialGuest` and `connectWS`. */
+export interface Comer {
+  readonly auth: Auth
+  readonly name?: string
+  readonly path?: string
+  readonly tls?: ConnectionOptions
+  readonly url?: (host: string, path: string) => string
+}
+
+export interface Door {
+  readonly comer: Comer
+  dial(host: string, signal: AbortSignal): Promise<Guest>
+}
 
 /** @throws {UsageError} where a file cannot be read, or nothing says how the guest proves itself */
 export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output): Door {
@@ -59,16 +71,30 @@ export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output):
       `IT_GRID_SECRET is not taken: ${why}. Write it into a file: IT_GRID_SECRET_FILE, or --secret-file`
     )
   }
-  const [name, path] = [options.text('name'), options.text('path')]
+  const comer = comerOf(options)
+  const { tls, url, ...own } = comer
   const common: Omit<GuestOptions, 'signal'> = {
-    auth: authOf(options),
-    dialer: dialerOf(options),
+    ...own,
+    dialer: connectWS({ ...(tls && { tls }), ...(url && { url }) }),
     logger: options.has('verbose') ? loggerTo(err) : silentLogger,
-    timeout: options.ms('connect-timeout') ?? defaultConnectMs,
-    ...(name === undefined ? {} : { name }),
-    ...(path === undefined ? {} : { path })
+    // A call that may take less ends with it.
+    timeout: options.ms('connect-timeout') ?? Math.min(defaultConnectMs, options.ms('timeout') ?? defaultConnectMs)
   }
-  return (host, signal) => dialGuest(host, { ...common, signal })
+  return { comer, dial: (host, signal) => dialGuest(host, { ...common, signal }) }
+}
+
+function comerOf(options: Options): Comer {
+  const [name, path, url] = [options.text('name'), options.text('path'), options.text('url')]
+  const tls = tlsOf(options)
+  // What is wrong with it is told before anything is dialed.
+  if (url !== undefined) fill(url, 'http://host:1', '/path')
+  return {
+    auth: authOf(options),
+    ...(name === undefined ? {} : { name }),
+    ...(path === undefined ? {} : { path }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(url === undefined ? {} : { url: (host: string, path: string) => fill(url, host, path) })
+  }
 }
 
 function authOf(options: Options): Auth {
@@ -85,15 +111,6 @@ function authOf(options: Options): Auth {
   }
   if (options.has('cert')) return mutualTLS()
   throw new UsageError('say how this guest proves itself: --secret-file FILE, or --cert FILE --key FILE, or --insecure')
-}
-
-function dialerOf(options: Options) {
-  const url = options.text('url')
-  const tls = tlsOf(options)
-  return connectWS({
-    ...(tls === undefined ? {} : { tls }),
-    ...(url === undefined ? {} : { url: (host: string, path: string) => fill(url, host, path) })
-  })
 }
 
 function fill(template: string, host: string, path: string): string {

@@ -22,8 +22,9 @@ export async function tellError(error: unknown, err: Output, asJson: boolean): P
   const isUsage = UsageError.is(error)
   await err.line(`${err.paint('red', 'it-grid:')} ${printable(message)}${isUsage ? '' : ` (${printable(code)}${ran})`}`)
   if (details !== undefined) await err.line(`details: ${toJson(details)}`)
-  if (exitCodeOf(error) === exitCodes.internal && error instanceof Error)
-    await err.line(printableBlock(error.stack ?? ''))
+  // A full disk and its like say it by their code.
+  const isFault = exitCodeOf(error) === exitCodes.internal && error instanceof Error && !('code' in error)
+  if (isFault) await err.line(printableBlock(error.stack ?? ''))
 }
 
 interface Description {

@@ -2,8 +2,8 @@
  * A grid as guests see it: a link to each server that any of them knows. What the inspector looks at, in the place of a manager.
  */
 
-import { introspection } from '../../index.ts'
 import type { Inspected } from '../inspector/index.ts'
+import { into } from './into.ts'
 import { type Dial, Link, pause } from './link.ts'
 
 /** How often the lists of the servers are read. */
@@ -69,7 +69,7 @@ export class GuestGrid implements Inspected {
 
   async #ask(link: Link): Promise<void> {
     const options = { signal: this.#stop.signal, timeout: timeoutMs }
-    const reports = await introspection.on(link, options).hosts()
+    const reports = await into(link, options).hosts()
     this.#lists.set(link.host, reports.map(({ host }) => host).slice(0, mostHosts))
   }
 

@@ -8,9 +8,10 @@ import { readFileSync } from 'node:fs'
 import { bench } from './bench.ts'
 import { call } from './call.ts'
 import type { Command, InputStream } from './command.ts'
+import { doctor } from './doctor.ts'
 import { doorOptions, openDoor } from './door.ts'
 import { tellError } from './errors.ts'
-import { BrokenPipe, exitCodeOf, exitCodes } from './exit.ts'
+import { BrokenPipe, exitCodeOf, exitCodes, UsageError } from './exit.ts'
 import { commandHelp, commonOptions, findCommand, generalHelp } from './help.ts'
 import { inspect } from './inspect.ts'
 import { locks } from './locks.ts'
@@ -18,6 +19,7 @@ import { handlers, hosts } from './look.ts'
 import { type OptionSpecs, parse } from './options.ts'
 import { Output, type OutputStream } from './output.ts'
 import { ping } from './ping.ts'
+import { printable } from './text.ts'
 import { top } from './top.ts'
 import { trace } from './trace.ts'
 
@@ -35,7 +37,7 @@ export interface CommandLineInit {
   readonly signal: AbortSignal
 }
 
-const commands: readonly Command[] = [call, handlers, hosts, ping, top, trace, locks, bench, inspect]
+const commands: readonly Command[] = [call, handlers, hosts, ping, top, trace, locks, bench, inspect, doctor]
 
 /**
  * Runs one command line, without the name of the program.
@@ -61,20 +63,23 @@ export async function runCommandLine(args: readonly string[], init: CommandLineI
 async function run(args: readonly string[], init: CommandLineInit, out: Output, err: Output): Promise<number> {
   const { env, stdin, signal } = init
   const [name = '', ...rest] = args
-  if (args.includes('--version') || name === '-V') return await told(out, [versionOf()])
-  if (name === '' || (name.startsWith('-') && name !== '-h' && name !== '--help')) {
+  if (name === '--version' || name === '-V') return await told(out, [versionOf()])
+  if (name === '') {
     await err.lines(generalHelp(commands))
     return exitCodes.usage
   }
   if (name === '-h' || name === '--help' || name === 'help') return await help(rest, out)
+  if (name.startsWith('-'))
+    throw new UsageError(`the command comes first, and ${printable(name)} after it; --help lists all`)
   const command = findCommand(name, commands)
   const specs: OptionSpecs = { ...command.options, ...doorOptions, ...commonOptions }
   if (asksForHelp(rest)) return await help([name], out)
   const { options, positionals } = parse(rest, specs, env)
   const door = openDoor(options, env, err)
   const until = AbortSignal.any([signal, out.gone])
-  const dial = (host: string, own = until) => door(host, AbortSignal.any([own, until]))
-  const code = await command.run({ options, args: positionals, stdin, out, err, signal: until, dial })
+  const { comer } = door
+  const dial = (host: string, own = until) => door.dial(host, AbortSignal.any([own, until]))
+  const code = await command.run({ options, args: positionals, stdin, out, err, signal: until, comer, dial })
   return code ?? exitCodes.ok
 }
 

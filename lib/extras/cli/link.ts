@@ -11,6 +11,7 @@ import {
   ClosedError,
   DisconnectedError,
   type Guest,
+  type HandlerInfo,
   type PayloadOf,
   RejectedError,
   type ResponseOf,
@@ -31,6 +32,7 @@ export class Link implements Callable {
   readonly #closing = new AbortController()
   readonly #waiting = new Set<() => void>()
   #guest: Guest | undefined
+  #handlers: readonly HandlerInfo[] = []
   #waitMs: number = backoff.leastMs
 
   constructor(host: string, dial: Dial) {
@@ -72,6 +74,11 @@ export class Link implements Callable {
     return this.#there.newStream(definition, ...args)
   }
 
+  /** Of the guest that is there now, or was there last. */
+  get handlers(): readonly HandlerInfo[] {
+    return this.#guest?.handlers ?? this.#handlers
+  }
+
   /** Of the guest that is there now. */
   subroute(name: string): Callable {
     return this.#there.subroute(name)
@@ -97,6 +104,7 @@ export class Link implements Callable {
     this.#tell()
     void guest.closed.then(({ error }) => {
       this.#guest = undefined
+      this.#handlers = guest.handlers
       this.lastError = error instanceof Error ? error : new Error('the conn has ended')
       this.#tell()
       void this.#redial()

@@ -1,11 +1,12 @@
 /** `locks`: what the lock servers of a grid have granted, and who waits for what. */
 
-import { type Guest, introspection, UnknownHandlerError } from '../../index.ts'
+import { type Guest, UnknownHandlerError } from '../../index.ts'
 import { type LockInfo, type LockQueue, listLocks, topLocks } from '../locks/index.ts'
 import { findHandler } from './codecs.ts'
 import type { Command, Run } from './command.ts'
 import { UsageError } from './exit.ts'
 import { hostOf, noMore, toHost } from './hosts.ts'
+import { into } from './into.ts'
 import { lookMs, print } from './look.ts'
 import { type Column, tableOf } from './table.ts'
 import { age, printable, textOf } from './text.ts'
@@ -66,7 +67,7 @@ async function lockServers(run: Run, host: string, subroute: string): Promise<Gu
 
 async function knownTo(run: Run, guest: Guest): Promise<string[]> {
   try {
-    const reports = await introspection.on(guest, { signal: run.signal, timeout: lookMs }).hosts()
+    const reports = await into(guest, { signal: run.signal, timeout: lookMs }).hosts()
     return reports.map((each) => each.host)
   } catch (error) {
     await guest.close({ timeout: 0 })

@@ -4,6 +4,7 @@ import { type HandlerInfo, type HostReport, introspection } from '../../index.ts
 import { nameCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
 import { hostOf, noMore } from './hosts.ts'
+import { into } from './into.ts'
 import type { Colour } from './output.ts'
 import { type Column, tableOf } from './table.ts'
 import { age, ms } from './text.ts'
@@ -20,7 +21,7 @@ export const hosts: Command = {
     const { host, rest } = hostOf(run)
     noMore(rest)
     await using guest = await run.dial(host)
-    const look = introspection.on(guest, { signal: run.signal, timeout: lookMs })
+    const look = into(guest, { signal: run.signal, timeout: lookMs })
     const [reports, { at }] = await Promise.all([look.hosts(), look.ping()])
     await print(run, hostColumns(at), reports)
     return undefined

@@ -1,9 +1,10 @@
 /** `ping`: who reaches whom, as a matrix. Each server is asked for its own row, by a guest of its own. */
 
-import { type HostReport, introspection } from '../../index.ts'
+import type { HostReport } from '../../index.ts'
 import type { Command, Run } from './command.ts'
 import { exitCodes, UsageError } from './exit.ts'
 import { hostOf, isAddress, toHost } from './hosts.ts'
+import { into } from './into.ts'
 import { colourOf, lookMs } from './look.ts'
 import type { Colour } from './output.ts'
 import { type Column, shortNames, tableOf } from './table.ts'
@@ -57,7 +58,7 @@ function sees(row: Row, host: string): boolean {
 
 async function ask(run: Run, host: string): Promise<Row> {
   await using guest = await run.dial(host)
-  const look = introspection.on(guest, { signal: run.signal, timeout: lookMs })
+  const look = into(guest, { signal: run.signal, timeout: lookMs })
   // The first one warms up what it goes through.
   await look.ping()
   const startMs = performance.now()

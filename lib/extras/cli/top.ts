@@ -1,8 +1,8 @@
 /** `top`: what a server and its peers do now, redrawn in place, or one table or JSON value for each interval. */
 
-import { introspection } from '../../index.ts'
 import type { Command, Run } from './command.ts'
 import { hostOf, noMore } from './hosts.ts'
+import { into } from './into.ts'
 import { follow, Link } from './link.ts'
 import { colourOf } from './look.ts'
 import type { Output } from './output.ts'
@@ -75,7 +75,7 @@ async function runTop(run: Run): Promise<undefined> {
   try {
     await screen?.open()
     const read = async () => {
-      for await (const change of introspection.on(link).watch({ everyMs }, { signal: until })) {
+      for await (const change of into(link).watch({ everyMs }, { signal: until })) {
         rates.take(change)
         view.lost = undefined
         if (screen === undefined) await printSample(run, rates, view)

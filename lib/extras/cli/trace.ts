@@ -1,9 +1,10 @@
 /** `trace`: calls as they end, at one server or at several. */
 
-import { type CallRecord, introspection, type TraceOptions } from '../../index.ts'
+import type { CallRecord, TraceOptions } from '../../index.ts'
 import type { Command, Run } from './command.ts'
 import { UsageError } from './exit.ts'
 import { hostOf, isAddress, toHost } from './hosts.ts'
+import { into } from './into.ts'
 import { follow, Link } from './link.ts'
 import { lookMs } from './look.ts'
 import { shortNames } from './table.ts'
@@ -59,7 +60,7 @@ async function runTrace(run: Run): Promise<undefined> {
     await Promise.all(
       links.map((link) => {
         const read = async () => {
-          const records = introspection.on(link).trace(filter, { signal: until })
+          const records = into(link).trace(filter, { signal: until })
           for await (const record of records) await show(link.host, record, name)
         }
         return follow(link, until, read, (why) => {
@@ -90,7 +91,7 @@ async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {
 /** The servers that a host knows, but for itself. */
 export async function othersOf(run: Run, host: string): Promise<string[]> {
   await using guest = await run.dial(host)
-  const reports = await introspection.on(guest, { signal: run.signal, timeout: lookMs }).hosts()
+  const reports = await into(guest, { signal: run.signal, timeout: lookMs }).hosts()
   return reports.map((each) => each.host)
 }
 
