@@ -6,6 +6,7 @@
  */
 
 import { once } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import { ClosedError, type Connection, type HandlerContext, type Manager, streaming } from 'it-grid'
 
 interface Change {
@@ -101,6 +102,8 @@ export class ReplicatedCache {
         }
       } catch (error) {
         if (ClosedError.is(error)) return
+        // A peer that is away is waited for above; one that refuses is not to be asked without end.
+        await delay(100)
       }
     }
   }

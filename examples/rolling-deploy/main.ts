@@ -2,19 +2,24 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startServer, work } from './server.ts'
 
-/** A port that is free now, for a name that stays. */
+/** A port that stays free while a server is replaced: none of those that the system gives to outgoing conns. */
 async function freeName(): Promise<string> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return `http://127.0.0.1:${port}`
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const probe = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false))
+      probe.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    if (!isFree) continue
+    probe.close()
+    await once(probe, 'close')
+    return `http://127.0.0.1:${port}`
+  }
 }
 
 const hosts = [await freeName(), await freeName(), await freeName(), await freeName()]
