@@ -156,6 +156,7 @@ describe('search domains', () => {
   it('complete a name that has fewer dots than ndots, before it is asked for as it is', async () => {
     const domains = ['prod.svc.cluster.local', 'svc.cluster.local', 'cluster.local']
     assert.deepEqual(await names('nodes', pod), [...domains.map((domain) => `nodes.${domain}`), 'nodes'])
+    assert.equal((await names('nodes.prod', pod))[1], 'nodes.prod.svc.cluster.local')
   })
 
   it('come after a name with enough dots, and never after one that ends with a dot', async () => {

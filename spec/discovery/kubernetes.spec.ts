@@ -184,6 +184,14 @@ describe('kubernetesHosts()', { concurrency: 4 }, () => {
     })
   }
 
+  it('names all hosts by their whole name when this server has its own one', async () => {
+    await using server = await KubernetesServer.start(named('a', 'b'))
+    const lines = new Lines()
+    await using followed = follow(server, { local: 'https://a.nodes.prod.svc.cluster.local:9', logger: lines })
+    await followed.has('a.nodes.prod.svc.cluster.local:9 b.nodes.prod.svc.cluster.local:9')
+    assert.deepEqual(lines.loud, [])
+  })
+
   it('names hosts by address where told to, those of the family of this server only', async () => {
     const [four, six] = [
       { name: 'n-4', addressType: 'IPv4', pods: [{ address: '10.0.0.1' }, { address: '10.0.0.2' }] },

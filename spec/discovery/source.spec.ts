@@ -232,6 +232,21 @@ describe('a source of hosts', () => {
     )
   })
 
+  it('tells of changes of the list as information, of many by their number', () =>
+    follow(
+      Array.from({ length: 20 }, (_, at) => `h${at}:1`),
+      async ({ script, lines, advance }) => {
+        const [first = ''] = lines.all.filter((line) => line.startsWith('info'))
+        assert.match(first, /^info dnsHosts\(nodes\): 21 hosts: \+http:\/\/10\.0\.0\.1:9 .* and \+5 more$/)
+        script.answer = ['h0:1', 'new:1']
+        await advance(1200)
+        assert.equal(lines.all.at(-1), 'info dnsHosts(nodes): 22 hosts: +http://new:1')
+        await advance(6000)
+        assert.match(lines.all.at(-1) ?? '', /^info dnsHosts\(nodes\): 3 hosts: -http:\/\/h1:1 .* and -3 more$/)
+      },
+      { type: 'SRV', port: undefined }
+    ))
+
   it('asks again when there was no answer in 15 s', () =>
     follow([one], async ({ script, followed, lines, advance }) => {
       script.answer = 'nothing at all'

@@ -9,6 +9,8 @@ import type { Logger } from '../../index.ts'
 /** While a source goes on failing, another reason is told, but not more often than this. */
 const quietMs = 60_000
 const maxTextLength = 512
+/** Of one change, so many hosts of each kind are told by name. */
+const maxHostsTold = 16
 
 const consoleLogger: Logger = {
   debug() {},
@@ -33,6 +35,11 @@ function describe(thrown: unknown): string {
   const { message, errors, name } = Object(thrown)
   if (message === '' && Array.isArray(errors)) return errors.map(errorText).join('; ')
   return String(message || name || thrown)
+}
+
+function describeSome(sign: string, hosts: readonly string[]): string[] {
+  const first = hosts.slice(0, maxHostsTold).map((host) => sign + host)
+  return hosts.length > maxHostsTold ? [...first, `and ${sign}${hosts.length - maxHostsTold} more`] : first
 }
 
 export class Reports {
@@ -77,8 +84,14 @@ export class Reports {
   }
 
   changed(before: ReadonlySet<string> = new Set(), after: ReadonlySet<string>): void {
-    const joined = [...after].filter((host) => !before.has(host)).map((host) => `+${host}`)
-    const left = [...before].filter((host) => !after.has(host)).map((host) => `-${host}`)
+    const joined = describeSome(
+      '+',
+      [...after].filter((host) => !before.has(host))
+    )
+    const left = describeSome(
+      '-',
+      [...before].filter((host) => !after.has(host))
+    )
     this.#tell('info', `${after.size} hosts: ${[...joined, ...left].join(' ')}`)
   }
 

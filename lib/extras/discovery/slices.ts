@@ -12,6 +12,8 @@ export class Slices {
   readonly #scheme: string
   /** Of a service with two families each pod has an address of each, which must not make two hosts of it. */
   readonly #family: string
+  /** What follows the name of a pod. */
+  readonly #domain: string
   /** The names in each slice. */
   readonly #slices = new Map<string, readonly Name[]>()
 
@@ -20,6 +22,9 @@ export class Slices {
     const { protocol, hostname } = new URL(local)
     this.#options = options
     this.#scheme = options.scheme ?? protocol.slice(0, -1)
+    // Who calls this server by its whole name calls the others so.
+    const [, domain] = hostname.split(`.${options.service}.`)
+    this.#domain = options.service + (domain === undefined ? '' : `.${domain}`)
     this.#family = hostname.startsWith('[') ? 'IPv6' : 'IPv4'
   }
 
@@ -50,10 +55,10 @@ export class Slices {
   }
 
   #toName({ addresses, hostname }: Readonly<Record<string, unknown>>, port: string): Name {
-    const { names, service } = this.#options
+    const { names } = this.#options
     const address = String(Object(addresses)[0])
     if (names === 'address') return `${this.#scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
-    if (typeof hostname === 'string' && hostname !== '') return `${this.#scheme}://${hostname}.${service}:${port}`
+    if (typeof hostname === 'string' && hostname !== '') return `${this.#scheme}://${hostname}.${this.#domain}:${port}`
     return new Error(`the pod at ${address} has no hostname, as those of a StatefulSet with this serviceName have`)
   }
 
