@@ -63,6 +63,7 @@ export default defineConfig({
         ['What is wrong: doctor', 'doctor'],
         ['Behind proxies', 'proxies'],
         ['Containers and Kubernetes', 'deploy'],
+        ['Through NATS', 'nats'],
         ['Traces, metrics, events', 'observability'],
         ['The page for the person on call', 'inspector'],
         ['Performance', 'performance'],
