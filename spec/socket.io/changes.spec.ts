@@ -91,10 +91,10 @@ describe('an adapter', () => {
       .at(1)
       .connection(grid.at(0).local)
       .newStream(
-        streaming<{ server: string; newer: boolean }, Uint8Array, Uint8Array>('socket.io.cluster', {
+        streaming<{ later: boolean }, Uint8Array, Uint8Array>('socket.io.cluster', {
           ...{ request: bytes(), response: bytes() }
         }),
-        { server: 'of a later version', newer: true },
+        { later: true },
         { waitForReady: true }
       )
     const say = (word: unknown) => stream.send(toBytes([word]))

@@ -5,7 +5,6 @@
  * It begins with the first namespace and ends with the last, and begins again with the next.
  */
 
-import { randomUUID } from 'node:crypto'
 import {
   type Connection,
   type ConnectionEvent,
@@ -35,14 +34,14 @@ export class Cluster {
   readonly #listeners = new Map<string, Listener>()
   readonly #links = new Map<string, Link>()
   readonly #inbound = new Set<Inbound>()
-  /** When the last stream of each server is read. */
+  /** When the last stream of each host is read. */
   readonly #read = new Map<string, Promise<void>>()
   /** What ends it. */
   readonly #followed = new Map<Connection, () => void>()
   /** What was told of a server last: a stream that fails again does so for the same reason. */
   readonly #told = new Map<string, string>()
   /** Ends what was begun. */
-  #run: { readonly server: string; readonly stop: () => void } | undefined
+  #end: (() => void) | undefined
 
   constructor(init: ClusterInit) {
     this.#init = init
@@ -59,7 +58,7 @@ export class Cluster {
 
   /** @throws {HandlerExistsError} when another Socket.IO server has the subroute; {ClosedError} when the grid is closed */
   open(namespace: string, listener: Listener): void {
-    if (this.#run === undefined) this.#run = this.#start()
+    if (this.#end === undefined) this.#start()
     this.#listeners.set(namespace, listener)
   }
 
@@ -71,29 +70,26 @@ export class Cluster {
     if (this.#listeners.get(namespace) === listener) this.#listeners.delete(namespace)
     this.questions.leave(listener)
     if (this.#listeners.size > 0) return
-    const run = this.#run
+    const end = this.#end
     // First: a link that leaves is not to be followed by another one.
-    this.#run = undefined
-    run?.stop()
+    this.#end = undefined
+    end?.()
   }
 
-  #start() {
+  #start(): void {
     const { grid, subroute } = this.#init
-    const server = randomUUID()
     const options = { subroute }
-    grid.handle(clusterStream, (hello, requests, { host }) => this.#receive(hello.server, requests, host), options)
+    grid.handle(clusterStream, (_nothing, requests, { host }) => this.#receive(requests, host), options)
     const onEvent = (event: ConnectionEvent) => {
       if (event.type === 'state' && event.state === 'connected' && event.local === grid.local) this.#follow(event.host)
     }
     channels.connection.subscribe(onEvent)
-    const stop = () => {
+    this.#end = () => {
       channels.connection.unsubscribe(onEvent)
       grid.unhandle(clusterStream, options)
       this.#stop()
     }
-    this.#run = { server, stop }
     for (const { host } of grid.connections) this.#follow(host)
-    return this.#run
   }
 
   #stop(): void {
@@ -106,8 +102,8 @@ export class Cluster {
 
   /** A list of hosts changes, and each host that appears has a connection of its own. */
   #follow(host: string): void {
-    const connection = this.#init.grid.connection(host)
-    if (this.#followed.has(connection)) return
+    const connection = this.#init.grid.connections.find((known) => known.host === host)
+    if (connection === undefined || this.#followed.has(connection)) return
     for (const [known, leave] of this.#followed) {
       if (known.state !== 'closed') continue
       leave()
@@ -122,9 +118,9 @@ export class Cluster {
   #link(connection: Connection): void {
     const { subroute, maxQueuedBytes } = this.#init
     const { host } = connection
-    if (this.#run === undefined || this.#links.has(host) || !isMember(connection, subroute)) return
+    if (this.#end === undefined || this.#links.has(host) || !isMember(connection, subroute)) return
     const link: Link = new Link({
-      ...{ connection, subroute, maxQueuedBytes, hello: { server: this.#run.server } },
+      ...{ connection, subroute, maxQueuedBytes },
       onLeft: (end) => this.#onLeft(connection, link, end)
     })
     this.#links.set(host, link)
@@ -132,28 +128,28 @@ export class Cluster {
 
   #onLeft(connection: Connection, link: Link, end?: { readonly fault: Error | undefined }): void {
     if (this.#links.get(link.host) === link) this.#links.delete(link.host)
-    if (this.#run === undefined) return
+    if (this.#end === undefined) return
     // Its session is renewed: the next link is read after this one.
     if (end === undefined) return this.#link(connection)
     if (end.fault !== undefined) this.#warnOnce(link.host, `what waited for ${link.host} is lost`, end.fault)
     setTimeout(() => this.#link(connection), retryMs).unref()
   }
 
-  /** A stream of a server is read when its streams before are. */
-  #receive(server: string, requests: Messages<Uint8Array>, host: string) {
+  /** A stream of a host is read when its streams before are: in order, and never more than one. */
+  #receive(requests: Messages<Uint8Array>, host: string) {
     const { maxQueuedBytes } = this.#init
     const inbound = new Inbound({
       ...{ host, maxQueuedBytes, questions: this.questions, find: (namespace) => this.find(namespace) },
       onFault: (text, error) => this.#init.logger.error(`${text}: ${describe(error)}`)
     })
     this.#inbound.add(inbound)
-    const read = (this.#read.get(server) ?? Promise.resolve())
+    const read = (this.#read.get(host) ?? Promise.resolve())
       .then(() => inbound.read(requests))
       .then(() => {
         this.#inbound.delete(inbound)
-        if (this.#read.get(server) === read) this.#read.delete(server)
+        if (this.#read.get(host) === read) this.#read.delete(host)
       })
-    this.#read.set(server, read)
+    this.#read.set(host, read)
     return inbound.replies()
   }
 

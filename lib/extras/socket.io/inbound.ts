@@ -94,6 +94,7 @@ export class Inbound implements Asker {
     if (!questionTypes.has(word.type))
       return this.reply({ id, type: 'error', value: `it cannot be asked ${word.type}` })
     const key = questions.add(this, listener, id, word.within ?? 0)
+    if (key === undefined) return
     const asked = { ...word, data: { ...(word as { readonly data: object }).data, requestId: key } }
     this.#tell(listener, asked as Word, key)
   }

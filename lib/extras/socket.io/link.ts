@@ -15,7 +15,7 @@ import {
 } from '../../index.ts'
 import { Assembly, decodeMessage, type Message } from './message.ts'
 import { Queue } from './queue.ts'
-import { clusterStream, type Hello, type Reply } from './words.ts'
+import { clusterStream, type Reply } from './words.ts'
 
 /** Waits for the replies of one server. */
 export interface Waiting {
@@ -27,7 +27,6 @@ export interface Waiting {
 export interface LinkInit {
   readonly connection: Connection
   readonly subroute: string
-  readonly hello: Hello
   readonly maxQueuedBytes: number
   /** It takes no more, as its conn is about to close or, by `end`, as it has ended. Told before those who wait. */
   readonly onLeft: (end?: { readonly fault: Error | undefined }) => void
@@ -44,12 +43,14 @@ export class Link {
   #isOver = false
 
   constructor(init: LinkInit) {
-    const { connection, subroute, hello, maxQueuedBytes } = init
+    const { connection, subroute, maxQueuedBytes } = init
     this.host = connection.host
     this.#init = init
     this.#queue = new Queue(maxQueuedBytes)
     this.#assembly = new Assembly(maxQueuedBytes)
-    this.#stream = connection.subroute(subroute).newStream(clusterStream, hello, { timeout: Number.POSITIVE_INFINITY })
+    this.#stream = connection
+      .subroute(subroute)
+      .newStream(clusterStream, undefined, { timeout: Number.POSITIVE_INFINITY })
     this.#stream.draining.addEventListener('abort', () => this.leave(), { once: true })
     // The responses fail with it.
     this.#stream.sink(this.#queue).catch(() => undefined)

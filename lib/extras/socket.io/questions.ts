@@ -10,6 +10,9 @@ import type { Reply, Word } from './words.ts'
 /** The longest time that a timer can count. */
 export const maxTimeoutMs = 2 ** 31 - 1
 
+/** Questions that wait at once: a listener may never answer. */
+const maxOpen = 100_000
+
 /** The adapter of a namespace, to those who bring it words. */
 export interface Listener {
   /** @throws what the code of the user throws */
@@ -36,8 +39,12 @@ export class Questions {
   readonly #open = new Map<string, Question>()
   #count = 0
 
-  /** Returns the id by which it is answered here. */
-  add(asker: Asker, listener: Listener, id: string, withinMs: number): string {
+  /** Returns the id by which it is answered here; undefined when there are too many, which it tells who asks. */
+  add(asker: Asker, listener: Listener, id: string, withinMs: number): string | undefined {
+    if (this.#open.size >= maxOpen) {
+      asker.reply({ id, type: 'error', value: `${maxOpen} questions wait for an answer` })
+      return undefined
+    }
     const key = String(++this.#count)
     const timer = setTimeout(() => this.#end(key), Math.min(withinMs, maxTimeoutMs)).unref()
     this.#open.set(key, { asker, listener, id, left: undefined, timer })

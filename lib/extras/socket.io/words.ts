@@ -18,16 +18,11 @@ export type Reply =
   /** It cannot be answered. */
   | { readonly id: string; readonly type: 'error'; readonly value: string }
 
-/** Tells the streams of one server from those of its next start. */
-export interface Hello {
-  readonly server: string
-}
-
 /**
  * From each server to each other one: requests are encoded words, responses encoded replies. One that offers it runs Socket.IO. A
  * later kind of words that this one cannot read would be another handler.
  */
-export const clusterStream = streaming<Hello, Uint8Array, Uint8Array>('socket.io.cluster', {
+export const clusterStream = streaming<void, Uint8Array, Uint8Array>('socket.io.cluster', {
   request: bytes(),
   response: bytes(),
   inCapacity: 1024,
