@@ -11,7 +11,7 @@ import { measureRates } from './rates.ts'
 
 const names: readonly AdapterName[] = ['it-grid', 'redis', 'redis-streams']
 const { only, clients, kill, ...plan } = optionsOf({
-  ...{ rounds: 5, ms: 1000, events: 5000, clients: 10 },
+  ...{ rounds: 5, ms: 1000, events: 5000, clients: 10, warm: 3000 },
   ...{ only: '', kill: 'yes' }
 })
 

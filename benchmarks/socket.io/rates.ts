@@ -10,18 +10,26 @@ export interface Plan {
   readonly rounds: number
   readonly ms: number
   readonly events: number
+  /** Questions of each kind before the first round. */
+  readonly warm: number
 }
 
 interface Round {
   readonly eventsPerSecond: number
   readonly cpuUsPerEvent: number
   readonly asks: readonly number[]
+  readonly cpuUsPerAsk: number
   readonly fetches: readonly number[]
+  readonly cpuUsPerFetch: number
 }
 
 /** The first round of each does not count. */
 export async function measureRates(clusters: readonly Cluster[], plan: Plan, output: Output): Promise<string> {
   const rounds = new Map<AdapterName, Round[]>(clusters.map(({ adapter }) => [adapter, []]))
+  for (const { adapter, children, sockets } of clusters) {
+    output.progress(`warming up: ${adapter}`)
+    await Promise.all(children.map((child) => child.ask('warm', { count: plan.warm, sockets })))
+  }
   for (let round = 0; round <= plan.rounds; round++) {
     for (const at of clusters.keys()) {
       const cluster = clusters[(round + at) % clusters.length] as Cluster
@@ -37,11 +45,13 @@ export async function measureRates(clusters: readonly Cluster[], plan: Plan, out
       'broadcasts/s',
       'from - to',
       'x redis',
-      'us of CPU each, with Redis',
+      'us of CPU',
       'serverSideEmitWithAck p50 us',
       'p99 us',
+      'us of CPU',
       'fetchSockets p50 us',
-      'p99 us'
+      'p99 us',
+      'us of CPU'
     ],
     [...rounds].map(([adapter, measured]) => [adapter, ...cellsOf(measured, floor)])
   )
@@ -56,8 +66,15 @@ function cellsOf(rounds: readonly Round[], floor: readonly number[] | undefined)
     ...[number(rate), `${number(min)} - ${number(max)}`],
     floor === undefined ? '-' : number(ratios(rates, floor).median, 2),
     number(median(rounds.map(({ cpuUsPerEvent }) => cpuUsPerEvent))),
-    ...[asks, fetches].flatMap((times) => [0.5, 0.99].map((part) => number(percentile(times, part))))
+    ...timesOf(asks),
+    number(median(rounds.map(({ cpuUsPerAsk }) => cpuUsPerAsk))),
+    ...timesOf(fetches),
+    number(median(rounds.map(({ cpuUsPerFetch }) => cpuUsPerFetch)))
   ]
+}
+
+function timesOf(times: readonly number[]): string[] {
+  return [0.5, 0.99].map((part) => number(percentile(times, part)))
 }
 
 async function measureRound(cluster: Cluster, { ms, events }: Plan): Promise<Round> {
@@ -71,9 +88,16 @@ async function measureRound(cluster: Cluster, { ms, events }: Plan): Promise<Rou
   await Promise.all(heard)
   const tookMs = performance.now() - startMs
   const cpuUsPerEvent = ((await totalCpuUs(cluster)) - beforeUs) / events
-  const asks = await first.ask('ask', ms)
-  const fetches = await first.ask('fetch', { ms, sockets: cluster.sockets })
-  return { eventsPerSecond: (events / tookMs) * 1000, cpuUsPerEvent, asks, fetches }
+  const [asks, cpuUsPerAsk] = await withCpu(cluster, () => first.ask('ask', ms))
+  const [fetches, cpuUsPerFetch] = await withCpu(cluster, () => first.ask('fetch', { ms, sockets: cluster.sockets }))
+  return { eventsPerSecond: (events / tookMs) * 1000, cpuUsPerEvent, asks, cpuUsPerAsk, fetches, cpuUsPerFetch }
+}
+
+/** How long each took, and what CPU each was on average. */
+async function withCpu(cluster: Cluster, work: () => Promise<number[]>): Promise<[times: number[], cpuUs: number]> {
+  const beforeUs = await totalCpuUs(cluster)
+  const times = await work()
+  return [times, ((await totalCpuUs(cluster)) - beforeUs) / times.length]
 }
 
 async function totalCpuUs({ children, redis }: Cluster): Promise<number> {

@@ -36,7 +36,7 @@ describe('the benchmark of Socket.IO', () => {
     }
     const [code] = await once(child, 'close')
     assert.equal(code, 0, text)
-    assert.match(text, /^\| it-grid +\| [\d,]+ +\| [\d,]+ - [\d,]+ +\| ([\d.]+|-) +(\| [\d,.]+ +){5}\|$/m, text)
+    assert.match(text, /^\| it-grid +\| [\d,]+ +\| [\d,]+ - [\d,]+ +\| ([\d.]+|-) +(\| [\d,.]+ +){7}\|$/m, text)
     assert.doesNotMatch(text, /NaN|undefined|Infinity/)
   })
 })
