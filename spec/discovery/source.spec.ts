@@ -104,6 +104,25 @@ describe('a source of hosts', () => {
       assert.equal(followed.lists.length, 1)
     }))
 
+  it('tells of each reason once while it goes on failing, one a minute, and of eight at most', () =>
+    follow([one, two], async ({ script, lines, advance }) => {
+      for (let round = 0; round < 100; round++) {
+        script.answer = failure(round % 2 === 0 ? 'EONE' : 'ETWO')
+        await advance(30_000)
+      }
+      assert.equal(lines.loud.length, 2)
+      for (let round = 0; round < 20; round++) {
+        script.answer = failure(`E${round}`)
+        await advance(70_000)
+      }
+      assert.equal(lines.loud.length, 8)
+      script.answer = [one, two]
+      await advance(1200)
+      script.answer = failure('EONE')
+      await advance(1200)
+      assert.equal(lines.loud.length, 9)
+    }))
+
   it('keeps the last list when an answer has no host any more', () =>
     follow([one, two], async ({ script, followed, lines, advance }) => {
       for (const answer of [nothing, []]) {

@@ -97,9 +97,12 @@ export class HttpClient {
     const asked = Promise.all([readOption(headers), isSecure ? readOption(tls) : undefined])
     const [own, secure] = await within(timeoutMs, asked, this.#signal)
     const request = this.#send(init, own, secure)
-    const timer = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    let ending: http.ClientRequest | IncomingMessage = request
+    const timer = setTimeout(() => ending.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     try {
       const response = await answered(request)
+      // Its reader gets the reason; that of the request would not arrive there.
+      ending = response
       await throwUnlessGood(url, response)
       return { response, timer }
     } catch (error) {

@@ -6,8 +6,9 @@
 
 import type { Logger } from '../../index.ts'
 
-/** While a source goes on failing, another reason is told, but not more often than this. */
+/** While a source goes on failing, another reason is told, but not more often than this, and not more of them. */
 const quietMs = 60_000
+const maxReasons = 8
 const maxTextLength = 512
 /** Of one change, so many hosts of each kind are told by name. */
 const maxHostsTold = 16
@@ -45,8 +46,8 @@ function describeSome(sign: string, hosts: readonly string[]): string[] {
 export class Reports {
   readonly #name: string
   readonly #logger: Logger
-  /** The last text of each kind, so that it is told once. */
-  #failure: string | undefined
+  /** The reasons told since it failed; empty while it does not. */
+  readonly #failures = new Set<string>()
   #failureToldMs = Number.NEGATIVE_INFINITY
   #without: string | undefined
   #refused = ''
@@ -61,9 +62,10 @@ export class Reports {
   failed(error: unknown, size: number | undefined): void {
     const text = errorText(error)
     const nowMs = performance.now()
-    const isNew = this.#failure === undefined
-    if (!isNew && (text === this.#failure || nowMs - this.#failureToldMs < quietMs)) return
-    this.#failure = text
+    const isFirst = this.#failures.size === 0
+    if (!isFirst && nowMs - this.#failureToldMs < quietMs) return
+    if (this.#failures.has(text) || this.#failures.size === maxReasons) return
+    this.#failures.add(text)
     this.#failureToldMs = nowMs
     const stays = size === undefined ? 'there is no list yet' : `the last list, of ${size}, stays`
     this.#tell('warn', `${text}; ${stays}`)
@@ -71,8 +73,8 @@ export class Reports {
 
   /** @param without what is wrong with it all the same */
   good(without: string | undefined): void {
-    if (this.#failure !== undefined) this.#tell('info', 'it answers again')
-    this.#failure = undefined
+    if (this.#failures.size > 0) this.#tell('info', 'it answers again')
+    this.#failures.clear()
     if (without !== undefined && this.#without === undefined) this.#tell('warn', without)
     this.#without = without
   }

@@ -1,0 +1,83 @@
+/** A server that says nothing any more, in virtual time: it is told, and asked again, while the list stays. */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { consulHosts, type HostSource, kubernetesHosts } from '../../lib/extras/discovery/index.ts'
+import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
+import { ConsulServer } from './consul-server.ts'
+import { type FaultyServer, faults } from './faulty-server.ts'
+import { Followed, Lines } from './follow.ts'
+import { KubernetesServer } from './kubernetes-server.ts'
+
+const common = { local: 'http://a.nodes:9', keepMs: 5000 }
+const named = (...names: string[]) => ({ name: 'nodes-1', pods: names.map((hostname) => ({ hostname })) })
+const instances = (...names: string[]) => names.map((name) => ({ address: `${name}.nodes`, port: 9 }))
+
+interface Case {
+  /** Beside its protocol: what it knows, and whether it has a request that waits for changes. */
+  readonly server: FaultyServer
+  readonly set: (...names: string[]) => void
+  readonly isAsked: () => boolean
+  readonly source: (logger: Lines) => HostSource
+  /** Until it is told. */
+  readonly withinMs: number
+}
+
+const cases: Record<string, () => Promise<Case>> = {
+  async consulHosts() {
+    const server = await ConsulServer.start(...instances('a', 'b'))
+    return {
+      server,
+      set: (...names) => server.set(instances(...names)),
+      isAsked: () => server.waiting === 1,
+      source: (logger) => consulHosts({ ...common, logger, endpoint: server.url, service: 'grid' }),
+      // The query that waits is still answered, after its 30 s.
+      withinMs: 72_000
+    }
+  },
+  async kubernetesHosts() {
+    const server = await KubernetesServer.start(named('a', 'b'))
+    const options = { endpoint: server.url, namespace: 'prod', service: 'nodes', names: 'hostname' } as const
+    return {
+      server,
+      set: (...names) => server.set(named(...names)),
+      isAsked: () => server.watching === 1,
+      source: (logger) => kubernetesHosts({ ...common, ...options, logger }),
+      withinMs: 70_000
+    }
+  }
+}
+
+/** Ms that pass in steps of 100 until it holds; sockets have their turns in between. */
+async function passed(time: VirtualTime, limitMs: number, condition: () => boolean): Promise<number> {
+  const startMs = time.nowMs
+  while (!condition()) {
+    assert.ok(time.nowMs - startMs < limitMs, `not within ${limitMs} ms`)
+    await time.advance(100)
+  }
+  return time.nowMs - startMs
+}
+
+describe('a frozen server', () => {
+  for (const [name, make] of Object.entries(cases)) {
+    it(`keeps the list of ${name}, is told in time, and is asked for what changed when it is back`, async () => {
+      using time = virtualTime(7)
+      const { server, set, isAsked, source, withinMs } = await make()
+      await using _ = server
+      const lines = new Lines()
+      await using followed = new Followed(source(lines))
+      await passed(time, 20_000, isAsked)
+      server.fault = faults.silence
+      const toldMs = await passed(time, 2 * withinMs, () => lines.loud.length > 0)
+      assert.ok(toldMs <= withinMs && toldMs > withinMs / 2, `${toldMs} ms`)
+      assert.match(lines.loud.join(), /no answer within \d+ ms; the last list, of 2, stays$/)
+      await time.advance(600_000)
+      // Of the watch, and of the shorter requests that follow.
+      assert.deepEqual([followed.now, lines.loud.length], ['a.nodes:9 b.nodes:9', 2])
+      server.fault = undefined
+      set('a', 'b', 'c')
+      await passed(time, 20_000, () => followed.now === 'a.nodes:9 b.nodes:9 c.nodes:9')
+      assert.equal(followed.lists.length, 2)
+    })
+  }
+})
