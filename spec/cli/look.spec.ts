@@ -193,10 +193,15 @@ describe('trace', () => {
     assert.deepEqual([at, side, host, handler, code], [two, 'handler', one, 'echo', 'OK'])
   })
 
-  it('ends after so many, and tells of a host that is not reached while it follows the others', async (test) => {
+  it('ends after so many, and tells of hosts that are not reached while it follows the others', async (test) => {
     const { grid, hosts, run } = await open(test, 2)
     const [one = '', two = ''] = hosts
-    const ended = run(['trace', one, 'http://127.0.0.1:1', '--count', '2'])
+    const warnings: string[] = []
+    const onWarning = ({ message }: Error) => void warnings.push(message)
+    process.on('warning', onWarning)
+    test.after(() => process.off('warning', onWarning))
+    const away = Array.from({ length: 12 }, (_, at) => `http://127.0.0.1:${at + 1}`)
+    const ended = run(['trace', one, ...away, '--count', '2'])
     let isOver = false
     void ended.then(() => {
       isOver = true
@@ -207,7 +212,8 @@ describe('trace', () => {
     }, 'it has seen two')
     const { code, stdout, stderr } = await ended
     assert.deepEqual([code, stdout.split('\n').length], [0, 3], stdout)
-    assert.match(stderr, /^it-grid: http:\/\/127\.0\.0\.1:1 is not reached: /)
+    for (const host of away) assert.ok(stderr.includes(`it-grid: ${host} is not reached: `), stderr)
+    assert.deepEqual(warnings, [])
   })
 })
 
@@ -233,6 +239,9 @@ describe('locks', () => {
     const [{ resources, token }] = JSON.parse(await told('locks', one, '--server', one, '--json'))
     assert.deepEqual([resources, token], [['a', 'b'], lock.token])
     assert.equal((await run(['locks', one, '--subroute', 'none'])).code, exitCodes.unknownHandler)
+    const away = await run(['locks', one, '--server', 'http://127.0.0.1:1'])
+    assert.equal(away.code, exitCodes.notReached)
+    assert.match(away.stderr, /^it-grid: http:\/\/127\.0\.0\.1:1 is not asked: .*\n/)
     assert.equal((await run(['locks', one, 'lst'])).code, exitCodes.usage)
   })
 })

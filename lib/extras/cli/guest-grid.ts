@@ -2,6 +2,7 @@
  * A grid as guests see it: a link to each server that any of them knows. What the inspector looks at, in the place of a manager.
  */
 
+import { setMaxListeners } from 'node:events'
 import type { Inspected } from '../inspector/index.ts'
 import { into } from './into.ts'
 import { type Dial, Link, pause } from './link.ts'
@@ -25,6 +26,7 @@ export class GuestGrid implements Inspected {
   constructor(local: string, dial: Dial) {
     this.local = local
     this.#dial = dial
+    setMaxListeners(0, this.#stop.signal)
   }
 
   /** Rejects when that server is not reached, or tells nothing. */

@@ -14,6 +14,7 @@ import { tellError } from './errors.ts'
 import { BrokenPipe, exitCodeOf, exitCodes, UsageError } from './exit.ts'
 import { commandHelp, commonOptions, findCommand, generalHelp } from './help.ts'
 import { inspect } from './inspect.ts'
+import { firstOf } from './link.ts'
 import { locks } from './locks.ts'
 import { handlers, hosts } from './look.ts'
 import { type OptionSpecs, parse } from './options.ts'
@@ -76,7 +77,7 @@ async function run(args: readonly string[], init: CommandLineInit, out: Output, 
   if (asksForHelp(rest)) return await help([name], out)
   const { options, positionals } = parse(rest, specs, env)
   const door = openDoor(options, env, err)
-  const until = AbortSignal.any([signal, out.gone])
+  const until = firstOf(signal, out.gone)
   const { comer } = door
   const dial = (host: string, own = until) => door.dial(host, AbortSignal.any([own, until]))
   const code = await command.run({ options, args: positionals, stdin, out, err, signal: until, comer, dial })

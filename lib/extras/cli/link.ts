@@ -3,6 +3,7 @@
  * host can be reached at all; later ones are made until it is there again.
  */
 
+import { setMaxListeners } from 'node:events'
 import {
   type AnySingle,
   type AnyStreaming,
@@ -142,6 +143,13 @@ export class Link implements Callable {
       signal?.addEventListener('abort', end)
     })
   }
+}
+
+/** Aborts with the first of them. Any number may listen to it. */
+export function firstOf(...signals: readonly AbortSignal[]): AbortSignal {
+  const signal = AbortSignal.any([...signals])
+  setMaxListeners(0, signal)
+  return signal
 }
 
 /** Resolves after a time, or when the signal aborts. */

@@ -49,37 +49,42 @@ async function runLocks(run: Run): Promise<undefined> {
 
 /** A guest of each. What cannot be reached is told, and the others are asked. */
 async function lockServers(run: Run, host: string, subroute: string): Promise<Guest[]> {
-  const first = await run.dial(host)
-  const named = run.options.texts('server').map(toHost)
-  const known = named.length > 0 ? named : await knownTo(run, first)
-  const others = [...new Set(known)].filter((each) => each !== host)
-  const dialed = await Promise.all(others.map((each) => dialOrTell(run, each)))
-  const guests = dialed.filter((guest) => guest !== undefined)
-  const isNamed = named.length === 0 || named.includes(host)
-  const all = isNamed ? [first, ...guests] : guests
-  if (!isNamed) await first.close({ timeout: 0 })
-  const servers = all.filter((guest) => findHandler(guest, subroute, 'lock.list') !== undefined)
-  await Promise.all(all.filter((guest) => !servers.includes(guest)).map((guest) => guest.close({ timeout: 0 })))
+  const named = [...new Set(run.options.texts('server').map(toHost))]
+  const errors: unknown[] = []
+  const dial = (each: string) => dialOrTell(run, each, errors)
+  const guests = named.length > 0 ? await dialed(named, dial) : await dialKnown(run, host, dial)
+  if (guests.length === 0) throw errors[0]
+  const servers = guests.filter((guest) => findHandler(guest, subroute, 'lock.list') !== undefined)
+  await Promise.all(guests.filter((guest) => !servers.includes(guest)).map((guest) => guest.close({ timeout: 0 })))
   if (servers.length > 0) return servers
   const where = subroute === '' ? '' : ` under "${printable(subroute)}"`
-  throw new UnknownHandlerError(`${printable(host)} and the servers that it knows serve no locks${where}`)
+  throw new UnknownHandlerError(`no locks are served${where} by ${guests.map((guest) => guest.host).join(', ')}`)
 }
 
-async function knownTo(run: Run, guest: Guest): Promise<string[]> {
+type DialOne = (host: string) => Promise<Guest | undefined>
+
+async function dialed(hosts: readonly string[], dial: DialOne): Promise<Guest[]> {
+  const guests = await Promise.all(hosts.map(dial))
+  return guests.filter((guest) => guest !== undefined)
+}
+
+async function dialKnown(run: Run, host: string, dial: DialOne): Promise<Guest[]> {
+  const first = await run.dial(host)
   try {
-    const reports = await into(guest, { signal: run.signal, timeout: lookMs }).hosts()
-    return reports.map((each) => each.host)
+    const reports = await into(first, { signal: run.signal, timeout: lookMs }).hosts()
+    return [first, ...(await dialed([...new Set(reports.map((each) => each.host))], dial))]
   } catch (error) {
-    await guest.close({ timeout: 0 })
+    await first.close({ timeout: 0 })
     throw error
   }
 }
 
-async function dialOrTell(run: Run, host: string): Promise<Guest | undefined> {
+async function dialOrTell(run: Run, host: string, errors: unknown[]): Promise<Guest | undefined> {
   try {
     return await run.dial(host)
   } catch (error) {
     run.signal.throwIfAborted()
+    errors.push(error)
     await run.err.line(`it-grid: ${host} is not asked: ${textOf(error)}`)
     return undefined
   }

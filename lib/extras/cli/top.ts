@@ -3,7 +3,7 @@
 import type { Command, Run } from './command.ts'
 import { hostOf, noMore } from './hosts.ts'
 import { into } from './into.ts'
-import { follow, Link } from './link.ts'
+import { firstOf, follow, Link } from './link.ts'
 import { colourOf } from './look.ts'
 import type { Output } from './output.ts'
 import { type PeerRow, Rates } from './rates.ts'
@@ -63,7 +63,7 @@ async function runTop(run: Run): Promise<undefined> {
     lost: undefined
   }
   const quit = new AbortController()
-  const until = AbortSignal.any([signal, quit.signal])
+  const until = firstOf(signal, quit.signal)
   const rates = new Rates()
   const link = await new Link(host, run.dial).open()
   const isRedrawn = out.canRedraw && !options.has('json')

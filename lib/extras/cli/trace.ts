@@ -5,7 +5,7 @@ import type { Command, Run } from './command.ts'
 import { UsageError } from './exit.ts'
 import { hostOf, isAddress, toHost } from './hosts.ts'
 import { into } from './into.ts'
-import { follow, Link } from './link.ts'
+import { firstOf, follow, Link } from './link.ts'
 import { lookMs } from './look.ts'
 import { shortNames } from './table.ts'
 import { bytes, ms, printable, textOf } from './text.ts'
@@ -43,7 +43,7 @@ async function runTrace(run: Run): Promise<undefined> {
   const count = options.whole('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY
   const hosts = [...new Set([host, ...rest.map(toHost), ...(options.has('all') ? await othersOf(run, host) : [])])]
   const enough = new AbortController()
-  const until = AbortSignal.any([signal, enough.signal])
+  const until = firstOf(signal, enough.signal)
   const links: Link[] = []
   let printed = 0
   const show = async (at: string, record: CallRecord, name: (host: string) => string) => {
