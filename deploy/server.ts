@@ -5,9 +5,10 @@
  */
 
 import { readFileSync } from 'node:fs'
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { connectWS, Manager, type ManagerOptions, mutualTLS, sharedSecret, single } from 'it-grid'
 import { dnsHosts } from 'it-grid/discovery'
 
@@ -26,21 +27,22 @@ const work = single<{ ms: number }, string>('work')
 const { server, auth, dialer } = env.GRID_TLS_DIR === undefined ? plain() : withTls(env.GRID_TLS_DIR)
 const grid = new Manager({ local, hosts: findHosts(), auth, ...(dialer && { dialer }) })
 grid.handle(who, () => ({ name: local, upForMs: Math.round(process.uptime() * 1000) }))
-grid.handle(work, async ({ ms }) => {
-  await new Promise((resolve) => setTimeout(resolve, ms))
+grid.handle(work, async ({ ms }, { signal }) => {
+  // What does not listen to the signal keeps the process when its call is over.
+  await delay(ms, undefined, { signal })
   return local
 })
 grid.attach(server)
 server.listen(port)
 
-const pages: Record<string, RequestListener> = {
-  '/livez': (_request, response) => response.writeHead(grid.health().live ? 200 : 503).end(),
-  '/readyz'(_request, response) {
+const pages: Record<string, (response: ServerResponse) => unknown> = {
+  '/livez': (response) => response.writeHead(grid.health().live ? 200 : 503).end(),
+  '/readyz'(response) {
     const { ready, reasons } = grid.health({ atLeast })
     response.writeHead(ready ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' }).end(reasons.join('\n'))
   },
   /** Asks all servers, this one too. */
-  async '/who'(_request, response) {
+  async '/who'(response) {
     const answers: unknown[] = []
     for await (const { host, value, error } of grid.all(who, undefined, { self: true, timeout: 2000 })) {
       answers.push(error === undefined ? { host, ...value } : { host, error: error.message })
@@ -48,18 +50,27 @@ const pages: Record<string, RequestListener> = {
     response.writeHead(200, { 'content-type': 'application/json' }).end(`${JSON.stringify(answers, null, 2)}\n`)
   }
 }
-const health = createServer((request, response) => {
-  const page = pages[request.url ?? ''] ?? ((_request, missing) => missing.writeHead(404).end())
-  page(request, response)
+const health = createServer(async (request, response) => {
+  try {
+    const page = pages[request.url ?? '']
+    if (page === undefined) response.writeHead(404).end()
+    else await page(response)
+  } catch (error) {
+    // Such as at the end, when nobody can be asked any more.
+    response.writeHead(503, { 'content-type': 'text/plain; charset=utf-8' }).end(String(error))
+  }
 }).listen(healthPort)
 
-for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop(signal))
+let leftMs = graceMs
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop(signal))
 console.log(`${local} listens on ${port}, for probes on ${healthPort}`)
 
-/** New calls fail or go elsewhere, running ones may end. Then nothing is left to do, and the process ends with 0. */
+/** New calls fail or go elsewhere, running ones may end, at a second signal no more. Then the process ends by itself, with 0. */
 async function stop(signal: string): Promise<void> {
-  console.log(`${signal}: ${local} ends when its calls have, within ${graceMs} ms`)
-  await grid.close({ timeout: graceMs })
+  console.log(`${signal}: ${local} ends when its calls have, within ${leftMs} ms`)
+  const timeout = leftMs
+  leftMs = 0
+  await grid.close({ timeout })
   server.close()
   health.close()
 }

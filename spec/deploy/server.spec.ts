@@ -79,9 +79,8 @@ async function withPeer(
   here = createServer()
 ) {
   const servers = new Servers(test)
-  const peer = servers.watch(await new TestServer(here).listen(0, 'localhost'))
-  const [port = 0, healthPort = 0] = await freePorts(2)
-  const [local, name] = [`${scheme}://localhost:${port}`, `${scheme}://localhost:${peer.port}`]
+  const [port = 0, healthPort = 0, own = 0] = await freePorts(3)
+  const [local, name] = [`${scheme}://localhost:${port}`, `${scheme}://localhost:${own}`]
   const ports = { GRID_PORT: String(port), HEALTH_PORT: String(healthPort) }
   const hosts = [local, name]
   const server = start(test, { GRID_LOCAL: local, GRID_HOSTS: hosts.join(), GRID_READY_PEERS: '1', ...ports, ...env })
@@ -89,6 +88,7 @@ async function withPeer(
   const join = async () => {
     const manager = servers.manager({ local: name, hosts, ...options })
     manager.attach(here)
+    servers.watch(await new TestServer(here).listen(own, 'localhost'))
     const connection = manager.connection(local)
     await connection.waitForConnect({ signal: AbortSignal.timeout(paced(15_000)) })
     return connection
@@ -131,6 +131,7 @@ describe('the server of deploy/', () => {
       server.end(signal)
       await until(async () => (await server.get('/readyz'))[0] === 503, 'it is not ready any more')
       assert.equal((await server.get('/livez'))[0], 200)
+      assert.equal((await server.get('/who'))[0], 503)
       assert.equal(await working, local)
       assert.equal(await server.gone, 0, server.output)
       assert.match(server.output, new RegExp(`${signal}: ${local} ends when its calls have, within 20000 ms`))
@@ -144,9 +145,24 @@ describe('the server of deploy/', () => {
     const options = { auth: sharedSecret(secret), dialer: connectWS() }
     const { server, join: joinIt } = await withPeer(test, 'http', env, options)
     const peer = await joinIt()
-    const failing = assert.rejects(peer.request(work, { ms: 4000 }), { delivery: 'maybeRan' })
+    const failing = assert.rejects(peer.request(work, { ms: 600_000 }), { delivery: 'maybeRan' })
     await peer.request(who)
     server.end('SIGTERM')
+    await failing
+    assert.equal(await server.gone, 0, server.output)
+  })
+
+  it('ends at once at a second signal, with 0', async (test) => {
+    const file = join(folder, 'secret-twice')
+    writeFileSync(file, secret)
+    const options = { auth: sharedSecret(secret), dialer: connectWS() }
+    const { server, join: joinIt } = await withPeer(test, 'http', { GRID_SECRET_FILE: file }, options)
+    const peer = await joinIt()
+    const failing = assert.rejects(peer.request(work, { ms: 600_000 }), { delivery: 'maybeRan' })
+    await peer.request(who)
+    server.end('SIGTERM')
+    await until(() => server.output.includes('SIGTERM: '), 'it has heard the first')
+    server.end('SIGINT')
     await failing
     assert.equal(await server.gone, 0, server.output)
   })
