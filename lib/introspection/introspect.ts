@@ -64,25 +64,32 @@ const readTrace = optionsReader<TraceOptions>('trace()', {
   }
 })
 
-/** @param hooks those of the manager's handlers; a rule is asked before its interceptors */
+/**
+ * @param hooks those of the manager's handlers; a rule is asked before its interceptors
+ * @param guests those that are connected now
+ */
 export function serveIntrospection(
   grid: Introspected,
   handlers: LocalHandlers,
   hooks: Hooks<HandlerInterceptor>,
-  allowed: boolean | Rule<HandlerCall>
+  allowed: boolean | Rule<HandlerCall>,
+  guests: () => readonly Connection[]
 ): void {
   const rule = typeof allowed === 'function' ? allowed : ({ remote }: HandlerCall) => remote.role === 'host'
   const interceptors = [authorize(rule), ...(hooks.interceptors ?? [])]
   const { subroute } = introspection
-  serve(grid, handlers.figures.events, (definition, fn) =>
+  serve(grid, guests, handlers.figures.events, (definition, fn) =>
     register(handlers, { local: grid.local, definition, fn, subroute, interceptors })
   )
 }
 
 type Add = <D extends AnyDefinition>(definition: D, fn: HandlerOf<D>) => void
 
-function serve(grid: Introspected, events: EventLog, add: Add): void {
+function serve(grid: Introspected, guests: () => readonly Connection[], events: EventLog, add: Add): void {
   const { definitions } = introspection
+  const peers = () => [...grid.connections, ...guests()]
+  const peersOf = (host: string) =>
+    isGuest(host) ? guests().filter((guest) => guest.host === host) : [grid.connection(host)]
   add(definitions.stats, () => grid.stats())
   add(definitions.handlers, () => [...grid.handlers])
   add(definitions.hosts, () => grid.connections.map(toReport))
@@ -90,14 +97,13 @@ function serve(grid: Introspected, events: EventLog, add: Add): void {
   add(definitions.streams, (options) => {
     const { host, ...which } = given(options) ?? {}
     return asked(() => {
-      const connections = host === undefined ? grid.connections : [grid.connection(host)]
-      const streams = connections.flatMap((each) => each.streams(which))
+      const streams = (host === undefined ? peers() : peersOf(host)).flatMap((each) => each.streams(which))
       return selectStreams(streams, which)
     })
   })
   add(definitions.callers, (options) => {
     const which = asked(() => readCallers(given(options)))
-    return countCallers(grid.connections.flatMap((each) => each.streams({ ...which, max: maxLimit })))
+    return countCallers(peers().flatMap((each) => each.streams({ ...which, max: maxLimit })))
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, { signal, draining }) => {
@@ -142,7 +148,13 @@ function given<T extends object>(options: T | null | undefined): T | undefined {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== null)) as T
 }
 
+/** Its name is that of no host. */
+function isGuest(host: string): boolean {
+  return host.startsWith('guest:')
+}
+
 function recentOf(grid: Introspected, host: string | undefined): readonly GridEvent[] {
+  if (host !== undefined && isGuest(host)) return grid.recent.filter((event) => event.host === host)
   return host === undefined ? grid.recent : grid.connection(host).recent
 }
 

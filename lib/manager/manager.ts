@@ -72,7 +72,8 @@ export class Manager {
     this.#network = new Network(settings, this.#handlers)
     this.local = local
     this.instance = this.#network.instance
-    if (allowed !== false) serveIntrospection(this, this.#handlers, settings.hooks.handler, allowed)
+    const guests = () => this.#network.guests.connections
+    if (allowed !== false) serveIntrospection(this, this.#handlers, settings.hooks.handler, allowed, guests)
   }
 
   /**

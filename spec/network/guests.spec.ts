@@ -148,6 +148,31 @@ describe('a guest', () => {
     }
   })
 
+  it('is seen by those that look in: what it calls, what is open of it, and what has become of it', async (test) => {
+    const { dial, manager, seen, gate } = await open(test, { introspection: true })
+    const guest = await dial()
+    const running = guest.request(hold, 'a')
+    await until(() => seen.length === 1, 'it runs')
+    const look = introspection.on(manager.connection(local))
+    const host = 'guest:ops-ada'
+    const [caller] = await look.callers({ handler: hold.id })
+    assert.deepEqual([caller?.host, caller?.open], [host, 1])
+    for (const which of [{ host }, undefined]) {
+      const open = (await look.streams(which)).filter((each) => each.host === host)
+      assert.deepEqual(
+        open.map(({ handler, side }) => [handler, side]),
+        [[hold.id, 'handler']]
+      )
+    }
+    gate.open()
+    await running
+    await guest.close()
+    await until(() => manager.stats().guests.length === 0, 'it has gone')
+    const types = (await look.recent({ host })).map(({ type }) => type)
+    assert.ok(types.includes('hello') && types.includes('close'), types.join())
+    assert.deepEqual(await look.streams({ host }), [])
+  })
+
   it('of the same name as another one is another one', async (test) => {
     const { dial, manager } = await open(test)
     const [one, two] = [await dial(), await dial()]
