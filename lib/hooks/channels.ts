@@ -290,6 +290,6 @@ export class Trace {
       bytesOut,
       attempts
     }
-    return firstResponseMs === undefined ? outcome : { ...outcome, firstResponseMs }
+    return firstResponseMs === undefined ? outcome : { firstResponseMs, ...outcome }
   }
 }

@@ -127,9 +127,9 @@ export class Gathering<T> implements Messages<Answer<T>> {
       const host = this.#waiting.shift() as string
       const none = { host, values: [], at: 0, isLast: false, failure: undefined }
       try {
-        this.#pull({ ...none, pull: this.#init.ask(host) })
+        this.#pull({ pull: this.#init.ask(host), ...none })
       } catch (reason) {
-        this.#onReady({ ...none, pull: () => Promise.reject(reason), failure: { reason } })
+        this.#onReady({ pull: () => Promise.reject(reason), ...none, failure: { reason } })
       }
     }
   }
