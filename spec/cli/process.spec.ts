@@ -113,7 +113,7 @@ describe('it-grid in a terminal', { skip: tmux }, () => {
   async function terminal(test: TestContext, env: Record<string, string>, columns = 100, rows = 20) {
     const name = `it-grid-${process.pid}-${Math.random().toString(36).slice(2)}`
     const ask = async (...args: string[]) => {
-      const { stdout } = await run('tmux', ['-L', name, '-f', '/dev/null', ...args], { env: childEnvironment() })
+      const { stdout } = await run('tmux', ['-u', '-L', name, '-f', '/dev/null', ...args], { env: childEnvironment() })
       return stdout
     }
     const variables = Object.entries(env).flatMap(([key, value]) => ['-e', `${key}=${value}`])

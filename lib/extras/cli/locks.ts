@@ -85,7 +85,7 @@ async function dialOrTell(run: Run, host: string, errors: unknown[]): Promise<Gu
   } catch (error) {
     run.signal.throwIfAborted()
     errors.push(error)
-    await run.err.line(`it-grid: ${host} is not asked: ${textOf(error)}`)
+    await run.err.line(`it-grid: ${printable(host)} is not asked: ${textOf(error)}`)
     return undefined
   }
 }

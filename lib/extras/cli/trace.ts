@@ -64,7 +64,7 @@ async function runTrace(run: Run): Promise<undefined> {
           for await (const record of records) await show(link.host, record, name)
         }
         return follow(link, until, read, (why) => {
-          void run.err.line(`it-grid: lost ${link.host}: ${printable(why.message)}; it is dialed again`)
+          void run.err.line(`it-grid: lost ${printable(link.host)}: ${printable(why.message)}; it is dialed again`)
         })
       })
     )
@@ -83,7 +83,7 @@ async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {
   try {
     return await link.open()
   } catch (error) {
-    await run.err.line(`it-grid: ${host} is not reached: ${textOf(error)}`)
+    await run.err.line(`it-grid: ${printable(host)} is not reached: ${textOf(error)}`)
     return link.keep()
   }
 }
