@@ -1,10 +1,14 @@
 /** Guests: programs in no list of hosts. What they may do, what is told of them, and what they do not cost. */
 
 import assert from 'node:assert/strict'
+import { createServer as createTlsServer } from 'node:https'
 import { describe, it, type TestContext } from 'node:test'
+import { pushable } from 'it-pushable'
 import {
+  type CertificateClaims,
   ClosedError,
   channels,
+  connectWS,
   dialGuest,
   type GuestOptions,
   type GuestsOptions,
@@ -13,6 +17,7 @@ import {
   InvalidOptionError,
   introspection,
   type ManagerOptions,
+  mutualTLS,
   RejectedError,
   sharedSecret,
   silentLogger,
@@ -21,8 +26,9 @@ import {
 } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
-import { rejection, Servers } from '../support/grid/servers.ts'
-import { until } from '../support/until.ts'
+import { rejection, Servers, TestServer } from '../support/grid/servers.ts'
+import { makeAuthority } from '../support/network/certificates.ts'
+import { settled, until } from '../support/until.ts'
 
 const get = single<string, string>('get')
 const put = single<string, string>('put')
@@ -201,7 +207,7 @@ describe('a guest', () => {
     assert.match(late.message, /^the connection to http:\/\/\S+ was closed: /)
     assert.equal(late.delivery, 'notSent')
     await until(() => seen[0]?.signal.aborted === true, 'its handler hears of it')
-    assert.equal(manager.stats().guests.length, 1, 'it counts while its handler runs')
+    assert.equal(await settled(() => manager.stats().guests.length), 1, 'it counts while its handler runs')
   })
 
   it('hears of a shutdown, ends what it has begun, and is over', async (test) => {
@@ -292,10 +298,56 @@ describe('a server', () => {
     assert.equal(await refusal(guest.request(get, 'a')), 'tooManyStreams')
     await guest.close({ timeout: 1 })
     await Promise.all(calls)
+    await until(() => manager.stats().guests[0]?.state === 'closed', 'the server knows')
+    assert.equal(await settled(() => manager.stats().guests.length), 1)
     assert.equal(await refusal(dial({ name: 'other' })), 'tooManyGuests')
     gate.open()
     await until(() => manager.stats().guests.length === 0, 'nothing runs')
     await dial({ name: 'other' })
+  })
+
+  it('counts the handlers of a guest also when its list of hosts has changed meanwhile', async (test) => {
+    const lists = pushable<string[]>({ objectMode: true })
+    lists.push([local])
+    const { dial, manager, seen, gate } = await open(test, { hosts: lists })
+    await manager.ready
+    const guest = await dial()
+    lists.push([local, dialerName])
+    await until(() => manager.hosts.length === 1, 'there is another list')
+    const call = rejection(guest.request(hold, 'a'))
+    await until(() => seen.length === 1, 'it runs')
+    await guest.close({ timeout: 1 })
+    await call
+    await until(() => manager.stats().guests[0]?.state === 'closed', 'the server knows')
+    assert.equal(await settled(() => manager.stats().guests.length), 1)
+    gate.open()
+    await until(() => manager.stats().guests.length === 0, 'nothing runs')
+  })
+
+  it('knows a guest by its certificate, where that is how servers prove themselves', async (test) => {
+    const authority = await makeAuthority('of the specs')
+    const own = await authority.issue(['localhost'])
+    const server = createTlsServer({ ...own, ca: authority.cert, requestCert: true })
+    const servers = new Servers(test)
+    const { port } = await servers.watch(new TestServer(server as never)).listen(0, 'localhost')
+    const name = `https://localhost:${port}`
+    const manager = servers.manager({ local: name, hosts: [name], auth: mutualTLS(), guests: { allow: () => true } })
+    manager.handle(
+      get,
+      (key, { host, remote }) => `${key} for ${host}: ${(remote.identity.claims as CertificateClaims).subject}`
+    )
+    manager.attach(server)
+    const dial = async (names: string[]) => {
+      const { key, cert } = await authority.issue(names)
+      const dialer = connectWS({ tls: { key, cert, ca: authority.cert } })
+      const guest = await dialGuest(name, { auth: mutualTLS(), name: 'ops-ada', dialer, logger: silentLogger })
+      servers.onEnd(() => guest.close({ timeout: 1 }))
+      return guest
+    }
+    const guest = await dial(['ops-ada.guest.invalid'])
+    assert.equal(await guest.request(get, 'a'), 'a for guest:ops-ada: CN=ops-ada.guest.invalid')
+    assert.equal(await refusal(dial(['ops-eve.guest.invalid'])), 'authFailed')
+    assert.equal(await refusal(dial(['localhost'])), 'authFailed')
   })
 
   it('with another secret for guests takes no host that has it, and no guest that has that of hosts', async (test) => {
