@@ -80,4 +80,16 @@ describe('a frozen server', () => {
       assert.equal(followed.lists.length, 2)
     })
   }
+
+  it('or a function of the options that does not answer, is given up after the time of its request', async () => {
+    using time = virtualTime(7)
+    await using server = await ConsulServer.start(...instances('a', 'b'))
+    const lines = new Lines()
+    let asked = 0
+    const headers = async () => (++asked === 1 ? await new Promise<never>(() => undefined) : {})
+    const options = { ...common, logger: lines, endpoint: server.url, service: 'grid', headers }
+    await using followed = new Followed(consulHosts(options))
+    await passed(time, 20_000, () => followed.now === 'a.nodes:9 b.nodes:9')
+    assert.match(lines.loud[0] ?? '', /no answer within 10000 ms; there is no list yet$/)
+  })
 })

@@ -1,6 +1,7 @@
 /** Hosts of Kubernetes, asked at a server that speaks its API, faults included. */
 
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { tmpdir } from 'node:os'
@@ -249,6 +250,19 @@ describe('kubernetesHosts()', { concurrency: 4 }, () => {
     await followed.end()
     assert.deepEqual(server.tokens, ['Bearer first', 'Bearer first', 'Bearer second'])
     assert.ok(server.asked[0]?.startsWith(`${path}?`))
+    await rm(folder, { recursive: true })
+  })
+
+  it('ends at once while a file of its account hangs, as on a network drive', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'it-grid-account-'))
+    const pipe = join(folder, 'namespace')
+    // Opening it waits for its writer.
+    assert.equal(spawnSync('mkfifo', [pipe]).status, 0)
+    await using server = await KubernetesServer.start(named('a'))
+    const followed = follow(server, { account: folder, namespace: undefined })
+    await followed.end()
+    assert.equal(followed.isOver, true)
+    await writeFile(pipe, 'prod')
     await rm(folder, { recursive: true })
   })
 
