@@ -32,7 +32,8 @@ for (const kind of kinds) {
           stalled.cancel()
         }
         assert.deepEqual([...a.log.warnings(), ...b.log.warnings()], [], proxy.output)
-        assert.equal(a.server.upgrades + b.server.upgrades, 1, 'there is one conn')
+        // A knock, or a check of the proxy, may be another one for a moment.
+        await until(() => a.server.sockets.size + b.server.sockets.size === 1, 'there is one conn')
       })
     }
 
