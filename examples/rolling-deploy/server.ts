@@ -3,15 +3,17 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Manager, sharedSecret, single } from 'it-grid'
+import { Manager, sharedSecret, silentLogger, single } from 'it-grid'
 
-export const auth = sharedSecret('an example secret: yours is random')
+const auth = sharedSecret('an example secret: yours is random')
+/** That a server is away for a moment is no news here. Leave it out, and warnings go to the console. */
+const logger = silentLogger
 export const work = single<number, { n: number; version: number }>('work')
 
 export async function startServer(local: string, hosts: readonly string[], version: number) {
   const server = createServer().listen(Number(new URL(local).port), '127.0.0.1')
   await once(server, 'listening')
-  const grid = new Manager({ local, hosts, auth })
+  const grid = new Manager({ local, hosts, auth, logger })
   grid.handle(work, async (n) => {
     await delay(5)
     return { n, version }
