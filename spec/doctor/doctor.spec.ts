@@ -141,6 +141,18 @@ describe('the doctor', () => {
     assertCause(await examine([await secure(test, bad)]), 'tlsExpired', 'tlsOtherName')
   })
 
+  it('finds a server that wants a certificate of the guest, which has none or one that is not trusted', async (test) => {
+    const [authority, stranger] = [await makeAuthority('Own'), await makeAuthority('Other')]
+    const { key, cert } = await authority.issue(['127.0.0.1'])
+    const ca = authority.cert
+    const server = await new TestServer(createTlsServer({ key, cert, ca, requestCert: true }) as never).listen()
+    test.after(() => server.stop())
+    const other = await stranger.issue(['doctor.guest.invalid'])
+    for (const own of [{}, { key: other.key, cert: other.cert }]) {
+      assertCause(await examine([`https://127.0.0.1:${server.port}`], { tls: { ca, ...own } }), 'certificateRefused')
+    }
+  })
+
   it('finds a server of plain HTTP under a name of https, and the reverse', async (test) => {
     const tls = await secure(test, await selfSigned(['127.0.0.1']))
     assertCause(await examine([tls.replace('https:', 'http:')]), 'tlsOnHttp')

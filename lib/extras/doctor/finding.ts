@@ -16,6 +16,7 @@ export type Cause =
   | 'tlsNotYetValid'
   | 'tlsOtherName'
   | 'tlsUntrusted'
+  | 'certificateRefused'
   | 'wrongPath'
   | 'otherServer'
   | 'proxyFailed'

@@ -28,6 +28,13 @@ export async function findPathFault(
       return findings.fault('path', 'tlsOnHttp', text, 'name it https:// in all lists of hosts, its own included')
     }
     if (codeOf(error) === 'ETIMEDOUT') return tellSilent(findings, target)
+    // A server of TLS 1.3 refuses a certificate after it has answered, and Node's closes the conn only.
+    if (toPlace(target).isSecure && /ALERT|ECONNRESET|EPIPE/.test(codeOf(error))) {
+      const text = `${tls.cert === undefined ? 'it asks for a certificate, and this guest has none' : 'it refuses the certificate of this guest'} (${codeOf(error)})`
+      const advice =
+        'give this guest a certificate of an authority that the server trusts (tls: { cert, key }, or --cert and --key)'
+      return findings.fault('tls', 'certificateRefused', text, advice)
+    }
     const text = `the upgrade is answered by no HTTP (${codeOf(error)})`
     return findings.fault('path', 'otherServer', text, 'look which process listens at this port')
   }
