@@ -68,7 +68,17 @@ export function Connection({ picture, now, route, isFrozen }: ConnectionProps) {
               </nav>
             }
           >
-            <Lanes lanes={known.lanes} view={view} now={now} picture={picture} />
+            {known.lanes.length === 0 ? (
+              <Empty
+                title={
+                  known.title.severity === 'bad' ? 'No stream is open: they are not connected' : 'No stream is open'
+                }
+              >
+                {known.open}
+              </Empty>
+            ) : (
+              <Lanes lanes={known.lanes} view={view} now={now} picture={picture} />
+            )}
           </Panel>
           <div class="cols gap">
             <Panel id="ends" title="Both ends" note="where they differ, one of them is wrong or late">
@@ -99,7 +109,6 @@ function Lanes({ lanes, view, now, picture }: LanesProps) {
       : view === 'by handler'
         ? [...lanes].sort((x, y) => (x.handler < y.handler ? -1 : 1))
         : lanes
-  if (lanes.length === 0) return <Empty title="No stream is open" />
   if (shown.length === 0) return <Empty title="No stream waits">{lanes.length} directions of streams are open.</Empty>
   return (
     <>
@@ -140,11 +149,7 @@ function LaneView({ lane, now, picture }: { lane: Lane; now: number; picture: Pi
           {direction}
           <i />
         </div>
-        {bar === undefined ? (
-          <p class="note">the receiving end does not tell of its window</p>
-        ) : (
-          <WindowBar bar={bar} isLarge />
-        )}
+        {bar === undefined ? <p class="note">neither end tells of its window</p> : <WindowBar bar={bar} isLarge />}
       </div>
       <div class={`end r${blame === 'receiver' ? ' blame' : ''}`}>
         <b>{name(lane.to)}</b> {isResponses ? 'consumer' : 'handler'}

@@ -14,7 +14,8 @@ const meanings: Readonly<Record<string, string>> = {
   ERR_CANCELLED: 'its caller gave it up: not counted as an error above',
   ERR_REJECTED: 'refused at the door',
   ERR_DISCONNECTED: 'the connection was lost',
-  ERR_REMOTE: 'thrown by the handler'
+  ERR_REMOTE: 'thrown by the handler',
+  _OTHER: 'a mistake, thrown without a code, or one of many codes'
 }
 
 const noChart: Chart = {

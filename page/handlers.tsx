@@ -150,6 +150,12 @@ interface LineProps {
   isShort: boolean
 }
 
+/** Where calls hang none has a duration: it is longer than the oldest has run. */
+function durationOf({ isSlow, p99, oldestMs }: HandlerRow): string {
+  if (isSlow && oldestMs !== undefined && oldestMs > (p99 ?? 0)) return `>${ms(oldestMs)}`
+  return orUnknown(p99, ms)
+}
+
 /** Drawn anew only where its handler, or its chart, is another one. */
 function HandlerLine(props: LineProps) {
   const { row, chart, picture, isShort } = props
@@ -176,7 +182,7 @@ function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly str
       <td class="num">{rate(row.calls)}</td>
       <td class={`num${fails && share ? ' bad b' : share ? '' : ' muted'}`}>{orUnknown(share, percent)}</td>
       <td class="num hide-s">{orUnknown(row.p50, ms)}</td>
-      <td class={`num${isSlow ? ' bad b' : ''}`}>{orUnknown(row.p99, ms)}</td>
+      <td class={`num${isSlow ? ' bad b' : ''}`}>{durationOf(row)}</td>
       <td class="num muted hide-s">{orUnknown(usual, ms)}</td>
       <td class="hide-s">
         <Spark values={chart?.p99 ?? []} isHot={isSlow} usual={usual} errors={chart?.errors} />

@@ -75,8 +75,8 @@ function App({ store }: { store: Store }) {
           picture.local === ''
             ? 'Opening.'
             : picture.answers
-                .filter(({ severity }) => severity === 'bad')
-                .map(({ answer }) => answer)
+                .filter(({ severity, id }) => severity === 'bad' || (severity === 'warn' && id !== 'happened'))
+                .map(({ id, answer }) => `${said[id]} ${answer}`)
                 .join('; ')
         }
       />
@@ -148,6 +148,14 @@ function Banner({ store }: { store: Store }) {
     </div>
   )
 }
+
+const said = {
+  connected: 'Connected?',
+  slow: 'Slow:',
+  fails: 'Fails:',
+  waits: 'Waits:',
+  happened: 'Happened:'
+} as const
 
 /** One polite live region; it is not told each second. */
 function Said({ text }: { text: string }) {

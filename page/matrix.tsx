@@ -1,111 +1,17 @@
 /** All servers against all: a row is what one server says of the others. */
 
-import { useEffect, useMemo, useRef } from 'preact/hooks'
-import type { Cell, ServerFigures } from '../lib/extras/inspector/model.ts'
+import { useMemo, useRef } from 'preact/hooks'
+import type { ServerFigures } from '../lib/extras/inspector/model.ts'
+import { type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
 import { Glyph } from './parts.tsx'
+import { Plot } from './plot.tsx'
 import { toConnection } from './route.ts'
 import type { Picture } from './store.ts'
-import { age, ms, nameOf, percent, size } from './text.ts'
-
-export const colourings = ['rtt', 'age', 'streams', 'queue'] as const
-export type Colouring = (typeof colourings)[number]
+import { age, nameOf, percent } from './text.ts'
 
 /** Above, names are beside the cells and cells have no text; then they are a picture. */
 const largeCells = 8
 const mostCells = 48
-
-/** Bounds of the five steps. Those of the round trip are near the median, and stay while the page is open. */
-interface Scale {
-  readonly title: string
-  readonly bounds: readonly number[]
-  readonly labels: readonly string[]
-  read(cell: Cell, now: number): number | undefined
-}
-
-const units = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
-let rttUnit: number | undefined
-
-function unitOf(cells: Iterable<Cell>): number {
-  const values = [...cells].flatMap(({ rttMs }) => (rttMs === undefined ? [] : [rttMs])).sort((a, b) => a - b)
-  if (values.length === 0) return rttUnit ?? 1
-  const median = Math.max(0.1, values[Math.floor(values.length / 2)] as number)
-  const unit = units.findLast((each) => each <= median * 1.5) ?? 0.1
-  // A process that has just begun is slow: the steps may become finer, and never coarser.
-  rttUnit = Math.min(rttUnit ?? unit, unit)
-  return rttUnit
-}
-
-function scaleOf(by: Colouring, picture: Picture): Scale {
-  const steps = (title: string, bounds: number[], labels: string[], read: Scale['read']): Scale => ({
-    ...{ title, bounds, labels, read }
-  })
-  if (by === 'age') {
-    const bounds = [-7 * 86_400_000, -86_400_000, -3_600_000, -60_000]
-    const labels = ['>7 d', '>1 d', '>1 h', '>1 min', '<1 min']
-    return steps('connected for', bounds, labels, ({ since }, now) => (since === undefined ? undefined : since - now))
-  }
-  if (by === 'streams')
-    return steps('open calls', [1, 10, 100, 1000], ['0', '<10', '<100', '<1000', 'more'], ({ streams }) => streams)
-  if (by === 'queue') {
-    const bounds = [1, 16_384, 131_072, 1_048_576]
-    return steps('send queue', bounds, ['0', '<16 KiB', '<128 KiB', '<1 MiB', 'more'], ({ queueBytes }) => queueBytes)
-  }
-  const unit = unitOf(picture.cells.values())
-  const bounds = [0.5, 1, 3, 10].map((times) => Number((unit * times).toPrecision(2)))
-  const labels = [...bounds.map((bound) => `<${bound}`), `${bounds[3]}+ ms`]
-  return steps('round trip', bounds, labels, ({ rttMs }) => rttMs)
-}
-
-function stepOf({ bounds }: Scale, value: number | undefined): number {
-  if (value === undefined) return 0
-  const at = bounds.findIndex((bound) => value < bound)
-  return at < 0 ? bounds.length : at
-}
-
-interface CellView {
-  readonly name: string
-  readonly kind: string
-  readonly text: string
-  readonly small: string
-  readonly glyph?: 'cross' | 'wait' | 'ask'
-}
-
-function viewOf(
-  cell: Cell,
-  row: ServerFigures | undefined,
-  scale: Scale,
-  by: Colouring,
-  now: number,
-  names: readonly [string, string]
-): CellView {
-  const who = `${names[0]} to ${names[1]}`
-  const since = cell.since === undefined ? '' : age(now - cell.since)
-  const why = cell.why === undefined ? '' : `, ${cell.why}`
-  const rtt = cell.rttMs === undefined ? '' : ms(cell.rttMs)
-  if (row?.state !== 'answers') {
-    const old = row?.at === undefined ? '' : `${age(now - row.at)} old`
-    if (old === '' || cell.state === 'unknown')
-      return { name: `${who}: not told`, kind: 'old', text: '', small: '', glyph: 'ask' }
-    return { name: `${who}: last figures ${rtt} ${old}`, kind: 'old', text: rtt, small: old }
-  }
-  if (cell.state === 'unknown')
-    return { name: `${who}: not in its list`, kind: 'old', text: '', small: '', glyph: 'ask' }
-  if (cell.state === 'down')
-    return { name: `${who}: down for ${since}${why}`, kind: 'down', text: '', small: since, glyph: 'cross' }
-  if (cell.state === 'try')
-    return { name: `${who}: reconnecting for ${since}${why}`, kind: 'try', text: '', small: since, glyph: 'wait' }
-  const shown = { rtt, age: since, streams: String(cell.streams ?? 0), queue: size(cell.queueBytes ?? 0) }[by]
-  const small = by === 'rtt' ? since : rtt
-  // The name has what is to be seen, in its order.
-  const said = {
-    rtt: `round trip ${shown} ${small} connected`,
-    age: `connected ${shown} ${small} round trip`,
-    streams: `open calls ${shown} ${small} round trip`,
-    queue: `send queue ${shown} ${small} round trip`
-  }[by]
-  const kind = `q${stepOf(scale, scale.read(cell, now))}`
-  return { name: `${who}: ${said}`, kind, text: shown, small }
-}
 
 export interface MatrixProps {
   picture: Picture
@@ -121,22 +27,18 @@ export function Matrix({ picture, now, by = 'rtt' }: MatrixProps) {
     <div>
       {isSmall ? <ServerList picture={picture} now={now} /> : null}
       {hosts.length > mostCells ? (
-        <Plot picture={picture} scale={scale} now={now} />
+        <Plot picture={picture} scale={scale} by={by} now={now} />
       ) : (
         <Table picture={picture} scale={scale} by={by} now={now} />
       )}
       <Legend scale={scale} isSmall={isSmall} />
       <p class={`note below${isSmall ? ' hide-s' : ''}`}>
         {isSmall
-          ? 'A row is what one server says of the others. Both ends of a connection are asked.'
+          ? 'A row is what one server says of the others. Both ends of a connection are asked; where they differ the cell says so.'
           : 'A row is what one server says of the others: round trip, and how long the connection has held.'}
       </p>
     </div>
   )
-}
-
-function tone(server: ServerFigures | undefined): string {
-  return server?.severity === 'bad' ? 'hot' : server?.severity === 'warn' ? 'warm' : ''
 }
 
 function rowNote(server: ServerFigures | undefined, picture: Picture, now: number): string {
@@ -351,61 +253,6 @@ function Legend({ scale, isSmall }: { scale: Scale; isSmall: boolean }) {
         <i class="old" />
         not told now, last known
       </span>
-    </div>
-  )
-}
-
-/** So many servers are a picture: only rows that differ are named. */
-function Plot({ picture, scale, now }: { picture: Picture; scale: Scale; now: number }) {
-  const { hosts, servers, cells } = picture
-  const canvas = useRef<HTMLCanvasElement>(null)
-  const side = 6
-  useEffect(() => {
-    const context = canvas.current?.getContext('2d')
-    if (context === null || context === undefined || canvas.current === null) return
-    const style = getComputedStyle(canvas.current)
-    const colour = (name: string) => style.getPropertyValue(name)
-    const probe = document.createElement('i')
-    document.body.append(probe)
-    const real = (name: string) => {
-      probe.style.color = colour(name)
-      return getComputedStyle(probe).color
-    }
-    const colours = { down: real('--badFill'), try: real('--warnFill'), unknown: real('--line'), old: real('--line') }
-    const shades = [0, 1, 2, 3, 4].map((at) => real(`--q${at}`))
-    probe.remove()
-    context.setTransform(2, 0, 0, 2, 0, 0)
-    context.clearRect(0, 0, hosts.length * side, hosts.length * side)
-    for (const [i, from] of hosts.entries()) {
-      const isOld = servers.get(from)?.state !== 'answers'
-      for (const [j, to] of hosts.entries()) {
-        const cell = cells.get(`${from} ${to}`)
-        if (cell === undefined) continue
-        const state = isOld ? 'old' : cell.state
-        context.fillStyle = state === 'up' ? (shades[stepOf(scale, scale.read(cell, now))] as string) : colours[state]
-        context.fillRect(j * side, i * side, side - 1, side - 1)
-      }
-    }
-  })
-  const odd = hosts.map((host, at) => [servers.get(host), at] as const).filter(([server]) => tone(server) !== '')
-  const length = hosts.length * side
-  return (
-    <div class="matrix hide-s">
-      <div class="plot">
-        <canvas
-          ref={canvas}
-          width={length * 2}
-          height={length * 2}
-          style={{ width: `${length}px`, height: `${length}px` }}
-          role="img"
-          aria-label={`Matrix of ${hosts.length} servers; ${odd.length} differ`}
-        />
-        {odd.map(([server, at]) => (
-          <b key={at} class={server?.severity} style={{ left: 0, top: `${59 + at * side}px` }}>
-            {nameOf(hosts, server?.host ?? '')}
-          </b>
-        ))}
-      </div>
     </div>
   )
 }

@@ -2,9 +2,10 @@
 
 import { useState } from 'preact/hooks'
 import type { Answer, Happening } from '../lib/extras/inspector/model.ts'
+import { type Colouring, colourings } from './cells.ts'
 import { EventList } from './events.tsx'
 import { HandlerTable, sortRows, useSteadyOrder } from './handlers.tsx'
-import { type Colouring, colourings, Matrix } from './matrix.tsx'
+import { Matrix } from './matrix.tsx'
 import { Empty, Glyph, Panel, Title } from './parts.tsx'
 import { linkTo, type Route, toConnection } from './route.ts'
 import type { Picture } from './store.ts'
@@ -181,6 +182,7 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
   const { hosts, local } = picture
   const asked = route.query.get('by') as Colouring
   const by = colourings.includes(asked) ? asked : 'rtt'
+  const hasGuests = [...picture.servers.values()].some(({ guests }) => guests !== undefined)
   const list = [...picture.servers.values()].sort(
     (a, b) => ranks[b.severity] - ranks[a.severity] || (b.busy ?? 0) - (a.busy ?? 0)
   )
@@ -221,6 +223,11 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
                 <th scope="col" class="num hide-s">
                   calls/s
                 </th>
+                {hasGuests ? (
+                  <th scope="col" class="num hide-s" title="peers that are in nobody's list, such as a command line">
+                    guests
+                  </th>
+                ) : null}
                 <th scope="col" class="num">
                   figures
                 </th>
@@ -246,6 +253,7 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
                   <td class="num hide-s">{orUnknown(server.startedAt, (at) => age(now - at))}</td>
                   <td class={`num${(server.busy ?? 0) >= 0.9 ? ' warn b' : ''}`}>{orUnknown(server.busy, percent)}</td>
                   <td class="num hide-s">{rate(server.calls)}</td>
+                  {hasGuests ? <td class="num hide-s">{server.guests ?? 0}</td> : null}
                   <td class={`num wrap${server.severity === 'bad' ? ' bad' : ''}`}>
                     {server.state === 'answers'
                       ? 'live'

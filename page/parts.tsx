@@ -128,42 +128,43 @@ export function Spark({ values, width = 104, height = 22, isHot, usual, errors, 
   )
 }
 
-const partsOf = (bar: Bar) =>
-  [
-    ['free', bar.free, 'may be sent'],
+/** With one end alone some parts are not told apart. */
+function partsOf(bar: Bar) {
+  const all = [
+    ['free', bar.free, bar.by === 'receiver' ? 'free or on the way' : 'may be sent'],
     ['way', bar.onTheWay, 'on the way'],
     ['lie', bar.unread, 'wait to be taken'],
-    ['owed', bar.owed, 'taken, not yet granted']
+    ['owed', bar.owed, bar.by === 'sender' ? 'not granted back' : 'taken, not yet granted']
   ] as const
+  const hidden = bar.by === 'sender' ? ['way', 'lie'] : bar.by === 'receiver' ? ['way'] : []
+  return all.filter(([name]) => !hidden.includes(name))
+}
 
 /** The whole window; its parts add up. */
 export function WindowBar({ bar, isLarge }: { bar: Bar; isLarge?: boolean }) {
   const isFull = bar.free === 0
   const show = (value: number) => (bar.unit === 'bytes' ? size(value) : String(value))
-  const label = `window of ${show(bar.capacity)}: ${partsOf(bar)
-    .map(([, value, text]) => `${show(value)} ${text}`)
-    .join(', ')}`
+  const parts = partsOf(bar)
+  const label = `window of ${show(bar.capacity)}: ${parts.map(([, value, text]) => `${show(value)} ${text}`).join(', ')}`
   return (
     <>
-      <div class={`credit${isFull ? ' stall' : ''}`} role="img" aria-label={label}>
-        {partsOf(bar).map(([name, value]) =>
-          value === 0 ? null : (
-            <i class={name} style={{ flex: `${value} 0 0` }}>
-              {name === 'lie' && isLarge && isFull ? <b>full: nothing may be sent</b> : null}
-            </i>
-          )
+      <div class={`credit${isFull ? ' stall' : ''}`} role="img" aria-label={isFull ? `full, ${label}` : label}>
+        {parts.map(([name, value]) =>
+          value === 0 ? null : <i key={name} class={name} style={{ flex: `${value} 0 0` }} />
         )}
+        {isLarge && isFull ? <b>full: nothing may be sent</b> : null}
       </div>
       <div class="parts" data-window={[bar.free, bar.onTheWay, bar.unread, bar.owed, bar.capacity].join(' ')}>
-        {partsOf(bar).map(([name, value, text]) =>
+        {parts.map(([name, value, text]) =>
           value === 0 && name !== 'free' && !isLarge ? null : (
-            <span>
+            <span key={name}>
               <i class={`${name}${isFull ? ' full' : ''}`} />
               <b>{show(value)}</b> {text}
             </span>
           )
         )}
         <span>{`window ${show(bar.capacity)} · ${bar.other}`}</span>
+        {bar.by === undefined ? null : <span>{`told by the ${bar.by} alone`}</span>}
       </div>
     </>
   )

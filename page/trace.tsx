@@ -178,7 +178,7 @@ function Rows({ rows, picture }: { rows: readonly TraceRow[]; picture: Picture }
       <caption class="sr">Calls that have ended</caption>
       <thead>
         <tr>
-          <th scope="col">ended</th>
+          <th scope="col">ended, UTC</th>
           <th scope="col">from → to</th>
           <th scope="col">handler</th>
           <th scope="col" class="num">

@@ -125,6 +125,7 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await keepPicture(page, '4-killed')
     await goTo(page, 'now&theme=dark')
     await keepPicture(page, '4-killed-dark')
+    await server(four).ask('hang', one)
   })
 
   /** Its details have come. */
@@ -168,6 +169,111 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
         if (width === 390) await keepPicture(page, `5-phone-${screen.split('/')[0]}`, true)
       }
     }
+  })
+
+  it('is read without colours: forced ones, or none at all', async () => {
+    await page.emulateMedia({ forcedColors: 'active', colorScheme: 'dark' })
+    await goTo(page, 'now')
+    await page.locator('td.cell.down').first().waitFor()
+    const edges = await page.evaluate(() => {
+      interface Style {
+        readonly borderTopStyle: string
+        readonly borderTopWidth: string
+      }
+      const { document: doc, getComputedStyle: styleOf } = globalThis as unknown as {
+        document: { querySelector(of: string): object }
+        getComputedStyle(element: object): Style
+      }
+      const edgeOf = (of: string) => {
+        const { borderTopStyle, borderTopWidth } = styleOf(doc.querySelector(of))
+        return `${borderTopStyle} ${borderTopWidth}`
+      }
+      return ['td.cell.down', '.legend .try', 'td.cell.q4,td.cell.q3,td.cell.q2,td.cell.q1,td.cell.q0'].map(edgeOf)
+    })
+    assert.equal(new Set(edges).size, 3, `${edges}`)
+    assert.equal(await page.locator('td.cell.down svg').count(), 3, 'a cross in each')
+    await keepPicture(page, '5-forced-colours')
+    await page.emulateMedia({ forcedColors: 'none', colorScheme: 'light' })
+    const greys = await page.evaluate(() => {
+      const { document: doc, getComputedStyle: styleOf } = globalThis as unknown as {
+        document: { querySelector(of: string): object }
+        getComputedStyle(element: object): { readonly backgroundColor: string }
+      }
+      return ['td.cell.down', '.legend .try', '.legend .q1'].map((of) => {
+        const [r = 0, g = 0, b = 0] = styleOf(doc.querySelector(of)).backgroundColor.match(/\d+/g)?.map(Number) ?? []
+        return 0.299 * r + 0.587 * g + 0.114 * b
+      })
+    })
+    const [down = 0, wait = 0, up = 0] = greys
+    assert.ok(up - wait > 40 && wait - down > 40, `${greys}`)
+  })
+
+  it('is read at four times its size, from its first screen on', async () => {
+    await page.setViewportSize({ width: 320, height: 256 })
+    for (const screen of ['now', 'handlers', connection]) {
+      await goTo(page, screen)
+      await loaded(screen)
+      const [wide, high] = await page.evaluate(() => {
+        interface Element {
+          readonly offsetHeight: number
+        }
+        const { document: doc } = globalThis as unknown as {
+          document: { documentElement: { scrollWidth: number }; querySelector(of: string): Element }
+        }
+        return [doc.documentElement.scrollWidth, doc.querySelector('.top').offsetHeight]
+      })
+      assert.ok(wide <= 320, `${screen} is ${wide} px wide`)
+      assert.ok(high <= 128, `half of the screen is left below ${high} px`)
+      await keepPicture(page, `5-four-times-${screen.split('/')[0]}`)
+    }
+  })
+
+  it('shows a handler that hangs by its oldest call, as no duration is counted', async () => {
+    await goTo(page, 'handlers&find=hang')
+    await shown(page, '.handlers tbody tr', /jobs\/hang.*>\d+\s+(s|min).*node-1 of/s)
+    await goTo(page, 'now')
+    await shown(page, '#waits .wait', /node-4 waits for node-1.*jobs\/hang/s)
+  })
+
+  it('copies the answers as text, also where a browser gives pages no clipboard', async () => {
+    await goTo(page, 'now')
+    await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+    const copied = () =>
+      page.evaluate(() => {
+        const { navigator: browserOf } = globalThis as unknown as {
+          navigator: { clipboard: { readText(): Promise<string> } }
+        }
+        return browserOf.clipboard.readText()
+      })
+    await page.locator('#copy').click()
+    await shown(page, '#copy', /^copied$/)
+    const text = await copied()
+    assert.match(text, /^\d{4}-.* it-grid from http:\/\/node-1/)
+    assert.match(text, /Is everybody connected\? No: node-3 is gone: /)
+    assert.equal(text.split('\n').length, 6)
+    const older = await browser.newPage()
+    await older.addInitScript(() => {
+      const { navigator: browserOf } = globalThis as unknown as { navigator: object }
+      Object.defineProperty(Object.getPrototypeOf(browserOf), 'clipboard', { value: undefined })
+    })
+    await older.goto(`${urls[one]}/inspector/`)
+    await older.locator('#copy').click()
+    await shown(older, '#copy', /^copied$/)
+    await older.close()
+  })
+
+  it('shows handlers as callers saw them, with their charts', async () => {
+    await goTo(page, 'handlers')
+    await page.locator('#side').selectOption('caller')
+    await shown(page, '.handlers tbody tr', /thumbs\/render/)
+    await page
+      .locator('.handlers tr', { hasText: 'thumbs/render' })
+      .locator('path.l')
+      .first()
+      .waitFor({ state: 'attached' })
+    assert.equal(await page.locator('.handlers tbody tr', { hasText: 'jobs/hang' }).count(), 1)
+    await keepPicture(page, '6-callers')
+    await goTo(page, 'now')
   })
 
   it('is used by keys alone: screens, filter, matrix, freeze, help', async () => {
@@ -235,10 +341,36 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     assert.ok(((await points())?.split('L').length ?? 0) >= before && before > 1, `${before} points before`)
   })
 
+  it('says that it opens until it is told the first figures', async () => {
+    const opening = await browser.newPage()
+    let open: () => void = () => undefined
+    const isOpen = new Promise<void>((resolve) => {
+      open = resolve
+    })
+    await opening.route(/\/feed$/, async (route) => {
+      await isOpen
+      await route.continue()
+    })
+    await opening.goto(`${urls[one]}/inspector/`)
+    await shown(opening, 'main', /Opening/)
+    assert.match(await opening.locator('.live').innerText(), /opening/)
+    open()
+    await opening.locator('.answers').waitFor()
+    assert.equal(await opening.locator('main', { hasText: 'Opening' }).count(), 0)
+    await opening.close()
+  })
+
   it('shows a server that came back as another process', async () => {
     await start(three)
     await answer('connected', /Yes, all 4/)
     await shown(page, '.events li', /node-3 connected to/)
+  })
+
+  it('shows a server that stands still as gone once it answers no ping, and that it goes on', async () => {
+    server(two).signal('SIGSTOP')
+    await answer('connected', /No: node-2 is gone/)
+    server(two).signal('SIGCONT')
+    await answer('connected', /Yes, all 4/)
   })
 
   it('says at once that it has lost its own server, keeps what it knows with its age, and goes on by itself', async () => {

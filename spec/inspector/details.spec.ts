@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import type { ConnectionDetail, HandlerDetail, Lane, TraceBatch, TraceRow } from '../../lib/extras/inspector/model.ts'
+import { unpackRow } from '../../lib/extras/inspector/compact.ts'
+import type {
+  ConnectionDetail,
+  HandlerDetail,
+  HandlersDetail,
+  Lane,
+  Tick,
+  TraceBatch,
+  TraceRow
+} from '../../lib/extras/inspector/model.ts'
 import { type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { answerOf, Looking, openInspector, read } from './look.ts'
@@ -73,6 +82,12 @@ describe('one connection', () => {
       ['logs/tail', [b], a]
     ])
     assert.match(answerOf(told, 'waits'), / waits for /)
+    const isStalled = ({ events = [] }: Tick) =>
+      events.filter(({ title }) => / has no credit$/.test(title)).length === 3
+    const { events = [] } = await page.until(isStalled, 'that they have no credit is an event of each')
+    const stalled = events.find(({ title }) => title.includes('logs/tail'))
+    assert.match(stalled?.detail ?? '', /^\d+ of 16 messages wait to be taken$/)
+    assert.deepEqual([stalled?.severity, stalled?.hosts], ['warn', [b, a]])
     const isWaiting = ({ lanes }: ConnectionDetail) => lanes.filter(({ blame }) => blame === 'receiver').length === 3
     const { lanes, rows } = await newsThat<ConnectionDetail>(
       `${url}connection?${new URLSearchParams({ a, b })}`,
@@ -121,6 +136,35 @@ describe('one handler', () => {
   })
 })
 
+describe('handlers as callers saw them', () => {
+  it('are counted once somebody asks, with charts, for one server or for all of them', async (test) => {
+    const { grid, url, a, b, peer } = await open(test)
+    await using _ = grid
+    using page = new Looking(url)
+    await page.until(({ servers = [] }) => servers.every(({ state }) => state === 'answers'), 'both answer')
+    const calls = setInterval(() => peer.request(work, 1).catch(() => undefined), 50)
+    const ask = (host: string) =>
+      newsThat<HandlersDetail>(`${url}handlers?${new URLSearchParams({ host, side: 'caller' })}`, ({ rows }) =>
+        rows.some(([key, ...values]) => (unpackRow(String(key), values).calls ?? 0) > 0)
+      )
+    const [all, own] = [await ask(''), await ask(a)]
+    clearInterval(calls)
+    assert.deepEqual(
+      all.rows.map(([key]) => key),
+      ['single work']
+    )
+    const first = await newsThat<HandlersDetail>(`${url}handlers?side=caller`, () => true)
+    assert.deepEqual([first.points?.count, first.points?.of.map(([key]) => key)], [60, ['single work']])
+    assert.deepEqual([own.host, own.rows.length, own.points], [a, 1, undefined])
+    const other = await newsThat<HandlersDetail>(
+      `${url}handlers?${new URLSearchParams({ host: b, side: 'caller' })}`,
+      () => true
+    )
+    assert.deepEqual(other.rows, [], 'it calls nothing')
+    page.close()
+  })
+})
+
 describe('the trace', () => {
   it('tells each call once, with its two ends, as its filter says', async (test) => {
     const { grid, url, a, b, peer } = await open(test)
@@ -137,6 +181,17 @@ describe('the trace', () => {
       return rows.length >= 3
     })
     clearInterval(calls)
+    const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+    const metadata = { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }
+    const streams = setInterval(async () => {
+      const stream = peer.newStream(tail, undefined, { metadata })
+      await stream.responses.next()
+      stream.cancel()
+    }, 100)
+    const all = await newsThat<TraceBatch>(`${url}trace?handler=logs%2Ftail`, (batch) => batch.rows.length > 0)
+    clearInterval(streams)
+    assert.deepEqual([all.rows[0]?.handler, all.rows[0]?.traceId], ['logs/tail', traceId])
+    assert.ok((all.rows[0]?.firstMs ?? -1) >= 0, 'how long its first response took')
     assert.ok(
       rows.every(({ from, to, handler, code }) => from === a && to === b && handler === 'work' && code === 'NO')
     )

@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
+import { testGrid } from 'it-grid/testing'
 import { Feed } from '../../lib/extras/inspector/feed.ts'
-import type { Tick } from '../../lib/extras/inspector/model.ts'
+import type { ServerFigures, Tick, Wire } from '../../lib/extras/inspector/model.ts'
 import { channels, type Manager } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { Servers } from '../support/grid/servers.ts'
@@ -170,6 +171,87 @@ describe('the feed of the page', () => {
     for (let ticks = 0; ticks < 4; ticks++) await page.until(() => page.ticks > ticks, 'it is told in time')
     for (const socket of deaf) socket.destroy()
     page.close()
+    await until(() => looked(grid.at(1)) === 0, 'nobody looks any more')
+  })
+})
+
+describe('a grid whose servers see different things', () => {
+  const open = async (test: TestContext) => {
+    const grid = await testGrid(3, { options: { introspection: true, keepAlive: { intervalMs: 200 } } })
+    test.after(() => grid.close())
+    const { url } = await openInspector(test, grid.grids[0] as Manager)
+    const hosts = grid.grids.map(({ local }) => local)
+    return { grid, url, hosts }
+  }
+
+  it('shows a pair that is apart while both of its servers answer', async (test) => {
+    const { grid, url, hosts } = await open(test)
+    using page = new Looking(url)
+    await page.until(isAnswered(3), 'all three are connected')
+    grid.hold(1, 2)
+    grid.hold(2, 1)
+    const isApart = (tick: Tick) => / does not reach /.test(answerOf(tick, 'connected'))
+    const told = await page.until(isApart, 'it is told')
+    assert.equal(told.sums?.answering, 3)
+    const apart = told.cells?.filter(({ state }) => state !== 'up').map(({ from, to, state }) => [from, to, state])
+    assert.deepEqual(new Set(apart?.map(([, , state]) => state)), new Set(['try']))
+    assert.ok(apart?.every(([from, to]) => from !== hosts[0] && to !== hosts[0]))
+    await grid.heal()
+    await page.until(isAnswered(3), 'they are connected again')
+  })
+
+  it('shows a server that is not reached from here by what the others say of it', async (test) => {
+    const { grid, url, hosts } = await open(test)
+    using page = new Looking(url)
+    await page.until(isAnswered(3), 'all three are connected')
+    grid.hold(0, 2)
+    grid.hold(2, 0)
+    const isAway = ({ host, state, up }: ServerFigures) => host === hosts[2] && state === 'away' && up === 1
+    const told = await page.until(({ servers = [] }) => servers.some(isAway), 'it is told')
+    const server = told.servers?.find(isAway)
+    assert.equal(server?.severity, 'warn')
+    assert.match(server?.note ?? '', /^not reached from .*, but by /)
+    assert.doesNotMatch(answerOf(told, 'connected'), /gone/)
+  })
+})
+
+describe('many pages', () => {
+  it('share one look at each server, and are told the same', async (test) => {
+    await using grid = await openGrid(2, { introspection: true })
+    const { url } = await openInspector(test, grid.at(0))
+    const one = new Looking(url)
+    await one.until(isAnswered(2), 'a page is open')
+    await until(() => looked(grid.at(1)) === 2, 'it looks')
+    const others = Array.from({ length: 9 }, () => new Looking(url))
+    for (const page of others) await page.until(isAnswered(2), 'it is open too')
+    assert.equal(looked(grid.at(1)), 2, 'its figures and its events, once')
+    for (const page of [one, ...others]) page.close()
+    await until(() => looked(grid.at(1)) === 0, 'nobody looks any more')
+  })
+
+  it('are told less than 20 KiB a second each of 200 handlers that are called all the time', async (test) => {
+    const names = Array.from({ length: 200 }, (_, at) => `thing-${at % 20}/do-${at}`)
+    await using grid = await openGrid(2, {
+      introspection: true,
+      serve: (manager) => {
+        for (const name of names) manager.handle(name, (payload) => payload)
+      }
+    })
+    const { url } = await openInspector(test, grid.at(0))
+    const peer = grid.at(0).connection(grid.hosts[1] ?? '')
+    const call = () => Promise.all(names.map((name) => peer.request(name, new Uint8Array(10))))
+    const sizes: number[] = []
+    const stop = new AbortController()
+    for await (const wire of read<Wire>(`${url}feed`, stop.signal)) {
+      await call()
+      if (wire.handlers?.length === names.length) sizes.push(JSON.stringify(wire).length)
+      if (sizes.length === 6) break
+    }
+    stop.abort()
+    const [, ...later] = sizes
+    const most = Math.max(...later)
+    test.diagnostic(`${sizes[0]} bytes at first, then up to ${most} a second`)
+    assert.ok(most < 20_480, `${most} bytes`)
     await until(() => looked(grid.at(1)) === 0, 'nobody looks any more')
   })
 })

@@ -8,6 +8,7 @@ import type { Browser, CDPSession, Page } from 'playwright-core'
 import { buildPage } from '../../page/build.mjs'
 import { until } from '../support/until.ts'
 import { complaintsOf, goTo, keepPicture, patienceMs, startBrowser, whyNoBrowser } from './browser.ts'
+import { framesOf } from './frames.ts'
 import { FakeFeed } from './large-grid.ts'
 
 const hour = 3600
@@ -18,32 +19,8 @@ const mostNodes = 5000
 const mostBusy = 0.25
 const ticks = 5
 
-/** Scrolls at each frame; resolves with how many there were. */
-function framesOf(page: Page, forMs: number): Promise<number> {
-  return page.evaluate(async (lengthMs) => {
-    interface Frames {
-      requestAnimationFrame(fn: (ms: number) => void): void
-      performance: { now(): number }
-      scrollTo(x: number, y: number): void
-    }
-    const { requestAnimationFrame: next, performance: clock, scrollTo } = globalThis as unknown as Frames
-    const startedMs = clock.now()
-    let count = 0
-    await new Promise<void>((resolve) => {
-      const frame = () => {
-        count++
-        scrollTo(0, (count * 20) % 5000)
-        if (clock.now() - startedMs < lengthMs) next(frame)
-        else resolve()
-      }
-      next(frame)
-    })
-    return count
-  }, forMs)
-}
-
 describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, () => {
-  const feed = new FakeFeed({ servers: 32, handlers: 200 })
+  const feed = new FakeFeed({ servers: 32, handlers: 200, trouble: true })
   const server = feed.server
   let browser: Browser
   let page: Page
@@ -97,7 +74,7 @@ describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, ()
       const rest = await busyWhile(() => new Promise((resolve) => setTimeout(resolve, ticks * 1000)))
       const percent = ({ busy }: { readonly busy: number }) => `${(busy * 100).toFixed(0)} %`
       test.diagnostic(
-        `${screen}: ${scrolled.value} frames in ${ticks} s while it scrolls; busy ${percent(scrolled)}, at rest ${percent(rest)}`
+        `${screen}: ${scrolled.value.frames} frames in ${ticks} s while it scrolls, the longest task ${scrolled.value.longest.toFixed(0)} ms; busy ${percent(scrolled)}, at rest ${percent(rest)}`
       )
       assert.ok(rest.busy < mostBusy, `at rest it is busy for ${percent(rest)}`)
     }

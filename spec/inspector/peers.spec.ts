@@ -165,18 +165,28 @@ describe('a server that tells what is not of the shape that is known', () => {
 })
 
 describe('a server whose clock is an hour ahead', () => {
-  it('has its events where they belong from the first one on', async (test) => {
+  it('has its events, its start and its connections where they belong from the first one on', async (test) => {
     const hourMs = 3_600_000
-    const event = { ...events[9], at: Date.now() + hourMs }
+    const ahead = Date.now() + hourMs
+    const [connection] = change.connections
+    const connections = [{ ...connection, since: ahead, lastSeenAt: ahead }]
     const grid = gridWith(
       test,
-      { changes: [change], events: [event], streams: [] },
-      { at: Date.now() + hourMs, instance: 'i' }
+      {
+        changes: [{ ...change, at: ahead, startedAt: ahead, connections }],
+        ...{ events: [{ ...events[9], at: ahead }], streams: [] }
+      },
+      { at: ahead, instance: 'i' }
     )
     const observer = look(test, grid)
-    await until(() => observer.happenings.after(0).length === 1, 'it is told')
-    const [told] = observer.happenings.after(0)
-    assert.ok(Math.abs((told?.at ?? 0) - Date.now()) < hourMs / 2, `${(told?.at ?? 0) - Date.now()} ms from now`)
+    const tick = () => new Reader().read(observer.changesAfter({ version: 0, slot: 0, seq: 0 }))
+    const cell = () => tick().cells?.find(({ from, state }) => from === there && state === 'up')
+    await until(() => tick().events?.length === 1 && cell() !== undefined, 'it is told')
+    const { events: happened = [], servers = [] } = tick()
+    const started = servers.find(({ host }) => host === there)?.startedAt
+    for (const moment of [happened[0]?.at, started, cell()?.since]) {
+      assert.ok(Math.abs((moment ?? 0) - Date.now()) < hourMs / 2, `${(moment ?? 0) - Date.now()} ms from now`)
+    }
   })
 })
 

@@ -2,6 +2,7 @@
 
 import { inspector } from 'it-grid/inspector'
 import { type GridStream, single, streaming } from '../../lib/index.ts'
+import { takeVitals } from '../support/grid/vitals.ts'
 import { given, obey } from '../support/process/obey.ts'
 import { type ServerInit, startServer } from '../support/process/server.ts'
 
@@ -11,10 +12,10 @@ const tail = streaming<void, never, Uint8Array>('logs/tail', { inCapacity: 0, ou
 const upload = streaming<void, Uint8Array, never>('disk/write', { inCapacity: 8, outCapacity: 0 })
 const feed = streaming<void, never, number>('meta/watch', { inCapacity: 0, outCapacity: 8 })
 
-const init = given<ServerInit>()
+const init = given<ServerInit & { readonly keepAliveMs?: number }>()
 const { manager, server, words } = startServer(init, {
   introspection: true,
-  keepAlive: { intervalMs: 1000 }
+  keepAlive: { intervalMs: init.keepAliveMs ?? 2000 }
 })
 const page = inspector(manager, { allow: () => true })
 server.on('request', page)
@@ -81,6 +82,35 @@ const heard = {
     }
   },
 
+  /** So many handlers, each called at all servers. */
+  many(count: number) {
+    for (let at = 0; at < count; at++) manager.handle(`part-${at % 10}/do-${at}`, (payload) => payload)
+  },
+
+  /** Calls one of many at one of the others, so many times a second, until it is asked for none. */
+  chatter(perSecond: number, count: number) {
+    clearInterval(load)
+    const payload = new Uint8Array(100)
+    let at = Math.floor(Math.random() * count)
+    if (perSecond === 0) return
+    load = setInterval(() => {
+      for (let calls = 0; calls < perSecond / 10; calls++, at++) {
+        const peer = manager.connections[Math.floor(Math.random() * manager.connections.length)]
+        peer?.request(`part-${at % 10}/do-${at % count}`, payload).catch(() => undefined)
+        if (at >= count) at = 0
+      }
+    }, 100)
+  },
+
+  /** What it holds, what it has used of a processor so far in ms, and how many `$grid` calls are open at it. */
+  async cost() {
+    const { user, system } = process.cpuUsage()
+    const looks = manager.stats().served.filter(({ subroute, running }) => subroute === '$grid' && running > 0)
+    const running = Object.fromEntries(looks.map(({ handler, running: open }) => [handler, open]))
+    const { heapBytes, externalBytes } = await takeVitals(manager)
+    return { cpuMs: (user + system) / 1000, heapBytes, externalBytes, running }
+  },
+
   slow(ms: number) {
     slowMs = ms
   },
@@ -89,7 +119,8 @@ const heard = {
     isFailing = isOn
   },
 
-  hang(host: string) {
+  async hang(host: string) {
+    await manager.connection(host).waitForConnect()
     manager
       .connection(host)
       .request('jobs/hang')
@@ -98,12 +129,14 @@ const heard = {
 
   /** Takes one message of a stream, and no other. */
   async stall(host: string) {
+    await manager.connection(host).waitForConnect()
     const stream = manager.connection(host).newStream(tail)
     streams.push(stream as never)
     await stream.responses.next()
   },
 
-  quiet(host: string) {
+  async quiet(host: string) {
+    await manager.connection(host).waitForConnect()
     const stream = manager.connection(host).newStream(feed)
     streams.push(stream as never)
     void (async () => {

@@ -104,7 +104,10 @@ function openText(told: readonly Told[], lanes: number): string {
   const streams = callers.length - requests.length
   const oldest = Math.max(0, ...requests.map(({ info }) => info.ageMs))
   const shown = lanes > lanesTold ? `, the ${lanesTold} directions that wait or carry most are shown` : ''
-  const under = requests.length === 0 ? 'no request' : `${requests.length} requests, the oldest for ${ms(oldest)}`
+  const under =
+    requests.length === 0
+      ? 'no request'
+      : `${requests.length} request${requests.length === 1 ? '' : 's'}, the oldest for ${ms(oldest)},`
   return `${streams} stream${streams === 1 ? '' : 's'} open${shown} · ${under} under way`
 }
 

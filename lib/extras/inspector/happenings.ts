@@ -7,7 +7,7 @@ import { inWords, joined, ms, nameOf, nameOfKey, shorten } from './words.ts'
 const mostKept = 1000
 const maxName = 60
 /** Servers that lose one host within this time lose it for one reason. */
-const togetherMs = 2000
+const togetherMs = 5000
 /** What comes again and again is told once in this time, and counted. */
 const againMs = 60_000
 /** Shorter round trips are no news. */
