@@ -117,6 +117,30 @@ describe('an adapter', () => {
     assert.ok(log.warnings(/cannot be read/).length > 0)
     assert.equal(opened.splice(opened.indexOf(io), 1).map(close).length, 1)
   })
+
+  it('reads the streams of a host one after the other, as they were opened: what a renewed session brings comes last', async () => {
+    await using grid = await openGrid(2)
+    const io = serve(grid.at(0))
+    const heard: string[] = []
+    io.on('text', (text: string) => heard.push(text))
+    const plain = streaming<void, Uint8Array, Uint8Array>('socket.io.cluster', { request: bytes(), response: bytes() })
+    const peer = grid.at(1).connection(grid.at(0).local)
+    const [first, second] = [0, 1].map(() => peer.newStream(plain, undefined, { waitForReady: true }))
+    if (first === undefined || second === undefined) assert.fail()
+    const say = (text: string) => toBytes([{ nsp: '/', uid: 'x', type: 9, data: { packet: ['text', text] } }])
+    await first.send(say('first'))
+    await second.send(say('third'))
+    await until(() => heard.length > 0, 'the first has come')
+    // On the same conn: had it been read, it would have been heard before this.
+    await first.send(say('second'))
+    await until(() => heard.length > 1, 'the second has come')
+    assert.deepEqual(heard, ['first', 'second'])
+    first.requests.end()
+    await until(() => heard.length > 2, 'the third has come')
+    assert.deepEqual(heard, ['first', 'second', 'third'])
+    second.requests.end()
+    for (const each of opened.splice(0)) close(each)
+  })
 })
 
 /** As in the page: the byte of a last part, the length of the text, the text. */
@@ -173,9 +197,14 @@ describe('a session', () => {
     const heard: number[][] = [[], []]
     for (const [index, io] of ios.entries()) io.on('number', (n: number) => void heard[index]?.push(n))
     let n = 0
-    const renewals = () => Math.min(...grid.managers.map(({ connections }) => connections[0]?.stats().reconnects ?? 0))
+    // Both streams are on the new session, where nothing else is.
+    const hasMoved = () =>
+      grid.managers.every(({ connections }) => {
+        const { reconnects, session } = connections[0]?.stats() ?? {}
+        return (reconnects ?? 0) >= 1 && session?.outboundStreams === 1 && session.inboundStreams === 1
+      })
     let answers = 0
-    while (renewals() < 1 || answers < 10) {
+    while (!hasMoved() || answers < 10) {
       for (const io of ios) io.serverSideEmit('number', n)
       n++
       assert.deepEqual([await count(ios[0]), await count(ios[1])], [2, 2])
