@@ -24,7 +24,7 @@ import type { SingleHandler, StreamingHandler } from './handler.ts'
 import { nameHandler, toHandlerName } from './info.ts'
 import type { Mismatches } from './mismatches.ts'
 import type { Mistakes } from './mistakes.ts'
-import { RunningByHost } from './running.ts'
+import { RunningByPeer } from './running.ts'
 import type { Serving } from './serving.ts'
 
 /** A handler of this server. */
@@ -85,7 +85,7 @@ const maxWithdrawn = 4096
 
 /** The handlers of this server: one table for all its sessions, how many of them run, and what they came to. */
 export class LocalHandlers {
-  readonly running = new RunningByHost()
+  readonly running = new RunningByPeer()
   readonly serving: Serving | undefined
   /** Of what this server calls, too. */
   readonly figures: GridFigures

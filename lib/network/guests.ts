@@ -10,6 +10,7 @@ import { Connection } from '../connection/connection.ts'
 import { RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import { type Limits, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
+import { runningKey } from '../handler/running.ts'
 import type { LocalHandlers } from '../handler/table.ts'
 import type { Auth } from '../peer/auth.ts'
 import type { Established } from '../peer/dial.ts'
@@ -33,9 +34,10 @@ export class Guests implements GuestTerms {
   readonly auth: Auth
   readonly limits: Readonly<Limits>
   readonly #init: GuestsInit
-  readonly #connected = new Set<Connection>()
+  /** Each with the key of what runs for it. */
+  readonly #connected = new Map<Connection, string>()
   /** Gone, while their handlers run: they count as guests, or one that comes again and again could run ever more. */
-  readonly #leaving = new Set<Connection>()
+  readonly #leaving = new Map<Connection, string>()
   /** Of those that have gone. */
   readonly #removed = createTotals()
 
@@ -48,12 +50,17 @@ export class Guests implements GuestTerms {
   }
 
   get connections(): Connection[] {
-    for (const guest of this.#leaving) {
-      if (!this.#init.handlers.running.forget(guest.host)) continue
+    for (const [guest, key] of this.#leaving) {
+      if (!this.#init.handlers.running.forget(key)) continue
       this.#leaving.delete(guest)
       addTotals(this.#removed, guest.stats().totals)
     }
-    return [...this.#connected, ...this.#leaving]
+    return [...this.#connected.keys(), ...this.#leaving.keys()]
+  }
+
+  /** What runs for a guest is counted under these. */
+  get runningKeys(): string[] {
+    return [...this.#connected.values(), ...this.#leaving.values()]
   }
 
   /** What guests that have gone have counted. */
@@ -82,7 +89,7 @@ export class Guests implements GuestTerms {
     const dial = () => Promise.reject(new RejectedError('wrongDirection', `${host} is the one that dials`))
     handlers.figures.forGuest(host, () => {
       const guest = new Connection({ host, dials: false, dial, reconnect, logger, calls })
-      this.#connected.add(guest)
+      this.#connected.set(guest, runningKey(session.remote))
       guest.on('state', ({ state, reason = '' }) => {
         if (state === 'waiting') void this.#end(guest, { reason: 'lost', text: reason }, maxTimeoutMs)
       })
@@ -93,18 +100,21 @@ export class Guests implements GuestTerms {
 
   /** No new calls; those that run go on. */
   refuse(end: SessionEnd): void {
-    for (const guest of this.#connected) guest.refuse(end)
+    for (const guest of this.#connected.keys()) guest.refuse(end)
   }
 
   /** Running calls may end within `graceMs`. */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
-    await Promise.all([...this.#connected].map((guest) => this.#end(guest, end, graceMs)))
+    await Promise.all([...this.#connected.keys()].map((guest) => this.#end(guest, end, graceMs)))
   }
 
   async #end(guest: Connection, end: SessionEnd, graceMs: number): Promise<void> {
     await guest.close(end, graceMs)
     // The server may close while it goes.
-    if (this.#connected.delete(guest)) this.#leaving.add(guest)
+    const key = this.#connected.get(guest)
+    if (key === undefined) return
+    this.#connected.delete(guest)
+    this.#leaving.set(guest, key)
   }
 
   #checkRoom(): Refusal | undefined {

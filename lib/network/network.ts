@@ -130,7 +130,7 @@ export class Network implements PeersPort {
 
   #setHosts(names: Set<string>): void {
     names.add(this.local)
-    this.handlers.running.forgetOthers(new Set([...names, ...this.guests.connections.map(({ host }) => host)]))
+    this.handlers.running.forgetOthers(new Set([...names, ...this.guests.runningKeys]))
     this.handlers.figures.forgetOthers(names)
     names.delete(this.local)
     this.peers.set(names)

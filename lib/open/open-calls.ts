@@ -78,7 +78,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
       maxSendFragments: remoteLimits.maxFragments,
       maxMetadataBytes: remoteLimits.maxMetadataBytes
     }
-    this.running = handlers.running.of(remote.host)
+    this.running = handlers.running.of(remote)
     this.serving = handlers.serving?.of(remote.host)
     this.#mistakes = handlers.mistakes
     this.streams = new StreamTable(role)

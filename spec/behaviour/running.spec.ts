@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { RunningByHost } from '../../lib/handler/running.ts'
+import { RunningByPeer } from '../../lib/handler/running.ts'
 import { type Connection, type Manager, type ManagerOptions, single } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { nameThat } from '../support/grid/manager.ts'
@@ -127,18 +127,19 @@ async function hostsOf(test: TestContext, lists: () => ManagerOptions['hosts']) 
   return { dialer: a, listener: b, there, server }
 }
 
-describe('the counts of handlers by host', () => {
+describe('the counts of handlers by peer', () => {
   it('are kept for hosts that are listed, and for others while a handler runs', () => {
-    const counts = new RunningByHost()
-    const [listed, busy, gone] = ['http://listed', 'http://busy', 'http://gone'].map((host) => counts.of(host))
+    const counts = new RunningByPeer()
+    const of = (host: string) => counts.of({ role: 'host', host, session: '' })
+    const [listed, busy, gone] = ['http://listed', 'http://busy', 'http://gone'].map(of)
     assert.ok(listed !== undefined && busy !== undefined && gone !== undefined)
     busy.count = 1
     counts.forgetOthers(new Set(['http://listed']))
-    assert.equal(counts.of('http://listed'), listed)
-    assert.equal(counts.of('http://busy'), busy)
-    assert.notEqual(counts.of('http://gone'), gone)
+    assert.equal(of('http://listed'), listed)
+    assert.equal(of('http://busy'), busy)
+    assert.notEqual(of('http://gone'), gone)
     busy.count = 0
     counts.forgetOthers(new Set())
-    assert.notEqual(counts.of('http://busy'), busy)
+    assert.notEqual(of('http://busy'), busy)
   })
 })

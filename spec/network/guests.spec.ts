@@ -306,6 +306,33 @@ describe('a server', () => {
     await dial({ name: 'other' })
   })
 
+  it('lets go of a guest whose handlers have ended, while those of another one with its name run', async (test) => {
+    const { dial, manager, seen, gate } = await open(test, { guests: { ...allowed, max: 2 } })
+    const call = (await dial()).request(hold, 'a')
+    await until(() => seen.length === 1, 'it runs')
+    for (let n = 0; n < 3; n++) {
+      await (await dial()).close()
+      await until(() => manager.stats().guests.length === 1, 'it has gone')
+    }
+    gate.open()
+    assert.equal(await call, 'a')
+  })
+
+  it('counts the handlers of a guest also when another one with its name has gone before', async (test) => {
+    const { dial, manager, seen, gate } = await open(test)
+    const [first, guest] = [await dial(), await dial()]
+    await first.close()
+    await until(() => manager.stats().guests.length === 1, 'the first one has gone')
+    const call = rejection(guest.request(hold, 'a'))
+    await until(() => seen.length === 1, 'it runs')
+    await guest.close({ timeout: 1 })
+    await call
+    await until(() => manager.stats().guests[0]?.state !== 'connected', 'the server knows')
+    assert.equal(await settled(() => manager.stats().guests.length), 1)
+    gate.open()
+    await until(() => manager.stats().guests.length === 0, 'nothing runs')
+  })
+
   it('counts the handlers of a guest also when its list of hosts has changed meanwhile', async (test) => {
     const lists = pushable<string[]>({ objectMode: true })
     lists.push([local])
