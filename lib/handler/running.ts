@@ -12,8 +12,10 @@ export interface RunningHandlers {
   count: number
 }
 
+type Counted = Pick<Remote, 'role' | 'host' | 'session'>
+
 /** Under which the handlers of a peer are counted. */
-export function runningKey({ role, host, session }: Pick<Remote, 'role' | 'host' | 'session'>): string {
+export function runningKey({ role, host, session }: Counted): string {
   return role === 'guest' ? session : host
 }
 
@@ -21,7 +23,7 @@ export class RunningByPeer {
   readonly #peers = new Map<string, RunningHandlers>()
 
   /** Those of a peer: the same object for all its sessions. */
-  of(remote: Remote): RunningHandlers {
+  of(remote: Counted): RunningHandlers {
     const key = runningKey(remote)
     const known = this.#peers.get(key)
     if (known !== undefined) return known
