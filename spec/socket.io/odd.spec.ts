@@ -102,7 +102,8 @@ describe('events', () => {
     assert.throws(() => io(0).emit('test', Buffer.alloc(1), circle), TypeError)
     assert.throws(() => io(0).serverSideEmit('ask', circle), TypeError)
     await assert.rejects(ask(0, circle), TypeError)
-    await assert.rejects(io(0).timeout(60_000).emitWithAck('test', circle), TypeError)
+    // Socket.IO leaves its timer running then.
+    await assert.rejects(io(0).timeout(1000).emitWithAck('test', circle), TypeError)
     io(0).emit('test', 'after it')
     await settled()
     assert.deepEqual(events, [[['after it']], [['after it']]])

@@ -20,6 +20,7 @@ import { clusterStream } from './words.ts'
 
 /** A server that is there, but with which a stream has failed, is tried again after so long. */
 const retryMs = 1000
+const warnEveryMs = 60_000
 
 export interface ClusterInit {
   readonly grid: Manager
@@ -38,8 +39,8 @@ export class Cluster {
   readonly #read = new Map<string, Promise<void>>()
   /** What ends it. */
   readonly #followed = new Map<Connection, () => void>()
-  /** What was told of a server last: a stream that fails again does so for the same reason. */
-  readonly #told = new Map<string, string>()
+  /** When it was warned of each host last. */
+  readonly #warnedMs = new Map<string, number>()
   /** Ends what was begun. */
   #end: (() => void) | undefined
 
@@ -97,7 +98,7 @@ export class Cluster {
     this.#followed.clear()
     for (const link of this.links) link.leave()
     for (const inbound of this.#inbound) inbound.close()
-    this.#told.clear()
+    this.#warnedMs.clear()
   }
 
   /** A list of hosts changes, and each host that appears has a connection of its own. */
@@ -131,7 +132,7 @@ export class Cluster {
     if (this.#end === undefined) return
     // Its session is renewed: the next link is read after this one.
     if (end === undefined) return this.#link(connection)
-    if (end.fault !== undefined) this.#warnOnce(link.host, `what waited for ${link.host} is lost`, end.fault)
+    if (end.fault !== undefined) this.#warn(link.host, end.fault)
     setTimeout(() => this.#link(connection), retryMs).unref()
   }
 
@@ -153,11 +154,12 @@ export class Cluster {
     return inbound.replies()
   }
 
-  #warnOnce(host: string, text: string, fault: Error): void {
-    const line = `${text}: ${fault.message}`
-    if (this.#told.get(host) === line) return
-    this.#told.set(host, line)
-    this.#init.logger.warn(line)
+  /** A server that is slow, or cannot be understood, may be so for long. */
+  #warn(host: string, { message }: Error): void {
+    const nowMs = performance.now()
+    if (nowMs - (this.#warnedMs.get(host) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return
+    this.#warnedMs.set(host, nowMs)
+    this.#init.logger.warn(`what waited for ${host} is lost: ${message}`)
   }
 }
 
