@@ -4,6 +4,7 @@
  * They have a number, limits and figures of their own, so that peers do not notice them. A guest serves nothing.
  */
 
+import { setImmediate } from 'node:timers/promises'
 import type { Remote } from '../base/remote.ts'
 import { errorText } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
@@ -38,6 +39,8 @@ export class Guests implements GuestTerms {
   readonly #connected = new Map<Connection, string>()
   /** Gone, while their handlers run: they count as guests, or one that comes again and again could run ever more. */
   readonly #leaving = new Map<Connection, string>()
+  /** Of the handshakes of guests. */
+  #lastTurn: Promise<void> = Promise.resolve()
   /** Of those that have gone. */
   readonly #removed = createTotals()
 
@@ -66,6 +69,12 @@ export class Guests implements GuestTerms {
   /** What guests that have gone have counted. */
   get removedTotals(): Readonly<SessionTotals> {
     return this.#removed
+  }
+
+  /** One turn of the event loop each: what peers have sent is dealt with between them, however many guests have sent something. */
+  readonly turn = (): Promise<void> => {
+    this.#lastTurn = this.#lastTurn.then(() => setImmediate())
+    return this.#lastTurn
   }
 
   readonly admit = async (guest: Remote): Promise<Refusal | undefined> => {

@@ -152,10 +152,12 @@ export async function listenHandshake(
     const isSelf = toHex(hello.instance) === toHex(init.instance)
     given.onClaim?.(host, guests === undefined ? 'host' : 'guest', isSelf)
     claimed = `a dialer that claims to be ${host}`
+    if (guests !== undefined) await step(init.signal, guests.turn)
     const challenge = encodeHello(helloKinds.challenge, createChallenge(init))
     const context = createContext(init, hello.host, hashTranscript(opening, challenge))
     send(init, challenge)
     const proof = readProof(await receive(init))
+    if (guests !== undefined) await step(init.signal, guests.turn)
     const identity = await guard(init, 'the proof of the dialer was refused', async () =>
       checkIdentity(await init.auth.verify({ ...context, prover: 'dialer' }, proof))
     )

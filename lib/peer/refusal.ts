@@ -25,6 +25,8 @@ export interface GuestTerms {
   /** By what a guest and this side prove themselves. */
   readonly auth: Auth
   readonly limits: Readonly<Limits>
+  /** Resolves when it is the turn of this handshake: hosts go on meanwhile. */
+  readonly turn: () => Promise<void>
   /** The same of a guest. */
   readonly admit: (guest: Remote) => Refusal | undefined | Promise<Refusal | undefined>
 }

@@ -16,6 +16,8 @@ import {
   silentLogger,
   single
 } from '../../lib/index.ts'
+import { parseGuests } from '../../lib/network/guest-options.ts'
+import { Guests } from '../../lib/network/guests.ts'
 import { dialPeer } from '../../lib/peer/dial.ts'
 import { createInstance } from '../../lib/peer/handshake.ts'
 import { Beat } from '../../lib/session/beat.ts'
@@ -23,7 +25,7 @@ import { Gate } from '../support/gate.ts'
 import { LogBook, namesInOrder, nameThat, secret, testManager } from '../support/grid/manager.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { addHandler } from '../support/raw/make.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 const [dialerName, local] = namesInOrder()
 const guestSecret = sharedSecret('a secret of guests')
@@ -93,9 +95,12 @@ describe('a flood of guests', () => {
   it('that are refused leaves the log, the events and the counts of others as they are', async (test) => {
     const { server, log, host, guest } = open(test, { guests: { ...guests, admit: () => false } })
     const stranger = nameThat('dials', local)
-    const refused = host(secret, stranger).connection(local)
-    await until(() => refused.lastError !== undefined, 'a host is refused')
+    const other = host(secret, stranger)
+    await until(() => other.connection(local).lastError !== undefined, 'a host is refused')
     await until(() => log.warnings(/refused/).length === 1, 'that is told')
+    // Its own refusals would push out each other.
+    await other.close({ timeout: 1 })
+    await settled(() => server.recent.length)
     const before = server.recent
     const warned = log.warnings().length
     assert.ok(before.length > 0 && warned > 0)
@@ -109,6 +114,28 @@ describe('a flood of guests', () => {
     assert.ok(after.length <= before.length + 256)
     assert.equal(server.stats().refusedHandshakes >= flood + 1, true)
     assert.deepEqual([server.stats().guests, server.stats().pendingHandshakes], [[], 0])
+  })
+})
+
+describe('the handshakes of guests', () => {
+  it('go on one a turn of the event loop, in their order, so that what hosts have sent is dealt with between them', async () => {
+    const settings = parseGuests(guests, secret, defaultLimits)
+    const handlers = new LocalHandlers(defaultLimits.maxNameBytes)
+    const init = { local, logger: silentLogger, reconnect: defaultReconnect, handlers, goingAway: () => undefined }
+    const { turn } = new Guests({ ...init, settings })
+    let turns = 0
+    const count = () => {
+      turns++
+      next = setImmediate(count)
+    }
+    let next = setImmediate(count)
+    const seen = await Promise.all(Array.from({ length: 8 }, () => turn().then(() => turns)))
+    clearImmediate(next)
+    assert.equal(new Set(seen).size, 8, seen.join())
+    assert.deepEqual(
+      seen,
+      [...seen].sort((a, b) => a - b)
+    )
   })
 })
 

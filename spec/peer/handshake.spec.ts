@@ -287,7 +287,8 @@ describe('createInstance', () => {
 describe('the hello of a guest', () => {
   const dial = { local: 'https://ops-ada.guest.invalid', as: 'guest' } as const
   const unknown = { reason: 'unknownHost', message: 'it is not among the hosts' } as const
-  const guests = { auth: secret, limits: defaultLimits, admit: () => undefined }
+  const turn = async () => {}
+  const guests = { auth: secret, limits: defaultLimits, admit: () => undefined, turn }
 
   it('has a key that a listener without guests ignores, and a name that it does not know', async () => {
     const { wire, dialed } = await exchange({ dial, listen: { admit: () => unknown } })
@@ -298,7 +299,7 @@ describe('the hello of a guest', () => {
   it('makes the listener name it so that it is no host, with the limits and the proof that are for guests', async () => {
     const limits = { ...defaultLimits, maxInboundStreams: 7 }
     const auth = sharedSecret('a secret of guests')
-    const listen = { guests: { auth, limits, admit: () => undefined }, admit: () => unknown }
+    const listen = { guests: { auth, limits, admit: () => undefined, turn }, admit: () => unknown }
     const { dialed, listened } = await exchange({ dial: { ...dial, auth }, listen })
     const { host, role } = resultOf(listened)
     assert.deepEqual([host, role], ['guest:ops-ada', 'guest'])
