@@ -120,6 +120,23 @@ describe('consulHosts()', { concurrency: 4 }, () => {
     })
   }
 
+  it('makes up no host of an instance without an address, or without a port', async () => {
+    await using server = await ConsulServer.start(a)
+    const lines = new Lines()
+    const partial = [
+      { Service: { Port: 9 } },
+      { Node: { Address: null }, Service: { Port: 9 } },
+      { Service: { Address: 'b' } }
+    ]
+    server.fault = (_, response) =>
+      void response
+        .setHeader('x-consul-index', 10)
+        .end(JSON.stringify([{ Service: { Address: '10.0.0.1', Port: 9 } }, ...partial]))
+    await using followed = follow(server, { logger: lines })
+    await followed.has('10.0.0.1:9')
+    assert.match(lines.loud.join(), /3 of its names are refused: an entry without an address; .*"b" has no port/)
+  })
+
   it('keeps the list through an answer without instances', async () => {
     await using server = await ConsulServer.start(a, b)
     const lines = new Lines()

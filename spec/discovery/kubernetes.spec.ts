@@ -206,6 +206,33 @@ describe('kubernetesHosts()', { concurrency: 4 }, () => {
     await inSix.has('[fd00::1]:9 [fd00::2]:9')
   })
 
+  it('makes up no host of an endpoint without an address, nor of a port without a number', async () => {
+    await using server = await KubernetesServer.start(named('a'))
+    const lines = new Lines()
+    const slice = (name: string, addresses: unknown, port: unknown) => ({
+      ...{
+        metadata: { name, resourceVersion: '1' },
+        addressType: 'IPv4',
+        ports: [{ port }],
+        endpoints: [{ addresses }]
+      }
+    })
+    const items = [
+      slice('n-1', ['10.0.0.1'], 9),
+      slice('n-2', [], 9),
+      slice('n-3', null, 9),
+      slice('n-4', ['10.0.0.4'], null)
+    ]
+    server.fault = (_, response, { searchParams }) =>
+      void (searchParams.has('watch') || response.end(JSON.stringify({ metadata: { resourceVersion: '1' }, items })))
+    await using followed = follow(server, { names: 'address', local: 'http://10.0.0.1:9', logger: lines })
+    await followed.has('10.0.0.1:9')
+    assert.match(
+      lines.loud.join(),
+      /3 of its names are refused: an entry without an address; .*"10\.0\.0\.4" has no port/
+    )
+  })
+
   it('needs to be told which port when there are several, and says so', async () => {
     const ports = [
       { name: 'grid', port: 9 },

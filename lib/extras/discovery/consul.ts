@@ -4,8 +4,8 @@
  * The rules for their index are those of Consul's documentation: back to 0 when it goes backwards, and never below 1.
  */
 
-import { isIPv6 } from 'node:net'
 import { arrayOf, HttpClient, type HttpOptions, type JsonAnswer, membersOf, urlOf } from './http.ts'
+import { type Name, nameOf } from './kept-hosts.ts'
 import { anObject, anObjectOrFunction, anOrigin, aScheme, aText, checkOptions, required } from './options.ts'
 import type { Search } from './search.ts'
 import { createSource, type HostSource } from './source.ts'
@@ -66,13 +66,12 @@ function nextIndex({ headers }: JsonAnswer, asked: bigint): bigint {
   return index < 1n ? 1n : index
 }
 
-function toNames({ value }: JsonAnswer, scheme: string): string[] {
+function toNames({ value }: JsonAnswer, scheme: string): Name[] {
   return arrayOf(value, 'a list of instances').flatMap((entry) => {
     const { Node, Service, Checks } = membersOf(entry)
     if (Array.isArray(Checks) && Checks.some((check) => membersOf(check).Status === 'critical')) return []
     const { Address, Port } = membersOf(Service)
     // Without an address of its own, a service has that of its node.
-    const address = String(Address || membersOf(Node).Address)
-    return [`${scheme}://${isIPv6(address) ? `[${address}]` : address}:${String(Port)}`]
+    return [nameOf(scheme, Address || membersOf(Node).Address, Port)]
   })
 }

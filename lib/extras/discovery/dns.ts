@@ -5,7 +5,7 @@
  */
 
 import { Resolver } from 'node:dns/promises'
-import { isIPv6 } from 'node:net'
+import { type Name, nameOf } from './kept-hosts.ts'
 import {
   aPort,
   aScheme,
@@ -73,7 +73,7 @@ function aResolver(type: DnsHostsOptions['type']): Rule {
 }
 
 /** The names that the records give, which may be wrong ones. */
-async function look(options: DnsHostsOptions, local: string, signal: AbortSignal): Promise<string[]> {
+async function look(options: DnsHostsOptions, local: string, signal: AbortSignal): Promise<Name[]> {
   const { resolver, name } = options
   if (resolver !== undefined) return await within(lookMs, ask(options, local, resolver, name), signal)
   // A new one for each look: name servers of the machine that have changed are asked at once.
@@ -86,7 +86,7 @@ async function look(options: DnsHostsOptions, local: string, signal: AbortSignal
 }
 
 /** The first of the names, completed by the search domains, that has records. */
-async function askInTurn(options: DnsHostsOptions, local: string, resolver: DnsResolver): Promise<string[]> {
+async function askInTurn(options: DnsHostsOptions, local: string, resolver: DnsResolver): Promise<Name[]> {
   for (const name of await searchNames(options.name)) {
     const hosts = await ask(options, local, resolver, name)
     if (hosts.length > 0) return hosts
@@ -94,20 +94,19 @@ async function askInTurn(options: DnsHostsOptions, local: string, resolver: DnsR
   return []
 }
 
-async function ask(options: DnsHostsOptions, local: string, resolver: DnsResolver, name: string): Promise<string[]> {
+async function ask(options: DnsHostsOptions, local: string, resolver: DnsResolver, name: string): Promise<Name[]> {
   const { scheme = new URL(local).protocol.slice(0, -1) } = options
-  const origin = (host: string, port: number) => `${scheme}://${isIPv6(host) ? `[${host}]` : host}:${port}`
   try {
     if (options.type === 'SRV') {
       const records = await resolver.resolveSrv(name)
       // A target that is the root says that the service is not available (RFC 2782).
       return records.flatMap((record) => {
         const target = record.name.replace(/\.$/, '')
-        return target === '' ? [] : [origin(target, record.port)]
+        return target === '' ? [] : [nameOf(scheme, target, record.port)]
       })
     }
     const addresses = options.type === 'A' ? await resolver.resolve4(name) : await resolver.resolve6(name)
-    return addresses.map((address) => origin(address, options.port))
+    return addresses.map((address) => nameOf(scheme, address, options.port))
   } catch (error) {
     if (isNoSuchName(error)) return []
     throw error

@@ -5,6 +5,7 @@
  * Refuses names one by one, and an answer as a whole when it names nothing any more or far too much.
  */
 
+import { isIPv6 } from 'node:net'
 import { serverName } from '../../index.ts'
 import { errorText, type Reports } from './reports.ts'
 
@@ -15,6 +16,13 @@ const maxTold = 4
 
 /** What an answer has for one host: its name, or why there is none. */
 export type Name = string | Error
+
+/** Of an entry as it has arrived: what is missing in it must not become a host that is called `undefined`. */
+export function nameOf(scheme: string, address: unknown, port: unknown): Name {
+  if (typeof address !== 'string' || address === '') return new Error('an entry without an address')
+  if (!Number.isInteger(port)) return new Error(`the entry of "${address}" has no port`)
+  return `${scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
+}
 
 interface Sorted {
   /** The canonical name of each good one. */

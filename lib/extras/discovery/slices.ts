@@ -1,8 +1,7 @@
 /** The EndpointSlices of one service, and the names of hosts that they give. */
 
-import { isIPv6 } from 'node:net'
 import { arrayOf, membersOf } from './http.ts'
-import { maxHosts, type Name } from './kept-hosts.ts'
+import { maxHosts, type Name, nameOf } from './kept-hosts.ts'
 import type { KubernetesHostsOptions } from './kubernetes-options.ts'
 
 type SlicesOptions = Pick<KubernetesHostsOptions, 'names' | 'portName' | 'scheme' | 'service'>
@@ -30,14 +29,14 @@ export class Slices {
 
   /** @throws {Error} when it is none, or they are too many */
   set(slice: unknown): void {
-    this.#slices.set(nameOf(slice), this.#toNames(slice))
+    this.#slices.set(sliceNameOf(slice), this.#toNames(slice))
     let count = 0
     for (const names of this.#slices.values()) count += names.length
     if (Math.max(count, this.#slices.size) > maxHosts) throw new Error(`it has more than ${maxHosts} endpoints`)
   }
 
   delete(slice: unknown): void {
-    this.#slices.delete(nameOf(slice))
+    this.#slices.delete(sliceNameOf(slice))
   }
 
   names(): Name[] {
@@ -54,26 +53,29 @@ export class Slices {
     return found.map((endpoint) => this.#toName(membersOf(endpoint), port))
   }
 
-  #toName({ addresses, hostname }: Readonly<Record<string, unknown>>, port: string): Name {
+  #toName({ addresses, hostname }: Readonly<Record<string, unknown>>, port: unknown): Name {
     const { names } = this.#options
-    const address = String(Object(addresses)[0])
-    if (names === 'address') return `${this.#scheme}://${isIPv6(address) ? `[${address}]` : address}:${port}`
-    if (typeof hostname === 'string' && hostname !== '') return `${this.#scheme}://${hostname}.${this.#domain}:${port}`
-    return new Error(`the pod at ${address} has no hostname, as those of a StatefulSet with this serviceName have`)
+    const address: unknown = Object(addresses)[0]
+    if (names === 'address') return nameOf(this.#scheme, address, port)
+    if (typeof hostname === 'string' && hostname !== '')
+      return nameOf(this.#scheme, `${hostname}.${this.#domain}`, port)
+    return new Error(
+      `the pod at ${String(address)} has no hostname, as those of a StatefulSet with this serviceName have`
+    )
   }
 
-  #port(ports: readonly unknown[]): string {
+  #port(ports: readonly unknown[]): unknown {
     const { portName } = this.#options
     const all = ports.map(membersOf)
     const fitting = portName === undefined ? all : all.filter(({ name }) => name === portName)
-    if (fitting.length === 1) return String(fitting[0]?.port)
+    if (fitting.length === 1) return fitting[0]?.port
     const named = all.map(({ name }) => `"${String(name ?? '')}"`).join(', ')
     if (portName === undefined) throw new Error(`portName is needed: the service has the ports ${named}`)
     throw new Error(`the service has no port "${portName}"; it has ${named}`)
   }
 }
 
-function nameOf(slice: unknown): string {
+function sliceNameOf(slice: unknown): string {
   const { name } = membersOf(membersOf(slice).metadata)
   if (typeof name === 'string') return name
   throw new Error('an EndpointSlice without a name')
