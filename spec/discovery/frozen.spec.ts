@@ -1,11 +1,13 @@
-/** A server that says nothing any more, in virtual time: it is told, and asked again, while the list stays. */
+/** A server that says nothing any more, in virtual time: it is told, and asked again, while the list stays. And times that it says. */
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { EtcdMember } from '../../lib/extras/discovery/etcd-member.ts'
+import { HttpClient } from '../../lib/extras/discovery/http.ts'
 import { consulHosts, type HostSource, kubernetesHosts } from '../../lib/extras/discovery/index.ts'
 import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { ConsulServer } from './consul-server.ts'
-import { type FaultyServer, faults } from './faulty-server.ts'
+import { FaultyServer, faults } from './faulty-server.ts'
 import { Followed, Lines } from './follow.ts'
 import { KubernetesServer } from './kubernetes-server.ts'
 
@@ -92,4 +94,22 @@ describe('a frozen server', () => {
     await passed(time, 20_000, () => followed.now === 'a.nodes:9 b.nodes:9')
     assert.match(lines.loud[0] ?? '', /no answer within 10000 ms; there is no list yet$/)
   })
+})
+
+describe('a lease of etcd', () => {
+  for (const [granted, ttlMs] of [
+    ['7', 7000],
+    ['99999999999', 2 ** 31 - 1],
+    ['-5', 3000],
+    ['soon', 3000],
+    [undefined, 3000]
+  ] as const) {
+    it(`that is granted for ${granted} s lasts ${ttlMs} ms, which a timer can count`, async () => {
+      await using server = new FaultyServer((_, response) => response.end(JSON.stringify({ ID: '1', TTL: granted })))
+      await server.listen()
+      const client = new HttpClient({}, new AbortController().signal)
+      assert.deepEqual(await new EtcdMember(client, server.url, 5000).grant(3000), { id: '1', ttlMs })
+      client.close()
+    })
+  }
 })

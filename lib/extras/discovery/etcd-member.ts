@@ -1,6 +1,7 @@
 /** What is asked of one member of etcd, by its JSON gateway: bytes are base64, and numbers of 64 bits are strings. */
 
 import { arrayOf, type HttpClient, membersOf, urlOf } from './http.ts'
+import { maxMs } from './options.ts'
 
 export interface EtcdKey {
   readonly key: string
@@ -38,8 +39,9 @@ export class EtcdMember {
 
   async grant(ttlMs: number): Promise<EtcdLease> {
     const { ID, TTL } = await this.#ask('/v3/lease/grant', { TTL: ttlMs / 1000 })
-    // What it grants may be longer: it has a minimum.
-    return { id: readId(ID, 'an ID of the lease'), ttlMs: Number(TTL) * 1000 || ttlMs }
+    const grantedMs = Number(TTL) * 1000
+    // What it grants may be longer: it has a minimum. A time that no timer counts would be one of nothing.
+    return { id: readId(ID, 'an ID of the lease'), ttlMs: grantedMs > 0 ? Math.min(grantedMs, maxMs) : ttlMs }
   }
 
   /** @throws {Error} when the lease is over */

@@ -27,7 +27,7 @@ export interface Rule {
 export type Rules = Readonly<Record<string, Rule>>
 
 /** Node's timers count no further. */
-const maxMs = 2 ** 31 - 1
+export const maxMs = 2 ** 31 - 1
 
 const isObject = (value: unknown) => typeof value === 'object' && value !== null
 const isText = (value: unknown) => typeof value === 'string' && value.trim() !== ''
