@@ -28,6 +28,13 @@ const commands = page.code('console').flatMap((block) => {
     })
 })
 
+/** What the doctor finds of event loops is true of a busy machine, and not what the page is about. */
+function onAQuietMachine(text: string): string {
+  if (!text.includes('blockedLoop')) return text
+  const others = text.replace(/^no +\S+ +loop: .*\n +blockedLoop: .*\n/gm, '')
+  return /^no /m.test(others) ? others : others.replace(/^\d+ faults?$/m, 'no fault was found')
+}
+
 /** Figures, ages, names of processes, tokens and widths are other ones each time. */
 function steady(text: string): string {
   return (
@@ -98,7 +105,7 @@ describe('docs/command-line.md', () => {
       for (const { command } of commands) outputs.push(there(await printed(here(command), env)))
       if (process.env.WRITE_PAGE === '1') write(outputs)
       for (const [at, { command, expected }] of commands.entries()) {
-        assert.equal(steady(outputs[at] ?? ''), steady(expected), command)
+        assert.equal(steady(onAQuietMachine(outputs[at] ?? '')), steady(expected), command)
       }
     } finally {
       child.kill()
