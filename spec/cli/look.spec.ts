@@ -6,7 +6,8 @@ import { Writable } from 'node:stream'
 import { before, describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
 import { LockClient, serveLocks } from 'it-grid/locks'
-import { bytes, insecure, single, streaming } from '../../lib/index.ts'
+import { checkTold } from '../../lib/extras/cli/told.ts'
+import { bytes, CodecError, type HandlerInterceptor, insecure, single, streaming } from '../../lib/index.ts'
 import { buildPage } from '../../page/build.mjs'
 import { readTicks } from '../inspector/look.ts'
 import { paced } from '../support/clock/pace.ts'
@@ -96,6 +97,72 @@ describe('a host that may not be looked into', () => {
         ]
       )
     }
+  })
+})
+
+describe('a host that answers in another shape', () => {
+  const record = {
+    ...{ side: 'caller', host: 'http://a', handler: 'echo', subroute: '', code: 'ERR', startedAt: 1, durationMs: 1 },
+    ...{ bytesIn: 1, bytesOut: 1, attempts: 1, skipped: 0 }
+  }
+  const answers: Record<string, unknown> = {
+    nothing: null,
+    'a number': 7,
+    'an object': {},
+    'a list of nothing': [null],
+    'a list of objects': [{}],
+    'a list of reports with a number for a host': [{ host: 7, state: 'connected', since: 1 }],
+    'a call at no time': { ...record, startedAt: 1e300 },
+    'a call with what a terminal obeys': { ...record, delivery: '\u001b[2J' }
+  }
+  for (const [what, answer] of Object.entries(answers)) {
+    it(`such as ${what}, is told as that, by each command that looks`, async (test) => {
+      const servers = new Servers(test)
+      const host = 'http://node-1.test:9000'
+      const answering: HandlerInterceptor = {
+        single: () => answer,
+        async *streaming() {
+          yield answer
+        }
+      }
+      const { server } = await servers.node(host, [host], {
+        ...{ guests: { allow: () => true, auth: insecure() }, introspection: () => true },
+        interceptors: { handler: [answering] }
+      })
+      const looking = (...args: string[]) => runHere([...args, '--insecure', '--url', server.url])
+      for (const command of ['hosts', 'ping', 'top', 'trace', 'locks', 'bench', 'inspect']) {
+        const { code, stdout, stderr } = await looking(command, host, ...(command === 'trace' ? ['--count', '1'] : []))
+        assert.deepEqual([code, stdout], [exitCodes.value, ''], `${command}: ${stderr}`)
+        assert.match(
+          stderr,
+          /^it-grid: what \S+ answers to \w+ of \$grid has another shape than is known here: [^\n]+\n$/
+        )
+      }
+      const found = await looking('doctor', host, '--quiet')
+      assert.deepEqual([found.code, found.stderr], [exitCodes.ok, ''])
+      assert.match(found.stdout, /look: it cannot be looked into: it answers in another shape than is known here/)
+    })
+  }
+})
+
+describe('figures and calls of a host', () => {
+  const figures = { at: 1, instance: 'a' }
+  const counted = { host: 'http://a', state: 'connected', called: { calls: 1 }, served: { calls: 1 } }
+  const connection = { ...counted, totals: { bytesIn: 1, bytesOut: 1 } }
+  const wrong: readonly unknown[] = [
+    { ...figures, at: Number.NaN },
+    { ...figures, removed: 7 },
+    { ...figures, connections: {} },
+    { ...figures, connections: [counted] },
+    { ...figures, connections: [{ ...connection, session: { rttMs: '1' } }] },
+    { ...figures, loop: {} }
+  ]
+
+  it('are taken only in the shape that is known here, with whatever else they have', () => {
+    const right = { ...figures, connections: [connection], loop: { activeMs: 1, idleMs: 1 }, more: 1 }
+    assert.equal(checkTold('http://a', 'watch', right), right)
+    for (const each of wrong)
+      assert.throws(() => checkTold('http://a', 'watch', each), CodecError, JSON.stringify(each))
   })
 })
 

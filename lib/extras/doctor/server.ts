@@ -42,7 +42,7 @@ export async function* look(target: Target, reached: Reached, visit: Visit): Asy
   const asked = introspection.on(visit.guest, { timeout, signal })
   try {
     yield* askTimes(findings, target, reached, visit)
-    const reports = await asked.hosts()
+    const reports = checkReports(await asked.hosts())
     const refusals = new Map<string, RefusalSeen>()
     for (const { host } of reports) keepRefusals(await asked.recent({ host }), refusals)
     yield findings.good('list', `it is ${visit.name}, and its list has ${reports.length} other servers`)
@@ -52,6 +52,24 @@ export async function* look(target: Target, reached: Reached, visit: Visit): Asy
     yield tellCannotLook(findings, error)
     return undefined
   }
+}
+
+/** A host of another version may answer in another shape, and so may whatever stands around its answers. */
+const otherShape = 'it answers in another shape than is known here'
+
+function checkReports(reports: readonly HostReport[]): readonly HostReport[] {
+  const isReport = (report: HostReport | null) => isHost(report?.host) && typeof report?.state === 'string'
+  if (Array.isArray(reports) && reports.every(isReport)) return reports
+  throw new Error(otherShape)
+}
+
+function isHost(name: unknown): boolean {
+  return typeof name === 'string' && URL.canParse(name) && /^https?:$/.test(new URL(name).protocol)
+}
+
+function checkTime(answer: { readonly at: number } | null): number {
+  if (Number.isFinite(answer?.at)) return Number(answer?.at)
+  throw new Error(otherShape)
 }
 
 function tellCannotLook(findings: Findings, error: unknown): Finding {
@@ -75,7 +93,7 @@ async function* askTimes(
   let count = 0
   for (; count < pings && performance.now() - beganMs < maxPingMs; count++) {
     const startMs = performance.now()
-    const { at } = await asked.ping()
+    const at = checkTime(await asked.ping())
     const rttMs = performance.now() - startMs
     // It was in the middle of it, if both ways take as long.
     if (rttMs < best.rttMs) best = { rttMs, skewMs: at - (Date.now() - rttMs / 2) }
@@ -84,7 +102,7 @@ async function* askTimes(
   }
   yield tellClock(findings, best)
   const turns = (await asked.recent()).filter((event) => event.type === 'slowTurn')
-  const { at } = await asked.ping()
+  const at = checkTime(await asked.ping())
   const slow = turns.filter((turn) => at - turn.at < recentMs)
   const longest = Math.max(0, ...slow.map(({ durationMs }) => durationMs))
   if (worst - best.rttMs < maxLagMs && longest < maxLagMs) {
