@@ -44,8 +44,10 @@ export function useNews<T, S = T>(
     if (address === undefined) return undefined
     known.current = undefined
     return follow<T>(address, (news) => {
+      const isFirst = known.current === undefined
       known.current = { address, value: fold(known.current?.value, news) }
-      if (!still.current) setShown(known.current)
+      // Of what is not shown yet nothing stands.
+      if (isFirst || !still.current) setShown(known.current)
     })
   }, [address])
   useEffect(() => {

@@ -1,6 +1,6 @@
 /** Calls as they end, with filters. Off until it is started; what is not shown is counted. */
 
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { TraceBatch, TraceRow } from '../lib/extras/inspector/model.ts'
 import { useNews } from './news.ts'
 import { Empty, Title } from './parts.tsx'
@@ -46,8 +46,10 @@ export function Trace({ picture, route, isFrozen }: TraceProps) {
   }
   const isOn = query.get('on') === '1'
   const address = isOn ? `trace?${new URLSearchParams(filter)}` : undefined
-  // Rows stand while the pointer or the focus is on them.
-  const known = useNews(address, isFrozen || isHeld, fold)
+  // Rows stand while the pointer or the focus is on them: there are none at first, wherever the pointer is.
+  const hasRows = useRef(false)
+  const known = useNews(address, isFrozen || (isHeld && hasRows.current), fold)
+  hasRows.current = (known?.rows.length ?? 0) > 0
   const go = (more: Record<string, string>) => {
     location.hash = linkTo(['trace'], { ...filter, on: isOn ? '1' : '', ...more })
   }

@@ -325,7 +325,8 @@ describe('the page in a browser', { skip: whyNoBrowser }, () => {
     await keepPicture(page, '6-handlers')
   })
 
-  it('traces calls while it is asked to, with what filters leave', async () => {
+  it('traces calls while it is asked to, with what filters leave, also where the pointer rests on its rows', async () => {
+    await page.mouse.move(700, 400)
     await goTo(page, `trace&on=1&sample=1&handler=meta%2Fput&failed=1`)
     await shown(page, '.scroll tbody tr', /node-4/)
     assert.deepEqual([...new Set(await page.locator('.scroll tbody td.h').allInnerTexts())], ['meta/put'])
