@@ -5,6 +5,7 @@ import { after, before, beforeEach, describe, it } from 'node:test'
 import { createAdapter } from 'it-grid/socket.io'
 import { Server } from 'socket.io'
 import { bytes, InvalidOptionError, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { until } from '../support/until.ts'
 import { type Cluster, heard, openCluster, quickly, settleAt } from './cluster.ts'
@@ -180,6 +181,18 @@ describe('a server that is asked', () => {
       answer(2)
     })
     assert.deepEqual(await ask(0), [1])
+  })
+
+  it('may take any time where requestsTimeout is Infinity, and has it where the call says 0', {
+    timeout: paced(20_000)
+  }, async () => {
+    await using patient = await openCluster(2, {
+      adapter: { requestsTimeout: Number.POSITIVE_INFINITY },
+      clients: false
+    })
+    patient.at(1).on('ask', (answer) => setTimeout(answer, 20, 'late'))
+    assert.deepEqual(await patient.at(0).serverSideEmitWithAck('ask'), ['late'])
+    assert.deepEqual(await patient.at(0).timeout(0).fetchSockets(), [])
   })
 
   it('gives answers that are larger than a message of the grid', async () => {

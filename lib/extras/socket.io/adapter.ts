@@ -18,7 +18,7 @@ import { InvalidOptionError } from '../../index.ts'
 import { askClients, askServers, type Question } from './asking.ts'
 import type { Cluster } from './cluster.ts'
 import { encodeMessage, type Message } from './message.ts'
-import type { Listener } from './questions.ts'
+import { type Listener, maxTimeoutMs } from './questions.ts'
 import type { Word } from './words.ts'
 
 /** What a word is made of; the rest is the same for all words of an adapter. */
@@ -144,7 +144,9 @@ export class GridAdapter extends ClusterAdapter implements Listener {
     return Promise.resolve()
   }
 
-  #ask({ type, data }: Said, timeoutMs = this.#requestsTimeoutMs): Question {
+  #ask({ type, data }: Said, givenMs?: number): Question {
+    // Socket.IO takes 0 as none. JSON, in which the others are told of it, has no Infinity.
+    const timeoutMs = Math.min(givenMs || this.#requestsTimeoutMs, maxTimeoutMs)
     const id = `${this.uid}-${++this.#asked}`
     const message = this.#encode({ type, data: { ...data, requestId: id } }, timeoutMs)
     return { id, message, timeoutMs, links: this.#cluster.links }

@@ -2,7 +2,6 @@
 
 import type { Link } from './link.ts'
 import type { Message } from './message.ts'
-import { maxTimeoutMs } from './questions.ts'
 import type { Reply } from './words.ts'
 
 export interface Question {
@@ -10,6 +9,7 @@ export interface Question {
   readonly id: string
   readonly message: Message
   readonly links: readonly Link[]
+  /** At most what a timer can count. */
   readonly timeoutMs: number
 }
 
@@ -31,13 +31,10 @@ export function askServers({ id, message, links, timeoutMs }: Question): Promise
       for (const link of missing) link.forget(id)
       resolve({ values, error })
     }
-    const timer = setTimeout(
-      () => {
-        error ??= new Error(`no answer within ${timeoutMs} ms from ${[...missing].map(({ host }) => host).join(', ')}`)
-        settle()
-      },
-      Math.min(timeoutMs, maxTimeoutMs)
-    )
+    const timer = setTimeout(() => {
+      error ??= new Error(`no answer within ${timeoutMs} ms from ${[...missing].map(({ host }) => host).join(', ')}`)
+      settle()
+    }, timeoutMs)
     const done = (link: Link) => {
       link.forget(id)
       missing.delete(link)
@@ -70,12 +67,9 @@ export interface AckEvents {
 export function askClients({ id, message, links, timeoutMs }: Question, { onServer, onAck }: AckEvents): void {
   if (links.length === 0) return
   const open = new Set(links)
-  const timer = setTimeout(
-    () => {
-      for (const link of open) link.forget(id)
-    },
-    Math.min(timeoutMs, maxTimeoutMs)
-  )
+  const timer = setTimeout(() => {
+    for (const link of open) link.forget(id)
+  }, timeoutMs)
   for (const link of links) {
     const tally = new Tally(onAck, (clients) => {
       link.forget(id)
