@@ -8,6 +8,7 @@ import { beforeEach, describe, it } from 'node:test'
 import { json, streaming } from 'it-grid'
 import { GridClient, type GridClientOptions, GridServer, type GridServerOptions } from 'it-grid/nestjs'
 import { EmptyError, firstValueFrom, lastValueFrom, take, tap, timeout, toArray } from 'rxjs'
+import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -276,6 +277,15 @@ describe('an event', () => {
     await saw('created y')
   })
 
+  it('fails when the client is closed while it waits for a server', async () => {
+    await using grid = await openGrid(2)
+    const client = new GridClient(grid.at(0), { waitForReady: true })
+    const failed = rejection(lastValueFrom(client.emit('nobody', 0)))
+    await new Promise(setImmediate)
+    client.close()
+    assert.equal((await failed).code, 'ERR_CLOSED')
+  })
+
   it('may have the pattern of a message', async () => {
     await using nest = await appAndClient()
     assert.equal(await nest.ask('both', 'a'), 'asked a')
@@ -316,6 +326,20 @@ describe('the app', () => {
     assert.equal((await silent).code, 'ERR_SHUTDOWN')
   })
 
+  it('closes when what runs has ended, though it is closed twice', async () => {
+    await using grid = await openGrid(2)
+    const strategy = new GridServer(grid.at(1), { close: { timeout: Number.POSITIVE_INFINITY } })
+    const gate = new Gate()
+    strategy.addHandler('held', async () => await gate.opened)
+    strategy.listen(() => undefined)
+    const held = firstValueFrom(new GridClient(grid.at(0), { waitForReady: true }).send('held', 0))
+    await until(() => grid.at(1).stats().connections[0]?.session?.runningHandlers === 1, 'it runs')
+    const closed = [strategy.close(), strategy.close()]
+    gate.open()
+    await Promise.all(closed)
+    assert.equal(await held, null)
+  })
+
   it('does not start where another handler has the name of a pattern, and takes back the others', async () => {
     await using grid = await openGrid(1)
     grid.at(0).handle(streaming<void, never, number>('later', { inCapacity: 0 }), () => [])
@@ -342,11 +366,17 @@ describe('the app', () => {
     assert.throws(() => new GridServer(grid.at(0), wrong), /GridServer has no option "subRoute"; it has subroute/)
     for (const [options, text] of [
       [{ maxAhead: 0.5 }, /maxAhead of GridServer must be a whole number/],
-      [{ close: { timeout: -1 } }, /close\.timeout of GridServer must be/]
+      [{ close: { timeout: -1 } }, /close\.timeout of GridServer must be/],
+      [{ close: null as never }, /close of GridServer must be/],
+      [{ close: { timeoutMs: 5 } as object }, /close of GridServer has no option "timeoutMs"; it has timeout/]
     ] as const) {
       assert.throws(() => new GridServer(grid.at(0), options), { code: 'ERR_INVALID_OPTION', message: text })
     }
     assert.throws(() => new GridClient(grid.at(0), wrong), /GridClient has no option "subRoute"; it has hosts/)
+    for (const timeout of [0, -1, Number.NaN, '5' as unknown as number]) {
+      const text = /timeout of GridClient must be a number above 0/
+      assert.throws(() => new GridClient(grid.at(0), { timeout }), { code: 'ERR_INVALID_OPTION', message: text })
+    }
     assert.equal(new GridServer(grid.at(0)).unwrap(), grid.at(0))
     assert.equal(new GridClient(grid.at(0)).unwrap(), grid.at(0))
     assert.throws(() => new GridServer(grid.at(0)).on('error'), /no event "error"/)

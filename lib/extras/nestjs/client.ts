@@ -19,7 +19,7 @@ import {
   type PeerSelection,
   RejectedError
 } from '../../index.ts'
-import { checkNames, type SharedOptions, toEvent, toEventSubroute, toMessage } from './definitions.ts'
+import { checkNames, checkOption, type SharedOptions, toEvent, toEventSubroute, toMessage } from './definitions.ts'
 import { toRpcError } from './errors.ts'
 
 export interface GridClientOptions
@@ -30,6 +30,8 @@ export interface GridClientOptions
 /** Tries at once, where servers leave while they are asked. */
 const attempts = 4
 const [firstWaitMs, maxWaitMs] = [10, 500]
+/** That of a timer. */
+const maxTimeoutMs = 2 ** 31 - 1
 /** What comes again wherever it is sent. */
 const hopeless = new Set(['ERR_INVALID_OPTION', 'ERR_CODEC', 'ERR_MESSAGE_TOO_LARGE', 'ERR_CLOSED'])
 
@@ -40,10 +42,15 @@ export class GridClient extends ClientProxy {
   readonly #calls = new Set<AbortController>()
   readonly #logger = new Logger(GridClient.name)
 
-  /** @throws {InvalidOptionError} for an option that there is not */
+  /** @throws {InvalidOptionError} when the timeout is wrong, or for an option that there is not */
   constructor(grid: Manager, options: GridClientOptions = {}) {
     super()
     checkNames(options, 'GridClient', ['hosts', 'self', 'subroute', 'codec', 'timeout', 'waitForReady'])
+    const { timeout = Number.POSITIVE_INFINITY } = options
+    checkOption(
+      `timeout of GridClient must be a number above 0 and at most ${maxTimeoutMs}, or Infinity`,
+      timeout === Number.POSITIVE_INFINITY || (typeof timeout === 'number' && timeout > 0 && timeout <= maxTimeoutMs)
+    )
     this.#grid = grid
     this.#options = options
   }
@@ -63,8 +70,7 @@ export class GridClient extends ClientProxy {
   }
 
   protected override publish(packet: ReadPacket, callback: (packet: WritePacket) => void): () => void {
-    const call = new AbortController()
-    this.#calls.add(call)
+    const call = this.#begin()
     this.#send(packet, call.signal, (response) => callback({ response }))
       .then(
         () => callback({ isDisposed: true }),
@@ -75,16 +81,27 @@ export class GridClient extends ClientProxy {
   }
 
   protected override async dispatchEvent<T>(packet: ReadPacket): Promise<T> {
-    const { codec: _codec, ...call } = this.#options
+    const { codec: _codec, ...options } = this.#options
+    const call = this.#begin()
     try {
       const event = toEvent(this.#toPattern(packet), this.#options)
       const subroute = toEventSubroute(this.#options)
-      return (await this.#grid.any(event, packet.data, { ...call, subroute, ...metadataOf(packet) })) as T
+      const { signal } = call
+      return (await this.#grid.any(event, packet.data, { ...options, subroute, signal, ...metadataOf(packet) })) as T
     } catch (error) {
       // Who emits an event seldom subscribes to what becomes of it.
       this.#logger.error(`an event was not delivered: ${error instanceof Error ? error.message : error}`)
       throw error
+    } finally {
+      this.#calls.delete(call)
     }
+  }
+
+  /** Until it is deleted, `close` aborts it. */
+  #begin(): AbortController {
+    const call = new AbortController()
+    this.#calls.add(call)
+    return call
   }
 
   async #send(packet: ReadPacket, signal: AbortSignal, take: (value: unknown) => void): Promise<void> {

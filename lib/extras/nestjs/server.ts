@@ -36,6 +36,7 @@ export class GridServer extends Server implements CustomTransportStrategy {
   /** What runs, with the values that it gives, if these are those of an observable. */
   readonly #running = new Map<GridContext, Values | undefined>()
   #closing = new AbortController()
+  #closed: Promise<void> | undefined
   #onEnd = () => {}
   #withdrawals: (() => void)[] = []
 
@@ -43,7 +44,10 @@ export class GridServer extends Server implements CustomTransportStrategy {
   constructor(grid: Manager, options: GridServerOptions = {}) {
     super()
     checkNames(options, 'GridServer', ['subroute', 'codec', 'maxAhead', 'close'])
-    const { maxAhead = defaultMaxAhead, close: { timeout = defaultCloseMs } = {} } = options
+    const { maxAhead = defaultMaxAhead, close = {} } = options
+    checkOption('close of GridServer must be an object', typeof close === 'object' && close !== null)
+    checkNames(close, 'close of GridServer', ['timeout'])
+    const { timeout = defaultCloseMs } = close
     checkOption(
       'maxAhead of GridServer must be a whole number of at least 1',
       Number.isInteger(maxAhead) && maxAhead > 0
@@ -59,6 +63,7 @@ export class GridServer extends Server implements CustomTransportStrategy {
   /** Registers all patterns, or fails with what refused one of them: two handlers of one name, a closed grid. */
   listen(callback: (error?: unknown) => unknown): void {
     this.#closing = new AbortController()
+    this.#closed = undefined
     try {
       for (const [pattern, handler] of this.messageHandlers) this.#serve(pattern, handler)
     } catch (error) {
@@ -71,7 +76,12 @@ export class GridServer extends Server implements CustomTransportStrategy {
   }
 
   /** Takes the patterns back, so that new calls go elsewhere, and waits for those that run. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
     this.#withdraw()
     this._status$.next('disconnected')
     this.#closing.abort(new ShutdownError('the app is closing'))
