@@ -126,6 +126,20 @@ describe('fastifyGrid', () => {
     })
   }
 
+  it('refuses a wrong close when it is registered, not when it closes', async (test) => {
+    const { app, options } = await appAndPeer(test)
+    for (const [close, text] of [
+      [5, /close of fastifyGrid must be an object/],
+      [null, /close of fastifyGrid must be an object/],
+      [{ timeoutMs: 5 }, /close of fastifyGrid has no option "timeoutMs"; it has timeout/]
+    ] as const) {
+      const wrongly = { ...options, close } as unknown as typeof options
+      const error = await rejection(fastifyGrid(app, wrongly))
+      assert.equal(error.code, 'ERR_INVALID_OPTION')
+      assert.match(error.message, text)
+    }
+  })
+
   it('refuses a grid that is none, a closed one, and a second one', async (test) => {
     const { servers, options } = await appAndPeer(test)
     const attempt = async (...registered: object[]) => {

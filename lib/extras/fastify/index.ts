@@ -54,7 +54,12 @@ export const fastifyGrid: FastifyPluginAsync<FastifyGridOptions> = Object.assign
 
 async function register(fastify: FastifyInstance, options: FastifyGridOptions): Promise<void> {
   const { close = {}, ...given } = options
-  const { timeout = defaultCloseMs } = close
+  if (typeof close !== 'object' || close === null)
+    throw new InvalidOptionError('close of fastifyGrid must be an object')
+  const { timeout = defaultCloseMs, ...others } = close
+  for (const name of Object.keys(others)) {
+    throw new InvalidOptionError(`close of fastifyGrid has no option "${name}"; it has timeout`)
+  }
   if (typeof timeout !== 'number' || !(timeout >= 0)) {
     throw new InvalidOptionError('close.timeout of fastifyGrid must be a number of at least 0')
   }
