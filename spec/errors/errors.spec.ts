@@ -41,7 +41,7 @@ const examples: grid.GridError[] = [
 /** The texts of those that are given none. */
 const ownTexts: Readonly<Record<string, string>> = {
   ValidationError: 'the value is not valid at "a.1"',
-  QuorumError: '0 of the 2 peers that are needed: http://b: text',
+  QuorumError: '0 of the 2 peers that are needed: http://b: text; there are only 1',
   DrainingError:
     'the peer closes the conn of this call (shutdown): it may end until 2023-11-14T22:13:20.000Z, new calls go elsewhere'
 }
