@@ -5,7 +5,9 @@ import { once } from 'node:events'
 import { Readable, Writable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
+import { toJson } from '../../lib/extras/cli/values.ts'
 import { json, type Manager, none, RejectedError, single, streaming } from '../../lib/index.ts'
+import { decodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { until } from '../support/until.ts'
 import { folder, type Given, gridWithGuests, runHere } from './command-line.ts'
 
@@ -108,6 +110,8 @@ describe('call', () => {
       '{"$bytes":1,"$date":"x"}\n',
       'what is none stays'
     )
+    const timeOfNone = Uint8Array.from([0xc7, 12, 0xff, 0, 0, 0, 0, 0x7f, ...Array(7).fill(0xff)])
+    assert.equal(toJson(decodeMsgpack(timeOfNone)), '{"$date":"Invalid Date"}', 'msgpack has times that no Date has')
   })
 
   it('takes its payload from a file or from stdin, and bytes as they are with --raw', async (test) => {

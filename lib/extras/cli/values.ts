@@ -26,7 +26,8 @@ function replace(this: unknown, key: string, given: unknown): unknown {
   const value = (this as Record<string, unknown>)[key]
   if (typeof value === 'bigint') return { $bigint: String(value) }
   if (typeof value === 'number' && !Number.isFinite(value)) return { $number: String(value) }
-  if (value instanceof Date) return { $date: value.toISOString() }
+  // A peer may send a time that no Date has.
+  if (value instanceof Date) return { $date: Number.isNaN(value.getTime()) ? String(value) : value.toISOString() }
   if (value instanceof Uint8Array) {
     return { $bytes: Buffer.from(value.buffer, value.byteOffset, value.length).toString('base64') }
   }
