@@ -1,7 +1,7 @@
 /** One server walks through the disks of two others. */
 
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -51,12 +51,15 @@ for await (const { host, value, error } of here.all(walk, { path: '.' })) {
 }
 console.log(`both others at once, as their entries come: ${[...perHost.values()].join(' and ')} bytes`)
 
-const outside = await peer
-  .newStream(walk, { path: '../..' })
-  .responses.next()
-  .catch((thrown: unknown) => thrown)
-assert.ok(RemoteError.is(outside))
-console.log(`a path that leads elsewhere: ${outside.code}, ${outside.message}`)
+await symlink(tmpdir(), join(disks[1] as string, 'link'))
+for (const path of ['../..', 'link']) {
+  const outside = await peer
+    .newStream(walk, { path })
+    .responses.next()
+    .catch((thrown: unknown) => thrown)
+  assert.ok(RemoteError.is(outside), `${path} is walked`)
+  console.log(`a path that leads elsewhere: ${outside.code}, ${outside.message}`)
+}
 
 await close()
 await Promise.all(disks.map((disk) => rm(disk, { recursive: true })))

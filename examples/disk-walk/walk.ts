@@ -1,6 +1,6 @@
 /** A walk through the disk of another server: entries come as they are read, and only as fast as they are taken. */
 
-import { opendir, stat } from 'node:fs/promises'
+import { opendir, realpath, stat } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { type Manager, streaming } from 'it-grid'
 
@@ -17,7 +17,8 @@ export function serveWalk(grid: Manager, root: string, onEnd: (entries: number) 
   grid.handle(walk, async function* ({ path }) {
     let entries = 0
     try {
-      for await (const entry of filesBelow(root, within(root, path))) {
+      const real = await realpath(root)
+      for await (const entry of filesBelow(real, await within(real, path))) {
         entries++
         yield entry
       }
@@ -27,9 +28,9 @@ export function serveWalk(grid: Manager, root: string, onEnd: (entries: number) 
   })
 }
 
-/** Callers choose the path, so it may lead anywhere. */
-function within(root: string, path: string): string {
-  const folder = resolve(root, path)
+/** Callers choose the path, so it may lead anywhere, also by a link. */
+async function within(root: string, path: string): Promise<string> {
+  const folder = await realpath(resolve(root, path))
   if (folder === root || folder.startsWith(root + sep)) return folder
   throw Object.assign(new Error(`${path} is not below the root`), { code: 'OUTSIDE' })
 }
