@@ -9,7 +9,7 @@ import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts
 import { ConsulServer } from './consul-server.ts'
 import { FaultyServer, faults } from './faulty-server.ts'
 import { Followed, Lines } from './follow.ts'
-import { KubernetesServer } from './kubernetes-server.ts'
+import { goneLine, KubernetesServer } from './kubernetes-server.ts'
 
 const common = { local: 'http://a.nodes:9', keepMs: 5000 }
 const named = (...names: string[]) => ({ name: 'nodes-1', pods: names.map((hostname) => ({ hostname })) })
@@ -110,6 +110,32 @@ describe('a lease of etcd', () => {
       const client = new HttpClient({}, new AbortController().signal)
       assert.deepEqual(await new EtcdMember(client, server.url, 5000).grant(3000), { id: '1', ttlMs })
       client.close()
+    })
+  }
+})
+
+describe('a watch of Kubernetes', () => {
+  for (const [what, fault] of [
+    ['is too old', faults.status(410)],
+    ['tells that it is too old', faults.status(200, goneLine)],
+    ['ends', faults.status(200)]
+  ] as const) {
+    it(`that ${what} at once, again and again, is asked for less and less often`, async () => {
+      using time = virtualTime(7)
+      await using server = await KubernetesServer.start(named('a', 'b'))
+      server.fault = (request, response, url) =>
+        (url.searchParams.has('watch') ? fault : server.answer)(request, response, url)
+      const options = { endpoint: server.url, namespace: 'prod', service: 'nodes', names: 'hostname' } as const
+      await using followed = new Followed(kubernetesHosts({ ...common, ...options, logger: new Lines() }))
+      await passed(time, 20_000, () => server.asked.length > 6)
+      const before = server.asked.length
+      const startMs = time.nowMs
+      await passed(time, 61_000, () => time.nowMs - startMs >= 60_000)
+      const asked = server.asked.length - before
+      assert.ok(asked > 8 && asked < 45, `${asked} in a minute`)
+      server.fault = undefined
+      server.set(named('a', 'b', 'c'))
+      await passed(time, 20_000, () => followed.now === 'a.nodes:9 b.nodes:9 c.nodes:9')
     })
   }
 })

@@ -7,7 +7,7 @@
 import { arrayOf, HttpClient, membersOf, statusOf, urlOf } from './http.ts'
 import type { KubernetesHostsOptions } from './kubernetes-options.ts'
 import { anObjectOrFunction, anOrigin, aScheme, aText, checkOptions, oneOf, required } from './options.ts'
-import { pause, type Search } from './search.ts'
+import { jittered, pause, type Search } from './search.ts'
 import { inCluster } from './service-account.ts'
 import { Slices } from './slices.ts'
 import { createSource, type HostSource } from './source.ts'
@@ -18,7 +18,7 @@ const watchMs = 60_000
 /** Beside that, until it counts as dead. */
 const spareMs = 10_000
 const maxRetryMs = 5000
-/** Between two watches. */
+/** Between two watches. It doubles while they bring nothing and are over at once, up to `maxRetryMs`. */
 const pauseMs = 200
 const gone = 410
 
@@ -53,6 +53,8 @@ class Watch {
   readonly #options: KubernetesHostsOptions
   readonly #local: string
   readonly #search: Search
+  /** Watches in turn that brought nothing. */
+  #idle = 0
 
   constructor(client: HttpClient, options: KubernetesHostsOptions, local: string, search: Search) {
     this.#client = client
@@ -61,7 +63,7 @@ class Watch {
     this.#search = search
   }
 
-  /** Resolves when a list is needed at once. */
+  /** Resolves when a list is needed, with the ms until then. */
   async follow(endpoint: string, namespace: string): Promise<number> {
     const path = `/apis/discovery.k8s.io/v1/namespaces/${encodeURIComponent(namespace)}/endpointslices`
     const selector = { labelSelector: `kubernetes.io/service-name=${this.#options.service}` }
@@ -70,20 +72,29 @@ class Watch {
     for (const item of arrayOf(membersOf(value).items, 'items')) slices.set(item)
     this.#search.found(slices.names())
     let version = versionOf(value)
+    let startedMs = 0
     try {
       while (!this.#search.signal.aborted) {
+        startedMs = performance.now()
         const query = { watch: '1', allowWatchBookmarks: 'true', timeoutSeconds: String(watchMs / 1000) }
         const url = urlOf(endpoint, path, { ...selector, ...query, resourceVersion: version })
         for await (const event of this.#client.lines({ url, timeoutMs: watchMs + spareMs })) {
           version = this.#take(event, slices)
+          this.#idle = 0
         }
-        await pause(pauseMs, this.#search.signal)
+        await pause(this.#restMs(startedMs), this.#search.signal)
       }
     } catch (error) {
       if (statusOf(error) !== gone) throw error
       this.#search.reports.noted('the watch is too old; it begins anew with a list')
     }
-    return 0
+    return this.#restMs(startedMs)
+  }
+
+  /** How long to leave the server alone: it may end each watch at once, for as long as it likes. */
+  #restMs(startedMs: number): number {
+    if (performance.now() - startedMs > maxRetryMs) this.#idle = 0
+    return jittered(Math.min(maxRetryMs, pauseMs * 2 ** this.#idle++))
   }
 
   /** Returns the version at which a watch goes on. */
