@@ -1,6 +1,7 @@
 /** Hosts of a file, of which a manager makes connections. */
 
 import assert from 'node:assert/strict'
+import { writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -110,6 +111,20 @@ describe('fileHosts()', () => {
     assert.match(lines.loud[0] ?? '', /^warn fileHosts\(.*\): ENOENT.*; there is no list yet$/)
     await writeFile(path, 'http://b:1')
     await followed.has('a:1 b:1')
+  })
+
+  it('says so when a file never stays the same, keeps the list, and takes it once it does', async () => {
+    await writeFile(path, 'http://b:1\n')
+    await using followed = follow({ everyMs: 50 })
+    await followed.has('a:1 b:1')
+    let changes = 0
+    const writing = setInterval(() => writeFileSync(path, `http://c:1\n# ${++changes}\n`), 20)
+    try {
+      await until(() => lines.loud.some((line) => /it changes again and again/.test(line)), 'it says so')
+    } finally {
+      clearInterval(writing)
+    }
+    await until(() => followed.now.includes('c:1'), 'it is taken')
   })
 
   it('does not take a file that is just being written', async () => {

@@ -15,6 +15,8 @@ const defaultEveryMs = 5000
 const maxBytes = 4 * 1024 * 1024
 /** A file that has changed is taken once it stays the same for so long: it may be written just now. */
 const settleMs = 100
+/** So often it is looked at for that. */
+const maxLooks = 30
 
 /**
  * The hosts of a file: one host a line, `#` begins a comment.
@@ -41,7 +43,8 @@ export function fileHosts(path: string, options: PollOptions): HostSource {
 
 async function readSettled(path: string, taken: string | undefined, signal: AbortSignal): Promise<string> {
   let text = await read(path)
-  while (text !== taken && !signal.aborted) {
+  for (let looks = 0; text !== taken && !signal.aborted; looks++) {
+    if (looks === maxLooks) throw new Error(`it changes again and again: it does not stay the same for ${settleMs} ms`)
     await pause(settleMs, signal)
     const again = await read(path)
     if (again === text) break
