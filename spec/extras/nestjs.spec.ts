@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { json, streaming } from 'it-grid'
 import { GridClient, type GridClientOptions, GridServer, type GridServerOptions } from 'it-grid/nestjs'
-import { EmptyError, firstValueFrom, lastValueFrom, take, tap, timeout, toArray } from 'rxjs'
+import { EmptyError, firstValueFrom, lastValueFrom, range, take, tap, timeout, toArray } from 'rxjs'
 import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -153,6 +153,18 @@ describe('an observable of a controller', () => {
     assert.equal(error.code, 'ERR_MAX_AHEAD')
     assert.match(error.message, /1000 values .*\(maxAhead\): an async generator/)
     assert.equal((await nest.all('count', 1000)).length, 1000)
+  })
+
+  it('is stopped at its bound, also when it gives all at once', async () => {
+    await using grid = await openGrid(2)
+    let given = 0
+    const strategy = new GridServer(grid.at(1), { maxAhead: 10 })
+    strategy.addHandler('flood', async () => range(0, 1_000_000).pipe(tap(() => given++)))
+    strategy.listen(() => undefined)
+    const flood = new GridClient(grid.at(0), { waitForReady: true }).send('flood', 0)
+    assert.equal(((await rejection(lastValueFrom(flood))) as { code: string }).code, 'ERR_MAX_AHEAD')
+    assert.ok(given <= 12, `${given} values`)
+    await strategy.close()
   })
 
   it('goes through interceptors, for which an async generator is one value', async () => {

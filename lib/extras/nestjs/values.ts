@@ -4,7 +4,7 @@
  * What it gives ahead of its caller waits here, up to a bound.
  */
 
-import { concatMap, from, type Observable, type Subscription } from 'rxjs'
+import { concatMap, from, type Observable, type Subscription, takeWhile } from 'rxjs'
 import { GridError, type Many, many } from '../../index.ts'
 
 /** No value, which not all codecs have a form for, arrives as null. */
@@ -26,7 +26,11 @@ export class Values {
   constructor(source: Observable<unknown>, maxAhead: number) {
     this.#maxAhead = maxAhead
     // An interceptor of NestJS makes an observable of an async generator.
-    const each = source.pipe(concatMap((value) => (isAsyncIterable(value) ? from(value) : [value])))
+    const each = source.pipe(
+      concatMap((value) => (isAsyncIterable(value) ? from(value) : [value])),
+      // One that gives all while it is subscribed to cannot be unsubscribed yet.
+      takeWhile(() => this.#end === undefined)
+    )
     this.#subscription = each.subscribe({
       next: (value) => this.#add(value),
       error: (error) => this.#finish({ error }),
