@@ -193,6 +193,17 @@ describe('a table', () => {
     }
   })
 
+  it('has a long cell as it is, and does not make the others of its column as long', () => {
+    const long = 'y'.repeat(100_000)
+    const lines = tableOf(
+      columns,
+      [...Array.from({ length: 9 }, () => rows[0] as string[]), [long, 'b', 'c']],
+      outputOf()
+    )
+    assert.ok(lines.slice(0, -1).every((line) => line.length < 1000))
+    assert.equal(lines.at(-1), `${long}  b${' '.repeat(3)}  c`)
+  })
+
   it('holds nothing that a terminal would obey', () => {
     for (const evil of ['\u0007', '\u001b', '\u009b', '\u202e', '\u2028', '\ud800', '\r', '\n', '\u007f']) {
       assert.match(printable(`a${evil}b`), /^a\\u[0-9a-f]{4}b$/)

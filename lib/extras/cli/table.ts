@@ -14,6 +14,8 @@ export interface Column<Row> {
 const gap = 2
 /** No column gets narrower, so that one sees what it was. */
 const least = 6
+/** No column gets wider. What is longer is cut on a terminal; elsewhere it is whole, and does not fill all other lines with spaces. */
+const most = 256
 
 /** One line for the titles, and one for each row. Columns for which there is no room are left out, the last ones first. */
 export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[], out: Output): string[] {
@@ -24,8 +26,9 @@ export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row
     widths
       .map((width, at) => {
         const column = columns[at] as Column<Row>
-        const text = cut(texts[at] ?? '', width)
-        const space = ' '.repeat(width - widthOf(text))
+        const whole = texts[at] ?? ''
+        const text = out.isTerminal ? cut(whole, width) : whole
+        const space = ' '.repeat(Math.max(0, width - widthOf(text)))
         const painted = out.paint(text === '' ? undefined : colourOf(column), text)
         return column.isNumber === true ? space + painted : painted + space
       })
@@ -45,7 +48,7 @@ function widthsOf(lines: readonly (readonly string[])[]): number[] {
 
 /** Takes what is too much from the widest. */
 function fitted(widths: readonly number[], width: number): number[] {
-  const left = [...widths]
+  const left = widths.map((each) => Math.min(each, most, width))
   const over = () => left.reduce((sum, each) => sum + each, gap * (left.length - 1)) - width
   while (over() > 0 && left.length > 1) {
     const widest = Math.max(...left)
