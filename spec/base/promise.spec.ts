@@ -29,6 +29,7 @@ describe('whenSettled', () => {
 
   it('tells of what only looks like a promise of the language as await does', async () => {
     const then = (resolve: (value: number) => void) => resolve(5)
+    // biome-ignore lint/suspicious/noThenProperty: it is what is tried
     const like = Object.create(Promise.prototype, { then: { value: then } })
     assert.deepEqual(await heard(like), ['value', 5])
     const [what, error] = await heard(Object.create(Promise.prototype))
