@@ -4,7 +4,8 @@
  * They are outside of all interceptors. Nothing is made for a call where nobody has subscribed.
  */
 
-import { type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
+import type { AsyncLocalStorage } from 'node:async_hooks'
+import { tracingChannel } from 'node:diagnostics_channel'
 import { nextTick } from 'node:process'
 import { isBytes } from '../base/bytes.ts'
 import { type Codec, readsInPlace } from '../codec/codec.ts'
@@ -52,7 +53,28 @@ export interface CallMessage extends Omit<CallInfo, 'metadata'> {
   run?: (<R>(fn: () => R) => R) | undefined
 }
 
-export type CallChannel = TracingChannel<unknown, CallMessage>
+type CallPart = 'start' | 'end' | 'asyncStart' | 'asyncEnd' | 'error'
+
+/** One of the channels of a tracing channel, with the type of its messages. */
+export interface CallPartChannel extends EventChannel<CallMessage> {
+  publish(message: CallMessage): void
+  bindStore<Store>(store: AsyncLocalStorage<Store>, transform?: (message: CallMessage) => Store): void
+  unbindStore<Store>(store: AsyncLocalStorage<Store>): boolean
+  runStores<This, Args extends unknown[], Result>(
+    message: CallMessage,
+    fn: (this: This, ...args: Args) => Result,
+    thisArg?: This,
+    ...args: Args
+  ): Result
+}
+
+/** A `TracingChannel` of Node, whose own type has its parameters in another order from the types of Node 26 on. */
+export interface CallChannel extends Readonly<Record<CallPart, CallPartChannel>> {
+  subscribe(subscribers: Partial<Record<CallPart, (message: CallMessage) => void>>): void
+  unsubscribe(subscribers: Partial<Record<CallPart, (message: CallMessage) => void>>): void
+}
+
+const traced = (name: string) => tracingChannel(name) as unknown as CallChannel
 
 /** The same channels as those of `node:diagnostics_channel` by their names, with types. */
 export const channels: {
@@ -68,8 +90,8 @@ export const channels: {
   readonly reset: EventChannel<ResetEvent>
 } = Object.freeze({
   ...eventChannels,
-  call: tracingChannel<unknown, CallMessage>('it-grid:call'),
-  handle: tracingChannel<unknown, CallMessage>('it-grid:handle')
+  call: traced('it-grid:call'),
+  handle: traced('it-grid:handle')
 })
 
 /** Node has this on the channel itself, but not in each version. */

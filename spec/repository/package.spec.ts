@@ -78,6 +78,18 @@ describe('the package', () => {
     for (const path of ['dist/index.js', 'dist/index.d.ts', 'docs/protocol.md']) assert.ok(packed.includes(path), path)
   })
 
+  it('has no link in its pages that leads out of what is packed', () => {
+    const dead: string[] = []
+    for (const path of packed.filter((name) => name.endsWith('.md'))) {
+      const prose = readFileSync(join(copy, path), 'utf8').replace(/^```[\s\S]*?^```$/gm, '')
+      for (const [, link = ''] of prose.matchAll(/\]\(([^)\s]+)\)/g)) {
+        const target = join(path, '..', link.split('#')[0] ?? '')
+        if (!/^([a-z]+:|#)/.test(link) && !packed.includes(target)) dead.push(`${path}: ${link}`)
+      }
+    }
+    assert.deepEqual(dead, [])
+  })
+
   it('has nothing that publint finds', async () => {
     const pkgDir = join(consumer, 'node_modules', 'it-grid')
     const { messages } = await publint({ pkgDir, strict: true, pack: false })
