@@ -228,6 +228,7 @@ describe('the exit code of call', () => {
     ['usage', ['count', '1', '--stream'], /"count" takes no requests: leave out --stream\n$/],
     ['usage', ['value', '1', '--metadata', '[]'], /--metadata must be KEY=TEXT, or a JSON object\n$/],
     ['usage', ['value', '1', '--timeout', '0'], /--timeout must be a time such as 500ms, 5s or 2m; it is "0"\n$/],
+    ['usage', ['greet'], /^it-grid: "greet" takes a payload: give it as JSON, as @FILE, or as - for stdin\n$/],
     ['usage', [], /which handler\?/]
   ]
 

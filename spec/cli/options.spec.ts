@@ -181,6 +181,7 @@ describe('a table', () => {
     })
 
   it('is as wide as what is in it, and no wider than the terminal, down to one column', () => {
+    assert.equal(outputOf(0).columns, 80, 'one that does not know its size says 0')
     assert.deepEqual(tableOf(columns, rows, outputOf()), [
       `T0${' '.repeat(28)}  T1${' '.repeat(18)}  T2`,
       `${'a'.repeat(30)}  日本${' '.repeat(16)}  c`,

@@ -229,8 +229,12 @@ describe('the page of a grid', () => {
       again.abort()
       return answer.status === 200
     }, 'one that has gone makes room')
+    const fromMs = performance.now()
     const flood = await Promise.all(Array.from({ length: 300 }, () => fetch(url).then(({ status }) => status)))
-    assert.ok(flood.filter((status) => status === 429).length > 100)
+    // A machine on which that takes long gets more answers.
+    const allowed = 120 + (20 * (performance.now() - fromMs)) / 1000
+    assert.ok(flood.filter((status) => status === 200).length <= allowed)
+    assert.ok(flood.includes(429) || allowed > 300)
     pages[1]?.abort()
   })
 

@@ -108,12 +108,19 @@ async function request({ run, target, options, info, given }: Call): Promise<voi
   }
   const value = given.payload === undefined ? undefined : await payloadOf(given.payload, stdin, signal)
   const { payload, response } = likelyCodecs(info)
+  checkGiven(value, payload, info)
   const definition = single<unknown, unknown>(info.handler, { request: codecs[payload], response: codecs[response] })
   const answer = await target
     .request(definition, value, options)
     .catch((error) => Promise.reject(withHint(error, info)))
   if (run.options.has('json')) await out.line(toJson(answer))
   else if (answer !== undefined) await out.line(toJson(answer, out.isTerminal ? 2 : 0))
+}
+
+/** JSON has no form for a payload that was left out. */
+function checkGiven(value: unknown, codec: string, { handler }: Call['info']): void {
+  if (value !== undefined || codec !== 'json') return
+  throw new UsageError(`"${printable(handler)}" takes a payload: give it as JSON, as @FILE, or as - for stdin`)
 }
 
 async function stream(made: Call): Promise<void> {
@@ -129,6 +136,7 @@ async function stream(made: Call): Promise<void> {
   }
   const value = given.payload === undefined ? undefined : await payloadOf(given.payload, stdin, signal)
   const of = likelyCodecs(info)
+  checkGiven(value, of.payload, info)
   const parts = { payload: codecs[of.payload], request: codecs[of.request], response: codecs[of.response] }
   const { inCapacity, outCapacity } = info
   const definition = streaming<unknown, unknown, unknown>(info.handler, {

@@ -48,7 +48,8 @@ export class Output {
   }
 
   get columns(): number {
-    return this.isTerminal ? (this.#stream.columns ?? 80) : unbounded
+    // A terminal that does not know its size says 0.
+    return this.isTerminal ? this.#stream.columns || 80 : unbounded
   }
 
   get rows(): number {
