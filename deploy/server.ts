@@ -14,12 +14,12 @@ import { dnsHosts } from 'it-grid/discovery'
 
 const { env } = process
 const local = read('GRID_LOCAL')
-const port = Number(read('GRID_PORT', '9000'))
-const healthPort = Number(read('HEALTH_PORT', '9001'))
+const port = readNumber('GRID_PORT', 9000)
+const healthPort = readNumber('HEALTH_PORT', 9001)
 /** So many peers must be connected before this server is ready. */
-const atLeast = Number(read('GRID_READY_PEERS', '0'))
+const atLeast = readNumber('GRID_READY_PEERS', 0)
 /** What running calls get at the end. The platform must wait longer than that before it kills. */
-const graceMs = Number(read('GRID_GRACE_MS', '20000'))
+const graceMs = readNumber('GRID_GRACE_MS', 20_000)
 
 const who = single<void, { name: string; upForMs: number }>('who')
 const work = single<{ ms: number }, string>('work')
@@ -113,5 +113,12 @@ function findHosts(): ManagerOptions['hosts'] {
 function read(name: string, otherwise?: string): string {
   const value = env[name] ?? otherwise
   if (value === undefined) throw new Error(`${name} is not set`)
+  return value
+}
+
+function readNumber(name: string, otherwise: number): number {
+  const value = Number(env[name] ?? otherwise)
+  if (!Number.isInteger(value) || value < 0 || value > 2 ** 31)
+    throw new Error(`${name} is "${env[name]}", not a number`)
   return value
 }

@@ -74,9 +74,12 @@ const folder = join(root, 'deploy/kubernetes')
 const source = readFileSync(join(root, 'deploy/server.ts'), 'utf8')
 const page = new MarkdownFile('docs/deploy.md')
 
-/** What the server reads: `read('NAME', default?)` and `env.NAME`. */
+/** What the server reads: `read('NAME')`, `readNumber('NAME', default)` and `env.NAME`. */
 const known = new Map(
-  [...source.matchAll(/(?:\bread\('|\benv\.)([A-Z_]+)(?:', '([^']*)')?/g)].map(([, name = '', value]) => [name, value])
+  [...source.matchAll(/(?:\bread(?:Number)?\('|\benv\.)([A-Z_]+)(?:', ([\d_]+))?/g)].map(([, name = '', value]) => [
+    name,
+    value?.replace('_', '')
+  ])
 )
 
 function read(file: string): Resource[] {

@@ -186,7 +186,8 @@ describe('the server of deploy/', () => {
   for (const [what, env, why] of [
     ['has no name', { GRID_HOSTS: 'http://a' }, /GRID_LOCAL is not set/],
     ['has no secret', { GRID_LOCAL: 'http://a', GRID_HOSTS: 'http://a' }, /GRID_SECRET_FILE is not set/],
-    ['finds no hosts', { GRID_LOCAL: 'http://a', GRID_SECRET_FILE: '/dev/null' }, /GRID_DNS is not set/]
+    ['finds no hosts', { GRID_LOCAL: 'http://a', GRID_SECRET_FILE: '/dev/null' }, /GRID_DNS is not set/],
+    ['has a port that is none', { GRID_LOCAL: 'http://a', GRID_PORT: 'x' }, /GRID_PORT is "x", not a number/]
   ] as const) {
     it(`does not start where it ${what}, and says so`, async (test) => {
       const server = start(test, { ...env })
