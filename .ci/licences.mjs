@@ -5,9 +5,9 @@
  * they bring along: who uses them has chosen them.
  */
 
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
@@ -25,7 +25,9 @@ export function page() {
     }
   }
   walk(Object.keys({ ...manifest.dependencies, ...manifest.optionalDependencies }), '')
-  const rows = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  const rows = [...found.values()].sort((a, b) =>
+    `${a.name} ${a.version}`.localeCompare(`${b.name} ${b.version}`, 'en')
+  )
   const peers = Object.keys(manifest.peerDependencies).sort()
   return `# Licences
 
@@ -62,4 +64,6 @@ function licenceOf(lock, path) {
   return (existsSync(file) && read(file).license) || 'unknown'
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) writeFileSync(join(root, 'docs/licences.md'), page())
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  writeFileSync(join(root, 'docs/licences.md'), page())
+}

@@ -2,14 +2,24 @@
  * `node .ci/release.mjs ADDRESS FOLDER`: a copy of the package in FOLDER, as it is published from the repository at ADDRESS.
  *
  * This is the one place that knows a public address, and it is told it: `repository`, `homepage` and `bugs` come from it, and so
- * do the links of the README that a package page must follow. `npm publish FOLDER` does the rest.
+ * do the links of the README that a package page must follow. `npm publish ./FOLDER` does the rest.
  */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath, pathToFileURL } from 'node:url'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 
@@ -32,12 +42,14 @@ export function linked(text, address, version) {
     .replace(/((?<!!)\[[^\]]*\]\()([^)\s]+)/g, (_, label, href) => label + target(href, 'blob'))
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [address = '', folder] = process.argv.slice(2)
-  if (!/^https:\/\/[^/]+\/.+[^/]$/.test(address) || folder === undefined) {
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const [address = '', given] = process.argv.slice(2)
+  if (!/^https:\/\/[^/\s]+\/\S*[^/\s]$/.test(address) || address.endsWith('.git') || given === undefined) {
     console.error('usage: node .ci/release.mjs https://HOST/OWNER/NAME FOLDER')
     process.exit(2)
   }
+  const folder = resolve(given)
+  if (existsSync(folder) && readdirSync(folder).length > 0) throw new Error(`${folder} is not empty`)
   const packs = mkdtempSync(join(tmpdir(), 'it-grid-release-'))
   try {
     const options = { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] }

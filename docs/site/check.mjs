@@ -1,12 +1,12 @@
 /**
  * `npm run site:check`: looks at the built site as a reader does, in a real browser.
  *
- * Every page opens without an error in the console, in both themes and at the width of a phone, where nothing but code and tables
+ * Every page opens without an error in the console in both themes, and at the width of a phone, where nothing but code and tables
  * may be wider than the screen; every link leads to a page, and to a heading that it has; the search finds what it should. Keeps
  * screenshots. Where there is no browser it says so.
  */
 
-import { createReadStream, existsSync, mkdirSync, readdirSync } from 'node:fs'
+import { createReadStream, existsSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -45,7 +45,8 @@ if (browserPath === undefined) {
 function answer(request, response) {
   const path = decodeURIComponent(new URL(request.url, 'http://site').pathname)
   const file = join(dist, path.endsWith('/') ? `${path}index.html` : path)
-  if (!file.startsWith(dist) || !existsSync(file)) return void response.writeHead(404).end()
+  if (!file.startsWith(dist) || statSync(file, { throwIfNoEntry: false })?.isFile() !== true)
+    return void response.writeHead(404).end()
   response.setHeader('content-type', types[extname(file)] ?? 'application/octet-stream')
   createReadStream(file).pipe(response)
 }
