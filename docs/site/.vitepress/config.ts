@@ -67,6 +67,7 @@ export default defineConfig({
         ['Traces, metrics, events', 'observability'],
         ['The page for the person on call', 'inspector'],
         ['Performance', 'performance'],
+        ['How far a mesh goes', 'scale'],
         ['Faults, case by case', 'faults'],
         ['Security', 'security']
       ]),
