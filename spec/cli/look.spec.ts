@@ -315,11 +315,13 @@ describe('locks', () => {
 
 describe('doctor', () => {
   it('prints what it finds and what to do, and fails where there is a fault', async (test) => {
-    const { hosts, run, told } = await open(test, 2)
+    const { hosts, run } = await open(test, 2)
     const [one = '', two = ''] = hosts
-    const all = await told('doctor', one)
+    const { stdout: all } = await run(['doctor', one])
     for (const host of [one, two]) assert.match(all, new RegExp(`^ok  ${host}  guest: .*$`, 'm'))
-    assert.match(all, /\nno fault was found\n$/)
+    // On a busy machine event loops are held up, which it rightly tells.
+    assert.match(all, /\nno fault was found\n$|blockedLoop/)
+    assert.doesNotMatch(all.replace(/^no +\S+ +loop: .*\n +blockedLoop: .*\n/gm, ''), /^no {2}/m)
     const closed = await run(['doctor', 'http://127.0.0.1:1', '--json'])
     const findings = closed.stdout
       .trim()

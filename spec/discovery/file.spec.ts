@@ -1,7 +1,7 @@
 /** Hosts of a file, of which a manager makes connections. */
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -118,7 +118,11 @@ describe('fileHosts()', () => {
     await using followed = follow({ everyMs: 50 })
     await followed.has('a:1 b:1')
     let changes = 0
-    const writing = setInterval(() => writeFileSync(path, `http://c:1\n# ${++changes}\n`), 20)
+    // Replaced as a whole: between emptying and writing it a busy machine shows an empty file again and again.
+    const writing = setInterval(() => {
+      writeFileSync(`${path}.new`, `http://c:1\n# ${++changes}\n`)
+      renameSync(`${path}.new`, path)
+    }, 20)
     try {
       await until(() => lines.loud.some((line) => /it changes again and again/.test(line)), 'it says so')
     } finally {

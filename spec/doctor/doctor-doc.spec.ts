@@ -39,6 +39,8 @@ describe('the program of docs/doctor.md', () => {
     const { stdout } = await run(process.execPath, ['--import', 'tsx', file], {
       ...{ cwd: root, timeout: paced(240_000), env: childEnvironment() }
     })
-    assert.equal(stdout, page.code('text').join(''))
+    // What it rightly finds of event loops on a busy machine.
+    const printed = stdout.replace(/\[\n {2}'blockedLoop: [^\n]*\n\]/, '[]')
+    assert.equal(printed, page.code('text').join(''))
   })
 })
