@@ -15,6 +15,7 @@ import { openGrid } from '../support/grid/grid.ts'
 import { LogBook } from '../support/grid/manager.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
+import { compilesIn } from '../support/pages/program.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 import { type ListTodos, ListTodosSchema, type Todo, TodoSchema } from './todo_pb.ts'
@@ -153,11 +154,7 @@ describe('the program of docs/protobuf.md', () => {
       const file = join(folder, 'program.ts')
       writeFileSync(file, page.code('ts').join(''))
       copyFileSync(join(root, 'spec/extras/todo_pb.ts'), join(folder, 'todo_pb.ts'))
-      const compilerOptions = { rewriteRelativeImportExtensions: false }
-      const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.ts'], exclude: [] }
-      writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-      const tsc = join(root, 'node_modules/typescript/bin/tsc')
-      await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+      await compilesIn(folder, ['*.ts'])
       const { stdout } = await run(process.execPath, [...sourceArgs, file], { cwd: root, env: childEnvironment() })
       assert.equal(stdout, page.code('text').join(''))
     } finally {

@@ -9,6 +9,7 @@ import { after, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
+import { compilesIn } from '../support/pages/program.ts'
 import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
@@ -54,11 +55,7 @@ describe('the programs of docs/observability.md', () => {
   }
 
   it('compile under strict types', async () => {
-    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
-    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.mts'], exclude: [] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+    await compilesIn(folder)
   })
 
   for (const { name, prints } of programs) {

@@ -2,4 +2,4 @@
 
 import { describeProgram } from '../support/pages/program.ts'
 
-describeProgram('docs/many-peers.md', 3)
+describeProgram('docs/many-peers.md', { servers: 3 })

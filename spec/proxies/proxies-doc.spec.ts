@@ -1,26 +1,23 @@
 /** docs/proxies.md is true: its programs compile, the first one runs behind both proxies, and what it lists of them is so. */
 
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, it } from 'node:test'
-import { promisify } from 'node:util'
 import { freePorts } from '../support/network/free-port.ts'
 import { root } from '../support/pages/markdown.ts'
+import { compilesIn, onSources } from '../support/pages/program.ts'
 import { childEnvironment } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 import { ways } from './grid.ts'
 import { certificate, configuration, kinds, page, RealProxy, whyNot } from './proxy.ts'
 
-const run = promisify(execFile)
 const folder = mkdtempSync(join(tmpdir(), 'it-grid-proxies-'))
 after(() => rmSync(folder, { recursive: true }))
 
-const programs = page
-  .code('ts')
-  .map((code) => code.replaceAll("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`))
+const programs = page.code('ts').map(onSources)
 
 describe('docs/proxies.md', () => {
   it('has a configuration of each proxy for each way, and programs that compile under strict types', async () => {
@@ -29,11 +26,7 @@ describe('docs/proxies.md', () => {
       for (const way of ways) configuration(kind, way)
     }
     for (const [at, code] of programs.entries()) writeFileSync(join(folder, `program-${at}.mts`), code)
-    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
-    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.mts'], exclude: [] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+    await compilesIn(folder)
   })
 
   for (const kind of kinds) {

@@ -16,6 +16,7 @@ import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/inde
 import * as grid from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
+import { compilesIn } from '../support/pages/program.ts'
 import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
@@ -63,11 +64,7 @@ describe('the example of the README', () => {
   })
 
   it('compiles under strict types', async () => {
-    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
-    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: [file], exclude: [] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+    await compilesIn(folder, [file])
   })
 
   it('prints what the README says', async () => {

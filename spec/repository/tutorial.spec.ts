@@ -5,7 +5,7 @@ import { it } from 'node:test'
 import { MarkdownFile } from '../support/pages/markdown.ts'
 import { describeProgram } from '../support/pages/program.ts'
 
-describeProgram('docs/tutorial.md', 3)
+describeProgram('docs/tutorial.md', { servers: 3 })
 
 it('the tutorial has ten steps, all named at its head, in this order', () => {
   const page = new MarkdownFile('docs/tutorial.md')

@@ -1,47 +1,5 @@
 /** What docs/socket.io.md says is true: its blocks are one program, which compiles, runs, and prints what it says. */
 
-import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, before, describe, it } from 'node:test'
-import { promisify } from 'node:util'
-import { paced } from '../support/clock/pace.ts'
-import { freePorts } from '../support/network/free-port.ts'
-import { MarkdownFile, root } from '../support/pages/markdown.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { describeProgram } from '../support/pages/program.ts'
 
-const run = promisify(execFile)
-const page = new MarkdownFile('docs/socket.io.md')
-
-describe('the program of docs/socket.io.md', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'it-grid-socket-io-'))
-  const file = join(folder, 'program.mts')
-  before(async () => {
-    symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-    let code = page
-      .code('ts')
-      .join('')
-      .replaceAll("from 'it-grid/socket.io'", `from '${join(root, 'lib/extras/socket.io/index.ts')}'`)
-      .replaceAll("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`)
-    for (const [at, port] of (await freePorts(3)).entries()) code = code.replaceAll(String(9001 + at), String(port))
-    writeFileSync(file, code)
-  })
-  after(() => rmSync(folder, { recursive: true }))
-
-  it('compiles under strict types', async () => {
-    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
-    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.mts'], exclude: [] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
-  })
-
-  it('prints what the page says', async () => {
-    const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], {
-      ...{ cwd: root, timeout: paced(240_000), env: childEnvironment() }
-    })
-    assert.deepEqual([stdout, stderr], [page.code('text').join(''), ''])
-  })
-})
+describeProgram('docs/socket.io.md', { servers: 3 })

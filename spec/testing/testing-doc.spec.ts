@@ -9,6 +9,7 @@ import { after, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
+import { compilesIn, onSources } from '../support/pages/program.ts'
 import { childEnvironment } from '../support/process/child.ts'
 
 const run = promisify(execFile)
@@ -19,10 +20,7 @@ describe('the programs of docs/testing.md', () => {
   after(() => rmSync(folder, { recursive: true }))
   const files = programs.map((_, at) => join(folder, `program-${at + 1}.mts`))
   for (const [at, code] of programs.entries()) {
-    const text = code
-      .replaceAll("from 'it-grid/testing'", `from '${join(root, 'lib/extras/testing/index.ts')}'`)
-      .replaceAll("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`)
-    writeFileSync(files[at] as string, text)
+    writeFileSync(files[at] as string, onSources(code))
   }
 
   it('are six', () => {
@@ -30,11 +28,7 @@ describe('the programs of docs/testing.md', () => {
   })
 
   it('compile under strict types', async () => {
-    const compilerOptions = { typeRoots: [join(root, 'node_modules/@types')], rewriteRelativeImportExtensions: false }
-    const config = { extends: join(root, 'tsconfig.json'), compilerOptions, include: ['*.mts'], exclude: [] }
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-    const tsc = join(root, 'node_modules/typescript/bin/tsc')
-    await run(process.execPath, [tsc, '-p', folder]).catch((error) => assert.fail(error.stdout))
+    await compilesIn(folder)
   })
 
   it('pass as tests', async () => {
