@@ -4,6 +4,7 @@
  */
 
 import { setMaxListeners } from 'node:events'
+import { setTimeout as delay } from 'node:timers/promises'
 import {
   type AnySingle,
   type AnyStreaming,
@@ -153,17 +154,9 @@ export function firstOf(...signals: readonly AbortSignal[]): AbortSignal {
 }
 
 /** Resolves after a time, or when the signal aborts. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  // It rejects for nothing else than the signal.
+  await delay(ms, undefined, { signal }).catch(() => undefined)
 }
 
 /** After a feed has ended: what closes is still there for a moment. */

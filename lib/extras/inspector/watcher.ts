@@ -4,6 +4,7 @@
  * Whatever ends is tried again. What was told last stays, with its age: nothing old is shown as new.
  */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Calls, type ConnectionStats, type GridEvent, introspection, UnknownHandlerError } from '../../index.ts'
 import type { InspectedPeer } from './inspected.ts'
 import { Link } from './link.ts'
@@ -103,7 +104,8 @@ export class Watcher {
       }
       if (this.#init.peer.state === 'closed') return
       this.#init.onState()
-      await wait(this.isConnected ? againMs : soonMs, signal)
+      // It rejects for nothing else than the signal.
+      await delay(this.isConnected ? againMs : soonMs, undefined, { signal }).catch(() => undefined)
     }
   }
 
@@ -206,17 +208,4 @@ export class Watcher {
 function textOf(error: unknown): string {
   if (UnknownHandlerError.is(error)) return 'introspection is off there'
   return error instanceof Error ? error.message : String(error)
-}
-
-function wait(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const end = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = setTimeout(end, ms)
-    signal.addEventListener('abort', end)
-  })
 }
