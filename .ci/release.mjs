@@ -37,9 +37,13 @@ export function stamped(manifest, address) {
 /** The README of a release: its relative links lead to the repository at the tag of that version. */
 export function linked(text, address, version) {
   const target = (href, kind) => (/^([a-z]+:|#)/.test(href) ? href : `${address}/${kind}/v${version}/${href}`)
-  return text
-    .replace(/(!\[[^\]]*\]\()([^)\s]+)/g, (_, label, href) => label + target(href, 'raw'))
-    .replace(/((?<!!)\[[^\]]*\]\()([^)\s]+)/g, (_, label, href) => label + target(href, 'blob'))
+  const link = (part) =>
+    part
+      .replace(/(!\[[^\]]*\]\()([^)\s]+)/g, (_, label, href) => label + target(href, 'raw'))
+      .replace(/((?<!!)\[[^\]]*\]\()([^)\s]+)/g, (_, label, href) => label + target(href, 'blob'))
+  // Not within blocks of code.
+  const parts = text.split(/^(```[\s\S]*?^```$)/m)
+  return parts.map((part, at) => (at % 2 === 1 ? part : link(part))).join('')
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

@@ -31,7 +31,11 @@ await build(here)
 
 function gather(source) {
   const text = readFileSync(join(root, source), 'utf8')
-  const linked = text.replace(/(?<=\]\()[^)\s]+/g, (href) => onSite(source, href))
+  // Not within blocks of code.
+  const parts = text.split(/^(```[\s\S]*?^```$)/m)
+  const linked = parts
+    .map((part, at) => (at % 2 === 1 ? part : part.replace(/(?<=\]\()[^)\s]+/g, (href) => onSite(source, href))))
+    .join('')
   writeFileSync(join(pages, nameOf[source] ?? posix.basename(source)), linked)
 }
 

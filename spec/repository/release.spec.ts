@@ -51,4 +51,6 @@ it('gets its address at publishing, in its package.json and in the links of its 
     '[e](https://e.example)'
   ]
   assert.equal(linked(text, address, '1.2.3'), expected.join(' '))
+  const code = '```ts\nhandlers[id](value)\n```'
+  assert.equal(linked(code, address, '1.2.3'), code)
 })
