@@ -1,11 +1,11 @@
 /** A real etcd on loopback, where the Debian package `etcd-server` is installed: it can be frozen, killed and started again. */
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePorts } from '../support/network/free-port.ts'
+import { endProcess } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 /** For the `skip` of a spec. */
@@ -59,12 +59,8 @@ export class Etcd {
   }
 
   async kill(): Promise<void> {
-    const child = this.#process
+    await endProcess(this.#process)
     this.#process = undefined
-    if (child === undefined) return
-    const gone = once(child, 'close')
-    child.kill('SIGKILL')
-    await gone
   }
 
   /** As another server would, that never dies. */

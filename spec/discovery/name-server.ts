@@ -2,11 +2,11 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { Resolver } from 'node:dns/promises'
-import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../support/network/free-port.ts'
+import { endProcess } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 /** For the `skip` of a spec. */
@@ -80,12 +80,8 @@ export class NameServer {
   }
 
   async kill(): Promise<void> {
-    const child = this.#process
+    await endProcess(this.#process)
     this.#process = undefined
-    if (child === undefined) return
-    const gone = once(child, 'close')
-    child.kill('SIGKILL')
-    await gone
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { freePort } from '../support/network/free-port.ts'
+import { endProcess } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 const isInstalled = ['prometheus', 'promtool'].every((name) => spawnSync(name, ['--version']).status === 0)
@@ -86,9 +87,7 @@ export class Prometheus {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const gone = once(this.#process, 'close')
-    this.#process.kill('SIGTERM')
-    await gone
+    await endProcess(this.#process, 'SIGTERM')
     this.#server.closeAllConnections()
     this.#server.close()
     await rm(this.#folder, { recursive: true })

@@ -6,7 +6,6 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import net from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
@@ -18,7 +17,7 @@ import { LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { root } from '../support/pages/markdown.ts'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+import { childEnvironment, endProcess, sourceArgs } from '../support/process/child.ts'
 import { settled, until } from '../support/until.ts'
 
 const isThere = spawnSync('nats-server', ['--version']).status === 0
@@ -57,11 +56,8 @@ class Broker {
     }, 'nats-server listens')
   }
 
-  async kill(): Promise<void> {
-    if (this.#child === undefined || this.#child.signalCode !== null) return
-    const gone = once(this.#child, 'close')
-    this.#child.kill('SIGKILL')
-    await gone
+  kill(): Promise<void> {
+    return endProcess(this.#child)
   }
 }
 

@@ -5,7 +5,6 @@
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
@@ -13,6 +12,7 @@ import { join } from 'node:path'
 import { selfSigned } from '../support/network/certificates.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { MarkdownFile } from '../support/pages/markdown.ts'
+import { endProcess } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 
 export const kinds = ['nginx', 'haproxy'] as const
@@ -112,10 +112,7 @@ export class RealProxy {
   }
 
   async stop(): Promise<void> {
-    if (this.#child === undefined) return
-    const gone = once(this.#child, 'close')
-    this.#child.kill('SIGTERM')
-    await gone
+    await endProcess(this.#child, 'SIGTERM')
     this.#child = undefined
   }
 

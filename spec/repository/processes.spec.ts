@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { childEnvironment, sourceArgs } from '../support/process/child.ts'
+import { childEnvironment, endProcess, sourceArgs } from '../support/process/child.ts'
 
 const kit = JSON.stringify(new URL('../support/process/obey.ts', import.meta.url).href)
 
@@ -33,5 +33,19 @@ describe('a process that obeys a driver', () => {
     const child = start('while (process.connected) await new Promise(setImmediate)')
     child.disconnect()
     assert.deepEqual(await once(child, 'exit'), [1, null])
+  })
+})
+
+describe('the end of a process', () => {
+  it('is there at once for one that has ended by itself, was never there, or was killed already', async () => {
+    const [ended, missing, killed] = [
+      spawn(process.execPath, ['--version'], { stdio: 'ignore' }),
+      spawn('no-such-program').on('error', () => undefined),
+      spawn(process.execPath, ['--eval', 'setInterval(() => undefined, 1000)'], { stdio: 'ignore' })
+    ]
+    await once(ended, 'close')
+    await endProcess(killed)
+    for (const child of [ended, missing, killed, undefined]) await endProcess(child)
+    assert.deepEqual([ended.exitCode, missing.pid, killed.signalCode], [0, undefined, 'SIGKILL'])
   })
 })

@@ -1,6 +1,7 @@
 /** A process that runs one of our sources: started with one value, asked by words, heard, and ended. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { until } from '../until.ts'
 import type { Answer, Asked, Words } from './obey.ts'
@@ -12,6 +13,14 @@ export const sourceArgs: readonly string[] = ['--import', new URL('../typescript
 export function childEnvironment(): NodeJS.ProcessEnv {
   // Named, for Node hands it on to a child whose environment does not name it.
   return { ...process.env, NODE_V8_COVERAGE: undefined }
+}
+
+/** Ends a process of ours, and resolves when it has ended: at once where it has done so by itself, or was never there. */
+export async function endProcess(child: ChildProcess | undefined, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'close')
+  child.kill(signal)
+  await gone
 }
 
 /** On a machine that does much else. */
