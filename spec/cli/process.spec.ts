@@ -7,11 +7,10 @@ import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { single, streaming } from '../../lib/index.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 import { folder, gridWithGuests, main, shell } from './command-line.ts'
 
 const run = promisify(execFile)
@@ -72,13 +71,8 @@ describe('it-grid in a pipe', () => {
     const guests = () => grid.at(0).stats().guests
     await until(() => guests().length === 1, 'it is there', 60_000)
     const told = () => guests()[0]?.totals.messagesOut ?? 0
-    let last = -1
-    await until(async () => {
-      const before = last
-      last = told()
-      await delay(50)
-      return last > 0 && last === before
-    }, 'nothing moves any more')
+    await until(() => told() > 0, 'something has moved')
+    await settled(told, 500)
     // It answers pings meanwhile: the reader does not hold its event loop.
     const { batchesIn = 0 } = guests()[0]?.session ?? {}
     await until(() => (guests()[0]?.session?.batchesIn ?? 0) > batchesIn, 'it has sent a sign of life', 60_000)

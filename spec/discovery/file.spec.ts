@@ -24,6 +24,12 @@ beforeEach(async () => {
 
 afterEach(() => rm(folder, { recursive: true }))
 
+/** As a whole and at once: between emptying and writing a file a busy machine shows it empty for long. */
+function replace(text: string): void {
+  writeFileSync(`${path}.new`, text)
+  renameSync(`${path}.new`, path)
+}
+
 const follow = (more: Partial<PollOptions> = {}, at = path) =>
   new Followed(fileHosts(at, { local: 'http://a:1', everyMs: 20, keepMs: 100, logger: lines, ...more }))
 
@@ -118,11 +124,7 @@ describe('fileHosts()', () => {
     await using followed = follow({ everyMs: 50 })
     await followed.has('a:1 b:1')
     let changes = 0
-    // Replaced as a whole: between emptying and writing it a busy machine shows an empty file again and again.
-    const writing = setInterval(() => {
-      writeFileSync(`${path}.new`, `http://c:1\n# ${++changes}\n`)
-      renameSync(`${path}.new`, path)
-    }, 20)
+    const writing = setInterval(() => replace(`http://c:1\n# ${++changes}\n`), 20)
     try {
       await until(() => lines.loud.some((line) => /it changes again and again/.test(line)), 'it says so')
     } finally {
@@ -137,10 +139,10 @@ describe('fileHosts()', () => {
     await followed.has('a:1 b:1')
     // In steps that are shorter than a file has to stay the same.
     for (const text of ['http://a:1\nhtt', 'http://a:1\nhttp://wrong', 'http://a:1\nhttp://wrong-12:1']) {
-      await writeFile(path, text)
+      replace(text)
       await delay(30)
     }
-    await writeFile(path, 'http://a:1\nhttp://wrong-12:1\nhttp://c:1\n')
+    replace('http://a:1\nhttp://wrong-12:1\nhttp://c:1\n')
     await until(() => followed.now.includes('c:1'), 'the whole file is taken')
     assert.doesNotMatch(JSON.stringify(followed.lists), /wrong"/)
   })
