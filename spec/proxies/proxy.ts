@@ -79,9 +79,10 @@ export class RealProxy {
     return this.#output
   }
 
-  /** Resolves when it listens. */
+  /** Resolves when it listens, and can be told to load anew. */
   async run(): Promise<void> {
     const { kind } = this.#options
+    const since = this.#output.length
     const file = join(this.#folder, 'proxy.conf')
     const args = kind === 'nginx' ? ['-e', 'stderr', '-c', file] : ['-W', '-f', file]
     const child = spawn(kind, args, { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -93,15 +94,16 @@ export class RealProxy {
     }
     await until(async () => {
       if (child.exitCode !== null) throw new Error(`${kind} ended with ${child.exitCode}: ${this.#output}`)
-      return await this.#listens()
+      return this.#hasLoaded(since) && (await this.#listens())
     }, `${kind} listens`)
   }
 
   /** As its service does it; resolves when a worker of the new configuration is there. */
   async reload(): Promise<void> {
     const before = this.workers()
+    const since = this.#output.length
     this.#child?.kill(this.#options.kind === 'nginx' ? 'SIGHUP' : 'SIGUSR2')
-    const isNew = () => this.workers().some((pid) => !before.includes(pid))
+    const isNew = () => this.#hasLoaded(since) && this.workers().some((pid) => !before.includes(pid))
     await until(isNew, 'there is a new worker')
   }
 
@@ -119,6 +121,11 @@ export class RealProxy {
   async end(): Promise<void> {
     await this.stop()
     rmSync(this.#folder, { recursive: true })
+  }
+
+  /** The worker of HAProxy listens before its master, which says so, understands signals. */
+  #hasLoaded(since: number): boolean {
+    return this.#options.kind === 'nginx' || this.#output.includes('Loading success', since)
   }
 
   #listens(): Promise<boolean> {
