@@ -5,7 +5,7 @@
  */
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { buildPage } from '../../page/build.mjs'
+import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import type { World } from './world.ts'
 
 const roundMs = 500

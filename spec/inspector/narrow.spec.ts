@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import type { ConnectionDetail, Lane } from '../../lib/extras/inspector/model.ts'
-import { buildPage } from '../../page/build.mjs'
+import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { complaintsOf, goTo, keepPicture, patienceMs, startBrowser, whyNoBrowser } from './browser.ts'
 import { FakeFeed } from './large-grid.ts'
 

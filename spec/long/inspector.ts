@@ -7,7 +7,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionsOf } from '../../benchmarks/harness/arguments.ts'
-import { buildPage } from '../../page/build.mjs'
+import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { goTo, keepPicture, patienceMs, startBrowser, whyNoBrowser } from '../inspector/browser.ts'
 import { framesOf } from '../inspector/frames.ts'
 import type { Words } from '../inspector/server.ts'

@@ -165,6 +165,7 @@ describe('the package', () => {
     // Not every extra needs one when it runs.
     const from = new URL(`../../lib/extras${path.slice(1)}/`, import.meta.url)
     const text = readdirSync(from)
+      .filter((file) => file.endsWith('.ts'))
       .map((file) => readFileSync(new URL(file, from), 'utf8'))
       .join('\n')
     const needs = (peer: string) => new RegExp(`^import (?!type\\b)[^']* from '${peer}'`, 'm').test(text)

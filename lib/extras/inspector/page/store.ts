@@ -1,18 +1,7 @@
 /** What the page knows: fed by the server, held until it changes, and shown with its age. */
 
-import { Reader } from '../lib/extras/inspector/compact.ts'
-import type {
-  Answer,
-  Cell,
-  Chart,
-  HandlerRow,
-  Happening,
-  PointsOf,
-  ServerFigures,
-  Sums,
-  Tick,
-  Wait
-} from '../lib/extras/inspector/model.ts'
+import { Reader } from '../compact.ts'
+import type { Answer, Cell, Chart, HandlerRow, Happening, PointsOf, ServerFigures, Sums, Tick, Wait } from '../model.ts'
 
 export const chartSlots = 60
 const eventsKept = 1000

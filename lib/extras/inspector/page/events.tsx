@@ -1,6 +1,6 @@
 /** What happened, of all servers, the newest first. */
 
-import type { Happening } from '../lib/extras/inspector/model.ts'
+import type { Happening } from '../model.ts'
 import { Empty, Mark, Title } from './parts.tsx'
 import { linkTo, type Route } from './route.ts'
 import type { Picture } from './store.ts'

@@ -1,6 +1,6 @@
 /** What each cell of the matrix says, and its colour. */
 
-import type { Cell, ServerFigures } from '../lib/extras/inspector/model.ts'
+import type { Cell, ServerFigures } from '../model.ts'
 import type { Picture } from './store.ts'
 import { age, ms, size } from './text.ts'
 

@@ -1,7 +1,7 @@
 /** One handler: its charts, each of its servers on one scale, its errors by code, who calls it. */
 
 import type { ComponentChildren } from 'preact'
-import type { Chart, HandlerDetail } from '../lib/extras/inspector/model.ts'
+import type { Chart, HandlerDetail } from '../model.ts'
 import { Charts } from './charts.tsx'
 import { newest, useNews } from './news.ts'
 import { Back, Empty, Panel, Spark, Title } from './parts.tsx'

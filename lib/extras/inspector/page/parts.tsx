@@ -1,8 +1,8 @@
 /** Small pieces of all screens. Texts of peers only ever become text nodes. */
 
 import type { ComponentChildren } from 'preact'
-import type { Bar, Severity } from '../lib/extras/inspector/model.ts'
-import { size } from '../lib/extras/inspector/words.ts'
+import type { Bar, Severity } from '../model.ts'
+import { size } from '../words.ts'
 
 const shapes = {
   ok: ['Good', 'M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM4.6 8.2l1.2-1.2 1.5 1.6 3-3.4 1.2 1.1-4.2 4.7z'],

@@ -1,7 +1,7 @@
 /** All servers against all: a row is what one server says of the others. */
 
 import { useMemo, useRef } from 'preact/hooks'
-import type { ServerFigures } from '../lib/extras/inspector/model.ts'
+import type { ServerFigures } from '../model.ts'
 import { type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
 import { Glyph } from './parts.tsx'
 import { Plot } from './plot.tsx'

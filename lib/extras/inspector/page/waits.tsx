@@ -1,6 +1,6 @@
 /** Who waits for whom, in words, with the window; and streams that are only quiet. */
 
-import type { Wait } from '../lib/extras/inspector/model.ts'
+import type { Wait } from '../model.ts'
 import { Empty, Mark, Panel, Title, WindowBar } from './parts.tsx'
 import { toConnection, toHandler } from './route.ts'
 import type { Picture } from './store.ts'

@@ -1,8 +1,8 @@
 /** All handlers in one table: any column sorts, a name filters, only rows in view are drawn. */
 
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
-import { unpackRow, unpackSeries } from '../lib/extras/inspector/compact.ts'
-import type { Chart, HandlerRow, HandlersDetail } from '../lib/extras/inspector/model.ts'
+import { unpackRow, unpackSeries } from '../compact.ts'
+import type { Chart, HandlerRow, HandlersDetail } from '../model.ts'
 import { useNews } from './news.ts'
 import { Empty, Glyph, Spark, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
 const here = fileURLToPath(new URL('.', import.meta.url))
-const target = fileURLToPath(new URL('../dist/extras/inspector/page/', import.meta.url))
+const target = fileURLToPath(new URL('../../../../dist/extras/inspector/page/', import.meta.url))
 
 export async function buildPage() {
   // Others may be building or reading it: files are replaced, never half written.

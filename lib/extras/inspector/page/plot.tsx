@@ -1,7 +1,7 @@
 /** The matrix of so many servers that it is a picture: only rows and columns that differ are named, and the cell that is pointed at. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { Cell } from '../lib/extras/inspector/model.ts'
+import type { Cell } from '../model.ts'
 import { type Colouring, type Scale, stepOf, tone, viewOf } from './cells.ts'
 import { toConnection } from './route.ts'
 import type { Picture } from './store.ts'

@@ -1,7 +1,7 @@
 /** The first screen: the five answers in words, and below them what proves them. And the screen of all servers. */
 
 import { useState } from 'preact/hooks'
-import type { Answer, Happening } from '../lib/extras/inspector/model.ts'
+import type { Answer, Happening } from '../model.ts'
 import { type Colouring, colourings } from './cells.ts'
 import { EventList } from './events.tsx'
 import { HandlerTable, sortRows, useSteadyOrder } from './handlers.tsx'

@@ -1,6 +1,6 @@
 /** One connection: each direction of each stream as a lane, both ends side by side, the last events of both. */
 
-import type { ConnectionDetail, Lane } from '../lib/extras/inspector/model.ts'
+import type { ConnectionDetail, Lane } from '../model.ts'
 import { EventList } from './events.tsx'
 import { newest, useNews } from './news.ts'
 import { Back, Empty, Mark, Panel, Title, WindowBar } from './parts.tsx'

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
-import type { Chart, HandlerDetail } from '../lib/extras/inspector/model.ts'
+import type { Chart, HandlerDetail } from '../model.ts'
 import { chartSlots } from './store.ts'
 import { ms, rate } from './text.ts'
 
