@@ -221,12 +221,22 @@ function isSecure({ url }: Target): boolean {
 function toDialError(target: Target, error: Error): DialError {
   // When every address of a host name refused, Node reports an AggregateError with a code and an empty message.
   const code = 'code' in error ? String(error.code) : error.name
+  const text = printable(systemText(error) || code).trim()
+  const hint = hintOf(target, error, code)
+  return new DialError(`cannot connect to ${target.host}: ${text}${hint}${target.at}`, { cause: error })
+}
+
+/** What usually makes a conn end before the upgrade is answered. */
+function hintOf(target: Target, error: Error, code: string): string {
+  // A server of TLS closes a conn that begins with plain text.
+  if (!isSecure(target)) return code === 'ECONNRESET' ? ' (does it speak TLS there, so that its name is https?)' : ''
   // In TLS 1.3 a server can refuse our certificate only after the handshake has ended for us: it just closes the socket.
   // A proxy that passes TLS on does the same where it reaches nobody.
-  const isCut = code === 'ECONNRESET' && isSecure(target)
-  const hint = isCut ? ' (has it refused our certificate, or does a proxy on the way not reach it?)' : ''
-  const text = printable(systemText(error) || code).trim()
-  return new DialError(`cannot connect to ${target.host}: ${text}${hint}${target.at}`, { cause: error })
+  if (code === 'ECONNRESET') return ' (has it refused our certificate, or does a proxy on the way not reach it?)'
+  if (code !== 'EPROTO') return ''
+  const reason = 'reason' in error ? printable(String(error.reason)) : ''
+  // An alert is an answer in TLS, and says what it is about.
+  return /alert/.test(reason) ? `, ${reason}` : ' (does it speak plain HTTP there, so that its name is http?)'
 }
 
 function describeStatus({ host, at }: Target, response: IncomingMessage): string {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { createReadStream, openSync } from 'node:fs'
 import { Readable, Writable } from 'node:stream'
 import { describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
@@ -141,6 +142,37 @@ describe('call', () => {
     assert.equal(await answer(['upper', '"p"']), '"p"\n', 'without requests they end at once')
   })
 
+  it('says so where a stream was sent nothing and has answered nothing, and where stdin is not read', async (test) => {
+    const { call, grid, file } = await open(test)
+    grid.at(0).handle(streaming<void, string, string>('each'), async function* (_, requests) {
+      yield* requests
+    })
+    const silent = await call(['each'])
+    assert.deepEqual([silent.code, silent.stdout], [0, ''])
+    assert.match(silent.stderr, /^it-grid: "each" takes requests, was sent none, .*: --stream sends each line of stdin/)
+    const piped = (args: string[]) =>
+      call(args, { stdin: createReadStream('', { fd: openSync(file('piped', '"x"\n'), 'r') }) })
+    const unread = await piped(['value'])
+    assert.deepEqual(unread, {
+      code: 0,
+      stdout: 'null\n',
+      stderr: 'it-grid: stdin is not read: - sends it as the payload\n'
+    })
+    assert.equal(
+      (await piped(['each'])).stderr,
+      'it-grid: stdin is not read: --stream sends each line of it as a request\n'
+    )
+    assert.deepEqual(JSON.parse((await piped(['value', '--json'])).stderr), {
+      note: { message: 'stdin is not read: - sends it as the payload' }
+    })
+    for (const args of [
+      ['value', '1'],
+      ['value', '-'],
+      ['each', '--stream']
+    ])
+      assert.equal((await piped(args)).stderr, '', args.join(' '))
+  })
+
   it('pulls a stream no faster than the output is read, and ends it when nobody reads any more', async (test) => {
     const { call, seen } = await open(test)
     const writes: (() => void)[] = []
@@ -224,10 +256,14 @@ describe('the exit code of call', () => {
     ['usage', ['value', 'text'], /a text is written as '"text"'\n$/],
     ['usage', ['value', '@/no/such/file'], /^it-grid: \/no\/such\/file: there is no such file\n$/],
     ['usage', ['value', '1', '2'], /"2" is one argument too many/],
-    ['usage', ['value', '1', '--stream'], /"value" is a single handler: leave out --stream\n$/],
+    [
+      'usage',
+      ['value', '1', '--stream'],
+      /"value" takes one request and no stream: leave out --stream, and give the payload as JSON/
+    ],
     ['usage', ['count', '1', '--stream'], /"count" takes no requests: leave out --stream\n$/],
-    ['usage', ['value', '1', '--metadata', '[]'], /--metadata must be KEY=TEXT, or a JSON object\n$/],
-    ['usage', ['value', '1', '--timeout', '0'], /--timeout must be a time such as 500ms, 5s or 2m; it is "0"\n$/],
+    ['usage', ['value', '1', '--metadata', '[]'], /--metadata must be KEY=TEXT, or a JSON object; it is "\[\]"\n$/],
+    ['usage', ['value', '1', '--timeout', '0'], /--timeout 0 has no unit: write 0s or 0ms\n$/],
     ['usage', ['greet'], /^it-grid: "greet" takes a payload: give it as JSON, as @FILE, or as - for stdin\n$/],
     ['usage', [], /which handler\?/]
   ]

@@ -229,7 +229,7 @@ describe('top', () => {
     await grid.restart(0)
     await until(() => instances().size === 2, 'it shows the next process')
     const { stderr } = await top.end()
-    assert.match(stderr, /^it-grid: lost http:\S+: .*; it is dialed again\n/)
+    assert.match(stderr, /^\{"note":\{"message":"lost http:\S+: .*; it is dialed again"\}\}\n/)
   })
 })
 

@@ -63,10 +63,14 @@ describe('the command line', () => {
       [['--timeout'], /--timeout needs a value: --timeout TIME/],
       [['--timeout', '--raw'], /--timeout needs a value/],
       [['--timeout', '5 parsecs'], /--timeout must be a time such as/],
+      [['--timeout', '5'], /--timeout 5 has no unit: write 5s or 5ms/],
+      [['--timeout', '30d'], /--timeout must be a time such as .*, up to 24d; it is "30d"/],
+      [['--metadata', 'foo'], /--metadata must be KEY=TEXT, or a JSON object; it is "foo"/],
       [['--timeout', '1s', '--timeout', '2s'], /--timeout is given twice/],
       [['--raw=yes'], /--raw takes no value/],
       [['--cert', 'a'], /--cert and --key belong together/],
       [['--ca', '/no/such'], /--ca \/no\/such: there is no such file/],
+      [['--ca', '/'], /--ca \/: it is a directory/],
       [['--secret-file', '/no/such'], /--insecure proves nothing/]
     ]
     for (const [args, text] of cases) assert.match(await usageOf('call', host, 'x', ...proved, ...args), text)
@@ -95,7 +99,37 @@ describe('the command line', () => {
     assert.deepEqual([code, /IT_GRID_SECRET is not taken: .*IT_GRID_SECRET_FILE/.test(stderr)], [exitCodes.usage, true])
     assert.match(await usageOf('hosts', host), /say how this guest proves itself: --secret-file FILE/)
     assert.match(await usageOf('hosts', host, '--secret-file', '/no/such'), /there is no such file/)
-    assert.match(await usageOf('hosts', host, '--secret-file', file('short', 'short\n')), /must have 16 bytes or more/)
+    assert.match(
+      await usageOf('hosts', host, '--secret-file', file('short', 'short\n')),
+      /must have 16 bytes or more, and there is one of 5/
+    )
+  })
+
+  it('takes the lines of a file as secrets, whatever ends them or stands before them, and says what is none', async (test) => {
+    const { file, path } = folder(test)
+    await using grid = await gridWithGuests(1)
+    const [host = ''] = grid.hosts
+    const own = 'a secret of the guests of specs'
+    const contents = ['', '\n', '\r\n', '\n\n', '\na secret that comes after it\n'].map((end) => own + end)
+    for (const content of [...contents, `\uFEFF${own}\n`]) {
+      const { code, stderr } = await runHere(['handlers', host, '--secret-file', file('own', content)])
+      assert.deepEqual([code, stderr], [0, ''], JSON.stringify(content))
+    }
+    const wrong: readonly (readonly [file: string, text: RegExp])[] = [
+      [path, /it is a directory\n$/],
+      [file('empty', ''), /it is empty\n$/],
+      [file('lines', '\n\n'), /must have 16 bytes or more, and there is none\n$/],
+      [file('utf16', Buffer.from(`\uFEFF${own}`, 'utf16le')), /it is UTF-16: write it as UTF-8\n$/],
+      ['/dev/zero', /it has more than 1048576 bytes\n$/]
+    ]
+    for (const [name, text] of wrong) assert.match(await usageOf('hosts', host, '--secret-file', name), text)
+    const other = file('other', `${own} \n`)
+    const refused = await runHere(['handlers', host, '--secret-file', other])
+    assert.equal(refused.code, exitCodes.refused)
+    assert.match(
+      refused.stderr,
+      new RegExp(`\\(ERR_REJECTED\\)\n  the secret in ${other} is probably not that of guests.auth`)
+    )
   })
 
   it('is told of the host by its first argument, by a flag, or by the environment, in this order', async (test) => {
@@ -110,11 +144,80 @@ describe('the command line', () => {
     assert.equal(await named(['--host', one], { IT_GRID_HOST: two }), two)
     assert.equal(await named([], { IT_GRID_HOST: one }), two)
     assert.match(await usageOf('hosts', ...proved), /which host\?/)
-    assert.match(
-      await usageOf('hosts', 'node-1:9000', ...proved),
-      /is no host: a host is an origin such as http:\/\/node-1:9000/
+    for (const spelled of [`${one}/`, one.replace('http', 'HTTP'), one.replace('http', 'ws'), ` ${one} `])
+      assert.equal(await named([spelled], {}), two)
+  })
+
+  it('says of what is no host what was typed and what to type, in the same words wherever one is expected', async () => {
+    const cases: readonly (readonly [typed: string, text: string])[] = [
+      ['node-1:9000', 'write http://node-1:9000, or https://node-1:9000 where it speaks TLS'],
+      ['localhost:9000/grid/v1', 'write http://localhost:9000, or https://localhost:9000 where it speaks TLS'],
+      ['[::1]:9000', 'write http://[::1]:9000, or https://[::1]:9000 where it speaks TLS'],
+      [
+        'http://a:1/b',
+        'write http://a:1; a host has no user, path or query, and the path of the upgrade is --path PATH'
+      ],
+      ['ftp://a:1', 'it must begin with http:// or https://'],
+      ['https://a:65536', 'a port is a number up to 65535'],
+      ['http://', 'write a name as its grid has it, such as http://node-1:9000'],
+      ['http://0.0.0.0:1', 'http://0.0.0.0:1 is an address to listen on; name the server as the others dial it']
+    ]
+    const places = [
+      ...commands.map((name) => (typed: string) => [name, typed]),
+      ...['ping', 'trace', 'doctor'].map((name) => (typed: string) => [name, host, typed]),
+      (typed: string) => ['call', '--host', typed, 'x'],
+      (typed: string) => ['locks', host, '--server', typed],
+      (typed: string) => ['trace', host, '--peer', typed]
+    ]
+    for (const [typed, text] of cases) {
+      for (const place of places)
+        assert.equal(await usageOf(...place(typed), ...proved), `it-grid: "${typed}" is no host: ${text}\n`)
+    }
+    for (const name of commands) {
+      const { stderr } = await runHere([name, 'node-1:9000', 'x', ...proved], { env: { IT_GRID_HOST: host } })
+      assert.match(stderr, /^it-grid: "node-1:9000" is no host: write http:\/\/node-1:9000, or /, name)
+    }
+    const others: readonly (readonly [typed: string, text: RegExp])[] = [
+      ['', /^it-grid: "" is no host: write a name as its grid has it/],
+      ['localhost', /write http:\/\/localhost:PORT, or https:.*; or name the host by --host or IT_GRID_HOST\n$/],
+      ['::1', /write http:\/\/\[::1\], or/],
+      ['http:/a:1', /write http:\/\/a:1\n$/],
+      ['http://ada:word@a:1', /^it-grid: "…@a:1" is no host: write http:\/\/a:1;/],
+      ['http://a:1/?key=word', /^it-grid: "http:\/\/a:1\/…" is no host: write http:\/\/a:1;/]
+    ]
+    for (const [typed, text] of others) assert.match(await usageOf('call', typed, 'x', ...proved), text)
+  })
+
+  it('says what is wrong with a variable by its name', async () => {
+    const { stderr } = await runHere(['call', host, 'x', ...proved], { env: { IT_GRID_TIMEOUT: '7' } })
+    assert.equal(stderr, 'it-grid: IT_GRID_TIMEOUT 7 has no unit: write 7s or 7ms\n')
+  })
+
+  it('says what to do where a host has another name, or speaks TLS or does not', async (test) => {
+    const servers = new Servers(test)
+    const authority = await makeAuthority('authority of specs')
+    const { key, cert } = await authority.issue(['localhost'])
+    const secure = servers.watch(await new TestServer(createServer({ key, cert })).listen())
+    const { server } = await servers.node('http://node-1:9000', ['http://node-1:9000'], {
+      guests: { allow: () => true, auth: insecure() }
+    })
+    const told = async (...args: string[]) => (await runHere(['hosts', ...args, ...proved])).stderr
+    const plain = server.url.replace(/^ws/, 'http')
+    const { port } = new URL(plain)
+    assert.equal(
+      await told(`http://localhost:${port}`, '--url', plain),
+      `it-grid: http://localhost:${port} refused: this server is http://node-1:9000, not http://localhost:${port} (ERR_REJECTED)\n` +
+        `  name it http://node-1:9000, as its grid does; if it is reached at http://localhost:${port} only, name it so and add --url http://localhost:${port}\n`
     )
-    assert.match(await usageOf('hosts', 'http://a/b', ...proved), /http:\/\/a\/b/)
+    const other = `http://localhost:${secure.port}`
+    assert.match(
+      await told(other),
+      /does it speak TLS there, so that its name is https\?\) \(ERR_DIAL\)\n {2}look for the cause: it-grid doctor http/
+    )
+    assert.match(
+      await told(`https://localhost:${port}`),
+      /does it speak plain HTTP there, so that its name is http\?\) \(ERR_DIAL\)\n {2}look for the cause: it-grid doctor https/
+    )
   })
 
   it('comes in over TLS, by a secret or by its certificate, and reaches a host elsewhere than at its name', async (test) => {

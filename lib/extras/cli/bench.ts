@@ -5,9 +5,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { type Callable, type CallOptions, single } from '../../index.ts'
 import { codecs, findHandler, likelyCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
+import { tellNote } from './errors.ts'
 import { exitCodeOf, exitCodes, UsageError } from './exit.ts'
 import { hostOf, noMore } from './hosts.ts'
-import { bytesOf, payloadOf } from './input.ts'
+import { bytesOf, isPiped, payloadOf } from './input.ts'
 import { into, type Looked } from './into.ts'
 import { Latencies } from './latencies.ts'
 import { pause } from './link.ts'
@@ -99,7 +100,8 @@ interface Target {
 }
 
 /** The payload is made once; what it is made of is read before the host is dialed. */
-async function readTarget({ options, stdin, signal }: Run, rest: readonly string[]) {
+async function readTarget(run: Run, rest: readonly string[]) {
+  const { options, stdin, signal } = run
   const [id, input, ...more] = rest
   noMore(more)
   const size = options.whole('bytes', 0, mostBytes)
@@ -120,6 +122,7 @@ async function readTarget({ options, stdin, signal }: Run, rest: readonly string
       sentBytes: raw.length
     })
   }
+  if (input === undefined && isPiped(stdin)) await tellNote(run, 'stdin is not read: - sends it as the payload')
   const value = input === undefined ? undefined : await payloadOf(input, stdin, signal)
   return (peer: Looked): Target => {
     const { payload, response } = likelyCodecs(findHandler(peer, subroute, id))

@@ -13,9 +13,10 @@ import {
 } from '../../index.ts'
 import { codecs, codecsOf, findHandler, likelyCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
+import { tellNote } from './errors.ts'
 import { UsageError } from './exit.ts'
 import { hostOf, noMore } from './hosts.ts'
-import { bytesOf, chunksOf, linesOf, payloadOf, sourceOf } from './input.ts'
+import { bytesOf, chunksOf, isPiped, linesOf, payloadOf, sourceOf } from './input.ts'
 import { printable, printableBlock } from './text.ts'
 import { fromJson, toJson } from './values.ts'
 
@@ -62,7 +63,8 @@ async function runCall(run: Run): Promise<undefined> {
   const target = subroute === '' ? guest : guest.subroute(subroute)
   const made: Call = { run, target, options, info: info ?? unknownInfo(id, subroute, run.options.has('stream')), given }
   if (run.options.has('stream') && made.info.kind === 'single') {
-    throw new UsageError(`"${printable(id)}" is a single handler: leave out --stream`)
+    const how = 'leave out --stream, and give the payload as JSON, as @FILE, or as - for stdin'
+    throw new UsageError(`"${printable(id)}" takes one request and no stream: ${how}`)
   }
   await (made.info.kind === 'single' ? request(made) : stream(made))
   return undefined
@@ -100,8 +102,18 @@ function readInputs({ options }: Run, inputs: readonly string[]): Inputs {
   return { payload, requests }
 }
 
-async function request({ run, target, options, info, given }: Call): Promise<void> {
+/** What is piped in and not asked for is not read: it may be meant for what runs next. */
+async function tellUnread({ run, info, given }: Call): Promise<void> {
+  if (given.payload !== undefined || given.requests !== undefined || !isPiped(run.stdin)) return
+  if (info.inCapacity > 0 && info.kind === 'streaming')
+    return await tellNote(run, 'stdin is not read: --stream sends each line of it as a request')
+  if (codecsOf(info)?.payload !== 'none') await tellNote(run, 'stdin is not read: - sends it as the payload')
+}
+
+async function request(made: Call): Promise<void> {
+  const { run, target, options, info, given } = made
   const { stdin, signal, out } = run
+  await tellUnread(made)
   if (run.options.has('raw')) {
     const bytes = given.payload === undefined ? new Uint8Array() : await bytesOf(given.payload, stdin, signal)
     return await printBytes(run, await target.request(info.handler, bytes, options))
@@ -129,6 +141,7 @@ async function stream(made: Call): Promise<void> {
     throw new UsageError(`"${printable(info.handler)}" takes no requests: leave out --stream`)
   }
   const { stdin, signal } = run
+  await tellUnread(made)
   if (run.options.has('raw')) {
     const payload = given.payload === undefined ? new Uint8Array() : await bytesOf(given.payload, stdin, signal)
     const opened = target.newStream(info.handler, payload, options)
@@ -165,7 +178,15 @@ async function exchange<T>(
   if (source !== undefined) opened.sink(read(source.open(), source.name, over.signal)).catch(() => undefined)
   else if (info.inCapacity > 0) opened.requests?.end()
   try {
-    for await (const batch of opened.batches()) await print(batch)
+    let isSilent = true
+    for await (const batch of opened.batches()) {
+      isSilent = false
+      await print(batch)
+    }
+    if (isSilent && source === undefined && info.inCapacity > 0 && !isPiped(run.stdin)) {
+      const how = '--stream sends each line of stdin, or of @FILE'
+      await tellNote(run, `"${info.handler}" takes requests, was sent none, and has answered nothing: ${how}`)
+    }
   } finally {
     over.abort()
     opened.cancel()
@@ -182,9 +203,10 @@ function metadataOf(texts: readonly string[]): Metadata {
   const entries = texts.flatMap((text): [string, unknown][] => {
     const [, key, value] = /^([^={]+)=([\s\S]*)$/.exec(text) ?? []
     if (key !== undefined && value !== undefined) return [[key, value]]
-    const object = fromJson(text, '--metadata')
-    if (typeof object === 'object' && object !== null && !Array.isArray(object)) return Object.entries(object)
-    throw new UsageError('--metadata must be KEY=TEXT, or a JSON object')
+    const object = text.trimStart().startsWith('{') ? fromJson(text, '--metadata') : undefined
+    // What it has a form for may be a date, or bytes.
+    if (object instanceof Object && Object.getPrototypeOf(object) === Object.prototype) return Object.entries(object)
+    throw new UsageError(`--metadata must be KEY=TEXT, or a JSON object; it is "${printable(text.slice(0, 64))}"`)
   })
   return Object.fromEntries(entries) as Metadata
 }

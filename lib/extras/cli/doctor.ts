@@ -2,8 +2,8 @@
 
 import { doctor as examine, type Finding } from '../doctor/index.ts'
 import type { Command, Run } from './command.ts'
-import { exitCodes, UsageError } from './exit.ts'
-import { hostOf, isAddress, toHost } from './hosts.ts'
+import { exitCodes } from './exit.ts'
+import { hostsOf } from './hosts.ts'
 import type { Colour } from './output.ts'
 import { printable } from './text.ts'
 import { toJson } from './values.ts'
@@ -29,11 +29,8 @@ const signs: Readonly<Record<Finding['level'], { readonly sign: string; readonly
 
 async function runDoctor(run: Run): Promise<number> {
   const { comer, options, signal } = run
-  const { host, rest } = hostOf(run)
-  const wrong = rest.find((each) => !isAddress(each))
-  if (wrong !== undefined) throw new UsageError(`"${printable(wrong)}" is no host`)
+  const hosts = hostsOf(run)
   const timeoutMs = options.ms('connect-timeout')
-  const hosts = [host, ...rest.map(toHost)]
   let faults = 0
   for await (const finding of examine({ ...comer, hosts, signal, ...(timeoutMs === undefined ? {} : { timeoutMs }) })) {
     if (finding.level === 'fault') faults++

@@ -1,6 +1,5 @@
 /** How guests of this run come in: their proof, TLS, and where hosts are reached. Secrets and keys are read from files, once. */
 
-import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
 import {
   type Auth,
@@ -11,10 +10,13 @@ import {
   insecure,
   type Logger,
   mutualTLS,
+  RejectedError,
   sharedSecret,
   silentLogger
 } from '../../index.ts'
+import { ofDial } from './errors.ts'
 import { UsageError } from './exit.ts'
+import { readSecrets, readSmall } from './file.ts'
 import type { OptionSpecs, Options } from './options.ts'
 import type { Output } from './output.ts'
 import { printable } from './text.ts'
@@ -25,7 +27,7 @@ export const doorOptions: OptionSpecs = {
   'secret-file': {
     value: 'FILE',
     env: 'IT_GRID_SECRET_FILE',
-    help: 'the secret of the guests; a line break at its end is no part of it'
+    help: 'the secret of the guests, without its line break; of several the first one proves'
   },
   ca: { value: 'FILE', env: 'IT_GRID_CA', help: 'certificates of the authorities that are trusted, PEM' },
   cert: {
@@ -80,7 +82,14 @@ export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output):
     // A call that may take less ends with it.
     timeout: options.ms('connect-timeout') ?? Math.min(defaultConnectMs, options.ms('timeout') ?? defaultConnectMs)
   }
-  return { comer, dial: (host, signal) => dialGuest(host, { ...common, signal }) }
+  const dial = async (host: string, signal: AbortSignal) => {
+    try {
+      return await dialGuest(host, { ...common, signal })
+    } catch (error) {
+      throw ofDial(error, adviceFor(error, host, options))
+    }
+  }
+  return { comer, dial }
 }
 
 function comerOf(options: Options): Comer {
@@ -104,13 +113,33 @@ function authOf(options: Options): Auth {
     return insecure()
   }
   if (file !== undefined) {
-    const text = readText(file, '--secret-file').replace(/\r?\n$/, '')
-    if (Buffer.byteLength(text) < 16)
-      throw new UsageError(`the secret in ${printable(file)} must have 16 bytes or more`)
-    return sharedSecret(text)
+    return sharedSecret(readSecrets(file))
   }
   if (options.has('cert')) return mutualTLS()
   throw new UsageError('say how this guest proves itself: --secret-file FILE, or --cert FILE --key FILE, or --insecure')
+}
+
+/** What to do where a host is not reached, or refuses this guest. */
+function adviceFor(error: unknown, host: string, options: Options): string {
+  const { reason, message } = RejectedError.is(error) ? error : { reason: undefined, message: '' }
+  const name = /this server is (\S+), not /.exec(message)?.[1]
+  if (reason === 'wrongHost' && name !== undefined) {
+    return `name it ${name}, as its grid does; if it is reached at ${host} only, name it so and add --url ${host}`
+  }
+  if (reason === 'authFailed') return `${proofAdvice(options)}. Its log has the reason`
+  return `look for the cause: it-grid doctor ${host}, with the same options`
+}
+
+/** The other end does not say what is wrong: it must not, before it knows who asks. */
+function proofAdvice(options: Options): string {
+  const [file, certificate] = [options.text('secret-file'), options.text('cert')]
+  if (file !== undefined) {
+    const rest = 'blanks count, and so does a line break that the server reads with its own'
+    return `the secret in ${file} is probably not that of guests.auth there (without guests.auth: that of its hosts). Compare both: ${rest}`
+  }
+  if (certificate === undefined)
+    return 'this guest proves nothing (--insecure): give --secret-file, or --cert and --key'
+  return `${certificate} is probably of no authority that the server trusts, or not for NAME.guest.invalid with the --name of this guest`
 }
 
 function fill(template: string, host: string, path: string): string {
@@ -130,21 +159,11 @@ function tlsOf(options: Options): ConnectionOptions | undefined {
   if (options.has('cert') !== options.has('key')) throw new UsageError('--cert and --key belong together')
   const read = (name: string) => {
     const file = options.text(name)
-    return file === undefined ? {} : { [name]: readText(file, `--${name}`) }
+    return file === undefined ? {} : { [name]: readSmall(file, `--${name}`) }
   }
   const servername = options.text('servername')
   const tls = { ...read('ca'), ...read('cert'), ...read('key'), ...(servername === undefined ? {} : { servername }) }
   return Object.keys(tls).length === 0 ? undefined : tls
-}
-
-/** @throws {UsageError} */
-function readText(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8')
-  } catch (error) {
-    const { code = 'it cannot be read' } = error as NodeJS.ErrnoException
-    throw new UsageError(`${what} ${printable(file)}: ${code === 'ENOENT' ? 'there is no such file' : code}`)
-  }
 }
 
 function loggerTo(err: Output): Logger {

@@ -1,9 +1,10 @@
 /** What a call sends: a value from the command line, a file or stdin, and the requests of a stream as they come. */
 
 import { Buffer } from 'node:buffer'
-import { createReadStream } from 'node:fs'
+import { createReadStream, fstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { UsageError } from './exit.ts'
+import { fileFault } from './file.ts'
 import { printable } from './text.ts'
 import { fromJson } from './values.ts'
 
@@ -17,6 +18,18 @@ export function sourceOf(text: string, stdin: Readable): { readonly name: string
   if (!text.startsWith('@')) return undefined
   const name = text.slice(1)
   return { name: printable(name), open: () => createReadStream(name) }
+}
+
+/** Whether a pipe or a file is at stdin. Whether there is anything in a pipe is known only to who reads it. */
+export function isPiped(stdin: Readable): boolean {
+  const { fd } = stdin as { readonly fd?: unknown }
+  if (typeof fd !== 'number') return false
+  try {
+    const stats = fstatSync(fd)
+    return stats.isFIFO() || (stats.isFile() && stats.size > 0)
+  } catch {
+    return false
+  }
 }
 
 /** The bytes of an argument: its own, or all of what it names. @throws {UsageError} */
@@ -75,8 +88,7 @@ export async function* chunksOf(input: Readable, name: string, signal: AbortSign
     for await (const chunk of input) yield chunk
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    const { code } = error as NodeJS.ErrnoException
-    throw new UsageError(`${name}: ${code === 'ENOENT' ? 'there is no such file' : (code ?? 'it cannot be read')}`)
+    throw fileFault(name, error)
   } finally {
     signal.removeEventListener('abort', stop)
     input.destroy()

@@ -8,7 +8,7 @@ import { inspector } from '../inspector/index.ts'
 import type { Command, Run } from './command.ts'
 import { UsageError } from './exit.ts'
 import { GuestGrid } from './guest-grid.ts'
-import { hostOf, noMore } from './hosts.ts'
+import { onlyHostOf } from './hosts.ts'
 import { toJson } from './values.ts'
 
 export const inspect: Command = {
@@ -24,8 +24,7 @@ host knows are looked at, each by a guest of its own. Needs the option introspec
 }
 
 async function runInspect(run: Run): Promise<undefined> {
-  const { host, rest } = hostOf(run)
-  noMore(rest)
+  const host = onlyHostOf(run)
   const { options, out, signal } = run
   const port = options.whole('port', 1, 65_535) ?? 0
   const grid = new GuestGrid(host, run.dial)

@@ -4,12 +4,13 @@ import { type Guest, UnknownHandlerError } from '../../index.ts'
 import { type LockInfo, type LockQueue, listLocks, topLocks } from '../locks/index.ts'
 import { findHandler } from './codecs.ts'
 import type { Command, Run } from './command.ts'
+import { tellNote } from './errors.ts'
 import { UsageError } from './exit.ts'
 import { hostOf, noMore, toHost } from './hosts.ts'
 import { into } from './into.ts'
 import { lookMs, print } from './look.ts'
 import { type Column, tableOf } from './table.ts'
-import { age, printable, textOf } from './text.ts'
+import { age, messageOf, printable } from './text.ts'
 import { toJson } from './values.ts'
 
 export const locks: Command = {
@@ -49,7 +50,7 @@ async function runLocks(run: Run): Promise<undefined> {
 
 /** A guest of each. What cannot be reached is told, and the others are asked. */
 async function lockServers(run: Run, host: string, subroute: string): Promise<Guest[]> {
-  const named = [...new Set(run.options.texts('server').map(toHost))]
+  const named = [...new Set(run.options.texts('server').map((each) => toHost(each)))]
   const errors: unknown[] = []
   const dial = (each: string) => dialOrTell(run, each, errors)
   const guests = named.length > 0 ? await dialed(named, dial) : await dialKnown(run, host, dial)
@@ -85,7 +86,7 @@ async function dialOrTell(run: Run, host: string, errors: unknown[]): Promise<Gu
   } catch (error) {
     run.signal.throwIfAborted()
     errors.push(error)
-    await run.err.line(`it-grid: ${printable(host)} is not asked: ${textOf(error)}`)
+    await tellNote(run, `${host} is not asked: ${messageOf(error)}`)
     return undefined
   }
 }
@@ -99,7 +100,7 @@ async function printList(run: Run, found: AsyncIterable<LockInfo>): Promise<void
   }
   const shown = all.slice(0, mostInTable).sort((a, b) => b.heldMs - a.heldMs)
   await print(run, listColumns, shown)
-  if (all.length > mostInTable) await run.err.line(`it-grid: there are more than these ${mostInTable}`)
+  if (all.length > mostInTable) await tellNote(run, `there are more than these ${mostInTable}`)
 }
 
 /** Beyond it nobody reads. */

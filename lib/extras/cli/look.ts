@@ -3,7 +3,7 @@
 import { type HandlerInfo, type HostReport, introspection } from '../../index.ts'
 import { nameCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
-import { hostOf, noMore } from './hosts.ts'
+import { onlyHostOf } from './hosts.ts'
 import { into } from './into.ts'
 import type { Colour } from './output.ts'
 import { type Column, tableOf } from './table.ts'
@@ -18,8 +18,7 @@ export const hosts: Command = {
     'Needs the option introspection at the host, with a rule that admits this guest.\n\n  it-grid hosts http://node-1:9000',
   options: {},
   async run(run) {
-    const { host, rest } = hostOf(run)
-    noMore(rest)
+    const host = onlyHostOf(run)
     await using guest = await run.dial(host)
     const look = into(guest, { signal: run.signal, timeout: lookMs })
     const [reports, { at }] = await Promise.all([look.hosts(), look.ping()])
@@ -37,8 +36,7 @@ export const handlers: Command = {
   it-grid handlers http://node-1:9000 --all`,
   options: { all: { help: 'those of $grid as well, which are for looking' } },
   async run(run) {
-    const { host, rest } = hostOf(run)
-    noMore(rest)
+    const host = onlyHostOf(run)
     await using guest = await run.dial(host)
     const offered = guest.handlers.filter(
       ({ subroute }) => run.options.has('all') || subroute !== introspection.subroute

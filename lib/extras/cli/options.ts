@@ -18,16 +18,19 @@ export type OptionSpecs = Readonly<Record<string, OptionSpec>>
 
 type Value = string | true | readonly string[]
 
-const units: Readonly<Record<string, number>> = { '': 1, ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 /** The longest time that a timer can count. */
 const maxMs = 2 ** 31 - 1
 
 /** The flags of a run, read by their kind. */
 export class Options {
   readonly #values: ReadonlyMap<string, Value>
+  readonly #variables: ReadonlyMap<string, string>
 
-  constructor(values: ReadonlyMap<string, Value>) {
+  /** @param variables of the environment that those come from which were not given */
+  constructor(values: ReadonlyMap<string, Value>, variables: ReadonlyMap<string, string>) {
     this.#values = values
+    this.#variables = variables
   }
 
   has(name: string): boolean {
@@ -44,14 +47,17 @@ export class Options {
     return Array.isArray(value) ? value : []
   }
 
-  /** In ms: `250`, `250ms`, `5s`, `2m`. */
-  ms(name: string): number | undefined {
+  /** In ms, of a time with its unit: of a number alone some would think that it is seconds, and some ms. */
+  ms(name: string, leastMs = 0): number | undefined {
     const text = this.text(name)
     if (text === undefined) return undefined
-    const [, digits = '', unit = '-'] = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(text) ?? []
-    const value = Number(digits) * (units[unit] ?? Number.NaN)
-    if (value > 0 && value <= maxMs) return value
-    throw new UsageError(`--${name} must be a time such as 500ms, 5s or 2m; it is "${printable(text)}"`)
+    const [, digits = '', unit = ''] = /^\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z]*)\s*$/i.exec(text) ?? []
+    const value = Number(digits) * (units[unit.toLowerCase()] ?? Number.NaN)
+    if (value > 0 && value >= leastMs && value <= maxMs) return value
+    if (digits !== '' && unit === '')
+      throw new UsageError(`${this.#label(name)} ${digits} has no unit: write ${digits}s or ${digits}ms`)
+    const from = leastMs === 0 ? '' : `, from ${leastMs}ms`
+    throw this.#wrong(name, `a time such as 500ms, 5s, 2m or 1h${from}, up to 24d`, text)
   }
 
   whole(name: string, least: number, most: number): number | undefined {
@@ -68,7 +74,7 @@ export class Options {
     const text = this.text(name)
     const found = allowed.find((each) => each === text)
     if (text === undefined || found !== undefined) return found
-    throw new UsageError(`--${name} must be ${allowed.join(' or ')}; it is "${printable(text)}"`)
+    throw this.#wrong(name, allowed.join(' or '), text)
   }
 
   #number(name: string, must: string, is: (value: number) => boolean): number | undefined {
@@ -76,7 +82,16 @@ export class Options {
     if (text === undefined) return undefined
     const value = text.trim() === '' ? Number.NaN : Number(text)
     if (is(value)) return value
-    throw new UsageError(`--${name} must be ${must}; it is "${printable(text)}"`)
+    throw this.#wrong(name, must, text)
+  }
+
+  #wrong(name: string, must: string, text: string): UsageError {
+    return new UsageError(`${this.#label(name)} must be ${must}; it is "${printable(text)}"`)
+  }
+
+  /** Where it comes from. */
+  #label(name: string): string {
+    return this.#variables.get(name) ?? `--${name}`
   }
 }
 
@@ -100,9 +115,13 @@ export function parse(args: readonly string[], specs: OptionSpecs, env: NodeJS.P
   const values = fromEnvironment(specs, env)
   const given = new Map<string, Value>()
   for (const token of tokens) if (token.kind === 'option') take(token, specs, given)
-  for (const [name, value] of given) values.set(name, value)
+  const variables = new Map([...values.keys()].map((name) => [name, specs[name]?.env ?? '']))
+  for (const [name, value] of given) {
+    values.set(name, value)
+    variables.delete(name)
+  }
   const positionals = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []))
-  return { options: new Options(values), positionals }
+  return { options: new Options(values, variables), positionals }
 }
 
 interface OptionToken {

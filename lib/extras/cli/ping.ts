@@ -2,8 +2,8 @@
 
 import type { HostReport } from '../../index.ts'
 import type { Command, Run } from './command.ts'
-import { exitCodes, UsageError } from './exit.ts'
-import { hostOf, isAddress, toHost } from './hosts.ts'
+import { exitCodes } from './exit.ts'
+import { hostsOf } from './hosts.ts'
 import { into } from './into.ts'
 import { colourOf, lookMs } from './look.ts'
 import type { Colour } from './output.ts'
@@ -37,11 +37,9 @@ interface Row {
 const concurrency = 16
 
 async function runPing(run: Run): Promise<number> {
-  const { host, rest } = hostOf(run)
-  const wrong = rest.find((each) => !isAddress(each))
-  if (wrong !== undefined) throw new UsageError(`"${printable(wrong)}" is no host`)
+  const [host, ...named] = hostsOf(run)
   const first = await ask(run, host)
-  const known = rest.length === 0 ? first.sees.map((each) => each.host) : rest.map(toHost)
+  const known = named.length === 0 ? first.sees.map((each) => each.host) : named
   const others = [...new Set(known)].filter((each) => each !== host)
   const rows = [first, ...(await inTurn(others, (each) => askOrTell(run, each)))]
   const isWhole = rows.every(

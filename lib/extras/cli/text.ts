@@ -17,9 +17,14 @@ export function printableBlock(text: string): string {
   return text.replace(obeyedInBlocks, escaped)
 }
 
-/** What an error says. */
+/** What an error says, as it says it. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** The same, safe to print. */
 export function textOf(error: unknown): string {
-  return printable(error instanceof Error ? error.message : String(error))
+  return printable(messageOf(error))
 }
 
 const wide =

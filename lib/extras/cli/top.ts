@@ -1,7 +1,8 @@
 /** `top`: what a server and its peers do now, redrawn in place, or one table or JSON value for each interval. */
 
 import type { Command, Run } from './command.ts'
-import { hostOf, noMore } from './hosts.ts'
+import { tellNote } from './errors.ts'
+import { onlyHostOf } from './hosts.ts'
 import { into } from './into.ts'
 import { firstOf, follow, Link } from './link.ts'
 import { colourOf } from './look.ts'
@@ -52,9 +53,8 @@ interface View {
 
 async function runTop(run: Run): Promise<undefined> {
   const { options, out, signal } = run
-  const { host, rest } = hostOf(run)
-  noMore(rest)
-  const everyMs = Math.round(options.ms('every') ?? 1000)
+  const host = onlyHostOf(run)
+  const everyMs = Math.round(options.ms('every', 100) ?? 1000)
   const count = options.whole('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY
   const view: View = {
     order: options.oneOf('sort', orders) ?? 'calls',
@@ -85,8 +85,7 @@ async function runTop(run: Run): Promise<undefined> {
     }
     const onLost = (why: Error) => {
       view.lost = why
-      if (screen === undefined)
-        void run.err.line(`it-grid: lost ${host}: ${printable(why.message)}; it is dialed again`)
+      if (screen === undefined) void tellNote(run, `lost ${host}: ${why.message}; it is dialed again`)
       else draw()
     }
     await follow(link, until, read, onLost)

@@ -2,13 +2,13 @@
 
 import type { CallRecord, TraceOptions } from '../../index.ts'
 import type { Command, Run } from './command.ts'
-import { UsageError } from './exit.ts'
-import { hostOf, isAddress, toHost } from './hosts.ts'
+import { tellNote } from './errors.ts'
+import { hostsOf, toHost } from './hosts.ts'
 import { into } from './into.ts'
 import { firstOf, follow, Link } from './link.ts'
 import { lookMs } from './look.ts'
 import { shortNames } from './table.ts'
-import { bytes, ms, printable, textOf } from './text.ts'
+import { bytes, messageOf, ms, printable } from './text.ts'
 import { toJson } from './values.ts'
 
 export const trace: Command = {
@@ -23,7 +23,7 @@ Needs the option introspection at each host.
   options: {
     all: { help: 'at all servers that the host knows' },
     side: { value: 'SIDE', help: 'only where the server is the caller, or the handler' },
-    peer: { value: 'HOST', help: 'only calls to or from this one' },
+    peer: { value: 'HOST', help: 'only calls to or from this one, or this guest:NAME' },
     handler: { value: 'ID', help: 'only this handler' },
     subroute: { value: 'NAME', help: 'only under this subroute' },
     slower: { value: 'TIME', help: 'only what took longer' },
@@ -36,12 +36,10 @@ Needs the option introspection at each host.
 
 async function runTrace(run: Run): Promise<undefined> {
   const { options, signal } = run
-  const { host, rest } = hostOf(run)
-  const wrong = rest.find((each) => !isAddress(each))
-  if (wrong !== undefined) throw new UsageError(`"${printable(wrong)}" is no host; a handler is named by --handler`)
+  const [host, ...named] = hostsOf(run)
   const filter = filterOf(run)
   const count = options.whole('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY
-  const hosts = [...new Set([host, ...rest.map(toHost), ...(options.has('all') ? await othersOf(run, host) : [])])]
+  const hosts = [...new Set([host, ...named, ...(options.has('all') ? await othersOf(run, host) : [])])]
   const enough = new AbortController()
   const until = firstOf(signal, enough.signal)
   const links: Link[] = []
@@ -64,7 +62,7 @@ async function runTrace(run: Run): Promise<undefined> {
           for await (const record of records) await show(link.host, record, name)
         }
         return follow(link, until, read, (why) => {
-          void run.err.line(`it-grid: lost ${printable(link.host)}: ${printable(why.message)}; it is dialed again`)
+          void tellNote(run, `lost ${link.host}: ${why.message}; it is dialed again`)
         })
       })
     )
@@ -83,7 +81,7 @@ async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {
   try {
     return await link.open()
   } catch (error) {
-    await run.err.line(`it-grid: ${printable(host)} is not reached: ${textOf(error)}`)
+    await tellNote(run, `${host} is not reached: ${messageOf(error)}`)
     return link.keep()
   }
 }
@@ -104,7 +102,7 @@ function filterOf({ options }: Run): TraceOptions {
   ]
   return {
     ...(side === undefined ? {} : { side }),
-    ...(peer === undefined ? {} : { host: isAddress(peer) ? toHost(peer) : peer }),
+    ...(peer === undefined ? {} : { host: peer.startsWith('guest:') ? peer : toHost(peer) }),
     ...(handler === undefined ? {} : { handler }),
     ...(subroute === undefined ? {} : { subroute }),
     ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
