@@ -66,7 +66,9 @@ export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
   // Any other stream may have passed the memory on.
   const releases = stream instanceof Socket
   const onFlushed = (error?: Error | null): void => {
-    if (releases && !error) released++
+    // What failed makes no room: the conn is lost, and what is not written was not sent.
+    if (error) return
+    if (releases) released++
     conn.drained()
   }
   let saidGoodbye = false

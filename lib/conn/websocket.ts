@@ -80,7 +80,9 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   let released = 0
   const releases = init.socket instanceof Socket
   const onFlushed = (error?: Error | null): void => {
-    if (releases && !error) released++
+    // What failed makes no room: the conn is lost, and what is not written was not sent.
+    if (error) return
+    if (releases) released++
     conn.drained()
   }
   const { _receiver: receiver } = ws as WebSocket & { readonly _receiver?: Receiver }

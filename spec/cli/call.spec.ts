@@ -9,6 +9,7 @@ import { exitCodes } from 'it-grid/cli'
 import { toJson } from '../../lib/extras/cli/values.ts'
 import { json, type Manager, none, RejectedError, single, streaming } from '../../lib/index.ts'
 import { decodeMsgpack } from '../../lib/msgpack/msgpack.ts'
+import { paced } from '../support/clock/pace.ts'
 import { until } from '../support/until.ts'
 import { folder, type Given, gridWithGuests, runHere } from './command-line.ts'
 
@@ -250,7 +251,7 @@ describe('the exit code of call', () => {
     ['refused', ['refuse', '1'], /^it-grid: .*not for you.* \(ERR_REJECTED; the handler did not run\)\n$/],
     ['refused', ['forbidden'], /ERR_REJECTED; the handler did not run/],
     ['unknownHandler', ['valeu', '1'], /"valeu".*"value".*\(ERR_UNKNOWN_HANDLER\)\n$/],
-    ['deadline', ['never', '1', '--timeout', '50ms'], /\(ERR_DEADLINE; the handler may have run\)\n$/],
+    ['deadline', ['never', '1', '--timeout', `${paced(250)}ms`], /\(ERR_DEADLINE; the handler may have run\)\n$/],
     ['value', ['garbage', '1'], /it takes or gives bytes, add --raw \(ERR_CODEC; the handler ran\)\n$/],
     ['usage', ['value', '{a}'], /^it-grid: the payload is no JSON: /],
     ['usage', ['value', 'text'], /a text is written as '"text"'\n$/],

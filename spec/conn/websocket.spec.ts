@@ -224,6 +224,24 @@ describe('webSocketConn', () => {
     }
   })
 
+  it('takes nothing more from its source once a write has failed, which is before the WebSocket knows it', async () => {
+    const ws = conn.transport as WebSocket
+    let [writes, unsent] = [0, 0]
+    Object.defineProperty(ws, 'bufferedAmount', { get: () => unsent })
+    ws.send = (_data: unknown, _options: unknown, done?: (error?: Error) => void) => {
+      writes++
+      unsent = 1_000_000
+      setImmediate(() => {
+        unsent = 0
+        done?.(new Error('write ECONNRESET'))
+      })
+    }
+    const sent = assert.rejects(conn.sink(each([message(10, 1), message(10, 2), message(10, 3)])), /connection lost/)
+    assert.equal(await settled(() => writes), 1)
+    remote.terminate()
+    await sent
+  })
+
   it('is lost at once when the WebSocket was closed before it became a conn', async () => {
     conn.abort(new Error('unused'))
     await once(conn.transport as WebSocket, 'close')
