@@ -7,6 +7,8 @@ import { Writable } from 'node:stream'
 import { describe, it } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
 import { Latencies } from '../../lib/extras/cli/latencies.ts'
+import { matrixOf } from '../../lib/extras/cli/matrix.ts'
+import { shortNames } from '../../lib/extras/cli/names.ts'
 import { Output } from '../../lib/extras/cli/output.ts'
 import { type Column, tableOf } from '../../lib/extras/cli/table.ts'
 import { nearest, printable, widthOf } from '../../lib/extras/cli/text.ts'
@@ -269,6 +271,36 @@ describe('the command line', () => {
   })
 })
 
+describe('the matrix of ping', () => {
+  const hosts = Array.from({ length: 32 }, (_, at) => `https://node-${at + 1}.example.com:9000`)
+  const rows = hosts.map((host, own) => ({
+    ...{ host, rttMs: 1.5 },
+    sees: hosts.flatMap((other, at) =>
+      at === own
+        ? []
+        : [{ host: other, state: at === 30 ? ('waiting' as const) : ('connected' as const), since: 0, rttMs: 2 }]
+    )
+  }))
+
+  it('has a cell for each pair, in as many lines as that takes', () => {
+    for (const [wide, signs] of [
+      [24, 20],
+      [40, 30],
+      [80, 32],
+      [200, 32]
+    ] as const) {
+      const output = new Output(Object.assign(new Writable(), { isTTY: true, columns: wide }), { NO_COLOR: '1' })
+      const lines = matrixOf(rows, shortNames(hosts), output)
+      for (const line of lines) assert.ok(widthOf(line) <= wide, line)
+      const cells = lines.map((line) => line.replace(/^ *\d+ {2}(node-\d+ +1\.50 ms)?/, '').replaceAll(' ', ''))
+      const found = cells.filter((line) => /^[·+x]+$/.test(line))
+      assert.equal(found.join('').length, 32 * 32, `${wide}`)
+      assert.equal(found.join('').match(/x/g)?.length, 31)
+      assert.equal(Math.max(...found.map(({ length }) => length)), signs)
+    }
+  })
+})
+
 describe('a table', () => {
   const columns: Column<readonly string[]>[] = [0, 1, 2].map((at) => ({
     title: `T${at}`,
@@ -294,6 +326,35 @@ describe('a table', () => {
       const lines = tableOf(columns, rows, outputOf(wide))
       for (const line of lines) assert.ok(widthOf(line) <= wide, `${wide}: ${line}`)
       assert.match(lines[1] ?? '', wide < 30 ? /…/ : /^a/)
+    }
+  })
+
+  it('has numbers whole, and names so that none is like another, as long as that can be', () => {
+    const families: readonly (readonly string[])[] = [
+      Array.from({ length: 32 }, (_, at) => `https://grid-production-node-${at + 1}.internal.example.com:9000`),
+      Array.from({ length: 32 }, (_, at) => `http://node.internal.example.com:${9001 + at}`),
+      ['aaaaaaaaaaaaaaaaa-1-bbbbbbbbbbbbbbbbbbbbbbb', 'aaaaaaaaaaaaaaaaa-2-bbbbbbbbbbbbbbbbbbbbbbb']
+    ]
+    const number = (at: number) => 100_000_000_000 + at
+    const named: Column<readonly [string, number]>[] = [
+      { title: 'NAME', read: ([name]) => name, isName: true },
+      { title: 'TEXT', read: () => 'some text that is long' },
+      { title: 'NUMBER', read: ([, value]) => String(value), isNumber: true }
+    ]
+    for (const names of families) {
+      const rows = names.map((name, at) => [name, number(at)] as const)
+      for (const wide of [20, 40, 80, 200]) {
+        const lines = tableOf(named, rows, outputOf(wide)).slice(1)
+        const shown = lines.map((line) => line.split(/ {2}/)[0])
+        assert.equal(new Set(shown).size, names.length, `${wide}: ${shown}`)
+        for (const [at, line] of lines.entries()) {
+          assert.ok(widthOf(line) <= wide, line)
+          assert.ok(wide < 40 || line.endsWith(String(number(at))), line)
+        }
+      }
+      assert.ok(
+        tableOf(named, rows, outputOf(200)).every((line, at) => at === 0 || line.startsWith(rows[at - 1]?.[0] ?? ''))
+      )
     }
   })
 

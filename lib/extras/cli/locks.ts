@@ -137,17 +137,17 @@ interface TopRow {
 }
 
 const topColumns: Column<TopRow>[] = [
-  { title: 'RESOURCE', read: ({ resource }) => resource },
-  { title: '', read: ({ role }) => role, colour: ({ role }) => (role === 'waits' ? 'yellow' : 'green') },
-  { title: 'OWNER', read: ({ owner }) => owner },
+  { title: 'RESOURCE', read: ({ resource }) => resource, isName: true },
+  { title: '', read: ({ role }) => role, isWhole: true, colour: ({ role }) => (role === 'waits' ? 'yellow' : 'green') },
+  { title: 'OWNER', read: ({ owner }) => owner, isName: true },
   { title: 'SOURCE', read: ({ source }) => source },
   { title: 'FOR', read: (row) => age(row.ms), isNumber: true }
 ]
 
 const listColumns: Column<LockInfo>[] = [
-  { title: 'KIND', read: ({ kind }) => kind },
-  { title: 'RESOURCES', read: ({ resources }) => resources.join(', ') },
-  { title: 'OWNER', read: ({ owner }) => owner },
+  { title: 'KIND', read: ({ kind }) => kind, isWhole: true },
+  { title: 'RESOURCES', read: ({ resources }) => resources.join(', '), isName: true },
+  { title: 'OWNER', read: ({ owner }) => owner, isName: true },
   { title: 'SOURCE', read: ({ source }) => source },
   { title: 'HELD', read: ({ heldMs }) => age(heldMs), isNumber: true },
   { title: 'EXPIRES IN', read: ({ expiresInMs }) => age(expiresInMs), isNumber: true },

@@ -67,20 +67,20 @@ export function colourOf(state: string): Colour {
 
 /** @param at now, by the clock of the host */
 const hostColumns = (at: number): Column<HostReport>[] => [
-  { title: 'HOST', read: ({ host }) => host },
-  { title: 'STATE', read: ({ state }) => state, colour: ({ state }) => colourOf(state) },
+  { title: 'HOST', read: ({ host }) => host, isName: true },
+  { title: 'STATE', read: ({ state }) => state, isWhole: true, colour: ({ state }) => colourOf(state) },
   { title: 'SINCE', read: ({ since }) => age(at - since), isNumber: true },
   { title: 'RTT', read: ({ rttMs }) => ms(rttMs), isNumber: true },
-  { title: 'INSTANCE', read: ({ instance }) => instance?.slice(0, 8) ?? '–' },
+  { title: 'INSTANCE', read: ({ instance }) => instance?.slice(0, 8) ?? '–', isWhole: true },
   { title: 'LAST ERROR', read: ({ state, lastError }) => (state === 'connected' ? '' : (lastError ?? '')) }
 ]
 
 const handlerColumns: Column<HandlerInfo>[] = [
-  { title: 'HANDLER', read: ({ handler }) => handler },
-  { title: 'SUBROUTE', read: ({ subroute }) => subroute },
-  { title: 'KIND', read: ({ kind }) => kind },
+  { title: 'HANDLER', read: ({ handler }) => handler, isName: true },
+  { title: 'SUBROUTE', read: ({ subroute }) => subroute, isName: true },
+  { title: 'KIND', read: ({ kind }) => kind, isWhole: true },
   { title: 'WINDOW IN', read: ({ kind, inCapacity }) => (kind === 'single' ? '' : String(inCapacity)), isNumber: true },
   { title: 'OUT', read: ({ kind, outCapacity }) => (kind === 'single' ? '' : String(outCapacity)), isNumber: true },
   { title: 'CODEC', read: nameCodecs },
-  { title: 'FINGERPRINT', read: ({ fingerprint }) => fingerprint ?? '–' }
+  { title: 'FINGERPRINT', read: ({ fingerprint }) => fingerprint ?? '–', isWhole: true }
 ]

@@ -1,14 +1,13 @@
-/** `ping`: who reaches whom, as a matrix. Each server is asked for its own row, by a guest of its own. */
+/** `ping`: who reaches whom. Each server is asked for its own row, by a guest of its own. */
 
-import type { HostReport } from '../../index.ts'
 import type { Command, Run } from './command.ts'
 import { exitCodes } from './exit.ts'
 import { hostsOf } from './hosts.ts'
 import { into } from './into.ts'
 import { colourOf, lookMs } from './look.ts'
-import type { Colour } from './output.ts'
-import { type Column, shortNames, tableOf } from './table.ts'
-import { ms, printable, textOf } from './text.ts'
+import { matrixOf, type Row } from './matrix.ts'
+import { shortNames } from './names.ts'
+import { printable, textOf } from './text.ts'
 import { toJson } from './values.ts'
 
 export const ping: Command = {
@@ -22,15 +21,6 @@ connected. Needs the option introspection at each host.
   it-grid ping http://node-1:9000`,
   options: {},
   run: runPing
-}
-
-/** What came of asking one server. */
-interface Row {
-  readonly host: string
-  readonly rttMs?: number
-  readonly instance?: string
-  readonly error?: string
-  readonly sees: readonly HostReport[]
 }
 
 /** Servers that are asked at once. */
@@ -87,7 +77,7 @@ async function inTurn<T, R>(items: readonly T[], work: (item: T) => Promise<R>):
 
 async function print({ out }: Run, rows: readonly Row[], isWhole: boolean): Promise<void> {
   const names = shortNames(rows.map(({ host }) => host))
-  await out.lines(tableOf(columnsOf(rows, names, out.columns), rows, out))
+  await out.lines(matrixOf(rows, names, out))
   for (const { host, error } of rows) {
     if (error !== undefined) await out.line(`${out.paint('red', printable(host))}: ${printable(error)}`)
   }
@@ -103,52 +93,4 @@ async function print({ out }: Run, rows: readonly Row[], isWhole: boolean): Prom
   if (!isWhole) return
   const text = rows.length === 1 ? 'it is alone' : `all ${rows.length} are connected to each other`
   await out.line(out.paint('green', text))
-}
-
-/** Of a cell with a round trip. */
-const cellWidth = 9
-
-/** Where round trips have no room, each server has a number, and a cell is one sign. */
-function columnsOf(rows: readonly Row[], names: ReadonlyMap<string, string>, width: number): Column<Row>[] {
-  const nameOf = (host: string) => names.get(host) ?? host
-  const widest = Math.max(...rows.map(({ host }) => nameOf(host).length))
-  const isTight =
-    widest + cellWidth + rows.reduce((sum, { host }) => sum + Math.max(cellWidth, nameOf(host).length + 2), 0) > width
-  const from: Column<Row> = { title: 'FROM', read: ({ host }) => nameOf(host) }
-  const here: Column<Row> = {
-    title: 'HERE',
-    read: ({ rttMs, error }) => (error === undefined ? ms(rttMs) : 'no answer'),
-    isNumber: true,
-    colour: ofRow
-  }
-  const number: Column<Row> = { title: '#', read: (row) => String(rows.indexOf(row) + 1), isNumber: true }
-  const cells = rows.map(({ host: to }, at): Column<Row> => {
-    const read = (row: Row) => (isTight ? cellOf(row, to).sign : cellOf(row, to).text)
-    return {
-      title: isTight ? String(at + 1) : nameOf(to),
-      read,
-      isNumber: true,
-      colour: (row) => cellOf(row, to).colour
-    }
-  })
-  return isTight ? [number, from, here, ...cells] : [from, here, ...cells]
-}
-
-function ofRow({ error }: Row): Colour | undefined {
-  return error === undefined ? undefined : 'red'
-}
-
-interface Cell {
-  readonly text: string
-  readonly sign: string
-  readonly colour?: Colour
-}
-
-function cellOf(row: Row, to: string): Cell {
-  if (row.host === to) return { text: '·', sign: '·', colour: 'dim' }
-  if (row.error !== undefined) return { text: '?', sign: '?', colour: 'dim' }
-  const seen = row.sees.find(({ host }) => host === to)
-  if (seen === undefined) return { text: 'unknown', sign: '-', colour: 'yellow' }
-  if (seen.state === 'connected') return { text: ms(seen.rttMs), sign: '+', colour: 'green' }
-  return { text: seen.state, sign: 'x', colour: colourOf(seen.state) }
 }

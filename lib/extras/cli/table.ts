@@ -1,5 +1,6 @@
-/** Tables of text: columns as wide as what is in them, and on a terminal no wider than it is. */
+/** Tables of text: columns as wide as what is in them, and on a terminal no wider than it is. Numbers are whole, or not there. */
 
+import { fitNames } from './names.ts'
 import type { Colour, Output } from './output.ts'
 import { cut, printable, widthOf } from './text.ts'
 
@@ -7,13 +8,19 @@ export interface Column<Row> {
   readonly title: string
   read(row: Row): string
   readonly isNumber?: boolean
+  /** Its cells are names, which may differ anywhere. */
+  readonly isName?: boolean
+  /** A part of it is of no use, as of a number. */
+  readonly isWhole?: boolean
   colour?(row: Row): Colour | undefined
 }
 
 /** Between two columns. */
 const gap = 2
-/** No column gets narrower, so that one sees what it was. */
-const least = 6
+/** No text gets narrower, so that one sees what it was, and no name. */
+const least = { text: 6, name: 12 } as const
+/** What is longer is no number, and no word that is known here. */
+const mostWhole = 32
 /** No column gets wider. What is longer is cut on a terminal; elsewhere it is whole, and does not fill all other lines with spaces. */
 const most = 256
 
@@ -21,7 +28,15 @@ const most = 256
 export function tableOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[], out: Output): string[] {
   const cells = rows.map((row) => columns.map((column) => printable(column.read(row))))
   const titles = columns.map(({ title }) => printable(title))
-  const widths = fitted(widthsOf([titles, ...cells]), out.columns)
+  const widths = fitted(columns, widthsOf([titles, ...cells]), out.columns)
+  for (const [at, width] of widths.entries()) {
+    if (columns[at]?.isName !== true || !out.isTerminal) continue
+    const shown = fitNames(
+      cells.map((texts) => texts[at] ?? ''),
+      width
+    )
+    for (const texts of cells) texts[at] = shown.get(texts[at] ?? '') ?? ''
+  }
   const lineOf = (texts: readonly string[], colourOf: (column: Column<Row>) => Colour | undefined) =>
     widths
       .map((width, at) => {
@@ -46,29 +61,24 @@ function widthsOf(lines: readonly (readonly string[])[]): number[] {
   return widths
 }
 
-/** Takes what is too much from the widest. */
-function fitted(widths: readonly number[], width: number): number[] {
-  const left = widths.map((each) => Math.min(each, most, width))
-  const over = () => left.reduce((sum, each) => sum + each, gap * (left.length - 1)) - width
-  while (over() > 0 && left.length > 1) {
-    const widest = Math.max(...left)
-    if (widest > least) left[left.lastIndexOf(widest)] = widest - 1
-    else left.pop()
+/** Leaves out what has no room, the last ones first, and takes what is still too much from the widest. */
+function fitted(columns: readonly Column<never>[], whole: readonly number[], width: number): number[] {
+  const leasts = columns.map(({ isNumber = false, isName = false, isWhole = isNumber }, at) => {
+    const own = whole[at] ?? 0
+    if (isWhole && own <= mostWhole) return own
+    return Math.min(own, isName ? least.name : least.text)
+  })
+  const sum = (widths: readonly number[]) => widths.reduce((total, each) => total + each, gap * (widths.length - 1))
+  let count = columns.length
+  while (count > 1 && sum(leasts.slice(0, count)) > width) count--
+  const left = whole.slice(0, count).map((each) => Math.min(each, most, width))
+  while (sum(left) > width) {
+    const [widest] = left
+      .map((each, at) => ({ each, at }))
+      .filter(({ each, at }) => each > (leasts[at] ?? 0) || count === 1)
+      .sort((a, b) => b.each - a.each)
+    if (widest === undefined) break
+    left[widest.at] = widest.each - 1
   }
   return left
-}
-
-/** What all names have in common is left out: `http://` and `.test:9000` of `http://a.test:9000`. */
-export function shortNames(hosts: readonly string[]): Map<string, string> {
-  const [first = ''] = hosts
-  const scheme = first.slice(0, first.indexOf('//') + 2)
-  if (hosts.length < 2 || !hosts.every((host) => host.startsWith(scheme)))
-    return new Map(hosts.map((host) => [host, host]))
-  const names = hosts.map((host) => host.slice(scheme.length))
-  let end = 0
-  const [one = ''] = names
-  while (end < one.length && names.every((name) => name.length > end + 1 && name.at(-1 - end) === one.at(-1 - end)))
-    end++
-  while (end > 0 && !/[.:]/.test(one.at(-end) ?? '')) end--
-  return new Map(hosts.map((host, at) => [host, (names[at] ?? '').slice(0, (names[at] ?? '').length - end)]))
 }

@@ -162,8 +162,8 @@ function columnsOf(order: Order): Column<PeerRow>[] {
   const title = (of: Order, text: string) => (of === order ? `${text}▾` : text)
   const told = (value: number | undefined, show: (value: number) => string) => (value === undefined ? '–' : show(value))
   return [
-    { title: title('host', 'PEER'), read: ({ host }) => host },
-    { title: 'STATE', read: ({ state }) => state, colour: ({ state }) => colourOf(state) },
+    { title: title('host', 'PEER'), read: ({ host }) => host, isName: true },
+    { title: 'STATE', read: ({ state }) => state, isWhole: true, colour: ({ state }) => colourOf(state) },
     { title: title('calls', 'CALLS/S →'), read: (row) => told(row.callsOut, rate), isNumber: true },
     { title: '←', read: (row) => told(row.callsIn, rate), isNumber: true },
     { title: title('bytes', 'MB/S →'), read: (row) => told(row.bytesOut, megabytes), isNumber: true },

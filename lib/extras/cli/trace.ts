@@ -7,7 +7,7 @@ import { hostsOf, toHost } from './hosts.ts'
 import { into } from './into.ts'
 import { firstOf, follow, Link } from './link.ts'
 import { lookMs } from './look.ts'
-import { shortNames } from './table.ts'
+import { shortNames } from './names.ts'
 import { bytes, messageOf, ms, printable } from './text.ts'
 import { toJson } from './values.ts'
 
