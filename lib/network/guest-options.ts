@@ -9,7 +9,7 @@ import type { Rule } from '../rules/authorize.ts'
 
 /** How a manager takes guests: programs that are in no list of hosts, such as a command line, a job, a debugger. See `dialGuest`. */
 export interface GuestsOptions {
-  /** Which calls a guest may make, `$grid` included. It is asked before the interceptors. What is refused is `denied`. */
+  /** Which calls a guest may make, `$grid` included. It is asked before the interceptors. What is refused is `denied`, and so is what it has not decided on in the time of a handshake. */
   readonly allow: Rule<HandlerCall>
   /** Which guests may connect. It is asked after the proof. Default: all that have proved themselves. */
   readonly admit?: Rule<Remote>

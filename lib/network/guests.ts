@@ -5,20 +5,24 @@
  */
 
 import { setImmediate } from 'node:timers/promises'
+import { unlessAborted } from '../base/abort.ts'
+import { isPromise } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
-import { errorText } from '../base/text.ts'
+import { errorText, printable } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import { RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import { type Limits, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
 import { runningKey } from '../handler/running.ts'
 import type { LocalHandlers } from '../handler/table.ts'
+import type { HandlerCall } from '../hooks/call-info.ts'
 import type { Auth } from '../peer/auth.ts'
 import type { Established } from '../peer/dial.ts'
 import type { GuestTerms, Refusal } from '../peer/handshake.ts'
 import { addTotals, createTotals, type SessionTotals } from '../report/stats.ts'
-import { authorize } from '../rules/authorize.ts'
+import { authorize, type Rule } from '../rules/authorize.ts'
 import type { SessionEnd } from '../session/end.ts'
+import { setDeadline } from '../time/after-reading.ts'
 import type { GuestSettings } from './guest-options.ts'
 
 export interface GuestsInit {
@@ -41,6 +45,7 @@ export class Guests implements GuestTerms {
   readonly #leaving = new Map<Connection, string>()
   /** Of the handshakes of guests. */
   #lastTurn: Promise<void> = Promise.resolve()
+  #isLateTold = false
   /** Of those that have gone. */
   readonly #removed = createTotals()
 
@@ -49,7 +54,7 @@ export class Guests implements GuestTerms {
     this.#init = init
     this.auth = auth
     this.limits = limits
-    if (allow !== undefined) init.handlers.guard = authorize(allow)
+    if (allow !== undefined) init.handlers.guard = authorize((call) => this.#allowInTime(allow, call))
   }
 
   get connections(): Connection[] {
@@ -130,6 +135,36 @@ export class Guests implements GuestTerms {
     const { local, settings, goingAway } = this.#init
     if (this.connections.length < settings.max) return goingAway()
     return goingAway() ?? { reason: 'tooManyGuests', message: `${local} has ${settings.max} guests, and takes no more` }
+  }
+
+  #allowInTime(allow: Rule<HandlerCall>, call: HandlerCall): boolean | Promise<boolean> {
+    const answer = allow(call)
+    return isPromise<boolean>(answer) ? this.#within(answer, call) : answer
+  }
+
+  /** A rule that does not answer refuses after the time that a handshake has, in which `admit` must answer. */
+  async #within(answer: PromiseLike<boolean>, { handler, host, signal }: HandlerCall): Promise<boolean> {
+    const { handshakeTimeoutMs } = this.limits
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<undefined>((resolve) => {
+      timer = setDeadline(() => resolve(undefined), handshakeTimeoutMs)
+    })
+    try {
+      const isAllowed = await unlessAborted(Promise.race([answer, late]), signal)
+      if (isAllowed === undefined) this.#tellLate(`the call of ${printable(handler)} by ${host} is refused`)
+      else this.#isLateTold = false
+      return isAllowed === true
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** Once, until it answers again. */
+  #tellLate(what: string): void {
+    const { handshakeTimeoutMs } = this.limits
+    if (!this.#isLateTold)
+      this.#init.logger.error(`guests.allow has not answered within ${handshakeTimeoutMs} ms: ${what}`)
+    this.#isLateTold = true
   }
 
   async #ask(admit: NonNullable<GuestSettings['admit']>, guest: Remote): Promise<boolean> {

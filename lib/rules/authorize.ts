@@ -1,5 +1,6 @@
 /** An interceptor that lets only those calls pass that a rule allows. It uses what every interceptor has. */
 
+import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
 import { aFunction, check } from '../errors/check.ts'
 import { RejectedError } from '../errors/errors.ts'
@@ -47,9 +48,10 @@ export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>):
   }
 }
 
+/** No longer than the call lasts: one that nobody waits for must not count as running for as long as its rule likes. */
 async function answered(call: HandlerCall, answer: PromiseLike<boolean>): Promise<boolean> {
   try {
-    return await answer
+    return await unlessAborted(answer, call.signal)
   } catch (cause) {
     throw createRefusal(call, { cause })
   }

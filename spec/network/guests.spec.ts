@@ -24,6 +24,7 @@ import {
   single,
   streaming
 } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers, TestServer } from '../support/grid/servers.ts'
@@ -304,6 +305,33 @@ describe('a server', () => {
     gate.open()
     await until(() => manager.stats().guests.length === 0, 'nothing runs')
     await dial({ name: 'other' })
+  })
+
+  it('lets go of a guest whose call its rule never decides on, when that has gone, and refuses the call in the time of a handshake', async (test) => {
+    const [asked, told]: [string[], string[]] = [[], []]
+    const logger = { ...silentLogger, error: (text: string) => void told.push(text) }
+    const undecided = () => new Promise<boolean>(() => {})
+    const allow = ({ handler }: { readonly handler: string }) => (asked.push(handler) > 0 ? undecided() : true)
+    const { dial, manager } = await open(test, { guests: { ...allowed, allow, max: 1 }, logger })
+    for (const [n, call] of [get, count].entries()) {
+      const guest = await dial()
+      const going = call === get ? guest.request(get, 'a') : guest.newStream(count, 3).responses.next()
+      const gone = assert.rejects(Promise.resolve(going))
+      await until(() => asked.length === n + 1, 'it is asked')
+      await guest.close({ timeout: 1 })
+      await gone
+      await until(() => manager.stats().guests.length === 0, 'nothing runs for it')
+    }
+    const limits = { handshakeTimeoutMs: paced(1000) }
+    const short = await open(test, { guests: { ...allowed, allow }, limits, logger })
+    const guest = await short.dial()
+    const calls = [guest.request(get, 'a'), guest.newStream(count, 3).responses.next()]
+    assert.deepEqual(await Promise.all(calls.map((call) => refusal(Promise.resolve(call)))), ['denied', 'denied'])
+    assert.match(
+      told.at(-1) ?? '',
+      /guests\.allow has not answered within \d+ ms: the call of \w+ by guest:ops-ada is refused/
+    )
+    assert.equal(short.manager.stats().guests[0]?.session?.runningHandlers, 0)
   })
 
   it('lets go of a guest whose handlers have ended, while those of another one with its name run', async (test) => {
