@@ -129,8 +129,9 @@ describe('testGrid()', () => {
     assert.match(await grid.peer(0, 1).request(hello, { name: 'x' }), /hello/)
   })
 
-  it('closes one that lives when it is restarted, with a goodbye', async () => {
+  it('closes one that lives when it is restarted, with a goodbye that arrives, however long it is under way', async () => {
     await using grid = await started(2)
+    grid.delay(1, 0, [30, 30])
     const call = rejection(grid.peer(0, 1).request(wait))
     await until(() => grid.peer(1, 0).stats().served.running === 1, 'it runs')
     await grid.restart(1)

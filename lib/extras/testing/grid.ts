@@ -159,7 +159,7 @@ export class TestGrid {
       if (!this.#dead.has(index)) {
         this.#dead.add(index)
         await this.#wait(this.#end(this.#at(index)), 'close')
-        this.#network.kill(index)
+        this.#network.leave(index)
       }
       this.#throwIfClosed('restart()')
       return await this.#start(index)

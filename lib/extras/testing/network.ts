@@ -51,9 +51,14 @@ export class TestNetwork {
     this.#accepting[index] = accept
   }
 
+  /** Nobody answers there. Its conns end by themselves: behind the goodbye, where it said one. */
+  leave(index: number): void {
+    this.#accepting[index] = undefined
+  }
+
   /** Its process is gone: its conns are lost, and nobody answers there. */
   kill(index: number): void {
-    this.#accepting[index] = undefined
+    this.leave(index)
     for (const { dialer, listener, conns } of this.#live()) {
       if (dialer === index) conns[0].abort(lost())
       if (listener === index) conns[1].abort(lost())
