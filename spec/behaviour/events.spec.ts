@@ -17,7 +17,7 @@ import {
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 const hold = single<void, string>('hold')
 
@@ -91,6 +91,9 @@ describe('the recent events of a connection', () => {
     for (let n = 0; n < 4; n++) calls.push(there.request('hold', Buffer.alloc(12 * 1024 * 1024)))
     const isStuck = ({ count, oldestMs = 0 }: Waits) => count > 0 && oldestMs > 100
     await until(() => isStuck(there.stats().waits.conn), 'some cannot be sent')
+    // On a slow machine more may have gone since, so that each of them has begun.
+    await settled(() => there.stats().session?.bytesOut ?? 0)
+    calls.push(there.request(hold))
     proxy.cut()
     const failed = { notSent: 0, maybeRan: 0 }
     for (const error of await Promise.all(calls.map(rejection))) failed[error.delivery as keyof FailedCalls]++
