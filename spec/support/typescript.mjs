@@ -43,7 +43,9 @@ export function load(url, context, next) {
 
 function withoutTypes(url, source) {
   const kept = fileURLToPath(`${cache}${url.slice(root.length)}.js`)
-  const stamp = `//${createHash('sha1').update(JSON.stringify(options)).update(source).digest('hex')}\n`
+  const stamp = `//${createHash('sha1')
+    .update(JSON.stringify([options, url, source]))
+    .digest('hex')}\n`
   try {
     const code = readFileSync(kept, 'utf8')
     if (code.startsWith(stamp)) return code
