@@ -1,9 +1,14 @@
-/** The processes that the specs start end with whoever started them. */
+/** The processes of the specs: those that they start end with whoever started them, and those that run them tell all. */
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { describe, it } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { childEnvironment, endProcess, sourceArgs } from '../support/process/child.ts'
 
 const kit = JSON.stringify(new URL('../support/process/obey.ts', import.meta.url).href)
@@ -47,5 +52,55 @@ describe('the end of a process', () => {
     await endProcess(killed)
     for (const child of [ended, missing, killed, undefined]) await endProcess(child)
     assert.deepEqual([ended.exitCode, missing.pid, killed.signalCode], [0, undefined, 'SIGKILL'])
+  })
+})
+
+describe('a run of many files', () => {
+  const suite = fileURLToPath(new URL('../support/suite.mjs', import.meta.url))
+  const fact = (title: string, body = '') => `import { it } from 'node:test'\nit('${title}', () => { ${body} })\n`
+
+  /** `contents`: of files that are given in this order. */
+  async function runOf(test: TestContext, ...contents: string[]) {
+    const folder = mkdtempSync(join(tmpdir(), 'it-grid-suite-'))
+    test.after(() => rmSync(folder, { recursive: true }))
+    const files = contents.map((content, at) => {
+      const file = join(folder, `${at}.mjs`)
+      writeFileSync(file, content)
+      return file
+    })
+    // Otherwise Node would take it for a file of the run that this is one of.
+    const env = { ...childEnvironment(), NODE_TEST_CONTEXT: undefined }
+    const child = spawn(process.execPath, [suite, ...files], { stdio: ['ignore', 'pipe', 'inherit'], env })
+    const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
+    return { output, code: child.exitCode }
+  }
+
+  it('runs each fact of each file once, whether its process is its own or not', async (test) => {
+    const hook = "import { after } from 'node:test'\nafter(() => undefined)\n"
+    const files = Array.from({ length: 20 }, (_, n) => `${n % 5 === 0 ? hook : ''}${fact(`fact ${n}`)}`)
+    const { output, code } = await runOf(test, ...files)
+    assert.equal(code, 0, output)
+    const told = [...output.matchAll(/^# ok: (fact \d+) /gm)].map(([, title]) => title)
+    assert.deepEqual(told.sort(), Array.from({ length: 20 }, (_, n) => `fact ${n}`).sort())
+    assert.match(output, /^# tests 20$/m)
+  })
+
+  it('fails when one fact does, and tells of those beside it', async (test) => {
+    const { output, code } = await runOf(
+      test,
+      fact('one'),
+      fact('two', "throw new Error('three is wrong')"),
+      fact('four')
+    )
+    assert.equal(code, 1)
+    assert.match(output, /^not ok 2 - two$[\s\S]*three is wrong/m)
+    assert.match(output, /^# ok: one /m)
+    assert.match(output, /^# ok: four /m)
+  })
+
+  it('fails when a file cannot be loaded, and says why', async (test) => {
+    const { output, code } = await runOf(test, fact('one'), "throw new Error('no such file')")
+    assert.equal(code, 1)
+    assert.match(output, /no such file/)
   })
 })

@@ -6,8 +6,8 @@ import { join } from 'node:path/posix'
 import { describe, it } from 'node:test'
 
 const root = new URL('../../', import.meta.url)
-/** Of the options of Node and of specs of benchmarks, which are started by their paths. */
-const startedByPath = /^spec\/support\/(benchmarks\/.*|reporter\.mjs|typescript\.mjs)$/
+/** Of the scripts of npm and of specs of benchmarks, which are started by their paths. */
+const startedByPath = /^spec\/support\/(benchmarks\/.*|suite\.mjs|typescript\.mjs)$/
 
 const sources = new Map(
   ['spec', 'benchmarks'].flatMap((folder) =>
