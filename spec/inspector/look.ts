@@ -98,7 +98,9 @@ function together(known: Tick, tick: Tick): Tick {
     cells: byKey(({ from, to }) => `${from} ${to}`, known.cells, tick.cells),
     servers: byKey(({ host }) => host, known.servers, tick.servers),
     handlers: byKey(({ key }) => key, tick.isWhole === true ? [] : known.handlers, tick.handlers),
-    events: byKey(({ id }) => String(id), known.events, tick.events)
+    events: byKey(({ id }) => String(id), known.events, tick.events).filter(
+      ({ id }) => tick.gone?.includes(id) !== true
+    )
   }
 }
 

@@ -60,10 +60,7 @@ export class ConnectionLooker {
       ...{ at: Date.now(), a, b, title: titleOf(observer, a, b), open: openText(all, lanes.length) },
       lanes: lanes.slice(0, lanesTold),
       rows: rowsOf(observer, ends, a, b),
-      events: observer.happenings
-        .after(0)
-        .filter(({ hosts: involved }) => isOf(involved, a, b))
-        .slice(0, eventsTold)
+      events: observer.happenings.between(a, b).slice(0, eventsTold)
     }
   }
 }
@@ -84,13 +81,6 @@ function sampleOf({ sending, receiving }: Half, before: Sample | undefined): Sam
     ...(takenRate === undefined ? {} : { taken: takenRate })
   }
   return { atMs, sent, taken, rates }
-}
-
-/** The last one named is whom it is about; what is of one server alone has one name. */
-function isOf(involved: readonly string[], a: string, b: string): boolean {
-  const about = involved.at(-1)
-  if (about !== a && about !== b) return false
-  return involved.length === 1 || involved.includes(about === a ? b : a)
 }
 
 /** Those that wait come first, then those that carry most. */

@@ -1,50 +1,66 @@
-/** Events of all servers in words, with how bad each is. What several servers tell of one loss is told once. */
+/**
+ * What happened, of all servers, as rows in words. What one cause does is one row: what is the same again, or shares a server
+ * or a handler with what a row tells at that time, joins it. So a server that dies, stalls or is deployed is a few rows,
+ * however many others tell of it; and where ever more rows would begin at a time, the last of them has the rest.
+ */
 
-import { type CloseEvent, type GridEvent, introspection } from '../../index.ts'
-import type { Happening, Severity, Wait } from './model.ts'
-import { inWords, joined, ms, nameOf, nameOfKey, shorten } from './words.ts'
+import { type GridEvent, introspection } from '../../index.ts'
+import { type Cause, causeOf, type Happened, type Kind } from './causes.ts'
+import type { Happening, Wait } from './model.ts'
+import type { Parties } from './parties.ts'
+import { type Case, tell } from './telling.ts'
+import { nameOfKey, shorten } from './words.ts'
 
 const mostKept = 1000
-const maxName = 60
-/** Servers that lose one host within this time lose it for one reason. */
-const togetherMs = 5000
-/** What comes again and again is told once in this time, and counted. */
-const againMs = 60_000
-/** Shorter round trips are no news. */
-const leastRttMs = 5
-/** Shorter turns are worth no look. */
-const longTurnMs = 500
+/** Rows of one kind that begin within the time in which its events belong together. */
+const mostAtATime = 8
+/** So many different events of a row are known apart, and so many of all rows: what is more only makes them new. */
+const mostCases = 2000
+const mostCasesInAll = 8000
 
-/** Something is told in words while it may still change: `seq` is that of its last change. */
-interface Kept extends Happening {
-  readonly group?: string
-  readonly tellers: readonly string[]
-  readonly times: number
+interface Row {
+  readonly id: number
+  readonly kind: Kind
+  readonly beganAt: number
+  readonly isRest: boolean
+  /** By what is the same again; none once it is settled. */
+  readonly cases: Map<string, Case>
+  /** What its cases have in common. */
+  readonly shared: Set<string>
+  /** Of its last change. */
+  seq: number
+  at: number
+  /** Its words, once they were asked for. */
+  told: Told | undefined
 }
-
-/** Told by several servers at a time. */
-const together = new Set<GridEvent['type']>(['state', 'hello', 'close'])
 
 interface Told {
-  readonly at: number
-  readonly group: string | undefined
-  /** What is told again within this time is told once. */
-  readonly limitMs: number
-  readonly teller: string
-  /** The other end, if it is of one. */
-  readonly about: readonly string[]
-  readonly handler?: string
+  readonly happening: Happening
+  readonly parties: Parties
 }
 
-type Words = readonly [severity: Severity, title: string, detail?: string]
-
 export class Happenings {
-  readonly #kept: Kept[] = []
+  #rows: Row[] = []
+  #gone: readonly { readonly id: number; readonly seq: number }[] = []
+  #ids = 0
+  #cases = 0
   #seq = 0
+  #hosts: readonly string[] = []
 
   /** The newest first; those that came or changed after `seq`. */
   after(seq: number): Happening[] {
-    return this.#kept.filter((each) => each.seq > seq).map(({ tellers: _, group: __, times: ___, ...told }) => told)
+    return this.#newest().flatMap((row) => (row.seq > seq ? [this.#told(row).happening] : []))
+  }
+
+  /** Rows that were told, and are a part of others now. */
+  goneAfter(seq: number): number[] {
+    return this.#gone.flatMap((each) => (each.seq > seq ? [each.id] : []))
+  }
+
+  /** Of one connection, or of one of its two servers alone. */
+  between(a: string, b: string): Happening[] {
+    const told = this.#newest().map((row) => this.#told(row))
+    return told.flatMap(({ happening, parties }) => (isBetween(parties, a, b) ? [happening] : []))
   }
 
   get seq(): number {
@@ -55,146 +71,139 @@ export class Happenings {
   add(event: GridEvent, offsetMs: number, hosts: readonly string[]): void {
     // Looking is no work of the grid.
     if ('subroute' in event && event.subroute === introspection.subroute) return
-    const { type, local: teller, host } = event
-    const handler = 'handler' in event && event.handler !== undefined ? event.handler : undefined
-    this.#keep(
-      {
-        ...{ at: event.at + offsetMs, group: groupOf(event), teller },
-        ...{ limitMs: together.has(type) ? togetherMs : againMs, about: type === 'slowTurn' ? [] : [host] },
-        ...(handler === undefined ? {} : { handler })
-      },
-      (tellers, times) => toWords(event, { hosts, tellers, times })
-    )
+    this.#hosts = hosts
+    this.#take(event, event.at + offsetMs)
   }
 
   /** Something that no server tells, as nobody else sees both ends: a stream has no credit. */
-  addWait({ key, who, whom, handler, handlerKey, id, since, bar }: Wait, hosts: readonly string[]): void {
-    const [teller = ''] = who
-    const title = `${nameOf(hosts, teller)} → ${nameOf(hosts, whom)} · ${brief(handler)} #${id} has no credit`
-    const lie = bar === undefined ? '' : `${bar.unread} of ${bar.capacity} ${bar.unit} wait to be taken`
-    const about = { at: since, group: `credit ${key}`, teller, limitMs: againMs, about: [whom] }
-    this.#keep({ ...about, handler: nameOfKey(handlerKey) }, (_, times) => {
-      return ['warn', title, joined(lie, times > 1 ? `${times} times` : '')]
-    })
+  addWait({ key, who, whom, handlerKey, id, since, bar }: Wait, hosts: readonly string[]): void {
+    const [local = ''] = who
+    this.#hosts = hosts
+    const text = bar === undefined ? '' : `${bar.unread} of ${bar.capacity} ${bar.unit} wait to be taken`
+    this.#take({ type: 'credit', at: since, local, host: whom, handler: nameOfKey(handlerKey), id, key, text }, since)
   }
 
-  #keep(
-    { at, group, limitMs, teller, about, handler }: Told,
-    toTell: (tellers: string[], times: number) => Words | undefined
-  ): void {
-    const known =
-      group === undefined
-        ? undefined
-        : this.#kept.find((each) => each.group === group && Math.abs(each.at - at) < limitMs)
-    const tellers = [...new Set([...(known?.tellers ?? []), teller])]
-    const times = (known?.times ?? 0) + 1
-    const words = toTell(tellers, times)
-    if (words === undefined) return
-    const [severity, title, detail = ''] = words
-    const seq = ++this.#seq
-    if (known !== undefined) this.#kept.splice(this.#kept.indexOf(known), 1)
-    const place = this.#kept.findIndex((each) => each.at <= at)
-    const kept: Kept = {
-      ...{ seq, id: known?.id ?? seq, at, severity, title: shorten(title), detail: shorten(detail) },
-      ...{ hosts: about.length === 0 ? [teller] : [...tellers, ...about], tellers, times },
-      ...(handler === undefined ? {} : { handler }),
-      ...(group === undefined ? {} : { group })
+  #take(event: Happened, at: number): void {
+    const cause = causeOf(event)
+    if (cause === undefined) return
+    const row = this.#rowOf(cause, at) ?? this.#begin(cause, at)
+    row.seq = ++this.#seq
+    row.at = Math.max(row.at, at)
+    row.told = undefined
+    const before = row.cases.get(cause.same)
+    if (before === undefined && row.cases.size >= mostCases) return
+    if (before === undefined) this.#cases++
+    for (const each of cause.shared) row.shared.add(each)
+    // The newest last.
+    row.cases.delete(cause.same)
+    row.cases.set(cause.same, { event: cut(event), times: (before?.times ?? 0) + 1 })
+  }
+
+  /** The row that tells of the same cause, with all that turn out to have it too; undefined where another one begins. */
+  #rowOf({ kind, same, shared, limitMs }: Cause, at: number): Row | undefined {
+    const near = this.#near(kind, limitMs, at)
+    const known = near.find(({ cases }) => cases.has(same))
+    if (known !== undefined) return known
+    const [first, ...others] = near.filter((row) => shared.some((each) => row.shared.has(each)))
+    for (const other of others) this.#merge(first as Row, other)
+    return first ?? near.find(({ isRest }) => isRest)
+  }
+
+  #near(kind: Kind, limitMs: number, at: number): Row[] {
+    return this.#rows.filter((row) => row.kind === kind && Math.abs(row.beganAt - at) < limitMs)
+  }
+
+  #merge(row: Row, other: Row): void {
+    for (const [same, each] of other.cases) row.cases.set(same, each)
+    for (const each of other.shared) row.shared.add(each)
+    row.at = Math.max(row.at, other.at)
+    this.#rows = this.#rows.filter((each) => each !== other)
+    this.#gone = [...this.#gone, { id: other.id, seq: ++this.#seq }].slice(-mostKept)
+  }
+
+  #begin({ kind, limitMs }: Cause, at: number): Row {
+    const near = this.#near(kind, limitMs, at)
+    const row: Row = {
+      ...{
+        id: ++this.#ids,
+        kind,
+        beganAt: at,
+        isRest: near.length >= mostAtATime,
+        cases: new Map(),
+        shared: new Set()
+      },
+      ...{ seq: 0, at, told: undefined }
     }
-    this.#kept.splice(place < 0 ? this.#kept.length : place, 0, kept)
-    if (this.#kept.length > mostKept) this.#kept.pop()
+    this.#settle()
+    this.#rows.push(row)
+    if (this.#rows.length > mostKept) {
+      const oldest = this.#rows.reduce((a, b) => (b.at < a.at ? b : a))
+      this.#forget(oldest)
+      this.#rows = this.#rows.filter((each) => each !== oldest)
+    }
+    return row
+  }
+
+  /** Where there is too much to remember, the rows that changed least of late keep their words alone. */
+  #settle(): void {
+    if (this.#cases < mostCasesInAll) return
+    const open = this.#rows.filter(({ cases }) => cases.size > 0).sort((a, b) => a.seq - b.seq)
+    for (const row of open) {
+      if (this.#cases < mostCasesInAll / 2) return
+      this.#told(row)
+      this.#forget(row)
+    }
+  }
+
+  #forget({ cases, shared }: Row): void {
+    this.#cases -= cases.size
+    cases.clear()
+    shared.clear()
+  }
+
+  #newest(): Row[] {
+    return [...this.#rows].sort((a, b) => b.at - a.at || b.id - a.id)
+  }
+
+  #told(row: Row): Told {
+    if (row.told !== undefined) return row.told
+    const { seq, id, at, kind } = row
+    const cases = [...row.cases.values()]
+    const [[severity, title, detail = ''], parties] = tell(kind, cases, this.#hosts)
+    const handlers = new Set(cases.map(({ event }) => ('handler' in event ? event.handler : undefined)))
+    const [handler] = handlers
+    const happening = {
+      ...{
+        seq,
+        id,
+        at,
+        severity,
+        title: shorten(title),
+        detail: shorten(detail),
+        hosts: [...parties.by, ...parties.of]
+      },
+      ...(handlers.size > 1 || handler === undefined ? {} : { handler })
+    }
+    row.told = { happening, parties }
+    return row.told
   }
 }
 
-function groupOf(event: GridEvent): string | undefined {
-  const { type, host, local } = event
-  if (type === 'state') return event.previous === 'connected' ? `lost ${host}` : undefined
-  if (type === 'hello') return `hello ${host} ${event.instance}`
-  if (type === 'close') return `close ${host} ${event.reason}`
-  if (type === 'mistake') return `mistake ${local} ${event.subroute} ${event.handler} ${event.name}`
-  if (type === 'reset') return `reset ${local} ${host} ${event.subroute} ${event.handler} ${event.reason}`
-  if (type === 'refused') return `refused ${local} ${host} ${event.reason} ${event.handler ?? ''}`
-  if (type === 'slowTurn') return `slowTurn ${local}`
-  if (type === 'rtt') return `rtt ${[local, host].sort().join(' ')}`
-  if (type === 'dial') return event.error === undefined ? undefined : `dial ${local} ${host} ${event.error.code}`
-  return undefined
+function isBetween({ of, by }: Parties, a: string, b: string): boolean {
+  if (of.length === 0) return by.includes(a) || by.includes(b)
+  const isIn = (host: string) => of.includes(host) || by.includes(host)
+  return (of.includes(a) && isIn(b)) || (of.includes(b) && isIn(a))
 }
 
-interface Around {
-  readonly hosts: readonly string[]
-  readonly tellers: readonly string[]
-  readonly times: number
-}
+/** Names stay as they are: what else peers write is cut. */
+const names: ReadonlySet<string> = new Set(['host', 'local', 'handler', 'subroute', 'key'])
 
-/** Undefined for what other events tell as well. */
-function toWords(event: GridEvent, around: Around): Words | undefined {
-  const { hosts, tellers, times } = around
-  const [here, there] = [nameOf(hosts, event.local), nameOf(hosts, event.host)]
-  const by =
-    tellers.length > 1 && tellers.length >= hosts.length - 1
-      ? `all ${tellers.length} others`
-      : inWords({ hosts }, tellers)
-  const again = times > 1 ? `${times} times` : ''
-  switch (event.type) {
-    case 'state':
-      if (event.previous !== 'connected' || event.state === 'closed') return undefined
-      return ['bad', `${there} lost by ${by}`, event.reason]
-    case 'hello':
-      return ['ok', `${there} connected to ${by}`, `process ${event.instance.slice(0, 8)}`]
-    case 'dial':
-      if (event.error === undefined) return undefined
-      return ['info', `${here} → ${there} · dial failed`, joined(event.error.message, again)]
-    case 'goAway':
-      return event.direction === 'outbound'
-        ? undefined
-        : ['info', `${there} goes away`, `told to ${here}: ${event.reason}`]
-    case 'close':
-      return ['info', `conn of ${there} ended at ${by}`, joined(`${event.reason}: ${event.message}`, failedText(event))]
-    case 'rtt':
-      if (event.durationMs < leastRttMs || event.host === event.local) return undefined
-      return ['info', `${here} ⇄ ${there} · round trip ${ms(event.previousMs)} → ${ms(event.durationMs)}`, again]
-    default:
-      return otherWords(event, here, there, again)
+function cut<T extends object>(event: T): T {
+  const short = (name: string, value: unknown): unknown => {
+    if (typeof value === 'string') return names.has(name) ? value : shorten(value)
+    return name === 'error' ? cut(value as object) : value
   }
-}
-
-function otherWords(event: GridEvent, here: string, there: string, again: string): Words | undefined {
-  switch (event.type) {
-    case 'refused':
-      return event.direction === 'inbound'
-        ? [
-            'warn',
-            `${here} refused ${there}${event.handler === undefined ? '' : ` · ${brief(event.handler)}`}`,
-            joined(event.message, again)
-          ]
-        : ['info', `${here} was refused by ${there}`, joined(event.message, again)]
-    case 'reset':
-      return ['info', `${here} ⇄ ${there} · reset of ${brief(event.handler)}`, joined(event.reason, again)]
-    case 'slowTurn':
-      return [
-        event.durationMs < longTurnMs ? 'info' : 'warn',
-        `${here} · slow turn`,
-        joined(`the event loop stood for ${ms(event.durationMs)}`, again)
-      ]
-    case 'mistake':
-      return [
-        'warn',
-        `${here} · ${brief(event.handler)} throws ${brief(event.name)}`,
-        joined(`called by ${there}`, again)
-      ]
-    default:
-      return undefined
-  }
-}
-
-/** A name within a title. */
-function brief(name: string): string {
-  return name.length > maxName ? `${name.slice(0, maxName)}…` : name
-}
-
-/** How many calls failed with a conn. */
-function failedText({ failed }: CloseEvent): string {
-  const { notSent, maybeRan } = failed
-  return notSent + maybeRan === 0 ? '' : `${notSent + maybeRan} calls failed: ${notSent} notSent, ${maybeRan} maybeRan`
+  return Object.fromEntries(Object.entries(event).map(([name, value]) => [name, short(name, value)])) as T
 }
 
 export function lastOf(events: readonly Happening[], now: number, mostMs: number): Happening | undefined {

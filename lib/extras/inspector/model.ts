@@ -193,6 +193,8 @@ export interface Tick extends Changes {
   readonly isGuest?: true
   /** These handlers are all: others are forgotten. */
   readonly isWhole?: true
+  /** Events that are a part of others now, by their ids. */
+  readonly gone?: readonly number[]
   readonly points?: PointsOf<readonly [key: string, series: Chart]>
 }
 

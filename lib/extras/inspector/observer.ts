@@ -97,7 +97,7 @@ export class Observer {
 
   /** What is not known at a mark. */
   changesAfter({ version, slot, seq }: Mark): Wire {
-    const events = this.happenings.after(seq)
+    const [events, gone] = [this.happenings.after(seq), seq === 0 ? [] : this.happenings.goneAfter(seq)]
     const points = this.#pointsAfter(slot, this.handlers, (_, place, series) => [place, ...series] as const)
     return {
       ...{ at: Date.now(), local: this.#grid.local },
@@ -105,6 +105,7 @@ export class Observer {
       ...this.#versions.after(version),
       ...(this.#versions.isWhole('names', version) ? { isWhole: true as const } : {}),
       ...(events.length === 0 ? {} : { events }),
+      ...(gone.length === 0 ? {} : { gone }),
       ...(points && { points })
     }
   }

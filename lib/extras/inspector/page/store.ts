@@ -59,6 +59,7 @@ export class Picture {
     this.waits = tick.waits ?? this.waits
     this.quiet = tick.quiet ?? this.quiet
     this.sums = tick.sums ?? this.sums
+    if (tick.gone !== undefined) this.events = this.events.filter(({ id }) => tick.gone?.includes(id) !== true)
     if (tick.events !== undefined) this.#takeEvents(tick.events)
     if (tick.points !== undefined) {
       this.slot = tick.points.slot
