@@ -5,7 +5,9 @@
  */
 
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
@@ -309,6 +311,59 @@ describe('deploy/compose.yaml', () => {
     assert.equal(ignored[0], '*')
     const { file } = compose.secrets.grid ?? {}
     assert.match(readFileSync(join(root, '.gitignore'), 'utf8'), new RegExp(`^deploy/${file}$`, 'm'))
+  })
+})
+
+describe('deploy/systemd/grid.service', () => {
+  const text = readFileSync(join(root, 'deploy/systemd/grid.service'), 'utf8')
+  /** Each setting of the service, which may be there several times. */
+  const all = (name: string) => [...text.matchAll(new RegExp(`^${name}=(.*)$`, 'gm'))].map(([, value = '']) => value)
+  const one = (name: string) => {
+    const [value, ...more] = all(name)
+    assert.ok(value !== undefined && more.length === 0, `one ${name}`)
+    return value
+  }
+  const variables = (lines: readonly string[]) =>
+    lines.map((line) => line.split('=', 2) as [string, string]).map(([name, value]) => ({ name, value }))
+
+  it('starts the server that the page builds as the image does, with what it reads', () => {
+    const [, bundled = ''] =
+      /--outfile=(\S+)/.exec(stages[0]?.find(([, rest]) => rest.includes('esbuild'))?.[1] ?? '') ?? []
+    const [, file = ''] = /^\/usr\/bin\/node (\S+)$/.exec(one('ExecStart')) ?? []
+    const blocks = page.code('').join('')
+    assert.ok(blocks.includes(`${bundled} ${file}\n`) && blocks.includes(`--outfile=${bundled} `))
+    const build = stages[0]?.find(([name, rest]) => name === 'RUN' && rest.includes('esbuild'))?.[1] ?? ''
+    assert.ok(blocks.replace(/ \\\n +/g, ' ').includes(build.replace(/ +/g, ' ')), 'by the same command')
+    for (const path of [one('EnvironmentFile'), one('LoadCredential').split(':')[1] ?? ''])
+      assert.ok(blocks.includes(` ${path}`), path)
+    const [, env = ''] = /<<END\n([\s\S]*?)\nEND\n/.exec(blocks) ?? []
+    const own = all('Environment').filter((line) => !line.startsWith('NODE_ENV='))
+    const settings = settingsOf(variables([...env.split('\n'), ...own]))
+    assert.ok(settings.has('GRID_LOCAL') && settings.has('GRID_HOSTS'))
+    assert.equal(settings.get('GRID_SECRET_FILE'), `/run/credentials/%n/${one('LoadCredential').split(':')[0]}`)
+  })
+
+  it('ends it by the signal that it listens to, and gives it longer than its calls get', () => {
+    assert.equal(one('KillSignal'), 'SIGTERM')
+    assert.equal(one('KillMode'), 'mixed')
+    assert.ok(Number(one('TimeoutStopSec')) * 1000 > Number(known.get('GRID_GRACE_MS')))
+    assert.equal(one('Restart'), 'always')
+    for (const name of ['DynamicUser', 'NoNewPrivileges', 'PrivateTmp']) assert.equal(one(name), 'yes')
+    assert.deepEqual([one('CapabilityBoundingSet'), one('ProtectSystem')], ['', 'strict'])
+  })
+
+  const missing =
+    spawnSync('systemd-analyze', ['--version']).error === undefined ? undefined : 'systemd-analyze is not installed'
+  it('has no setting that systemd does not know', { skip: missing }, (test) => {
+    const folder = mkdtempSync(join(tmpdir(), 'it-grid-unit-'))
+    test.after(() => rmSync(folder, { recursive: true }))
+    const verify = (unit: string) => {
+      writeFileSync(join(folder, 'grid.service'), unit.replace('/usr/bin/node', process.execPath))
+      return spawnSync('systemd-analyze', ['verify', join(folder, 'grid.service')], { encoding: 'utf8' })
+    }
+    const { status, stderr } = verify(text)
+    assert.deepEqual([status, stderr.split('\n').filter((line) => line.includes('grid.service'))], [0, []])
+    assert.match(verify(text.replace('TimeoutStopSec', 'TimeOutStopSec')).stderr, /'TimeOutStopSec'/)
   })
 })
 
