@@ -8,7 +8,7 @@ import { errorText } from '../base/text.ts'
 import { check, type Kind } from '../errors/check.ts'
 import { InvalidOptionError, UnknownHostError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
-import { serverName } from '../peer/hosts.ts'
+import { hintAtHost, serverName } from '../peer/hosts.ts'
 import { ProducerIterator, toResult } from '../producer/producer.ts'
 
 /** A string is no list, although it can be iterated. */
@@ -60,7 +60,7 @@ function toNames(list: HostList, what?: string): Set<string> {
 function describeMissing(local: string, names: ReadonlySet<string>): string {
   const first = [...names].slice(0, 4).join(', ') + (names.size > 4 ? ', ...' : '')
   const others = names.size === 0 ? 'it is empty' : `it names ${first}`
-  return `hosts does not name this server, ${local} (${others}): a server refuses those that its list does not name`
+  return `hosts does not name this server, ${local} (${others}): a server refuses those that its list does not name${hintAtHost(local, names)}`
 }
 
 class FollowedLists implements HostLists {

@@ -16,7 +16,7 @@ import type { Hooks } from '../hooks/hooks.ts'
 import type { CallerInterceptor } from '../hooks/interceptor.ts'
 import type { Established, Establisher } from '../peer/establish.ts'
 import type { Refusal } from '../peer/handshake.ts'
-import { dialerOf } from '../peer/hosts.ts'
+import { dialerOf, hintAtHost } from '../peer/hosts.ts'
 import { addTotals, createTotals, type SessionTotals } from '../report/stats.ts'
 import type { SessionEnd } from '../session/end.ts'
 
@@ -121,7 +121,8 @@ export class Peers {
     const { local } = this.#init
     const connection = this.#connections.get(host)
     if (connection === undefined) {
-      return { reason: 'unknownHost', message: `${host} is not among the hosts of ${local}` }
+      const hint = hintAtHost(host, this.#connections.keys())
+      return { reason: 'unknownHost', message: `${host} is not among the hosts of ${local}${hint}` }
     }
     if (dialerOf(local, host) === local) {
       connection.onKnock(instance)

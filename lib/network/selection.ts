@@ -10,7 +10,7 @@ import { aBoolean, anything, aString, type Kinds } from '../errors/check.ts'
 import { ClosedError, GridError, InvalidOptionError, UnknownHostError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import type { LocalHandlers } from '../handler/table.ts'
-import { canonicalHost } from '../peer/hosts.ts'
+import { canonicalHost, hintAtHost } from '../peer/hosts.ts'
 import { anIterableOfHosts } from './host-lists.ts'
 import type { PeerSelection } from './options.ts'
 import type { Peers } from './peers.ts'
@@ -92,7 +92,9 @@ export function isKnown({ local, peers }: PeersPort, name: string): boolean {
 export function createUnknownError(port: PeersPort, name?: string): UnknownHostError {
   const missing = port.missingList()
   if (missing === undefined) {
-    return new UnknownHostError(`${name} is not among the hosts of this grid`, { delivery: 'notSent' })
+    const hint =
+      name === undefined ? '' : hintAtHost(name, [port.local, ...port.peers.connections.map(({ host }) => host)])
+    return new UnknownHostError(`${name} is not among the hosts of this grid${hint}`, { delivery: 'notSent' })
   }
   const what = name === undefined ? 'no host is known' : `${name} is not known`
   return new UnknownHostError(`${what}: ${missing.message}`, { delivery: 'notSent', cause: missing })

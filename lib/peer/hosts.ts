@@ -124,6 +124,28 @@ export function isCanonical(host: string): boolean {
   }
 }
 
+const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/
+/** Of a canonical name: a URL would cost some us for each of thousands. */
+const partsOfHost = /^https?:\/\/(\[[^\]]*\]|[^:]*):?(\d*)$/
+
+/** For the error about a name that no host has: which of them it probably is, in other words. All are canonical. */
+export function hintAtHost(name: string, hosts: Iterable<string>): string {
+  const [, hostname = '', port = ''] = partsOfHost.exec(name) ?? []
+  for (const host of hosts) {
+    const [, other = '', otherPort = ''] = partsOfHost.exec(host) ?? []
+    const isLike =
+      port === otherPort ? isNamedLike(hostname, other) : hostname === other && (port === '' || otherPort === '')
+    if (isLike) return `; there is ${host}: a server has one name, in all lists and as its own`
+  }
+  return ''
+}
+
+/** Two names of hosts that often stand for one machine. */
+function isNamedLike(a: string, b: string): boolean {
+  if (a === b || (loopback.test(a) && loopback.test(b))) return true
+  return !/^[\d[]/.test(a) && (a.startsWith(`${b}.`) || b.startsWith(`${a}.`))
+}
+
 /**
  * Which of two hosts dials the other: the same answer on both ends, equal odds over all pairs.
  *

@@ -21,6 +21,7 @@ import {
 } from '../../lib/index.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
+import { refusalOf } from '../support/raw/dialer.ts'
 import { until } from '../support/until.ts'
 
 const good: ManagerOptions = { local: 'http://a:1', hosts: ['http://a:1'], auth: secret }
@@ -105,6 +106,19 @@ describe('connection()', () => {
     assert.throws(() => manager.connection('wss://node-3:443'), ofUnknown)
     assert.throws(() => manager.connection('https://NODE-3'), UnknownHostError)
     assert.throws(() => manager.connection('node-2'), InvalidOptionError)
+  })
+
+  it('says which host is there that an unknown one is like, to those that call, that dial, and that list it', async (test) => {
+    const servers = new Servers(test)
+    const [local, other] = ['http://127.0.0.1:9000', 'http://localhost:9000']
+    const { manager, log, server } = await servers.node(local, [other])
+    const hint =
+      /; there is http:\/\/(?:localhost|127\.0\.0\.1):9000: a server has one name, in all lists and as its own/
+    assert.throws(() => manager.connection('http://[::1]:9000'), { message: hint })
+    assert.match(log.lines.join('\n'), new RegExp(`hosts does not name this server, ${local} .*${hint.source}`))
+    const { reason, message } = await refusalOf(server.url, { host: 'http://[::1]:9000', remote: local })
+    assert.equal(reason, 'unknownHost')
+    assert.match(message, hint)
   })
 })
 

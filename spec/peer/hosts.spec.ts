@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { canonicalHost, dialerOf } from '../../lib/peer/hosts.ts'
+import { canonicalHost, dialerOf, hintAtHost } from '../../lib/peer/hosts.ts'
 
 const spellings: Record<string, string[]> = {
   'https://node-1': ['https://node-1', 'HTTPS://NODE-1', 'https://node-1:443', 'wss://node-1', 'WSS://Node-1:443/'],
@@ -88,6 +88,27 @@ describe('canonicalHost', () => {
       () => canonicalHost('x'.repeat(100_000)),
       (error: Error) => error.message.length < 400
     )
+  })
+})
+
+describe('a host that is not there', () => {
+  it('is told with the one that is probably the same server by another name, and with no other', () => {
+    const same: readonly (readonly [name: string, host: string])[] = [
+      ['http://localhost:9000', 'http://127.0.0.1:9000'],
+      ['http://[::1]:9000', 'http://localhost:9000'],
+      ['https://node-1:9000', 'http://node-1:9000'],
+      ['https://node-1', 'http://node-1'],
+      ['http://node-1', 'http://node-1:9000'],
+      ['http://node-1.example.com:9000', 'http://node-1:9000'],
+      ['http://node-1:9000', 'http://node-1.example.com:9000']
+    ]
+    for (const [name, host] of same) {
+      const hint = hintAtHost(name, ['http://node-7:9000', host])
+      assert.equal(hint, `; there is ${host}: a server has one name, in all lists and as its own`, name)
+    }
+    const others = ['http://node-10:9000', 'http://node-1:9001', 'http://10.0.0.1:9000', 'http://localhost:9000']
+    for (const name of ['http://node-1:9000', 'http://10.0.0:9000', 'http://127.0.0.1:9001', 'http://[::2]:9000'])
+      assert.equal(hintAtHost(name, others), '', name)
   })
 })
 
