@@ -67,6 +67,8 @@ function transformed(url, source, stamp) {
 }
 
 if (isMainThread) {
+  // What a spec starts is no part of its coverage, and would take longer: compilers, browsers, the thread below.
+  if (process.env.NODE_TEST_CONTEXT !== undefined) delete process.env.NODE_V8_COVERAGE
   process.setSourceMapsEnabled(true)
   // The second is all that Node 20 has, and runs the hooks in another thread; from Node 26 on it is deprecated.
   if (module.registerHooks === undefined) module.register(import.meta.url)
