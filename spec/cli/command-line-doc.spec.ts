@@ -11,7 +11,7 @@ import { exitCodes } from 'it-grid/cli'
 import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { freePorts } from '../support/network/free-port.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 import { folder, runHere, shell } from './command-line.ts'
 
@@ -89,7 +89,7 @@ describe('docs/command-line.md', () => {
       .replace("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`)
       .replace("from 'it-grid/locks'", `from '${join(root, 'lib/extras/locks/index.ts')}'`)
     const source = file('grid.mts', program)
-    const child = spawn(process.execPath, ['--import', 'tsx', source], {
+    const child = spawn(process.execPath, [...sourceArgs, source], {
       ...{ cwd: root, env: { ...childEnvironment() }, stdio: ['ignore', 'pipe', 'inherit'] }
     })
     const gone = once(child, 'close')

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { compilesIn } from '../support/pages/program.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const run = promisify(execFile)
 const page = new MarkdownFile('docs/observability.md')
@@ -61,7 +61,7 @@ describe('the programs of docs/observability.md', () => {
   for (const { name, prints } of programs) {
     if (prints === undefined) continue
     it(`print what is said: ${name}`, async () => {
-      const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', fileOf(name)], {
+      const { stdout, stderr } = await run(process.execPath, [...sourceArgs, fileOf(name)], {
         cwd: root,
         timeout: paced(120_000),
         env: childEnvironment()

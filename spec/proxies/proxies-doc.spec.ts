@@ -9,7 +9,7 @@ import { after, describe, it } from 'node:test'
 import { freePorts } from '../support/network/free-port.ts'
 import { root } from '../support/pages/markdown.ts'
 import { compilesIn, onSources } from '../support/pages/program.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { until } from '../support/until.ts'
 import { ways } from './grid.ts'
 import { certificate, configuration, kinds, page, RealProxy, whyNot } from './proxy.ts'
@@ -48,7 +48,7 @@ describe('docs/proxies.md', () => {
           NODE_EXTRA_CA_CERTS: ca
         }
         const env = { ...childEnvironment(), ...own }
-        const child = spawn(process.execPath, ['--import', 'tsx', file], { cwd: root, env })
+        const child = spawn(process.execPath, [...sourceArgs, file], { cwd: root, env })
         const gone = new Promise((resolve) => child.once('close', resolve))
         test.after(async () => {
           child.kill('SIGKILL')

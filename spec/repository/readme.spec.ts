@@ -17,7 +17,7 @@ import * as grid from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { compilesIn } from '../support/pages/program.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const run = promisify(execFile)
 const readme = new MarkdownFile('README.md')
@@ -68,10 +68,9 @@ describe('the example of the README', () => {
   })
 
   it('prints what the README says', async () => {
-    const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], {
+    const { stdout, stderr } = await run(process.execPath, [...sourceArgs, file], {
       cwd: root,
       timeout: paced(20_000),
-      // Coverage of sources that two loaders have changed in two ways cannot be added up.
       env: childEnvironment()
     })
     const printed = stdout.replaceAll(ports[0] ?? '', '9001').replaceAll(ports[1] ?? '', '9002')

@@ -36,9 +36,11 @@ export function resolve(specifier, context, next) {
 }
 
 export function load(url, context, next) {
-  if (!url.endsWith('.ts') || !url.startsWith(root)) return next(url, context)
+  if (!/\.m?ts$/.test(url)) return next(url, context)
   const source = readFileSync(fileURLToPath(url), 'utf8')
-  return { format: 'module', source: withoutTypes(url, source), shortCircuit: true }
+  // A program of a page, which is elsewhere, runs once.
+  const code = url.startsWith(root) ? withoutTypes(url, source) : transformed(url, source)
+  return { format: 'module', source: code, shortCircuit: true }
 }
 
 function withoutTypes(url, source) {
@@ -61,7 +63,7 @@ function withoutTypes(url, source) {
   return code
 }
 
-function transformed(url, source, stamp) {
+function transformed(url, source, stamp = '') {
   const { transformSync } = require('esbuild')
   return transformSync(source, { ...options, banner: stamp.trim(), sourcefile: fileURLToPath(url) }).code
 }

@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 import { paced } from '../support/clock/pace.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { compilesIn, onSources } from '../support/pages/program.ts'
-import { childEnvironment } from '../support/process/child.ts'
+import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 
 const run = promisify(execFile)
 const programs = new MarkdownFile('docs/testing.md').code('ts')
@@ -32,7 +32,7 @@ describe('the programs of docs/testing.md', () => {
   })
 
   it('pass as tests', async () => {
-    const args = ['--import', 'tsx', '--test', '--test-reporter=tap', ...files]
+    const args = [...sourceArgs, '--test', '--test-reporter=tap', ...files]
     // Else the runner would take itself for one of its own files.
     const env = { ...childEnvironment(), NODE_TEST_CONTEXT: undefined }
     const options = { cwd: root, timeout: paced(240_000), env }

@@ -9,7 +9,7 @@ import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
 import { paced } from '../clock/pace.ts'
 import { freePorts } from '../network/free-port.ts'
-import { childEnvironment } from '../process/child.ts'
+import { childEnvironment, sourceArgs } from '../process/child.ts'
 import { MarkdownFile, root } from './markdown.ts'
 
 const run = promisify(execFile)
@@ -63,7 +63,7 @@ export function describeProgram(
     it('compiles under strict types', () => compilesIn(folder))
 
     it('prints what the page says', async () => {
-      const { stdout, stderr } = await run(process.execPath, ['--import', 'tsx', file], {
+      const { stdout, stderr } = await run(process.execPath, [...sourceArgs, file], {
         ...{ cwd: root, timeout: paced(240_000), env: childEnvironment() }
       })
       const printed = ports.reduce((text, port, at) => text.replaceAll(port, `900${at + 1}`), stdout)
