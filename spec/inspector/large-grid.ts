@@ -29,6 +29,8 @@ const points = 60
 
 export class FakeFeed {
   ticks = 0
+  /** Cells that were told of since the beginning, as row and column from 1 on. */
+  readonly cellsTold = new Set<string>()
   readonly #size: LargeGrid
   readonly #hosts: readonly string[]
   readonly #pages = new Set<ServerResponse>()
@@ -137,6 +139,7 @@ export class FakeFeed {
   }
 
   #cell(from: number, to: number) {
+    this.cellsTold.add(`${from + 1} ${to + 1}`)
     return pack('cells', [from, to], this.#view(from, to))
   }
 

@@ -7,7 +7,7 @@ import { after, before, describe, it } from 'node:test'
 import type { Browser, CDPSession, Page } from 'playwright-core'
 import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { until } from '../support/until.ts'
-import { complaintsOf, goTo, keepPicture, patienceMs, startBrowser, whyNoBrowser } from './browser.ts'
+import { complaintsOf, goTo, keepPicture, patienceMs, shown, startBrowser, whyNoBrowser } from './browser.ts'
 import { framesOf } from './frames.ts'
 import { FakeFeed } from './large-grid.ts'
 
@@ -16,8 +16,20 @@ const hour = 3600
 const burst = 20
 const mostNodes = 5000
 /** Of a processor: what it may take to show ticks, on a machine that is several times slower than usual ones. */
-const mostBusy = 0.25
+const mostBusy = 0.08
 const ticks = 5
+
+/** Scripts of the page: what is changed of cells that are neither old nor down, whose ages grow. */
+const watchCells = `
+  globalThis.touched = {}
+  new MutationObserver((records) => {
+    for (const { target } of records) {
+      const cell = (target.nodeType === 1 ? target : target.parentElement).closest('td.cell')
+      if (cell === null || /old|down|try/.test(cell.className)) continue
+      const place = cell.parentElement.rowIndex + ' ' + cell.cellIndex
+      touched[place] = (touched[place] ?? 0) + 1
+    }
+  }).observe(document.querySelector('.matrix'), { subtree: true, childList: true, attributes: true, characterData: true })`
 
 describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, () => {
   const feed = new FakeFeed({ servers: 32, handlers: 200, trouble: true })
@@ -66,7 +78,7 @@ describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, ()
     }
   })
 
-  it('takes a quarter of a processor at most to show what it is told each second, and has the rest to scroll', async (test) => {
+  it('takes a twelfth of a processor at most to show what it is told each second, and has the rest to scroll', async (test) => {
     for (const screen of ['now', 'handlers']) {
       await goTo(page, screen)
       await page.locator('.handlers tbody tr').nth(5).waitFor()
@@ -89,6 +101,35 @@ describe('the page with 32 servers and 200 handlers', { skip: whyNoBrowser }, ()
     const seconds = (performance.now() - startedMs) / 1000
     return { value, busy: ((await metric('TaskDuration')) - startedBusy) / seconds }
   }
+
+  it('touches no cell of the matrix but those that it is told of, each once for its name and once for its colour', async (test) => {
+    await goTo(page, 'now')
+    await page.locator('.matrix td.cell').nth(1000).waitFor()
+    const drawn = () => shown(page, '[data-answer="slow"] .d', new RegExp(`^tick ${feed.ticks} `))
+    feed.tick()
+    await drawn()
+    await page.evaluate(watchCells)
+    feed.cellsTold.clear()
+    feed.tick()
+    await drawn()
+    const touched = await page.evaluate<Record<string, number>>('touched')
+    const places = Object.keys(touched)
+    test.diagnostic(`${places.length} cells touched of ${feed.cellsTold.size} told`)
+    assert.ok(places.length > 10)
+    assert.deepEqual(
+      places.filter((place) => !feed.cellsTold.has(place)),
+      []
+    )
+    assert.ok(Object.values(touched).every((times) => times <= 2))
+  })
+
+  it('has the state of the grid in its title, also where its tab is not looked at, so that nothing is drawn', async () => {
+    const hidden = await browser.newPage()
+    await hidden.addInitScript('requestAnimationFrame = () => 1')
+    await hidden.goto(page.url())
+    await until(async () => /^✕ 1 gone · now/.test(await hidden.title()), 'the title says it', patienceMs)
+    await hidden.close()
+  })
 
   it('holds no more memory after an hour than after ten minutes', async (test) => {
     await goTo(page, 'now')

@@ -30,8 +30,12 @@ export function pack(list: List, ids: Packed, record: Cell | ServerFigures | Han
 }
 
 function unpack(list: List, values: Packed): Record<string, unknown> {
-  const known = columns[list].map((name, at) => [name, values[at] ?? undefined] as const)
-  return Object.fromEntries(known.filter(([, value]) => value !== undefined))
+  const record: Record<string, unknown> = {}
+  for (const [at, name] of columns[list].entries()) {
+    const value = values[at]
+    if (value !== null && value !== undefined) record[name] = value
+  }
+  return record
 }
 
 export function unpackRow(key: string, values: Packed): HandlerRow {

@@ -22,16 +22,16 @@ interface Shared {
 }
 
 /** By list: names are written for each cell of a matrix. */
-const sharedOf = new WeakMap<readonly string[], Shared>()
+const namesOf = new WeakMap<readonly string[], ReadonlyMap<string, string>>()
 
 export function nameOf(hosts: readonly string[], host: string): string {
-  if (!hosts.includes(host)) return shorten(host.replace(/^https?:\/\//, ''))
-  let found = sharedOf.get(hosts)
-  if (found === undefined) {
-    found = shared(hosts)
-    sharedOf.set(hosts, found)
+  let names = namesOf.get(hosts)
+  if (names === undefined) {
+    const { start, end } = shared(hosts)
+    names = new Map(hosts.map((each) => [each, shorten(each.slice(start, each.length - end) || each)]))
+    namesOf.set(hosts, names)
   }
-  return shorten(host.slice(found.start, host.length - found.end) || host)
+  return names.get(host) ?? shorten(host.replace(/^https?:\/\//, ''))
 }
 
 /** What all names begin with, and end with, cut where a part ends: `http://` and `.test:9000` of `http://a.test:9000`. */
@@ -85,6 +85,6 @@ export function percent(share: number): string {
 
 /** A duration that is written in a sentence which must not change each second: it is in steps. */
 export function roughly(value: number): string {
-  if (value < 10_000) return `${Math.floor(value / 1000)}\u00a0s`
+  if (value < 10_000) return `${Math.max(0, Math.floor(value / 1000))}\u00a0s`
   return age(value < 60_000 ? Math.floor(value / 5000) * 5000 : value)
 }

@@ -2,7 +2,7 @@
 
 import type { Cell, ServerFigures } from '../model.ts'
 import type { Picture } from './store.ts'
-import { age, ms, size } from './text.ts'
+import { ms, roughly, size } from './text.ts'
 
 export const colourings = ['rtt', 'age', 'streams', 'queue'] as const
 export type Colouring = (typeof colourings)[number]
@@ -19,7 +19,7 @@ const units = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]
 let rttUnit: number | undefined
 
 function unitOf(cells: Iterable<Cell>): number {
-  const values = [...cells].flatMap(({ rttMs }) => (rttMs === undefined ? [] : [rttMs])).sort((a, b) => a - b)
+  const values = Float64Array.from([...cells].flatMap(({ rttMs }) => rttMs ?? [])).sort()
   if (values.length === 0) return rttUnit ?? 1
   const median = Math.max(0.1, values[Math.floor(values.length / 2)] as number)
   const unit = units.findLast((each) => each <= median * 1.5) ?? 0.1
@@ -55,6 +55,13 @@ export function stepOf({ bounds }: Scale, value: number | undefined): number {
   return at < 0 ? bounds.length : at
 }
 
+const titles = { rtt: 'round trip', age: 'connected', streams: 'open calls', queue: 'send queue' } as const
+const shownOf: Readonly<Record<Colouring, (cell: Cell, rtt: string, since: string) => string>> = {
+  rtt: (_, rtt) => rtt,
+  age: (_, __, since) => since,
+  streams: ({ streams }) => String(streams ?? 0),
+  queue: ({ queueBytes }) => size(queueBytes ?? 0)
+}
 const differs = 'the other end says another thing'
 
 export interface CellView {
@@ -74,11 +81,12 @@ export function viewOf(
   names: readonly [string, string]
 ): CellView {
   const who = `${names[0]} to ${names[1]}`
-  const since = cell.since === undefined ? '' : age(now - cell.since)
+  // In steps: of a thousand cells most say the same as a second ago.
+  const since = cell.since === undefined ? '' : roughly(now - cell.since)
   const why = cell.why === undefined ? '' : `, ${cell.why}`
   const rtt = cell.rttMs === undefined ? '' : ms(cell.rttMs)
   if (row?.state !== 'answers') {
-    const old = row?.at === undefined ? '' : `${age(now - row.at)} old`
+    const old = row?.at === undefined ? '' : `${roughly(now - row.at)} old`
     if (old === '' || cell.state === 'unknown')
       return { name: `${who}: not told`, kind: 'old', text: '', small: '', glyph: 'ask' }
     return { name: `${who}: last figures ${rtt} ${old}`, kind: 'old', text: rtt, small: old }
@@ -97,15 +105,10 @@ export function viewOf(
     }
   if (cell.state === 'try')
     return { name: `${who}: reconnecting for ${since}${why}`, kind: 'try', text: '', small: since, glyph: 'wait' }
-  const shown = { rtt, age: since, streams: String(cell.streams ?? 0), queue: size(cell.queueBytes ?? 0) }[by]
+  const shown = shownOf[by](cell, rtt, since)
   const small = by === 'rtt' ? since : rtt
   // The name has what is to be seen, in its order.
-  const said = {
-    rtt: `round trip ${shown} ${small} connected`,
-    age: `connected ${shown} ${small} round trip`,
-    streams: `open calls ${shown} ${small} round trip`,
-    queue: `send queue ${shown} ${small} round trip`
-  }[by]
+  const said = `${titles[by]} ${shown} ${small} ${by === 'rtt' ? 'connected' : 'round trip'}`
   const kind = `q${stepOf(scale, scale.read(cell, now))}`
   if (cell.differs)
     return { name: `${who}: ${said}, ${differs}`, kind: `${kind} differs`, text: shown, small: 'ends differ' }

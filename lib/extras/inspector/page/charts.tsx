@@ -3,6 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import type { Chart, HandlerDetail } from '../model.ts'
+import { colourOf, dark } from './colours.ts'
 import { chartSlots } from './store.ts'
 import { ms, rate } from './text.ts'
 
@@ -72,12 +73,11 @@ function Strip({ strip, chart, usual, marks, now, slot }: ChartsProps & { strip:
     plot.current = made
     const observer = new ResizeObserver(() => made.setSize({ width: element.clientWidth, height: strip.height }))
     observer.observe(element)
-    const colours = matchMedia('(prefers-color-scheme: dark)')
     const redraw = () => made.redraw()
-    colours.addEventListener('change', redraw)
+    dark.addEventListener('change', redraw)
     return () => {
       observer.disconnect()
-      colours.removeEventListener('change', redraw)
+      dark.removeEventListener('change', redraw)
       made.destroy()
     }
   }, [strip])
@@ -104,7 +104,6 @@ function dataOf({ lines }: StripOptions, chart: Chart): uPlot.AlignedData {
 type Shown = Pick<ChartsProps, 'usual' | 'marks' | 'now'>
 
 function optionsOf(strip: StripOptions, element: HTMLElement, shown: () => Shown): uPlot.Options {
-  const colour = (name: string) => colourOf(element, name)
   const font = `12px ${getComputedStyle(element).fontFamily}`
   const isDuration = strip.hasAxis === true
   return {
@@ -119,15 +118,15 @@ function optionsOf(strip: StripOptions, element: HTMLElement, shown: () => Shown
     },
     axes: [
       {
-        ...{ font, stroke: () => colour('--muted'), size: isDuration ? 28 : 8 },
-        grid: { stroke: () => colour('--line'), width: 1 },
+        ...{ font, stroke: () => colourOf('--muted'), size: isDuration ? 28 : 8 },
+        grid: { stroke: () => colourOf('--line'), width: 1 },
         splits: () => [-300, -240, -180, -120, -60, 0],
         values: (_plot, splits) => splits.map((at) => (!isDuration ? '' : at === 0 ? 'now' : `${-at / 60} min`)),
         ticks: { show: false }
       },
       {
-        ...{ font, stroke: () => colour('--muted'), size: 64 },
-        grid: { stroke: () => colour('--line'), width: 1 },
+        ...{ font, stroke: () => colourOf('--muted'), size: 64 },
+        grid: { stroke: () => colourOf('--line'), width: 1 },
         values: (_plot, splits) => splits.map((value) => (value === 0 ? '0' : strip.format(value))),
         space: isDuration ? 40 : 28,
         ticks: { show: false }
@@ -136,27 +135,22 @@ function optionsOf(strip: StripOptions, element: HTMLElement, shown: () => Shown
     series: [
       {},
       ...strip.lines.map(({ name, colour: of, isBar }) => ({
-        ...{ label: name, stroke: () => colour(of), width: 2, spanGaps: false, points: { size: 4 } },
+        ...{ label: name, stroke: () => colourOf(of), width: 2, spanGaps: false, points: { size: 4 } },
         ...(isBar === true && uPlot.paths.bars !== undefined
-          ? { fill: () => colour(of), paths: uPlot.paths.bars({ size: [0.7, 8] }), points: { show: false } }
+          ? { fill: () => colourOf(of), paths: uPlot.paths.bars({ size: [0.7, 8] }), points: { show: false } }
           : {})
       }))
     ],
-    hooks: { draw: [(plot) => drawMarks(plot, isDuration, shown(), colour)] }
+    hooks: { draw: [(plot) => drawMarks(plot, isDuration, shown())] }
   }
 }
 
 /** The usual, and what happened. */
-function drawMarks(
-  plot: uPlot,
-  isDuration: boolean,
-  { usual, marks, now }: Shown,
-  colour: (name: string) => string
-): void {
+function drawMarks(plot: uPlot, isDuration: boolean, { usual, marks, now }: Shown): void {
   const { ctx, bbox } = plot
   ctx.save()
-  ctx.strokeStyle = colour('--edge')
-  ctx.fillStyle = colour('--muted')
+  ctx.strokeStyle = colourOf('--edge')
+  ctx.fillStyle = colourOf('--muted')
   ctx.lineWidth = 1
   ctx.font = `${12 * devicePixelRatio}px system-ui, sans-serif`
   const line = (x1: number, y1: number, x2: number, y2: number) => {
@@ -183,12 +177,4 @@ function drawMarks(
     ctx.fillText(`usual ${ms(usual)}`, bbox.left + 6, y - 5)
   }
   ctx.restore()
-}
-
-/** Canvas knows no `light-dark()`: asked of an element that has the colour. */
-function colourOf(element: HTMLElement, name: string): string {
-  element.style.color = `var(${name})`
-  const { color } = getComputedStyle(element)
-  element.style.color = ''
-  return color
 }

@@ -1,14 +1,15 @@
 /** All handlers in one table: any column sorts, a name filters, only rows in view are drawn. */
 
-import { useEffect, useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { unpackRow, unpackSeries } from '../compact.ts'
-import type { Chart, HandlerRow, HandlersDetail } from '../model.ts'
+import type { Chart, HandlerRow, HandlersDetail, Points } from '../model.ts'
 import { useNews } from './news.ts'
 import { Empty, Glyph, Spark, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
 import { type Picture, takePoints } from './store.ts'
 import { ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
 
+const none: Points = []
 const rowHeight = 32
 /** Fewer rows are all drawn. */
 const fewRows = 60
@@ -185,12 +186,12 @@ function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly str
       <td class={`num${isSlow ? ' bad b' : ''}`}>{durationOf(row)}</td>
       <td class="num muted hide-s">{orUnknown(usual, ms)}</td>
       <td class="hide-s">
-        <Spark values={chart?.p99 ?? []} isHot={isSlow} usual={usual} errors={chart?.errors} />
+        <Spark values={chart?.p99 ?? none} isHot={isSlow} usual={usual} errors={chart?.errors} />
       </td>
       {isShort ? null : (
         <>
           <td class="hide-m">
-            <Spark values={chart?.calls ?? []} width={84} />
+            <Spark values={chart?.calls ?? none} width={84} />
           </td>
           <td class="num hide-s">{running}</td>
           <td class="num hide-s">{orUnknown(oldestMs, ms)}</td>
@@ -273,9 +274,7 @@ export function useSteadyOrder(
     const places = new Map(order.current.keys.map((key, at) => [key, at]))
     shown = [...rows].sort((a, b) => (places.get(a.key) ?? 1e9) - (places.get(b.key) ?? 1e9))
   }
-  useEffect(() => {
-    order.current = { keys: shown.map(({ key }) => key), of: asked }
-  })
+  order.current = { keys: shown.map(({ key }) => key), of: asked }
   const onPointerMove = () => {
     movedMs.current = performance.now()
   }

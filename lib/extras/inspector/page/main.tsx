@@ -32,7 +32,6 @@ function App({ store }: { store: Store }) {
   useKeys(store, setHelp)
   useTheme(route.query.get('theme'))
   const isOld = state === 'lost' || (state === 'live' && silentMs > oldMs)
-  useTitle(store, tab)
   if (state === 'refused') {
     return (
       <main id="main">
@@ -110,7 +109,7 @@ function Live({ store, isOld }: { store: Store; isOld: boolean }) {
       ) : (
         <span>{`all ${total} answer`}</span>
       )}
-      <span class={isOld ? 'bad' : 'ok pulse'}>
+      <span class={isOld ? 'bad' : picture.words % 2 === 0 ? 'ok' : 'ok beat'}>
         <Glyph kind="info" silent />
       </span>
       <span>
@@ -268,35 +267,43 @@ function useTheme(theme: string | null): void {
   }, [theme])
 }
 
-/** The state of the grid, also where the tab is not looked at. */
-function useTitle({ picture }: Store, tab: string): void {
+/** The state of the grid, also where the tab is not looked at: nothing is drawn there. */
+function writeTitle(): void {
+  const { picture } = store
+  const { screen } = readRoute()
   const gone = [...picture.servers.values()].filter(({ severity }) => severity === 'bad').length
   const isOdd = picture.answers.some(
     ({ severity, id }) => id !== 'happened' && (severity === 'bad' || severity === 'warn')
   )
   const state = gone > 0 ? `✕ ${gone} gone` : isOdd ? '▲' : '✓'
-  useEffect(() => {
-    document.title = `${state} · ${tab} · it-grid`
-  }, [state, tab])
+  const title = `${state} · ${tabOf[screen] ?? screen} · it-grid`
+  if (document.title !== title) document.title = title
 }
 
 const root = document.getElementById('page') as HTMLElement
-const store: Store = new Store(draw)
+/** Ages grow, also while nothing is told: what is told each second comes before that. */
+const againMs = 1100
 let frame = 0
+let again: ReturnType<typeof setTimeout> | undefined
+const store: Store = new Store(() => {
+  writeTitle()
+  draw()
+})
 
 /** Once a frame at most. */
 function draw(): void {
   if (frame !== 0) return
   frame = requestAnimationFrame(() => {
     frame = 0
+    clearTimeout(again)
+    again = setTimeout(draw, againMs)
     render((<App store={store} />) as ComponentChildren, root)
   })
 }
 
 addEventListener('hashchange', () => {
+  writeTitle()
   draw()
   if (!location.hash.startsWith('#handlers&') && !location.hash.startsWith('#events&')) scrollTo(0, 0)
 })
-// Ages grow, also while nothing is told.
-setInterval(draw, 1000)
 draw()

@@ -1,8 +1,9 @@
 /** All servers against all: a row is what one server says of the others. */
 
+import { Component } from 'preact'
 import { useMemo, useRef } from 'preact/hooks'
 import type { ServerFigures } from '../model.ts'
-import { type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
+import { type CellView, type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
 import { Glyph } from './parts.tsx'
 import { Plot } from './plot.tsx'
 import { toConnection } from './route.ts'
@@ -66,8 +67,9 @@ function Table({ picture, scale, by, now }: TableProps) {
         ref={table}
         role="grid"
         aria-label="Connections: rows see columns"
-        onKeyDown={(event) => move(event, table.current)}
-        onClick={open}
+        onKeyDown={(event) => move(event, table.current, hosts)}
+        onClick={({ target }) => open(cellAt(target), hosts)}
+        onPointerOver={nameAtPointer}
       >
         <thead>
           <tr>
@@ -107,55 +109,77 @@ interface RowProps extends TableProps {
 function Row({ from, isFirst, picture, scale, by, now, isSmall }: RowProps) {
   const { hosts, servers, cells } = picture
   const server = servers.get(from)
-  const views = hosts.map((to) => {
-    const cell = cells.get(`${from} ${to}`)
-    if (cell === undefined) return undefined
-    return viewOf(cell, server, scale, by, now, [nameOf(hosts, from), nameOf(hosts, to)])
-  })
+  const name = nameOf(hosts, from)
+  const views = useSteady(
+    hosts.map((to) => {
+      const cell = cells.get(`${from} ${to}`)
+      return cell === undefined ? itself(name) : viewOf(cell, server, scale, by, now, [name, nameOf(hosts, to)])
+    })
+  )
   const note = isSmall ? '' : rowNote(server, picture, now)
-  const key = [
-    tone(server),
-    note,
-    hosts.length,
-    ...views.map((view) => (view === undefined ? '' : view.kind + view.name + view.text))
-  ].join('|')
-  const first = views.findIndex((view) => view !== undefined)
-  // A row is drawn anew only where it shows something else.
-  return useMemo(
-    () => (
-      <tr class={tone(server)}>
+  const heat = tone(server)
+  // A row is drawn anew only where it shows something else, and of its cells those that do.
+  return useMemo(() => {
+    const first = views.findIndex(({ kind }) => kind !== 'self')
+    return (
+      <tr class={heat}>
         <th scope="row" title={from}>
-          {nameOf(hosts, from)}
+          {name}
           {isSmall ? null : <small>{note}</small>}
         </th>
-        {views.map((view, at) => {
-          const to = hosts[at] as string
-          if (view === undefined) {
-            return (
-              <td key={to} class="cell self" role="gridcell" aria-label={`${nameOf(hosts, from)} itself`}>
-                ·
-              </td>
-            )
-          }
-          return (
-            <td
-              key={to}
-              class={`cell ${view.kind}`}
-              role="gridcell"
-              tabIndex={isFirst && at === first ? 0 : -1}
-              aria-label={view.name}
-              title={view.name}
-              data-to={toConnection(from, to)}
-            >
-              {view.glyph === undefined ? <span>{view.text}</span> : <Glyph kind={view.glyph} silent />}{' '}
-              {isSmall ? null : <small>{view.small}</small>}
-            </td>
-          )
-        })}
+        {views.map((view, at) => (
+          <CellBox key={hosts[at]} view={view} isStop={isFirst && at === first} isSmall={isSmall} />
+        ))}
       </tr>
-    ),
-    [key, isFirst]
-  )
+    )
+  }, [views, hosts, heat, note, isFirst, isSmall])
+}
+
+/** What says the same as before is the same: each view, and all of them. */
+function useSteady(views: readonly CellView[]): readonly CellView[] {
+  const before = useRef<readonly CellView[]>([])
+  const steady = views.map((view, at) => {
+    const last = before.current[at]
+    return last !== undefined && isSame(last, view) ? last : view
+  })
+  const isOther = steady.length !== before.current.length || steady.some((view, at) => view !== before.current[at])
+  if (isOther) before.current = steady
+  return before.current
+}
+
+function isSame(a: CellView, b: CellView): boolean {
+  return a.name === b.name && a.kind === b.kind && a.text === b.text && a.small === b.small
+}
+
+function itself(name: string): CellView {
+  return { name: `${name} itself`, kind: 'self', text: '·', small: '' }
+}
+
+interface CellProps {
+  view: CellView
+  isStop: boolean
+  isSmall: boolean
+}
+
+/** A class, as that can say that nothing has changed without keeping what was drawn, and with it all that was around it. */
+class CellBox extends Component<CellProps> {
+  override shouldComponentUpdate({ view, isStop, isSmall }: CellProps): boolean {
+    return view !== this.props.view || isStop !== this.props.isStop || isSmall !== this.props.isSmall
+  }
+
+  render({ view: { kind, name, glyph, text, small }, isStop, isSmall }: CellProps) {
+    return (
+      <td
+        class={`cell ${kind}`}
+        role="gridcell"
+        tabIndex={kind === 'self' ? undefined : isStop ? 0 : -1}
+        aria-label={name}
+      >
+        {glyph !== undefined ? <Glyph kind={glyph} silent /> : isSmall ? null : <span>{text}</span>}{' '}
+        {isSmall ? null : <small>{small}</small>}
+      </td>
+    )
+  }
 }
 
 const steps: Readonly<Record<string, readonly [number, number]>> = {
@@ -165,23 +189,36 @@ const steps: Readonly<Record<string, readonly [number, number]>> = {
   ArrowUp: [-1, 0]
 }
 
-function open({ target }: { target: EventTarget | null }): void {
-  const to = (target as HTMLElement).closest<HTMLElement>('td.cell')?.dataset.to
-  if (to !== undefined) location.hash = to
+function cellAt(target: EventTarget | null): HTMLTableCellElement | null {
+  return (target as HTMLElement).closest<HTMLTableCellElement>('td.cell')
+}
+
+/** Of a thousand cells one is pointed at: only that has its words beside the pointer. */
+function nameAtPointer({ target }: { target: EventTarget | null }): void {
+  const cell = cellAt(target)
+  if (cell !== null) cell.title = cell.ariaLabel ?? ''
+}
+
+function placeOf(cell: HTMLTableCellElement): [row: number, column: number] {
+  return [(cell.parentElement as HTMLTableRowElement).rowIndex, cell.cellIndex]
+}
+
+function open(cell: HTMLTableCellElement | null, hosts: readonly string[]): void {
+  if (cell === null) return
+  const [row, column] = placeOf(cell)
+  const [from, to] = [hosts[row - 1], hosts[column - 1]]
+  if (from !== undefined && to !== undefined && from !== to) location.hash = toConnection(from, to)
 }
 
 /** One tab stop; the focus is on the cell itself. */
-function move(event: KeyboardEvent, table: HTMLTableElement | null): void {
-  const at = (event.target as HTMLElement).closest<HTMLTableCellElement>('td.cell')
+function move(event: KeyboardEvent, table: HTMLTableElement | null, hosts: readonly string[]): void {
+  const at = cellAt(event.target)
   if (at === null || table === null) return
-  if (event.key === 'Enter') {
-    location.hash = at.dataset.to ?? ''
-    return
-  }
+  if (event.key === 'Enter') return open(at, hosts)
   const step = steps[event.key]
   if (step === undefined) return
   event.preventDefault()
-  let [row, column] = [(at.parentElement as HTMLTableRowElement).rowIndex, at.cellIndex]
+  let [row, column] = placeOf(at)
   do {
     row += step[0]
     column += step[1]

@@ -1,7 +1,7 @@
 /** The first screen: the five answers in words, and below them what proves them. And the screen of all servers. */
 
 import { useState } from 'preact/hooks'
-import type { Answer, Happening } from '../model.ts'
+import type { Answer, Happening, ServerFigures } from '../model.ts'
 import { type Colouring, colourings } from './cells.ts'
 import { EventList } from './events.tsx'
 import { HandlerTable, sortRows, useSteadyOrder } from './handlers.tsx'
@@ -26,6 +26,7 @@ const eventsShown = 8
 const notesShown = 3
 const smallGrid = 8
 const copiedMs = 3000
+const busySteps = 5
 
 /** The newest, of which no more than some are mere notes: those must not hide what went wrong. */
 function newsOf(events: readonly Happening[]): Happening[] {
@@ -183,8 +184,11 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
   const asked = route.query.get('by') as Colouring
   const by = colourings.includes(asked) ? asked : 'rtt'
   const hasGuests = [...picture.servers.values()].some(({ guests }) => guests !== undefined)
+  // In steps: an order that is another one each second cannot be read.
+  const busy = (server: ServerFigures) => Math.round((server.busy ?? 0) * busySteps)
   const list = [...picture.servers.values()].sort(
-    (a, b) => ranks[b.severity] - ranks[a.severity] || (b.busy ?? 0) - (a.busy ?? 0)
+    (a, b) =>
+      ranks[b.severity] - ranks[a.severity] || busy(b) - busy(a) || hosts.indexOf(a.host) - hosts.indexOf(b.host)
   )
   return (
     <>

@@ -1,6 +1,7 @@
 /** Small pieces of all screens. Texts of peers only ever become text nodes. */
 
 import type { ComponentChildren } from 'preact'
+import { useMemo } from 'preact/hooks'
 import type { Bar, Severity } from '../model.ts'
 import { size } from '../words.ts'
 
@@ -99,7 +100,13 @@ export interface SparkProps {
   most?: number | undefined
 }
 
-export function Spark({ values, width = 104, height = 22, isHot, usual, errors, most }: SparkProps) {
+/** Drawn anew only where it shows something else. */
+export function Spark(props: SparkProps) {
+  const { values, width, height, isHot, usual, errors, most } = props
+  return useMemo(() => drawSpark(props), [values, width, height, isHot, usual, errors, most])
+}
+
+function drawSpark({ values, width = 104, height = 22, isHot, usual, errors, most }: SparkProps) {
   const top = most ?? (Math.max(...values.map((value) => value ?? 0), (usual ?? 0) * 3) * 1.04 || 1)
   const x = (at: number) => ((at / Math.max(1, values.length - 1)) * (width - 3)).toFixed(1)
   const y = (value: number) => (height - 1.5 - (Math.min(value, top) / top) * (height - 3)).toFixed(1)

@@ -3,6 +3,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Cell } from '../model.ts'
 import { type Colouring, type Scale, stepOf, tone, viewOf } from './cells.ts'
+import { colourOf } from './colours.ts'
 import { toConnection } from './route.ts'
 import type { Picture } from './store.ts'
 import { nameOf } from './text.ts'
@@ -98,7 +99,7 @@ export function Plot({ picture, scale, by, now }: PlotProps) {
 
 function draw(context: CanvasRenderingContext2D, picture: Picture, scale: Scale, at: Place | undefined): void {
   const { hosts, servers, cells } = picture
-  const colours = coloursOf(context.canvas)
+  const colours = coloursNow()
   context.setTransform(dots, 0, 0, dots, 0, 0)
   context.clearRect(0, 0, hosts.length * side, hosts.length * side)
   context.lineWidth = 1
@@ -159,17 +160,11 @@ interface Colours {
   readonly text: string
 }
 
-/** Canvas knows no `light-dark()`: asked of an element that has the colour. */
-function coloursOf(canvas: HTMLCanvasElement): Colours {
-  const real = (name: string) => {
-    canvas.style.color = `var(${name})`
-    return getComputedStyle(canvas).color
+function coloursNow(): Colours {
+  return {
+    ...{ down: colourOf('--badFill'), onDown: colourOf('--onBad') },
+    ...{ wait: colourOf('--warnFill'), onWait: colourOf('--onWarn') },
+    ...{ line: colourOf('--line'), edge: colourOf('--edge'), text: colourOf('--text') },
+    steps: [0, 1, 2, 3, 4].map((at) => colourOf(`--q${at}`))
   }
-  const colours = {
-    ...{ down: real('--badFill'), onDown: real('--onBad'), wait: real('--warnFill'), onWait: real('--onWarn') },
-    ...{ line: real('--line'), edge: real('--edge'), text: real('--text') },
-    steps: [0, 1, 2, 3, 4].map((at) => real(`--q${at}`))
-  }
-  canvas.style.color = ''
-  return colours
 }

@@ -15,8 +15,17 @@ export const screens = [
   ['trace', 'Trace']
 ] as const
 
+let last: { readonly hash: string; readonly route: Route } | undefined
+
+/** Asked for by each link of each row: read anew only where it is another one. */
 export function readRoute(): Route {
-  const [path = '', ...query] = location.hash.slice(1).split('&')
+  const { hash } = location
+  if (last?.hash !== hash) last = { hash, route: parse(hash) }
+  return last.route
+}
+
+function parse(hash: string): Route {
+  const [path = '', ...query] = hash.slice(1).split('&')
   const [screen = '', ...rest] = path.split('/').map(decode)
   return { screen: screen === '' ? 'now' : screen, rest, query: new URLSearchParams(query.join('&')) }
 }

@@ -1,20 +1,32 @@
 /** What the page knows: fed by the server, held until it changes, and shown with its age. */
 
 import { Reader } from '../compact.ts'
-import type { Answer, Cell, Chart, HandlerRow, Happening, PointsOf, ServerFigures, Sums, Tick, Wait } from '../model.ts'
+import type {
+  Answer,
+  Cell,
+  Chart,
+  HandlerRow,
+  Happening,
+  Points,
+  PointsOf,
+  ServerFigures,
+  Sums,
+  Tick,
+  Wait
+} from '../model.ts'
 
 export const chartSlots = 60
 const eventsKept = 1000
 export const againMs = 2000
 
-const emptyChart: Chart = { p50: [], p99: [], calls: [], errors: [] }
+const nothing: Points = Array.from({ length: chartSlots }, () => null)
+const noChart: Chart = { p50: nothing, p99: nothing, calls: nothing, errors: nothing }
 
-/** A chart with what came after it. */
-function longer(chart: Chart = emptyChart, told: Chart = emptyChart, count: number): Chart {
-  const add = (name: keyof Chart) => {
-    const before = [...Array.from({ length: chartSlots }, () => null), ...chart[name]]
-    const news = [...Array.from({ length: count }, () => null), ...told[name]].slice(-count)
-    return [...before, ...news].slice(-chartSlots)
+/** A chart with what came after it, so many points. */
+function longer(chart: Chart = noChart, told: Chart, count: number): Chart {
+  const add = (name: keyof Chart): Points => {
+    const news = told[name].slice(-count)
+    return [...chart[name].slice(count), ...nothing.slice(0, count - news.length), ...news]
   }
   return { p50: add('p50'), p99: add('p99'), calls: add('calls'), errors: add('errors') }
 }
@@ -22,8 +34,9 @@ function longer(chart: Chart = emptyChart, told: Chart = emptyChart, count: numb
 /** Charts by handler, with what came after them; those that are not told of any more are forgotten. */
 export function takePoints(
   charts: ReadonlyMap<string, Chart>,
-  { count, of }: PointsOf<readonly [key: string, series: Chart]>
+  { count: told, of }: PointsOf<readonly [key: string, series: Chart]>
 ): Map<string, Chart> {
+  const count = Math.min(told, chartSlots)
   return new Map(of.map(([key, series]) => [key, longer(charts.get(key), series, count)]))
 }
 
@@ -31,6 +44,8 @@ export class Picture {
   at = 0
   /** `performance.now()` when it was told. */
   heardMs = 0
+  /** How often it was told. */
+  words = 0
   local = ''
   isGuest = false
   hosts: readonly string[] = []
@@ -48,6 +63,7 @@ export class Picture {
   take(tick: Tick): void {
     this.at = tick.at
     this.heardMs = performance.now()
+    this.words++
     this.local = tick.local
     this.isGuest = tick.isGuest === true
     if (tick.hosts !== undefined) this.#keep(tick.hosts)
