@@ -4,7 +4,8 @@
  *
  *     npm run long:mesh -- --servers 1000
  *
- * A pair costs some 10 KB of memory here: give Node more for many (NODE_OPTIONS=--max-old-space-size=16000).
+ * A pair costs some 30 KB of memory and 4 ms of CPU here. For many, give Node as much
+ * (NODE_OPTIONS='--max-old-space-size=18000 --max-semi-space-size=128').
  */
 
 import { type Pushable, pushable } from 'it-pushable'
@@ -19,6 +20,8 @@ const {
   away: awayMs,
   lag: lagMs
 } = optionsOf({ servers: 300, waves: 10, away: 3000, lag: 15_000 })
+// Of a million failed dials nobody reads the stack.
+Error.stackTraceLimit = 0
 /** Time passes in steps, after each of which the pairs are looked at. */
 const stepMs = 10
 
@@ -61,7 +64,7 @@ for (const host of hosts) start(host)
 await world.run(0)
 await measure('all start at once', all())
 
-const waveSize = Math.ceil(size / (waves * 4))
+const waveSize = Math.ceil(size / 40)
 let [worstMs, worstRow]: [number, string[]] = [-1, []]
 for (let wave = 0; wave < waves; wave++) {
   const some = hosts.slice(wave * waveSize, (wave + 1) * waveSize)

@@ -9,6 +9,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { InvalidOptionError } from '../../index.ts'
 import { newSeed, randomFrom } from './random.ts'
+import { type Due, TimerHeap } from './timer-heap.ts'
 
 /** Not 0, which stands for no deadline in many a place. */
 const startMs = 1_000_000
@@ -19,18 +20,19 @@ const turnsPerTimer = 5
 
 let installed: VirtualTime | undefined
 
-class Timer {
+class Timer implements Due {
   static #ids = 0
   readonly id = ++Timer.#ids
-  dueMs: number
+  dueMs = 0
+  order = 0
+  at = -1
   readonly fire: () => void
   /** Undefined for a timer that fires once. */
   readonly everyMs: number | undefined
   readonly #start: (timer: Timer) => void
   #hasRef = true
 
-  constructor(dueMs: number, fire: () => void, everyMs: number | undefined, start: (timer: Timer) => void) {
-    this.dueMs = dueMs
+  constructor(fire: () => void, everyMs: number | undefined, start: (timer: Timer) => void) {
     this.fire = fire
     this.everyMs = everyMs
     this.#start = start
@@ -74,8 +76,7 @@ export class VirtualTime implements Disposable {
   nowMs = startMs
   /** What they gave at first. */
   readonly startMs = startMs
-  /** In the order in which they were asked for. */
-  readonly #timers = new Set<Timer>()
+  readonly #timers = new TimerHeap<Timer>()
   readonly #restore: () => void
 
   /** @internal by `virtualTime` */
@@ -141,8 +142,7 @@ export class VirtualTime implements Disposable {
 
   /** Moves to the next timer that is due by then, and fires it; without one moves to `untilMs` and returns false. */
   fireNext(untilMs: number): boolean {
-    let next: Timer | undefined
-    for (const timer of this.#timers) if (next === undefined || timer.dueMs < next.dueMs) next = timer
+    const next = this.#timers.first
     if (next === undefined || next.dueMs > untilMs) {
       this.nowMs = Math.max(this.nowMs, untilMs)
       return false
@@ -169,12 +169,12 @@ export class VirtualTime implements Disposable {
   }
 
   #newTimer(delayMs: number, fire: () => void, everyMs?: number): Timer {
-    return new Timer(0, fire, everyMs, (timer) => this.#start(timer, this.nowMs + delayMs))
+    return new Timer(fire, everyMs, (timer) => this.#start(timer, this.nowMs + delayMs))
   }
 
   #start(timer: Timer, dueMs: number): Timer {
-    timer.dueMs = dueMs
     this.#timers.delete(timer)
+    timer.dueMs = dueMs
     this.#timers.add(timer)
     return timer
   }

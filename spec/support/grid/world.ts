@@ -2,11 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Conn } from '../../../lib/conn/conn.ts'
-import { memoryPair } from '../../../lib/conn/memory.ts'
 import { virtualTime } from '../../../lib/extras/testing/index.ts'
 import { type ConnDialer, DialError, insecure, Manager, type ManagerOptions, silentLogger } from '../../../lib/index.ts'
 import { randomFrom, seed } from '../random.ts'
+import { LeanConn } from './lean-conn.ts'
 
 /** A thousand peers may start in one moment; pings would only take time. */
 const options = {
@@ -21,8 +20,8 @@ export class World implements AsyncDisposable {
   readonly servers = new Map<string, Manager>()
   /** Says of two servers that nothing gets from one to the other. */
   #isParted = (_one: string, _other: string): boolean => false
-  /** The last conn of each pair, by its end at who has dialed. */
-  readonly #open = new Map<string, { readonly names: readonly [string, string]; readonly conn: Conn }>()
+  /** The last conn of each server to each that it has dialed. */
+  readonly #open = new Map<string, Map<string, LeanConn>>()
   readonly #arrivals = new Map<string, number[]>()
 
   start(local: string, hosts: ManagerOptions['hosts'], dialer = this.dialerFrom(local)): Manager {
@@ -46,8 +45,13 @@ export class World implements AsyncDisposable {
   /** The conns of all pairs that are parted are lost, and there are no others between them until `heal()`. */
   part(isParted: (one: string, other: string) => boolean): void {
     this.#isParted = isParted
-    for (const { names, conn } of this.#open.values())
-      if (isParted(...names)) conn.abort(new Error('the network is away'))
+    for (const [local, conns] of this.#open) {
+      for (const [name, conn] of conns) {
+        if (!isParted(local, name)) continue
+        conns.delete(name)
+        conn.abort(new Error('the network is away'))
+      }
+    }
   }
 
   heal(): void {
@@ -55,24 +59,32 @@ export class World implements AsyncDisposable {
   }
 
   dialerFrom(local: string): ConnDialer {
+    const conns = new Map<string, LeanConn>()
+    this.#open.set(local, conns)
     return async (name) => {
       const manager = this.servers.get(name)
       if (manager === undefined || this.#isParted(local, name)) throw new DialError(`no way to ${name}`)
       const arrivals = this.#arrivals.get(name) ?? []
       this.#arrivals.set(name, arrivals)
       arrivals.push(this.clock.nowMs)
-      const [mine, theirs] = memoryPair()
-      this.#open.set(`${local} ${name}`, { names: [local, name], conn: mine })
+      const [mine, theirs] = LeanConn.pair()
+      conns.set(name, mine)
       manager.incomingConn(theirs)
       return mine
     }
   }
 
-  /** Each handshake is over before the next timer fires. */
+  /** Each handshake is over before time moves on. What is due in the same moment fires in one turn, as in Node. */
   async run(forMs: number, isDone: () => boolean = () => false): Promise<void> {
     const untilMs = this.clock.nowMs + forMs
     do for (let n = 0; n < handshakeTurns; n++) await turn()
-    while (!isDone() && this.clock.fireNext(untilMs))
+    while (!isDone() && this.#fireAll(untilMs))
+  }
+
+  #fireAll(untilMs: number): boolean {
+    const hasFired = this.clock.fireNext(untilMs)
+    if (hasFired) while (this.clock.fireNext(this.clock.nowMs));
+    return hasFired
   }
 
   /** Runs until all connections of `managers` are there; returns how long it took, or fails. */
