@@ -12,7 +12,7 @@ import { encodeText } from '../base/text.ts'
 import { crc32 } from './checksum.ts'
 import { checksumBytes, Flag, FrameType, type HandlerEntry, maxFingerprintBytes, maxTextBytes } from './frame.ts'
 
-const initialBytes = 4096
+const initialBytes = 512
 /** A new buffer of any size costs 2 us, so a busy conn uses large ones. */
 const maxBufferBytes = 256 * 1024
 /** So many full buffers are kept to be used again: what a socket holds unsent by default reaches into no more. */

@@ -221,7 +221,7 @@ describe('FrameWriter', () => {
   it('starts small, and gives back what a burst left behind', () => {
     const writer = new FrameWriter()
     writer.ping(1)
-    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+    assert.equal(writer.takeBatch().buffer.byteLength, 512)
     writer.data(0, 1, new Uint8Array(200_000), 0, 200_000)
     writer.shrink()
     assert.ok(writer.takeBatch().buffer.byteLength > 200_000)
@@ -232,11 +232,11 @@ describe('FrameWriter', () => {
     writer.takeBatch()
     writer.shrink()
     for (let i = 0; i < 100; i++) writer.pong(1)
-    assert.ok(writer.takeBatch().buffer.byteLength > 4096, 'a conn that is busy keeps its buffer')
+    assert.ok(writer.takeBatch().buffer.byteLength > 512, 'a conn that is busy keeps its buffer')
     // A peer with a shorter interval pings often, and is idle none the less.
     writer.shrink()
     writer.ping(1)
-    assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+    assert.equal(writer.takeBatch().buffer.byteLength, 512)
   })
 
   it('frees after a burst what is released, whoever still holds a batch, and nothing else', () => {
@@ -260,7 +260,7 @@ describe('FrameWriter', () => {
       const freed = batches.map(({ length }) => length === 0)
       assert.deepEqual(freed, [unreleased < 3, unreleased < 2, unreleased < 1])
       writer.ping(1)
-      assert.equal(writer.takeBatch().buffer.byteLength, 4096)
+      assert.equal(writer.takeBatch().buffer.byteLength, 512)
     }
   })
 
@@ -273,7 +273,7 @@ describe('FrameWriter', () => {
       sizes.set(buffer, buffer.byteLength)
     }
     const kib = [...sizes.values()].map((bytes) => bytes / 1024)
-    assert.deepEqual(kib.slice(0, 8), [4, 8, 16, 32, 64, 128, 256, 256])
-    assert.ok(kib.slice(8).every((size) => size === 256))
+    assert.deepEqual(kib.slice(0, 10), [1, 2, 4, 8, 16, 32, 64, 128, 256, 256])
+    assert.ok(kib.slice(10).every((size) => size === 256))
   })
 })
