@@ -49,7 +49,18 @@ export interface SessionTotals extends SessionCounts {
 }
 
 export function createTotals(): SessionTotals {
-  return { ...createSessionCounts(), batchesOut: 0, bytesOut: 0, framesOut: 0, messagesOut: 0 }
+  return {
+    batchesIn: 0,
+    bytesIn: 0,
+    framesIn: 0,
+    messagesIn: 0,
+    ignoredFrames: 0,
+    refusals: 0,
+    batchesOut: 0,
+    bytesOut: 0,
+    framesOut: 0,
+    messagesOut: 0
+  }
 }
 
 /** Adds `counted`, if given, to `totals`, and returns `totals`. */
