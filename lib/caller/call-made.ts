@@ -1,6 +1,6 @@
 /** A call that interceptors stand around, or that is published: what is known of it when it is made. */
 
-import { createSharedController, InnerSignal, listenToAbort } from '../base/abort.ts'
+import { type AnySignal, createSharedController, InnerSignal, listenToAbort } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
@@ -26,7 +26,7 @@ export class CallMade implements CallInfo {
   readonly handler: string
   readonly subroute: string
   readonly host: string
-  readonly #closing: AbortSignal
+  readonly #closing: AnySignal
   readonly #figures: CallPort['figures']
   /** So many tries of it count as calls. Where none does, it counts itself, once it has ended. */
   #tries = 0

@@ -12,7 +12,7 @@ export interface CallPort {
   /** Canonical name of the remote host. */
   readonly host: string
   /** Aborts when the connection is closed: no call can be sent any more. */
-  readonly closing: AbortSignal
+  readonly closing: AnySignal
   /** Undefined where nothing can stand around calls. */
   readonly hooks: Hooks<CallerInterceptor> | undefined
   /** Where its calls are counted: by handler, and together. */

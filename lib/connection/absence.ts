@@ -2,6 +2,7 @@
  * Why there is no session with a host: the last error that is known, and the errors of calls that need one.
  */
 
+import type { AnySignal } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '../errors/errors.ts'
 import { causeBehind, toError } from '../errors/failure.ts'
@@ -21,22 +22,24 @@ export class Absence {
   /** Undefined while connected. */
   lastError: Error | undefined
   readonly #init: AbsenceInit
-  readonly #signal: AbortSignal
+  readonly #signal: AnySignal
   readonly #events: HostEvents
   #toldAtMs = -Infinity
   #lostAtMs: number | undefined
-  readonly #silence = new Silence(() => this.#onSilent())
+  /** Undefined where this side dials. */
+  readonly #silence: Silence | undefined
 
   /** @param signal aborts when the connection is closed */
-  constructor(init: AbsenceInit, signal: AbortSignal, events: HostEvents) {
+  constructor(init: AbsenceInit, signal: AnySignal, events: HostEvents) {
     this.#init = init
     this.#events = events
     this.#signal = signal
+    if (!init.dials) this.#silence = new Silence(() => this.#onSilent())
   }
 
   onState(state: ConnectionState): void {
-    if (state === 'waiting' && !this.#init.dials) this.#silence.begin()
-    else this.#silence.end()
+    if (state === 'waiting') this.#silence?.begin()
+    else this.#silence?.end()
   }
 
   /** Tells the host, which is to dial, that this server is there. It dials by itself when it starts: one try is enough. */
@@ -53,7 +56,7 @@ export class Absence {
 
   /** There is a session. What was known before says nothing of the time after it. */
   end(): void {
-    this.#silence.reset()
+    this.#silence?.reset()
     this.#toldAtMs = -Infinity
     this.lastError = undefined
   }
@@ -103,9 +106,13 @@ export class Absence {
   }
 
   #createSilenceError(): Error | undefined {
+    if (this.#init.dials) return undefined
     const now = performance.now()
     const lostMsAgo = this.#lostAtMs === undefined ? undefined : now - this.#lostAtMs
-    const text = this.#init.whileWaiting?.describeSilence({ toldMsAgo: now - this.#toldAtMs, lostMsAgo })
+    const text = this.#init.whileWaiting?.describeSilence(this.#init.host, {
+      toldMsAgo: now - this.#toldAtMs,
+      lostMsAgo
+    })
     if (text !== undefined) return new DisconnectedError('notConnected', text, { cause: this.lastError })
   }
 }

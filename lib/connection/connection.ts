@@ -5,7 +5,7 @@
  */
 
 import { EventEmitter } from 'node:events'
-import type { AnySignal } from '../base/abort.ts'
+import { type AnySignal, InnerSignal } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { CallArguments, Callable } from '../call/callable.ts'
 import type { StreamOf } from '../call/grid-stream.ts'
@@ -45,7 +45,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
   readonly #calls: Calls
   readonly #backoff: Backoff
   readonly #dialLog: DialLog
-  readonly #closing = new AbortController()
+  readonly #closing = new InnerSignal()
   #state: ConnectionState = 'idle'
   #sinceMs = Date.now()
   readonly #sessions: Sessions
@@ -76,7 +76,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
       init.shared?.isBusy ?? (() => false)
     )
     this.#dialLog = new DialLog(init.host, init.logger, this.#figures.events)
-    this.#absence = new Absence(init, this.#closing.signal, this.#figures.events)
+    this.#absence = new Absence(init, this.#closing, this.#figures.events)
     const renew = async (signal: AbortSignal) => this.adopt(await init.dial(this.host, signal, true))
     this.#sessions = new Sessions({
       renew: init.dials ? renew : undefined,
@@ -87,7 +87,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
     })
     const port: CallPort = {
       callsWait: init.calls?.wait === true,
-      ...{ host: init.host, hooks: init.calls?.hooks, closing: this.#closing.signal },
+      ...{ host: init.host, hooks: init.calls?.hooks, closing: this.#closing },
       figures: { all: figures.called, peer: this.#figures.called },
       usableSession: () => this.usable,
       createNotConnectedError: () => this.createNotConnectedError(),
@@ -237,7 +237,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
     this.#setState('connecting')
     this.#dialLog.begin()
     this.#init
-      .dial(this.host, this.#closing.signal, false)
+      .dial(this.host, this.#closing, false)
       .then((established) => {
         this.#dialLog.end()
         this.adopt(established)

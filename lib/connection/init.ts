@@ -1,5 +1,6 @@
 /** What a connection is made with. Types only. */
 
+import type { AnySignal } from '../base/abort.ts'
 import type { Logger } from '../errors/logger.ts'
 import type { ReconnectOptions } from '../errors/options.ts'
 import type { GridFigures } from '../figures/grid-figures.ts'
@@ -14,7 +15,7 @@ export interface ConnectionInit {
   /** Whether this side dials. */
   readonly dials: boolean
   /** Makes a conn to the host; with `renews`, beside the session that takes the calls, to renew it. */
-  readonly dial: (host: string, signal: AbortSignal, renews: boolean) => Promise<Established>
+  readonly dial: (host: string, signal: AnySignal, renews: boolean) => Promise<Established>
   /** What this side does where the host dials. Default: nothing. */
   readonly whileWaiting?: WhileWaiting
   /** What the connections of a manager have in common. Default: nothing. */

@@ -4,6 +4,7 @@
  * The side that dials learns and logs why it fails. The other side hears nothing at all, whatever the reason is.
  */
 
+import type { AnySignal } from '../base/abort.ts'
 import { setDeadline } from '../time/after-reading.ts'
 
 /** A peer that starts or restarts has dialed by then. */
@@ -32,11 +33,11 @@ export interface Known extends Ago {
 /** What a connection does while it waits for the host to dial. */
 export interface WhileWaiting {
   /** What is known of that the host has not, and what to check. */
-  readonly describeSilence: (ago: Ago) => string
+  readonly describeSilence: (host: string, ago: Ago) => string
   /** Tells the host that this server is there; rejects when it cannot be told. */
-  readonly knock: (host: string, signal: AbortSignal) => Promise<void>
+  readonly knock: (host: string, signal: AnySignal) => Promise<void>
   /** The host was silent for long. */
-  readonly onSilent: (signal: AbortSignal) => void
+  readonly onSilent: (signal: AnySignal) => void
 }
 
 export class Silence {

@@ -4,8 +4,10 @@
  * It decides which peer is let in, by its name. Who proves a name, and how conns are made, is in `peer/`.
  */
 
+import type { AnySignal } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
+import type { ConnectionInit } from '../connection/init.ts'
 import { describeSilence, type WhileWaiting } from '../connection/silence.ts'
 import { ClosedError, RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
@@ -35,8 +37,12 @@ export interface PeersInit {
   readonly hooks: Hooks<CallerInterceptor>
 }
 
+/** What all connections are made with: there may be thousands. */
+type CommonInit = Omit<ConnectionInit, 'host' | 'dials'>
+
 export class Peers {
   readonly #init: PeersInit
+  readonly #common: CommonInit
   readonly #connections = new Map<string, Connection>()
   /** Connections to removed hosts, while their running calls end. */
   readonly #leaving = new Set<Connection>()
@@ -51,6 +57,7 @@ export class Peers {
 
   constructor(init: PeersInit) {
     this.#init = init
+    this.#common = this.#createCommon(init)
   }
 
   get connections(): Connection[] {
@@ -137,12 +144,17 @@ export class Peers {
   }
 
   #add(name: string): void {
-    const { local, reconnect, figures, logger, hooks, establisher } = this.#init
+    const { local } = this.#init
     const dials = dialerOf(local, name) === local
-    const connection = new Connection({
-      host: name,
-      ...{ dials, reconnect, logger, calls: { figures, hooks } },
-      ...(dials ? {} : { whileWaiting: this.#createWhileWaiting(name) }),
+    const connection = new Connection({ host: name, dials, ...this.#common })
+    this.#connections.set(name, connection)
+    // In the next turn, so that handlers registered in this one are in the first table.
+    setImmediate(() => connection.start())
+  }
+
+  #createCommon({ reconnect, logger, figures, hooks, establisher }: PeersInit): CommonInit {
+    return {
+      ...{ reconnect, logger, calls: { figures, hooks }, whileWaiting: this.#createWhileWaiting() },
       dial: (host, signal, renews) => establisher.dial(host, signal, renews),
       shared: {
         isBusy: () => establisher.isBusy,
@@ -150,16 +162,13 @@ export class Peers {
         onHandlers: () => this.#tellWaits(),
         clash: establisher.clash
       }
-    })
-    this.#connections.set(name, connection)
-    // In the next turn, so that handlers registered in this one are in the first table.
-    setImmediate(() => connection.start())
+    }
   }
 
-  #createWhileWaiting(name: string): WhileWaiting {
+  #createWhileWaiting(): WhileWaiting {
     const { local, establisher, isAttached } = this.#init
     return {
-      describeSilence: (ago) => {
+      describeSilence: (name, ago) => {
         const known = { isAttached: isAttached(), conns: establisher.arrived, ...establisher.refusalsOf(name) }
         return describeSilence(name, local, { ...known, ...ago })
       },
@@ -169,7 +178,7 @@ export class Peers {
   }
 
   /** It should lead to this process. If it leads to another one with its name, both learn that. */
-  #dialOwnName(signal: AbortSignal): void {
+  #dialOwnName(signal: AnySignal): void {
     if (performance.now() < this.#ownNameNextMs) return
     this.#ownNameNextMs = performance.now() + ownNameEveryMs
     // It need not lead anywhere from here.

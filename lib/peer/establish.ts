@@ -5,6 +5,7 @@
  * handshake have a place of their own, so that they take none from hosts, however many they are.
  */
 
+import type { AnySignal } from '../base/abort.ts'
 import type { Remote } from '../base/remote.ts'
 import { detached } from '../base/scope.ts'
 import type { Conn } from '../conn/conn.ts'
@@ -86,12 +87,12 @@ export class Establisher {
   }
 
   /** Makes a conn to `host` and runs the handshake; it `renews` the current session. */
-  dial(host: string, signal: AbortSignal, renews: boolean): Promise<Established> {
+  dial(host: string, signal: AnySignal, renews: boolean): Promise<Established> {
     return this.#dial(host, signal, renews ? 'renews' : undefined)
   }
 
   /** Proves to `host`, which is the one that dials, that this server is there; rejects when `host` does not know it now. */
-  async knock(host: string, signal: AbortSignal): Promise<void> {
+  async knock(host: string, signal: AnySignal): Promise<void> {
     try {
       const { session } = await this.#dial(host, signal, 'knocks')
       session.wire.close('it was to be refused')
@@ -100,7 +101,7 @@ export class Establisher {
     }
   }
 
-  #dial(host: string, signal: AbortSignal, as: 'renews' | 'knocks' | undefined): Promise<Established> {
+  #dial(host: string, signal: AnySignal, as: 'renews' | 'knocks' | undefined): Promise<Established> {
     const onBegin = (wire: Wire) => {
       this.#outbound++
       return (error?: unknown) => {
@@ -108,7 +109,7 @@ export class Establisher {
         this.#tellOwnName(error, `${host}, dialed at ${wire.remoteAddress}, is another process with this name`)
       }
     }
-    return dialPeer({ ...this.#init, onBegin }, host, signal, as)
+    return dialPeer({ onBegin, ...this.#init }, host, signal, as)
   }
 
   /**
@@ -141,7 +142,7 @@ export class Establisher {
       this.#pending.add(wire, deadline)
       // Up to its proof the dialer sends two messages.
       conn.limitInbound?.(2 * maxHandshakeBytes + framingBytes)
-      const handshake = { ...toHandshake(this.#init, wire, deadline.signal), admit: hosts.admit, guests, onClaim }
+      const handshake = { admit: hosts.admit, guests, onClaim, ...toHandshake(this.#init, wire, deadline.signal) }
       const result = await listenHandshake(handshake)
       if (result === undefined) return wire.close('it has knocked')
       conn.limitInbound?.(Infinity)
