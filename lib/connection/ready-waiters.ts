@@ -2,6 +2,7 @@
 
 import { type AnySignal, abortReason, listenToAbort } from '../base/abort.ts'
 import { rejectToCaller } from '../base/promise.ts'
+import { RareSet } from '../base/rare.ts'
 import { tellDelivery } from '../errors/cancellation.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { Session } from '../session/session.ts'
@@ -10,7 +11,7 @@ import { DeadlineTimer } from '../time/after-reading.ts'
 type Outcome = { readonly session: Session } | Failure
 
 export class ReadyWaiters {
-  readonly #waiters = new Set<(outcome: Outcome) => void>()
+  readonly #waiters = new RareSet<(outcome: Outcome) => void>()
 
   /**
    * Resolves with the session of the next `settle`.

@@ -6,6 +6,7 @@
  */
 
 import { Buffer } from 'node:buffer'
+import { RareMap, RareSet } from '../base/rare.ts'
 import type { Remote, RemoteLimits } from '../base/remote.ts'
 import { printable } from '../base/text.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
@@ -27,18 +28,18 @@ export class AdvertisedHandlers {
   readonly tellsFingerprints: boolean
   /** By index. */
   readonly #places: HandlerPlace[] = []
-  readonly #indexes = new Map<HandlerPlace, number>()
+  readonly #indexes = new RareMap<HandlerPlace, number>()
   /** What the peer believes, by index. */
   readonly #isOffered: boolean[] = []
   /** Those that `next` has not dealt with. */
   readonly #waiting: HandlerPlace[]
   /** Indexes of those that `nextChanges` may have to tell of. */
-  readonly #changed = new Set<number>()
+  readonly #changed = new RareSet<number>()
   /** The first that the peer is not told of. */
   #leftOut: HandlerEntry | undefined
   /** Stands around all of them, outermost. */
   readonly #guard: HandlerInterceptor | undefined
-  readonly #guarded = new WeakMap<LocalHandler, LocalHandler>()
+  #guarded: WeakMap<LocalHandler, LocalHandler> | undefined
 
   constructor(
     local: LocalHandlers,
@@ -61,10 +62,11 @@ export class AdvertisedHandlers {
   }
 
   #guardedBy(guard: HandlerInterceptor, handler: LocalHandler): LocalHandler {
-    const known = this.#guarded.get(handler)
+    const known = this.#guarded?.get(handler)
     if (known !== undefined) return known
     const { local = '', interceptors = [] } = handler.hooks ?? {}
     const guarded = { ...handler, hooks: { local, interceptors: [guard, ...interceptors] } }
+    this.#guarded ??= new WeakMap()
     this.#guarded.set(handler, guarded)
     return guarded
   }

@@ -6,15 +6,20 @@
  * its old table pointed to alive until a full collection, so that every short-lived entry grows old.
  */
 
+import { RareMap } from '../base/rare.ts'
+
 const initialSlots = 64
+/** Of the same kind as those of a ring. Nothing is written to it. */
+const noSlots: undefined[] = new Array(1).fill(undefined)
 /** 512 KiB of slots. What is open beyond them at once is in the map. */
 const maxSlots = 65_536
 
 export class IdTable<T extends { readonly id: number }> {
-  #slots: (T | undefined)[] = new Array(initialSlots).fill(undefined)
+  /** Made for the first entry. */
+  #slots: (T | undefined)[] = noSlots
   /** Entries in the ring. */
   #inRing = 0
-  readonly #elders = new Map<number, T>()
+  readonly #elders = new RareMap<number, T>()
 
   get size(): number {
     return this.#inRing + this.#elders.size
@@ -27,6 +32,7 @@ export class IdTable<T extends { readonly id: number }> {
 
   /** Ids are never added twice. */
   add(entry: T): void {
+    if (this.#slots === noSlots) this.#slots = new Array(initialSlots).fill(undefined)
     let slot = entry.id & (this.#slots.length - 1)
     while (this.#slots[slot] !== undefined) {
       this.#makeRoom(slot)

@@ -82,7 +82,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.serving = handlers.serving?.of(remote.host)
     this.#mistakes = handlers.mistakes
     this.streams = new StreamTable(role)
-    this.open = new OpenStreams(remote.session, () => this.streams.list())
+    this.open = new OpenStreams(remote.session, this.streams)
     const figures = handlers.figures.of(remote.host)
     this.events = figures.events
     this.counter = new CallCounter(figures, outbox, counts)

@@ -5,6 +5,7 @@
  * is over before the next look costs nothing.
  */
 
+import { RareMap } from '../base/rare.ts'
 import { toHandlerName } from '../handler/info.ts'
 import type { FailedCalls } from '../report/events.ts'
 import type { ConnectionWaits } from '../report/stats.ts'
@@ -12,6 +13,7 @@ import type { HalfInfo, StreamInfo } from '../report/stream-info.ts'
 import { canReceive, canSend } from '../stream/state.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ticksToMs, toTicks } from '../time/ticks.ts'
+import type { StreamTable } from './stream-table.ts'
 
 /** What a stream had moved when it was looked at, and since when it has not moved more. */
 interface Look {
@@ -24,21 +26,21 @@ interface Look {
 
 export class OpenStreams {
   readonly #session: string
-  readonly #list: () => Stream[]
+  readonly #streams: Pick<StreamTable, 'list'>
   /** Of streams that were open when they were looked at last. */
-  readonly #looks = new Map<Stream, Look>()
+  readonly #looks = new RareMap<Stream, Look>()
 
   /** @param session its id */
-  constructor(session: string, list: () => Stream[]) {
+  constructor(session: string, streams: Pick<StreamTable, 'list'>) {
     this.#session = session
-    this.#list = list
+    this.#streams = streams
   }
 
   /** Notes which streams have moved. Requests have nothing to note: each half is one message. */
   look(): void {
     const nowTicks = toTicks(performance.now())
     for (const stream of this.#looks.keys()) if (stream.state === 'closed') this.#looks.delete(stream)
-    for (const stream of this.#list()) if (!stream.isSingle) update(this.#lookAt(stream), stream, nowTicks)
+    for (const stream of this.#streams.list()) if (!stream.isSingle) update(this.#lookAt(stream), stream, nowTicks)
   }
 
   /** An open stream has one that is written again: thousands may be open. */
@@ -53,7 +55,7 @@ export class OpenStreams {
 
   describe(): StreamInfo[] {
     this.look()
-    return this.#list().flatMap((stream) => this.#describe(stream) ?? [])
+    return this.#streams.list().flatMap((stream) => this.#describe(stream) ?? [])
   }
 
   /** Counts what waits, and since when. Many may be open: nothing is made for each. */
@@ -64,7 +66,7 @@ export class OpenStreams {
       const waitedMs = Math.max(0, nowMs - ticksToMs(ticks))
       if (into.count++ === 0 || waitedMs > (into.oldestMs ?? 0)) into.oldestMs = waitedMs
     }
-    for (const stream of this.#list()) {
+    for (const stream of this.#streams.list()) {
       if (stream.owner?.entry === undefined) continue
       const look = stream.isSingle ? undefined : this.#looks.get(stream)
       const sends = sendingWait(stream)
@@ -76,7 +78,7 @@ export class OpenStreams {
 
   /** Calls of this side. */
   countCalls(): FailedCalls {
-    const deliveries = this.#list().map(({ delivery }) => delivery)
+    const deliveries = this.#streams.list().map(({ delivery }) => delivery)
     const count = (delivery: keyof FailedCalls) => deliveries.filter((each) => each === delivery).length
     return { notSent: count('notSent'), maybeRan: count('maybeRan') }
   }

@@ -5,6 +5,7 @@
  * stream that never was.
  */
 
+import { RareSet } from '../base/rare.ts'
 import { ProtocolError } from '../errors/errors.ts'
 import type { Stream } from '../stream/stream.ts'
 import { IdTable } from './id-table.ts'
@@ -18,7 +19,7 @@ export class StreamTable {
   opened = 0
   readonly #streams = new IdTable<Stream>()
   /** Streams of this side whose open frame is not written yet: they have no id. */
-  readonly #opening = new Set<Stream>()
+  readonly #opening = new RareSet<Stream>()
   readonly #inboundParity: number
   #nextOutboundId: number
 

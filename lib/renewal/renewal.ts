@@ -4,6 +4,7 @@
  * `expiry.ts` has the timers, and `sessions.ts` decides which session takes the calls.
  */
 
+import { RareMap } from '../base/rare.ts'
 import { errorText } from '../base/text.ts'
 import { ClosedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
@@ -27,7 +28,7 @@ const toleranceMs = 1000
 
 export class Renewal {
   readonly #init: RenewalInit
-  readonly #expiries = new Map<Session, Expiry>()
+  readonly #expiries = new RareMap<Session, Expiry>()
   #dial: AbortController | undefined
 
   constructor(init: RenewalInit) {

@@ -6,6 +6,7 @@
  * `connection.ts` when to dial.
  */
 
+import { RareSet } from '../base/rare.ts'
 import { ClosedError, type DisconnectReason } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import { maxDraining, maxTimeoutMs } from '../errors/options.ts'
@@ -58,21 +59,21 @@ export class Sessions {
   #current: Session | undefined
   /** Has shaken hands and waits for the handler table of the remote. */
   #arriving: Session | undefined
-  readonly #draining = new Set<Session>()
+  readonly #draining = new RareSet<Session>()
   /** Conns whose session has ended, the latest last. Weak: a conn that has closed is gone. */
   readonly #closing: WeakRef<Wire>[] = []
   #isOver = false
   /** What was told of the limits of the peer. */
   #warning = ''
-  /** Sessions whose remote end has received the handler table. */
-  readonly #answered = new WeakSet<Session>()
-  readonly #toldFaults = new Set<DisconnectReason>()
+  /** The remote end of the arriving one has received the handler table. */
+  #isArrivingAnswered = false
+  readonly #toldFaults = new RareSet<DisconnectReason>()
   /** Instances of the host that others of it have replaced, the latest last. */
   readonly #replacedInstances: string[] = []
   /** Asked whether it is still there beside a process that knocks. */
   #probed: Session | undefined
-  readonly #totals = createTotals()
-  /** Of those that have ended. */
+  /** Of those that have ended, as is: */
+  #totals: SessionTotals | undefined
   #heardAtMs: number | undefined
   /** What was told of that last, of both clocks: converted anew it would be another one each time. */
   #lastSeen = { heardAtMs: 0, lastSeenAt: 0 }
@@ -108,6 +109,7 @@ export class Sessions {
     const renews = established.renews && current?.usable === true && isSameInstance(current, session)
     const replaced = renews ? [this.#arriving] : [this.#arriving, current]
     this.#arriving = session
+    this.#isArrivingAnswered = false
     if (!renews) this.#current = undefined
     for (const previous of replaced) if (previous !== undefined) this.#replace(previous, session)
     this.#readyTimer?.clear()
@@ -160,7 +162,8 @@ export class Sessions {
 
   /** The sum over all sessions so far. `tally` takes what is open. */
   totals(tally: OpenTally): SessionTotals {
-    const totals = { ...this.#totals }
+    const totals = createTotals()
+    if (this.#totals !== undefined) addTotals(totals, this.#totals)
     for (const session of this.#listAlive()) addTotals(totals, session.stats(tally))
     return totals
   }
@@ -179,6 +182,7 @@ export class Sessions {
   #onReady(session: Session): void {
     if (session !== this.#arriving) return
     this.#readyTimer?.clear()
+    this.#readyTimer = undefined
     const renewed = this.#current
     this.#arriving = undefined
     this.#current = session
@@ -187,13 +191,13 @@ export class Sessions {
       this.#setAside(renewed)
     }
     this.#init.onReady(session)
-    if (this.#answered.has(session)) this.#endRenewed()
+    if (this.#isArrivingAnswered) this.#endRenewed()
   }
 
   /** The remote end has handled our handler table, so that `session` is ready there as well. */
   #onAnswered(session: Session): void {
-    this.#answered.add(session)
-    if (session === this.#current) this.#endRenewed()
+    if (session === this.#arriving) this.#isArrivingAnswered = true
+    else if (session === this.#current) this.#endRenewed()
   }
 
   /** The remote end starts no more calls on the renewed session; those that were on their way arrive before its answer. */
@@ -230,6 +234,7 @@ export class Sessions {
     }
     this.#draining.delete(session)
     this.#renewal.forget(session)
+    this.#totals ??= createTotals()
     addTotals(this.#totals, session.stats())
     this.#heardAtMs = Math.max(this.#heardAtMs ?? 0, session.heardAtMs)
     this.#init.events.add({ type: 'close', reason: end.reason, message: end.text, failed })

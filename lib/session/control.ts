@@ -5,6 +5,7 @@
  * cause. What a pong or a go-away means is for the keep-alive and the session.
  */
 
+import { RareMap } from '../base/rare.ts'
 import { printable } from '../base/text.ts'
 import { ProtocolError } from '../errors/errors.ts'
 import type { Limits } from '../errors/options.ts'
@@ -49,7 +50,7 @@ export class SessionControl implements Sender {
   #pongDue: number | undefined
   #goAwayDue: Parameters<SessionControl['sendGoAway']> | undefined
   /** By stream id: the handler that there is not, or the code, negative. A peer can make many wait, so they must be small. */
-  readonly #refusalsDue = new Map<number, number>()
+  readonly #refusalsDue = new RareMap<number, number>()
 
   constructor(init: ControlInit) {
     this.#init = init

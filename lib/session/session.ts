@@ -123,7 +123,7 @@ export class Session {
       ...{ outbox, intervalMs: init.beat.intervalMs, timeoutMs }
     })
     const parts = { limits, outbox, flood, counts: this.#counts }
-    this.#calls = new OpenCalls({ ...parts, role, remote, remoteLimits, handlers: local, arrived: this.arrived })
+    this.#calls = new OpenCalls({ role, remote, remoteLimits, handlers: local, arrived: this.arrived, ...parts })
     this.#dispatch = new Dispatch({
       state: () => this.#state,
       ...{ wire, limits, flood, counts: this.#counts, control: this.#control, checksum, handlers, calls: this.#calls }

@@ -6,6 +6,7 @@
  * deadline is read before the deadline counts. Does not know what a deadline ends. Times are of `performance.now()`, in ms.
  */
 
+import { RareMap } from '../base/rare.ts'
 import { maxTimeoutMs } from '../errors/options.ts'
 import { decideInTime } from '../time/after-reading.ts'
 
@@ -39,7 +40,7 @@ const maxIdleLists = 16
 
 export class DeadlineQueue {
   readonly #decide: (dueMs: number, decide: () => void) => void
-  readonly #lists = new Map<number, DeadlineList>()
+  readonly #lists = new RareMap<number, DeadlineList>()
   readonly #heap: DeadlineList[] = []
   #size = 0
   #timer: NodeJS.Timeout | undefined

@@ -1,0 +1,36 @@
+/**
+ * What connections at rest cost in memory, both ends together: objects of V8, which are the same on all machines, and buffers.
+ *
+ * Of many servers in one process, over conns that hold hardly anything. Whoever makes them cheaper lowers the numbers.
+ */
+
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { held, memoryNow, perThing } from '../../benchmarks/harness/memory.ts'
+import { World } from '../support/grid/world.ts'
+
+const size = 30
+const pairs = (size * (size - 1)) / 2
+const hosts = Array.from({ length: size }, (_, n) => `https://node-${n}:9000`)
+/** Objects have the same size wherever pointers have; a later V8 may lay them out in another way. */
+const sameObjects = process.versions.node.startsWith('20.')
+
+describe('connections at rest', () => {
+  it('hold at most 35,500 B a pair, and 42,000 B once half of them were away for a minute', async (test) => {
+    if (!sameObjects) return test.skip('the sizes of objects are those of Node 20')
+    const before = await memoryNow()
+    await using world = new World()
+    for (const host of hosts) world.start(host, hosts)
+    await world.untilWhole([...world.servers.values()])
+    const begun = held(perThing(before, await memoryNow(), pairs))
+    const isLeft = new Map(hosts.map((host, n) => [host, n < size / 2]))
+    world.part((one, other) => isLeft.get(one) !== isLeft.get(other))
+    await world.run(60_000)
+    world.heal()
+    await world.untilWhole([...world.servers.values()])
+    const healed = held(perThing(before, await memoryNow(), pairs))
+    test.diagnostic(`${Math.round(begun)} B, ${Math.round(healed)} B`)
+    assert.ok(begun <= 35_500, `${begun} B a pair`)
+    assert.ok(healed <= 42_000, `${healed} B a pair`)
+  })
+})
