@@ -12,7 +12,7 @@ import { errorText, printable } from '../base/text.ts'
 import { HandshakeError, type RejectReason } from '../errors/errors.ts'
 import { maxLimit } from '../errors/options.ts'
 import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
-import { isCanonical, maxHostBytes, readGuest } from './hosts.ts'
+import { canonicalHost, isCanonical, maxHostBytes, readGuest } from './hosts.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */
 export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
@@ -212,7 +212,9 @@ function parseChallenge(fields: Fields): Challenge {
   if (!Array.isArray(understands) || understands.length > maxUnderstood || !understands.every(isWord)) {
     throw malformed(fields, `understands is not a list of at most ${maxUnderstood} words`)
   }
-  return { ...challenge, understands }
+  const isOurs = understands.length === understood.length && understood.every((word, at) => word === understands[at])
+  // Not a list of its own for each of many peers.
+  return { ...challenge, understands: isOurs ? understood : understands }
 }
 
 function parseFlag<Name extends string>(fields: Fields, name: Name, value: unknown): { [name in Name]?: boolean } {
@@ -266,5 +268,6 @@ function parseHost(fields: Fields, name: string): string {
   if (typeof value !== 'string' || value.length > maxHostBytes || !isCanonical(value)) {
     throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
   }
-  return value
+  // The string that others have: its own would keep that of all texts of the message.
+  return canonicalHost(value)
 }

@@ -18,7 +18,7 @@ const secureScheme = new Map([
 ])
 
 /** Names that are canonical as they are. Parsing one takes some us, and those of a grid are named in call after call. */
-const canonical = new Set<string>()
+const canonical = new Map<string, string>()
 const maxCanonical = 1024
 
 /** What a peer takes for a name; it refuses a handshake with a longer one. docs/protocol.md, section "Host names". */
@@ -32,9 +32,10 @@ export const maxHostBytes = 512
  * a fragment
  */
 export function canonicalHost(host: string): string {
-  if (canonical.has(host)) return host
+  const known = canonical.get(host)
+  if (known !== undefined) return known
   const name = parseHost(host, 'host')
-  if (name === host && canonical.size < maxCanonical) canonical.add(name)
+  if (name === host && canonical.size < maxCanonical) canonical.set(name, name)
   return name
 }
 

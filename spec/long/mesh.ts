@@ -18,8 +18,9 @@ const {
   servers: size,
   waves,
   away: awayMs,
-  lag: lagMs
-} = optionsOf({ servers: 300, waves: 10, away: 3000, lag: 15_000 })
+  lag: lagMs,
+  parted: partedMs
+} = optionsOf({ servers: 300, waves: 10, away: 3000, lag: 15_000, parted: 60_000 })
 // Of a million failed dials nobody reads the stack.
 Error.stackTraceLimit = 0
 /** Time passes in steps, after each of which the pairs are looked at. */
@@ -28,6 +29,12 @@ const stepMs = 10
 await using world = new World()
 const hosts = Array.from({ length: size }, (_, n) => `https://node-${n}:9000`)
 const rows: string[][] = []
+
+function usage(): string {
+  const { user, system } = process.cpuUsage()
+  const { rss, heapUsed } = process.memoryUsage()
+  return `${number((user + system) / 1e6)} s of CPU so far, ${number(heapUsed / 2 ** 20)} MiB of heap, ${number(rss / 2 ** 20)} MiB resident`
+}
 
 /** Lets time pass until all of `managers` are connected to all others; tells what it took and cost. */
 async function measure(what: string, managers: readonly Manager[], fromMs = world.clock.nowMs): Promise<void> {
@@ -43,10 +50,7 @@ async function measure(what: string, managers: readonly Manager[], fromMs = worl
   const busiest = Math.max(...hosts.map((host) => world.busiest(host, fromMs)))
   const dials = arrivals.reduce((sum, count) => sum + count, 0)
   rows.push([what, `${number(tookMs)} ms`, number(dials), number(Math.max(...arrivals)), number(busiest)])
-  const { rss } = process.memoryUsage()
-  if (what !== '') {
-    console.error(`${what}: after ${number(process.cpuUsage().user / 1e6)} s of CPU, ${number(rss / 2 ** 20)} MiB`)
-  }
+  if (what !== '') console.error(`${rows.at(-1)?.join(' | ')}: ${usage()}`)
 }
 
 const all = () => [...world.servers.values()]
@@ -78,12 +82,7 @@ for (let wave = 0; wave < waves; wave++) {
 }
 worstRow[0] = `a rolling deploy, ${waveSize} at a time, each away for ${awayMs / 1000} s: the worst of ${waves} waves`
 rows.push(worstRow)
-
-const isLeft = new Map(hosts.map((host, n) => [host, n < size / 2]))
-world.part((one, other) => isLeft.get(one) !== isLeft.get(other))
-await world.run(60_000)
-world.heal()
-await measure('a partition into halves heals after 60 s', all())
+console.error(`${worstRow.join(' | ')}: ${usage()}`)
 
 /** The lists of the others have them up to `lag` late, each at its own time. */
 const newcomers = Array.from({ length: waveSize }, (_, n) => `https://new-${n}:9000`)
@@ -110,6 +109,13 @@ rows.push([
   number(most),
   number(Math.max(...newcomers.map((host) => world.busiest(host, startedMs))))
 ])
+
+// Last, for it costs most.
+const isLeft = new Map(hosts.map((host, n) => [host, n < size / 2]))
+world.part((one, other) => isLeft.get(one) !== isLeft.get(other))
+await world.run(partedMs)
+world.heal()
+await measure(`a partition into halves heals after ${partedMs / 1000} s`, all())
 
 console.log(`${size} servers in virtual time, one connection for each of ${number((size * (size - 1)) / 2)} pairs`)
 console.log(
