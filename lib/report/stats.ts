@@ -22,7 +22,7 @@ export interface SessionStats extends Readonly<SessionCounts> {
   readonly bytesOut: number
   readonly framesOut: number
   readonly messagesOut: number
-  /** Round-trip time of the last ping in ms; undefined before the first pong. */
+  /** Round-trip time of the last ping in ms; undefined before the first pong. An idle listener sends one in eight keep-alive intervals. */
   readonly rttMs: number | undefined
   /** Open streams, single requests included, that the remote end opened. */
   readonly inboundStreams: number

@@ -17,6 +17,7 @@ import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Outbox, Sender } from '../wire/outbox.ts'
+import type { KeepAlive } from './keepalive.ts'
 
 /** Refusals that are written at a time. */
 const refusalsPerTurn = 16
@@ -31,8 +32,7 @@ export interface ControlInit {
   readonly onTable: () => void
   /** A whole table was sent, and some handlers were left out: why. */
   readonly onLeftOut: (why: string) => void
-  /** Returns whether it answers a ping. */
-  readonly onPong: (token: number) => boolean
+  readonly pings: Pick<KeepAlive, 'onPing' | 'onPong'>
   readonly onGoAway: (code: number, lastStreamId: number, graceMs: number | undefined, text: string) => void
 }
 
@@ -111,16 +111,20 @@ export class SessionControl implements Sender {
    * @throws {ProtocolError} when it breaks a rule, or there are too many of them
    */
   handleFrame(reader: FrameReader, bytesIn: number): void {
-    const { flood, outbox, onPong, onGoAway } = this.#init
+    const { flood, outbox, pings, onGoAway } = this.#init
     switch (reader.type) {
       case FrameType.ping:
         // Of several that wait for their answer only the last gets one.
         this.#pongDue = reader.token
-        if (flood.countPing(bytesIn)) outbox.offerRider(this)
-        else this.#offer()
+        if (flood.countPing(bytesIn)) {
+          outbox.offerRider(this)
+        } else {
+          pings.onPing()
+          this.#offer()
+        }
         break
       case FrameType.pong:
-        if (!onPong(reader.token)) flood.countIdleFrame()
+        if (!pings.onPong(reader.token)) flood.countIdleFrame()
         break
       case FrameType.handlers:
         // Counted only if it is empty: otherwise its entries are limited.

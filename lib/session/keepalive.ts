@@ -15,6 +15,13 @@ import { type Beat, beatsPerInterval } from './beat.ts'
 const maxSilentIntervals = 1.5
 /** How exact a timer is at best. */
 const timerSlackMs = 5
+/**
+ * A peer that has pinged in so many intervals in a row, of which none is over, pings at least each one and a half of them: one that does
+ * so more rarely misses one of any three.
+ */
+const regularIntervals = 3
+/** So many pings in a row may be left out: the round trip is to be measured now and then. */
+const maxLeftOut = 7
 /** So many pings are remembered for a peer that answers none: marks behind 64 MiB, more than is on its way on any network. */
 const maxUnanswered = 512
 
@@ -41,6 +48,11 @@ export interface KeepAliveInit {
   readonly onTick: () => void
   /** Told of round trips, and of turns of the event loop that took long. */
   readonly events?: Pick<HostEvents, 'onRtt' | 'onTurn'>
+  /**
+   * Whether a ping may be left out at a peer that pings by itself: each hears the other by its pings and their pongs. Not while
+   * data waits, for an answer shows that the peer reads. Default: never.
+   */
+  readonly mayLeaveOut?: () => boolean
   /** Nothing at all arrived for so many ms. */
   readonly onDead: (silentMs: number) => void
   /** Runs `callback` after what has already arrived was read. */
@@ -59,6 +71,11 @@ export class KeepAlive {
   #pingedAtMs = 0
   /** An interval has begun without its ping. */
   #isPingDue = false
+  /** The peer has pinged since the last interval began, */
+  #isPinged = false
+  /** and in so many intervals before. */
+  #pingedIntervals = 0
+  #leftOut = 0
   #lookedAtMs = 0
   #received = 0
   #heardAtMs = 0
@@ -103,6 +120,11 @@ export class KeepAlive {
       this.#askedAtMs = performance.now()
     }
     return this.#askedAtMs
+  }
+
+  /** The peer pings, as it does in each interval, and not behind bulk. */
+  onPing(): void {
+    this.#isPinged = true
   }
 
   /** Returns whether that answers a ping. Of several pings only the last need be answered. */
@@ -173,7 +195,17 @@ export class KeepAlive {
     this.#isPingDue = false
     // Not with a ping that comes later: what counts intervals by this must not count a part of one.
     if (beginsInterval) onTick()
-    if (!this.#stopped) this.#ping()
+    if (!this.#stopped && !this.#leavesOut()) this.#ping()
+  }
+
+  /** Called once per interval. */
+  #leavesOut(): boolean {
+    this.#pingedIntervals = this.#isPinged ? this.#pingedIntervals + 1 : 0
+    this.#isPinged = false
+    const isRegular = this.#pingedIntervals >= regularIntervals
+    const leavesOut = isRegular && this.#leftOut < maxLeftOut && this.#init.mayLeaveOut?.() === true
+    this.#leftOut = leavesOut ? this.#leftOut + 1 : 0
+    return leavesOut
   }
 
   /** Whether anything has arrived since this was asked before. */

@@ -96,14 +96,6 @@ export class Session {
     const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands, remote.role)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
-    this.#control = new SessionControl({
-      onTable: () => this.#onTable(),
-      onLeftOut: events.onLeftOut,
-      onPong: (token) => this.#keepAlive.onPong(token),
-      onGoAway: (code, lastStreamId, graceMs, text) => this.#onGoAway(code, lastStreamId, graceMs, text),
-      // Not first, here and below: for a literal that begins with a spread V8 makes a hidden class each time, of 280 B.
-      ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits, flood }
-    })
     this.#keepAlive = new KeepAlive({
       beat: init.beat,
       events: local.figures.of(remote.host).events,
@@ -113,14 +105,21 @@ export class Session {
         return this.#sentBytes
       },
       onTick: () => this.#onTick(),
+      mayLeaveOut: () => role === 'listener' && !outbox.isBlocked,
       onDead: (silentMs) => this.abort(toSilenceEnd(silentMs))
+    })
+    this.#control = new SessionControl({
+      onTable: () => this.#onTable(),
+      onLeftOut: events.onLeftOut,
+      onGoAway: (code, lastStreamId, graceMs, text) => this.#onGoAway(code, lastStreamId, graceMs, text),
+      // Not first, here and below: for a literal that begins with a spread V8 makes a hidden class each time, of 280 B.
+      ...{ outbox, handlers, remoteHandlers: this.remoteHandlers, limits, flood, pings: this.#keepAlive }
     })
     outbox.onMark = () => this.#keepAlive.mark()
     const timeoutMs = limits.slowPeerTimeoutMs
     this.#slowWatch = new SlowWatch({
-      answered: () => this.#keepAlive.answered,
       onSlow: () => this.abort({ reason: 'slow', text: `the peer took nothing for ${timeoutMs} ms` }),
-      ...{ outbox, intervalMs: init.beat.intervalMs, timeoutMs }
+      ...{ outbox, pings: this.#keepAlive, intervalMs: init.beat.intervalMs, timeoutMs }
     })
     const parts = { limits, outbox, flood, counts: this.#counts }
     this.#calls = new OpenCalls({ role, remote, remoteLimits, handlers: local, arrived: this.arrived, ...parts })

@@ -11,8 +11,8 @@ import type { Outbox } from '../wire/outbox.ts'
 
 export interface SlowWatchInit {
   readonly outbox: Pick<Outbox, 'batches' | 'isBlocked'>
-  /** Grows with each ping that the peer has answered. */
-  readonly answered: () => number
+  /** How many pings the peer has answered. */
+  readonly pings: { readonly answered: number }
   readonly intervalMs: number
   readonly timeoutMs: number
   readonly onSlow: () => void
@@ -47,6 +47,6 @@ export class SlowWatch {
   }
 
   #takenSoFar(): number {
-    return this.#init.outbox.batches + this.#init.answered()
+    return this.#init.outbox.batches + this.#init.pings.answered
   }
 }

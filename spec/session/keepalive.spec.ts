@@ -24,6 +24,7 @@ class Bench {
   readonly pingedMs: number[] = []
   readonly tickedMs: number[] = []
   sentBytes = 0
+  mayLeaveOut = false
   readonly dead: number[] = []
   /** What `afterReading` is to run. */
   judge: (() => void) | undefined
@@ -39,6 +40,7 @@ class Bench {
       this.ticks++
       this.tickedMs.push(clock.nowMs)
     },
+    mayLeaveOut: () => this.mayLeaveOut,
     onDead: (silentMs) => {
       this.dead.push(silentMs)
       this.keepAlive.stop()
@@ -117,6 +119,59 @@ describe('the keep-alive', () => {
       assert.deepEqual(gapsOf(bench.tickedMs), Array(bench.ticks - 1).fill(intervalMs))
       assert.ok(Math.max(...gaps) <= intervalMs, `${gaps}`)
       assert.ok(Math.min(...gaps) > beatMs, `${gaps}`)
+      bench.keepAlive.stop()
+    }
+  })
+
+  it('leaves out its pings where it may, at a peer that pings in each interval, but for every eighth', () => {
+    const bench = new Bench()
+    bench.mayLeaveOut = true
+    const pings: number[] = []
+    for (let interval = 0; interval < 30; interval++) {
+      bench.received++
+      bench.keepAlive.onPing()
+      bench.beats(4)
+      pings.push(bench.pings.length)
+    }
+    const sent = pings.flatMap((count, at) => (count > (pings[at - 1] ?? 1) ? [at] : []))
+    assert.deepEqual(sent, [0, 1, 9, 17, 25], 'the first are before the peer is known to ping by itself')
+    assert.equal(bench.ticks, 30)
+    assert.deepEqual(bench.dead, [])
+  })
+
+  it('pings again as soon as the peer does not, or data waits', () => {
+    const bench = new Bench()
+    bench.mayLeaveOut = true
+    const interval = (isPinged: boolean): number => {
+      const before = bench.pings.length
+      bench.received++
+      if (isPinged) bench.keepAlive.onPing()
+      bench.beats(4)
+      return bench.pings.length - before
+    }
+    for (let n = 0; n < 5; n++) interval(true)
+    assert.equal(interval(false), 1)
+    assert.deepEqual([interval(true), interval(true), interval(true)], [1, 1, 0], 'until it has pinged thrice in a row')
+    bench.mayLeaveOut = false
+    assert.equal(interval(true), 1)
+  })
+
+  it('leaves out no ping at a peer whose own pings come more than one and a half intervals apart', () => {
+    for (const periodMs of [1501, 1600, 1900, 2500]) {
+      const bench = new Bench()
+      bench.mayLeaveOut = true
+      let atMs = clock.nowMs
+      for (let beat = 0; beat < 400; beat++) {
+        for (; atMs <= clock.nowMs; atMs += periodMs) {
+          bench.received++
+          bench.keepAlive.onPing()
+        }
+        bench.beat()
+        // It answers.
+        bench.received++
+      }
+      const gaps = gapsOf(bench.pingedMs)
+      assert.ok(Math.max(...gaps) <= intervalMs, `of ${periodMs} ms: ${Math.max(...gaps)} ms`)
       bench.keepAlive.stop()
     }
   })

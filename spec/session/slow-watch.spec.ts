@@ -15,7 +15,7 @@ class Bench {
   onReading = (): void => {}
   readonly #watch = new SlowWatch({
     outbox: this.outbox,
-    answered: () => this.answered,
+    pings: this,
     intervalMs: 100,
     timeoutMs,
     onSlow: () => this.slow++,

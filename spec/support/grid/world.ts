@@ -24,8 +24,15 @@ export class World implements AsyncDisposable {
   readonly #open = new Map<string, Map<string, LeanConn>>()
   readonly #arrivals = new Map<string, number[]>()
 
+  readonly #options: Partial<ManagerOptions>
+
+  /** @param given of all servers, beside the usual ones */
+  constructor(given: Partial<ManagerOptions> = {}) {
+    this.#options = given
+  }
+
   start(local: string, hosts: ManagerOptions['hosts'], dialer = this.dialerFrom(local)): Manager {
-    const manager = new Manager({ ...options, local, hosts, dialer })
+    const manager = new Manager({ ...options, ...this.#options, local, hosts, dialer })
     this.servers.set(local, manager)
     return manager
   }
