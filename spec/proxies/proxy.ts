@@ -7,7 +7,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import net from 'node:net'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { selfSigned } from '../support/network/certificates.ts'
 import { freePort } from '../support/network/free-port.ts'
@@ -104,7 +104,9 @@ export class RealProxy {
     const since = this.#output.length
     this.#child?.kill(this.#options.kind === 'nginx' ? 'SIGHUP' : 'SIGUSR2')
     const isNew = () => this.#hasLoaded(since) && this.workers().some((pid) => !before.includes(pid))
-    await until(isNew, 'there is a new worker')
+    await until(isNew, 'there is a new worker').catch((error: unknown) => {
+      throw new Error(`${this.#output.slice(since)}, workers ${before} and ${this.workers()}`, { cause: error })
+    })
   }
 
   /** Its processes that serve. */
@@ -123,9 +125,12 @@ export class RealProxy {
     rmSync(this.#folder, { recursive: true })
   }
 
-  /** The worker of HAProxy listens before its master, which says so, understands signals. */
+  /** The worker of HAProxy listens, and its master says that it has loaded, before the master hears signals. */
   #hasLoaded(since: number): boolean {
-    return this.#options.kind === 'nginx' || this.#output.includes('Loading success', since)
+    if (this.#options.kind === 'nginx') return true
+    const caught = /^SigCgt:\s*(\w+)$/m.exec(readFileSync(`/proc/${this.#child?.pid}/status`, 'utf8'))?.[1]
+    const hears = (BigInt(`0x${caught ?? 0}`) >> BigInt(constants.signals.SIGUSR2 - 1)) & 1n
+    return hears === 1n && this.#output.includes('Loading success', since)
   }
 
   #listens(): Promise<boolean> {
