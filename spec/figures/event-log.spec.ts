@@ -7,8 +7,13 @@ import { GridFigures } from '../../lib/figures/grid-figures.ts'
 
 const failed = { notSent: 0, maybeRan: 0 }
 
-function at(test: TestContext, ms: number): void {
-  test.mock.method(performance, 'now', () => ms)
+/** Says what time it is. */
+function clockOf(test: TestContext): (ms: number) => void {
+  let nowMs = 0
+  test.mock.method(performance, 'now', () => nowMs)
+  return (ms) => {
+    nowMs = ms
+  }
 }
 
 describe('a round trip', () => {
@@ -36,12 +41,13 @@ describe('a turn that took long', () => {
   it('is one event of the process, however many sessions have seen it', (test) => {
     const log = new EventLog('http://here')
     const [a, b] = [new HostEvents(log, 'http://a'), new HostEvents(log, 'http://b')]
-    at(test, 1000)
+    const at = clockOf(test)
+    at(1000)
     a.onTurn(99)
     a.onTurn(200)
-    at(test, 1001)
+    at(1001)
     b.onTurn(150)
-    at(test, 1500)
+    at(1500)
     b.onTurn(300)
     assert.deepEqual(
       log.own.recent.map((event) => (event.type === 'slowTurn' ? event.durationMs : event.type)),

@@ -98,6 +98,12 @@ describe('a run of many files', () => {
     assert.match(output, /^# ok: four /m)
   })
 
+  it('fails when a fact leaves another clock to the files behind it', async (test) => {
+    const { output, code } = await runOf(test, fact('one', 'performance.now = () => 7'))
+    assert.equal(code, 1)
+    assert.match(output, /now: another was left behind/)
+  })
+
   it('fails when a file cannot be loaded, and says why', async (test) => {
     const { output, code } = await runOf(test, fact('one'), "throw new Error('no such file')")
     assert.equal(code, 1)

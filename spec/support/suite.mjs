@@ -14,6 +14,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const folder = new URL(`../../node_modules/.cache/it-grid-suite/${process.pid}/`, import.meta.url)
 const filesInOne = 8
+/** What specs put others in the place of for a while must be there again for the files behind them. */
+const check = `
+import assert from 'node:assert/strict'
+import { after } from 'node:test'
+const read = () => [performance.now, Date, Date.now, Math.random, setTimeout, clearTimeout, setInterval, AbortController]
+const before = read()
+after(() => read().forEach((now, at) => assert.equal(now, before[at], before[at].name + ': another was left behind')))
+`
 const meantForAll = /^(before|after)(Each)?\(|\/support\/uncovered\.ts'/m
 
 /** Each runs in a process of its own. */
@@ -29,7 +37,7 @@ process.on('exit', () => rmSync(folder, { recursive: true }))
 for (let at = 0; at * filesInOne < together.length; at++) {
   const files = together.slice(at * filesInOne, (at + 1) * filesInOne)
   const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)}\n`)
-  writeFileSync(new URL(`${at}.mjs`, folder), imports.join(''))
+  writeFileSync(new URL(`${at}.mjs`, folder), check + imports.join(''))
   entries.push(fileURLToPath(new URL(`${at}.mjs`, folder)))
 }
 
