@@ -83,6 +83,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   /** `sender` has a data frame to write. */
   offer(sender: Sender): void {
     if (sender.dataQueued || this.#state !== 'open') return
+    if (this.writer.length === 0) this.#begin()
     if (this.#data.length > 0 || this.writer.length >= batchBytes || sender.writeData(this.writer)) this.#queue(sender)
     this.#wake()
   }
@@ -220,7 +221,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     }
     this.#filling = true
     try {
-      this.#mark()
+      this.#begin()
       this.#fill()
     } finally {
       this.#filling = false
@@ -259,10 +260,18 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     this.onMark?.()
   }
 
+  /**
+   * What goes with this batch, if possible before its data: a message that fills a batch leaves no room behind it, and its
+   * receiver copies a payload that is not the last of a batch.
+   */
+  #begin(): void {
+    this.#mark()
+    this.#rider?.writeControl(this.writer)
+    this.#rider = undefined
+  }
+
   #fill(): void {
     const { writer } = this
-    this.#rider?.writeControl(writer)
-    this.#rider = undefined
     while (this.#control.length > 0 && writer.length < batchBytes) {
       const sender = this.#control.shift() as Sender
       sender.controlQueued = false

@@ -220,13 +220,33 @@ describe('the outbox', () => {
     assert.ok(asked > 10)
   })
 
+  it('puts a mark before a message that fills a batch, which stays the last of it', async () => {
+    const outbox = new Outbox()
+    const control = bulkSender(7, 0)
+    let asked = 0
+    outbox.onMark = () => outbox.offerControl(control.ping(++asked))
+    const batches: number[][] = []
+    for (let id = 1; id <= 20; id++) {
+      const taken = outbox.next()
+      outbox.offer(bulkSender(id, 1, fragmentBytes))
+      batches.push(marks(await taken))
+    }
+    assert.ok(asked > 5)
+    assert.equal(batches.flat().filter((mark) => mark < 0).length, asked)
+    assert.deepEqual(
+      batches.map((batch) => batch.at(-1)),
+      Array.from({ length: 20 }, (_, at) => at + 1)
+    )
+    outbox.abort()
+  })
+
   it('lets a rider write its control frames into the next batch, whatever that is for', async () => {
     const outbox = new Outbox()
     const taken = outbox.next()
     outbox.offerRider(bulkSender(7, 0).ping(1))
     assert.equal(await isPending(taken), true)
     outbox.offer(bulkSender(1, 1, 10))
-    assert.deepEqual(marks(await taken), [1, -1])
+    assert.deepEqual(marks(await taken), [-1, 1])
     outbox.abort()
   })
 
