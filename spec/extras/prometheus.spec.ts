@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { collectGridMetrics } from 'it-grid/prometheus'
 import { type PrometheusContentType, Registry } from 'prom-client'
+import { dialGuest, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
 import { Prometheus, promtool, whyNoPrometheus } from './prometheus-server.ts'
@@ -164,6 +165,33 @@ describe('collectGridMetrics()', () => {
     assert.deepEqual(value('it_grid_connection_up'), [0])
     assert.deepEqual(value('it_grid_connection_round_trip_seconds'), undefined)
     assert.deepEqual(value('it_grid_connection_running_handlers'), [0])
+  })
+
+  it('counts the guests that are connected, and none that has left while its handler still runs', async () => {
+    const auth = sharedSecret('a secret of guests')
+    let release = () => {}
+    await using grid = await openGrid(1, {
+      guests: { allow: () => true, auth },
+      serve: (manager) =>
+        manager.handle('hold', (payload) => new Promise((resolve) => (release = () => resolve(payload))))
+    })
+    const { local } = grid.at(0)
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    const guests = async () => (await scrape(register))('it_grid_guests')
+    assert.deepEqual(await guests(), [0])
+    const dial = (name: string) => dialGuest(local, { auth, name, logger: silentLogger })
+    const [stays, leaves] = [await dial('ada'), await dial('bob')]
+    await until(async () => (await guests())?.[0] === 2, 'both have come')
+    const held = leaves.request('hold').catch(() => undefined)
+    await until(() => grid.at(0).stats().served[0]?.running === 1, 'it runs')
+    await leaves.close({ timeout: 1 })
+    await held
+    await until(async () => (await guests())?.[0] === 1, 'one is left')
+    assert.equal(grid.at(0).stats().guests.length, 2)
+    release()
+    await stays.close()
+    await until(async () => (await guests())?.[0] === 0, 'none is left')
   })
 
   it('takes stats() once for a scrape, and not at all between two', async () => {

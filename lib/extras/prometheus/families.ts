@@ -40,6 +40,11 @@ export const families: Readonly<Record<string, Family>> = {
     'Inbound handshakes that were refused or failed.',
     ({ refusedHandshakes }) => refusedHandshakes
   ),
+  guests: ofManager(
+    'gauge',
+    'Guests that are connected.',
+    ({ guests }) => guests.filter(({ state }) => state === 'connected').length
+  ),
 
   connection_up: ofConnection('gauge', 'Whether the host is connected: 1 or 0.', ({ state }) =>
     state === 'connected' ? 1 : 0
