@@ -31,9 +31,9 @@ export function requestAround(
   definition: AnySingle,
   send: SendRequest
 ): Promise<unknown> {
-  const run = (wrong?: Failure): Promise<unknown> => {
+  const run = (): Promise<unknown> => {
     try {
-      if (wrong !== undefined) throw wrong.reason
+      made.takePublished()
       const { trace } = made
       const payload = keepLength(encodePayload(definition.request, made.payload, 'payload', 'notSent'))
       if (trace !== undefined) {
@@ -42,10 +42,12 @@ export function requestAround(
       }
       const { kind, id, request, response } = definition
       const counted = trace === undefined ? definition : { kind, id, request, response: trace.countIn(response) }
-      const sendOne = (timeoutMs: number, options: ReadCallOptions) => send(counted, payload, timeoutMs, options)
-      if (interceptors !== undefined) return new AroundRequest(interceptors, made, sendOne).run()
+      if (interceptors !== undefined) {
+        const sendOne = (timeoutMs: number, options: ReadCallOptions) => send(counted, payload, timeoutMs, options)
+        return new AroundRequest(interceptors, made, sendOne).run()
+      }
       made.onTry()
-      return sendOne(made.timeoutMs, made.sentOptions)
+      return send(counted, payload, made.timeoutMs, made.sentOptions)
     } catch (reason) {
       made.countUntried({ reason })
       return Promise.reject(reason)

@@ -46,12 +46,12 @@ export function streamAround(
   create: (definition: AnyStreaming, onUnsent: () => void) => AnyStream,
   open: OpenStream
 ): AnyStream | AroundStream {
-  return made.publish(local, (wrong) => {
+  return made.publish(local, () => {
     const counted = count(definition, made)
     const stream = create(counted, () => made.onUntried())
     made.onTry()
     const start = (): AnyStream | AroundStream => {
-      if (wrong !== undefined) throw wrong.reason
+      made.takePublished()
       const payload = keepLength(encodePayload(definition.payload, made.payload, 'payload', 'notSent'))
       if (made.trace !== undefined) made.trace.bytesOut = payload.length
       const openOnce = (timeoutMs: number, options: ReadCallOptions) =>
@@ -216,7 +216,10 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
     this.#innermost = new Relay(stream.responses, above)
     try {
       this.#giveRequests(call)
-      open(toLeftMs(call), call.toOptions(ownSignal ?? signal, this.#made.onSession))
+      open(
+        toLeftMs(call),
+        call.toOptions(ownSignal ?? signal, (session) => this.#made.onSession(session))
+      )
       if (ownSignal !== undefined && signal !== undefined) {
         const leave = listenToAbort(signal, (reason) => stream.cancel(reason))
         stream.closed.then(leave)

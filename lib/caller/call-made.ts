@@ -38,8 +38,7 @@ export class CallMade implements CallInfo {
   instance: string | undefined
   trace: Trace | undefined
   readonly #startMs = performance.now()
-  /** Aborts when the answer is not wanted any more. */
-  readonly leaving = new InnerSignal()
+  #leaving: InnerSignal | undefined
   #controller: AbortController | undefined
 
   /** @param timeoutMs 0 for none */
@@ -81,10 +80,15 @@ export class CallMade implements CallInfo {
     return this.options.metadata ?? noMetadata
   }
 
-  /** The options that it is sent with. Written out: for a spread and a further key V8 makes a hidden class each time. */
+  /** The options that it is sent with. */
   get sentOptions(): ReadCallOptions {
-    const { timeout, signal, metadata, waitForReady } = this.options
-    return { timeout, signal, metadata, waitForReady, onSession: this.onSession }
+    return new SentOptions(this)
+  }
+
+  /** Aborts when the answer is not wanted any more. */
+  get leaving(): InnerSignal {
+    this.#leaving ??= new InnerSignal()
+    return this.#leaving
   }
 
   get signal(): AbortSignal {
@@ -97,18 +101,18 @@ export class CallMade implements CallInfo {
   }
 
   /**
-   * Runs `fn`, which makes the call, as the published call `local` where anybody has subscribed. What subscribers of `start`
-   * put into its metadata is sent; `fn` is told if that is none.
+   * Runs `fn`, which makes the call, as the published call `local` where anybody has subscribed. It is to begin with
+   * `takePublished`.
    *
    * @throws {InvalidOptionError} when its metadata is wrong
    */
-  publish<R>(local: string, fn: (wrong?: Failure) => R): R {
+  publish<R>(local: string, fn: () => R): R {
     const { metadata } = this.options
     checkMetadata(metadata)
     if (!isObserved(channels.call)) return fn()
     const trace = new Trace(channels.call, this, local, { ...metadata })
     this.trace = trace
-    return trace.run(() => fn(this.#takeMetadata(trace)))
+    return trace.run(fn)
   }
 
   /** The connection is closed: it cannot be sent any more. */
@@ -167,21 +171,44 @@ export class CallMade implements CallInfo {
   }
 
   /** A session has taken it. */
-  readonly onSession = ({ remote }: Session): void => {
+  onSession({ remote }: Session): void {
     this.instance = remote.instance
     this.trace?.onSent(remote.instance)
   }
 
-  #takeMetadata({ message }: Trace): Failure | undefined {
-    try {
-      const { metadata } = message
-      checkMetadata(metadata)
-      const { timeout, signal, waitForReady, metadata: own } = this.options
-      if (own !== undefined || Object.keys(metadata).length > 0)
-        this.options = { timeout, signal, metadata: { ...metadata }, waitForReady }
-      return undefined
-    } catch (reason) {
-      return { reason }
-    }
+  /**
+   * Takes what subscribers of `start` have put into its metadata: it is what is sent.
+   *
+   * @throws {InvalidOptionError} when that is none
+   */
+  takePublished(): void {
+    if (this.trace === undefined) return
+    const { metadata } = this.trace.message
+    checkMetadata(metadata)
+    const { timeout, signal, waitForReady, metadata: own } = this.options
+    if (own !== undefined || Object.keys(metadata).length > 0)
+      this.options = { timeout, signal, metadata: { ...metadata }, waitForReady }
+  }
+}
+
+/** Of one class, and with a method: for a spread and a further key V8 makes a hidden class each time, and a closure costs more. */
+class SentOptions implements ReadCallOptions {
+  readonly timeout: number | undefined
+  readonly signal: ReadCallOptions['signal']
+  readonly metadata: Metadata | undefined
+  readonly waitForReady: boolean | undefined
+  readonly #made: CallMade
+
+  constructor(made: CallMade) {
+    const { timeout, signal, metadata, waitForReady } = made.options
+    this.timeout = timeout
+    this.signal = signal
+    this.metadata = metadata
+    this.waitForReady = waitForReady
+    this.#made = made
+  }
+
+  onSession(session: Session): void {
+    this.#made.onSession(session)
   }
 }

@@ -50,7 +50,8 @@ function findWrong(metadata: unknown): string | undefined {
   try {
     const isObject = Object.prototype.toString.call(metadata) === '[object Object]'
     if (!isObject) return `metadata must be an object, each value of which ${mustBe}; it is ${describeValue(metadata)}`
-    for (const [key, value] of Object.entries(metadata as object)) {
+    for (const key of Object.keys(metadata as object)) {
+      const value: unknown = Reflect.get(metadata as object, key)
       if (value === undefined || isMetadataValue(value)) continue
       shield(value)
       return `metadata.${printable(key, 64)} ${mustBe}; it is ${describeValue(value)}`

@@ -7,14 +7,14 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { tracingChannel } from 'node:diagnostics_channel'
 import { nextTick } from 'node:process'
-import { isBytes } from '../base/bytes.ts'
-import { type Codec, readsInPlace } from '../codec/codec.ts'
+import type { Codec } from '../codec/codec.ts'
 import type { MetadataValue } from '../codec/metadata.ts'
 import type { Delivery } from '../errors/errors.ts'
 import { type Failure, readCode, readDelivery } from '../errors/failure.ts'
 import { type EventChannel, eventChannels } from '../report/event-channels.ts'
 import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../report/events.ts'
 import type { CallInfo } from './call-info.ts'
+import { Counted } from './counted.ts'
 
 /** How a call ended. */
 export interface CallOutcome {
@@ -113,12 +113,11 @@ class Message implements CallMessage {
   readonly kind: CallInfo['kind']
   readonly handler: string
   readonly subroute: string
-  readonly deadline: number | undefined
   readonly metadata: Record<string, MetadataValue>
   outcome: CallOutcome | undefined = undefined
   error?: unknown
   run?: CallMessage['run']
-  readonly #call: Pick<CallInfo, 'signal'>
+  readonly #call: Pick<CallInfo, 'deadline' | 'signal'>
 
   constructor(call: CallInfo, local: string, metadata: Record<string, MetadataValue>) {
     this.side = call.side
@@ -128,37 +127,17 @@ class Message implements CallMessage {
     this.kind = call.kind
     this.handler = call.handler
     this.subroute = call.subroute
-    this.deadline = call.deadline
     this.metadata = metadata
     this.#call = call
   }
 
+  /** It takes two looks at the clock, and few subscribers ask for it. */
+  get deadline(): number | undefined {
+    return this.#call.deadline
+  }
+
   get signal(): AbortSignal {
     return this.#call.signal
-  }
-}
-
-/** A codec that counts what it decodes. */
-class CountedIn<T> implements Codec<T> {
-  readonly #trace: Trace
-  readonly #codec: Codec<T>
-
-  constructor(trace: Trace, codec: Codec<T>) {
-    this.#trace = trace
-    this.#codec = codec
-  }
-
-  get readsInPlace(): boolean {
-    return readsInPlace(this.#codec)
-  }
-
-  encode(value: T): Uint8Array {
-    return this.#codec.encode(value)
-  }
-
-  decode(payload: Uint8Array): T {
-    this.#trace.countReceived(payload.length)
-    return this.#codec.decode(payload)
   }
 }
 
@@ -230,15 +209,13 @@ export class Trace {
 
   /** The same codec, which counts what it encodes. */
   countOut<T>(codec: Codec<T>): Codec<T> {
-    const encode = (value: T): Uint8Array => {
-      const payload = codec.encode(value)
-      if (isBytes(payload)) {
-        this.#noteResponse('handler')
-        this.countSent(payload.length)
-      }
-      return payload
-    }
-    return { encode, decode: (payload) => codec.decode(payload) }
+    return new Counted(this, codec, 'out')
+  }
+
+  /** A message of so many bytes is about to be sent. */
+  countEncoded(bytes: number): void {
+    this.#noteResponse('handler')
+    this.countSent(bytes)
   }
 
   /** A message of so many bytes is sent. */
@@ -249,7 +226,7 @@ export class Trace {
 
   /** The same codec, which counts what it decodes. */
   countIn<T>(codec: Codec<T>): Codec<T> {
-    return new CountedIn(this, codec)
+    return new Counted(this, codec, 'in')
   }
 
   /** A message of so many bytes has arrived. */
@@ -263,8 +240,7 @@ export class Trace {
   finish(failure: Failure | undefined, isCancelled: boolean): void {
     if (this.#isFinished) return
     this.#isFinished = true
-    this.#tell('outcome', this.#createOutcome(failure, isCancelled))
-    if (failure !== undefined) this.#tell('error', failure.reason)
+    this.#tell(this.#createOutcome(failure, isCancelled), failure)
     if (this.#isBegun) this.#publishEnd(failure !== undefined)
     else this.#finish = () => this.#publishEnd(failure !== undefined)
   }
@@ -272,7 +248,11 @@ export class Trace {
   /** A session of this process of the peer has taken the call. */
   onSent(instance: string): void {
     this.attempts++
-    this.#tell('instance', instance)
+    try {
+      this.message.instance = instance
+    } catch {
+      // A subscriber has frozen it.
+    }
   }
 
   /** A message is one, where it is counted at this side. */
@@ -281,12 +261,12 @@ export class Trace {
     this.#firstResponseMs ??= performance.now() - this.#startMs
   }
 
-  /** A subscriber may have frozen it. */
-  #tell<Name extends keyof Message>(name: Name, value: Message[Name]): void {
+  #tell(outcome: CallOutcome, failure: Failure | undefined): void {
     try {
-      this.message[name] = value
+      this.message.outcome = outcome
+      if (failure !== undefined) this.message.error = failure.reason
     } catch {
-      // It stays as it was then.
+      // A subscriber has frozen it.
     }
   }
 

@@ -34,7 +34,8 @@ export class AroundHandler implements ChainRules<Call> {
   /** With codecs that count, where the call is published and a stream. */
   readonly definition: AnyDefinition
   readonly #handler: LocalHandler
-  readonly #call: Call
+  readonly #payload: Uint8Array
+  readonly #context: CallContext
   readonly #chain: Chain<Call, NoChanges> | undefined
   readonly #trace: Trace | undefined
   #isReached = false
@@ -50,7 +51,8 @@ export class AroundHandler implements ChainRules<Call> {
     this.#handler = handler
     this.#trace = isObserved(channels.handle) ? createTrace(context, local, payload) : undefined
     this.definition = this.#trace === undefined ? handler.definition : counted(handler.definition, this.#trace)
-    this.#call = new Call(context, () => this.#decode(payload))
+    this.#payload = payload
+    this.#context = context
     this.#chain = interceptors === undefined ? undefined : new Chain(interceptors, this)
   }
 
@@ -73,14 +75,18 @@ export class AroundHandler implements ChainRules<Call> {
 
   /** The response, or a promise of it. */
   runSingle(): unknown {
-    if (this.#chain === undefined) return this.#runHandler(this.#call)
-    return this.#chain.single(this.#call, (call) => settled(this.#awaited(this.#runHandler(call))))
+    if (this.#chain === undefined) {
+      return (this.#handler.fn as SingleHandler<unknown, unknown>)(this.#decode(), this.#context)
+    }
+    return this.#chain.single(this.#createCall(null), (call) => settled(this.#awaited(this.#runHandler(call))))
   }
 
   runStreaming(requests: Requests<unknown> | null): Given {
-    this.#call.requests = requests
-    if (this.#chain === undefined) return { responses: this.#runHandler(this.#call), scope: undefined }
-    const outermost = this.#chain.streaming(this.#call, (call, above) => this.#open(call, above))
+    if (this.#chain === undefined) {
+      const run = this.#handler.fn as StreamingHandler<unknown, unknown, unknown>
+      return { responses: run(this.#decode(), requests as Requests<unknown>, this.#context), scope: undefined }
+    }
+    const outermost = this.#chain.streaming(this.#createCall(requests), (call, above) => this.#open(call, above))
     const isUnchanged = outermost === this.#relay && !outermost.isTouched
     if (!isUnchanged) return { responses: outermost, scope: undefined }
     return { responses: outermost.handOver(), scope: outermost.scope }
@@ -125,12 +131,16 @@ export class AroundHandler implements ChainRules<Call> {
     return this.#relay
   }
 
+  #createCall(requests: Requests<unknown> | null): Call {
+    return new Call(this.#context, () => this.#decode(), requests)
+  }
+
   #runHandler(call: Call): unknown {
     this.#isReached = true
     const { fn, definition } = this.#handler
     if (definition.kind === 'single') return (fn as SingleHandler<unknown, unknown>)(call.payload, call.context)
     const run = fn as StreamingHandler<unknown, unknown, unknown>
-    return run(call.payload, toRequests(call, this.#call) as Requests<unknown>, call.context)
+    return run(call.payload, toRequests(call) as Requests<unknown>, call.context)
   }
 
   #awaited(result: unknown): unknown {
@@ -145,9 +155,10 @@ export class AroundHandler implements ChainRules<Call> {
     return promise
   }
 
-  #decode(payload: Uint8Array): unknown {
+  #decode(): unknown {
     const { definition } = this
-    return decodePayload(definition.kind === 'single' ? definition.request : definition.payload, payload, 'the payload')
+    const codec = definition.kind === 'single' ? definition.request : definition.payload
+    return decodePayload(codec, this.#payload, 'the payload')
   }
 }
 
@@ -158,13 +169,22 @@ interface Changes {
 /** The call as interceptors see it: the context, its payload, its requests. */
 class Call implements HandlerCall, StreamingPart {
   readonly side = 'handler'
-  requests: AsyncIterable<unknown> | null = null
+  readonly requests: AsyncIterable<unknown> | null
   readonly context: CallContext
+  /** Those that came with the call. */
+  readonly original: Requests<unknown> | null
   readonly #decode: () => unknown
   #payload: { readonly value: unknown } | undefined
 
-  constructor(context: CallContext, decode: () => unknown) {
+  constructor(
+    context: CallContext,
+    decode: () => unknown,
+    original: Requests<unknown> | null,
+    requests: AsyncIterable<unknown> | null = original
+  ) {
     this.context = context
+    this.original = original
+    this.requests = requests
     this.#decode = decode
   }
 
@@ -216,15 +236,13 @@ class Call implements HandlerCall, StreamingPart {
   /** The same call with other requests. */
   with(requests: AsyncIterable<unknown> | undefined): Call {
     if (this.requests === null) throw new InvalidOptionError('next() was given requests, but the handler takes none')
-    const call = new Call(this.context, () => this.payload)
-    call.requests = requests ?? this.requests
-    return call
+    return new Call(this.context, () => this.payload, this.original, requests ?? this.requests)
   }
 }
 
 /** Those that came with the call as they are; others as the handler expects them. */
-function toRequests(call: Call, original: Call): AsyncIterable<unknown> | null {
-  return call.requests === original.requests ? call.requests : new Relay(call.requests, undefined)
+function toRequests({ requests, original }: Call): AsyncIterable<unknown> | null {
+  return requests === original ? requests : new Relay(requests, undefined)
 }
 
 function createTrace(context: CallContext, local: string, payload: Uint8Array): Trace {

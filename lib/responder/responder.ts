@@ -67,8 +67,8 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
     const { definition, hooks } = this.#handler
     if (!readsInPlace(definition.kind === 'single' ? definition.request : definition.payload)) return false
     const { serving } = this.#port
-    // What is held back must be a copy.
-    return (serving === undefined || serving.isOpen) && !standsAround(hooks, channels.handle)
+    // What is held back, or is decoded when an interceptor asks for it, must be a copy.
+    return (serving === undefined || serving.isOpen) && hooks?.interceptors === undefined
   }
 
   onMessage(payload: Uint8Array, isLast: boolean): void {

@@ -2,13 +2,16 @@
 
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
+import { readFingerprint, readsInPlace } from '../../lib/codec/codec.ts'
 import { GridFigures } from '../../lib/figures/grid-figures.ts'
 import { rawSingle } from '../../lib/handler/definition.ts'
 import { fingerprintOf } from '../../lib/handler/fingerprint.ts'
 import { Mismatches } from '../../lib/handler/mismatches.ts'
+import { Trace } from '../../lib/hooks/channels.ts'
 import {
   type AnyDefinition,
   bytes,
+  type CallInfo,
   type Codec,
   channels,
   type Field,
@@ -192,6 +195,37 @@ describe('two servers that use other codecs for one handler', () => {
       await peer.request(packed, { x: 1, y: 2 })
       assert.equal(warned(log), 1)
     })
+  })
+
+  it('are told by a request and by a stream that are published, at both ends', async (test) => {
+    const ignore = () => {}
+    for (const { start } of [channels.call, channels.handle]) {
+      start.subscribe(ignore)
+      test.after(() => start.unsubscribe(ignore))
+    }
+    const told = (log: LogBook) => log.warnings(/have other codecs for the handler/).length
+    await two([undefined as never, packed], async ({ managers }, log) => {
+      await assert.rejects(other(managers).request(plain, { x: 1, y: 2 }), { code: 'ERR_VALIDATION' })
+      assert.equal(told(log), 1)
+    })
+    await two([undefined as never, walk], async ({ managers }, log) => {
+      const asJson = streaming<void, never, number>('walk', { inCapacity: 0, response: json() })
+      await assert.rejects(other(managers).newStream(asJson).responses.next(), { code: 'ERR_CODEC' })
+      assert.equal(told(log), 1)
+    })
+  })
+})
+
+describe('a codec that counts what a published call sends or receives', () => {
+  it('says of itself all that the codec says', () => {
+    const trace = new Trace(channels.call, { side: 'caller' } as CallInfo, 'http://a:1', {})
+    const all: Codec<unknown>[] = [msgpack(), json(), bytes() as Codec<unknown>, packed.request as Codec<unknown>]
+    for (const codec of [...all, own(5), { ...msgpack<unknown>(), readsInPlace: false }]) {
+      for (const counted of [trace.countIn(codec), trace.countOut(codec)]) {
+        assert.equal(readFingerprint(counted), readFingerprint(codec))
+        assert.equal(readsInPlace(counted), readsInPlace(codec))
+      }
+    }
   })
 })
 
