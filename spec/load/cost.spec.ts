@@ -26,7 +26,7 @@ const limits: Readonly<Record<string, Cost>> = {
   'request-64-published': { heap: 9_270, buffers: 3_150, promises: 8.1 },
   'request-64-metadata': { heap: 4_960, buffers: 3_370, promises: 7.2 },
   'request-64-metadata-4': { heap: 5_390, buffers: 3_520, promises: 7.3 },
-  'request-64-unsampled': { heap: 16_490, buffers: 3_390, promises: 8.3 }
+  'traced-64-unsampled': { heap: 16_490, buffers: 3_390, promises: 8.3 }
 }
 
 /** What the things of known cost must be measured as. */

@@ -4,6 +4,7 @@ import type {
   CallOptions,
   Connection,
   GridStream,
+  HandlerContext,
   Manager,
   ManagerOptions,
   StreamingDefinition
@@ -76,10 +77,25 @@ export async function bytesRequests(
   callers: number,
   options?: Pick<ManagerOptions, 'checksum' | 'interceptors'>,
   callOptions?: CallOptions
-): Promise<Run> {
+): Promise<(count: number) => Promise<void>> {
   const peer = await pair(library, (responder) => responder.handle('echo', async (bytes) => bytes), options)
   const call = async () => checkBytes(await peer.request('echo', payload, callOptions))
   return (count) => inParallel(count, callers, call)
+}
+
+type Answer = (bytes: Uint8Array, context: HandlerContext) => Promise<Uint8Array>
+type Ask = (options: CallOptions) => Promise<Uint8Array>
+
+/** As `bytesRequests`, with a handler and a way to make a call of one's own. */
+export async function requestsOf(
+  library: Library,
+  callers: number,
+  answer: Answer,
+  around: (ask: Ask) => Promise<Uint8Array>
+): Promise<(count: number) => Promise<void>> {
+  const peer = await pair(library, (responder) => responder.handle('echo', answer))
+  const ask: Ask = (options) => peer.request('echo', payload, options)
+  return (count) => inParallel(count, callers, async () => checkBytes(await around(ask)))
 }
 
 async function structRequests(library: Library, callers: number): Promise<Run> {

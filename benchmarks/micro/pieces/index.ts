@@ -10,6 +10,7 @@ import { observed } from './observed.ts'
 import { outboxes } from './outboxes.ts'
 import { rulers } from './rulers.ts'
 import { tables } from './tables.ts'
+import { traced } from './traced.ts'
 
 export const pieces: readonly Piece[] = [
   frames,
@@ -20,5 +21,6 @@ export const pieces: readonly Piece[] = [
   lockArgs,
   calls,
   observed,
+  traced,
   rulers
 ].flat()
