@@ -3,13 +3,18 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import {
+  type Context,
   context,
+  createContextKey,
   type DiagLogger,
   diag,
   metrics,
   propagation,
+  ROOT_CONTEXT,
+  SamplingDecision,
   SpanKind,
   SpanStatusCode,
+  TraceFlags,
   trace
 } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
@@ -17,6 +22,7 @@ import { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } 
 import { type HistogramMetricData, MeterProvider, MetricReader } from '@opentelemetry/sdk-metrics'
 import {
   AlwaysOffSampler,
+  AlwaysOnSampler,
   BasicTracerProvider,
   InMemorySpanExporter,
   ParentBasedSampler,
@@ -25,8 +31,9 @@ import {
   SimpleSpanProcessor
 } from '@opentelemetry/sdk-trace-base'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
+import { Layer, root } from '../../lib/extras/otel/layer.ts'
 import { placeOf } from '../../lib/extras/otel/names.ts'
-import { channels, type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
+import { type CallMessage, channels, type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -309,6 +316,77 @@ describe('instrument()', () => {
     assert.deepEqual(sdk.finished(), [])
   })
 
+  it('asks the sampler also within a trace that is not sampled, unless it is to follow that', async () => {
+    const outer = { traceId: '0af7651916cd43dd8448eb211c80319c', spanId: 'b7ad6b7169203331' }
+    for (const followUnsampled of [false, true]) {
+      const sent: unknown[] = []
+      const sdk = setUp({ sampler: new AlwaysOnSampler(), instrument: { followUnsampled } })
+      await using grid = await openGrid(2, {
+        serve: (manager) =>
+          manager.handle('echo', (payload, { metadata }) => {
+            sent.push([metadata.traceparent, trace.getActiveSpan()?.spanContext().spanId])
+            return payload
+          })
+      })
+      const peer = grid.at(0).connection(grid.at(1).local)
+      const calls = (traceFlags: number) =>
+        context.with(trace.setSpanContext(context.active(), { ...outer, traceFlags }), () => peer.request('echo'))
+      await calls(TraceFlags.NONE)
+      if (followUnsampled) assert.deepEqual(sent, [[`00-${outer.traceId}-${outer.spanId}-00`, outer.spanId]])
+      else await sdk.spans(1)
+      await calls(TraceFlags.SAMPLED)
+      await sdk.spans(followUnsampled ? 1 : 2)
+      await peer.request('echo')
+      await sdk.spans(followUnsampled ? 2 : 3)
+      sdk.end()
+      for (const api of [trace, metrics, context, propagation]) api.disable()
+    }
+  })
+
+  it('asks the sampler below a span that records although it is not sampled, also where it is to follow a trace', async () => {
+    const sampler = { shouldSample: () => ({ decision: SamplingDecision.RECORD }), toString: () => 'records' }
+    const sdk = setUp({
+      sampler,
+      instrument: { followUnsampled: true, attributes: ({ side }) => void seen.push(side) as never }
+    })
+    const seen: unknown[] = []
+    await using grid = await openGrid(2, { serve })
+    const span = trace.getTracer('spec').startSpan('outer')
+    assert.ok(span.isRecording() && span.spanContext().traceFlags === TraceFlags.NONE)
+    const peer = grid.at(0).connection(grid.at(1).local)
+    await context.with(trace.setSpan(context.active(), span), () => peer.request(echo, 'a'))
+    // To the handler it is a trace that is not sampled, as any other.
+    assert.deepEqual(seen, ['caller'])
+    sdk.end()
+  })
+
+  it('tells durations where there is no tracer, and sends and runs nothing for one', async () => {
+    const reader = new Reader()
+    metrics.setGlobalMeterProvider(new MeterProvider({ readers: [reader] }))
+    const attributes = () => assert.fail('there is no span')
+    ends.push(instrument({ attributes }))
+    const seen: unknown[] = []
+    const see = (message: unknown) => seen.push((message as CallMessage).run)
+    channels.handle.end.subscribe(see)
+    ends.push(() => channels.handle.end.unsubscribe(see))
+    await using grid = await openGrid(2, {
+      serve: (manager) =>
+        manager.handle('echo', (payload, { metadata }) => {
+          seen.push(metadata)
+          return payload
+        })
+    })
+    await grid.at(0).connection(grid.at(1).local).request('echo')
+    assert.deepEqual(seen, [{}, undefined])
+    const { resourceMetrics } = await reader.collect()
+    const found = resourceMetrics.scopeMetrics.flatMap((scope) => scope.metrics)
+    const names = found.map(({ descriptor, dataPoints }) => [descriptor.name, dataPoints.length])
+    assert.deepEqual(names.sort(), [
+      ['rpc.client.call.duration', 1],
+      ['rpc.server.call.duration', 1]
+    ])
+  })
+
   it('leaves calls alone that are ignored, and adds attributes to those that are not', async () => {
     const sdk = setUp({
       instrument: { ignore: ({ handler }) => handler === 'fail', attributes: ({ side }) => ({ side }) }
@@ -400,8 +478,42 @@ describe('instrument()', () => {
     const refused = (message: RegExp) => ({ code: 'ERR_INVALID_OPTION', message })
     assert.throws(() => wrong({ tracer: {} }), refused(/no option "tracer"; it has tracerProvider, /))
     assert.throws(() => wrong({ ignore: 'echo' }), refused(/instrument\.ignore must be a function/))
+    assert.throws(() => wrong({ followUnsampled: 1 }), refused(/instrument\.followUnsampled must be a boolean/))
     assert.throws(() => wrong({ propagator: 7 }), refused(/instrument\.propagator must be an object/))
     assert.throws(() => wrong(7), refused(/options of instrument\(\) must be an object/))
+  })
+})
+
+describe('a context in layers', () => {
+  it('has the values that were set, the last of each, and does not change', () => {
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => createContextKey(name)) as [symbol, symbol, symbol]
+    const below = ROOT_CONTEXT.setValue(a, 1).setValue(b, 2)
+    const layer = Layer.over(below)
+    const all = [layer]
+    let last: Context = layer
+    for (let n = 0; n < 20; n++) {
+      last = last.setValue(b, n).setValue(c, -n)
+      assert.deepEqual([last.getValue(a), last.getValue(b), last.getValue(c)], [1, n, -n])
+      assert.equal(last.deleteValue(a).getValue(a), undefined)
+      assert.equal(last.deleteValue(c).getValue(c), undefined)
+    }
+    assert.deepEqual(
+      [a, b, c].map((key) => all[0]?.getValue(key)),
+      [1, 2, undefined]
+    )
+    assert.equal(Layer.over(layer), layer)
+  })
+
+  it('are a few: one that is made of another again and again does not grow', () => {
+    const key = createContextKey('a')
+    let last: Context = root
+    const seen = new Set<boolean>()
+    for (let n = 0; n < 10; n++) {
+      last = last.setValue(key, n)
+      seen.add(last instanceof Layer)
+    }
+    assert.deepEqual([...seen], [true, false])
+    assert.ok(!(last instanceof Layer))
   })
 })
 

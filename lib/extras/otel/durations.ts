@@ -1,8 +1,9 @@
 /** How long calls took: the two histograms that the conventions name, in seconds, with the bounds that they name. */
 
-import { type Attributes, createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
-import type { CallMessage, CallOutcome } from '../../index.ts'
-import { methodOf, otherName, setPlace, system } from './names.ts'
+import { createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
+import type { CallInfo, CallOutcome } from '../../index.ts'
+import type { Described } from './described.ts'
+import { otherName, system, unknownHandler } from './names.ts'
 
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const maxCodes = 64
@@ -21,26 +22,22 @@ export class Durations {
     this.#given = given
   }
 
-  record(message: CallMessage, { code, durationMs }: CallOutcome, hasFailed: boolean): void {
+  /** Whether anybody takes them now. */
+  get areTaken(): boolean {
     this.#provide(this.#given ?? metrics.getMeterProvider())
-    const isCaller = message.side === 'caller'
-    const histogram = isCaller ? this.#byCaller : this.#byHandler
-    if (histogram === undefined) return
-    const told = this.#tellable(code)
-    const attributes: Attributes = {
-      'rpc.system.name': system,
-      // What nobody registered has as many names as callers can think of.
-      'rpc.method': code === 'ERR_UNKNOWN_HANDLER' ? otherName : methodOf(message),
-      'rpc.status_code': told
-    }
-    if (hasFailed) attributes['error.type'] = told
-    if (isCaller) setPlace(attributes, message.host)
-    histogram.record(durationMs / 1000, attributes)
+    return this.#byCaller !== undefined
+  }
+
+  record(side: CallInfo['side'], described: Described, { code, durationMs }: CallOutcome, hasFailed: boolean): void {
+    const histogram = side === 'caller' ? this.#byCaller : this.#byHandler
+    histogram?.record(durationMs / 1000, described.atEnd(this.#tellable(code), hasFailed))
   }
 
   /** Handlers choose their codes, and each is a series of its own: of more than `stats()` keeps the others are one. */
   #tellable(code: string): string {
-    if (this.#codes.size >= maxCodes && !this.#codes.has(code)) return otherName
+    // That one decides on the name of the method.
+    if (code === unknownHandler || this.#codes.has(code)) return code
+    if (this.#codes.size >= maxCodes) return otherName
     this.#codes.add(code)
     return code
   }

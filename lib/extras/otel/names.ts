@@ -7,6 +7,8 @@ import type { CallInfo } from '../../index.ts'
 export const system = 'it-grid'
 /** Of a method that no handler is registered for, and in the place of codes beyond a bound. */
 export const otherName = '_OTHER'
+/** Of a call at a handler that there is not. */
+export const unknownHandler = 'ERR_UNKNOWN_HANDLER'
 const maxPlaces = 1024
 
 const places = new Map<string, Attributes>()
@@ -23,13 +25,6 @@ export function placeOf(server: string): Attributes {
   const place = readPlace(server)
   places.set(server, place)
   return place
-}
-
-/** Says where a server is, among what is said of a call. */
-export function setPlace(attributes: Attributes, server: string): void {
-  const place = placeOf(server)
-  attributes['server.address'] = place['server.address']
-  if (place['server.port'] !== undefined) attributes['server.port'] = place['server.port']
 }
 
 function readPlace(server: string): Attributes {

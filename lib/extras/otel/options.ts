@@ -14,11 +14,16 @@ export interface InstrumentOptions {
   readonly ignore?: (call: CallInfo) => boolean
   /** More attributes of the span. */
   readonly attributes?: (call: CallInfo) => Attributes
+  /**
+   * Within a trace that is not sampled the sampler is not asked: a call has no span then, and the trace goes on. For samplers
+   * that would not sample it either, as a `ParentBasedSampler` does not. Default false.
+   */
+  readonly followUnsampled?: boolean
 }
 
 const kinds: Readonly<Record<keyof InstrumentOptions, string>> = {
   ...{ tracerProvider: 'object', meterProvider: 'object', propagator: 'object' },
-  ...{ ignore: 'function', attributes: 'function' }
+  ...{ ignore: 'function', attributes: 'function', followUnsampled: 'boolean' }
 }
 
 /** @throws {InvalidOptionError} */

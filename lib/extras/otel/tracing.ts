@@ -6,23 +6,25 @@
  */
 
 import {
-  type Attributes,
   type Context,
   context,
   defaultTextMapSetter,
   diag,
   propagation,
-  ROOT_CONTEXT,
   type Span,
   SpanKind,
   SpanStatusCode,
   type TextMapGetter,
+  TraceFlags,
   type Tracer,
+  type TracerProvider,
   trace
 } from '@opentelemetry/api'
 import type { CallMessage, CallOutcome } from '../../index.ts'
+import { Described, Descriptions } from './described.ts'
 import { Durations } from './durations.ts'
-import { methodOf, otherName, setPlace, system } from './names.ts'
+import { Layer, root } from './layer.ts'
+import { methodOf, otherName, system, unknownHandler } from './names.ts'
 import type { InstrumentOptions } from './options.ts'
 
 /** Metadata is what a peer has sent: any plain value. */
@@ -34,20 +36,25 @@ const getter: TextMapGetter<CallMessage['metadata']> = {
   }
 }
 
-type Traced = CallMessage & Record<symbol, Span | undefined>
+/** What is kept of a call that runs: its span, where that records anything; else what is said of it, where it is measured. */
+type Kept = Span | Described
+type Traced = CallMessage & Record<symbol, Kept | undefined>
 
 export class Tracing {
   readonly #options: InstrumentOptions
   readonly #durations: Durations
-  readonly #tracer: Tracer
+  readonly #descriptions = { caller: new Descriptions('caller'), handler: new Descriptions('handler') }
+  readonly #provider: TracerProvider
   readonly #onIdle: () => void
+  /** Undefined where there is none so far. */
+  #tracer: Tracer | undefined
   /**
    * Of the calls that run; none for one that is ignored. They are kept with their message: V8 keeps what the outgrown tables of
    * a `Map` point to, so that each call would grow old.
    */
-  readonly #key = Symbol('span of a call')
+  readonly #key = Symbol('what is kept of a call')
   /** The same, where another subscriber has frozen the message. */
-  readonly #ofFrozen = new Map<CallMessage, Span>()
+  readonly #ofFrozen = new Map<CallMessage, Kept>()
   #running = 0
   #isStopped = false
 
@@ -55,8 +62,7 @@ export class Tracing {
   constructor(options: InstrumentOptions, onIdle: () => void) {
     this.#options = options
     this.#durations = new Durations(options.meterProvider)
-    const { tracerProvider = trace } = options
-    this.#tracer = tracerProvider.getTracer(system)
+    this.#provider = options.tracerProvider ?? trace.getTracerProvider()
     this.#onIdle = onIdle
   }
 
@@ -68,68 +74,97 @@ export class Tracing {
 
   readonly onCall = guarded((message) => {
     if (this.#options.ignore?.(message) === true) return
-    const active = context.active()
-    const span = this.#start(message, SpanKind.CLIENT, message.host, active)
+    const own = this.#start(message, SpanKind.CLIENT, message.host, context.active())
     const { propagator = propagation } = this.#options
-    propagator.inject(below(active, span), message.metadata, defaultTextMapSetter)
+    propagator.inject(own, message.metadata, defaultTextMapSetter)
   })
 
   readonly onHandle = guarded((message) => {
     if (this.#options.ignore?.(message) === true) return
     const { propagator = propagation } = this.#options
-    const sent = propagator.extract(ROOT_CONTEXT, message.metadata, getter)
-    const own = below(sent, this.#start(message, SpanKind.SERVER, message.local, sent))
+    const sent = propagator.extract(root, message.metadata, getter)
+    const own = this.#start(message, SpanKind.SERVER, message.local, sent)
+    // It is in no context then, as without us.
+    if (own === root) return
     const { run } = message
     message.run = (fn) => context.with(own, run === undefined ? fn : () => run(fn))
   })
 
   readonly onEnd = guarded((message) => {
-    const span = this.#take(message)
-    if (span === undefined) return
+    const kept = this.#take(message)
+    if (kept === undefined) return
+    const span = kept instanceof Described ? undefined : kept
     try {
-      const { outcome } = message
+      const { side, outcome } = message
       // Of a message that another subscriber has frozen nothing more is known.
       if (outcome === undefined) return
       const hasFailed = isError(message, outcome)
-      this.#durations.record(message, outcome, hasFailed)
-      if (span.isRecording()) describeEnd(span, message, outcome, hasFailed)
+      const described = kept instanceof Described ? kept : this.#describe(message)
+      this.#durations.record(side, described, outcome, hasFailed)
+      if (span !== undefined) describeEnd(span, message, outcome, hasFailed)
     } finally {
-      span.end()
+      span?.end()
       if (this.#isStopped && this.#running === 0) this.#onIdle()
     }
   })
 
-  #start(message: CallMessage, kind: SpanKind, server: string, parent: Context): Span {
-    const method = methodOf(message)
-    const attributes: Attributes = { 'rpc.system.name': system, 'rpc.method': method }
-    setPlace(attributes, server)
-    const more = this.#options.attributes?.(message)
-    if (more !== undefined) Object.assign(attributes, more)
-    const span = this.#tracer.startSpan(method, { kind, attributes }, parent)
-    this.#keep(message, span)
-    return span
+  /** Starts the span of a call, if it has one, and returns the context of the call. */
+  #start(message: CallMessage, kind: SpanKind, server: string, parent: Context): Context {
+    const described = this.#descriptions[message.side].of(server, message)
+    const isMeasured = this.#durations.areTaken
+    const span = this.#follows(parent) ? undefined : this.#startSpan(message, kind, described, parent)
+    if (span?.isRecording() === true) this.#keep(message, span)
+    else if (isMeasured) this.#keep(message, described)
+    return span === undefined ? parent : below(parent, span)
   }
 
-  #keep(message: CallMessage, span: Span): void {
+  #startSpan(message: CallMessage, kind: SpanKind, described: Described, parent: Context): Span | undefined {
+    this.#tracer ??= tracerOf(this.#provider)
+    if (this.#tracer === undefined) return undefined
+    const attributes = { ...described.atStart, ...this.#options.attributes?.(message) }
+    return this.#tracer.startSpan(described.method, { kind, attributes }, parent)
+  }
+
+  /** Whether the sampler of the trace has decided. A span that records although it is not sampled has one that does so. */
+  #follows(parent: Context): boolean {
+    if (this.#options.followUnsampled !== true) return false
+    const span = trace.getSpan(parent)
+    if (span === undefined || span.isRecording()) return false
+    const spanContext = span.spanContext()
+    return trace.isSpanContextValid(spanContext) && (spanContext.traceFlags & TraceFlags.SAMPLED) === 0
+  }
+
+  #describe(message: CallMessage): Described {
+    const { side, host, local } = message
+    return this.#descriptions[side].of(side === 'caller' ? host : local, message)
+  }
+
+  #keep(message: CallMessage, kept: Kept): void {
     this.#running++
-    if (Object.isExtensible(message)) (message as Traced)[this.#key] = span
-    else this.#ofFrozen.set(message, span)
+    if (Object.isExtensible(message)) (message as Traced)[this.#key] = kept
+    else this.#ofFrozen.set(message, kept)
   }
 
-  #take(message: CallMessage): Span | undefined {
-    const span = (message as Traced)[this.#key] ?? this.#ofFrozen.get(message)
-    if (span === undefined) return undefined
+  #take(message: CallMessage): Kept | undefined {
+    const kept = (message as Traced)[this.#key] ?? this.#ofFrozen.get(message)
+    if (kept === undefined) return undefined
     this.#ofFrozen.delete(message)
     this.#running--
-    return span
+    return kept
   }
+}
+
+/** The tracer of the SDK; undefined where the global provider still waits for one. */
+function tracerOf(provider: TracerProvider): Tracer | undefined {
+  const { getDelegateTracer } = provider as { getDelegateTracer?(name: string): Tracer | undefined }
+  return getDelegateTracer === undefined ? provider.getTracer(system) : getDelegateTracer.call(provider, system)
 }
 
 /** The context of a span. Below a trace that is not sampled nobody will see the span, so that is the context of the trace. */
 function below(parent: Context, span: Span): Context {
   const sampling = trace.getSpanContext(parent)?.traceFlags
   const isSeen = span.isRecording() || sampling !== span.spanContext().traceFlags
-  return isSeen ? trace.setSpan(parent, span) : parent
+  return isSeen ? trace.setSpan(Layer.over(parent), span) : parent
 }
 
 /** A caller that does not want the answer any more is no error of the handler. */
@@ -144,7 +179,7 @@ function describeEnd(span: Span, message: CallMessage, outcome: CallOutcome, has
   if (message.kind === 'streaming') {
     span.setAttributes({ 'it_grid.messages_in': outcome.messagesIn, 'it_grid.messages_out': outcome.messagesOut })
   }
-  if (code === 'ERR_UNKNOWN_HANDLER') {
+  if (code === unknownHandler) {
     span.setAttributes({ 'rpc.method': otherName, 'rpc.method_original': methodOf(message) }).updateName(system)
   }
   if (!hasFailed) return
