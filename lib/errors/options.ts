@@ -16,6 +16,8 @@ export interface Limits {
   streamWindowBytes: number
   /** Calls of one peer that may run here at once, single requests and streams together, those of its earlier sessions included while their handlers run. One more is refused. Default 100 000. */
   maxInboundStreams: number
+  /** Streams of `$grid` (`watch`, `events`, `trace`) that one peer may read here at once. One more is refused. Default 64. */
+  maxReaders: number
   /** Handlers that one peer may advertise. A peer leaves out the others and warns; more on the wire closes the conn. Default 4096. */
   maxHandlers: number
   /** Bytes of a handler id or subroute in UTF-8, at most 16 KiB. More is refused at registration, and left out by a peer. Default 256. */
@@ -39,6 +41,7 @@ export const defaultLimits: Readonly<Limits> = Object.freeze({
   maxFragments: 4096,
   streamWindowBytes: 256 * 1024,
   maxInboundStreams: 100_000,
+  maxReaders: 64,
   maxHandlers: 4096,
   maxNameBytes: 256,
   maxMetadataBytes: 8 * 1024,

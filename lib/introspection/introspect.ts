@@ -11,7 +11,7 @@ import type { AnyDefinition } from '../handler/definition.ts'
 import type { HandlerOf } from '../handler/handler.ts'
 import type { HandlerInfo } from '../handler/info.ts'
 import type { LocalHandlers } from '../handler/table.ts'
-import type { HandlerCall } from '../hooks/call-info.ts'
+import type { HandlerCall, HandlerContext } from '../hooks/call-info.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import type { GridEvent } from '../report/events.ts'
@@ -28,6 +28,7 @@ import {
   type TraceOptions,
   type WatchOptions
 } from './introspection.ts'
+import { type MaxReaders, Readers } from './readers.ts'
 import { traceCalls } from './trace.ts'
 import { changesOf, minEveryMs } from './watch.ts'
 
@@ -73,19 +74,27 @@ export function serveIntrospection(
   handlers: LocalHandlers,
   hooks: Hooks<HandlerInterceptor>,
   allowed: boolean | Rule<HandlerCall>,
-  guests: () => readonly Connection[]
+  guests: () => readonly Connection[],
+  maxReaders: MaxReaders
 ): void {
   const rule = typeof allowed === 'function' ? allowed : ({ remote }: HandlerCall) => remote.role === 'host'
-  const interceptors = [authorize(rule), ...(hooks.interceptors ?? [])]
+  const readers = new Readers(grid.local, maxReaders)
+  const interceptors = [authorize(rule), ...(hooks.interceptors ?? []), readers.bound]
   const { subroute } = introspection
-  serve(grid, guests, handlers.figures.events, (definition, fn) =>
+  serve(grid, guests, handlers.figures.events, readers, (definition, fn) =>
     register(handlers, { local: grid.local, definition, fn, subroute, interceptors })
   )
 }
 
 type Add = <D extends AnyDefinition>(definition: D, fn: HandlerOf<D>) => void
 
-function serve(grid: Introspected, guests: () => readonly Connection[], events: EventLog, add: Add): void {
+function serve(
+  grid: Introspected,
+  guests: () => readonly Connection[],
+  events: EventLog,
+  readers: Readers,
+  add: Add
+): void {
   const { definitions } = introspection
   const peers = () => [...grid.connections, ...guests()]
   const peersOf = (host: string) =>
@@ -106,31 +115,31 @@ function serve(grid: Introspected, guests: () => readonly Connection[], events: 
     return countCallers(peers().flatMap((each) => each.streams({ ...which, max: maxLimit })))
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
-  add(definitions.events, (options, _, { signal, draining }) => {
+  add(definitions.events, (options, _, context) => {
     const { host, after = events.lastSeq } = asked(() => readEvents(given(options)))
     const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
-    const feed = new Feed<GridEvent>(maxWaiting, [signal, draining])
+    const feed = new Feed<GridEvent>(maxWaiting, endsOf(context))
     const add = (event: GridEvent) => {
       if (isAsked(event)) feed.add(event)
     }
-    return feed.read(
-      () => {
-        for (const event of allRecent(grid)) add(event)
-        return events.onEvent(add)
-      },
-      (event) => event
-    )
+    const follow = () => {
+      for (const event of allRecent(grid)) add(event)
+      return events.onEvent(add)
+    }
+    return readers.read(context, () => feed.read(follow, (event) => event))
   })
-  add(definitions.watch, (options, _, { signal, draining }) =>
-    changesOf(() => grid.stats(), asked(() => readWatch(given(options))).everyMs, [signal, draining])
-  )
-  add(definitions.trace, (options, _, { signal, draining }) =>
-    traceCalls(
-      grid.local,
-      asked(() => readTrace(given(options))),
-      [signal, draining]
-    )
-  )
+  add(definitions.watch, (options, _, context) => {
+    const { everyMs } = asked(() => readWatch(given(options)))
+    return readers.read(context, () => changesOf(() => grid.stats(), everyMs, endsOf(context)))
+  })
+  add(definitions.trace, (options, _, context) => {
+    const which = asked(() => readTrace(given(options)))
+    return readers.read(context, () => traceCalls(grid.local, which, endsOf(context)))
+  })
+}
+
+function endsOf({ signal, draining }: HandlerContext): AbortSignal[] {
+  return [signal, draining]
 }
 
 /** What is wrong with options is the fault of the caller that sent them, and no mistake of the handler that reads them. */

@@ -14,7 +14,11 @@ export function traceCalls(
 ): AsyncGenerator<CallRecord, void> {
   const feed = new Feed<Omit<CallRecord, 'skipped'>>(maxWaiting, signals)
   const onEnd = (message: CallMessage) => {
-    if (message.local === local && isAsked(message, options)) feed.add(toRecord(message))
+    try {
+      if (message.local === local && isAsked(message, options)) feed.add(toRecord(message))
+    } catch {
+      // Another subscriber has made nonsense of it. What is thrown here would end the process.
+    }
   }
   const follow = () => {
     const followed = [channels.call, channels.handle].filter(

@@ -73,7 +73,9 @@ export class Manager {
     this.local = local
     this.instance = this.#network.instance
     const guests = () => this.#network.guests.connections
-    if (allowed !== false) serveIntrospection(this, this.#handlers, settings.hooks.handler, allowed, guests)
+    if (allowed === false) return
+    const maxReaders = { host: limits.maxReaders, guest: settings.guests.limits.maxReaders }
+    serveIntrospection(this, this.#handlers, settings.hooks.handler, allowed, guests, maxReaders)
   }
 
   /**

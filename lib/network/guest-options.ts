@@ -20,7 +20,7 @@ export interface GuestsOptions {
   readonly auth?: Auth
   /** Guests at one time, those that have gone included while their handlers run. Default 16. */
   readonly max?: number
-  /** What one guest may cost. Default: the limits of the manager, with `maxInboundStreams`, `maxIdleFramesPerSecond` and `maxPendingHandshakes`, which is of all guests together, divided by 16. */
+  /** What one guest may cost. Default: the limits of the manager, with `maxInboundStreams`, `maxReaders`, `maxIdleFramesPerSecond` and `maxPendingHandshakes`, which is of all guests together, divided by 16. */
   readonly limits?: Partial<GuestLimits>
 }
 
@@ -63,6 +63,7 @@ export function parseGuests(given: GuestsOptions | undefined, auth: Auth, limits
   const defaults: GuestLimits = {
     ...own,
     maxInboundStreams: part(limits.maxInboundStreams),
+    maxReaders: part(limits.maxReaders),
     maxIdleFramesPerSecond: part(limits.maxIdleFramesPerSecond),
     maxPendingHandshakes: part(limits.maxPendingHandshakes)
   }

@@ -10,12 +10,17 @@ import {
   type CallRecord,
   type ConnectionStats,
   channels,
+  dialGuest,
   type GridEvent,
   type HandlerCall,
+  type HandlerInterceptor,
   introspection,
   type ManagerOptions,
+  RejectedError,
   type StatsChange,
   type StreamInfo,
+  sharedSecret,
+  silentLogger,
   single
 } from '../../lib/index.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
@@ -26,14 +31,15 @@ const boom = single<void, void>('boom')
 
 /** The dialer looks into the listener. */
 async function connected(test: TestContext, ofListener: Partial<ManagerOptions> = { introspection: true }) {
-  const pair = await new Servers(test).pair({}, ofListener)
+  const servers = new Servers(test)
+  const pair = await servers.pair({}, ofListener)
   const { manager } = pair.listener
   manager.handle('echo', (payload) => payload)
   manager.handle(boom, () => {
     throw Object.assign(new Error('no'), { code: 'E_NO' })
   })
   await Promise.all([pair.there.waitForConnect(), pair.back.waitForConnect()])
-  return { ...pair, look: introspection.on(pair.there) }
+  return { ...pair, servers, look: introspection.on(pair.there) }
 }
 
 /** What a stream gives until it is left, which ends its handler. */
@@ -297,6 +303,97 @@ describe('options that are wrong', () => {
     await until(() => listener.manager.stats().inboundStreams === 0, 'nothing is open')
     assert.ok(listener.manager.stats().served.every(({ mistakes }) => mistakes === 0))
     assert.ok(!channels.handle.asyncEnd.hasSubscribers)
+  })
+})
+
+describe('the readers of a server', () => {
+  type Open = () => { readonly responses: AsyncIterator<unknown>; cancel(): void }
+  const openers = (look: ReturnType<typeof introspection.on>): Open[] => [
+    () => look.watch({ everyMs: 100 }),
+    () => look.events({ after: 0 }),
+    () => look.trace({ handler: 'none' })
+  ]
+  const refusedBy = (option: string) => (error: Error) => {
+    assert.ok(RejectedError.is(error) && error.reason === 'busy' && error.delivery === 'notSent', String(error))
+    assert.ok(error.message.includes('has 3 streams of $grid open for ') && error.message.includes(`(${option})`))
+    return true
+  }
+
+  it('are as many as limits.maxReaders for each peer, of all streams together, and one more is refused by its name', async (test) => {
+    const { look, listener } = await connected(test, { introspection: true, limits: { maxReaders: 3 } })
+    const opened = openers(look).map((open) => open())
+    const first = opened.map(({ responses }) => responses.next())
+    const running = () => listener.manager.stats().inboundStreams
+    await until(() => running() === 3, 'all are open')
+    for (const open of openers(look)) await assert.rejects(open().responses.next(), refusedBy('limits.maxReaders'))
+    // The server itself is a peer of its own.
+    const own = introspection.on(listener.manager.connection(listener.name)).watch()
+    await own.responses.next()
+    own.cancel()
+    await look.stats()
+    for (const stream of opened) stream.cancel()
+    await Promise.allSettled(first)
+    await until(() => running() === 0, 'none is open')
+    const again = look.watch()
+    await again.responses.next()
+    again.cancel()
+  })
+
+  it('make room when they end, in whatever way: left, refused by an option, or by an interceptor, or unread', async (test) => {
+    let how: 'next' | 'refuse' | 'leave' = 'next'
+    const streaming: HandlerInterceptor['streaming'] = (_, next) => {
+      if (how === 'refuse') throw new Error('no')
+      return how === 'leave' ? left(next()) : next()
+    }
+    async function* left(_: AsyncIterable<unknown>) {
+      yield 1
+    }
+    const interceptors = { handler: [{ streaming }] }
+    const { look } = await connected(test, { introspection: true, limits: { maxReaders: 1 }, interceptors })
+    const isFree = async () => {
+      how = 'next'
+      for (let n = 0; n < 2; n++) {
+        await until(async () => {
+          const stream = look.watch()
+          const result = await stream.responses.next().catch((error) => error.reason)
+          stream.cancel()
+          return result !== 'busy'
+        }, 'there is room')
+      }
+    }
+    await isFree()
+    await rejection(look.watch({ everyMs: 1 }).responses.next())
+    await isFree()
+    how = 'refuse'
+    await rejection(look.trace().responses.next())
+    await isFree()
+    how = 'leave'
+    for await (const _ of look.events());
+    await isFree()
+    for (const open of openers(look)) open().cancel()
+    await isFree()
+    for await (const _ of look.watch({ everyMs: 100 })) break
+    await isFree()
+  })
+
+  it('that are guests have a limit of their own, each', async (test) => {
+    const auth = sharedSecret('a secret of guests')
+    const guests = { allow: () => true, auth, limits: { maxReaders: 3 } }
+    const introspected = { introspection: () => true, guests }
+    const { listener, servers } = await connected(test, introspected)
+    const dial = async (name: string) => {
+      const guest = await dialGuest(listener.name, { auth, name, logger: silentLogger, dialer: servers.dialer })
+      servers.onEnd(() => guest.close({ timeout: 1 }))
+      return openers(introspection.on(guest))
+    }
+    const [ada, bob] = [await dial('ada'), await dial('bob')]
+    const opened = [...ada, ...bob].map((open) => open())
+    const first = opened.map(({ responses }) => responses.next())
+    await until(() => listener.manager.stats().inboundStreams === 6, 'all are open')
+    for (const open of [...ada, ...bob])
+      await assert.rejects(open().responses.next(), refusedBy('guests.limits.maxReaders'))
+    for (const stream of opened) stream.cancel()
+    await Promise.allSettled(first)
   })
 })
 

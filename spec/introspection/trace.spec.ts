@@ -129,6 +129,24 @@ describe('a trace', () => {
     )
   })
 
+  it('leaves out a call of whose outcome a subscriber has made nonsense, and the process goes on', async (test) => {
+    const uncaught: unknown[] = []
+    const hear = (error: unknown) => uncaught.push(error)
+    process.on('uncaughtException', hear)
+    test.after(() => process.off('uncaughtException', hear))
+    const throws = {
+      get code() {
+        throw new Error('a hostile getter')
+      }
+    }
+    const records = await traced({ failed: true }, () => {
+      for (const outcome of [null, throws]) publish({ outcome })
+      publish({ code: 'E_NO' })
+    })
+    await new Promise(setImmediate)
+    assert.deepEqual([records.length, uncaught], [1, []])
+  })
+
   it('has names and numbers, and nothing that the call has brought', async () => {
     const secret = { metadata: { token: 'a secret' }, error: new Error('a secret') }
     const [record] = await traced({}, () => publish(secret as never))
