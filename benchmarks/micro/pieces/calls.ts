@@ -32,6 +32,8 @@ async function pair(
     auth: insecure(),
     logger: silentLogger,
     checksum: false,
+    // A slow machine would count more pings of all pairs that there are in the process.
+    keepAlive: { intervalMs: 600_000 },
     ...options
   }
   const responder = new Manager({ ...common, local: accepting as string })
