@@ -105,12 +105,14 @@ function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
   return types.isPromise(promise) && looksPlain(promise)
 }
 
+/** First its `then`: whose property V8 has read, it knows the prototype of, which is a call out of JavaScript else. */
 function looksPlain(value: unknown): value is Promise<unknown> {
-  return isObject(value) && Object.getPrototypeOf(value) === Promise.prototype && !Object.hasOwn(value, 'constructor')
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null
+  return (
+    value instanceof Promise &&
+    value.then === then &&
+    Object.getPrototypeOf(value) === Promise.prototype &&
+    !Object.hasOwn(value, 'constructor')
+  )
 }
 
 /** What it does when it is asked is its result. */

@@ -3,6 +3,7 @@
 import type { AnySignal } from '../base/abort.ts'
 import type { Metadata } from '../codec/metadata.ts'
 import { aBoolean, anything, type Kind, type Own, optionsReader } from '../errors/check.ts'
+import type { Delivery } from '../errors/errors.ts'
 import { maxTimeoutMs } from '../errors/options.ts'
 import type { Session } from '../session/session.ts'
 
@@ -45,12 +46,19 @@ export const aSignal: Kind = {
   }
 }
 
-/** @throws {InvalidOptionError}; of metadata, what can be wrong is found by `checkMetadata` */
-export const readCallOptions = optionsReader<CallOptions>(
+const readGiven = optionsReader<CallOptions>(
   'a call',
   { timeout: aTimeout, signal: aSignal, metadata: anything, waitForReady: aBoolean },
   { subroute: 'use connection.subroute(name)' }
 )
+
+/** Of most calls. */
+const noOptions: ReadCallOptions = readGiven(undefined)
+
+/** @throws {InvalidOptionError}; of metadata, what can be wrong is found by `checkMetadata` */
+export function readCallOptions(given: CallOptions | undefined, delivery: Delivery): ReadCallOptions {
+  return given === undefined ? noOptions : readGiven(given, delivery)
+}
 
 /** @throws {InvalidOptionError} */
 export const readWaitOptions = optionsReader<Pick<CallOptions, 'signal'>>(

@@ -36,10 +36,11 @@ export function sendRequest<Res>(
   options: ReadCallOptions
 ): Promise<Res> {
   const { signal } = options
-  if (signal?.aborted === true) throw abortReason(signal)
+  if (signal !== undefined) throwIfAborted(signal)
   if (!session.usable) throw session.createUnusableError()
   const bytes = checkSize(payload, session.limits, 'notSent')
-  const metadata = encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
+  const metadata =
+    options.metadata === undefined ? undefined : encodeMetadata(options.metadata, session.limits.maxMetadataBytes)
   const wholeTimeoutMs = options.timeout ?? defaultRequestTimeoutMs
   options.onSession?.(session)
   const stream = session.newStream({ handler: handler.index, metadata, timeoutMs })
@@ -50,6 +51,10 @@ export function sendRequest<Res>(
   if (signal !== undefined) request.cancelBy(signal)
   stream.sendMessage(payload, Flag.end, bytes)
   return request.promise
+}
+
+function throwIfAborted(signal: AnySignal): void {
+  if (signal.aborted === true) throw abortReason(signal)
 }
 
 /** The error of a call that got no answer within `timeoutMs`, which include its wait for the connection. */

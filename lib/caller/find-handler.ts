@@ -22,18 +22,19 @@ export function findHandler(
   definition: AnyDefinition,
   kind: number
 ): RemoteHandler {
-  const { id } = definition
-  const { remoteHandlers } = session
-  const handler = remoteHandlers.find(subroute, id)
-  if (handler?.kind === kind) {
-    handler.figures ??= figures.all.of(toHandlerName(handler), true)
-    if (handler.fingerprint !== undefined && handler.isCompared !== true) remoteHandlers.compare(handler, definition)
-    return handler
-  }
-  if (handler === undefined) throw createUnknownError(session, subroute, id)
+  const handler = session.remoteHandlers.find(subroute, definition.id)
+  if (handler === undefined) throw createUnknownError(session, subroute, definition.id)
+  if (handler.kind !== kind) throw createMismatchError(session, handler)
+  if (handler.figures === undefined) handler.figures = figures.all.of(toHandlerName(handler), true)
+  if (handler.fingerprint !== undefined && handler.isCompared !== true)
+    session.remoteHandlers.compare(handler, definition)
+  return handler
+}
+
+function createMismatchError(session: Session, handler: RemoteHandler): UnknownHandlerError {
   const isSingle = handler.kind === HandlerKind.single
   const mismatch = isSingle ? 'it is single; this was a stream' : 'it is streaming; this was a request'
-  throw new UnknownHandlerError(`${session.remote.host} has a ${nameHandler(handler)}, but ${mismatch}`)
+  return new UnknownHandlerError(`${session.remote.host} has a ${nameHandler(handler)}, but ${mismatch}`)
 }
 
 export function createUnknownError(

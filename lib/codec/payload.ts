@@ -17,7 +17,10 @@ export type Root = 'payload' | 'request' | 'response' | 'metadata'
 
 /** @throws {CodecError} with this delivery, whatever the codec throws or returns; at a handler it has none */
 export function encodePayload<T>(codec: Codec<T>, value: T, root: Root, delivery?: Delivery): Uint8Array {
-  if ((codec as Codec<unknown>) === rawBytes && isBytes(value)) return value
+  return (codec as Codec<unknown>) === rawBytes && isBytes(value) ? value : encodeBy(codec, value, root, delivery)
+}
+
+function encodeBy<T>(codec: Codec<T>, value: T, root: Root, delivery: Delivery | undefined): Uint8Array {
   try {
     const payload = codec.encode(value)
     if (isBytes(payload)) return payload
@@ -37,7 +40,10 @@ export function encodePayload<T>(codec: Codec<T>, value: T, root: Root, delivery
  */
 export function decodePayload<T>(decoder: Decoder<T>, payload: Uint8Array, what: string, delivery?: Delivery): T {
   // They are the value: nothing to decode, nothing that could be a promise.
-  if ((decoder as Decoder<unknown>) === rawBytes) return payload as T
+  return (decoder as Decoder<unknown>) === rawBytes ? (payload as T) : decodeBy(decoder, payload, what, delivery)
+}
+
+function decodeBy<T>(decoder: Decoder<T>, payload: Uint8Array, what: string, delivery: Delivery | undefined): T {
   let value: T | undefined
   try {
     value = decoder.decode(payload)
@@ -113,8 +119,12 @@ export function checkSize(payload: Uint8Array, limits: SendLimits, delivery?: De
   if (bytes > limits.maxSendBytes || bytes > limits.maxSendFragments * fragmentBytes) {
     throw createTooLargeError(bytes, limits, delivery)
   }
-  if (bytes === 0 && isGone(payload)) throw new CodecError(memoryGone, { delivery })
+  if (bytes === 0) checkThere(payload, delivery)
   return bytes
+}
+
+function checkThere(payload: Uint8Array, delivery: Delivery | undefined): void {
+  if (isGone(payload)) throw new CodecError(memoryGone, { delivery })
 }
 
 /** What a message of a stream is sent as. @throws what `encodePayload` and `checkSize` throw */

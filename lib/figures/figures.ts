@@ -48,11 +48,16 @@ export class Figures {
 
   /** A call has ended. */
   add(bucket: number, ticks: number, bytesIn: number, bytesOut: number): void {
-    this.#counts ??= new Array<number>(boundsMs.length + 1).fill(0)
-    ;(this.#counts[bucket] as number)++
+    const counts = this.#counts ?? this.#createCounts()
+    ;(counts[bucket] as number)++
     this.#sumTicks += ticks
     this.#bytesIn += bytesIn
     this.#bytesOut += bytesOut
+  }
+
+  #createCounts(): number[] {
+    this.#counts = new Array<number>(boundsMs.length + 1).fill(0)
+    return this.#counts
   }
 
   /** A call fails with an error of this code. */

@@ -175,6 +175,9 @@ export class LocalHandlers {
 export class RemoteHandlers {
   /** By subroute, then by id: a joined key would cost a string for each call. */
   readonly #subroutes = new RareMap<string, Map<string, RemoteHandler>>()
+  /** What was found last, and by which string of its id: most calls are at the same one, which two lookups would find again. */
+  #found: RemoteHandler | undefined
+  #foundId = ''
   /** By index, also those that were withdrawn. */
   readonly #all: RemoteHandler[] = []
   readonly #maxHandlers: number
@@ -245,6 +248,7 @@ export class RemoteHandlers {
       const handlers = this.#subroutes.get(handler.subroute)
       if (handlers?.get(handler.id) === handler) {
         if (change % 2 === 0) handlers.delete(handler.id)
+        this.#found = undefined
       } else if (change % 2 === 1) {
         this.#offer(handler)
       }
@@ -259,7 +263,13 @@ export class RemoteHandlers {
   }
 
   find(subroute: string, id: string): RemoteHandler | undefined {
-    return this.#subroutes.get(subroute)?.get(id)
+    if (this.#found === undefined || id !== this.#foundId || subroute !== this.#found.subroute) this.#look(subroute, id)
+    return this.#found
+  }
+
+  #look(subroute: string, id: string): void {
+    this.#found = this.#subroutes.get(subroute)?.get(id)
+    this.#foundId = id
   }
 
   /** All that the remote offers, by subroutes. */

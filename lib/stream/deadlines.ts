@@ -42,6 +42,8 @@ export class DeadlineQueue {
   readonly #decide: (dueMs: number, decide: () => void) => void
   readonly #lists = new RareMap<number, DeadlineList>()
   readonly #heap: DeadlineList[] = []
+  /** The list that an entry was added to last: that of the next one, nearly always. */
+  #added: DeadlineList | undefined
   #size = 0
   #timer: NodeJS.Timeout | undefined
   /** When the timer fires; Infinity without one, -Infinity while what has arrived is read. It may fire for nothing after its entry left: cheaper than setting it again. */
@@ -62,15 +64,12 @@ export class DeadlineQueue {
     const wholeMs = Math.ceil(nowMs + timeoutMs)
     // What is left of a longer time is a fraction: each would have a list of its own.
     const wholeTimeoutMs = Math.ceil(timeoutMs)
-    const list = this.#lists.get(wholeTimeoutMs) ?? this.#createList(wholeTimeoutMs, wholeMs)
+    const list = this.#added?.timeoutMs === wholeTimeoutMs ? this.#added : this.#listOf(wholeTimeoutMs, wholeMs)
     const { last } = list
     // `nowMs` may be older than that of the last entry: the order of the list counts.
     const dueMs = last === undefined ? wholeMs : Math.max(wholeMs, last.deadlineMs)
     entry.deadlineMs = dueMs
-    if (dueMs < list.dueMs) {
-      list.dueMs = dueMs
-      this.#rise(list)
-    }
+    if (dueMs < list.dueMs) this.#advance(list, dueMs)
     entry.deadlines = list
     entry.timedBefore = last
     if (last === undefined) list.first = entry
@@ -98,9 +97,20 @@ export class DeadlineQueue {
     for (const list of [...this.#heap]) while (list.first !== undefined) this.remove(list.first)
     this.#heap.length = 0
     this.#lists.clear()
+    this.#added = undefined
     clearTimeout(this.#timer)
     this.#timer = undefined
     this.#timerAtMs = Number.POSITIVE_INFINITY
+  }
+
+  #listOf(timeoutMs: number, dueMs: number): DeadlineList {
+    this.#added = this.#lists.get(timeoutMs) ?? this.#createList(timeoutMs, dueMs)
+    return this.#added
+  }
+
+  #advance(list: DeadlineList, dueMs: number): void {
+    list.dueMs = dueMs
+    this.#rise(list)
   }
 
   #createList(timeoutMs: number, dueMs: number): DeadlineList {
@@ -112,6 +122,7 @@ export class DeadlineQueue {
   }
 
   #forget(list: DeadlineList): void {
+    if (list === this.#added) this.#added = undefined
     this.#lists.delete(list.timeoutMs)
     const last = this.#heap.pop() as DeadlineList
     if (last === list) return
