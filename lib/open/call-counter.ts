@@ -103,10 +103,14 @@ export class CallCounter implements StreamCounter<Stream> {
   onClosed(stream: Stream, failure: Failure | undefined, isFailed: boolean): void {
     const figures = stream.owner?.figures
     if (figures === undefined) return
-    if (failure !== undefined && !isFailed) this.countError(stream, failureCode(failure.reason))
+    if (failure !== undefined) this.#onFailed(stream, failure, isFailed)
     if (stream.initiator) return this.#count(stream, figures, this.nowTicks)
     if (this.#endedCount === 0) this.#outbox.endTurn()
     this.#ended[this.#endedCount++] = stream
+  }
+
+  #onFailed(stream: Stream, { reason }: Failure, isFailed: boolean): void {
+    if (!isFailed) this.countError(stream, failureCode(reason))
   }
 
   ignoreFrame(): void {

@@ -32,11 +32,10 @@ export class IdTable<T extends { readonly id: number }> {
 
   /** Ids are never added twice. */
   add(entry: T): void {
-    if (this.#slots === noSlots) this.#slots = new Array(initialSlots).fill(undefined)
-    let slot = entry.id & (this.#slots.length - 1)
-    while (this.#slots[slot] !== undefined) {
+    const slot = entry.id & (this.#slots.length - 1)
+    if (this.#slots[slot] !== undefined || this.#slots === noSlots) {
       this.#makeRoom(slot)
-      slot = entry.id & (this.#slots.length - 1)
+      return this.add(entry)
     }
     this.#slots[slot] = entry
     this.#inRing++
@@ -58,6 +57,10 @@ export class IdTable<T extends { readonly id: number }> {
   /** A ring with many entries grows; in one with few, the entry in the slot is old and moves to the map. */
   #makeRoom(slot: number): void {
     const slots = this.#slots
+    if (slots === noSlots) {
+      this.#slots = new Array(initialSlots).fill(undefined)
+      return
+    }
     if (this.#inRing * 4 < slots.length || slots.length >= maxSlots) {
       const elder = slots[slot] as T
       this.#elders.set(elder.id, elder)

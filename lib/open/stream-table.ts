@@ -57,10 +57,14 @@ export class StreamTable {
    * @throws {ProtocolError} when it may not use the id, or has used it or a higher one before
    */
   claimInbound(id: number): void {
-    if (!this.isInbound(id)) throw new ProtocolError(`an open with stream id ${id}, of the wrong parity`)
-    if (id <= this.lastInboundId) throw new ProtocolError(`an open with stream id ${id}, which is not above the last`)
+    if (!this.isInbound(id) || id <= this.lastInboundId) throw this.#createClaimError(id)
     this.lastInboundId = id
     this.opened++
+  }
+
+  #createClaimError(id: number): ProtocolError {
+    const why = this.isInbound(id) ? 'which is not above the last' : 'of the wrong parity'
+    return new ProtocolError(`an open with stream id ${id}, ${why}`)
   }
 
   /** Whether the id is of a stream that the remote end opened. */
@@ -84,8 +88,10 @@ export class StreamTable {
    * @throws {ProtocolError} for an id that was never opened
    */
   find(id: number): Stream | undefined {
-    const stream = this.#streams.get(id)
-    if (stream !== undefined) return stream
+    return this.#streams.get(id) ?? this.#onMissing(id)
+  }
+
+  #onMissing(id: number): undefined {
     const last = this.isInbound(id) ? this.lastInboundId : this.#nextOutboundId - 2
     if (id > last) throw new ProtocolError(`a frame for stream ${id}, which was never opened`)
     return undefined

@@ -5,14 +5,12 @@
  * affects nothing else. Knows streams, not sessions or hosts.
  */
 
-import { types } from 'node:util'
-import { isBytes } from '../base/bytes.ts'
-import { isPromise, shieldWithin, whenSettled } from '../base/promise.ts'
+import { isPromise, whenSettled } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
-import { checkSize, decodePayload, encodeMessage, encodePayload } from '../codec/payload.ts'
+import { checkSize, decodePayload, encodeMessage } from '../codec/payload.ts'
 import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
-import { CancelledError, CodecError, DeadlineError, RejectedError } from '../errors/errors.ts'
+import { CancelledError, DeadlineError, RejectedError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { Figures } from '../figures/figures.ts'
 import type { AnyStreaming, SingleDefinition, StreamingDefinition } from '../handler/definition.ts'
@@ -33,8 +31,7 @@ import { Flag, type HandlerEntry, ResetCode } from '../wire/frame.ts'
 import { AroundHandler } from './around.ts'
 import { CallContext } from './context.ts'
 import type { ResponderPort } from './port.ts'
-
-const generatorText = 'the value cannot be encoded: response is a generator: use streaming()'
+import { dropResponse, encodeResponse } from './response.ts'
 
 export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<unknown> {
   readonly #stream: Stream
@@ -133,11 +130,13 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
       this.#port.serving?.forget(this)
       return this.#settle()
     }
-    if (this.#state === 'running') {
-      const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
-      this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
-    }
+    if (this.#state === 'running') this.#onLeft(failure)
     this.#around?.finish(failure)
+  }
+
+  #onLeft(failure: Failure | undefined): void {
+    const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
+    this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
   }
 
   onDeadline(timeoutMs: number): void {
@@ -168,25 +167,27 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   #reply(definition: SingleDefinition<unknown, unknown>, value: unknown): void {
     if (this.#stream.state === 'closed') {
-      releaseStream(value)
-      shieldWithin(value)
+      dropResponse(value)
       return this.#settle()
     }
     let payload: Uint8Array
     let bytes: number
     try {
-      if (!isBytes(value) && types.isGeneratorObject(value)) throw new CodecError(generatorText)
-      payload = encodePayload(definition.response, value, 'response')
+      payload = encodeResponse(definition.response, value)
       bytes = checkSize(payload, this.#port.limits)
     } catch (error) {
-      releaseStream(value)
-      if (isBadResponse(error)) this.#port.onMistake(this.#handler, error)
-      return this.#fail(error)
+      return this.#onBadValue(value, error)
     }
     this.#settle()
     // First: sending may end the call, which is published with this.
     this.#around?.answered(bytes)
     this.#stream.sendMessage(payload, Flag.end, bytes)
+  }
+
+  #onBadValue(value: unknown, error: unknown): void {
+    releaseStream(value)
+    if (isBadResponse(error)) this.#port.onMistake(this.#handler, error)
+    this.#fail(error)
   }
 
   /** The requests for the handler, or null when it takes none; `ended` when the caller has sent all. */
@@ -305,7 +306,8 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   }
 
   #settle(): void {
-    if (this.#state === 'settled' || (this.#around !== undefined && this.#runsOn(this.#around))) return
+    if (this.#state === 'settled') return
+    if (this.#around !== undefined && this.#runsOn(this.#around)) return
     this.#state = 'settled'
     this.#context.end()
     this.#port.onHandlerSettled()

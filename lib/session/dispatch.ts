@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { printable } from '../base/text.ts'
 import { batchBytes, type Limits, loopBytes, loopMs, turnBytes } from '../errors/options.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
+import type { LocalHandler } from '../handler/table.ts'
 import type { FloodGuard } from '../open/flood.ts'
 import type { OpenCalls } from '../open/open-calls.ts'
 import type { SessionCounts } from '../report/stats.ts'
@@ -134,15 +135,15 @@ export class Dispatch {
     this.#hasStreamed = false
   }
 
+  /** Nearly all frames are one of the first two. What is rare is apart: V8 optimises only so much as one. */
   #handleFrame(reader: FrameReader): void {
+    if (reader.type === FrameType.data) this.#handleData(reader)
+    else if (reader.type === FrameType.open) this.#handleOpen(reader)
+    else this.#handleOther(reader)
+  }
+
+  #handleOther(reader: FrameReader): void {
     switch (reader.type) {
-      case FrameType.data:
-        if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
-        this.#handleData(reader)
-        break
-      case FrameType.open:
-        this.#handleOpen(reader)
-        break
       case FrameType.credit:
         this.#find(reader.streamId)?.onCredit(reader.messages, reader.bytes)
         break
@@ -155,6 +156,7 @@ export class Dispatch {
   }
 
   #handleData(reader: FrameReader): void {
+    if ((reader.flags & (Flag.more | Flag.bare)) === 0) this.#init.counts.messagesIn++
     const stream = this.#find(reader.streamId)
     if (stream === undefined) return
     if (!stream.isSingle) this.#hasStreamed = true
@@ -163,29 +165,28 @@ export class Dispatch {
 
   #handleOpen(reader: FrameReader): void {
     const { calls, handlers, counts } = this.#init
-    const id = reader.streamId
     if (this.#areStopping && this.#isFull()) {
       this.#areStopping = false
       this.#isHeld = true
       return
     }
-    calls.streams.claimInbound(id)
+    calls.streams.claimInbound(reader.streamId)
     const handler = handlers.at(reader.handler)
-    const metadata = reader.copyMetadata()
-    if (handler === undefined) return this.#refuse(id, ResetCode.unknownHandler, reader.handler)
-    const refusal = this.#findRefusal(metadata?.length ?? 0)
-    if (refusal !== undefined) return this.#refuse(id, refusal, reader.handler)
+    const refusal = this.#findRefusal(reader.metadataLength)
+    if (handler === undefined || refusal !== undefined) return this.#refuse(reader, handler, refusal)
     if ((reader.flags & Flag.more) === 0) counts.messagesIn++
-    const stream = calls.accept(id, reader.timeoutMs)
+    const stream = calls.accept(reader.streamId, reader.timeoutMs)
     stream.isSingle = handler.definition.kind === 'single'
-    stream.receiver = stream.owner = new Responder(stream, handler, calls, metadata)
+    stream.receiver = stream.owner = new Responder(stream, handler, calls, reader.copyMetadata())
     stream.onData(reader)
   }
 
-  #refuse(id: number, code: number, handler: number): void {
+  /** That there is no such handler goes before all else. */
+  #refuse({ streamId, handler: index }: FrameReader, handler: LocalHandler | undefined, refusal?: number): void {
     const { calls, handlers, control } = this.#init
-    calls.counter.onRefused(code, handlers.entryAt(handler))
-    control.refuse(id, code, handler)
+    const code = handler === undefined || refusal === undefined ? ResetCode.unknownHandler : refusal
+    calls.counter.onRefused(code, handlers.entryAt(index))
+    control.refuse(streamId, code, index)
   }
 
   #handleReset(reader: FrameReader): void {

@@ -38,6 +38,12 @@ export class Assembly {
     this.#parts.push(reader.takePayload())
   }
 
+  /** The whole message, with its last fragment. @throws {MessageTooLargeError} likewise */
+  complete(last: FrameReader): Uint8Array {
+    this.add(last)
+    return this.join()
+  }
+
   /** The whole message, as a copy. */
   join(): Uint8Array {
     this.#endGathered()
@@ -70,22 +76,13 @@ export class Assembly {
 }
 
 /**
- * The message whose last frame has arrived: its only frame, or the last one of `assembly`.
+ * The message that is in one frame.
  *
  * @param inPlace a view is enough that is valid only while the frame is handled
  * @throws {MessageTooLargeError}
  */
-export function completeMessage(
-  reader: FrameReader,
-  assembly: Assembly | undefined,
-  limits: AssemblyLimits,
-  inPlace: boolean
-): Uint8Array {
-  if (assembly !== undefined) {
-    assembly.add(reader)
-    return assembly.join()
-  }
-  checkMessageBytes(reader.payloadLength, limits.maxMessageBytes)
+export function readMessage(reader: FrameReader, { maxMessageBytes }: AssemblyLimits, inPlace: boolean): Uint8Array {
+  checkMessageBytes(reader.payloadLength, maxMessageBytes)
   return inPlace ? reader.viewPayload() : reader.takePayload()
 }
 

@@ -6,14 +6,14 @@ import {
   type Delivery,
   DisconnectedError,
   FlowControlError,
-  type GridError,
+  GridError,
   MessageTooLargeError,
   RejectedError,
   StreamResetError
 } from '../errors/errors.ts'
 import { ResetCode } from '../wire/frame.ts'
 import type { DeadlineList } from './deadlines.ts'
-import type { StreamOwner } from './port.ts'
+import type { StreamOwner, StreamPort } from './port.ts'
 
 interface Subject {
   readonly initiator: boolean
@@ -69,7 +69,23 @@ function describeDeadline(host: string, deadlines: DeadlineList | undefined): st
 }
 
 /** The code for a rule of a stream that the remote end broke. */
-export function toResetCode(error: GridError): number {
+function toResetCode(error: GridError): number {
   if (FlowControlError.is(error)) return ResetCode.flowControl
   return MessageTooLargeError.is(error) ? ResetCode.messageTooLarge : ResetCode.streamProtocol
+}
+
+/** What is needed of a stream that is reset since a frame of it broke a rule. */
+interface Broken {
+  readonly initiator: boolean
+  readonly isSingle: boolean
+  readonly port: Pick<StreamPort<never>, 'onStreamBroken'>
+  abort(reason: unknown, code: number, text: string): void
+}
+
+/** @throws `error`, where that is none of this stream alone, and what `onStreamBroken` throws */
+export function endBroken(stream: Broken, error: unknown): void {
+  if (!GridError.is(error)) throw error
+  const delivery = stream.isSingle ? 'ran' : 'maybeRan'
+  stream.abort(stream.initiator ? error.ofCall(delivery) : error, toResetCode(error), error.message)
+  stream.port.onStreamBroken()
 }

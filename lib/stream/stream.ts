@@ -8,17 +8,18 @@
 import { byteLengthOf } from '../base/bytes.ts'
 import { memoryGone } from '../codec/payload.ts'
 import { decodeRemoteError, encodeRemoteError } from '../codec/remote-error.ts'
-import { ClosedError, CodecError, type Delivery, GridError, ProtocolError } from '../errors/errors.ts'
+import { ClosedError, CodecError, type Delivery, ProtocolError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import { fragmentBytes } from '../errors/options.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import type { FrameReader } from '../wire/frame-reader.ts'
 import type { FrameWriter } from '../wire/frame-writer.ts'
 import type { Sender } from '../wire/outbox.ts'
-import { Assembly, completeMessage } from './assembly.ts'
-import { type DeadlineList, remainingMs, type Timed } from './deadlines.ts'
+import { Assembly, readMessage } from './assembly.ts'
+import type { DeadlineList, Timed } from './deadlines.ts'
+import { writeOpen } from './open.ts'
 import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
-import { toResetCode, toResetError } from './reset.ts'
+import { endBroken, toResetError } from './reset.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
@@ -140,26 +141,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     const bytes = this.#messageBytes
     // Its memory is the user's, who may have given it away since.
     if (byteLengthOf(message) < bytes) return this.#onMessageGone(writer)
-    const start = this.#offset
-    const isLast = bytes - start <= fragmentBytes
-    const end = isLast ? bytes : start + fragmentBytes
-    this.#writeMessage(writer, isLast ? this.#messageFlags : Flag.more, message, start, end)
-    this.sendWindow?.write(end - start)
-    this.bytesOut += end - start
-    if (!isLast) {
-      this.#offset = end
-      return this.sendWindow?.isBlocked !== true
-    }
+    if (bytes - this.#offset > fragmentBytes) return this.#writeFragment(writer, message)
+    this.#write(writer, this.#messageFlags, message, bytes)
     this.#message = undefined
     this.#isPayloadSent = true
-    if ((this.#messageFlags & Flag.end) !== 0) {
-      this.#afterSendEnd()
-      return false
-    }
-    const next = this.#next
-    this.#next = undefined
-    if (next === undefined) this.sink?.pump()
-    else this.sendMessage(next.payload, next.flags)
+    if ((this.#messageFlags & Flag.end) !== 0) this.#afterSendEnd()
+    else this.#sendNext()
     return false
   }
 
@@ -172,24 +159,23 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.state === 'closed') this.port.onLateControl(this)
   }
 
-  /** A data frame arrived, or the open frame with its payload. */
+  /** A data frame arrived, or an open frame with its payload. What is rare is apart: V8 optimises only so much as one. */
   onData(reader: FrameReader): void {
     // On an open frame the bit of `bare` means metadata.
     const flags = reader.type === FrameType.open ? reader.flags & ~Flag.metadata : reader.flags
     try {
-      if (!canReceive(this.state)) {
-        // Requests that were in flight when this side said stop are dropped.
-        if (!this.#stopped) throw new ProtocolError('data after the end of the half')
-        this.port.counter.ignoreFrame()
-      } else if ((flags & Flag.bare) !== 0) this.#onBareEnd()
-      else if ((flags & Flag.error) !== 0) this.#onErrorPayload(reader)
-      else this.#onPayload(reader, flags)
+      if (canReceive(this.state) && (flags & (Flag.bare | Flag.error)) === 0) this.#onPayload(reader, flags)
+      else this.#onOther(reader, flags)
     } catch (error) {
-      if (!GridError.is(error)) throw error
-      const delivery = this.isSingle ? 'ran' : 'maybeRan'
-      this.abort(this.initiator ? error.ofCall(delivery) : error, toResetCode(error), error.message)
-      this.port.onStreamBroken()
+      endBroken(this, error)
     }
+  }
+
+  #onOther(reader: FrameReader, flags: number): void {
+    if (canReceive(this.state)) return (flags & Flag.bare) !== 0 ? this.#onBareEnd() : this.#onErrorPayload(reader)
+    // Requests that were in flight when this side said stop are dropped.
+    if (!this.#stopped) throw new ProtocolError('data after the end of the half')
+    this.port.counter.ignoreFrame()
   }
 
   /** A credit frame arrived. */
@@ -222,13 +208,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (this.#assembly === undefined) this.receiveWindow?.begin()
     const isGrantDue = this.receiveWindow?.receive(reader.payloadLength, more) === true
     this.bytesIn += reader.payloadLength
-    if (more) {
-      this.#assembly ??= new Assembly(this.port.limits)
-      this.#assembly.add(reader)
-      if (isGrantDue) this.port.offerControl(this)
-      return
-    }
-    const payload = completeMessage(reader, this.#assembly, this.port.limits, this.receiver?.readsInPlace === true)
+    if (more) return this.#onFragment(reader, isGrantDue)
+    const inPlace = this.receiver?.readsInPlace === true
+    const payload = this.#assembly?.complete(reader) ?? readMessage(reader, this.port.limits, inPlace)
     this.#assembly = undefined
     const isEnd = (flags & Flag.end) !== 0
     if (this.isSingle && !isEnd) throw new ProtocolError('a single message without the end')
@@ -237,6 +219,12 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (isEnd) this.state = afterReceiveEnd(this.state)
     this.receiver?.onMessage(payload, isEnd)
     if (closes) this.#closed(undefined)
+  }
+
+  #onFragment(reader: FrameReader, isGrantDue: boolean): void {
+    this.#assembly ??= new Assembly(this.port.limits)
+    this.#assembly.add(reader)
+    if (isGrantDue) this.port.offerControl(this)
   }
 
   #onErrorPayload(reader: FrameReader): void {
@@ -277,25 +265,36 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.#offset = 0
   }
 
-  #writeMessage(writer: FrameWriter, flags: number, message: Uint8Array, start: number, end: number): void {
+  /** Writes the message from where it is written to until `end`. */
+  #write(writer: FrameWriter, flags: number, message: Uint8Array, end: number): void {
+    const start = this.#offset
     const open = this.#open
-    if (open === undefined) {
-      if ((flags & Flag.bare) !== 0) writer.end(this.id)
-      else writer.data(flags, this.id, message, start, end)
-      return
-    }
-    const waited = this.port.register(this)
     this.#open = undefined
-    this.state = 'open'
-    // Most calls are written when they are made: then the time left is known without reading the clock.
-    const leftMs = waited && open.timeoutMs > 0 ? Math.min(open.timeoutMs, remainingMs(this)) : open.timeoutMs
-    writer.open(flags, this.id, open.handler, Math.ceil(leftMs), open.metadata, message, start, end)
+    if (open !== undefined) writeOpen(this, open, writer, flags, message, start, end)
+    else if ((flags & Flag.bare) !== 0) writer.end(this.id)
+    else writer.data(flags, this.id, message, start, end)
+    this.sendWindow?.write(end - start)
+    this.bytesOut += end - start
+  }
+
+  #writeFragment(writer: FrameWriter, message: Uint8Array): boolean {
+    const end = this.#offset + fragmentBytes
+    this.#write(writer, Flag.more, message, end)
+    this.#offset = end
+    return this.sendWindow?.isBlocked !== true
+  }
+
+  #sendNext(): void {
+    const next = this.#next
+    this.#next = undefined
+    if (next === undefined) this.sink?.pump()
+    else this.sendMessage(next.payload, next.flags)
   }
 
   #afterSendEnd(): void {
     this.#enter(afterSendEnd(this.state))
     // A handler that has ended reads nothing more.
-    if (!this.initiator) this.stopRequests()
+    if (!this.initiator && canReceive(this.state)) this.stopRequests()
   }
 
   #enter(state: StreamState): void {

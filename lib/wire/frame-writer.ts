@@ -199,9 +199,12 @@ export class FrameWriter {
     this.#buffer[this.#at++] = head
   }
 
-  /** Moves the current batch to another buffer when this one has no room for `bytes` more. */
   #reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#buffer.length) return
+    if (this.#at + bytes > this.#buffer.length) this.#moveOn(bytes)
+  }
+
+  /** Moves the current batch to another buffer, as this one has no room for `bytes` more. */
+  #moveOn(bytes: number): void {
     if (this.#buffer.length === 0) this.#onGone()
     const filled = this.#at - this.#start
     // It may be the same one, which this batch is moved to the start of.
@@ -234,13 +237,21 @@ export class FrameWriter {
 
   /** Unsigned LEB128, docs/protocol.md, section "Varints". */
   #varint(value: number): void {
+    if (value < 0x80) this.#buffer[this.#at++] = value
+    else this.#longVarint(value)
+  }
+
+  #longVarint(value: number): void {
     const buffer = this.#buffer
-    while (value >= 0x80) {
+    let left = value
+    let at = this.#at
+    while (left >= 0x80) {
       // Beyond 31 bits the shift operators no longer serve; such values are rare.
-      buffer[this.#at++] = (value % 0x80) | 0x80
-      value = value > 0x7fffffff ? Math.floor(value / 0x80) : value >>> 7
+      buffer[at++] = (left % 0x80) | 0x80
+      left = left > 0x7fffffff ? Math.floor(left / 0x80) : left >>> 7
     }
-    buffer[this.#at++] = value
+    buffer[at++] = left
+    this.#at = at
   }
 
   #bytes(bytes: Uint8Array, start: number, end: number): void {
