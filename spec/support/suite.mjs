@@ -2,9 +2,10 @@
  * Runs the files that it is given as `node --test` does, but several in one process: to start one, with all that it
  * imports, takes longer than most files do. `npm run spec` gives it all that there are.
  *
- * A file has a process of its own where what it does is meant for all of a process: hooks outside of a `describe`, and
- * taking no coverage. What is told is Node's TAP, with one line per passed suite instead of one block per passed test;
- * failures are told whole, and the closing counts ("# tests", "# pass", "# fail") are the test runner's own.
+ * A file has a process of its own where what it does is meant for all of a process: hooks outside of a `describe`, taking
+ * no coverage, and times by the pace that the machine has at the start. What is told is Node's TAP, with one line per
+ * passed suite instead of one block per passed test; failures are told whole, and the closing counts ("# tests", "# pass",
+ * "# fail") are the test runner's own.
  */
 
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -22,7 +23,7 @@ const read = () => [performance.now, Date, Date.now, Math.random, setTimeout, cl
 const before = read()
 after(() => read().forEach((now, at) => assert.equal(now, before[at], before[at].name + ': another was left behind')))
 `
-const meantForAll = /^(before|after)(Each)?\(|\/support\/uncovered\.ts'/m
+const meantForAll = /^(before|after)(Each)?\(|\/support\/uncovered\.ts'|^const \w+ = paced\(/m
 
 /** Each runs in a process of its own. */
 const entries = []
