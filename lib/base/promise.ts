@@ -105,7 +105,7 @@ function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
   return types.isPromise(promise) && looksPlain(promise)
 }
 
-/** First its `then`: whose property V8 has read, it knows the prototype of, which is a call out of JavaScript else. */
+/** `then` is read first: after that V8 knows the prototype, which to ask for would be a call out of JavaScript otherwise. */
 function looksPlain(value: unknown): value is Promise<unknown> {
   return (
     value instanceof Promise &&

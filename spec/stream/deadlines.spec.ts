@@ -247,6 +247,21 @@ describe('DeadlineQueue', () => {
     })
   })
 
+  it('expires what has the same timeout as the last one, also where that has expired or was cleared', () => {
+    withClock((clock, queue) => {
+      const expired: string[] = []
+      for (const what of ['first', 'again', 'cleared', 'behind clear']) {
+        queue.add(
+          toEntry(() => expired.push(what)),
+          10
+        )
+        if (what === 'cleared') queue.clear()
+        clock.advance(20)
+      }
+      assert.deepEqual(expired, ['first', 'again', 'behind clear'])
+    })
+  })
+
   it('holds the process until it is cleared, so that a call that waits for its deadline alone still ends', () => {
     const queue = new DeadlineQueue()
     const set = mock.method(globalThis, 'setTimeout')
