@@ -87,7 +87,9 @@ describe('one connection', () => {
     const { events = [] } = await page.until(isStalled, 'that they have no credit is an event of each')
     const stalled = events.find(({ title }) => title.includes('logs/tail'))
     assert.match(stalled?.detail ?? '', /^\d+ of 16 messages wait to be taken$/)
-    assert.deepEqual([stalled?.severity, stalled?.hosts], ['warn', [b, a]])
+    assert.equal(stalled?.severity, 'warn')
+    const name = (host: string) => host.replace('http://', '')
+    assert.ok(stalled?.title.startsWith(`${name(b)} → ${name(a)} · logs/tail #`), stalled?.title)
     const isWaiting = ({ lanes }: ConnectionDetail) => lanes.filter(({ blame }) => blame === 'receiver').length === 3
     const { lanes, rows } = await newsThat<ConnectionDetail>(
       `${url}connection?${new URLSearchParams({ a, b })}`,

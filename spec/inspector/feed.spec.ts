@@ -244,7 +244,7 @@ describe('many pages', () => {
     const stop = new AbortController()
     for await (const wire of read<Wire>(`${url}feed`, stop.signal)) {
       await call()
-      if (wire.handlers?.length === names.length) sizes.push(JSON.stringify(wire).length)
+      if (wire.handlers !== undefined) sizes.push(JSON.stringify(wire).length)
       if (sizes.length === 6) break
     }
     stop.abort()

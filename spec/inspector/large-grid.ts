@@ -2,14 +2,17 @@
 
 import { createServer, type ServerResponse } from 'node:http'
 import { assetOf } from '../../lib/extras/inspector/assets.ts'
-import { pack } from '../../lib/extras/inspector/compact.ts'
+import { type Recorded, valuesOf } from '../../lib/extras/inspector/compact.ts'
 import type {
   Answer,
   Cell,
   HandlerRow,
   Happening,
+  ListName,
   PackedSeries,
+  Patch,
   ServerFigures,
+  Value,
   Wire
 } from '../../lib/extras/inspector/model.ts'
 import { randomFrom } from '../support/random.ts'
@@ -76,7 +79,6 @@ export class FakeFeed {
     return {
       ...this.#changes(),
       hosts: this.#hosts,
-      names: this.#rows().map(({ key }, at) => [at, key]),
       cells: pairs.filter(([from, to]) => from !== to).map(([from, to]) => this.#cell(from, to)),
       points: { slot: 1000, count: points, of: this.#rows().map((_, at) => [at, ...this.#series(at, points)]) }
     }
@@ -95,8 +97,8 @@ export class FakeFeed {
     const isDue = this.ticks % 5 === 0
     return {
       ...{ at: now, local, answers: this.#answers(), events: this.#news(now) },
-      servers: this.#hosts.map((_, at) => pack('servers', [at], this.#server(at, now))),
-      handlers: rows.map((row, at) => pack('handlers', [at], row)),
+      servers: this.#hosts.map((_, at) => patch('servers', at, this.#server(at, now))),
+      handlers: rows.map((row, at) => patch('handlers', at, row)),
       cells: pairs.filter(([from, to]) => from !== to).map(([from, to]) => this.#cell(from, to)),
       sums: {
         calls: 22_443,
@@ -140,7 +142,7 @@ export class FakeFeed {
 
   #cell(from: number, to: number) {
     this.cellsTold.add(`${from + 1} ${to + 1}`)
-    return pack('cells', [from, to], this.#view(from, to))
+    return patch('cells', from * this.#hosts.length + to, this.#view(from, to), { from, to })
   }
 
   #view(from: number, to: number): Cell {
@@ -218,11 +220,17 @@ export class FakeFeed {
     ]
   }
 
-  #news(at: number): Happening[] {
+  #news(at: number): Patch[] {
     const id = ++this.#events
-    const hosts = [this.#hosts[0] as string]
-    return [{ seq: id, id, at, severity: 'info', title: `event ${id}`, detail: 'of this spec', hosts }]
+    const event: Happening = { id, at, severity: 'info', title: `event ${id}`, detail: 'of this spec' }
+    return [patch('events', id, event)]
   }
+}
+
+/** All columns of a record. */
+function patch(list: ListName, place: number, record: Recorded, more?: Readonly<Record<string, Value>>): Patch {
+  const values = valuesOf(list, record, more)
+  return [place, 2 ** values.length - 1, ...values]
 }
 
 function nameAt(at: number): string {

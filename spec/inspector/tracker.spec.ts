@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import { Budget } from '../../lib/extras/inspector/budget.ts'
 import { Happenings } from '../../lib/extras/inspector/happenings.ts'
 import {
   field,
@@ -106,29 +107,6 @@ describe('a tracker', () => {
   })
 })
 
-const row = (key: string, n: number) => [key, { key, n }] as const
-
-describe('what has changed', () => {
-  it('is told by version, so that whoever is behind gets the newest once', () => {
-    const versions = new Versions()
-    versions.list('rows', [row('a', 1), row('b', 1)], 1)
-    versions.list('rows', [row('a', 2), row('b', 1)], 2)
-    versions.one('answers', ['x'], 2)
-    versions.one('answers', ['x'], 3)
-    assert.deepEqual(versions.after(1), { answers: ['x'], rows: [{ key: 'a', n: 2 }] })
-    assert.deepEqual(versions.after(2), {})
-    assert.deepEqual(versions.after(0).rows, [
-      { key: 'a', n: 2 },
-      { key: 'b', n: 1 }
-    ])
-    assert.equal(versions.isWhole('rows', 0), false)
-    versions.list('rows', [row('b', 1)], 4)
-    assert.deepEqual(versions.after(0).rows, [{ key: 'b', n: 1 }])
-    assert.deepEqual(versions.after(3).rows, [{ key: 'b', n: 1 }], 'as one has gone, the others are told again')
-    assert.deepEqual([versions.isWhole('rows', 3), versions.isWhole('rows', 4)], [true, false])
-  })
-})
-
 describe('the name of a server', () => {
   it('is cut by what all of them share, and never in the middle of a part', () => {
     const hosts = ['https://node-1.prod.test:9000', 'https://node-12.prod.test:9000']
@@ -158,7 +136,7 @@ describe('what happened', () => {
     happenings.add(lost('http://a', 1000), 0, hosts)
     happenings.add(lost('http://b', 1500), 0, hosts)
     happenings.add(lost('http://a', 90_000), 0, hosts)
-    const told = happenings.after(0)
+    const told = happenings.all
     assert.deepEqual(
       told.map(({ title, at }) => [title, at]),
       [
@@ -174,7 +152,7 @@ describe('what happened', () => {
     const dial: GridEvent = { type: 'dial', seq: 1, at: 1, local: 'http://a', host: 'http://b', durationMs: 1, error }
     happenings.add(dial, 0, hosts)
     happenings.add({ ...dial, seq: 2, type: 'slowTurn', host: `http://${'y'.repeat(10_000)}` } as GridEvent, 0, hosts)
-    const lengths = happenings.after(0).map(({ title, detail }) => Math.max(title.length, detail.length))
+    const lengths = happenings.all.map(({ title, detail }) => Math.max(title.length, detail.length))
     assert.deepEqual(
       lengths.map((length) => length <= 201),
       [true, true]
@@ -198,7 +176,7 @@ describe('what happened', () => {
       happenings.add(mistake, 0, hosts)
     }
     assert.deepEqual(
-      happenings.after(0).map(({ title, detail }) => [title, detail]),
+      happenings.all.map(({ title, detail }) => [title, detail]),
       [['a · put throws TypeError', 'called by b · 100 times']]
     )
   })
@@ -209,15 +187,24 @@ describe('an hour of a grid that works', () => {
     setFlagsFromString('--expose-gc')
     const gc = runInNewContext('gc') as () => void
     const trackers = Array.from({ length: 50 }, () => new Tracker(figures([0, 0, 0, 0, 0]), 0))
-    const [versions, happenings] = [new Versions(), new Happenings()]
+    const happenings = new Happenings()
+    const versions = new Versions(new Budget(0))
     const work = (from: number, to: number) => {
       for (let second = from; second < to; second++) {
         for (const [at, tracker] of trackers.entries()) {
           tracker.advance(Math.floor((second * 1000) / slotMs))
           tracker.update(figures([second * 3, second, 0, at === 1 ? second : 0, 0], { errors: { [`E${at}`]: second } }))
         }
-        const rows = trackers.map(({ now }, key) => [String(key), [...now.subarray(0, fields)]] as const)
-        versions.list('rows', rows, second)
+        versions.begin()
+        const rows = trackers.map(({ now }, key) => ({
+          key: `${key} ${second % 10}`,
+          values: [...now.subarray(0, fields)]
+        }))
+        versions.list(
+          'rows',
+          rows.map((row) => ({ ...row, urgent: 1 }))
+        )
+        versions.tell()
         happenings.add(lost('http://a', second * 10_000), 0, hosts)
       }
       gc()
@@ -227,6 +214,6 @@ describe('an hour of a grid that works', () => {
     const mebi = (bytes: number) => (bytes / 1_048_576).toFixed(1)
     test.diagnostic(`50 handlers: ${mebi(early)} MiB in all after ten minutes, ${mebi(late)} MiB after an hour more`)
     assert.ok(late < early * 1.1 + 1_048_576, `${mebi(early)} MiB, then ${mebi(late)} MiB`)
-    assert.ok(happenings.after(0).length <= 1000)
+    assert.ok(happenings.all.length <= 1000)
   })
 })

@@ -41,8 +41,6 @@ class Rings {
 }
 
 interface Line {
-  /** Its number, by which it is told. */
-  readonly place: number
   readonly rings: Rings
   row: HandlerRow
   /** The last slot in which a server had it. */
@@ -53,7 +51,6 @@ export class Board {
   merged: readonly Merged[] = []
   readonly #side: Side
   readonly #lines = new Map<string, Line>()
-  #places = 0
 
   constructor(side: Side) {
     this.#side = side
@@ -87,13 +84,13 @@ export class Board {
   }
 
   /** By their names. */
-  *rows(): Generator<[key: string, place: number, row: HandlerRow]> {
-    for (const [key, { place, row }] of this.#lines) yield [key, place, row]
+  *rows(): Generator<[key: string, row: HandlerRow]> {
+    for (const [key, { row }] of this.#lines) yield [key, row]
   }
 
   /** The last points of all charts. */
-  *points(slot: number, count: number): Generator<[key: string, place: number, series: PackedSeries]> {
-    for (const [key, { place, rings }] of this.#lines) yield [key, place, rings.read(slot, count)]
+  *points(slot: number, count: number): Generator<[key: string, series: PackedSeries]> {
+    for (const [key, { rings }] of this.#lines) yield [key, rings.read(slot, count)]
   }
 
   #lineOf(key: string, slot: number): Line | undefined {
@@ -103,7 +100,7 @@ export class Board {
       return known
     }
     if (this.#lines.size >= mostRows) return undefined
-    const line = { place: this.#places++, rings: new Rings(), row: withoutFigures(key), slot }
+    const line = { rings: new Rings(), row: withoutFigures(key), slot }
     this.#lines.set(key, line)
     return line
   }

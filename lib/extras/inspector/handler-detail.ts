@@ -97,8 +97,7 @@ export class HandlerLooker {
   #marks(): HandlerDetail['marks'] {
     const { happenings, seen } = this.#observer
     const since = seen.now - chartSlots * slotMs
-    return happenings
-      .after(0)
+    return happenings.all
       .filter(
         ({ at, severity, handler }) =>
           at >= since &&

@@ -4,7 +4,7 @@ import type { HandlerRow, NamedHandler, Points } from './model.ts'
 import type { Side } from './tracked.ts'
 import { addTo, buckets, chartSlots, field, fields, noCalls, quantile, type Tracker, usualOf } from './tracker.ts'
 import type { Watcher } from './watcher.ts'
-import { nameOfKey } from './words.ts'
+import { nameOfKey, shownMs, shownRate } from './words.ts'
 
 /** Fewer calls in a minute say nothing. */
 const leastCalls = 20
@@ -78,23 +78,36 @@ export function toRow(merged: Merged, seconds: number | undefined): HandlerRow {
   const judged = judge(merged, usual, kind === 'single' ? oldestMs : 0)
   return {
     ...{ key, name, kind, running, servers: at.length },
-    ...(oldestMs < 0 ? {} : { oldestMs: rounded(oldestMs) }),
-    ...(usual === undefined ? {} : { usual: rounded(usual) }),
+    ...(oldestMs < 0 ? {} : { oldestMs: shownMs(oldestMs) }),
+    ...(usual === undefined ? {} : { usual: roughly(usual) }),
     ...(seconds === undefined ? {} : ratesOf(merged.now, seconds)),
     ...judged,
     ...(judged.isSlow || judged.fails ? { where: standsOut(merged, judged.fails) } : {})
   }
 }
 
+/** As they are shown. */
 function ratesOf(sum: Float64Array, seconds: number) {
   const counts = sum.subarray(fields)
   const [p50, p99] = [quantile(counts, 0.5), quantile(counts, 0.99)]
-  const rate = (at: number) => rounded((sum[at] as number) / seconds)
+  const rate = (at: number) => (sum[at] as number) / seconds
+  const [calls, errors] = [rate(field.calls), rate(field.errors)]
   return {
-    ...{ calls: rate(field.calls), errors: rate(field.errors) },
-    ...{ bytesIn: rate(field.bytesIn), bytesOut: rate(field.bytesOut) },
-    ...(p50 === undefined || p99 === undefined ? {} : { p50: rounded(p50), p99: rounded(p99) })
+    // What is shown of errors is their share.
+    ...(errors === 0 ? { calls: shownRate(calls), errors } : { calls: rounded(calls), errors: rounded(errors) }),
+    ...{ bytesIn: roughly(rate(field.bytesIn)), bytesOut: roughly(rate(field.bytesOut)) },
+    ...(p50 === undefined || p99 === undefined ? {} : { p50: shownMs(p50), p99: shownMs(p99) })
   }
+}
+
+/** Two digits. */
+function roughly(value: number): number {
+  return value === 0 ? 0 : Number(value.toPrecision(2))
+}
+
+/** What is near to usual has no order. */
+function stepped(times: number): number {
+  return times < 10 ? Math.max(1, Math.floor(times * 2) / 2) : roughly(times)
 }
 
 /** Against its own usual, not against a number. */
@@ -110,7 +123,7 @@ function judge(
   const hangs = oldestMs >= verySlow.ms && oldestTimes >= verySlow.times
   const share = ended < leastCalls ? 0 : (minute[field.errors] as number) / ended
   return {
-    unusual: rounded(Math.max(times, hangs ? oldestTimes : 0)),
+    unusual: stepped(Math.max(times, hangs ? oldestTimes : 0)),
     isSlow: hangs || (times >= slow.times && (p99 ?? 0) >= slow.ms),
     fails: share >= failing || (minute[field.mistakes] as number) > 0
   }

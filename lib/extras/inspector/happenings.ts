@@ -34,37 +34,36 @@ interface Row {
   told: Told | undefined
 }
 
+/** With what it is about. */
+export interface Known extends Happening {
+  readonly hosts: readonly string[]
+  /** Where it is of one alone. */
+  readonly handler?: string
+}
+
 interface Told {
-  readonly happening: Happening
+  readonly happening: Known
   readonly parties: Parties
 }
 
 export class Happenings {
   #rows: Row[] = []
-  #gone: readonly { readonly id: number; readonly seq: number }[] = []
   #ids = 0
   #cases = 0
   #seq = 0
   #hosts: readonly string[] = []
 
-  /** The newest first; those that came or changed after `seq`. */
-  after(seq: number): Happening[] {
-    return this.#newest().flatMap((row) => (row.seq > seq ? [this.#told(row).happening] : []))
-  }
-
-  /** Rows that were told, and are a part of others now. */
-  goneAfter(seq: number): number[] {
-    return this.#gone.flatMap((each) => (each.seq > seq ? [each.id] : []))
+  /** The newest first. */
+  get all(): readonly Known[] {
+    return this.#newest().map((row) => this.#told(row).happening)
   }
 
   /** Of one connection, or of one of its two servers alone. */
   between(a: string, b: string): Happening[] {
     const told = this.#newest().map((row) => this.#told(row))
-    return told.flatMap(({ happening, parties }) => (isBetween(parties, a, b) ? [happening] : []))
-  }
-
-  get seq(): number {
-    return this.#seq
+    return told
+      .filter(({ parties }) => isBetween(parties, a, b))
+      .map(({ happening: { hosts: _, handler: __, ...happening } }) => happening)
   }
 
   /** @param offsetMs what to add to its moment to have it by the clock here */
@@ -118,7 +117,6 @@ export class Happenings {
     for (const each of other.shared) row.shared.add(each)
     row.at = Math.max(row.at, other.at)
     this.#rows = this.#rows.filter((each) => each !== other)
-    this.#gone = [...this.#gone, { id: other.id, seq: ++this.#seq }].slice(-mostKept)
   }
 
   #begin({ kind, limitMs }: Cause, at: number): Row {
@@ -167,14 +165,13 @@ export class Happenings {
 
   #told(row: Row): Told {
     if (row.told !== undefined) return row.told
-    const { seq, id, at, kind } = row
+    const { id, at, kind } = row
     const cases = [...row.cases.values()]
     const [[severity, title, detail = ''], parties] = tell(kind, cases, this.#hosts)
     const handlers = new Set(cases.map(({ event }) => ('handler' in event ? event.handler : undefined)))
     const [handler] = handlers
     const happening = {
       ...{
-        seq,
         id,
         at,
         severity,

@@ -5,7 +5,7 @@ import type { Inspected } from './inspected.ts'
 import type { Cell, ServerFigures, ServerState, Severity } from './model.ts'
 import { field } from './tracker.ts'
 import type { Watcher } from './watcher.ts'
-import { inWords, shorten } from './words.ts'
+import { inWords, shorten, shownRate } from './words.ts'
 
 /** An event loop that works for this share of the time is busy. */
 export const busyShare = 0.9
@@ -90,31 +90,40 @@ function roundedRtt(rttMs: number): number {
   return rttMs < 10 ? Math.round(rttMs * 10) / 10 : Math.round(rttMs)
 }
 
-/** Large grids have cells by the thousand, whose figures change at each look: those of each are told at every such tick. */
-const ticksOfFigures = 5
-const smallGrid = 8
+/** A large matrix has colours where a small one has numbers, and they are steps: smaller changes are not seen. */
+const smallMatrix = 8 * 7
+const far = 1.5
 
-/** Cells as they are told: a state at once, figures in turn. */
+/** Cells as they are seen: a figure is another one once it is far from the one that was told. */
 export class Cells {
-  readonly #told = new Map<string, Cell>()
-  #ticks = 0
+  #seen = new Map<string, Cell>()
 
-  take(cells: readonly Cell[], servers: number): readonly [key: string, cell: Cell][] {
-    const turn = this.#ticks++ % ticksOfFigures
-    const told = cells.map((cell, at): [string, Cell] => {
+  take(cells: readonly Cell[]): readonly Cell[] {
+    if (cells.length <= smallMatrix) return cells
+    const seen = cells.map((cell) => {
       const key = `${cell.from} ${cell.to}`
-      const before = this.#told.get(key)
-      const isDue = servers <= smallGrid || at % ticksOfFigures === turn
-      return [key, before !== undefined && !isDue && isSameState(before, cell) ? before : cell]
+      return [key, steady(cell, this.#seen.get(key))] as const
     })
-    this.#told.clear()
-    for (const [key, cell] of told) this.#told.set(key, cell)
-    return told
+    this.#seen = new Map(seen)
+    return seen.map(([, cell]) => cell)
   }
 }
 
-function isSameState(a: Cell, b: Cell): boolean {
-  return a.state === b.state && a.since === b.since && a.why === b.why && a.differs === b.differs
+function steady(cell: Cell, before: Cell | undefined): Cell {
+  if (before === undefined) return cell
+  const { rttMs, streams, queueBytes } = cell
+  return {
+    ...cell,
+    ...(rttMs === undefined ? {} : { rttMs: near(rttMs, before.rttMs) }),
+    ...(streams === undefined ? {} : { streams: near(streams, before.streams) }),
+    ...(queueBytes === undefined ? {} : { queueBytes: near(queueBytes, before.queueBytes) })
+  }
+}
+
+/** What was seen, where this is about the same. */
+function near(now: number, before: number | undefined): number {
+  if (before === undefined || (now === 0) !== (before === 0)) return now
+  return Math.max(now, before) < far * Math.min(now, before) ? before : now
 }
 
 /** What the server that serves the page knows of a host that it does not reach. */
@@ -177,5 +186,5 @@ function callsOf(watcher: Watcher, seconds: number | undefined): number | undefi
   if (seconds === undefined) return undefined
   let calls = 0
   for (const { tracker } of watcher.tracked.handler.entries.values()) calls += tracker.now[field.calls] as number
-  return Math.round((calls / seconds) * 10) / 10
+  return shownRate(calls / seconds)
 }

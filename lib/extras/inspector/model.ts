@@ -151,16 +151,12 @@ export interface Wait extends OfCall {
 
 /** Something that happened, in words. */
 export interface Happening {
-  /** Of its last change; grows. */
-  readonly seq: number
-  /** Stays. */
+  /** Stays while its words change. */
   readonly id: number
   readonly at: number
   readonly severity: Severity
   readonly title: string
   readonly detail: string
-  readonly hosts: readonly string[]
-  readonly handler?: string
 }
 
 export interface Sums {
@@ -191,24 +187,33 @@ export interface Tick extends Changes {
   readonly local: string
   /** The page is served by none of the servers. */
   readonly isGuest?: true
-  /** These handlers are all: others are forgotten. */
+  /** All is told anew: what else was known is forgotten. */
   readonly isWhole?: true
   /** Events that are a part of others now, by their ids. */
   readonly gone?: readonly number[]
   readonly points?: PointsOf<readonly [key: string, series: Chart]>
 }
 
+export type Value = string | number | null | object
+
 /** A record as an array; see `compact.ts`. */
-export type Packed = readonly (string | number | null)[]
+export type Packed = readonly Value[]
+
+/** What changes of a record: its number, which columns follow by their bits, and those. */
+export type Patch = readonly [place: number, columns: number, ...values: Packed]
+
+export type ListName = 'servers' | 'cells' | 'handlers' | 'waits' | 'quiet' | 'events'
+
+type Lists<Of> = { readonly [Name in ListName]?: readonly Of[] }
 
 /** A tick as it travels. */
-export interface Wire extends Omit<Tick, 'servers' | 'cells' | 'handlers' | 'points'> {
-  readonly servers?: readonly Packed[]
-  readonly cells?: readonly Packed[]
-  /** The place of each handler. */
-  readonly names?: readonly (readonly [place: number, key: string])[]
-  readonly handlers?: readonly Packed[]
-  readonly points?: PointsOf<readonly [place: number, ...PackedSeries]>
+export interface Wire extends Omit<Tick, ListName | 'gone' | 'points'>, Lists<Patch> {
+  /** Those that are no more. */
+  readonly gone?: Lists<number>
+  readonly points?: PointsOf<readonly [place: number, ...PackedSeries]> & {
+    /** Of others nothing is told; otherwise they had no calls. */
+    readonly isPart?: true
+  }
 }
 
 /** The two ends of one direction of a stream, and what each does. */

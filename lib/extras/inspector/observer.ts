@@ -8,16 +8,15 @@
 import { answersOf } from './answers.ts'
 import { Board, rowsOf } from './board.ts'
 import { pack } from './compact.ts'
-import { Findings } from './findings.ts'
 import { rounded } from './handlers.ts'
 import { Happenings } from './happenings.ts'
 import type { Inspected } from './inspected.ts'
-import { Cells, cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
+import { cellsOf, freshOf, type Seen, serversOf } from './matrix.ts'
 import type { HandlersDetail, Packed, PackedSeries, PointsOf, Sums, Wait, Wire } from './model.ts'
+import { News } from './news.ts'
 import { OpenCalls } from './open-calls.ts'
 import type { Side } from './tracked.ts'
 import { addTo, chartSlots, field, noCalls, slotMs } from './tracker.ts'
-import { Versions } from './versions.ts'
 import { waitsOf } from './waits.ts'
 import { Watcher } from './watcher.ts'
 
@@ -32,15 +31,17 @@ const largeGrid = 48
 const leastWindowMs = 900
 const inOrder = new Intl.Collator('en', { numeric: true })
 
+/** Points of so many handlers are told at a time; of more, those of each come in turn. */
+const mostPoints = 1000
+
 /** How far somebody knows the picture. */
 export interface Mark {
   readonly version: number
   /** The newest slot of which its charts have a point. */
   readonly slot: number
-  readonly seq: number
 }
 
-export const nothingKnown: Mark = { version: 0, slot: Number.NEGATIVE_INFINITY, seq: 0 }
+export const nothingKnown: Mark = { version: 0, slot: Number.NEGATIVE_INFINITY }
 
 export class Observer {
   readonly watchers = new Map<string, Watcher>()
@@ -50,15 +51,12 @@ export class Observer {
   hosts: readonly string[] = []
   readonly #grid: Inspected
   readonly #onTick: () => void
-  readonly #versions = new Versions()
-  readonly #cells = new Cells()
+  readonly #news = new News()
   /** As callers saw it; only once somebody asks. */
   #callers: Board | undefined
-  readonly #findings = new Findings()
   readonly #open = new OpenCalls()
   readonly #startedMs = performance.now()
   readonly #timer: NodeJS.Timeout
-  #version = 0
   #slot = slotNow()
   #soon: NodeJS.Timeout | undefined
   #later: NodeJS.Timeout | undefined
@@ -81,7 +79,7 @@ export class Observer {
   }
 
   get mark(): Mark {
-    return { version: this.#version, slot: this.#slot - 1, seq: this.happenings.seq }
+    return { version: this.#news.version, slot: this.#slot - 1 }
   }
 
   get seen(): Seen {
@@ -96,16 +94,12 @@ export class Observer {
   }
 
   /** What is not known at a mark. */
-  changesAfter({ version, slot, seq }: Mark): Wire {
-    const [events, gone] = [this.happenings.after(seq), seq === 0 ? [] : this.happenings.goneAfter(seq)]
-    const points = this.#pointsAfter(slot, this.handlers, (_, place, series) => [place, ...series] as const)
+  changesAfter({ version, slot }: Mark): Wire {
+    const points = this.#newPoints(slot)
     return {
       ...{ at: Date.now(), local: this.#grid.local },
       ...(this.#grid.isGuest === true ? { isGuest: true as const } : {}),
-      ...this.#versions.after(version),
-      ...(this.#versions.isWhole('names', version) ? { isWhole: true as const } : {}),
-      ...(events.length === 0 ? {} : { events }),
-      ...(gone.length === 0 ? {} : { gone }),
+      ...this.#news.after(version),
       ...(points && { points })
     }
   }
@@ -115,10 +109,10 @@ export class Observer {
     const { seen } = this
     const isAll = host === ''
     const board = side === 'caller' ? this.#askCallers() : this.handlers
-    const rows = isAll ? [...board.rows()].map(([, , row]) => row) : rowsOf(seen, host, side)
-    const points = isAll ? this.#pointsAfter(slot, board, (key, _, series) => [key, ...series] as const) : undefined
+    const rows = isAll ? [...board.rows()].map(([, row]) => row) : rowsOf(seen, host, side)
+    const points = isAll ? this.#pointsAfter(slot, board, (key, series) => [key, ...series] as const) : undefined
     return {
-      ...{ at: seen.now, host, side, rows: rows.map((row): Packed => pack('handlers', [row.key], row)) },
+      ...{ at: seen.now, host, side, rows: rows.map((row): Packed => pack('handlers', row)) },
       ...(points && { points })
     }
   }
@@ -147,36 +141,9 @@ export class Observer {
     this.#tellStalled(waits)
     const [cells, servers] = [cellsOf(seen), serversOf(seen)]
     const rows = [...handlers.rows()]
-    const about = { seen, cells, servers, waits, handlers: rows.map(([, , row]) => row), merged: handlers.merged }
-    const answers = answersOf({ ...about, events: this.happenings.after(0) })
-    this.#version++
-    const one = (name: string, value: unknown) => this.#versions.one(name, value, this.#version)
-    one('hosts', seen.hosts)
-    one('waits', waits)
-    one('quiet', quiet)
-    one('answers', this.#findings.steady(answers))
-    one('sums', this.#sums(seen))
-    const list = (name: string, values: (readonly [key: string, value: unknown])[]) =>
-      this.#versions.list(name, values, this.#version)
-    const places = new Map(seen.hosts.map((host, at) => [host, at]))
-    const placeOf = (host: string) => places.get(host) ?? -1
-    const told = this.#cells.take(cells, seen.hosts.length)
-    list(
-      'cells',
-      told.map(([key, cell]) => [key, pack('cells', [placeOf(cell.from), placeOf(cell.to)], cell)])
-    )
-    list(
-      'servers',
-      servers.map((server) => [server.host, pack('servers', [placeOf(server.host)], server)])
-    )
-    list(
-      'names',
-      rows.map(([key, place]) => [key, [place, key]])
-    )
-    list(
-      'handlers',
-      rows.map(([key, place, row]) => [key, pack('handlers', [place], row)])
-    )
+    const events = this.happenings.all
+    const about = { seen, cells, servers, waits, handlers: rows.map(([, row]) => row), merged: handlers.merged, events }
+    this.#news.take({ ...about, quiet, sums: this.#sums(seen), answers: answersOf(about) })
     void this.#open.ask(seen)
     this.#onTick()
   }
@@ -241,12 +208,26 @@ export class Observer {
     const { seen } = this
     this.handlers.close(seen, slot - 1)
     this.#callers?.close(seen, slot - 1)
+    const points = this.#newPoints(slot - 2)
+    if (points !== undefined) this.#news.spendOn(points)
+  }
+
+  /** The points of handlers that were called, by their numbers. */
+  #newPoints(known: number): Wire['points'] {
+    const points = this.#pointsAfter(known, this.handlers, (key, series) => {
+      return [this.#news.placeOf(key), ...series] as const
+    })
+    if (points === undefined) return undefined
+    const of = points.of.filter(([, , , calls]) => calls.some((each) => each !== 0))
+    if (known === Number.NEGATIVE_INFINITY || of.length <= mostPoints) return { ...points, of }
+    const turns = Math.ceil(of.length / mostPoints)
+    return { ...points, of: of.filter((_, at) => (at + points.slot) % turns === 0), isPart: true }
   }
 
   #pointsAfter<Of>(
     known: number,
     board: Board,
-    make: (key: string, place: number, series: PackedSeries) => Of
+    make: (key: string, series: PackedSeries) => Of
   ): PointsOf<Of> | undefined {
     const slot = this.#slot - 1
     const count = Math.min(chartSlots, slot - known)

@@ -142,11 +142,11 @@ export class Pages {
     for (const feed of [...this.#feeds, ...this.#details]) feed.end()
   }
 
-  #changesAfter(observer: Observer, { version, slot, seq }: Mark): string {
+  #changesAfter(observer: Observer, { version, slot }: Mark): string {
     const now = observer.mark
-    const key = [version, slot, seq, now.version, now.slot, now.seq].join()
+    const key = [version, slot, now.version, now.slot].join()
     if (this.#made?.key !== key) {
-      this.#made = { key, json: JSON.stringify(observer.changesAfter({ version, slot, seq })) }
+      this.#made = { key, json: JSON.stringify(observer.changesAfter({ version, slot })) }
     }
     return this.#made.json
   }

@@ -1,8 +1,9 @@
 /** All that answers are made of. */
 
 import type { Merged } from './handlers.ts'
+import type { Known } from './happenings.ts'
 import type { Seen } from './matrix.ts'
-import type { Cell, HandlerRow, Happening, ServerFigures, Wait } from './model.ts'
+import type { Cell, HandlerRow, ServerFigures, Wait } from './model.ts'
 
 export interface Picture {
   readonly seen: Seen
@@ -11,5 +12,5 @@ export interface Picture {
   readonly handlers: readonly HandlerRow[]
   readonly merged: readonly Merged[]
   readonly waits: readonly Wait[]
-  readonly events: readonly Happening[]
+  readonly events: readonly Known[]
 }

@@ -72,6 +72,19 @@ export function age(value: number): string {
   return value < 172_800_000 ? `${Math.round(value / 3_600_000)}\u00a0h` : `${Math.round(value / 86_400_000)}\u00a0d`
 }
 
+/** What differs by less looks the same where durations are shown; see `ms`. */
+export function shownMs(value: number): number {
+  if (value < 10) return Math.round(value * 10) / 10
+  if (value < 1000) return Math.round(value)
+  const stepMs = value < 10_000 ? 100 : value < 60_000 ? 1000 : 60_000
+  return Math.round(value / stepMs) * stepMs
+}
+
+/** The same for rates: a digit after the point below ten. */
+export function shownRate(value: number): number {
+  return value < 10 ? Math.round(value * 10) / 10 : Math.round(value)
+}
+
 export function size(bytes: number): string {
   if (bytes < 1024) return `${Math.round(bytes)}\u00a0B`
   if (bytes < 1_048_576) return `${(bytes / 1024).toFixed(bytes < 10_240 ? 1 : 0)}\u00a0KiB`
