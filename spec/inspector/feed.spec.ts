@@ -2,9 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, get, type IncomingMessage } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
+import { gunzipSync } from 'node:zlib'
 import { testGrid } from 'it-grid/testing'
 import { Feed } from '../../lib/extras/inspector/feed.ts'
 import type { ServerFigures, Tick, Wire } from '../../lib/extras/inspector/model.ts'
@@ -161,6 +163,64 @@ describe('the feed of the page', () => {
     await until(() => Number(last) === before + 1, 'it is told the newest, once')
     assert.equal(made, before + 1)
     deaf.destroy()
+  })
+
+  it('is packed for a browser that takes gzip, each word as it comes, and is a whole file once it has ended', async (test) => {
+    const words = ['a'.repeat(100_000), 'é'.repeat(1000)]
+    const server = createServer((_, response) => {
+      const feed = new Feed(response, () => JSON.stringify(words[0]))
+      feed.news()
+      setImmediate(() => {
+        words.shift()
+        feed.news()
+        feed.end()
+      })
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    test.after(() => server.close())
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const all = [...words]
+    const take = async (encoding: string): Promise<[string | undefined, Buffer]> => {
+      words.splice(0, words.length, ...all)
+      const [response] = (await once(get(url, { headers: { 'accept-encoding': encoding } }), 'response')) as [
+        IncomingMessage
+      ]
+      return [response.headers['content-encoding'], await buffer(response)]
+    }
+    const [, plain] = await take('gzip;q=0, br')
+    const [encoding, packed] = await take('br, gzip')
+    assert.equal(plain.toString(), `retry: 1000\n\n${all.map((word) => `data: ${JSON.stringify(word)}\n\n`).join('')}`)
+    assert.equal(encoding, 'gzip')
+    assert.ok(packed.length < plain.length / 20, `${packed.length} of ${plain.length} bytes`)
+    assert.deepEqual(gunzipSync(packed), plain)
+  })
+
+  it('tells a detail that is large the later, however often there is news of it', async (test) => {
+    let made = 0
+    const word = 'x'.repeat(200_000)
+    const feeds: Feed[] = []
+    const server = createServer((_, response) => {
+      feeds.push(new Feed(response, () => ({ made: ++made, word }), true))
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    test.after(() => server.close())
+    const reader = await readNothing(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    reader.resume()
+    await until(() => feeds.length === 1, 'it has asked')
+    for (let at = 0; at < 50; at++) {
+      feeds[0]?.news()
+      await new Promise(setImmediate)
+    }
+    await until(() => {
+      feeds[0]?.news()
+      return made >= 2
+    }, 'the first word is none of its rate')
+    for (let at = 0; at < 50; at++) {
+      feeds[0]?.news()
+      await new Promise(setImmediate)
+    }
+    assert.equal(made, 2)
+    reader.destroy()
   })
 
   it('tells others in time while some browsers read nothing', async (test) => {

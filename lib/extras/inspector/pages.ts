@@ -103,7 +103,7 @@ export class Pages {
   #openDetail(response: ServerResponse, start: (observer: Observer, feed: () => Feed) => () => unknown): Opened {
     if (this.#details.size >= this.#max) return { refused: `${this.#max} details are open` }
     const make = start(this.#observe(), () => feed)
-    const feed: Feed = new Feed(response, make)
+    const feed: Feed = new Feed(response, make, true)
     this.#add(this.#details, feed, response)
     return {}
   }
