@@ -21,10 +21,14 @@ const rttNoiseMs = 20
 /** as is a turn that takes less. */
 export const slowTurnMs = 100
 
+/** Places of a ring at first: an array that grows by itself takes 17, and most connections have few events. */
+const firstPlaces = 4
+
 /** The last so many of what is added. */
 class Ring {
   readonly #max: number
-  readonly #events: GridEvent[] = []
+  #places: GridEvent[] = []
+  #count = 0
   #at = 0
 
   constructor(max: number) {
@@ -32,12 +36,20 @@ class Ring {
   }
 
   add(event: GridEvent): void {
-    this.#events[this.#at] = event
-    this.#at = (this.#at + 1) % this.#max
+    if (this.#at === this.#places.length) this.#grow()
+    this.#places[this.#at] = event
+    this.#count = Math.max(this.#count, ++this.#at)
+    if (this.#at === this.#max) this.#at = 0
   }
 
   list(): readonly GridEvent[] {
-    return this.#events
+    return this.#places.slice(0, this.#count)
+  }
+
+  #grow(): void {
+    const places = new Array<GridEvent>(Math.min(Math.max(firstPlaces, 2 * this.#count), this.#max))
+    for (let at = 0; at < this.#count; at++) places[at] = this.#places[at] as GridEvent
+    this.#places = places
   }
 }
 
