@@ -4,9 +4,10 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { answersOf } from '../../lib/extras/inspector/answers.ts'
 import { Board } from '../../lib/extras/inspector/board.ts'
+import { mergeHandlers, toRow } from '../../lib/extras/inspector/handlers.ts'
 import { barOf, type Half } from '../../lib/extras/inspector/lanes.ts'
 import { Link } from '../../lib/extras/inspector/link.ts'
-import { cellsOf, type Seen, serversOf } from '../../lib/extras/inspector/matrix.ts'
+import { cellsOf, freshOf, type Seen, serversOf } from '../../lib/extras/inspector/matrix.ts'
 import type { Bar } from '../../lib/extras/inspector/model.ts'
 import { Tracked } from '../../lib/extras/inspector/tracked.ts'
 import { chartSlots } from '../../lib/extras/inspector/tracker.ts'
@@ -209,6 +210,37 @@ function figures(handler: string): HandlerStats {
   const none = { retries: 0, running: 0, mistakes: 0, errors: {}, bytesIn: 0, bytesOut: 0 }
   return { kind: 'single', subroute: '', handler, calls: 1, durations, ...none }
 }
+
+/** What is said of who is slow, where these handlers have ended so many calls a minute ago and since, each of 90 ms. */
+function slowOf(all: Readonly<Record<string, readonly [before: number, since: number]>>): string {
+  const seen = seenBy()
+  const { handler } = seen.watchers.get(b)?.tracked ?? assert.fail()
+  for (const [name, [before, since]] of Object.entries(all)) {
+    const told = (calls: number) => ({
+      ...figures(name),
+      ...{ calls, durations: { boundsMs: [50, 100], counts: [0, calls, 0], sumMs: 0 } }
+    })
+    handler.take(told(before), now, 0)
+    handler.take(told(before + since), now, 0)
+  }
+  const merged = mergeHandlers(freshOf(seen), 'handler')
+  const picture = { seen, servers: serversOf(seen), cells: cellsOf(seen), waits: [], events: [] }
+  const [, slow] = answersOf({ ...picture, merged, handlers: merged.map((row) => toRow(row, 10)) })
+  return `${slow?.severity}: ${slow?.answer} (${slow?.detail})`.replaceAll('\u00a0', ' ')
+}
+
+describe('who is slow, where it is not known yet what is usual', () => {
+  it('is too early to say, with how long calls took so far, once there are enough to say even that', () => {
+    assert.match(slowOf({ young: [10, 30] }), /^ok: Too early to say \(young too young to judge: p99 100 ms so far · /)
+    assert.match(slowOf({ young: [10, 30], other: [0, 20] }), /^ok: Too early to say \(\w+ and 1 other too young /)
+    assert.match(slowOf({ rare: [10, 19] }), /^ok: Nobody \(every p99 is as usual/)
+  })
+
+  it('is nobody of those that can be judged, and nobody at all once all can be', () => {
+    assert.match(slowOf({ old: [1000, 30], young: [0, 30] }), /^ok: Nobody that can be judged \(young too young /)
+    assert.match(slowOf({ old: [1000, 30] }), /^ok: Nobody \(every p99 is as usual/)
+  })
+})
 
 describe('handlers that come and go while a page is open', () => {
   it('are forgotten once their chart is over, and told of for as long as a server has them', () => {

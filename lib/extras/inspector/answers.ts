@@ -9,6 +9,7 @@ import { lastOf } from './happenings.ts'
 import { busyShare, freshOf, type Seen } from './matrix.ts'
 import type { Answer } from './model.ts'
 import type { Picture } from './picture.ts'
+import { usualOf } from './tracker.ts'
 import { age, inWords, joined, ms, percent } from './words.ts'
 
 const recentMs = 15 * 60_000
@@ -54,8 +55,24 @@ function slow({ seen, servers, handlers, merged }: Picture): Answer {
   const far = longRtt(seen)
   if (far !== undefined) return { id, severity: 'warn', ...far }
   const most = Math.max(0, ...servers.map((server) => server.busy ?? 0))
-  const detail = `every p99 is as usual · no server busier than ${percent(most)}`
-  return { id, severity: 'ok', answer: 'Nobody', detail }
+  const { answer, detail } = asFarAsKnown(merged)
+  return { id, severity: 'ok', answer, detail: joined(detail, `no server busier than ${percent(most)}`) }
+}
+
+/** Nobody is slow, of those of which it is known what is usual; of the others one can only say how long they took so far. */
+function asFarAsKnown(merged: readonly Merged[]): Pick<Answer, 'answer' | 'detail'> {
+  const called = merged.filter((row) => row.kind === 'single' && minuteOf(row).calls >= fewCalls)
+  const p99Of = (row: Merged) => minuteOf(row).p99 ?? 0
+  const [slowest, ...others] = called
+    .filter(({ usual }) => usualOf(usual) === undefined)
+    .sort((a, b) => p99Of(b) - p99Of(a))
+  if (slowest === undefined) return { answer: 'Nobody', detail: 'every p99 is as usual' }
+  const more = others.length === 0 ? '' : ` and ${others.length} other${others.length > 1 ? 's' : ''}`
+  const young = `${slowest.name}${more} too young to judge: p99 ${ms(p99Of(slowest))} so far`
+  return {
+    answer: others.length + 1 === called.length ? 'Too early to say' : 'Nobody that can be judged',
+    detail: young
+  }
 }
 
 /** Connections whose round trip is far from usual, by the server that they have in common. */

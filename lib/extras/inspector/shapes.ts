@@ -49,7 +49,11 @@ function shape(fields: Readonly<Record<string, Check>>): Check {
 }
 
 function recordOf(is: Check, most: number): Check {
-  return (value) => isRecord(value) && Object.keys(value).length <= most && Object.values(value).every(is)
+  return (value) => {
+    if (!isRecord(value)) return false
+    const all = Object.entries(value)
+    return all.length <= most && all.every(([name, each]) => aName(name) && is(each))
+  }
 }
 
 function listOf(is: Check, most: number): Check {
