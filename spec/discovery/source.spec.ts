@@ -119,9 +119,38 @@ describe('a source of hosts', () => {
       script.answer = [one, two]
       await advance(1200)
       script.answer = failure('EONE')
-      await advance(1200)
+      await advance(60_000)
       assert.equal(lines.loud.length, 9)
     }))
+
+  it('tells less and less often of what comes and goes at every look: failures, wrong names, answers without this server', () => {
+    const bad: readonly (readonly [what: string, answer: Records, text: RegExp])[] = [
+      ['failures', servfail, /ESERVFAIL/],
+      ['wrong names', [one, two, '0.0.0.0'], /1 of its names is refused/],
+      ['answers without this server', [two], /does not name this server/]
+    ]
+    return bad.reduce(async (before, [what, answer, text]) => {
+      await before
+      await follow(
+        [one, two],
+        async ({ script, lines, advance }) => {
+          for (let minute = 0; minute < 6 * 60; minute++) {
+            script.answer = answer
+            await advance(30_000)
+            script.answer = [one, two]
+            await advance(30_000)
+          }
+          const told = lines.all.filter((line) => text.test(line)).length
+          assert.ok(told >= 8 && told <= 16, `${what}: ${told}`)
+          assert.ok(lines.all.length <= 2 * told + 1, lines.all.join('\n'))
+          script.answer = answer
+          await advance(130_000)
+          assert.match(lines.all.at(-1) ?? '', text, 'what lasts for a minute is told in any case')
+        },
+        { everyMs: 10_000 }
+      )
+    }, Promise.resolve())
+  })
 
   it('keeps the last list when an answer has no host any more', () =>
     follow([one, two], async ({ script, followed, lines, advance }) => {

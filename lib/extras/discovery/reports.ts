@@ -1,14 +1,13 @@
 /**
- * What a source tells its logger: once when something goes wrong, once when it is over, and not the same at each look.
+ * What a source tells its logger: once when something goes wrong, once when it is over, and not the same at each look, also where
+ * it goes wrong again and again.
  *
  * A logger that throws breaks nothing.
  */
 
 import type { Logger } from '../../index.ts'
+import { Condition } from './condition.ts'
 
-/** While a source goes on failing, another reason is told, but not more often than this, and not more of them. */
-const quietMs = 60_000
-const maxReasons = 8
 const maxTextLength = 512
 /** Of one change, so many hosts of each kind are told by name. */
 const maxHostsTold = 16
@@ -46,11 +45,9 @@ function describeSome(sign: string, hosts: readonly string[]): string[] {
 export class Reports {
   readonly #name: string
   readonly #logger: Logger
-  /** The reasons told since it failed; empty while it does not. */
-  readonly #failures = new Set<string>()
-  #failureToldMs = Number.NEGATIVE_INFINITY
-  #without: string | undefined
-  #refused = ''
+  readonly #failure = new Condition()
+  readonly #without = new Condition()
+  readonly #refused = new Condition()
 
   /** @param name of the source: `dnsHosts(nodes)` */
   constructor(name: string, logger: Logger = consoleLogger) {
@@ -61,28 +58,21 @@ export class Reports {
   /** @param size of the list that stays; undefined when there is none yet */
   failed(error: unknown, size: number | undefined): void {
     const text = errorText(error)
-    const nowMs = performance.now()
-    const isFirst = this.#failures.size === 0
-    if (!isFirst && nowMs - this.#failureToldMs < quietMs) return
-    if (this.#failures.has(text) || this.#failures.size === maxReasons) return
-    this.#failures.add(text)
-    this.#failureToldMs = nowMs
     const stays = size === undefined ? 'there is no list yet' : `the last list, of ${size}, stays`
-    this.#tell('warn', `${text}; ${stays}`)
+    if (this.#failure.holds(text)) this.#tell('warn', `${text}; ${stays}`)
   }
 
   /** @param without what is wrong with it all the same */
   good(without: string | undefined): void {
-    if (this.#failures.size > 0) this.#tell('info', 'it answers again')
-    this.#failures.clear()
-    if (without !== undefined && this.#without === undefined) this.#tell('warn', without)
-    this.#without = without
+    if (this.#failure.ends()) this.#tell('info', 'it answers again')
+    if (without === undefined) this.#without.ends()
+    else if (this.#without.holds('')) this.#tell('warn', without)
   }
 
   refused(count: number, reasons: readonly string[]): void {
-    const text = count === 0 ? '' : `${count} of its names ${count === 1 ? 'is' : 'are'} refused: ${reasons.join('; ')}`
-    if (text !== '' && text !== this.#refused) this.#tell('warn', text)
-    this.#refused = text
+    const text = `${count} of its names ${count === 1 ? 'is' : 'are'} refused: ${reasons.join('; ')}`
+    if (count === 0) this.#refused.ends()
+    else if (this.#refused.holds(text)) this.#tell('warn', text)
   }
 
   changed(before: ReadonlySet<string> = new Set(), after: ReadonlySet<string>): void {
