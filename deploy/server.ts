@@ -24,7 +24,7 @@ const graceMs = readNumber('GRID_GRACE_MS', 20_000)
 const who = single<void, { name: string; upForMs: number }>('who')
 const work = single<{ ms: number }, string>('work')
 
-const { server, auth, dialer } = env.GRID_TLS_DIR === undefined ? plain() : withTls(env.GRID_TLS_DIR)
+const { server, auth, dialer } = env.GRID_TLS_DIR ? withTls(env.GRID_TLS_DIR) : plain()
 const grid = new Manager({ local, hosts: findHosts(), auth, ...(dialer && { dialer }) })
 grid.handle(who, () => ({ name: local, upForMs: Math.round(process.uptime() * 1000) }))
 grid.handle(work, async ({ ms }, { signal }) => {
@@ -80,7 +80,14 @@ type Carrier = Pick<ManagerOptions, 'auth' | 'dialer'> & { readonly server: Retu
 function plain(): Carrier {
   const file = read('GRID_SECRET_FILE')
   // Read at each handshake, so that it can be replaced.
-  return { server: createServer(), auth: sharedSecret(() => readFileSync(file, 'utf8').trim().split('\n')) }
+  return {
+    server: createServer(),
+    auth: sharedSecret(() =>
+      readFileSync(file, 'utf8')
+        .trim()
+        .split(/\s*\n\s*/)
+    )
+  }
 }
 
 /** Certificates are replaced while the server runs: dialers read them at each dial, and this end once a minute. */
@@ -105,19 +112,20 @@ function withTls(folder: string): Carrier {
 /** A list, or a name in DNS: one such as `_grid._tcp.grid` tells names and ports of servers, another one their addresses. */
 function findHosts(): ManagerOptions['hosts'] {
   const list = env.GRID_HOSTS
-  if (list !== undefined) return list.split(',').map((host) => host.trim())
+  if (list) return list.split(',').flatMap((host) => host.trim() || [])
   const name = read('GRID_DNS')
   return name.startsWith('_') ? dnsHosts({ local, name, type: 'SRV' }) : dnsHosts({ local, name, type: 'A', port })
 }
 
 function read(name: string, otherwise?: string): string {
-  const value = env[name] ?? otherwise
+  // Empty is not set, as in a file of variables.
+  const value = env[name] || otherwise
   if (value === undefined) throw new Error(`${name} is not set`)
   return value
 }
 
 function readNumber(name: string, otherwise: number): number {
-  const value = Number(env[name] ?? otherwise)
+  const value = Number(env[name] || otherwise)
   if (!Number.isInteger(value) || value < 0 || value > 2 ** 31)
     throw new Error(`${name} is "${env[name]}", not a number`)
   return value

@@ -83,7 +83,15 @@ async function withPeer(
   const [local, name] = [`${scheme}://localhost:${port}`, `${scheme}://localhost:${own}`]
   const ports = { GRID_PORT: String(port), HEALTH_PORT: String(healthPort) }
   const hosts = [local, name]
-  const server = start(test, { GRID_LOCAL: local, GRID_HOSTS: hosts.join(), GRID_READY_PEERS: '1', ...ports, ...env })
+  const server = start(test, {
+    GRID_LOCAL: local,
+    GRID_HOSTS: hosts.join(),
+    GRID_READY_PEERS: '1',
+    GRID_TLS_DIR: '',
+    GRID_GRACE_MS: '',
+    ...ports,
+    ...env
+  })
   await server.listens()
   const join = async () => {
     const manager = servers.manager({ local: name, hosts, ...options })
@@ -99,7 +107,7 @@ async function withPeer(
 describe('the server of deploy/', () => {
   it('is ready when it has its peers, says why not before, and knows who is there', async (test) => {
     const file = join(folder, 'secret')
-    writeFileSync(file, `${secret}\n`)
+    writeFileSync(file, `${secret}\r\na secret that comes after it\r\n`)
     const options = { auth: sharedSecret(secret), dialer: connectWS() }
     const {
       server,
@@ -186,6 +194,7 @@ describe('the server of deploy/', () => {
   for (const [what, env, why] of [
     ['has no name', { GRID_HOSTS: 'http://a' }, /GRID_LOCAL is not set/],
     ['has no secret', { GRID_LOCAL: 'http://a', GRID_HOSTS: 'http://a' }, /GRID_SECRET_FILE is not set/],
+    ['has an empty name', { GRID_LOCAL: '', GRID_HOSTS: 'http://a,' }, /GRID_LOCAL is not set/],
     ['finds no hosts', { GRID_LOCAL: 'http://a', GRID_SECRET_FILE: '/dev/null' }, /GRID_DNS is not set/],
     ['has a port that is none', { GRID_LOCAL: 'http://a', GRID_PORT: 'x' }, /GRID_PORT is "x", not a number/]
   ] as const) {

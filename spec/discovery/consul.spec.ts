@@ -137,6 +137,25 @@ describe('consulHosts()', { concurrency: 4 }, () => {
     assert.match(lines.loud.join(), /3 of its names are refused: an entry without an address; .*"b" has no port/)
   })
 
+  it('says so when its token may not see all instances, and takes an answer without any for none', async () => {
+    await using server = await ConsulServer.start(a, b)
+    const lines = new Lines()
+    let visible: unknown[] = []
+    server.fault = (_, response) =>
+      void response
+        .setHeader('x-consul-index', 10)
+        .setHeader('x-consul-results-filtered-by-acls', 'true')
+        .end(JSON.stringify(visible))
+    await using followed = follow(server, { logger: lines })
+    const hidden = 'the token may not see all of them: it needs service:read, and node:read of their nodes'
+    await until(() => lines.loud.length > 0, 'it says so')
+    assert.ok(lines.loud[0]?.endsWith(`${hidden}; there is no list yet`), lines.loud[0])
+    assert.deepEqual(followed.lists, [])
+    visible = [{ Service: { Address: '10.0.0.1', Port: 9 } }, { Service: { Address: '10.0.0.2', Port: 9 } }]
+    await followed.has('10.0.0.1:9 10.0.0.2:9')
+    assert.ok(lines.loud.at(-1)?.endsWith(`1 of its names is refused: ${hidden}`), lines.loud.at(-1))
+  })
+
   it('keeps the list through an answer without instances', async () => {
     await using server = await ConsulServer.start(a, b)
     const lines = new Lines()

@@ -250,6 +250,20 @@ describe('kubernetesHosts()', { concurrency: 4 }, () => {
     assert.deepEqual([without.lists, wrong.lists], [[], []])
   })
 
+  it('takes the pods that have the port, while others do not have it yet, are twice there, or have a second address', async () => {
+    await using server = await KubernetesServer.start(named('a', 'b'))
+    const lines = new Lines()
+    await using followed = follow(server, { logger: lines, portName: 'grid' })
+    await followed.has('a.nodes:9 b.nodes:9')
+    server.set({ name: 'n-2', pods: [{ hostname: 'c' }], ports: [] })
+    server.set({ name: 'n-3', pods: [{ hostname: 'b' }, { hostname: 'd' }] })
+    server.set({ name: 'n-4', pods: [{ hostname: 'a', address: 'fd00::1' }], addressType: 'IPv6' })
+    await followed.has('a.nodes:9 b.nodes:9 d.nodes:9')
+    assert.match(lines.loud.join(), /1 of its names is refused: the service has no port, or these pods do not have it/)
+    server.set({ name: 'n-2', pods: [{ hostname: 'c' }] })
+    await followed.has('a.nodes:9 b.nodes:9 c.nodes:9 d.nodes:9')
+  })
+
   it('refuses pods without a host name one by one, and says what they lack', async () => {
     await using server = await KubernetesServer.start({ name: 'n', pods: [{ hostname: 'a' }, { address: '10.0.0.2' }] })
     const lines = new Lines()

@@ -66,12 +66,17 @@ function nextIndex({ headers }: JsonAnswer, asked: bigint): bigint {
   return index < 1n ? 1n : index
 }
 
-function toNames({ value }: JsonAnswer, scheme: string): Name[] {
-  return arrayOf(value, 'a list of instances').flatMap((entry) => {
+function toNames({ value, headers }: JsonAnswer, scheme: string): Name[] {
+  // What a token may not see is left out without an error.
+  const isFiltered = headers['x-consul-results-filtered-by-acls'] === 'true'
+  const hidden = new Error('the token may not see all of them: it needs service:read, and node:read of their nodes')
+  const names = arrayOf(value, 'a list of instances').flatMap((entry) => {
     const { Node, Service, Checks } = membersOf(entry)
     if (Array.isArray(Checks) && Checks.some((check) => membersOf(check).Status === 'critical')) return []
     const { Address, Port } = membersOf(Service)
     // Without an address of its own, a service has that of its node.
     return [nameOf(scheme, Address || membersOf(Node).Address, Port)]
   })
+  if (isFiltered && names.length === 0) throw hidden
+  return isFiltered ? [...names, hidden] : names
 }

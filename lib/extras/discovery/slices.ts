@@ -39,8 +39,12 @@ export class Slices {
     this.#slices.delete(sliceNameOf(slice))
   }
 
+  /** @throws {Error} when none of them is good: one that is wrong for all says more than that all are */
   names(): Name[] {
-    return [...this.#slices.values()].flat()
+    const names = [...this.#slices.values()].flat()
+    const [first] = names
+    if (first instanceof Error && names.every((each) => each instanceof Error)) throw first
+    return names
   }
 
   #toNames(slice: unknown): Name[] {
@@ -49,8 +53,9 @@ export class Slices {
     // The API leaves out what is empty.
     const found = arrayOf(endpoints ?? [], 'endpoints')
     if (found.length === 0 || (names === 'address' && addressType !== this.#family)) return []
+    // Pods that do not have the port, as while it is rolled out, are in a slice of their own.
     const port = this.#port(arrayOf(ports ?? [], 'ports'))
-    return found.map((endpoint) => this.#toName(membersOf(endpoint), port))
+    return found.map((endpoint) => (port instanceof Error ? port : this.#toName(membersOf(endpoint), port)))
   }
 
   #toName({ addresses, hostname }: Readonly<Record<string, unknown>>, port: unknown): Name {
@@ -64,14 +69,16 @@ export class Slices {
     )
   }
 
+  /** An error where it is not known which. */
   #port(ports: readonly unknown[]): unknown {
     const { portName } = this.#options
     const all = ports.map(membersOf)
     const fitting = portName === undefined ? all : all.filter(({ name }) => name === portName)
     if (fitting.length === 1) return fitting[0]?.port
     const named = all.map(({ name }) => `"${String(name ?? '')}"`).join(', ')
-    if (portName === undefined) throw new Error(`portName is needed: the service has the ports ${named}`)
-    throw new Error(`the service has no port "${portName}"; it has ${named}`)
+    if (all.length === 0) return new Error('the service has no port, or these pods do not have it')
+    if (portName === undefined) return new Error(`portName is needed: the service has the ports ${named}`)
+    return new Error(`the service has no port "${portName}"; it has ${named}`)
   }
 }
 
