@@ -69,6 +69,7 @@ describe('the command line', () => {
       [['--timeout', '30d'], /--timeout must be a time such as .*, up to 24d; it is "30d"/],
       [['--metadata', 'foo'], /--metadata must be KEY=TEXT, or a JSON object; it is "foo"/],
       [['--timeout', '1s', '--timeout', '2s'], /--timeout is given twice/],
+      [['--path', 'grid/v1'], /--path must be a path such as \/grid\/v1; it is "grid\/v1"/],
       [['--raw=yes'], /--raw takes no value/],
       [['--cert', 'a'], /--cert and --key belong together/],
       [['--ca', '/no/such'], /--ca \/no\/such: there is no such file/],

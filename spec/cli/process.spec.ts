@@ -155,6 +155,22 @@ describe('it-grid in a terminal', { skip: tmux }, () => {
     await until(() => grid.at(0).stats().guests.length === 0, 'no guest is left')
   })
 
+  it('gives the terminal back at Ctrl-Z, and goes on with fg where it was', async (test) => {
+    const { env, grid } = await open(test)
+    const { keys, shows, start } = await terminal(test, env)
+    await start('top --every 200ms')
+    await shows(/q quit/, 'it is drawn')
+    await keys('C-z')
+    await shows(/Stopped[\s\S]*code=148\n/, 'the shell has the terminal again')
+    await keys('echo typ', 'ed', 'Enter')
+    await shows(/^typed$/m, 'keys are shown again')
+    await keys('fg', 'Enter')
+    await shows(/^PEER .*[\s\S]*q quit/m, 'it is drawn again')
+    await keys('q')
+    await shows(/fg[\s\S]*> ?$/m, 'it obeys its keys')
+    await until(() => grid.at(0).stats().guests.length === 0, 'no guest is left')
+  })
+
   it('ends top by Ctrl-C as by the signal', async (test) => {
     const { env } = await open(test)
     const { keys, shows, start } = await terminal(test, env)

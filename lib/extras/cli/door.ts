@@ -96,6 +96,8 @@ function comerOf(options: Options): Comer {
   const [name, path, url] = [options.text('name'), options.text('path'), options.text('url')]
   const tls = tlsOf(options)
   // What is wrong with it is told before anything is dialed.
+  if (path !== undefined && !path.startsWith('/'))
+    throw new UsageError(`--path must be a path such as /grid/v1; it is "${printable(path)}"`)
   if (url !== undefined) fill(url, 'http://host:1', '/path')
   return {
     auth: authOf(options),

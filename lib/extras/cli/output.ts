@@ -53,7 +53,7 @@ export class Output {
   }
 
   get rows(): number {
-    return this.isTerminal ? (this.#stream.rows ?? 24) : unbounded
+    return this.isTerminal ? this.#stream.rows || 24 : unbounded
   }
 
   paint(colour: Colour | undefined, text: string): string {
