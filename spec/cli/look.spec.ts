@@ -246,6 +246,7 @@ describe('trace', () => {
         .catch(() => undefined)
     }
     const failed = live(run, ['trace', one, '--failed'])
+    const narrow = run(['trace', one, '--handler', 'echo', '--count', '1', '--no-color'], { columns: 80 })
     const all = live(run, ['trace', one, '--all', '--json', '--side', 'handler', '--handler', 'echo'])
     await until(async () => {
       await call()
@@ -255,6 +256,8 @@ describe('trace', () => {
     await all.end()
     assert.match(failed.text(), new RegExp(`^[\\d:.]{12}  ${one} → ${two}  fail  .*  ERR_REMOTE  ran  .*  caller\n`))
     assert.doesNotMatch(failed.text(), /echo/)
+    const short = [one, two].map((name) => name.replace('http://', '')).join(' → ')
+    assert.match((await narrow).stdout, new RegExp(`^[\\d:.]{12}  ${short}  echo  `))
     const [first = ''] = all.text().split('\n')
     const { at, side, host, handler, code } = JSON.parse(first)
     assert.deepEqual([at, side, host, handler, code], [two, 'handler', one, 'echo', 'OK'])

@@ -7,7 +7,8 @@ import { hostsOf, toHost } from './hosts.ts'
 import { into } from './into.ts'
 import { firstOf, follow, Link } from './link.ts'
 import { lookMs } from './look.ts'
-import { shortNames } from './names.ts'
+import { cutMiddle, fitNames, shortNames } from './names.ts'
+import type { Output } from './output.ts'
 import { bytes, messageOf, ms, printable } from './text.ts'
 import { toJson } from './values.ts'
 
@@ -44,14 +45,13 @@ async function runTrace(run: Run): Promise<undefined> {
   const until = firstOf(signal, enough.signal)
   const links: Link[] = []
   let printed = 0
-  const show = async (at: string, record: CallRecord, name: (host: string) => string) => {
+  const show = async (at: string, record: CallRecord) => {
     if (printed >= count) return
     printed++
-    await printRecord(run, at, record, name)
+    await printRecord(run, at, record, (host) => names.of(host))
     if (printed >= count) enough.abort()
   }
-  const names = shortNames(hosts)
-  const name = (of: string) => names.get(of) ?? of
+  const names = new TraceNames(hosts, run.out)
   try {
     // Of several, some may be away; of one, it is told at once.
     for (const each of hosts) links.push(await linkTo(run, each, hosts.length === 1))
@@ -59,7 +59,7 @@ async function runTrace(run: Run): Promise<undefined> {
       links.map((link) => {
         const read = async () => {
           const records = into(link).trace(filter, { signal: until })
-          for await (const record of records) await show(link.host, record, name)
+          for await (const record of records) await show(link.host, record)
         }
         return follow(link, until, read, (why) => {
           void tellNote(run, `lost ${link.host}: ${why.message}; it is dialed again`)
@@ -73,6 +73,38 @@ async function runTrace(run: Run): Promise<undefined> {
     await Promise.all(links.map((link) => link.close()))
   }
   return undefined
+}
+
+/** What else is in a line of a call, about. */
+const restOfLine = 48
+/** A server that is called by more has a long list of them. */
+const mostNames = 1000
+
+/** What servers are called in the lines: on a terminal so short that a line has room, as far as that can be. */
+class TraceNames {
+  readonly #known: Set<string>
+  readonly #width: number | undefined
+  #names: ReadonlyMap<string, string>
+
+  constructor(hosts: readonly string[], out: Output) {
+    this.#known = new Set(hosts)
+    this.#width = out.isTerminal ? Math.max(12, Math.floor((out.columns - restOfLine) / 2)) : undefined
+    this.#names = this.#toNames()
+  }
+
+  of(host: string): string {
+    if (this.#width === undefined) return this.#names.get(host) ?? host
+    if (!host.includes('://')) return cutMiddle(host, this.#width)
+    if (!this.#known.has(host) && this.#known.size < mostNames) {
+      this.#known.add(host)
+      this.#names = this.#toNames()
+    }
+    return this.#names.get(host) ?? cutMiddle(host, this.#width)
+  }
+
+  #toNames(): ReadonlyMap<string, string> {
+    return this.#width === undefined ? shortNames([...this.#known]) : fitNames(this.#known, this.#width)
+  }
 }
 
 async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {

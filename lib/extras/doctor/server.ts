@@ -109,7 +109,10 @@ async function* askTimes(
     yield findings.good('loop', `${count} round trips took ${toText(best.rttMs)} to ${toText(worst)}`)
     return
   }
-  const told = longest < maxLagMs ? '' : `; ${slow.length} turns of the last minute took up to ${toText(longest)}`
+  const told =
+    longest < maxLagMs
+      ? ''
+      : `; ${slow.length} turn${slow.length === 1 ? '' : 's'} of the last minute took up to ${toText(longest)}`
   const text = `its event loop is held up: of ${count} round trips the longest took ${toText(worst)}, where a conn takes ${toText(connectMs)}${told}`
   const advice =
     'find what blocks it (synchronous work, large JSON, a regular expression): node --cpu-prof, or its mistakes and slow turns in recent'
