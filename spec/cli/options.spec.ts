@@ -180,6 +180,8 @@ describe('the command line', () => {
       const { stderr } = await runHere([name, 'node-1:9000', 'x', ...proved], { env: { IT_GRID_HOST: host } })
       assert.match(stderr, /^it-grid: "node-1:9000" is no host: write http:\/\/node-1:9000, or /, name)
     }
+    const { stderr: ofId } = await runHere(['call', 'feed:1', '{}', ...proved], { env: { IT_GRID_HOST: host } })
+    assert.match(ofId, /; an id of a handler that looks so is given after its host\n$/)
     const others: readonly (readonly [typed: string, text: RegExp])[] = [
       ['', /^it-grid: "" is no host: write a name as its grid has it/],
       ['localhost', /write http:\/\/localhost:PORT, or https:.*; or name the host by --host or IT_GRID_HOST\n$/],

@@ -17,7 +17,10 @@ export interface Addressed {
 export function hostOf({ args, options }: Given): Addressed {
   const [first, ...others] = args
   const named = options.text('host')
-  if (first !== undefined && isLikeHost(first)) return { host: toHost(first), rest: others }
+  if (first !== undefined && isLikeHost(first)) {
+    const more = named === undefined ? '' : '; an id of a handler that looks so is given after its host'
+    return { host: toHost(first, more), rest: others }
+  }
   if (named !== undefined) return { host: toHost(named), rest: args }
   if (first !== undefined) return { host: toHost(first, '; or name the host by --host or IT_GRID_HOST'), rest: others }
   throw new UsageError('which host? Name it first, by --host, or by IT_GRID_HOST: http://node-1:9000')
