@@ -10,7 +10,7 @@ import { gunzipSync } from 'node:zlib'
 import { testGrid } from 'it-grid/testing'
 import { Feed } from '../../lib/extras/inspector/feed.ts'
 import type { ServerFigures, Tick, Wire } from '../../lib/extras/inspector/model.ts'
-import { channels, type Manager } from '../../lib/index.ts'
+import { channels, dialGuest, type Manager, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -51,6 +51,33 @@ describe('the feed of the page', () => {
     await page.until(isAnswered(3), 'all are back')
   })
 
+  it('says when a server that is gone is dialed next, or that it is the one that dials', async (test) => {
+    await using grid = await openGrid(3, { introspection: true })
+    const { url } = await openInspector(test, grid.at(1))
+    using page = new Looking(url)
+    await page.until(isAnswered(3), 'all three are connected')
+    const [first = '', second = '', third = ''] = grid.hosts
+    for (const [at, gone] of [
+      [0, first],
+      [2, third]
+    ] as const) {
+      await grid.stop(at)
+      const isTold = ({ cells = [], servers = [] }: Tick) => {
+        const { nextAt, isOthersTurn } = cells.find(({ from, to }) => from === second && to === gone) ?? {}
+        const note = servers.find(({ host }) => host === gone)?.note ?? ''
+        return grid.at(1).connection(gone).stats().isDialer
+          ? isOthersTurn === undefined && nextAt !== undefined && / · (dials now|next dial in \d)/.test(note)
+          : isOthersTurn === true && nextAt === undefined && note.endsWith(`${gone.replace('http://', '')} dials`)
+      }
+      await page.until(isTold, 'it says who dials')
+      await grid.restart(at)
+      const isBack = (tick: Tick) =>
+        isAnswered(3)(tick) &&
+        (tick.cells ?? []).every(({ nextAt, isOthersTurn }) => nextAt === undefined && isOthersTurn === undefined)
+      await page.until(isBack, 'nobody dials')
+    }
+  })
+
   it('does not say at first that its own server is gone', async (test) => {
     await using grid = await openGrid(2, { introspection: true })
     const { url } = await openInspector(test, grid.at(0))
@@ -78,6 +105,30 @@ describe('the feed of the page', () => {
     assert.deepEqual([silent?.up, silent?.severity], [1, 'warn'])
     assert.match(silent?.note ?? '', /tells nothing: .*introspection/)
     await page.until((tick) => /^Yes, but .* tells nothing$/.test(answerOf(tick, 'connected')), 'the answer says so')
+  })
+
+  it('tells the guests of each server, by their names as texts, with what they call, and that they have gone', async (test) => {
+    const serve = (manager: Manager) => {
+      manager.handle('get', (payload) => payload)
+      manager.handle('fail', () => {
+        throw new Error('no')
+      })
+    }
+    const auth = sharedSecret('a secret of guests')
+    await using grid = await openGrid(2, { introspection: true, serve, guests: { auth, allow: () => true } })
+    const [first = '', second = ''] = grid.hosts
+    const guest = await dialGuest(second, { auth, name: 'ops-ada', logger: silentLogger })
+    for (let at = 0; at < 3; at++) await guest.request('get', new Uint8Array(1))
+    await assert.rejects(guest.request('fail', new Uint8Array(1)))
+    const { url } = await openInspector(test, grid.at(0))
+    using page = new Looking(url)
+    const told = await page.until(({ guests = [] }) => guests.length === 1, 'there is a guest')
+    const [{ server, name, calls, failed, running } = assert.fail()] = told.guests ?? []
+    assert.deepEqual([server, name, calls, failed, running], [second, 'ops-ada', 4, 1, 0])
+    const counts = Object.fromEntries((told.servers ?? []).map(({ host, guests }) => [host, guests]))
+    assert.deepEqual([counts[first], counts[second]], [undefined, 1])
+    await guest.close()
+    await page.until(({ guests = [] }) => guests.length === 0, 'it has gone')
   })
 
   it('tells texts of peers as they are, cuts them, and shows marks that would turn their order', async (test) => {

@@ -89,7 +89,16 @@ class Telling {
   /** @param isFirst whether it counts as the picture that forms at first */
   tell({ cells, servers, handlers }: Second, isFirst = false): Wire {
     const { now = 1_790_000_000_000 + this.nowMs } = {}
-    const seen = { seen: { hosts, now } as never, cells, servers, handlers, merged: [], waits: [], quiet: [] }
+    const seen = {
+      seen: { hosts, now } as never,
+      cells,
+      servers,
+      handlers,
+      merged: [],
+      waits: [],
+      quiet: [],
+      guests: []
+    }
     const sums = { streams: 0, requests: 0, answering: 32 }
     const detail = `for ${Math.round(this.nowMs / 1000)} s`
     this.news.take({

@@ -32,7 +32,8 @@ const change = {
       totals: { messagesOut: 1, bytesOut: 1, refusals: 0 }
     }
   ],
-  served: [{ ...call, ...figures }]
+  served: [{ ...call, ...figures }],
+  guests: [{ host: 'guest:x', since: at, called: figures, served: figures, session: { rttMs: 1 } }]
 }
 const streams = [
   {
@@ -124,6 +125,15 @@ describe('a server that tells what is not of the shape that is known', () => {
     await until(() => (tick().waits ?? []).length > 0, 'it is told who waits')
     assert.doesNotThrow(() => JSON.stringify(tick()))
     assert.ok(tick().handlers?.some((row) => row.includes('streaming put')))
+  })
+
+  it('leaves out what has more codes of errors, or longer ones, than are kept', () => {
+    const served = (errors: Record<string, number>) =>
+      changeOf({ ...change, served: [{ ...call, ...figures, errors }] })
+    assert.equal(served({ ERR_X: 1 })?.served?.length, 1)
+    assert.equal(served({ ['x'.repeat(5000)]: 1 })?.served?.length, 0)
+    const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`E${at}`, 1]))
+    assert.equal(served(many)?.served?.length, 0)
   })
 
   it('leaves out what has more codes of errors, or longer ones, than are kept', () => {

@@ -24,7 +24,9 @@ const wait = ['key', 'cause', 'severity', 'whom', 'since', 'handler', 'handlerKe
 
 /** In the order of their bits. A cell has the numbers of its two servers. */
 const columns = {
-  cells: ['from', 'to', 'state', 'since', 'why', 'differs', 'rttMs', 'streams', 'queueBytes'],
+  cells: [
+    ...['from', 'to', 'state', 'since', 'why', 'differs', 'rttMs', 'streams', 'queueBytes', 'nextAt', 'isOthersTurn']
+  ],
   servers: ['host', 'state', 'severity', 'up', 'startedAt', 'at', 'note', 'busy', 'calls', 'guests'],
   handlers: [
     ...['key', 'calls', 'errors', 'p50', 'p99', 'usual', 'bytesIn', 'bytesOut', 'running', 'oldestMs', 'servers'],
@@ -144,8 +146,9 @@ export class Reader {
 
   #cell([from, to, ...row]: Value[]): Cell {
     const hostOf = (place: Value | undefined) => this.#tables.servers.rows.get(place as number)?.[0] ?? ''
-    const { differs, ...cell } = unpack('cells', [hostOf(from), hostOf(to), ...row])
-    return { ...cell, ...(differs === 1 ? { differs: true } : {}) } as unknown as Cell
+    const { differs, isOthersTurn, ...cell } = unpack('cells', [hostOf(from), hostOf(to), ...row])
+    const marks = { ...(differs === 1 && { differs: true }), ...(isOthersTurn === 1 && { isOthersTurn: true }) }
+    return { ...cell, ...marks } as unknown as Cell
   }
 
   #events(patches: readonly Patch[]): Happening[] {

@@ -2,14 +2,14 @@
 
 import type { ConnectionStats } from '../../index.ts'
 import { barOf, causeOf, type Half, halvesOf, type Rates, severityOf, type Told, waitMs, wordsOf } from './lanes.ts'
-import { isFresh, lastError } from './matrix.ts'
+import { isFresh, lastError, nextDialOf } from './matrix.ts'
 import type { ConnectionDetail, EndRow, Lane, Severity } from './model.ts'
 import type { Observer } from './observer.ts'
 import { streamsOf } from './open-calls.ts'
 import { keyOf } from './tracked.ts'
 import { nameOfCall } from './waits.ts'
 import type { Watcher } from './watcher.ts'
-import { age, inWords, ms, nameOf, size } from './words.ts'
+import { age, inWords, joined, ms, nameOf, nextDial, size } from './words.ts'
 
 const streamsAsked = 200
 const lanesTold = 40
@@ -140,7 +140,8 @@ function titleOf(observer: Observer, a: string, b: string): { severity: Severity
   const since = age(seen.now - told.since - watcher.offsetMs)
   if (told.state !== 'connected') {
     const why = lastError(seen.grid, a === seen.grid.local ? b : a)
-    return { severity: 'bad', text: `${told.state} for ${since}${why === undefined ? '' : `: ${why}`}` }
+    const dials = nextDial(nextDialOf(told, watcher), seen.now, inWords(seen, [of === undefined ? a : b]))
+    return { severity: 'bad', text: joined(`${told.state} for ${since}${why === undefined ? '' : `: ${why}`}`, dials) }
   }
   const differs = other !== undefined && of !== undefined && other.state !== of.state && isFresh(seen, watchers.get(b))
   if (differs) return { severity: 'warn', text: `both ends differ: ${inWords(seen, [b])} says ${other.state}` }
@@ -155,7 +156,7 @@ const figures: readonly (readonly [name: string, read: Read])[] = [
   ['since', (of, { offsetMs }, now) => age(now - of.since - offsetMs)],
   ['last sign of life', lastSign],
   ['round trip', ({ session }) => (session?.rttMs === undefined ? '–' : ms(session.rttMs))],
-  ['dials', (of) => (of.isDialer ? 'this end' : 'the other end')],
+  ['dials', dials],
   ['reconnects', (of) => String(of.reconnects)],
   ['process of the other end', ({ instance }) => instance?.slice(0, 8) ?? '–'],
   ['open, opened here', ({ session }) => (session === undefined ? '–' : String(session.outboundStreams))],
@@ -164,6 +165,11 @@ const figures: readonly (readonly [name: string, read: Read])[] = [
   ['sent', ({ totals }) => `${totals.messagesOut} messages, ${size(totals.bytesOut)}`],
   ['refusals', ({ totals }) => String(totals.refusals)]
 ]
+
+function dials(of: ConnectionStats, watcher: Watcher, now: number): string {
+  if (of.isDialer === undefined) return '–'
+  return of.isDialer ? joined('this end', nextDial(nextDialOf(of, watcher), now, '')) : 'the other end'
+}
 
 function lastSign(of: ConnectionStats, { stats }: Watcher): string {
   return of.lastSeenAt === undefined || stats === undefined ? '–' : `${age(stats.at - of.lastSeenAt)} ago`

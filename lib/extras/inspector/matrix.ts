@@ -5,7 +5,7 @@ import type { Inspected } from './inspected.ts'
 import type { Cell, ServerFigures, ServerState, Severity } from './model.ts'
 import { field } from './tracker.ts'
 import type { Watcher } from './watcher.ts'
-import { inWords, shorten, shownRate } from './words.ts'
+import { inWords, joined, type NextDial, nameOf, nextDial, shorten, shownRate } from './words.ts'
 
 /** An event loop that works for this share of the time is busy. */
 export const busyShare = 0.9
@@ -49,7 +49,8 @@ export function cellsOf(seen: Seen): Cell[] {
         const isLost = connection.state !== 'connected' && connection.lastError !== undefined
         const why = isLost ? shorten(connection.lastError) : undefined
         const since = (watcher.links.get(to)?.lostAt ?? connection.since) + watcher.offsetMs
-        const cell = toCell(from, connection, since, reached.get(to) === true, why)
+        const dial = nextDialOf(connection, watcher)
+        const cell = { ...toCell(from, connection, since, reached.get(to) === true, why), ...dial }
         return doEndsDiffer(seen, watcher, to) ? { ...cell, differs: true } : cell
       })
   })
@@ -83,6 +84,14 @@ function toCell(
       : {}),
     ...(why === undefined ? {} : { why })
   }
+}
+
+/** Which end dials next, and when, by the clock here. One that dials now says so by its state. */
+export function nextDialOf({ state, isDialer, dialing }: ConnectionStats, { offsetMs }: Watcher): NextDial {
+  if (state === 'connected' || state === 'closed') return {}
+  if (isDialer === false) return { isOthersTurn: true }
+  const { nextAt } = dialing ?? {}
+  return nextAt === undefined ? {} : { nextAt: Math.round((nextAt + offsetMs) / 1000) * 1000 }
 }
 
 /** As it is shown. */
@@ -172,10 +181,18 @@ function judge(seen: Seen, host: string, state: ServerState, by: string[], up: n
     const from = seen.grid.isGuest === true ? 'here' : inWords(seen, [seen.grid.local])
     return ['warn', `not reached from ${from}, but by ${inWords(seen, by)}`]
   }
-  if (state === 'away') return ['bad', lastError(seen.grid, host) ?? 'not reached']
+  if (state === 'away') return ['bad', joined(lastError(seen.grid, host) ?? 'not reached', dialTo(seen, host))]
   if (state === 'silent') return ['warn', 'tells nothing now']
   if (busy >= busyShare) return ['warn', 'its event loop is busy']
   return up < seen.hosts.length - 1 ? ['info', ''] : ['ok', '']
+}
+
+/** When the server of the page dials it next. */
+function dialTo(seen: Seen, host: string): string {
+  const watcher = seen.watchers.get(seen.grid.local)
+  const connection = watcher?.connections.get(host)
+  if (watcher === undefined || connection === undefined || !isFresh(seen, watcher)) return ''
+  return nextDial(nextDialOf(connection, watcher), seen.now, nameOf(seen.hosts, host))
 }
 
 function isUp({ state }: ConnectionStats): boolean {

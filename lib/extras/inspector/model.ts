@@ -5,6 +5,8 @@
  * the peers' own, and is shown as text.
  */
 
+import type { NextDial } from './words.ts'
+
 export type Severity = 'bad' | 'warn' | 'info' | 'ok'
 
 /** One of the five answers. */
@@ -44,7 +46,7 @@ export interface ServerFigures extends ServerLoad {
 export type CellState = 'up' | 'try' | 'down' | 'unknown'
 
 /** What one server says of its connection to another one. */
-export interface Cell {
+export interface Cell extends NextDial {
   readonly from: string
   readonly to: string
   readonly state: CellState
@@ -159,6 +161,20 @@ export interface Happening {
   readonly detail: string
 }
 
+/** Somebody who is in no list of hosts, as one server tells of it. */
+export interface Guest {
+  readonly server: string
+  readonly name: string
+  readonly since: number
+  readonly rttMs?: number
+  /** Calls that it has made there, those that failed, and those that run. */
+  readonly calls: number
+  readonly failed: number
+  readonly running: number
+  /** Calls of the server to it. */
+  readonly asked: number
+}
+
 export interface Sums {
   readonly calls?: number
   readonly errors?: number
@@ -185,6 +201,8 @@ export interface Changes {
 export interface Tick extends Changes {
   readonly at: number
   readonly local: string
+  /** Of all servers that answer, where that is another list now. */
+  readonly guests?: readonly Guest[]
   /** The page is served by none of the servers. */
   readonly isGuest?: true
   /** All is told anew: what else was known is forgotten. */

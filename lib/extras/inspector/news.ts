@@ -4,7 +4,7 @@ import { Budget, bytesOf } from './budget.ts'
 import { type Recorded, urgentOf, valuesOf } from './compact.ts'
 import { Findings } from './findings.ts'
 import { Cells } from './matrix.ts'
-import type { Answer, ListName, Sums, Wait } from './model.ts'
+import type { Answer, Guest, ListName, Sums, Wait } from './model.ts'
 import type { Picture } from './picture.ts'
 import { type Changed, Versions } from './versions.ts'
 
@@ -14,6 +14,7 @@ const bytesOfTick = 160
 export interface Seen extends Picture {
   readonly quiet: readonly Wait[]
   readonly sums: Sums
+  readonly guests: readonly Guest[]
   readonly answers: readonly Answer[]
 }
 
@@ -56,6 +57,7 @@ export class News {
     this.#versions.one('hosts', seen.hosts)
     this.#versions.one('answers', this.#findings.steady(rest.answers))
     this.#versions.one('sums', rest.sums)
+    this.#versions.one('guests', rest.guests)
     this.#list('servers', servers, ({ host }) => host)
     this.#takeCells(rest)
     this.#list('handlers', handlers, ({ key }) => key)

@@ -8,6 +8,7 @@
 import { answersOf } from './answers.ts'
 import { Board, rowsOf } from './board.ts'
 import { pack } from './compact.ts'
+import { guestsOf } from './guests.ts'
 import { rounded } from './handlers.ts'
 import { Happenings } from './happenings.ts'
 import type { Inspected } from './inspected.ts'
@@ -143,7 +144,7 @@ export class Observer {
     const rows = [...handlers.rows()]
     const events = this.happenings.all
     const about = { seen, cells, servers, waits, handlers: rows.map(([, row]) => row), merged: handlers.merged, events }
-    this.#news.take({ ...about, quiet, sums: this.#sums(seen), answers: answersOf(about) })
+    this.#news.take({ ...about, quiet, guests: guestsOf(seen), sums: this.#sums(seen), answers: answersOf(about) })
     void this.#open.ask(seen)
     this.#onTick()
   }

@@ -23,9 +23,11 @@ const longestName = 4096
 const mostNumber = 4e15
 const mostBuckets = 64
 const mostCodes = 256
+const mostGuests = 100
 
 const aNumber: Check = (value) => typeof value === 'number' && Math.abs(value) <= mostNumber
 const aCount: Check = (value) => aNumber(value) && Number(value) >= 0
+const aFlag: Check = (value) => typeof value === 'boolean'
 const aText: Check = (value) => typeof value === 'string' && value.length <= longestText
 /** Half of a surrogate pair is no part of an address. */
 const aName: Check = (value) =>
@@ -65,7 +67,11 @@ const call = { handler: aName, subroute: aName, kind: oneOf('single', 'streaming
 const isConnection = shape({
   ...{ host: aName, since: aNumber, reconnects: aNumber, instance: optional(aText), lastError: optional(aText) },
   state: oneOf('idle', 'connecting', 'connected', 'waiting', 'closed'),
-  lastSeenAt: optional(aNumber),
+  ...{
+    lastSeenAt: optional(aNumber),
+    isDialer: optional(aFlag),
+    dialing: optional(shape({ nextAt: optional(aNumber) }))
+  },
   session: optional(
     shape({
       ...{ rttMs: optional(aCount), inboundStreams: aCount, outboundStreams: aCount, runningHandlers: aCount },
@@ -80,6 +86,12 @@ const hasFigures = shape({
   ...{ ...call, calls: aCount, running: aCount, mistakes: aCount, bytesIn: aCount, bytesOut: aCount },
   ...{ oldestMs: optional(aNumber), errors: recordOf(aCount, mostCodes) },
   durations: shape({ boundsMs: listOf(aCount, mostBuckets), counts: listOf(aCount, mostBuckets + 1) })
+})
+
+const isGuest = shape({
+  ...{ host: aName, since: aNumber, called: shape({ calls: aCount }) },
+  served: shape({ calls: aCount, running: aCount, errors: recordOf(aCount, mostCodes) }),
+  session: optional(shape({ rttMs: optional(aCount) }))
 })
 
 const isChange = shape({
@@ -136,9 +148,22 @@ function entries<T>(list: unknown, is: Check): T[] {
   return Array.isArray(list) ? list.filter(is).map((each) => given(each as T)) : []
 }
 
+/** A guest as its server tells of it. */
+export interface GuestFigures {
+  readonly host: string
+  readonly since: number
+  readonly rttMs: number | undefined
+  /** Its calls, and those of the server to it. */
+  readonly calls: number
+  readonly running: number
+  readonly errors: Readonly<Record<string, number>>
+  readonly asked: number
+}
+
 /** What has changed of a server, of its known shape. */
-export interface Change extends StatsChange {
+export interface Change extends Omit<StatsChange, 'guests'> {
   readonly guestCount?: number
+  readonly guests?: readonly GuestFigures[]
 }
 
 /** Undefined for what tells nothing of a server. */
@@ -153,8 +178,18 @@ export function changeOf(told: unknown): Change | undefined {
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(loop === undefined ? {} : { loop }),
     ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
-    ...(guests === undefined ? {} : { guestCount: guests.length })
+    ...(guests === undefined ? {} : { guestCount: guests.length, guests: guestsIn(guests) })
   }
+}
+
+/** Only what is told of them is kept. */
+function guestsIn(told: readonly ConnectionStats[]): GuestFigures[] {
+  return entries<ConnectionStats>(told.slice(0, mostGuests), isGuest).map(
+    ({ host, since, session, called, served }) => {
+      const { calls, running, errors } = served
+      return { host, since, rttMs: session?.rttMs ?? undefined, calls, running, errors, asked: called.calls }
+    }
+  )
 }
 
 export function streamsIn(told: unknown): StreamInfo[] {

@@ -146,7 +146,7 @@ export class Watcher {
     const { instance, connections = [], called = [], served = [], removed = [], at } = change
     if (instance !== this.#instance) this.#begin(instance)
     // What has not changed is not told again.
-    const { loop, startedAt, keepAliveMs, guestCount } = { ...this.stats, ...change }
+    const { loop, startedAt, keepAliveMs, guestCount, guests } = { ...this.stats, ...change }
     if (loop !== undefined) {
       this.#loops = [...this.#loops.filter((each) => at - each.at <= busyMs), { at, ...loop }]
     }
@@ -155,7 +155,7 @@ export class Watcher {
       ...(loop && { loop }),
       ...(startedAt === undefined ? {} : { startedAt }),
       ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
-      ...(guestCount === undefined ? {} : { guestCount })
+      ...(guestCount === undefined ? {} : { guestCount, guests })
     }
     this.heardAt = Date.now()
     for (const host of removed) {

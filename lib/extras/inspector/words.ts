@@ -85,6 +85,21 @@ export function shownRate(value: number): number {
   return value < 10 ? Math.round(value * 10) / 10 : Math.round(value)
 }
 
+/** Of a connection that is none now. */
+export interface NextDial {
+  /** When this end dials again. */
+  readonly nextAt?: number
+  /** The other end dials, and this one waits for it. */
+  readonly isOthersTurn?: boolean
+}
+
+/** When the next dial comes; empty where nobody tells. `other` is the server at the other end. */
+export function nextDial({ nextAt, isOthersTurn }: NextDial, now: number, other: string): string {
+  if (isOthersTurn === true) return `${other} dials`
+  if (nextAt === undefined) return ''
+  return nextAt <= now ? 'dials now' : `next dial in ${roughly(nextAt - now)}`
+}
+
 export function size(bytes: number): string {
   if (bytes < 1024) return `${Math.round(bytes)}\u00a0B`
   if (bytes < 1_048_576) return `${(bytes / 1024).toFixed(bytes < 10_240 ? 1 : 0)}\u00a0KiB`

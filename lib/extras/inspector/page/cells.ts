@@ -2,7 +2,7 @@
 
 import type { Cell, ServerFigures } from '../model.ts'
 import type { Picture } from './store.ts'
-import { ms, roughly, size } from './text.ts'
+import { ms, nextDial, roughly, size } from './text.ts'
 
 export const colourings = ['rtt', 'age', 'streams', 'queue'] as const
 export type Colouring = (typeof colourings)[number]
@@ -83,7 +83,8 @@ export function viewOf(
   const who = `${names[0]} to ${names[1]}`
   // In steps: of a thousand cells most say the same as a second ago.
   const since = cell.since === undefined ? '' : roughly(now - cell.since)
-  const why = cell.why === undefined ? '' : `, ${cell.why}`
+  const dial = cell.state === 'up' ? '' : nextDial(cell, now, names[1])
+  const why = `${cell.why === undefined ? '' : `, ${cell.why}`}${dial === '' ? '' : `, ${dial}`}`
   const rtt = cell.rttMs === undefined ? '' : ms(cell.rttMs)
   if (row?.state !== 'answers') {
     const old = row?.at === undefined ? '' : `${roughly(now - row.at)} old`

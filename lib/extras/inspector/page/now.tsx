@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks'
 import type { Answer, Happening, ServerFigures } from '../model.ts'
 import { type Colouring, colourings } from './cells.ts'
 import { EventList } from './events.tsx'
+import { Guests } from './guests.tsx'
 import { HandlerTable, sortRows, useSteadyOrder } from './handlers.tsx'
 import { Matrix } from './matrix.tsx'
 import { Empty, Glyph, Panel, Title } from './parts.tsx'
@@ -284,6 +285,7 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
             ))}
         </Panel>
       </div>
+      {picture.guests.length === 0 ? null : <Guests picture={picture} now={now} />}
     </>
   )
 }

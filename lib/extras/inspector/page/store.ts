@@ -5,6 +5,7 @@ import type {
   Answer,
   Cell,
   Chart,
+  Guest,
   HandlerRow,
   Happening,
   Points,
@@ -58,6 +59,7 @@ export class Picture {
   waits: readonly Wait[] = []
   quiet: readonly Wait[] = []
   events: readonly Happening[] = []
+  guests: readonly Guest[] = []
   sums: Sums | undefined
 
   take(tick: Tick): void {
@@ -75,6 +77,7 @@ export class Picture {
     this.waits = tick.waits ?? this.waits
     this.quiet = tick.quiet ?? this.quiet
     this.sums = tick.sums ?? this.sums
+    this.guests = tick.guests ?? this.guests
     if (tick.gone !== undefined) this.events = this.events.filter(({ id }) => tick.gone?.includes(id) !== true)
     if (tick.events !== undefined) this.#takeEvents(tick.events)
     if (tick.points !== undefined) {

@@ -1,6 +1,6 @@
 /** Numbers as the page writes them; what is not known is a dash, never a zero. */
 
-export { age, ms, nameOf, nameOfKey, percent, roughly, size } from '../words.ts'
+export { age, ms, nameOf, nameOfKey, nextDial, percent, roughly, size } from '../words.ts'
 
 export const unknown = '–'
 
