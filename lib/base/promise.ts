@@ -105,14 +105,13 @@ function isPlain<T>(promise: T | PromiseLike<T>): promise is Promise<T> {
   return types.isPromise(promise) && looksPlain(promise)
 }
 
-/** `then` is read first: after that V8 knows the prototype, which to ask for would be a call out of JavaScript otherwise. */
+/** Reads no property, for a getter is code of the user. */
 function looksPlain(value: unknown): value is Promise<unknown> {
-  return (
-    value instanceof Promise &&
-    value.then === then &&
-    Object.getPrototypeOf(value) === Promise.prototype &&
-    !Object.hasOwn(value, 'constructor')
-  )
+  return isObject(value) && Object.getPrototypeOf(value) === Promise.prototype && !Object.hasOwn(value, 'constructor')
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /** What it does when it is asked is its result. */

@@ -25,6 +25,8 @@ describe('whenSettled', () => {
     assert.deepEqual(await heard(Own.resolve(3)), ['value', 3])
     const other = Object.assign(Promise.resolve(4), { constructor: fail })
     assert.deepEqual(await heard(other), ['value', 4])
+    const read = Object.defineProperty(Promise.reject(5), 'then', { get: fail })
+    assert.deepEqual(await heard(read), ['error', 5])
   })
 
   it('tells of what only looks like a promise of the language as await does', async () => {
