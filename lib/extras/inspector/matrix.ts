@@ -86,12 +86,12 @@ function toCell(
   }
 }
 
-/** Which end dials next, and when, by the clock here. One that dials now says so by its state. */
-export function nextDialOf({ state, isDialer, dialing }: ConnectionStats, { offsetMs }: Watcher): NextDial {
+/** Which end dials next, and when, by the clock here: in the past where it dials now, which may take as long as a handshake may. */
+export function nextDialOf({ state, since, isDialer, dialing }: ConnectionStats, { offsetMs }: Watcher): NextDial {
   if (state === 'connected' || state === 'closed') return {}
   if (isDialer === false) return { isOthersTurn: true }
-  const { nextAt } = dialing ?? {}
-  return nextAt === undefined ? {} : { nextAt: Math.round((nextAt + offsetMs) / 1000) * 1000 }
+  const at = dialing?.nextAt ?? (state === 'connecting' && isDialer === true ? since : undefined)
+  return at === undefined ? {} : { nextAt: Math.floor((at + offsetMs) / 1000) * 1000 }
 }
 
 /** As it is shown. */
