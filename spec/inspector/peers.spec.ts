@@ -136,15 +136,6 @@ describe('a server that tells what is not of the shape that is known', () => {
     assert.equal(served(many)?.served?.length, 0)
   })
 
-  it('leaves out what has more codes of errors, or longer ones, than are kept', () => {
-    const served = (errors: Record<string, number>) =>
-      changeOf({ ...change, served: [{ ...call, ...figures, errors }] })
-    assert.equal(served({ ERR_X: 1 })?.served?.length, 1)
-    assert.equal(served({ ['x'.repeat(5000)]: 1 })?.served?.length, 0)
-    const many = Object.fromEntries(Array.from({ length: 300 }, (_, at) => [`E${at}`, 1]))
-    assert.equal(served(many)?.served?.length, 0)
-  })
-
   it('puts no event among the others that has no words, and none of another server', () => {
     const happenings = new Happenings()
     for (const event of events) {

@@ -104,6 +104,12 @@ describe('a run of many files', () => {
     assert.match(output, /now: another was left behind/)
   })
 
+  it('fails when a fact ends the process, and the files behind it with that', async (test) => {
+    const { output, code } = await runOf(test, fact('one', 'process.exit(0)'), fact('two'))
+    assert.equal(code, 1, output)
+    assert.match(output, /^not ok /m)
+  })
+
   it('fails when a file cannot be loaded, and says why', async (test) => {
     const { output, code } = await runOf(test, fact('one'), "throw new Error('no such file')")
     assert.equal(code, 1)
