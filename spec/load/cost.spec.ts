@@ -21,12 +21,12 @@ const limits: Readonly<Record<string, Cost>> = {
   'stream-message': { heap: 1_270, buffers: 1_590, promises: 6.7 },
   'stream-send': { heap: 2_030, buffers: 1_590, promises: 7.6 },
   'stream-echo': { heap: 1_380, buffers: 3_150, promises: 4.8 },
-  'request-64-caller': { heap: 8_410, buffers: 3_150, promises: 10.1 },
+  'request-64-caller': { heap: 8_260, buffers: 3_150, promises: 10.1 },
   'request-64-handler': { heap: 5_310, buffers: 3_150, promises: 8.1 },
-  'request-64-published': { heap: 9_270, buffers: 3_150, promises: 8.1 },
+  'request-64-published': { heap: 8_410, buffers: 3_150, promises: 8.1 },
   'request-64-metadata': { heap: 4_960, buffers: 3_370, promises: 7.2 },
   'request-64-metadata-4': { heap: 5_390, buffers: 3_520, promises: 7.3 },
-  'traced-64-unsampled': { heap: 16_490, buffers: 3_390, promises: 8.3 }
+  'traced-64-unsampled': { heap: 15_350, buffers: 3_390, promises: 8.3 }
 }
 
 /** What the things of known cost must be measured as. */

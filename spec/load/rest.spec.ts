@@ -16,7 +16,7 @@ const hosts = Array.from({ length: size }, (_, n) => `https://node-${n}:9000`)
 const sameObjects = process.versions.node.startsWith('20.')
 
 describe('connections at rest', () => {
-  it('hold at most 35,500 B a pair, and 42,000 B once half of them were away for a minute', async (test) => {
+  it('hold at most 33,500 B a pair, and 40,500 B once half of them were away for a minute', async (test) => {
     if (!sameObjects) return test.skip('the sizes of objects are those of Node 20')
     const before = await memoryNow()
     await using world = new World()
@@ -30,7 +30,7 @@ describe('connections at rest', () => {
     await world.untilWhole([...world.servers.values()])
     const healed = held(perThing(before, await memoryNow(), pairs))
     test.diagnostic(`${Math.round(begun)} B, ${Math.round(healed)} B`)
-    assert.ok(begun <= 35_500, `${begun} B a pair`)
-    assert.ok(healed <= 42_000, `${healed} B a pair`)
+    assert.ok(begun <= 33_500, `${begun} B a pair`)
+    assert.ok(healed <= 40_500, `${healed} B a pair`)
   })
 })

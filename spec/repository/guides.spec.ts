@@ -72,6 +72,7 @@ describe('the blocks of the guides', () => {
 
   it('are three of each page, which compile under strict types', async () => {
     assert.deepEqual([further, more], [[], []])
+    assert.ok([definitions, handsOn, sends, aProcess, aPool, urgent].every((code) => code !== ''))
     await compilesIn(folder)
   })
 

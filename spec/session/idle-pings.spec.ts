@@ -12,6 +12,7 @@ it('two servers that call nothing ping each other once an interval between them,
   const counts = () => managers.map((manager) => manager.connections[0]?.stats())
   await world.run(60_000)
   const before = counts()
+  for (const stats of before) assert.equal(typeof stats?.session?.rttMs, 'number')
   await world.run(400_000)
   const after = counts()
   const frames = after.map((stats, n) => (stats?.totals.framesOut ?? 0) - (before[n]?.totals.framesOut ?? 0))
