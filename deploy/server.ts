@@ -79,13 +79,14 @@ type Carrier = Pick<ManagerOptions, 'auth' | 'dialer'> & { readonly server: Retu
 
 function plain(): Carrier {
   const file = read('GRID_SECRET_FILE')
-  // Read at each handshake, so that it can be replaced.
+  // Read at each handshake, so that it can be replaced; as the command line reads it: each line is one, and blanks count.
   return {
     server: createServer(),
     auth: sharedSecret(() =>
       readFileSync(file, 'utf8')
-        .trim()
-        .split(/\s*\n\s*/)
+        .replace(/^\uFEFF/, '')
+        .split(/\r\n|\n|\r/)
+        .filter(Boolean)
     )
   }
 }

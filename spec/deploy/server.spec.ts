@@ -107,8 +107,9 @@ async function withPeer(
 describe('the server of deploy/', () => {
   it('is ready when it has its peers, says why not before, and knows who is there', async (test) => {
     const file = join(folder, 'secret')
-    writeFileSync(file, `${secret}\r\na secret that comes after it\r\n`)
-    const options = { auth: sharedSecret(secret), dialer: connectWS() }
+    // Blanks count, as the command line reads it.
+    writeFileSync(file, `\uFEFF${secret} \r\na secret that comes after it\r\n`)
+    const options = { auth: sharedSecret(`${secret} `), dialer: connectWS() }
     const {
       server,
       local,
