@@ -12,7 +12,7 @@ import { errorText, printable } from '../base/text.ts'
 import { HandshakeError, type RejectReason } from '../errors/errors.ts'
 import { maxLimit } from '../errors/options.ts'
 import { decodeMsgpack, encodeMsgpack } from '../msgpack/msgpack.ts'
-import { canonicalHost, isCanonical, maxHostBytes, readGuest } from './hosts.ts'
+import { maxHostBytes, readCanonical, readGuest } from './hosts.ts'
 
 /** Byte 0 of each message. docs/protocol.md, section "Handshake". */
 export const helloKinds = { hello: 1, challenge: 2, proof: 3, accept: 4, reject: 5 } as const
@@ -265,9 +265,8 @@ function toNumber(value: unknown): unknown {
 
 function parseHost(fields: Fields, name: string): string {
   const value = fields.values[name]
-  if (typeof value !== 'string' || value.length > maxHostBytes || !isCanonical(value)) {
-    throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
-  }
-  // The string that others have: its own would keep that of all texts of the message.
-  return canonicalHost(value)
+  // The string that others have, or one of its own: that of the message would keep all texts of it.
+  const host = typeof value === 'string' && value.length <= maxHostBytes ? readCanonical(value) : undefined
+  if (host === undefined) throw malformed(fields, `${name} is not a canonical origin of at most ${maxHostBytes} bytes`)
+  return host
 }

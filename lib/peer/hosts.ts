@@ -17,7 +17,11 @@ const secureScheme = new Map([
   ['wss:', 'https:']
 ])
 
-/** Names that are canonical as they are. Parsing one takes some us, and those of a grid are named in call after call. */
+/**
+ * Names that are canonical. Parsing one takes some us, and those of a grid are named in call after call.
+ *
+ * Only what this program names comes in. What arrives is anybody's: ever new names would keep those of the grid out.
+ */
 const canonical = new Map<string, string>()
 const maxCanonical = 1024
 
@@ -32,10 +36,24 @@ export const maxHostBytes = 512
  * a fragment
  */
 export function canonicalHost(host: string): string {
+  return keepHost(host, 'host')
+}
+
+/** A name that arrives, as the string that others have where it is known; undefined when it is not canonical. */
+export function readCanonical(host: string): string | undefined {
+  try {
+    const name = canonical.get(host) ?? parseHost(host, 'host')
+    return name === host ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function keepHost(host: string, what: string): string {
   const known = canonical.get(host)
   if (known !== undefined) return known
-  const name = parseHost(host, 'host')
-  if (name === host && canonical.size < maxCanonical) canonical.set(name, name)
+  const name = parseHost(host, what)
+  if (canonical.size < maxCanonical) canonical.set(name, name)
   return name
 }
 
@@ -79,7 +97,7 @@ const unspecified = /\/\/(0\.0\.0\.0|\[::\]|\[::ffff:0:0\])(:|$)/
  * @throws {InvalidOptionError} as `canonicalHost` does, and when no server can be dialed under that name
  */
 export function serverName(host: string, what = 'host'): string {
-  const name = parseHost(host, what)
+  const name = keepHost(host, what)
   if (unspecified.test(name)) {
     throw new InvalidOptionError(`${name} is an address to listen on; name the server as the others dial it`)
   }
@@ -101,7 +119,7 @@ export function toGuestHost(name: string): string {
   const host = `https://${name}.guest.invalid`
   const rule =
     'has 1 to 63 lower-case letters, digits, dots, hyphens and underscores, the first and last one none of these'
-  if (guestHost.test(host) && isCanonical(host)) return host
+  if (guestHost.test(host) && readCanonical(host) !== undefined) return host
   throw new InvalidOptionError(`the name of a guest ${rule}; it is "${printable(name, 64)}"`)
 }
 
@@ -114,15 +132,6 @@ export function readGuest(host: string): string | undefined {
 /** Of a host or of a guest, as this side names them. */
 export function roleOf(name: string): Remote['role'] {
   return name.startsWith('guest:') ? 'guest' : 'host'
-}
-
-/** Whether it is a host name in its canonical spelling. */
-export function isCanonical(host: string): boolean {
-  try {
-    return canonicalHost(host) === host
-  } catch {
-    return false
-  }
 }
 
 const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/

@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { defaultLimits } from '../../lib/errors/options.ts'
 import { encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import * as hello from '../../lib/peer/hello.ts'
+import { canonicalHost, serverName } from '../../lib/peer/hosts.ts'
 
 const limits = hello.pickLimits(defaultLimits)
 const challenge = {
@@ -34,6 +35,12 @@ function bigEndian(bytes: number, value: number): Uint8Array {
   const field = Buffer.alloc(8)
   field.writeBigUInt64BE(BigInt(value))
   return field.subarray(8 - bytes)
+}
+
+/** How many names are parsed from now on, which is what one that is not known costs. */
+function countParsed(test: TestContext): () => number {
+  const { mock } = test.mock.method(globalThis, 'URL')
+  return () => mock.callCount()
 }
 
 const notCanonical = 'is not a canonical origin of at most 512 bytes'
@@ -112,6 +119,28 @@ describe('the messages of the handshake', () => {
       }
     })
   }
+
+  it('leave the names of the grid known, which cost nothing then, whatever names of guests they come with before any proof', (test) => {
+    for (let n = 0; n < 1100; n++) {
+      const host = `https://nobody-${n}.guest.invalid`
+      assert.equal(hello.readHello(encode(1, { ...opening, host, guest: true })).host, host)
+    }
+    assert.equal(serverName('wss://named-in-a-list:9000'), 'https://named-in-a-list:9000')
+    assert.equal(canonicalHost('https://named-in-a-call:9000'), 'https://named-in-a-call:9000')
+    const parsed = countParsed(test)
+    for (const host of ['https://named-in-a-list:9000', 'https://named-in-a-call:9000']) {
+      assert.equal(canonicalHost(host), host)
+      assert.equal(serverName(host), host)
+      assert.equal(hello.readHello(encode(1, { ...opening, host, remote: host })).host, host)
+    }
+    assert.equal(parsed(), 0)
+  })
+
+  it('are read with one parse of each name that is not known', (test) => {
+    const parsed = countParsed(test)
+    hello.readHello(encode(1, { ...opening, host: 'https://unheard-of-1', remote: 'https://unheard-of-2' }))
+    assert.equal(parsed(), 2)
+  })
 
   it('refuse a limit that is not a number by its name, and take one that is a bigint for being checked after the proof', () => {
     for (const name of Object.keys(limits)) {
