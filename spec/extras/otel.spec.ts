@@ -31,6 +31,7 @@ import {
   SimpleSpanProcessor
 } from '@opentelemetry/sdk-trace-base'
 import { type InstrumentOptions, instrument } from 'it-grid/otel'
+import { Descriptions } from '../../lib/extras/otel/described.ts'
 import { Layer, root } from '../../lib/extras/otel/layer.ts'
 import { placeOf } from '../../lib/extras/otel/names.ts'
 import { type CallMessage, channels, type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
@@ -528,13 +529,23 @@ describe('the place of a server', () => {
       assert.deepEqual(placeOf(String(name)), { 'server.address': address, 'server.port': port })
     }
     assert.deepEqual(placeOf('guest:ada'), { 'server.address': 'guest:ada' })
-    assert.equal(placeOf('https://node-1'), placeOf('https://node-1'))
   })
+})
 
-  it('is kept for a bounded number of names', () => {
-    const first = placeOf('https://kept')
-    for (let at = 0; at < 1024; at++) placeOf(`https://node-${at}`)
-    assert.notEqual(placeOf('https://kept'), first)
-    assert.deepEqual(placeOf('https://kept'), first)
+describe('what is said of calls', () => {
+  it('is kept for a bounded number of methods, of all servers together', () => {
+    const descriptions = new Descriptions('caller')
+    const of = (server: number, method: number) =>
+      descriptions.of(`https://node-${server}`, { subroute: '', handler: `method-${method}` })
+    const first = of(0, 0)
+    // 64 servers with 64 methods each.
+    for (let n = 1; n < 4096; n++) of(n % 64, Math.floor(n / 64))
+    assert.equal(of(0, 0), first, 'there is room for all of them')
+    of(64, 0)
+    const anew = of(0, 0)
+    assert.notEqual(anew, first)
+    assert.deepEqual([anew.method, anew.atStart], [first.method, first.atStart])
+    assert.deepEqual(anew.atEnd('OK', false), first.atEnd('OK', false))
+    assert.equal(of(0, 0), anew)
   })
 })

@@ -10,9 +10,8 @@ import { methodOf, otherName, placeOf, system, unknownHandler } from './names.ts
 
 type Side = CallInfo['side']
 
-/** So many are kept: callers may name handlers that there are not, and hosts come and go. */
-const maxServers = 1024
-const maxMethods = 1024
+/** So many are kept of an end, whatever they are of: callers may name handlers that there are not, and hosts come and go. */
+const maxDescribed = 4096
 
 export class Described {
   readonly method: string
@@ -20,8 +19,8 @@ export class Described {
   readonly atStart: Readonly<Attributes>
   readonly #side: Side
   readonly #place: Readonly<Attributes>
-  /** By code, of calls that failed and of those that did not. */
-  readonly #ended: readonly [Map<string, Attributes>, Map<string, Attributes>] = [new Map(), new Map()]
+  /** By code, of calls that did not fail and of those that did, once there is one. */
+  readonly #ended: [Map<string, Attributes>?, Map<string, Attributes>?] = []
 
   constructor(side: Side, server: string, method: string) {
     this.method = method
@@ -32,8 +31,8 @@ export class Described {
 
   /** Of the duration of a call. `code` is one of a bounded number. */
   atEnd(code: string, hasFailed: boolean): Readonly<Attributes> {
-    const ended = this.#ended[hasFailed ? 1 : 0]
-    const known = ended.get(code)
+    const which = hasFailed ? 1 : 0
+    const known = this.#ended[which]?.get(code)
     if (known !== undefined) return known
     const made: Attributes = {
       'rpc.system.name': system,
@@ -43,7 +42,8 @@ export class Described {
       ...(hasFailed ? { 'error.type': code } : {}),
       ...(this.#side === 'caller' ? this.#place : {})
     }
-    ended.set(code, made)
+    this.#ended[which] ??= new Map()
+    this.#ended[which].set(code, made)
     return made
   }
 }
@@ -52,6 +52,8 @@ export class Described {
 export class Descriptions {
   readonly #side: Side
   readonly #servers = new Map<string, Map<string, Described>>()
+  /** Of all servers. */
+  #size = 0
 
   constructor(side: Side) {
     this.#side = side
@@ -60,16 +62,19 @@ export class Descriptions {
   /** @param server the one that is called */
   of(server: string, call: Pick<CallInfo, 'subroute' | 'handler'>): Described {
     const method = methodOf(call)
-    const methods = keep(this.#servers, server, maxServers, () => new Map<string, Described>())
-    return keep(methods, method, maxMethods, () => new Described(this.#side, server, method))
+    return this.#servers.get(server)?.get(method) ?? this.#add(server, method)
   }
-}
 
-function keep<T>(all: Map<string, T>, key: string, max: number, make: () => T): T {
-  const known = all.get(key)
-  if (known !== undefined) return known
-  if (all.size >= max) all.clear()
-  const made = make()
-  all.set(key, made)
-  return made
+  #add(server: string, method: string): Described {
+    if (this.#size >= maxDescribed) {
+      this.#servers.clear()
+      this.#size = 0
+    }
+    const made = new Described(this.#side, server, method)
+    const methods = this.#servers.get(server)
+    if (methods === undefined) this.#servers.set(server, new Map([[method, made]]))
+    else methods.set(method, made)
+    this.#size++
+    return made
+  }
 }

@@ -9,25 +9,13 @@ export const system = 'it-grid'
 export const otherName = '_OTHER'
 /** Of a call at a handler that there is not. */
 export const unknownHandler = 'ERR_UNKNOWN_HANDLER'
-const maxPlaces = 1024
-
-const places = new Map<string, Attributes>()
 
 export function methodOf({ subroute, handler }: Pick<CallInfo, 'subroute' | 'handler'>): string {
   return subroute === '' ? handler : `${subroute}/${handler}`
 }
 
-/** Where a server is, by its name: an origin. Kept, for its parts are asked for at each call. */
+/** Where a server is, by its name: an origin. */
 export function placeOf(server: string): Attributes {
-  const known = places.get(server)
-  if (known !== undefined) return known
-  if (places.size >= maxPlaces) places.clear()
-  const place = readPlace(server)
-  places.set(server, place)
-  return place
-}
-
-function readPlace(server: string): Attributes {
   const { hostname, port, protocol } = new URL(server)
   const address = hostname.replace(/^\[(.*)\]$/, '$1')
   if (address === '') return { 'server.address': server }
