@@ -25,6 +25,10 @@ import type { SessionEnd } from '../session/end.ts'
 import { setDeadline } from '../time/after-reading.ts'
 import type { GuestSettings } from './guest-options.ts'
 
+/** A rule that takes longer is told of, also where its call does not wait until it is refused. */
+const slowRuleMs = 1000
+const tellAgainMs = 60_000
+
 export interface GuestsInit {
   readonly local: string
   readonly logger: Logger
@@ -45,7 +49,8 @@ export class Guests implements GuestTerms {
   readonly #leaving = new Map<Connection, string>()
   /** Of the handshakes of guests. */
   #lastTurn: Promise<void> = Promise.resolve()
-  #isLateTold = false
+  /** When it was told that the rule does not answer, by `performance.now()`. */
+  #lateToldMs = Number.NEGATIVE_INFINITY
   /** Of those that have gone. */
   readonly #removed = createTotals()
 
@@ -143,28 +148,34 @@ export class Guests implements GuestTerms {
   }
 
   /** A rule that does not answer refuses after the time that a handshake has, in which `admit` must answer. */
-  async #within(answer: PromiseLike<boolean>, { handler, host, signal }: HandlerCall): Promise<boolean> {
+  async #within(answer: PromiseLike<boolean>, call: HandlerCall): Promise<boolean> {
     const { handshakeTimeoutMs } = this.limits
+    const { signal } = call
+    const askedMs = performance.now()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => {
       timer = setDeadline(() => resolve(undefined), handshakeTimeoutMs)
     })
     try {
       const isAllowed = await unlessAborted(Promise.race([answer, late]), signal)
-      if (isAllowed === undefined) this.#tellLate(`the call of ${printable(handler)} by ${host} is refused`)
-      else this.#isLateTold = false
+      if (isAllowed === undefined) this.#tellLate(handshakeTimeoutMs, call, 'is refused')
       return isAllowed === true
+    } catch (error) {
+      const waitedMs = performance.now() - askedMs
+      if (signal.aborted && waitedMs >= slowRuleMs) this.#tellLate(waitedMs, call, 'has ended meanwhile')
+      throw error
     } finally {
       clearTimeout(timer)
     }
   }
 
-  /** Once, until it answers again. */
-  #tellLate(what: string): void {
-    const { handshakeTimeoutMs } = this.limits
-    if (!this.#isLateTold)
-      this.#init.logger.error(`guests.allow has not answered within ${handshakeTimeoutMs} ms: ${what}`)
-    this.#isLateTold = true
+  /** Once in a while: it is of each call, and says the same. */
+  #tellLate(waitedMs: number, { handler, host }: HandlerCall, outcome: string): void {
+    const now = performance.now()
+    if (now - this.#lateToldMs < tellAgainMs) return
+    this.#lateToldMs = now
+    const what = `the call of ${printable(handler)} by ${host} ${outcome}`
+    this.#init.logger.error(`guests.allow has not answered within ${Math.floor(waitedMs)} ms: ${what}`)
   }
 
   async #ask(admit: NonNullable<GuestSettings['admit']>, guest: Remote): Promise<boolean> {

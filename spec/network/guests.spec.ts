@@ -334,6 +334,51 @@ describe('a server', () => {
     assert.equal(short.manager.stats().guests[0]?.session?.runningHandlers, 0)
   })
 
+  it('has told of a rule that has not decided for a second also a call that has ended before it is refused', async (test) => {
+    const [asked, told]: [number[], string[]] = [[], []]
+    const logger = { ...silentLogger, error: (text: string) => void told.push(text) }
+    const allow = () => new Promise<boolean>(() => void asked.push(performance.now()))
+    const { dial, manager } = await open(test, { guests: { ...allowed, allow }, logger })
+    const guest = await dial()
+    const callFor = async (ms: number) => {
+      const stop = new AbortController()
+      const [count, call] = [asked.length, rejection(guest.request(get, 'a', { signal: stop.signal }))]
+      await until(() => asked.length > count && performance.now() - (asked.at(-1) ?? 0) >= ms, 'it is asked')
+      stop.abort()
+      await call
+      await until(() => manager.stats().guests[0]?.session?.runningHandlers === 0, 'the server knows')
+    }
+    await callFor(0)
+    assert.deepEqual(told, [])
+    await callFor(1010)
+    await callFor(0)
+    assert.equal(told.length, 1, told.join())
+    assert.match(
+      told[0] ?? '',
+      /^guests\.allow has not answered within \d{4,} ms: the call of get by guest:ops-ada has ended meanwhile$/
+    )
+  })
+
+  it('has a rule that does not answer told once a minute, however often it answers in between', async (test) => {
+    const told: string[] = []
+    const logger = { ...silentLogger, error: (text: string) => void told.push(text) }
+    const allow = async ({ handler }: { readonly handler: string }) =>
+      handler === put.id || new Promise<boolean>(() => {})
+    const limits = { handshakeTimeoutMs: paced(200) }
+    const { dial } = await open(test, { guests: { ...allowed, allow }, limits, logger })
+    const guest = await dial()
+    const callBoth = async () => {
+      assert.equal(await refusal(guest.request(get, 'a')), 'denied')
+      assert.equal(await guest.request(put, 'a'), 'a')
+    }
+    for (let n = 0; n < 3; n++) await callBoth()
+    assert.equal(told.length, 1, told.join())
+    const now = performance.now.bind(performance)
+    test.mock.method(performance, 'now', () => now() + 60_000)
+    await callBoth()
+    assert.equal(told.length, 2, told.join())
+  })
+
   it('lets go of a guest whose handlers have ended, while those of another one with its name run', async (test) => {
     const { dial, manager, seen, gate } = await open(test, { guests: { ...allowed, max: 2 } })
     const call = (await dial()).request(hold, 'a')
