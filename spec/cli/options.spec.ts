@@ -12,7 +12,7 @@ import { shortNames } from '../../lib/extras/cli/names.ts'
 import { Output } from '../../lib/extras/cli/output.ts'
 import { type Column, tableOf } from '../../lib/extras/cli/table.ts'
 import { nearest, printable, widthOf } from '../../lib/extras/cli/text.ts'
-import { insecure, mutualTLS, single } from '../../lib/index.ts'
+import { connectWS, dialGuest, type GuestsOptions, insecure, mutualTLS, single } from '../../lib/index.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
 import { makeAuthority } from '../support/network/certificates.ts'
 import { folder, gridWithGuests, runHere } from './command-line.ts'
@@ -223,6 +223,32 @@ describe('the command line', () => {
       await told(`https://localhost:${port}`),
       /does it speak plain HTTP there, so that its name is http\?\) \(ERR_DIAL\)\n {2}look for the cause: it-grid doctor https/
     )
+  })
+
+  it('gives no advice where the line is wrong, so that nothing was dialed, nor where the host has answered', async (test) => {
+    const servers = new Servers(test)
+    const name = 'http://node-1:9000'
+    const auth = insecure()
+    const told = async (url: string, ...args: string[]) =>
+      (await runHere(['hosts', name, '--url', url, ...args, ...proved])).stderr
+    const tellOf = async (guests?: GuestsOptions) => {
+      const { manager, server } = await servers.node(name, [name], { auth, ...(guests && { guests }) })
+      return { manager, url: server.url.replace(/^ws/, 'http') }
+    }
+    const open = await tellOf({ allow: () => true, max: 1 })
+    assert.match(
+      await told(open.url, '--name', 'Bad_Name!'),
+      /^it-grid: the name of a guest .+ \(ERR_INVALID_OPTION\)\n$/
+    )
+    const refused = (why: string) => new RegExp(`^it-grid: .*refused.*: ${why}.* \\(ERR_REJECTED\\)\n$`)
+    assert.match(
+      await told((await tellOf({ allow: () => true, admit: () => false })).url),
+      refused(`${name} does not take`)
+    )
+    assert.match(await told((await tellOf()).url), refused(`${name} takes no guests`))
+    const guest = await dialGuest(name, { auth, dialer: connectWS({ url: (_, path) => open.url + path }) })
+    assert.match(await told(open.url), refused(`${name} has 1 guests`))
+    await guest.close()
   })
 
   it('comes in over TLS, by a secret or by its certificate, and reaches a host elsewhere than at its name', async (test) => {

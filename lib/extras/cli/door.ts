@@ -11,11 +11,12 @@ import {
   type Logger,
   mutualTLS,
   RejectedError,
+  type RejectReason,
   sharedSecret,
   silentLogger
 } from '../../index.ts'
 import { ofDial } from './errors.ts'
-import { UsageError } from './exit.ts'
+import { exitCodeOf, exitCodes, UsageError } from './exit.ts'
 import { readSecrets, readSmall } from './file.ts'
 import type { OptionSpecs, Options } from './options.ts'
 import type { Output } from './output.ts'
@@ -121,14 +122,20 @@ function authOf(options: Options): Auth {
   throw new UsageError('say how this guest proves itself: --secret-file FILE, or --cert FILE --key FILE, or --insecure')
 }
 
-/** What to do where a host is not reached, or refuses this guest. */
-function adviceFor(error: unknown, host: string, options: Options): string {
+/** The host has answered: there is nothing to look for. */
+const answers: readonly (RejectReason | undefined)[] = ['guestRefused', 'tooManyGuests', 'noGuests', 'goingAway']
+
+/** What to do where a host is not reached, or refuses this guest; undefined where the error says it. */
+function adviceFor(error: unknown, host: string, options: Options): string | undefined {
+  // Of this command line: nothing was dialed.
+  if (exitCodeOf(error) === exitCodes.usage) return undefined
   const { reason, message } = RejectedError.is(error) ? error : { reason: undefined, message: '' }
   const name = /this server is (\S+), not /.exec(message)?.[1]
   if (reason === 'wrongHost' && name !== undefined) {
     return `name it ${name}, as its grid does; if it is reached at ${host} only, name it so and add --url ${host}`
   }
   if (reason === 'authFailed') return `${proofAdvice(options)}. Its log has the reason`
+  if (answers.includes(reason)) return undefined
   return `look for the cause: it-grid doctor ${host}, with the same options`
 }
 
