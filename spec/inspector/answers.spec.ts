@@ -4,11 +4,14 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { answersOf } from '../../lib/extras/inspector/answers.ts'
 import { Board } from '../../lib/extras/inspector/board.ts'
+import { HandlerLooker } from '../../lib/extras/inspector/handler-detail.ts'
 import { mergeHandlers, toRow } from '../../lib/extras/inspector/handlers.ts'
+import { Happenings } from '../../lib/extras/inspector/happenings.ts'
 import { barOf, type Half } from '../../lib/extras/inspector/lanes.ts'
 import { Link } from '../../lib/extras/inspector/link.ts'
 import { cellsOf, freshOf, type Seen, serversOf } from '../../lib/extras/inspector/matrix.ts'
 import type { Bar } from '../../lib/extras/inspector/model.ts'
+import type { Observer } from '../../lib/extras/inspector/observer.ts'
 import { Tracked } from '../../lib/extras/inspector/tracked.ts'
 import { chartSlots } from '../../lib/extras/inspector/tracker.ts'
 import type { Watcher } from '../../lib/extras/inspector/watcher.ts'
@@ -239,6 +242,55 @@ describe('who is slow, where it is not known yet what is usual', () => {
   it('is nobody of those that can be judged, and nobody at all once all can be', () => {
     assert.match(slowOf({ old: [1000, 30], young: [0, 30] }), /^ok: Nobody that can be judged \(young too young /)
     assert.match(slowOf({ old: [1000, 30] }), /^ok: Nobody \(every p99 is as usual/)
+  })
+})
+
+/** Of these handlers, all of which throw at `b` for whoever calls, with what happened because of that. */
+function thrownIn(...names: readonly string[]) {
+  const seen = seenBy()
+  const { handler } = seen.watchers.get(b)?.tracked ?? assert.fail()
+  const happenings = new Happenings()
+  for (const name of names) {
+    const told = (calls: number) => ({ ...figures(name), calls, mistakes: calls, errors: { ERR_X: calls } })
+    handler.take(told(0), now, 0)
+    handler.take(told(30), now, 0)
+    const event = {
+      type: 'mistake',
+      seq: 0,
+      at: now,
+      local: b,
+      host: c,
+      kind: 'single',
+      subroute: '',
+      name: 'TypeError'
+    }
+    happenings.add({ ...event, handler: name } as GridEvent, 0, hosts)
+  }
+  const merged = mergeHandlers(freshOf(seen), 'handler')
+  return { seen, merged, handlers: merged.map((row) => toRow(row, 10)), happenings }
+}
+
+describe('what happened to several handlers in one row', () => {
+  const names = Array.from({ length: 20 }, (_, at) => `do-${at}`)
+
+  it('says what a handler throws that fails, also where a row has the rest of many', () => {
+    const { seen, merged, handlers, happenings } = thrownIn(...names)
+    const [row] = handlers.filter(({ name }) => name === 'do-19')
+    const picture = { seen, servers: serversOf(seen), cells: cellsOf(seen), waits: [], events: happenings.all }
+    const all = answersOf({ ...picture, merged, handlers: row === undefined ? [] : [row] })
+    assert.match(all.find(({ id }) => id === 'fails')?.detail ?? '', / · TypeError, a mistake in the handler$/)
+  })
+
+  it('is a mark in the charts of those handlers, and in no other', async () => {
+    const { seen, merged, happenings } = thrownIn(...names, 'undo-0')
+    const observer = { seen, watchers: seen.watchers, handlers: { merged }, happenings }
+    const marksOf = async (name: string) => {
+      const looked = await new HandlerLooker(observer as unknown as Observer, `single ${name}`).look()
+      return looked?.marks.map(({ text }) => text)
+    }
+    assert.deepEqual(await marksOf('do-0'), ['b · do-0 throws TypeError'])
+    assert.deepEqual(await marksOf('undo-0'), ['b · 13 handlers throw TypeError'])
+    assert.deepEqual(await marksOf('do-15'), ['b · 13 handlers throw TypeError'])
   })
 })
 

@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Happenings } from '../../lib/extras/inspector/happenings.ts'
-import type { Happening } from '../../lib/extras/inspector/model.ts'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { Happenings, type Known } from '../../lib/extras/inspector/happenings.ts'
 import type { GridEvent } from '../../lib/index.ts'
 
 const hosts = Array.from({ length: 32 }, (_, at) => `http://node-${String(at + 1).padStart(2, '0')}.test:9000`)
@@ -19,7 +20,7 @@ function told(...events: readonly Given[]): string[] {
   })
 }
 
-function rowsOf(happenings: Happenings, ...events: readonly Given[]): Happening[] {
+function rowsOf(happenings: Happenings, ...events: readonly Given[]): Known[] {
   for (const [seq, event] of events.entries()) happenings.add({ ...event, seq } as GridEvent, 0, hosts)
   return [...happenings.all]
 }
@@ -177,6 +178,73 @@ describe('the events of the page', () => {
       rowsOf(happenings, ...jumps.map(([a, b]) => jump(a, b, 5, 50, second * 1000)))
     }
     assert.ok(happenings.all.length <= 30, `${happenings.all.length} rows in ten minutes`)
+  })
+
+  it('count what is the same in two rows that turn out to be one', () => {
+    const [a, b, c] = [host(0), host(1), host(2)]
+    assert.deepEqual(told(jump(a, b, 1, 20), jump(a, b, 1, 20), jump(a, b, 1, 20, 61_000), jump(c, a, 1, 20, 30_000)), [
+      'info: node-01 ⇄ node-02 and node-03 · 2 round trips 1.0 ms → 20 ms (4 times)'
+    ])
+  })
+
+  it('keep their words once too much is known to tell what is the same again, also where no row begins any more', () => {
+    const happenings = new Happenings()
+    const begins = Array.from({ length: 40 }, (_, row) =>
+      called('mistake', host(0), host(1), `do-${row}`, row * 70_000)
+    )
+    assert.equal(rowsOf(happenings, ...begins).length, 40)
+    const full = begins
+      .slice(0, 4)
+      .flatMap(({ at }, row) =>
+        Array.from({ length: 2000 }, (_, each) => called('mistake', `http://made-up-${each}`, host(1), `do-${row}`, at))
+      )
+    assert.equal(rowsOf(happenings, ...full).length, 40)
+    const [, , , , fifth = assert.fail()] = begins
+    assert.equal(rowsOf(happenings, fifth).length, 41, 'what a row has told before is not counted any more')
+  })
+
+  it('have a rest whose words stand, and another one for what comes then', () => {
+    const happenings = new Happenings()
+    const mistakes = (name: string, from: number, to: number, at = 0) =>
+      Array.from({ length: to - from }, (_, each) => called('mistake', host(0), host(1), `${name}-${from + each}`, at))
+    rowsOf(happenings, ...mistakes('do', 0, 20))
+    const rest = 'node-01 · 12 handlers throw TypeError'
+    assert.equal(happenings.all[0]?.title, rest)
+    for (let row = 1; row < 7; row++) rowsOf(happenings, ...mistakes(`row-${row}`, 0, 2000, row * 70_000))
+    rowsOf(happenings, ...mistakes('late', 0, 2))
+    const titles = happenings.all.map(({ title }) => title)
+    assert.ok(titles.includes(rest), titles.join('; '))
+    assert.ok(titles.includes('node-01 · late-0, late-1 throw TypeError'), titles.join('; '))
+  })
+
+  it('are no more in memory for long texts of a server, nor for servers and handlers that it makes up', (test) => {
+    setFlagsFromString('--expose-gc')
+    const gc = runInNewContext('gc') as () => void
+    const happenings = new Happenings()
+    const refused = (at: number): Given => {
+      const words = { reason: `${at} ${'r'.repeat(16_000)}`, message: `${at} ${'m'.repeat(16_000)}` } as never
+      const names = { local: host(0), host: `http://${at}.${'h'.repeat(4000)}`, handler: `${at} ${'n'.repeat(4000)}` }
+      return { type: 'refused', at: at * 50, ...names, direction: 'inbound', ...(words as object) } as Given
+    }
+    gc()
+    const before = process.memoryUsage().heapUsed
+    for (let at = 0; at < 12_000; at++) {
+      happenings.add({ ...refused(at), seq: at } as GridEvent, 0, hosts)
+      if (at % 1000 === 0) assert.ok(happenings.all.length > 0)
+    }
+    gc()
+    const mebi = (process.memoryUsage().heapUsed - before) / 1_048_576
+    test.diagnostic(`${mebi.toFixed(1)} MiB of 12,000 events of 40 KB`)
+    assert.ok(happenings.all.length > 0)
+    assert.ok(mebi < 40, `${mebi} MiB`)
+  })
+
+  it('know which handlers they are about, of several too', () => {
+    const resets = ['get', 'put'].map((name) => called('reset', host(0), host(1), name))
+    const [both] = rowsOf(new Happenings(), ...resets)
+    assert.deepEqual(both?.handlers, ['get', 'put'])
+    const [none] = rowsOf(new Happenings(), lost(host(0), host(1)))
+    assert.deepEqual(none?.handlers, [])
   })
 
   it('are those of a connection where both of its servers are in the row', () => {

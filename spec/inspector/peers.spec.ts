@@ -162,6 +162,16 @@ describe('a server that tells what is not of the shape that is known', () => {
     for (const name of Object.keys(record)) assert.equal(recordOfCall({ ...record, [name]: undefined }), undefined)
   })
 
+  it('is held to what is known of an event: nothing else of it is kept', () => {
+    for (const event of events) {
+      const more = { big: ['x'], text: 'x', one: 1 }
+      const nested = 'failed' in event ? { failed: { ...event.failed, ...more } } : {}
+      const told = eventOf({ ...event, ...more, ...nested }, there)
+      assert.deepEqual({ ...told }, { ...eventOf(event, there) })
+      for (const name of Object.keys(more)) assert.ok(!JSON.stringify(told).includes(`"${name}"`), event.type)
+    }
+  })
+
   it('is no more in memory for hosts that it makes up', async (test) => {
     const [connection] = change.connections
     const made = Array.from({ length: 5000 }, (_, n) => ({ ...connection, host: `http://${n}` }))

@@ -16,6 +16,8 @@ const recentMs = 15 * 60_000
 const manyFail = 0.1
 /** So few calls have no share. */
 const fewCalls = 20
+/** In the title of what happened: one handler does, or several do. */
+const throws = / throws? /
 
 export function answersOf(picture: Picture): Answer[] {
   return [connected(picture), slow(picture), fails(picture), waits(picture), happened(picture)]
@@ -109,8 +111,8 @@ function fails({ seen, handlers, merged, events }: Picture): Answer {
   if (first === undefined)
     return { id, severity: 'ok', answer: 'None', detail: 'less than 1 % of each handler in the last minute' }
   const { row, share, mistakes, calls } = first
-  const thrown = events.find(({ handler, title }) => title.includes(' throws ') && row.name.endsWith(handler ?? '\0'))
-  const name = thrown?.title.split(' throws ')[1] ?? 'an error'
+  const thrown = events.find(({ handlers, title }) => throws.test(title) && handlers.includes(row.name))
+  const name = thrown?.title.split(throws)[1] ?? 'an error'
   const many = calls < fewCalls ? `${Math.round(share * calls)} of ${calls} calls` : `${percent(share)} of its calls`
   const mistake = mistakes > 0 ? `${name}, a mistake in the handler` : ''
   const more = failing.length > 1 ? `${failing.length - 1} other${failing.length > 2 ? 's' : ''}` : ''

@@ -99,11 +99,11 @@ export class HandlerLooker {
     const since = seen.now - chartSlots * slotMs
     return happenings.all
       .filter(
-        ({ at, severity, handler }) =>
+        ({ at, severity, handlers }) =>
           at >= since &&
           severity !== 'info' &&
           severity !== 'ok' &&
-          (handler === undefined || this.#key.endsWith(handler))
+          (handlers.length === 0 || handlers.includes(nameOfKey(this.#key)))
       )
       .slice(0, 3)
       .map(({ at, title }) => ({ at, text: title }))

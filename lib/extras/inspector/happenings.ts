@@ -17,6 +17,8 @@ const mostAtATime = 8
 /** So many different events of a row are known apart, and so many of all rows: what is more only makes them new. */
 const mostCases = 2000
 const mostCasesInAll = 8000
+/** A row that is settled knows so many of its handlers. */
+const mostHandlers = 200
 
 interface Row {
   readonly id: number
@@ -37,8 +39,8 @@ interface Row {
 /** With what it is about. */
 export interface Known extends Happening {
   readonly hosts: readonly string[]
-  /** Where it is of one alone. */
-  readonly handler?: string
+  /** By their names; none where it is not about handlers. */
+  readonly handlers: readonly string[]
 }
 
 interface Told {
@@ -63,7 +65,7 @@ export class Happenings {
     const told = this.#newest().map((row) => this.#told(row))
     return told
       .filter(({ parties }) => isBetween(parties, a, b))
-      .map(({ happening: { hosts: _, handler: __, ...happening } }) => happening)
+      .map(({ happening: { hosts: _, handlers: __, ...happening } }) => happening)
   }
 
   /** @param offsetMs what to add to its moment to have it by the clock here */
@@ -82,9 +84,11 @@ export class Happenings {
     this.#take({ type: 'credit', at: since, local, host: whom, handler: nameOfKey(handlerKey), id, key, text }, since)
   }
 
-  #take(event: Happened, at: number): void {
+  #take(told: Happened, at: number): void {
+    const event = cut(told, this.#hosts)
     const cause = causeOf(event)
     if (cause === undefined) return
+    this.#settle()
     const row = this.#rowOf(cause, at) ?? this.#begin(cause, at)
     row.seq = ++this.#seq
     row.at = Math.max(row.at, at)
@@ -95,7 +99,7 @@ export class Happenings {
     for (const each of cause.shared) row.shared.add(each)
     // The newest last.
     row.cases.delete(cause.same)
-    row.cases.set(cause.same, { event: cut(event), times: (before?.times ?? 0) + 1 })
+    row.cases.set(cause.same, { event, times: (before?.times ?? 0) + 1 })
   }
 
   /** The row that tells of the same cause, with all that turn out to have it too; undefined where another one begins. */
@@ -105,7 +109,7 @@ export class Happenings {
     if (known !== undefined) return known
     const [first, ...others] = near.filter((row) => shared.some((each) => row.shared.has(each)))
     for (const other of others) this.#merge(first as Row, other)
-    return first ?? near.find(({ isRest }) => isRest)
+    return first ?? near.find(({ isRest, cases }) => isRest && cases.size > 0)
   }
 
   #near(kind: Kind, limitMs: number, at: number): Row[] {
@@ -113,7 +117,11 @@ export class Happenings {
   }
 
   #merge(row: Row, other: Row): void {
-    for (const [same, each] of other.cases) row.cases.set(same, each)
+    for (const [same, { event, times }] of other.cases) {
+      const own = row.cases.get(same)
+      if (own !== undefined) this.#cases--
+      row.cases.set(same, { event, times: times + (own?.times ?? 0) })
+    }
     for (const each of other.shared) row.shared.add(each)
     row.at = Math.max(row.at, other.at)
     this.#rows = this.#rows.filter((each) => each !== other)
@@ -132,7 +140,6 @@ export class Happenings {
       },
       ...{ seq: 0, at, told: undefined }
     }
-    this.#settle()
     this.#rows.push(row)
     if (this.#rows.length > mostKept) {
       const oldest = this.#rows.reduce((a, b) => (b.at < a.at ? b : a))
@@ -148,7 +155,7 @@ export class Happenings {
     const open = this.#rows.filter(({ cases }) => cases.size > 0).sort((a, b) => a.seq - b.seq)
     for (const row of open) {
       if (this.#cases < mostCasesInAll / 2) return
-      this.#told(row)
+      row.told = settled(this.#told(row), this.#hosts)
       this.#forget(row)
     }
   }
@@ -168,8 +175,6 @@ export class Happenings {
     const { id, at, kind } = row
     const cases = [...row.cases.values()]
     const [[severity, title, detail = ''], parties] = tell(kind, cases, this.#hosts)
-    const handlers = new Set(cases.map(({ event }) => ('handler' in event ? event.handler : undefined)))
-    const [handler] = handlers
     const happening = {
       ...{
         id,
@@ -177,9 +182,9 @@ export class Happenings {
         severity,
         title: shorten(title),
         detail: shorten(detail),
-        hosts: [...parties.by, ...parties.of]
-      },
-      ...(handlers.size > 1 || handler === undefined ? {} : { handler })
+        hosts: [...parties.by, ...parties.of],
+        handlers: [...new Set(cases.flatMap(({ event }) => handlerOf(event)))]
+      }
     }
     row.told = { happening, parties }
     return row.told
@@ -192,13 +197,31 @@ function isBetween({ of, by }: Parties, a: string, b: string): boolean {
   return (of.includes(a) && isIn(b)) || (of.includes(b) && isIn(a))
 }
 
-/** Names stay as they are: what else peers write is cut. */
-const names: ReadonlySet<string> = new Set(['host', 'local', 'handler', 'subroute', 'key'])
+/** What is kept of it once its words stand: of servers that are in the list, and of some handlers. */
+function settled({ happening, parties }: Told, hosts: readonly string[]): Told {
+  const known = (of: readonly string[]) => {
+    const all = new Set(of)
+    return hosts.filter((host) => all.has(host))
+  }
+  const handlers = happening.handlers.slice(0, mostHandlers)
+  return {
+    happening: { ...happening, hosts: known(happening.hosts), handlers },
+    parties: { ...parties, of: known(parties.of), by: known(parties.by) }
+  }
+}
 
-function cut<T extends object>(event: T): T {
+/** As handlers are named in the feed. */
+function handlerOf(event: Happened): readonly string[] {
+  const { handler = '', subroute = '' } = event as { readonly handler?: string; readonly subroute?: string }
+  return handler === '' ? [] : [shorten(subroute === '' ? handler : `${subroute}/${handler}`)]
+}
+
+/** Servers of the list have their names, and streams their keys: what else peers write is cut. */
+function cut<T extends object>(event: T, hosts: readonly string[]): T {
   const short = (name: string, value: unknown): unknown => {
-    if (typeof value === 'string') return names.has(name) ? value : shorten(value)
-    return name === 'error' ? cut(value as object) : value
+    const isName = name === 'key' || ((name === 'host' || name === 'local') && hosts.includes(value as string))
+    if (typeof value === 'string') return isName ? value : shorten(value)
+    return name === 'error' && value !== undefined ? cut(value as object, hosts) : value
   }
   return Object.fromEntries(Object.entries(event).map(([name, value]) => [name, short(name, value)])) as T
 }

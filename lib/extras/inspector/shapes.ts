@@ -15,7 +15,11 @@ import type {
   StreamInfo
 } from '../../index.ts'
 
-type Check = (value: unknown) => boolean
+interface Check {
+  (value: unknown): boolean
+  /** Of a record. */
+  readonly fields?: Readonly<Record<string, Check>>
+}
 
 const longestText = 16_384
 const longestName = 4096
@@ -34,7 +38,8 @@ const aName: Check = (value) =>
   typeof value === 'string' && value.length <= longestName && !/\p{Surrogate}/u.test(value)
 
 function optional(is: Check): Check {
-  return (value) => value === undefined || value === null || is(value)
+  const check: Check = (value) => value === undefined || value === null || is(value)
+  return Object.assign(check, is.fields && { fields: is.fields })
 }
 
 function oneOf(...words: readonly string[]): Check {
@@ -47,7 +52,15 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function shape(fields: Readonly<Record<string, Check>>): Check {
   const checks = Object.entries(fields)
-  return (value) => isRecord(value) && checks.every(([name, is]) => is(value[name]))
+  const check: Check = (value) => isRecord(value) && checks.every(([name, is]) => is(value[name]))
+  return Object.assign(check, { fields })
+}
+
+/** What of its shape was told, and nothing else. */
+function only(value: unknown, { fields }: Check): unknown {
+  if (fields === undefined || !isRecord(value)) return value
+  const known = Object.entries(fields).filter(([name]) => Object.hasOwn(value, name))
+  return Object.fromEntries(known.map(([name, is]) => [name, only(value[name], is)]))
 }
 
 function recordOf(is: Check, most: number): Check {
@@ -122,7 +135,7 @@ const isRecordOfCall = shape({
   ...{ bytesIn: aCount, bytesOut: aCount, startedAt: aNumber, skipped: aCount }
 })
 
-const base = { seq: aCount, at: aNumber, host: aName, local: aName }
+const base = { type: aText, seq: aCount, at: aNumber, host: aName, local: aName }
 const called = { ...base, handler: aName, subroute: aName }
 const words = { reason: aText, message: aText }
 /** Those that are told in words; others of another version are none. */
@@ -214,7 +227,8 @@ export function recordOfCall(told: unknown): CallRecord | undefined {
 /** @param local who tells it: nobody tells events of others */
 export function eventOf(told: unknown, local: string): GridEvent | undefined {
   if (!isRecord(told) || typeof told.type !== 'string' || !Object.hasOwn(events, told.type)) return undefined
-  return events[told.type]?.(told) === true ? { ...given(told as unknown as GridEvent), local } : undefined
+  const is = events[told.type]
+  return is?.(told) === true ? { ...given(only(told, is) as GridEvent), local } : undefined
 }
 
 /** The clock of a server, and its process. */
