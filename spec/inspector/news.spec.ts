@@ -3,9 +3,21 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { Budget } from '../../lib/extras/inspector/budget.ts'
-import { Reader } from '../../lib/extras/inspector/compact.ts'
+import { pack, Reader, type Recorded } from '../../lib/extras/inspector/compact.ts'
+import type { KnownGuest } from '../../lib/extras/inspector/guests.ts'
 import { Happenings } from '../../lib/extras/inspector/happenings.ts'
-import type { Answer, Cell, HandlerRow, ServerFigures, Wire } from '../../lib/extras/inspector/model.ts'
+import type {
+  Answer,
+  Cell,
+  Guest,
+  HandlerRow,
+  Happening,
+  ListName,
+  Patch,
+  ServerFigures,
+  Wait,
+  Wire
+} from '../../lib/extras/inspector/model.ts'
 import { News } from '../../lib/extras/inspector/news.ts'
 import { Versions } from '../../lib/extras/inspector/versions.ts'
 import type { GridEvent } from '../../lib/index.ts'
@@ -62,6 +74,77 @@ describe('what has changed', () => {
     assert.deepEqual([isWhole, rows.length], [true, 100])
     assert.equal(versions.after(49).isWhole, undefined)
   })
+
+  it('is told of the newer half of those that have gone to whoever has heard of the others', () => {
+    const rounds = Array.from({ length: 42 }, (_, round) =>
+      Array.from({ length: 100 }, (__, at) => entry(`${round} ${at}`, 1, 3))
+    )
+    const budget = new Budget(0)
+    const versions = new Versions(budget)
+    for (const [round, rows] of rounds.entries()) {
+      budget.fill(round * 10_000)
+      versions.begin()
+      versions.list('rows', rows)
+      versions.tell()
+    }
+    for (const known of [41, 30]) {
+      const { isWhole, gone } = versions.after(known)
+      assert.deepEqual([isWhole, gone?.rows?.length], [undefined, (42 - known) * 100])
+    }
+    assert.equal(versions.after(10).isWhole, true)
+  })
+
+  it('is told later where there is no credit for it, however large a part of all is that changes each time', () => {
+    const budget = new Budget(0)
+    const versions = new Versions(budget)
+    let bytes = 0
+    for (let second = 0; second < 120; second++) {
+      budget.fill(second * 1000)
+      const before = versions.version
+      versions.begin()
+      versions.one('answers', `${second}`.padEnd(30_000))
+      versions.tell()
+      if (second >= 15) bytes += Buffer.byteLength(JSON.stringify(versions.after(before)))
+    }
+    assert.ok(bytes / 105 <= mostBytesPerSecond, `${bytes / 105}`)
+    assert.ok(bytes / 105 > mostBytesPerSecond / 2, `${bytes / 105}`)
+  })
+})
+
+describe('a page that is told all again', () => {
+  const host = 'http://a:1'
+  const packed = (place: number, list: ListName, record: Recorded): Patch => {
+    const values = pack(list, record)
+    return [place, 2 ** values.length - 1, ...values]
+  }
+  const wait = (key: string): Wait => ({
+    ...{ key, cause: 'credit', severity: 'warn', who: [host], whom: host, since: 1, why: '' },
+    ...{ handler: 'get', handlerKey: 'single get' }
+  })
+  const event = (title: string): Happening => ({ id: 0, at: 1, severity: 'bad', title, detail: '' })
+  const guest = (name: string, calls = 0): Guest => {
+    return { server: host, name, since: 1, calls, failed: 0, running: 0, asked: 0 }
+  }
+  const all: Wire = {
+    ...{ at: 1, local: host, waits: [packed(0, 'waits', wait('w'))], quiet: [packed(0, 'quiet', wait('q'))] },
+    ...{ events: [packed(0, 'events', event('e')), packed(1, 'events', event('f'))] },
+    guests: [packed(0, 'guests', guest('ada')), packed(1, 'guests', guest('bob', 2))]
+  }
+
+  it('knows no wait, guest and event any more of which it is told nothing', () => {
+    const reader = new Reader()
+    const { guests = [] } = reader.read(all)
+    assert.deepEqual(guests, [guest('bob', 2), guest('ada')])
+    const { waits, quiet, guests: left, gone } = reader.read({ at: 2, local: host, isWhole: true })
+    assert.deepEqual({ waits, quiet, left, gone }, { waits: [], quiet: [], left: [], gone: [0, 1] })
+  })
+
+  it('keeps those that it is told again', () => {
+    const reader = new Reader()
+    reader.read(all)
+    const { waits = [], events = [], gone } = reader.read({ ...all, events: all.events?.slice(1) ?? [], isWhole: true })
+    assert.deepEqual([waits.map(({ key }) => key), events.map(({ title }) => title), gone], [['w'], ['f'], [0]])
+  })
 })
 
 const hosts = Array.from({ length: 32 }, (_, at) => `http://node-${String(at + 1).padStart(2, '0')}.test:9000`)
@@ -87,7 +170,7 @@ class Telling {
   #version = 0
 
   /** @param isFirst whether it counts as the picture that forms at first */
-  tell({ cells, servers, handlers }: Second, isFirst = false): Wire {
+  tell({ cells, servers, handlers }: Second, isFirst = false, guests: readonly KnownGuest[] = []): Wire {
     const { now = 1_790_000_000_000 + this.nowMs } = {}
     const seen = {
       seen: { hosts, now } as never,
@@ -97,7 +180,7 @@ class Telling {
       merged: [],
       waits: [],
       quiet: [],
-      guests: []
+      guests
     }
     const sums = { streams: 0, requests: 0, answering: 32 }
     const detail = `for ${Math.round(this.nowMs / 1000)} s`
@@ -268,12 +351,20 @@ describe('what pages are told of 32 servers with 200 handlers', () => {
   it('keeps to the limit whatever happens: all states change all the time, and each is told within two seconds', (test) => {
     const telling = new Telling()
     const random = randomFrom(3)
+    // So many are told, with long names, and all of them call all the time.
+    const guestsAt = (at: number) =>
+      Array.from({ length: 100 }, (_, guest): KnownGuest => {
+        const name = `${guest}`.padEnd(190, 'x')
+        const figures = { calls: at * 7 + guest, failed: 0, running: (at + guest) % 5, asked: 0, rttMs: (at % 9) + 0.1 }
+        return { key: name, server: hosts[guest % 32] ?? '', name, since: 1_790_000_000_000, ...figures }
+      })
     const since = (at: number) => 1_790_000_000_000 + at
     let last = secondOf(0, random, () => 1)
     for (let at = 0; at < 15; at++, telling.nowMs += 1000)
       telling.tell(
         secondOf(at, random, () => 1),
-        true
+        true,
+        guestsAt(0)
       )
     const unknownSince = new Map<string, number>()
     let longest = 0
@@ -293,7 +384,7 @@ describe('what pages are told of 32 servers with 200 handlers', () => {
           }
         }
       )
-      telling.tell(last)
+      telling.tell(last, false, guestsAt(at))
       for (const { from, to, state } of last.cells) {
         const key = `${from} ${to}`
         if (telling.known.get(key)?.state === state) unknownSince.delete(key)

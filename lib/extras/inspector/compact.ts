@@ -6,6 +6,7 @@
 import type {
   Cell,
   Chart,
+  Guest,
   HandlerRow,
   Happening,
   ListName,
@@ -34,7 +35,8 @@ const columns = {
   ],
   waits: wait,
   quiet: wait,
-  events: ['at', 'severity', 'title', 'detail']
+  events: ['at', 'severity', 'title', 'detail'],
+  guests: ['server', 'name', 'since', 'calls', 'failed', 'running', 'asked', 'rttMs']
 } as const satisfies Readonly<Record<ListName, readonly string[]>>
 
 /** What must be seen at once. */
@@ -44,7 +46,8 @@ const urgent: Readonly<Record<ListName, readonly string[]>> = {
   handlers: ['where', 'isSlow', 'fails'],
   waits: ['key', 'severity'],
   quiet: [],
-  events: ['title']
+  events: ['title'],
+  guests: []
 }
 
 /** The columns that are told at once, by their bits. */
@@ -55,7 +58,7 @@ export const urgentOf = Object.fromEntries(
   })
 ) as Readonly<Record<ListName, number>>
 
-export type Recorded = Cell | ServerFigures | HandlerRow | Wait | Happening
+export type Recorded = Cell | ServerFigures | HandlerRow | Wait | Happening | Guest
 
 /** @param more what it has of its columns in another way */
 export function valuesOf(list: ListName, record: Recorded, more: Readonly<Record<string, Value>> = {}): Value[] {
@@ -115,15 +118,20 @@ export class Reader {
     Record<ListName, Table>
   >
 
-  read({ cells, servers, handlers, waits, quiet, events, gone = {}, points, ...rest }: Wire): Tick {
+  read({ cells, servers, handlers, waits, quiet, events, guests, gone = {}, points, ...rest }: Wire): Tick {
     const tables = this.#tables
-    if (rest.isWhole === true) for (const { rows } of Object.values(tables)) rows.clear()
+    const isWhole = rest.isWhole === true
+    const before = isWhole ? [...tables.events.rows.keys()] : []
+    if (isWhole) for (const { rows } of Object.values(tables)) rows.clear()
     for (const [name, places] of Object.entries(gone)) {
       for (const place of places) tables[name as ListName].rows.delete(place)
     }
     const told = servers && tables.servers.take(servers)
     const changed = handlers && tables.handlers.take(handlers)
     const isFewer = gone.handlers !== undefined
+    const happened = events && this.#events(events)
+    // What is told whole has no word of those that have gone.
+    const left = isWhole ? before.filter((id) => !tables.events.rows.has(id)) : gone.events
     return {
       ...rest,
       ...(isFewer ? { isWhole: true as const } : {}),
@@ -136,10 +144,11 @@ export class Reader {
           unpackRow(String(key), row)
         )
       }),
-      ...((waits || gone.waits) && { waits: waitsIn(tables.waits, waits) }),
-      ...((quiet || gone.quiet) && { quiet: waitsIn(tables.quiet, quiet) }),
-      ...(events && { events: this.#events(events) }),
-      ...(gone.events && { gone: gone.events }),
+      ...((waits || gone.waits || isWhole) && { waits: waitsIn(tables.waits, waits) }),
+      ...((quiet || gone.quiet || isWhole) && { quiet: waitsIn(tables.quiet, quiet) }),
+      ...((guests || gone.guests || isWhole) && { guests: guestsIn(tables.guests, guests) }),
+      ...(happened && { events: happened }),
+      ...(left && { gone: left }),
       ...(points && { points: this.#points(points) })
     }
   }
@@ -174,4 +183,11 @@ function waitsIn(table: Table, patches: readonly Patch[] = []): Wait[] {
   table.take(patches)
   const waits = [...table.rows.values()].map((row) => unpack('waits', row) as unknown as Wait)
   return waits.sort((a, b) => a.since - b.since)
+}
+
+/** Those that run most first. */
+function guestsIn(table: Table, patches: readonly Patch[] = []): Guest[] {
+  table.take(patches)
+  const guests = [...table.rows.values()].map((row) => ({ name: '', ...unpack('guests', row) }) as unknown as Guest)
+  return guests.sort((a, b) => b.running - a.running || b.calls - a.calls)
 }

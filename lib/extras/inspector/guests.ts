@@ -8,18 +8,24 @@ const mostTold = 100
 /** Before the name of a guest. */
 const prefix = /^guest:/
 
-/** By server, those that run most first. */
-export function guestsOf(seen: Seen): Guest[] {
+/** With what says that it is the same one. */
+export interface KnownGuest extends Guest {
+  readonly key: string
+}
+
+/** Those that are there for longest: so they stay the same while all of them call. */
+export function guestsOf(seen: Seen): KnownGuest[] {
   const all = freshOf(seen).flatMap(({ host: server, stats, offsetMs }) =>
     (stats?.guests ?? []).map(
-      ({ host, since, rttMs, calls, running, errors, asked }): Guest => ({
+      ({ host, since, rttMs, calls, running, errors, asked }): KnownGuest => ({
+        key: `${server} ${host} ${since}`,
         ...{ server, name: shorten(host.replace(prefix, '')), since: Math.round((since + offsetMs) / 1000) * 1000 },
         ...{ calls, failed: failedOf(errors), running, asked },
         ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 10) / 10 })
       })
     )
   )
-  return all.sort((a, b) => b.running - a.running || b.calls - a.calls).slice(0, mostTold)
+  return all.sort((a, b) => a.since - b.since || (a.key < b.key ? -1 : 1)).slice(0, mostTold)
 }
 
 /** Calls that it gave up are no errors. */

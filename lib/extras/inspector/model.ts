@@ -220,7 +220,7 @@ export type Packed = readonly Value[]
 /** What changes of a record: its number, which columns follow by their bits, and those. */
 export type Patch = readonly [place: number, columns: number, ...values: Packed]
 
-export type ListName = 'servers' | 'cells' | 'handlers' | 'waits' | 'quiet' | 'events'
+export type ListName = 'servers' | 'cells' | 'handlers' | 'waits' | 'quiet' | 'events' | 'guests'
 
 type Lists<Of> = { readonly [Name in ListName]?: readonly Of[] }
 

@@ -3,8 +3,9 @@
 import { Budget, bytesOf } from './budget.ts'
 import { type Recorded, urgentOf, valuesOf } from './compact.ts'
 import { Findings } from './findings.ts'
+import type { KnownGuest } from './guests.ts'
 import { Cells } from './matrix.ts'
-import type { Answer, Guest, ListName, Sums, Wait } from './model.ts'
+import type { Answer, ListName, Sums, Wait } from './model.ts'
 import type { Picture } from './picture.ts'
 import { type Changed, Versions } from './versions.ts'
 
@@ -14,7 +15,7 @@ const bytesOfTick = 160
 export interface Seen extends Picture {
   readonly quiet: readonly Wait[]
   readonly sums: Sums
-  readonly guests: readonly Guest[]
+  readonly guests: readonly KnownGuest[]
   readonly answers: readonly Answer[]
 }
 
@@ -50,14 +51,13 @@ export class News {
     this.#budget.spend(bytesOf(told))
   }
 
-  take({ seen, servers, handlers, waits, quiet, events, ...rest }: Seen): void {
+  take({ seen, servers, handlers, waits, quiet, events, guests, ...rest }: Seen): void {
     this.#budget.fill(this.#nowMs())
     this.#budget.spend(bytesOfTick)
     this.#versions.begin()
     this.#versions.one('hosts', seen.hosts)
     this.#versions.one('answers', this.#findings.steady(rest.answers))
     this.#versions.one('sums', rest.sums)
-    this.#versions.one('guests', rest.guests)
     this.#list('servers', servers, ({ host }) => host)
     this.#takeCells(rest)
     this.#list('handlers', handlers, ({ key }) => key)
@@ -65,6 +65,7 @@ export class News {
     this.#list('quiet', quiet, ({ key }) => key)
     const isBad = ({ severity }: Picture['events'][number]) => severity === 'bad' || severity === 'warn'
     this.#list('events', events, ({ id }) => String(id), isBad)
+    this.#list('guests', guests, ({ key }) => key)
     this.#versions.tell()
   }
 

@@ -67,9 +67,10 @@ export class Versions {
     this.#version++
   }
 
+  /** Told at once, and later where there is no credit: it is taken at each tick. */
   one(name: string, value: unknown): void {
     const json = JSON.stringify(value)
-    if (this.#ones.get(name)?.json === json) return
+    if (this.#ones.get(name)?.json === json || !this.#budget.hasCredit) return
     this.#ones.set(name, { value, json, version: this.#version })
     this.#budget.spend(Buffer.byteLength(json))
   }
@@ -148,7 +149,7 @@ export class Versions {
     list.gone.push({ place: kept.place, version: this.#version })
     this.#budget.spend(bytesOf(kept.place) + 1)
     if (list.gone.length <= mostGone) return
-    list.floor = list.gone[list.gone.length / 2]?.version ?? this.#version
+    list.floor = list.gone[mostGone / 2]?.version ?? this.#version
     list.gone = list.gone.filter(({ version }) => version > list.floor)
   }
 }
