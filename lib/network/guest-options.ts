@@ -20,7 +20,7 @@ export interface GuestsOptions {
   readonly auth?: Auth
   /** Guests at one time, those that have gone included while their handlers run. Default 16. */
   readonly max?: number
-  /** What one guest may cost. Default: the limits of the manager, with `maxInboundStreams`, `maxReaders`, `maxIdleFramesPerSecond` and `maxPendingHandshakes`, which is of all guests together, divided by 16. */
+  /** What one guest may cost. Default: the limits of the manager, with `maxInboundStreams`, `maxIdleFramesPerSecond` and `maxPendingHandshakes`, which is of all guests together, divided by 16, and `maxReaders` halved: who looks into the grid for many people may be one guest. */
   readonly limits?: Partial<GuestLimits>
 }
 
@@ -40,6 +40,8 @@ export interface GuestSettings {
 const defaultMax = 16
 /** Guests are people and jobs, no load. */
 const share = 16
+/** One may look for many people: an inspector has two readers, and two more for each page that traces. */
+const readersShare = 2
 
 export const anAuth = objectWith(
   'must be sharedSecret(...), mutualTLS(), insecure(), or an Auth of your own',
@@ -58,12 +60,12 @@ const readGuests = optionsReader<GuestsOptions>(
 
 /** @throws {InvalidOptionError} naming the option that is wrong */
 export function parseGuests(given: GuestsOptions | undefined, auth: Auth, limits: Readonly<Limits>): GuestSettings {
-  const part = (limit: number) => Math.max(1, Math.floor(limit / share))
+  const part = (limit: number, of = share) => Math.max(1, Math.floor(limit / of))
   const { maxHandlers, maxHandshakeBytes, handshakeTimeoutMs, ...own } = limits
   const defaults: GuestLimits = {
     ...own,
     maxInboundStreams: part(limits.maxInboundStreams),
-    maxReaders: part(limits.maxReaders),
+    maxReaders: part(limits.maxReaders, readersShare),
     maxIdleFramesPerSecond: part(limits.maxIdleFramesPerSecond),
     maxPendingHandshakes: part(limits.maxPendingHandshakes)
   }

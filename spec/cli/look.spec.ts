@@ -7,9 +7,10 @@ import { before, describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
 import { LockClient, serveLocks } from 'it-grid/locks'
 import { checkTold } from '../../lib/extras/cli/told.ts'
+import type { TraceBatch } from '../../lib/extras/inspector/model.ts'
 import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { bytes, CodecError, type HandlerInterceptor, insecure, single, streaming } from '../../lib/index.ts'
-import { readTicks } from '../inspector/look.ts'
+import { read, readTicks } from '../inspector/look.ts'
 import { paced } from '../support/clock/pace.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -402,5 +403,33 @@ describe('inspect', () => {
     const { stderr } = await inspect.end()
     assert.equal(stderr, '')
     await until(() => grid.at(1).stats().guests.length === 0, 'no guest is left')
+  })
+
+  it('traces for each of its pages, by the one guest that it is at each server', async (test) => {
+    const { grid, hosts, run } = await open(test, 2)
+    const [one = '', two = ''] = hosts
+    const inspect = live(run, ['inspect', one])
+    await until(() => inspect.text().endsWith('\n'), 'it says where')
+    const url = inspect.text().trim()
+    const calls = setInterval(
+      () =>
+        void grid
+          .at(0)
+          .connection(two)
+          .request(echo, 'a')
+          .catch(() => undefined),
+      50
+    )
+    test.after(() => clearInterval(calls))
+    const [stop, told] = [new AbortController(), [0, 0, 0, 0]]
+    const trace = async (page: number) => {
+      for await (const { rows } of read<TraceBatch>(`${url}trace?handler=echo`, stop.signal))
+        told[page] = (told[page] ?? 0) + rows.length
+    }
+    const pages = told.map((_, page) => trace(page).catch(() => undefined))
+    await until(() => told.every((rows) => rows > 0), 'all have rows')
+    stop.abort()
+    await Promise.all(pages)
+    await inspect.end()
   })
 })

@@ -12,8 +12,9 @@ import type {
   TraceBatch,
   TraceRow
 } from '../../lib/extras/inspector/model.ts'
-import { type Manager, single, streaming } from '../../lib/index.ts'
+import { introspection, type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
+import { until } from '../support/until.ts'
 import { answerOf, Looking, openInspector, read } from './look.ts'
 
 const tail = streaming<void, never, Uint8Array>('logs/tail', { inCapacity: 0, outCapacity: 16 })
@@ -199,5 +200,32 @@ describe('the trace', () => {
     )
     assert.ok(rows.length <= 5, 'once each')
     page.close()
+  })
+
+  it('says why a server does not tell of one side, and tries that again alone', async (test) => {
+    // The page of the first one has two readers at the second one, and the trace two more.
+    const grid = await openGrid(2, { introspection: true, serve, limits: { maxReaders: 4 } })
+    await using _ = grid
+    const peer = grid.at(0).connection(grid.hosts[1] as string)
+    const { url } = await openInspector(test, grid.at(0))
+    using page = new Looking(url)
+    await page.until(({ servers = [] }) => servers.every(({ state }) => state === 'answers'), 'both answer')
+    const other = introspection.on(peer).events()
+    const calls = setInterval(() => void peer.request(work, 1).catch(() => undefined), 100)
+    test.after(() => clearInterval(calls))
+    await until(() => grid.at(1).stats().inboundStreams === 3, 'its other reader is open')
+    let [rows, told] = [0, false]
+    await newsThat<TraceBatch>(`${url}trace`, ({ rows: { length }, servers, refused }) => {
+      rows += length
+      assert.ok(servers <= 2)
+      if (refused !== undefined) assert.match(refused, /has 4 streams of \$grid open for .+ \(limits\.maxReaders\)/)
+      // The other side is read meanwhile.
+      if (refused !== undefined && rows > 0 && !told) {
+        told = true
+        clearInterval(calls)
+        other.cancel()
+      }
+      return told && refused === undefined && servers === 2 && grid.at(1).stats().inboundStreams === 4
+    })
   })
 })

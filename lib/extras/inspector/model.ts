@@ -315,6 +315,8 @@ export interface TraceRow extends OfCall, TraceTimes {
 export interface TraceBatch {
   readonly rows: readonly TraceRow[]
   readonly servers: number
+  /** Why a server that answers does not tell of all its calls: of those that do not, the first. */
+  readonly refused?: string
   /** Looked at and not told since the start: too many, or lost on the way. */
   readonly notShown: number
 }

@@ -8,11 +8,14 @@ import { recordOfCall } from './shapes.ts'
 import { keyOf, type Side } from './tracked.ts'
 import { usualOf } from './tracker.ts'
 import { nameOfCall } from './waits.ts'
-import type { Watcher } from './watcher.ts'
+import { textOf, type Watcher } from './watcher.ts'
 import { shorten } from './words.ts'
 
 /** Rows that are kept for a page until it takes them, of all servers. */
 const mostRows = 200
+/** After a server refused. */
+const againMs = 2000
+const sides: readonly Side[] = ['handler', 'caller']
 
 export interface TraceFilter {
   readonly from?: string
@@ -23,11 +26,19 @@ export interface TraceFilter {
   readonly sample?: number
 }
 
+/** What becomes of reading one side of a server. */
+interface Reading {
+  readonly isOpen: boolean
+  /** Why it was refused last. That is told until then: who is not refused is told nothing before a call ends. */
+  readonly refused?: string
+  readonly untilMs: number
+}
+
 export class Trace {
   readonly #observer: Observer
   readonly #filter: TraceFilter
   readonly #stop = new AbortController()
-  readonly #followed = new Set<Watcher>()
+  readonly #readings = { handler: new WeakMap<Watcher, Reading>(), caller: new WeakMap<Watcher, Reading>() } as const
   #rows: TraceRow[] = []
   #notShown = 0
 
@@ -46,40 +57,70 @@ export class Trace {
     this.#follow()
     const rows = this.#rows.sort((a, b) => b.endedAt - a.endedAt)
     this.#rows = []
-    return { rows, servers: this.#followed.size, notShown: this.#notShown }
+    return { rows, notShown: this.#notShown, ...this.#state() }
   }
 
-  #follow(): void {
+  #state(): Pick<TraceBatch, 'servers' | 'refused'> {
+    const now = performance.now()
+    let [servers, refused]: [number, string | undefined] = [0, undefined]
     for (const watcher of freshOf(this.#observer.seen)) {
-      if (this.#followed.has(watcher)) continue
-      this.#followed.add(watcher)
-      const reads = [this.#read(watcher, 'handler'), this.#read(watcher, 'caller')]
-      void Promise.all(reads).then(() => this.#followed.delete(watcher))
+      const readings = sides.flatMap((side) => this.#readings[side].get(watcher) ?? [])
+      const refusals = readings.filter(({ refused, untilMs }) => refused !== undefined && now < untilMs)
+      if (refusals.length < readings.length) servers++
+      refused ??= refusals[0]?.refused
+    }
+    return { servers, ...(refused === undefined ? {} : { refused }) }
+  }
+
+  /** Each side alone: that one is refused must not hold up the other. */
+  #follow(): void {
+    const now = performance.now()
+    for (const watcher of freshOf(this.#observer.seen)) {
+      for (const side of sides) {
+        const { isOpen = false, untilMs = now, refused } = this.#readings[side].get(watcher) ?? {}
+        if (!isOpen && now >= untilMs && this.#isAsked(watcher, side)) void this.#read(watcher, side, refused)
+      }
     }
   }
 
-  async #read(watcher: Watcher, side: Side): Promise<void> {
-    const { from, to, handler, slowerThanMs, failed, sample } = this.#filter
-    const [here, there] = side === 'handler' ? [to, from] : [from, to]
-    if (here !== undefined && here !== watcher.host) return
-    const options: TraceOptions = {
-      side,
-      ...(there === undefined ? {} : { host: there }),
-      ...(handler === undefined ? {} : handlerNamed(watcher, side, handler)),
-      ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
-      ...(side === 'caller' || failed === true ? { failed: true } : {}),
-      ...(sample === undefined ? {} : { sample })
+  #isAsked({ host }: Watcher, side: Side): boolean {
+    const { from, to } = this.#filter
+    return [undefined, host].includes(side === 'handler' ? to : from)
+  }
+
+  async #read(watcher: Watcher, side: Side, refused: string | undefined): Promise<void> {
+    const readings = this.#readings[side]
+    const note = (isOpen: boolean, refused: string | undefined) => {
+      const untilMs = performance.now() + againMs
+      readings.set(watcher, { isOpen, untilMs, ...(refused === undefined ? {} : { refused }) })
     }
+    note(true, refused)
     try {
-      for await (const told of watcher.calls.trace(options, { signal: this.#stop.signal })) {
+      for await (const told of watcher.calls.trace(this.#optionsFor(watcher, side), { signal: this.#stop.signal })) {
         const record = recordOfCall(told)
         if (record === undefined) continue
         this.#notShown += record.skipped
         // Where the handler ran, its own server tells of the call.
         if (side === 'handler' || reachedNone(record)) this.#add(record, watcher)
       }
-    } catch {
-      // It has gone, or the page has: what it told is told.
+      readings.delete(watcher)
+    } catch (error) {
+      // Where it has gone, or the page has, what it told is told.
+      if (!watcher.isConnected || this.#stop.signal.aborted) readings.delete(watcher)
+      else note(false, shorten(textOf(error)))
+    }
+  }
+
+  #optionsFor(watcher: Watcher, side: Side): TraceOptions {
+    const { from, to, handler, slowerThanMs, failed, sample } = this.#filter
+    const there = side === 'handler' ? from : to
+    return {
+      side,
+      ...(there === undefined ? {} : { host: there }),
+      ...(handler === undefined ? {} : handlerNamed(watcher, side, handler)),
+      ...(slowerThanMs === undefined ? {} : { slowerThanMs }),
+      ...(side === 'caller' || failed === true ? { failed: true } : {}),
+      ...(sample === undefined ? {} : { sample })
     }
   }
 

@@ -205,7 +205,8 @@ export class Watcher {
   }
 }
 
-function textOf(error: unknown): string {
+/** Why a server that is connected tells nothing. */
+export function textOf(error: unknown): string {
   if (UnknownHandlerError.is(error)) return 'introspection is off there'
   return error instanceof Error ? error.message : String(error)
 }

@@ -19,15 +19,16 @@ interface Known {
   readonly rows: readonly TraceRow[]
   readonly notShown: number
   readonly servers: number
+  readonly refused: string | undefined
   /** Rows that have made room for newer ones. */
   readonly over: number
 }
 
-function fold(before: Known | undefined, { rows, notShown, servers }: TraceBatch): Known {
+function fold(before: Known | undefined, { rows, notShown, servers, refused }: TraceBatch): Known {
   const all = [...rows, ...(before?.rows ?? [])]
   const over = (before?.over ?? 0) + Math.max(0, all.length - rowsKept)
   const startedMs = before?.startedMs ?? performance.now()
-  return { startedMs, rows: all.slice(0, rowsKept), notShown: notShown + over, servers, over }
+  return { startedMs, rows: all.slice(0, rowsKept), notShown: notShown + over, servers, refused, over }
 }
 
 export interface TraceProps {
@@ -68,6 +69,11 @@ export function Trace({ picture, route, isFrozen }: TraceProps) {
         ) : (
           <>
             <p class="note above">{stateOf(known, isOn, filter.sample, picture.hosts.length)}</p>
+            {known?.refused !== undefined && (
+              <p class="note above">
+                Not all of them tell of all their calls: <span class="warn">{known.refused}</span>
+              </p>
+            )}
             <div
               class="scroll"
               onPointerEnter={() => setHeld(true)}
