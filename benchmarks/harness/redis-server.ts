@@ -16,13 +16,19 @@ export interface RedisServer {
   kill(): Promise<void>
 }
 
+/** Free until it is used: none of those that the system gives to outgoing conns. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const probe = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(probe, 'listening').then(
+      () => true,
+      () => false
+    )
+    if (!isFree) continue
+    await once(probe.close(), 'close')
+    return port
+  }
 }
 
 /** Resolves when it listens. */

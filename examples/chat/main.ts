@@ -1,17 +1,28 @@
 /** `npm start`: three people at three servers talk, a server is killed, and they talk on. */
 
 import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { io, type Socket } from 'socket.io-client'
 import { startServers } from './servers.ts'
 import type { ToClient, ToServer } from './words.ts'
 
-/** On ports that nobody has just now; yours are chosen, and have names. */
-const probes = [0, 1, 2].map(() => createServer().listen(0, '127.0.0.1'))
-await Promise.all(probes.map((probe) => once(probe, 'listening')))
-const hosts = probes.map((probe) => `http://127.0.0.1:${(probe.address() as AddressInfo).port}`)
-await Promise.all(probes.map((probe) => once(probe.close(), 'close')))
+/** On a port that nobody has now, and that is none of those which the system gives to outgoing conns; yours are chosen, and have names. */
+async function freeName(): Promise<string> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const probe = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(probe, 'listening').then(
+      () => true,
+      () => false
+    )
+    if (!isFree) continue
+    await once(probe.close(), 'close')
+    return `http://127.0.0.1:${port}`
+  }
+}
+
+const hosts = [await freeName(), await freeName(), await freeName()]
 
 /** A client that goes to the next server when its own is gone. */
 class Visitor {

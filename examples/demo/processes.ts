@@ -6,6 +6,7 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
+import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { FromServer, JournalEntry, ToServer } from './ipc.ts'
 import type { TaskName, Tasks } from './tasks.ts'
@@ -44,6 +45,21 @@ export function killAll(): void {
 
 process.on('exit', killAll)
 
+/** Free also when its server starts again: none of those that the system gives to outgoing conns. */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000)
+    const probe = createServer().listen(port, '127.0.0.1')
+    const isFree = await once(probe, 'listening').then(
+      () => true,
+      () => false
+    )
+    if (!isFree) continue
+    await once(probe.close(), 'close')
+    return port
+  }
+}
+
 export class ServerProcess {
   readonly name: string
   readonly pid: number
@@ -73,10 +89,10 @@ export class ServerProcess {
     })
   }
 
-  /** Starts a server. Resolves once its HTTP server listens on `port`, or on any free port if there is none. */
-  static async start(name: string, port = 0): Promise<ServerProcess> {
+  /** Starts a server. Resolves once its HTTP server listens on `port`, or on a free one if there is none. */
+  static async start(name: string, port?: number): Promise<ServerProcess> {
     const startedAt = performance.now()
-    const started = new ServerProcess(name, port)
+    const started = new ServerProcess(name, port ?? (await freePort()))
     const ended = started.exited.then(() => Promise.reject(new Error(`${name} ended before it listened`)))
     await Promise.race([once(started.#news, 'listening'), ended])
     slowestStartMs = Math.max(slowestStartMs, performance.now() - startedAt)

@@ -3,15 +3,15 @@
  */
 
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { type ConnDialer, connectDuplex, connectWS, duplexConn, type Manager, sharedSecret } from '../../lib/index.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { selfSigned } from '../support/network/certificates.ts'
+import { freePort, freePorts } from '../support/network/free-port.ts'
 import { refusalOf } from '../support/raw/dialer.ts'
 import { settled, until } from '../support/until.ts'
 
@@ -44,22 +44,12 @@ function webSockets(server: http.Server, scheme: string, dialer: ConnDialer): Pl
   return { server, accept: (manager) => manager.attach(server), dial }
 }
 
-/** A free port, at which nothing listens yet. */
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 describe('a server that is dialed', () => {
   for (const [kind, create] of Object.entries(places)) {
     it(`is dialed at once when it begins to listen, over ${kind}, however long the wait of the other one was`, async (test) => {
       const servers = new Servers(test)
       const [atA, atB] = [create(), create()]
-      const [portOfA, portOfB] = [await freePort(), await freePort()]
+      const [portOfA = 0, portOfB = 0] = await freePorts(2)
       for (const { server } of [atA, atB]) servers.onEnd(() => server.close())
       let dials = 0
       const dialer: ConnDialer = (name, options) => {

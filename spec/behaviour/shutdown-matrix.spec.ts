@@ -13,6 +13,7 @@ import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { nameThat } from '../support/grid/manager.ts'
 import { type Node, rejection, Servers } from '../support/grid/servers.ts'
+import { freePort } from '../support/network/free-port.ts'
 import { Child } from '../support/process/child.ts'
 import type { Words } from '../support/process/obey.ts'
 import { until } from '../support/until.ts'
@@ -234,11 +235,7 @@ describe('a process that calls close()', { concurrency: 4 }, () => {
   })
 
   row('while it waits out a backoff, and for being dialed, exits at once', async (test) => {
-    const gone = net.createServer().listen(0, '127.0.0.1')
-    await once(gone, 'listening')
-    const urls = { [dialed]: `http://127.0.0.1:${(gone.address() as AddressInfo).port}` }
-    gone.close()
-    await once(gone, 'close')
+    const urls = { [dialed]: `http://127.0.0.1:${await freePort()}` }
     const closing = new Closing(test, { situation: 'waiting', urls })
     assert.deepEqual(await outcomes(closing, 'newCalls'), [...refused, ...refused, ...refused])
     await closing.exited(0)

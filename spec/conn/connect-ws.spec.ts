@@ -10,6 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import type { DialOptions } from '../../lib/conn/conn.ts'
 import { connectWS } from '../../lib/conn/connect-ws.ts'
 import { subprotocol } from '../../lib/errors/options.ts'
+import { freePort } from '../support/network/free-port.ts'
 
 function dialOptions(signal = new AbortController().signal): DialOptions {
   return { signal, path: '/grid/v1', maxConnMessageBytes: 100_000 }
@@ -133,10 +134,7 @@ describe('connectWS', () => {
   })
 
   it('rejects with the cause when nobody listens', async () => {
-    const closed = createServer()
-    await once(closed.listen(0, '127.0.0.1'), 'listening')
-    const { port } = closed.address() as AddressInfo
-    await new Promise((resolve) => closed.close(resolve))
+    const port = await freePort()
     await assert.rejects(connectWS()(`http://127.0.0.1:${port}`, dialOptions()), {
       code: 'ERR_DIAL',
       message: /ECONNREFUSED/

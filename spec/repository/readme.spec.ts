@@ -5,9 +5,7 @@
 
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -15,6 +13,7 @@ import { promisify } from 'node:util'
 import type { CallOptions, HandlerContext, ManagerOptions } from '../../lib/index.ts'
 import * as grid from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
+import { freePorts } from '../support/network/free-port.ts'
 import { MarkdownFile, root } from '../support/pages/markdown.ts'
 import { compilesIn } from '../support/pages/program.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
@@ -37,22 +36,13 @@ const pages = [
 ]
 const example = readme.code('ts').find((code) => code.includes("from 'it-grid'")) ?? ''
 
-async function freePort(): Promise<string> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return String(port)
-}
-
 describe('the example of the README', () => {
   const folder = mkdtempSync(join(tmpdir(), 'it-grid-readme-'))
   const file = join(folder, 'example.mts')
-  const ports: string[] = []
+  let ports: string[] = []
 
   before(async () => {
-    ports.push(await freePort(), await freePort())
+    ports = (await freePorts(2)).map(String)
     const withPorts = example.replaceAll('9001', ports[0] ?? '').replaceAll('9002', ports[1] ?? '')
     writeFileSync(file, withPorts.replace("from 'it-grid'", `from '${join(root, 'lib/index.ts')}'`))
   })
