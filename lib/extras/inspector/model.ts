@@ -1,8 +1,6 @@
 /**
- * What the page is told, as JSON: shared by the serving process and the page. Types only.
- *
- * Moments are ms since the epoch by the clock of the process that serves the page; the page only shows their age. A text is
- * the peers' own, and is shown as text.
+ * What the page is told, as JSON: shared by the serving process and the page. Types only. Moments are ms since the epoch by
+ * the clock of the process that serves the page; the page only shows their age. A text is the peers' own, shown as text.
  */
 
 import type { NextDial } from './words.ts'
