@@ -81,7 +81,7 @@ export const defaultReconnect: Readonly<ReconnectOptions> = Object.freeze({
 export const defaultRequestTimeoutMs = 60_000
 /** Time that `close()` gives running calls to end when it sets no `timeout`, in ms. */
 export const defaultCloseTimeoutMs = 10_000
-/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. Compared with 128, 64 loses 15 % of the rate of small messages and 16 loses two thirds; 512 gains in two-way streams only. */
+/** Messages that a stream may send ahead of its consumer when its handler declares no capacity. Compared with 128, 64 loses 15 % of the rate of small messages and 16 loses two thirds. */
 export const defaultCapacity = 128
 /** The HTTP path of the upgrade. It names the protocol version. */
 export const defaultPath = '/grid/v1'

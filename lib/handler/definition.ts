@@ -177,7 +177,7 @@ interface StreamingCodecs<Payload, Req, Res> {
   readonly request?: Codec<Req>
   /** The codec of responses. Default msgpack. */
   readonly response?: Codec<Res>
-  /** Responses that may be sent ahead of the consumer. Default 128. */
+  /** Responses that may be sent ahead of the consumer. Default 128, and up to 1024 for one that keeps up. */
   readonly outCapacity?: number
 }
 
@@ -186,7 +186,7 @@ export type StreamingOptions<Payload, Req, Res> = StreamingCodecs<Payload, Req, 
   ([Req] extends [never]
     ? { readonly inCapacity: 0 }
     : {
-        /** Requests that may be sent ahead of the handler, at least 1. Default 128. */
+        /** Requests that may be sent ahead of the handler, at least 1. Default 128, and up to 1024 for one that keeps up. */
         readonly inCapacity?: number
       })
 

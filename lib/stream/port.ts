@@ -102,6 +102,8 @@ export interface StreamLimits {
   readonly maxFragments: number
   /** Bytes of unread messages that this side holds. */
   readonly receiveWindowBytes: number
+  /** So many calls are open now that no window should become wider than it was at first. */
+  isCrowded(): boolean
   /** Bytes of unread messages that the remote end holds. */
   readonly sendWindowBytes: number
   /** Bytes of one message that the remote end accepts. */

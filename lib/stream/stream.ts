@@ -151,7 +151,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   writeControl(writer: FrameWriter): void {
-    if (canReceive(this.state) && this.receiveWindow?.grant(credit) === true) {
+    if (canReceive(this.state) && this.receiveWindow?.grant(credit, !this.port.limits.isCrowded()) === true) {
       writer.credit(this.id, credit.messages, credit.bytes)
     }
     if (this.#resetDue !== undefined) writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)

@@ -32,10 +32,10 @@ const fussy = {
   }
 }
 
-/** The session runs `fn` as its handler 0, with windows of 4 messages each, and echoes at handler 1. */
-export async function serveRaw(fn: Handler, options: RawPeerOptions = {}) {
+/** The session runs `fn` as its handler 0, with windows of so many messages each, and echoes at handler 1. */
+export async function serveRaw(fn: Handler, options: RawPeerOptions = {}, capacity = 4) {
   const peer = rawPeer({ ...options, limits: { streamWindowBytes: windowBytes, ...options.limits } })
-  const definition = { ...rawStreaming('stream', 4, 4), request: fussy }
+  const definition = { ...rawStreaming('stream', capacity, capacity), request: fussy }
   addHandler(peer.handlers, definition, fn as StreamingHandler<unknown, unknown, unknown>)
   addHandler(peer.handlers, rawSingle('echo'), (payload) => payload)
   await peer.start()

@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import type { GridStream } from '../../lib/call/grid-stream.ts'
-import { fragmentBytes, type Limits } from '../../lib/errors/options.ts'
+import { defaultCapacity, fragmentBytes, type Limits } from '../../lib/errors/options.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
 import { Gate, Outcome } from '../support/gate.ts'
+import { data } from '../support/raw/make.ts'
 import { settled, until } from '../support/until.ts'
 import { callRaw, type Handler, large, type RawStream, serveRaw, small, windowBytes } from './raw-stream.ts'
 
@@ -258,4 +259,29 @@ describe('a receiver of fragments', () => {
       assert.equal(raw.peer.of(FrameType.reset).length, 0)
     })
   }
+})
+
+describe('the window of a consumer that keeps up', () => {
+  const drain: Handler = async (_payload, requests) => {
+    for await (const _request of requests);
+  }
+
+  async function grantedBeside(others: number): Promise<number[]> {
+    raw = await serveRaw(drain, {}, defaultCapacity)
+    for (let at = 1; at <= others; at++) raw.open(1 + 2 * at, 0)
+    await until(() => raw.peer.session.stats().inboundStreams === 1 + others, 'all are open')
+    for (let sent = 0; sent < 7; sent++) {
+      raw.peer.send(...Array.from({ length: 64 }, () => data(1, 0, small)))
+      await settled(() => raw.peer.frames.length)
+    }
+    return (await raw.granted()).map(([messages]) => messages)
+  }
+
+  it('is widened beside up to seven other calls', async () => {
+    assert.deepEqual(await grantedBeside(7), [64, 64 + 128, 128 + 256])
+  })
+
+  it('is not widened beside more', async () => {
+    assert.deepEqual(await grantedBeside(8), Array(7).fill(64))
+  })
 })

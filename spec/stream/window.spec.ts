@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { maxCredit, ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
+import { defaultCapacity } from '../../lib/errors/options.ts'
+import { maxCredit, maxDefaultCapacity, ReceiveWindow, SendWindow } from '../../lib/stream/window.ts'
 
 const overdrawn = { name: 'FlowControlError', message: 'more bytes than the window of 100 allows' }
 
@@ -296,19 +297,22 @@ describe('a ReceiveWindow that lends', () => {
 })
 
 describe('a ReceiveWindow that is widened', () => {
-  /** The bytes of each grant while messages of `bytes` are taken; `late` ones only when the next one is there. */
-  function grants(window: ReceiveWindow, bytes: number, count: number, late = 0): number[] {
-    const all: number[] = []
+  /** Each grant while messages of `bytes` are taken; `late` ones only when the next one is there. */
+  function credits(window: ReceiveWindow, bytes: number, count: number, late = 0, mayWiden = true) {
+    const all: { readonly messages: number; readonly bytes: number }[] = []
     for (let i = 0; i < count + late; i++) {
       if (i < count) {
         window.begin()
         window.receive(bytes)
       }
       if (i < late || !window.take(bytes)) continue
-      all.push(granted(window)?.bytes ?? 0)
+      all.push(granted(window, mayWiden) ?? assert.fail('no grant'))
     }
     return all
   }
+
+  const grants = (...args: Parameters<typeof credits>) => credits(...args).map(({ bytes }) => bytes)
+  const messagesGranted = (...args: Parameters<typeof credits>) => credits(...args).map(({ messages }) => messages)
 
   it('is doubled for a consumer that has taken all that arrived, at two grants in a row, once', () => {
     const window = new ReceiveWindow(1000, 1000)
@@ -359,6 +363,47 @@ describe('a ReceiveWindow that is widened', () => {
     assert.ok(grants(new ReceiveWindow(1000, 1000, 10), 250, 100).every((bytes) => bytes === 500))
   })
 
+  it('is doubled in messages at each such grant, up to eight times the default, where the handler declares no capacity', () => {
+    const half = defaultCapacity / 2
+    const window = () => new ReceiveWindow(defaultCapacity, 1_000_000)
+    const expected = [half, half + 128, 128 + 256, 256 + 512, 512, 512]
+    assert.deepEqual(messagesGranted(window(), 1, 64 + 64 + 128 + 256 + 2 * 512), expected)
+    assert.equal(maxDefaultCapacity, 1024)
+    const wide = window()
+    messagesGranted(wide, 1, 64 + 64 + 128 + 256)
+    for (let i = 0; i < maxDefaultCapacity; i++) wide.begin()
+    assert.throws(() => wide.begin(), { message: 'more messages than the window of 1024 allows' })
+  })
+
+  it('is not in messages where the handler declares a capacity, or the consumer leaves some behind', () => {
+    for (const declared of [16, 127, 129, 500]) {
+      const granted = messagesGranted(new ReceiveWindow(declared, 1_000_000), 1, 10_000)
+      assert.ok(granted.every((messages) => messages <= Math.ceil(declared / 2)))
+    }
+    const late = messagesGranted(new ReceiveWindow(defaultCapacity, 1_000_000), 1, 10_000, 1)
+    assert.ok(late.every((messages) => messages === defaultCapacity / 2))
+    const once = new ReceiveWindow(defaultCapacity, 1_000_000)
+    for (let i = 0; i < 10; i++) {
+      for (let arriving = 0; arriving < defaultCapacity; arriving++) {
+        once.begin()
+        once.receive(1)
+      }
+      for (const half of [64, 64]) {
+        assert.equal(once.take(half, half), true)
+        assert.deepEqual(granted(once), { messages: half, bytes: half })
+      }
+    }
+  })
+
+  it('is at a later grant, where it might not be at once', () => {
+    const window = new ReceiveWindow(1000, 1000)
+    assert.deepEqual(grants(window, 250, 20, 0, false), Array(10).fill(500))
+    assert.deepEqual(grants(window, 250, 6), [1500, 1000])
+    const messages = new ReceiveWindow(defaultCapacity, 1_000_000)
+    assert.deepEqual(messagesGranted(messages, 1, 640, 0, false), Array(10).fill(64))
+    assert.deepEqual(messagesGranted(messages, 1, 64), [64 + 128])
+  })
+
   it('lends no more of a message than the wide window does not carry', () => {
     const window = new ReceiveWindow(1000, 100, 250)
     assert.deepEqual(grants(window, 50, 3), [50, 150])
@@ -376,7 +421,7 @@ function arrive(window: ReceiveWindow, bytes: number): boolean {
   return window.take(bytes)
 }
 
-function granted(window: ReceiveWindow): { messages: number; bytes: number } | undefined {
+function granted(window: ReceiveWindow, mayWiden = true): { messages: number; bytes: number } | undefined {
   const credit = { messages: -1, bytes: -1 }
-  return window.grant(credit) ? credit : undefined
+  return window.grant(credit, mayWiden) ? credit : undefined
 }
