@@ -294,6 +294,24 @@ describe('what happened to several handlers in one row', () => {
   })
 })
 
+describe('the callers of a handler', () => {
+  it('are told by how many calls they have open, the first twelve, and how many others there are', async () => {
+    const looked = async (count: number) => {
+      const { seen, merged, happenings } = thrownIn('do')
+      const reports = Array.from({ length: count }, (_, at) => {
+        return { host: `http://caller-${at}:1`, handler: 'do', subroute: '', kind: 'single', open: at + 1, oldestMs: 5 }
+      })
+      Object.assign(seen.watchers.get(b) ?? assert.fail(), { calls: { callers: async () => reports } })
+      const observer = { seen, watchers: seen.watchers, handlers: { merged }, happenings }
+      const { callers, callersNotShown } =
+        (await new HandlerLooker(observer as never, 'single do').look()) ?? assert.fail()
+      return [callers.length, callers[0]?.open, callersNotShown]
+    }
+    assert.deepEqual(await looked(12), [12, 12, 0])
+    assert.deepEqual(await looked(15), [12, 15, 3])
+  })
+})
+
 describe('handlers that come and go while a page is open', () => {
   it('are forgotten once their chart is over, and told of for as long as a server has them', () => {
     const seen = seenBy()
@@ -322,5 +340,37 @@ describe('handlers that come and go while a page is open', () => {
       board.look(seen, process)
     }
     assert.equal([...board.rows()].length, 4000)
+  })
+
+  it('are counted where there are too many for rows, each once, however often and by however many servers it is told', () => {
+    const seen = seenBy()
+    const board = new Board('handler')
+    const tell = (host: string, name: string, count: number, slot: number) => {
+      const { handler } = seen.watchers.get(host)?.tracked ?? assert.fail()
+      for (let at = 0; at < count; at++) handler.take(figures(`${name}-${at}`), now, slot)
+      return handler
+    }
+    const look = (slot: number) => {
+      board.look(seen, slot)
+      return [[...board.rows()].length, board.notShown]
+    }
+    tell(b, 'one', 1990, 0)
+    assert.deepEqual(look(0), [1990, 0])
+    for (const host of [b, b, c]) assert.equal(tell(host, 'one', 3000, 0).others.size, 1000)
+    assert.deepEqual(look(0), [2000, 1000])
+    seen.watchers.get(b)?.tracked.handler.clear()
+    tell(b, 'two', 2500, 1)
+    assert.deepEqual(look(1), [4000, 1500])
+    tell(a, 'three', 10, 1)
+    assert.deepEqual(look(1), [4000, 1510], 'nor is there a row for those')
+    for (const host of [b, c]) seen.watchers.get(host)?.tracked.handler.clear()
+    look(chartSlots + 2)
+    assert.deepEqual(look(chartSlots + 2), [10, 0], 'once the charts of the others are over')
+  })
+
+  it('are left out by a server that makes up ever new names at the cost of some numbers only', () => {
+    const tracked = new Tracked(true)
+    for (let at = 0; at < 30_000; at++) tracked.take(figures(`made-up-${at}`), now, 0)
+    assert.deepEqual([tracked.entries.size, tracked.others.size], [2000, 16_384])
   })
 })

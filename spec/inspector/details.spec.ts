@@ -3,15 +3,8 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { unpackRow } from '../../lib/extras/inspector/compact.ts'
-import type {
-  ConnectionDetail,
-  HandlerDetail,
-  HandlersDetail,
-  Lane,
-  Tick,
-  TraceBatch,
-  TraceRow
-} from '../../lib/extras/inspector/model.ts'
+import type { ConnectionDetail, HandlerDetail, HandlersDetail, Lane, Tick } from '../../lib/extras/inspector/model.ts'
+import type { TraceBatch, TraceRow } from '../../lib/extras/inspector/traced.ts'
 import { introspection, type Manager, single, streaming } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
@@ -164,6 +157,25 @@ describe('handlers as callers saw them', () => {
       () => true
     )
     assert.deepEqual(other.rows, [], 'it calls nothing')
+    page.close()
+  })
+})
+
+describe('a server with more handlers than have rows', () => {
+  it('is told of with how many are not shown, all together and alone', async (test) => {
+    const names = Array.from({ length: 2003 }, (_, at) => `do-${at}`)
+    const serve = (manager: Manager) => {
+      for (const name of names) manager.handle(name, (payload) => payload)
+    }
+    await using grid = await openGrid(1, { introspection: true, serve })
+    const { url } = await openInspector(test, grid.at(0))
+    using page = new Looking(url)
+    await page.until(({ sums }) => sums?.handlersNotShown === 3, 'three are not shown')
+    const asked = new URLSearchParams({ host: grid.hosts[0] ?? '', side: 'handler' })
+    const own = await newsThat<HandlersDetail>(`${url}handlers?${asked}`, () => true)
+    assert.deepEqual([own.rows.length, own.notShown], [2000, 3])
+    const called = await newsThat<HandlersDetail>(`${url}handlers?side=caller`, () => true)
+    assert.deepEqual([called.rows.length, called.notShown], [0, 0])
     page.close()
   })
 })

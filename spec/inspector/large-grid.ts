@@ -32,6 +32,8 @@ const points = 60
 
 export class FakeFeed {
   ticks = 0
+  /** Handlers without rows. */
+  handlersNotShown = 0
   /** Cells that were told of since the beginning, as row and column from 1 on. */
   readonly cellsTold = new Set<string>()
   readonly #size: LargeGrid
@@ -106,7 +108,8 @@ export class FakeFeed {
         bytes: 92_000_000,
         streams: 412,
         requests: 731,
-        answering: this.#hosts.length
+        answering: this.#hosts.length,
+        handlersNotShown: this.handlersNotShown
       },
       ...(isDue
         ? { points: { slot: 1000 + this.ticks / 5, count: 1, of: rows.map((_, at) => [at, ...this.#series(at, 1)]) } }

@@ -8,7 +8,7 @@ import { emptyRing, type Merged, mergeHandlers, pointsOf, toRow } from './handle
 import type { Seen } from './matrix.ts'
 import { freshOf } from './matrix.ts'
 import type { HandlerRow, PackedSeries } from './model.ts'
-import type { Side } from './tracked.ts'
+import { markOf, type Side } from './tracked.ts'
 import { addTo, chartSlots, field, fields, noCalls, quantile, slotMs } from './tracker.ts'
 import { nameOfKey } from './words.ts'
 
@@ -49,6 +49,8 @@ interface Line {
 
 export class Board {
   merged: readonly Merged[] = []
+  /** Names for which there is no row, as there are too many. */
+  notShown = 0
   readonly #side: Side
   readonly #lines = new Map<string, Line>()
 
@@ -59,14 +61,19 @@ export class Board {
   /** Looks at all servers anew. */
   look(seen: Seen, slot: number): void {
     this.merged = mergeHandlers(freshOf(seen), this.#side)
+    const others = new Set<number>()
     for (const watcher of seen.watchers.values()) {
-      for (const key of watcher.tracked[this.#side].entries.keys()) this.#lineOf(key, slot)
+      const tracked = watcher.tracked[this.#side]
+      for (const key of tracked.entries.keys()) if (this.#lineOf(key, slot) === undefined) others.add(markOf(key))
+      for (const mark of tracked.others) others.add(mark)
     }
     for (const [key, line] of this.#lines) {
       // Those of servers that do not answer now stay, without figures.
       line.row = withoutFigures(key)
       if (slot - line.slot > chartSlots) this.#lines.delete(key)
+      else if (others.size > 0) others.delete(markOf(key))
     }
+    this.notShown = others.size
     for (const merged of this.merged) {
       const line = this.#lines.get(merged.key)
       if (line !== undefined) line.row = toRow(merged, seen.windowSeconds)

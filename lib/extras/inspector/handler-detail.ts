@@ -50,7 +50,7 @@ export class HandlerLooker {
         state: answering.has(watcher) ? ('answers' as const) : ('silent' as const)
       })),
       codes: this.#codesOf(row),
-      callers: await this.#callers(first.stats),
+      ...(await this.#callers(first.stats)),
       marks: this.#marks()
     }
   }
@@ -80,7 +80,10 @@ export class HandlerLooker {
   }
 
   /** Who has calls of it open, as its own servers tell. */
-  async #callers({ handler, subroute }: Pick<HandlerStats, 'handler' | 'subroute'>): Promise<HandlerDetail['callers']> {
+  async #callers({
+    handler,
+    subroute
+  }: Pick<HandlerStats, 'handler' | 'subroute'>): Promise<Pick<HandlerDetail, 'callers' | 'callersNotShown'>> {
     const asked = freshOf(this.#observer.seen).map((watcher) => callersAt(watcher, { handler, subroute }))
     const callers = new Map<string, { host: string; open: number; oldestAt: number }>()
     for (const report of (await Promise.all(asked)).flat()) {
@@ -90,7 +93,10 @@ export class HandlerLooker {
       const known = callers.get(host) ?? { host, open: 0, oldestAt }
       callers.set(host, { host, open: known.open + open, oldestAt: Math.min(known.oldestAt, oldestAt) })
     }
-    return [...callers.values()].sort((a, b) => b.open - a.open).slice(0, callersTold)
+    return {
+      callers: [...callers.values()].sort((a, b) => b.open - a.open).slice(0, callersTold),
+      callersNotShown: Math.max(0, callers.size - callersTold)
+    }
   }
 
   /** What happened in the time of the chart, and may be why. */

@@ -180,6 +180,8 @@ export interface Sums {
   readonly streams: number
   readonly requests: number
   readonly answering: number
+  /** Handlers that have no row, where there are any. */
+  readonly handlersNotShown?: number
 }
 
 /** The parts of the picture that have changed. */
@@ -277,6 +279,7 @@ export interface HandlerDetail extends NamedHandler {
   readonly byServer: readonly { readonly host: string; readonly p99: Points; readonly state: ServerState }[]
   readonly codes: readonly { readonly code: string; readonly rate?: number; readonly total: number }[]
   readonly callers: readonly { readonly host: string; readonly open: number; readonly oldestAt: number }[]
+  readonly callersNotShown: number
   readonly marks: readonly { readonly at: number; readonly text: string }[]
 }
 
@@ -287,34 +290,7 @@ export interface HandlersDetail {
   readonly side: 'handler' | 'caller'
   /** Each begins with its key. */
   readonly rows: readonly Packed[]
-  readonly points?: PointsOf<readonly [key: string, ...PackedSeries]>
-}
-
-/** How long a call took. */
-export interface TraceTimes {
-  readonly endedAt: number
-  readonly durationMs: number
-  /** Until the first response of a stream. */
-  readonly firstMs?: number
-}
-
-/** One call that has ended. */
-export interface TraceRow extends OfCall, TraceTimes {
-  readonly from: string
-  readonly to: string
-  /** Of the trace that it is part of. */
-  readonly traceId?: string
-  readonly code: string
-  readonly delivery?: string
-  readonly bytes: number
-  readonly isSlow: boolean
-}
-
-export interface TraceBatch {
-  readonly rows: readonly TraceRow[]
-  readonly servers: number
-  /** Why a server that answers does not tell of all its calls: of those that do not, the first. */
-  readonly refused?: string
-  /** Looked at and not told since the start: too many, or lost on the way. */
+  /** How many have no row. */
   readonly notShown: number
+  readonly points?: PointsOf<readonly [key: string, ...PackedSeries]>
 }

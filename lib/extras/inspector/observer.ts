@@ -111,9 +111,10 @@ export class Observer {
     const isAll = host === ''
     const board = side === 'caller' ? this.#askCallers() : this.handlers
     const rows = isAll ? [...board.rows()].map(([, row]) => row) : rowsOf(seen, host, side)
+    const notShown = isAll ? board.notShown : (seen.watchers.get(host)?.tracked[side].others.size ?? 0)
     const points = isAll ? this.#pointsAfter(slot, board, (key, series) => [key, ...series] as const) : undefined
     return {
-      ...{ at: seen.now, host, side, rows: rows.map((row): Packed => pack('handlers', row)) },
+      ...{ at: seen.now, host, side, rows: rows.map((row): Packed => pack('handlers', row)), notShown },
       ...(points && { points })
     }
   }
@@ -245,7 +246,11 @@ export class Observer {
       else streams += running
     }
     const { windowSeconds: seconds } = seen
-    const counts = { streams, requests, answering: freshOf(seen).length }
+    const { notShown } = this.handlers
+    const counts = {
+      ...{ streams, requests, answering: freshOf(seen).length },
+      ...(notShown === 0 ? {} : { handlersNotShown: notShown })
+    }
     if (seconds === undefined) return counts
     const rate = (...at: readonly number[]) =>
       rounded(at.reduce((total, each) => total + (sum[each] ?? 0), 0) / seconds)

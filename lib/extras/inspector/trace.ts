@@ -2,9 +2,9 @@
 
 import type { CallRecord, TraceOptions } from '../../index.ts'
 import { freshOf } from './matrix.ts'
-import type { TraceBatch, TraceRow } from './model.ts'
 import type { Observer } from './observer.ts'
 import { recordOfCall } from './shapes.ts'
+import type { TraceBatch, TraceRow } from './traced.ts'
 import { keyOf, type Side } from './tracked.ts'
 import { usualOf } from './tracker.ts'
 import { nameOfCall } from './waits.ts'

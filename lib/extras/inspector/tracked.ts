@@ -8,6 +8,8 @@ export type Side = 'handler' | 'caller'
 
 /** A handler that is called by ever new names costs no more. */
 const maxHandlers = 2000
+/** So many others are counted: no server tells of more. */
+const maxOthers = 16_384
 
 export interface Entry {
   /** `oldestMs` is the moment at which that call began, by the clock of the server. */
@@ -19,8 +21,17 @@ export function keyOf({ kind, subroute, handler }: Pick<HandlerStats, 'kind' | '
   return `${kind} ${subroute === '' ? '' : `${subroute}/`}${handler}`
 }
 
+/** Tells names apart that are only counted. */
+export function markOf(key: string): number {
+  let mark = 0
+  for (let at = 0; at < key.length; at++) mark = (Math.imul(mark, 31) + key.charCodeAt(at)) | 0
+  return mark
+}
+
 export class Tracked {
   readonly entries = new Map<string, Entry>()
+  /** The marks of those that are left out. */
+  readonly others = new Set<number>()
   /** What nobody asks for is only kept. */
   readonly #kept: Map<string, HandlerStats> | undefined
   #isAsked: boolean
@@ -53,7 +64,11 @@ export class Tracked {
       return
     }
     const map = this.#isAsked ? this.entries : this.#kept
-    if (map === undefined || (map.size >= maxHandlers && !map.has(key))) return
+    if (map === undefined) return
+    if (map.size >= maxHandlers && !map.has(key)) {
+      if (this.others.size < maxOthers) this.others.add(markOf(key))
+      return
+    }
     if (this.#isAsked) this.entries.set(key, { stats, tracker: new Tracker(told, slot) })
     else this.#kept?.set(key, stats)
   }
@@ -64,6 +79,7 @@ export class Tracked {
 
   clear(): void {
     this.entries.clear()
+    this.others.clear()
     this.#kept?.clear()
   }
 }

@@ -40,6 +40,8 @@ export function Handler({ picture, now, id, isFrozen }: HandlerProps) {
   const known = useNews<HandlerDetail>(`handler?key=${encodeURIComponent(id)}`, isFrozen, newest)
   const row = picture.handlers.get(id)
   const name = nameOfKey(id)
+  const others = picture.sums?.handlersNotShown ?? 0
+  const notShown = known?.callersNotShown ? `; ${count(known.callersNotShown)} with fewer calls not shown` : ''
   const back = <Back to={linkTo(['handlers'])}>Handlers</Back>
   if (row === undefined) {
     return (
@@ -48,7 +50,10 @@ export function Handler({ picture, now, id, isFrozen }: HandlerProps) {
         <Title>
           <span class="mono">{name}</span>
         </Title>
-        <Empty title="No server that answers has this handler">It may be gone, or its servers do not answer now.</Empty>
+        <Empty title="No server that answers has this handler">
+          It may be gone, or its servers do not answer now
+          {others === 0 ? '.' : `, or it is one of the ${count(others)} handlers that are not shown.`}
+        </Empty>
       </>
     )
   }
@@ -103,7 +108,7 @@ export function Handler({ picture, now, id, isFrozen }: HandlerProps) {
           <Panel id="codes" title="Errors by code">
             <Codes detail={known} />
           </Panel>
-          <Panel id="callers" title="Who calls it" note="open now, by caller">
+          <Panel id="callers" title="Who calls it" note={`open now, by caller${notShown}`}>
             <Callers detail={known} picture={picture} now={now} />
           </Panel>
         </div>

@@ -7,7 +7,7 @@ import { useNews } from './news.ts'
 import { Empty, Glyph, Spark, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
 import { type Picture, takePoints } from './store.ts'
-import { ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
+import { count, ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
 
 const none: Points = []
 const rowHeight = 32
@@ -251,14 +251,16 @@ export interface HandlersProps {
 interface Known {
   readonly rows: readonly HandlerRow[]
   readonly charts: ReadonlyMap<string, Chart>
+  readonly notShown: number
 }
 
-function fold(before: Known | undefined, { rows, points }: HandlersDetail): Known {
+function fold(before: Known | undefined, { rows, points, notShown }: HandlersDetail): Known {
   const charts = before?.charts ?? new Map()
   const of = points?.of.map(([key, ...series]) => [key, unpackSeries(series)] as const)
   return {
     rows: rows.map(([key, ...values]) => unpackRow(String(key), values)),
-    charts: points === undefined || of === undefined ? charts : takePoints(charts, { ...points, of })
+    charts: points === undefined || of === undefined ? charts : takePoints(charts, { ...points, of }),
+    notShown
   }
 }
 
@@ -289,6 +291,8 @@ export function Handlers({ picture, route, isFrozen }: HandlersProps) {
   const isPicture = host === '' && side === 'handler'
   const detail = useNews(isPicture ? undefined : `handlers?${new URLSearchParams({ host, side })}`, isFrozen, fold)
   const all = isPicture ? [...picture.handlers.values()] : (detail?.rows ?? [])
+  const others = (isPicture ? picture.sums?.handlersNotShown : detail?.notShown) ?? 0
+  const notShown = others === 0 ? '' : `, ${count(others)} not shown`
   const found = all.filter(({ name }) => name.toLowerCase().includes(find.toLowerCase()))
   const asked = `${sort} ${isUp} ${find} ${host} ${side}`
   const [rows, onPointerMove] = useSteadyOrder(sortRows(found, sort, isUp), asked)
@@ -302,7 +306,9 @@ export function Handlers({ picture, route, isFrozen }: HandlersProps) {
   }
   return (
     <>
-      <Title note={`${all.length} on ${host === '' ? `${picture.hosts.length} servers` : nameOf(picture.hosts, host)}`}>
+      <Title
+        note={`${count(all.length)} on ${host === '' ? `${picture.hosts.length} servers` : nameOf(picture.hosts, host)}${notShown}`}
+      >
         Handlers
       </Title>
       <section class="panel" aria-label="All handlers" onPointerMove={onPointerMove}>
@@ -349,7 +355,9 @@ export function Handlers({ picture, route, isFrozen }: HandlersProps) {
             isUp={isUp}
           />
         ) : all.length > 0 ? (
-          <Empty title={`No name holds “${find.slice(0, 60)}”`}>{all.length} handlers have other names.</Empty>
+          <Empty title={`No name holds “${find.slice(0, 60)}”`}>
+            {`${count(all.length)} handlers have other names${notShown}.`}
+          </Empty>
         ) : !isPicture && detail === undefined ? (
           <Empty title="Comes in a second" />
         ) : side === 'caller' ? (

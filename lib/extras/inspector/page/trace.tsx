@@ -1,7 +1,7 @@
 /** Calls as they end, with filters. Off until it is started; what is not shown is counted. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import type { TraceBatch, TraceRow } from '../model.ts'
+import type { TraceBatch, TraceRow } from '../traced.ts'
 import { useNews } from './news.ts'
 import { Empty, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
