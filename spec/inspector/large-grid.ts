@@ -26,12 +26,20 @@ export interface LargeGrid {
 
 const types = ['get', 'put', 'list', 'scan', 'tail', 'merge', 'drop', 'count', 'copy', 'stat']
 const things = ['orders', 'users', 'index', 'mail', 'search', 'billing', 'media', 'feed', 'audit', 'quota']
+const feeds = ['feed', 'handler', 'handlers', 'connection', 'trace']
 const [slowAt, apartAt, goneAt] = [8, 11, 16]
 const sinceMs = 41_000
 const points = 60
 
 export class FakeFeed {
   ticks = 0
+  /** Feeds that were asked for, by their names. */
+  readonly asked: string[] = []
+  /** What they are refused with. */
+  refusal = ''
+  status = 503
+  /** They are opened, and told nothing. */
+  isMute = false
   /** Handlers without rows. */
   handlersNotShown = 0
   /** Cells that were told of since the beginning, as row and column from 1 on. */
@@ -55,7 +63,7 @@ export class FakeFeed {
     return createServer((request, response) => {
       const name = new URL(request.url ?? '/', 'http://page.test').pathname.slice('/inspector/'.length)
       if (!request.url?.startsWith('/inspector/')) return response.writeHead(204).end()
-      if (name === 'feed') return this.#open(response)
+      if (feeds.includes(name)) return this.#open(name, response)
       const asset = assetOf(name === '' ? 'index.html' : name)
       if (asset === undefined) return response.writeHead(404).end()
       return response.writeHead(200, { 'content-type': asset.type }).end(asset.body)
@@ -69,11 +77,14 @@ export class FakeFeed {
     for (const page of this.#pages) page.write(`data: ${told}\n\n`)
   }
 
-  #open(response: ServerResponse): void {
-    response.writeHead(200, { 'content-type': 'text/event-stream' })
+  #open(name: string, response: ServerResponse): unknown {
+    this.asked.push(name)
+    if (this.refusal !== '') return response.writeHead(this.status, { 'content-type': 'text/plain' }).end(this.refusal)
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 1000\n\n')
+    if (name !== 'feed' || this.isMute) return undefined
     response.write(`data: ${JSON.stringify(this.#whole())}\n\n`)
     this.#pages.add(response)
-    response.on('close', () => this.#pages.delete(response))
+    return response.on('close', () => this.#pages.delete(response))
   }
 
   #whole(): Wire {

@@ -221,7 +221,7 @@ describe('the page of a grid', () => {
     const pages = [new AbortController(), new AbortController()]
     for (const { signal } of pages) await read(`${url}feed`, signal).next()
     const third = await fetch(`${url}feed`)
-    assert.deepEqual([third.status, await third.text()], [503, '2 pages are open; see the option maxPages\n'])
+    assert.deepEqual([third.status, await third.text()], [503, '2 pages are open; see the option maxPages.\n'])
     pages[0]?.abort()
     await until(async () => {
       const again = new AbortController()

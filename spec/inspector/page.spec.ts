@@ -1,4 +1,4 @@
-/** What the page says in a browser of what it does not show, by a feed that is made up. */
+/** What the page says in a browser of what it does not show, and what it does when nobody tells it anything, by a feed that is made up. */
 
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -6,6 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { after, before, describe, it } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
+import { until } from '../support/until.ts'
 import { goTo, patienceMs, shown, startBrowser, whyNoBrowser } from './browser.ts'
 import { FakeFeed } from './large-grid.ts'
 
@@ -40,5 +41,79 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await shown(page, '#main', /5 handlers have other names, 8\s000 not shown\./)
     await goTo(page, 'handler/single%20nowhere')
     await shown(page, '#main', /one of the 8\s000 handlers that are not shown/)
+  })
+
+  /** Another one, whose clock is in the hands of the spec, with the feeds that were asked for since. */
+  const openAnother = async (hash = '') => {
+    feed.asked.length = 0
+    const another = await browser.newPage()
+    another.setDefaultTimeout(patienceMs)
+    await another.clock.install()
+    await another.goto(`${page.url().split('#')[0]}#${hash}`)
+    const asked = (...names: readonly string[]) =>
+      until(() => [...feed.asked].sort().join() === names.join(), `${names} are asked for`, patienceMs)
+    /** So long nothing is heard. */
+    const pass = async (ms: number) => {
+      await another.clock.fastForward(ms)
+      await another.evaluate(() => new Promise((resolve) => setTimeout(resolve, 0)))
+    }
+    return { another, asked, pass }
+  }
+
+  it('asks for all its feeds again once it has heard nothing for ten seconds, as after a sleep of its machine', async () => {
+    const { another, asked, pass } = await openAnother('handler/single%20thumbs%2Frender')
+    await shown(another, 'h1', /thumbs\/render/)
+    await asked('feed', 'handler')
+    for (let at = 0; at < 3; at++) {
+      await pass(5000)
+      feed.tick()
+      await goTo(another, 'now')
+      await shown(another, '[data-answer="slow"] .d', new RegExp(`^tick ${feed.ticks}$`))
+    }
+    await goTo(another, 'handler/single%20thumbs%2Frender')
+    await asked('feed', 'handler', 'handler')
+    await pass(5000)
+    await asked('feed', 'handler', 'handler')
+    await pass(5000)
+    await asked('feed', 'feed', 'handler', 'handler', 'handler')
+    await another.close()
+  })
+
+  it('waits a minute for the first word, which has all, and may be long on the way', async () => {
+    feed.isMute = true
+    const { another, asked, pass } = await openAnother()
+    await asked('feed')
+    await pass(40_000)
+    await asked('feed')
+    await pass(20_000)
+    await asked('feed', 'feed')
+    feed.isMute = false
+    await another.close()
+  })
+
+  it('says why it is told nothing, as the server says, of itself and of a detail, and goes on once it is told', async (test) => {
+    feed.refusal = '16 pages are open.\n'
+    const { another, pass } = await openAnother('handler/single%20thumbs%2Frender')
+    await shown(another, '.banner', /^16 pages are open\. Tries again/)
+    feed.status = 403
+    await pass(2000)
+    await shown(another, '#main', /You may not look at this grid/)
+    assert.equal(await another.locator('.banner').count(), 0)
+    feed.status = 503
+    feed.refusal = ''
+    await pass(2000)
+    await shown(another, 'h1', /thumbs\/render/)
+    await another.locator('.banner').waitFor({ state: 'detached' })
+    const ticks = setInterval(() => feed.tick(), 500)
+    test.after(() => clearInterval(ticks))
+    await goTo(another, 'now')
+    await another.locator('.matrix').waitFor()
+    feed.refusal = '16 details are open.'
+    await goTo(another, 'handler/single%20thumbs%2Frender')
+    await shown(another, '.banner', /^16 details are open\.$/)
+    feed.refusal = ''
+    await pass(2000)
+    await another.locator('.banner').waitFor({ state: 'detached' })
+    await another.close()
   })
 })

@@ -41,7 +41,7 @@ export class Pages {
 
   /** The page itself. */
   openFeed(response: ServerResponse): Opened {
-    if (this.#feeds.size >= this.#max) return { refused: `${this.#max} pages are open; see the option maxPages` }
+    if (this.#feeds.size >= this.#max) return { refused: `${this.#max} pages are open; see the option maxPages.` }
     const observer = this.#observe()
     let known: Mark = nothingKnown
     const feed = new Feed(response, () => {
@@ -55,7 +55,7 @@ export class Pages {
 
   /** What a page shows of one connection. */
   openConnection(response: ServerResponse, a: string, b: string): Opened {
-    if (!this.#isHost(a) || !this.#isHost(b)) return { refused: 'no such server in this grid' }
+    if (!this.#isHost(a) || !this.#isHost(b)) return { refused: 'There is no such server in this grid.' }
     return this.#openDetail(response, (observer) => {
       const looker = new ConnectionLooker(observer, a, b)
       return () => looker.look()
@@ -71,7 +71,7 @@ export class Pages {
 
   /** The handlers of one server alone, or of all, as one side tells of them. */
   openHandlers(response: ServerResponse, host: string, side: Side): Opened {
-    if (host !== '' && !this.#isHost(host)) return { refused: 'no such server in this grid' }
+    if (host !== '' && !this.#isHost(host)) return { refused: 'There is no such server in this grid.' }
     return this.#openDetail(response, (observer) => {
       let slot = Number.NEGATIVE_INFINITY
       return () => {
@@ -101,7 +101,7 @@ export class Pages {
   }
 
   #openDetail(response: ServerResponse, start: (observer: Observer, feed: () => Feed) => () => unknown): Opened {
-    if (this.#details.size >= this.#max) return { refused: `${this.#max} details are open` }
+    if (this.#details.size >= this.#max) return { refused: `${this.#max} details are open; see the option maxPages.` }
     const make = start(this.#observe(), () => feed)
     const feed: Feed = new Feed(response, make, true)
     this.#add(this.#details, feed, response)

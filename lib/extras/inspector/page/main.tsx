@@ -8,6 +8,7 @@ import { Connection } from './connection.tsx'
 import { Events } from './events.tsx'
 import { Handler } from './handler.tsx'
 import { Handlers } from './handlers.tsx'
+import { refused } from './news.ts'
 import { Now, Servers } from './now.tsx'
 import { Empty, Glyph } from './parts.tsx'
 import { linkTo, readRoute, screens } from './route.ts'
@@ -68,7 +69,7 @@ function App({ store }: { store: Store }) {
         </nav>
         <Live store={store} isOld={isOld} />
       </header>
-      {isOld ? <Banner store={store} /> : null}
+      {isOld || refused.why !== '' ? <Banner store={store} isOld={isOld} /> : null}
       <Said
         text={
           picture.local === ''
@@ -133,17 +134,21 @@ function Live({ store, isOld }: { store: Store; isOld: boolean }) {
   )
 }
 
-function Banner({ store }: { store: Store }) {
-  const { picture, silentMs, triesAtMs } = store
+function Banner({ store, isOld }: { store: Store; isOld: boolean }) {
+  const { picture, silentMs, triesAtMs, why } = store
   const inSeconds = Math.max(0, Math.ceil((triesAtMs - performance.now()) / 1000))
+  const name = picture.local === '' ? 'the server' : nameOf(picture.hosts, picture.local)
+  const parts = isOld
+    ? [
+        why || `No word from ${name} for ${age(silentMs)}.`,
+        picture.local === '' ? '' : `All below is as of ${new Date(picture.at).toLocaleTimeString()}.`,
+        inSeconds > 0 ? `Tries again in ${inSeconds} s.` : 'Tries again now.'
+      ]
+    : [refused.why]
   return (
     <div class="banner" role="alert">
       <Glyph kind="bad" />
-      <span>
-        No word from {nameOf(picture.hosts, picture.local)} for {age(silentMs)}. All below is as of{' '}
-        {new Date(picture.at).toLocaleTimeString()}.{' '}
-        {inSeconds > 0 ? `Tries again in ${inSeconds} s.` : 'Tries again now.'}
-      </span>
+      <span>{parts.filter((part) => part !== '').join(' ')}</span>
     </div>
   )
 }

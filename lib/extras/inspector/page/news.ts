@@ -1,22 +1,40 @@
 /** A feed of one detail of the page, for as long as it is shown. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { againMs } from './store.ts'
+import { follow } from './follow.ts'
+import { allAgain } from './store.ts'
 
-function follow<T>(address: string, onNews: (news: T) => void): () => void {
-  let source: EventSource | undefined
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const open = () => {
-    source = new EventSource(address)
-    source.onmessage = ({ data }) => onNews(JSON.parse(data))
-    source.onerror = () => {
-      if (source?.readyState === EventSource.CLOSED) timer = setTimeout(open, againMs)
-    }
+/** What was large is told rarely; whether the server is heard at all is seen by the feed of the page. */
+const silentMs = 60_000
+
+/** Why the detail that is shown is not told, as the server says; empty where it says nothing. */
+export const refused = { why: '' }
+
+function followDetail(address: string, onNews: (news: string) => void): () => void {
+  const start = () =>
+    follow(
+      address,
+      {
+        onOpen: () => {
+          refused.why = ''
+        },
+        onNews,
+        onLost: ({ why }) => {
+          refused.why = why
+        }
+      },
+      silentMs
+    )
+  let stop = start()
+  const again = () => {
+    stop()
+    stop = start()
   }
-  open()
+  addEventListener(allAgain, again)
   return () => {
-    clearTimeout(timer)
-    source?.close()
+    removeEventListener(allAgain, again)
+    stop()
+    refused.why = ''
   }
 }
 
@@ -43,9 +61,9 @@ export function useNews<T, S = T>(
   useEffect(() => {
     if (address === undefined) return undefined
     known.current = undefined
-    return follow<T>(address, (news) => {
+    return followDetail(address, (news) => {
       const isFirst = known.current === undefined
-      known.current = { address, value: fold(known.current?.value, news) }
+      known.current = { address, value: fold(known.current?.value, JSON.parse(news) as T) }
       // Of what is not shown yet nothing stands.
       if (isFirst || !still.current) setShown(known.current)
     })

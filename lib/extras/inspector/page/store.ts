@@ -15,10 +15,12 @@ import type {
   Tick,
   Wait
 } from '../model.ts'
+import { follow, type Lost } from './follow.ts'
 
 export const chartSlots = 60
 const eventsKept = 1000
-export const againMs = 2000
+/** An event of the window: each feed is to be asked for again. */
+export const allAgain = 'it-grid-again'
 
 const nothing: Points = Array.from({ length: chartSlots }, () => null)
 const noChart: Chart = { p50: nothing, p99: nothing, calls: nothing, errors: nothing }
@@ -120,12 +122,20 @@ export class Store {
   state: 'opening' | 'live' | 'lost' | 'refused' = 'opening'
   /** When it tries again, by `performance.now()`. */
   triesAtMs = 0
+  /** Why there is no feed, as the server says; empty where it says nothing. */
+  why = ''
   readonly #onChange: () => void
-  #source: EventSource | undefined
+  #reader: Reader | undefined
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
-    this.#open()
+    follow('feed', {
+      onOpen: () => {
+        this.#reader = undefined
+      },
+      onNews: (news) => this.#onNews(news),
+      onLost: (lost) => this.#onLost(lost)
+    })
   }
 
   get shown(): Picture {
@@ -148,35 +158,22 @@ export class Store {
     this.#onChange()
   }
 
-  #open(): void {
-    const source = new EventSource('feed')
-    this.#source = source
-    let reader: Reader | undefined
-    source.onopen = () => {
-      reader = undefined
-    }
-    source.onmessage = ({ data }) => {
-      // The first word has all: what was told before may be of another process.
-      if (reader === undefined) this.picture = new Picture()
-      reader ??= new Reader()
-      this.state = 'live'
-      this.picture.take(reader.read(JSON.parse(data)))
-      this.#onChange()
-    }
-    source.onerror = () => void this.#onError(source)
+  #onNews(news: string): void {
+    // The first word has all: what was told before may be of another process.
+    if (this.#reader === undefined) this.picture = new Picture()
+    this.#reader ??= new Reader()
+    this.state = 'live'
+    this.why = ''
+    this.picture.take(this.#reader.read(JSON.parse(news)))
+    this.#onChange()
   }
 
-  async #onError(source: EventSource): Promise<void> {
-    if (this.state === 'live') this.state = 'lost'
-    this.triesAtMs = performance.now() + againMs
-    this.#onChange()
-    if (source.readyState !== EventSource.CLOSED || source !== this.#source) return
-    const status = await fetch('index.html', { method: 'HEAD', cache: 'no-store' }).then(
-      (answer) => answer.status,
-      () => 0
-    )
+  #onLost({ status, why, triesInMs }: Lost): void {
     this.state = status === 403 ? 'refused' : 'lost'
+    this.why = why
+    this.triesAtMs = performance.now() + triesInMs
     this.#onChange()
-    setTimeout(() => this.#open(), againMs)
+    // What has gone unheard here has gone for all that is shown.
+    if (triesInMs === 0) dispatchEvent(new Event(allAgain))
   }
 }
