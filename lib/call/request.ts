@@ -13,6 +13,7 @@ import { checkSize, decodePayload } from '../codec/payload.ts'
 import { readCode } from '../codec/remote-error.ts'
 import { tellDelivery } from '../errors/cancellation.ts'
 import { DeadlineError, GridError, ProtocolError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
 import { defaultRequestTimeoutMs } from '../errors/options.ts'
 import type { Figures } from '../figures/figures.ts'
 import type { RemoteHandler, RemoteHandlers } from '../handler/table.ts'
@@ -138,7 +139,7 @@ class PendingRequest<T> implements Receiver, StreamOwner {
     this.#fail(error)
   }
 
-  onAbort(reason: unknown): void {
+  onAbort({ reason }: Failure): void {
     this.#fail(reason)
   }
 
@@ -194,7 +195,7 @@ class RepeatableRequest<T> implements StreamOwner {
   takesBack(error: Error): boolean {
     if (!this.#handlers.isWithdrawal(error)) return false
     this.#isTakenBack = true
-    this.#request.onAbort(error)
+    this.#request.onAbort({ reason: error })
     return true
   }
 

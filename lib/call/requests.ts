@@ -177,11 +177,11 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   onUnwanted(): void {
     if (!this.#isOpen) return
     this.#isRefused = !this.#ended
-    this.#stop(noMoreTaken())
+    this.#stop(undefined)
   }
 
   onSettled(failure: Failure | undefined): void {
-    if (this.#isOpen) this.#stop(noMoreTaken())
+    if (this.#isOpen) this.#stop(undefined)
     if (failure === undefined) this.#sinkWaiter?.resolve()
     else this.#sinkWaiter?.reject(failure.reason)
   }
@@ -219,7 +219,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
     this.#failure ??= failure
     if (failure !== undefined) this.#sinkWaiter?.reject(failure.reason)
     this.#unwindWaiting()
-    this.#stop(failure === undefined ? noMoreTaken() : failure.reason)
+    this.#stop(failure)
     // A source that is still being closed may fail by that: `onSettled` tells.
     if (this.#sink?.isUnwinding !== true) this.#sinkWaiter?.resolve()
     this.#emptyPushable?.()
@@ -227,10 +227,9 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
 
   /** The handler takes no requests, although the definition of this side has some. */
   #refuseAll(): void {
-    const refused = new ClosedError(takesNone)
-    this.#failure = { reason: refused }
-    this.#stop(refused)
-    this.#sinkWaiter?.reject(refused)
+    this.#failure = { reason: new ClosedError(takesNone) }
+    this.#stop(this.#failure)
+    this.#sinkWaiter?.reject(this.#failure.reason)
     this.#unwindWaiting()
   }
 
@@ -257,11 +256,13 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
     return createEndedError(this.#failure ?? this.#thrown, this.#isRefused)
   }
 
-  /** No more requests are taken: rejects the sends that wait. */
-  #stop(reason: unknown): void {
+  /** Rejects the sends that wait. An error is made only for those: each call ends here, and a stack is dear. */
+  #stop(failure: Failure | undefined): void {
     this.#ended = true
     const sends = this.#sends
-    for (let waiter = sends?.shift(); waiter !== undefined; waiter = sends?.shift()) waiter.reject(reason)
+    if (sends?.peek() === undefined) return
+    const { reason } = failure ?? { reason: noMoreTaken() }
+    for (let waiter = sends.shift(); waiter !== undefined; waiter = sends.shift()) waiter.reject(reason)
   }
 
   /** An it-pushable that throws at a push after its end, and becomes the producer on first use. */

@@ -162,8 +162,9 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
 
   /** The stream cannot be opened. */
   fail(reason: unknown): void {
-    this.source.onAbort(reason)
-    this.#finish({ reason })
+    const failure: Failure = { reason }
+    this.source.onAbort(failure)
+    this.#finish(failure)
   }
 
   cancel(reason: unknown): void {

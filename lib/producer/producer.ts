@@ -46,9 +46,10 @@ export class ProducerIterator {
 
   /**
    * @param scope where all its code runs; undefined for where it is called
+   * @param isShielded its values were looked at for promises when it was handed over
    * @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all
    */
-  constructor(producer: unknown, notIterable?: string, scope?: Scope) {
+  constructor(producer: unknown, notIterable?: string, scope?: Scope, isShielded = false) {
     this.#scope = scope
     // One that stands for an iterable is refused, and not awaited.
     shield(producer)
@@ -58,7 +59,7 @@ export class ProducerIterator {
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
     if (method === undefined || method === null) throw new TypeError(notIterable ?? describeWrong(producer))
     // When one of many promises rejects, the others are not pulled any more.
-    if (!this.isAsync) shieldEach(producer)
+    if (!this.isAsync && !isShielded) shieldEach(producer)
     this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined
     const opened = this.isAsync ? openStream(producer, method) : undefined
     this.isStream = opened !== undefined

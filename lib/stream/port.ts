@@ -14,8 +14,8 @@ export interface Receiver {
   onEnd(): void
   /** The handler's own error. */
   onRemoteError(error: Error): void
-  /** The stream ended early. */
-  onAbort(reason: unknown): void
+  /** The stream ended early. The reason is read only where somebody is told of it. */
+  onAbort(failure: Failure): void
 }
 
 /** The owner of a stream at either end of a call: one object with methods, not a closure for each event of each call. */

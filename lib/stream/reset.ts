@@ -2,6 +2,7 @@
 
 import {
   CancelledError,
+  ClosedError,
   DeadlineError,
   type Delivery,
   DisconnectedError,
@@ -11,9 +12,17 @@ import {
   RejectedError,
   StreamResetError
 } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
 import { ResetCode } from '../wire/frame.ts'
 import type { DeadlineList } from './deadlines.ts'
 import type { StreamOwner, StreamPort } from './port.ts'
+
+/** Most handlers that end before their requests read none any more: then no error is made, for a stack is dear. */
+export const handlerEnded: Failure = {
+  get reason() {
+    return new ClosedError('the handler has ended and takes no more requests')
+  }
+}
 
 interface Subject {
   readonly initiator: boolean

@@ -226,7 +226,7 @@ export class Sink<T> {
   /** Goes on with the values that the producer gave at once. Returns whether they can be pulled. */
   #open(values: Iterable<unknown>, scope: Scope | undefined): boolean {
     if (this.#many !== undefined) throw new TypeError('a many() holds another one')
-    const many = new ProducerIterator(values, undefined, scope)
+    const many = new ProducerIterator(values, undefined, scope, true)
     if (this.#state !== 'pulling') {
       many.close(() => undefined)
       return false

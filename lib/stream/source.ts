@@ -124,16 +124,16 @@ export class Source<T> implements Messages<T>, Receiver {
   /** The handler's own error. It is delivered after the messages that were sent before it. */
   onRemoteError(error: Error): void {
     if (this.#ended) return
-    this.#fail(error)
+    this.#fail({ reason: error })
   }
 
   /** The stream ended early: drops what waits, so that the error is delivered next. */
-  onAbort(reason: unknown): void {
+  onAbort(failure: Failure): void {
     const dropped = this.#queue.length > 0
     this.#queue.clear()
-    if (!this.#ended) this.#fail(reason)
+    if (!this.#ended) this.#fail(failure)
     // The end has arrived, but some messages before it are dropped: that must not look like the end.
-    else if (dropped) this.#error ??= { reason }
+    else if (dropped) this.#error ??= failure
   }
 
   #nextBatch(): Promise<IteratorResult<T[], undefined>> {
@@ -202,7 +202,7 @@ export class Source<T> implements Messages<T>, Receiver {
     } catch (reason) {
       if (waiter === this.#gathering) {
         // It has messages: the error is for who asks next.
-        this.#fail(reason)
+        this.#fail({ reason })
       } else {
         waiter.reject(reason)
         this.#finish()
@@ -228,10 +228,10 @@ export class Source<T> implements Messages<T>, Receiver {
     })
   }
 
-  #fail(reason: unknown): void {
+  #fail(failure: Failure): void {
     const waiter = this.#nextWaiter()
-    if (waiter === undefined) this.#error = { reason }
-    else waiter.reject(reason)
+    if (waiter === undefined) this.#error = failure
+    else waiter.reject(failure.reason)
     this.#finish()
   }
 

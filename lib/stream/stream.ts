@@ -8,7 +8,7 @@
 import { byteLengthOf } from '../base/bytes.ts'
 import { memoryGone } from '../codec/payload.ts'
 import { decodeRemoteError, encodeRemoteError } from '../codec/remote-error.ts'
-import { ClosedError, CodecError, type Delivery, ProtocolError } from '../errors/errors.ts'
+import { CodecError, type Delivery, ProtocolError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import { fragmentBytes } from '../errors/options.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
@@ -19,7 +19,7 @@ import { Assembly, readMessage } from './assembly.ts'
 import type { DeadlineList, Timed } from './deadlines.ts'
 import { writeOpen } from './open.ts'
 import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
-import { endBroken, toResetError } from './reset.ts'
+import { endBroken, handlerEnded, toResetError } from './reset.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
@@ -115,7 +115,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     if (!canReceive(this.state)) return
     this.#stopped = true
     this.#assembly = undefined
-    this.receiver?.onAbort(new ClosedError('the handler has ended and takes no more requests'))
+    this.receiver?.onAbort(handlerEnded)
     this.#sendReset(ResetCode.stop, '')
     this.#enter(afterReceiveEnd(this.state))
   }
@@ -130,9 +130,10 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   /** Ends the stream now without a frame: the conn is gone, or the remote end reset it. */
   fail(reason: unknown): void {
     if (this.state === 'closed') return
-    this.receiver?.onAbort(reason)
+    const failure: Failure = { reason }
+    this.receiver?.onAbort(failure)
     this.state = 'closed'
-    this.#closed({ reason })
+    this.#closed(failure)
   }
 
   writeData(writer: FrameWriter): boolean {

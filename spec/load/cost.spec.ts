@@ -20,6 +20,8 @@ const limits: Readonly<Record<string, Cost>> = {
   'request-64-struct': { heap: 5_520, buffers: 290, promises: 6.9 },
   'stream-message': { heap: 1_270, buffers: 1_590, promises: 6.7 },
   'stream-send': { heap: 2_030, buffers: 1_590, promises: 7.6 },
+  'streams-64': { heap: 10_310, buffers: 1_620, promises: 9 },
+  'streams-64-echo': { heap: 12_870, buffers: 3_150, promises: 15.2 },
   'stream-echo': { heap: 1_380, buffers: 3_150, promises: 4.8 },
   'request-64-caller': { heap: 8_260, buffers: 3_150, promises: 10.1 },
   'request-64-handler': { heap: 5_310, buffers: 3_150, promises: 8.1 },

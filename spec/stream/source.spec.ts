@@ -35,6 +35,11 @@ function arrive(source: Source<string>, ...messages: string[]): void {
   for (const message of messages) source.onMessage(Buffer.from(message), false)
 }
 
+const failures: readonly ((source: Source<string>) => void)[] = [
+  (source) => source.onRemoteError(cut),
+  (source) => source.onAbort({ reason: cut })
+]
+
 describe('the source', () => {
   it('grants a message back when it is taken, not when it arrives', async () => {
     const { source, taken } = bench()
@@ -115,10 +120,10 @@ describe('the source', () => {
   })
 
   it('throws the error at the first of those who wait, and ends the others', async () => {
-    for (const how of ['onRemoteError', 'onAbort'] as const) {
+    for (const fail of failures) {
       const { source } = bench()
       const waiting = [source.next(), source.next()]
-      source[how](cut)
+      fail(source)
       await assert.rejects(waiting[0] as Promise<unknown>, cut)
       assert.deepEqual(await waiting[1], done)
       assert.deepEqual(await source.next(), done)
@@ -128,7 +133,7 @@ describe('the source', () => {
   it('drops what waits at an abort, and throws its reason', async () => {
     const { source, taken } = bench()
     arrive(source, 'a', 'b')
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     arrive(source, 'c')
     await assert.rejects(source.next(), cut)
     assert.deepEqual([await source.next(), taken], [done, []])
@@ -139,7 +144,7 @@ describe('the source', () => {
     arrive(source, 'a', 'b')
     source.onEnd()
     assert.equal((await source.next()).value, 'a')
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     await assert.rejects(source.next(), cut)
     assert.deepEqual(await source.next(), done)
   })
@@ -149,7 +154,7 @@ describe('the source', () => {
     arrive(source, 'a')
     source.onEnd()
     await source.next()
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     assert.deepEqual(await source.next(), done)
   })
 
@@ -157,14 +162,14 @@ describe('the source', () => {
     const { source } = bench()
     arrive(source, 'a')
     source.onRemoteError(new Error('handler'))
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     await assert.rejects(source.next(), /handler/)
   })
 
   it('throws a reason that is undefined or null', async () => {
     for (const reason of [undefined, null]) {
       const { source } = bench()
-      source.onAbort(reason)
+      source.onAbort({ reason })
       let thrown: unknown = 'nothing'
       await source.next().catch((error) => {
         thrown = error
@@ -182,7 +187,7 @@ describe('the source', () => {
     }
     await source.return()
     arrive(source, 'd')
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     assert.deepEqual([stops, taken, await source.next()], [[undefined], [1], done])
   })
 
@@ -196,7 +201,7 @@ describe('the source', () => {
 
   it('drops an error that nobody asked for when the consumer returns', async () => {
     const { source } = bench()
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     await source.return()
     assert.deepEqual(await source.next(), done)
   })
@@ -289,12 +294,12 @@ describe('the batches of a source', () => {
   })
 
   it('throw the error behind the messages that came before it, once', async () => {
-    for (const how of ['onRemoteError', 'onAbort'] as const) {
+    for (const fail of failures) {
       const { source } = bench()
       const batches = source.batches()
       const early = batches.next()
       arrive(source, 'a', 'b')
-      source[how](cut)
+      fail(source)
       assert.deepEqual(await early, batch('a', 'b'))
       await assert.rejects(batches.next(), cut)
       assert.deepEqual(await batches.next(), done)
@@ -304,7 +309,7 @@ describe('the batches of a source', () => {
   it('drop what waits at an abort, and throw its reason', async () => {
     const { source, taken } = bench()
     arrive(source, 'a', 'b')
-    source.onAbort(cut)
+    source.onAbort({ reason: cut })
     await assert.rejects(source.batches().next(), cut)
     assert.deepEqual(taken, [])
   })

@@ -144,6 +144,22 @@ async function pages(library: Library, length: number): Promise<Run> {
   }
 }
 
+/** Whole streams of one response, and of one request if the handler echoes it, of 64 callers. */
+async function streams(library: Library, echoes: boolean): Promise<Run> {
+  const { bytes, streaming } = await library('index')
+  const definition = streaming<void, Uint8Array, Uint8Array>('short', { request: bytes(), response: bytes() })
+  const answer = [payload]
+  const peer = await pair(library, (responder) =>
+    responder.handle(definition, (_none, requests) => (echoes ? requests : answer))
+  )
+  const call = async () => {
+    const stream = peer.newStream(definition)
+    if (echoes) stream.sink(answer)
+    await takeAll(stream, 1)
+  }
+  return (count) => inParallel(count, 64, call)
+}
+
 /** Sends ahead as far as the window lets it, and takes what comes back. */
 async function echoes(library: Library): Promise<Run> {
   const { bytes, streaming } = await library('index')
@@ -200,5 +216,9 @@ export const calls: readonly Piece[] = [
   piece('stream-sink', 'the same by `stream.sink` of a plain generator', (library) =>
     uploads(library, (stream, count) => stream.sink(plain(count)))
   ),
-  piece('stream-echo', 'a message of 512 B there and back on a two-way stream', echoes)
+  piece('stream-echo', 'a message of 512 B there and back on a two-way stream', echoes),
+  piece('streams-64', 'a whole stream of one response, whose handler leaves the requests, 64 callers', (library) =>
+    streams(library, false)
+  ),
+  piece('streams-64-echo', 'a whole stream of one request and its echo', (library) => streams(library, true))
 ]
