@@ -7,6 +7,7 @@
 import { isPromise, settled, whenSettled } from '../base/promise.ts'
 import type { Scope } from '../base/scope.ts'
 import { decodePayload } from '../codec/payload.ts'
+import { anObject, type Kind as Check, optionsReader } from '../errors/check.ts'
 import { InvalidOptionError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { AnyDefinition } from '../handler/definition.ts'
@@ -112,12 +113,8 @@ export class AroundHandler implements ChainRules<Call> {
 
   /** For `Chain`. */
   change(call: Call, changes: object): Call {
-    for (const name of Object.keys(changes)) {
-      if (Reflect.get(changes, name) === undefined) continue
-      if (name === 'requests' && call.kind === 'streaming') return call.with((changes as Changes).requests)
-      throw new InvalidOptionError(`next() of a handler's interceptor has no "${name}": it changes nothing of the call`)
-    }
-    return call
+    const { requests } = readChanges(changes as Changes)
+    return requests === undefined ? call : call.with(requests)
   }
 
   #open(call: Call, above: Gate | undefined): Relay {
@@ -162,9 +159,17 @@ export class AroundHandler implements ChainRules<Call> {
   }
 }
 
-interface Changes {
-  readonly requests?: AsyncIterable<unknown>
+type Changes = NoChanges & { readonly requests?: AsyncIterable<unknown> }
+
+const ofCallers: Check = {
+  must: "is for interceptors of callers: a handler's changes nothing of the call",
+  is: () => false
 }
+
+const readChanges = optionsReader<Changes>('next()', {
+  ...{ metadata: ofCallers, timeout: ofCallers, signal: ofCallers },
+  requests: anObject
+})
 
 /** The call as interceptors see it: the context, its payload, its requests. */
 class Call implements HandlerCall, StreamingPart {
@@ -234,9 +239,9 @@ class Call implements HandlerCall, StreamingPart {
   }
 
   /** The same call with other requests. */
-  with(requests: AsyncIterable<unknown> | undefined): Call {
+  with(requests: AsyncIterable<unknown>): Call {
     if (this.requests === null) throw new InvalidOptionError('next() was given requests, but the handler takes none')
-    return new Call(this.context, () => this.payload, this.original, requests ?? this.requests)
+    return new Call(this.context, () => this.payload, this.original, requests)
   }
 }
 

@@ -268,6 +268,77 @@ describe('interceptors', () => {
     const missing = await failed(read(link.peer.newStream(count, 1)))
     assert.match(missing.message, /must return an async iterable, such as next\(\); it returned undefined/)
   })
+
+  class Inherited {
+    get requests() {
+      return null
+    }
+  }
+  const notForNext: readonly (readonly [given: unknown, text: RegExp])[] = [
+    [5, /the options of next\(\) must be an object; they are 5/],
+    // As frameworks for HTTP are told that a request is refused.
+    [new Error('no'), /the options of next\(\) must be an object/],
+    ...[true, 'x', null, [], new Map(), () => undefined].map(
+      (given) => [given, /the options of next\(\) must be an object/] as const
+    ),
+    [new Inherited(), /requests of next\(\) is inherited/],
+    [{ metadata: {} }, /metadata of next\(\) is for interceptors of callers: a handler's changes nothing of the call/],
+    [{ timeout: 5 }, /timeout of next\(\) is for interceptors of callers/],
+    [{ request: 5 }, /next\(\) has no option "request" \(did you mean "requests"\?\)/],
+    [{ requests: 5 }, /requests of next\(\) must be an object; it is 5/],
+    [{ requests: new Map() }, /given requests, but the handler takes none/]
+  ]
+  const heard: unknown[] = []
+  let given: unknown
+  const asks = (next: (changes: never) => unknown) => {
+    try {
+      return next(given as never)
+    } catch (error) {
+      heard.push(error)
+      throw error
+    }
+  }
+  const careless: HandlerInterceptor = {
+    single: async (_call, next) =>
+      await next(given as never).catch((error) => {
+        heard.push(error)
+        throw error
+      }),
+    streaming: (_call, next) => asks(next) as AsyncIterable<unknown>
+  }
+  fact(
+    'of a handler are told what is wrong with what they give next(), and the handler does not run',
+    { handler: [careless] },
+    async (link) => {
+      let runs = 0
+      const run = <T>(value: T): T => {
+        runs++
+        return value
+      }
+      link.responder.handle(echo, run)
+      link.responder.handle(count, async function* (n) {
+        yield run(n)
+      })
+      await link.known()
+      for (const [wrong, text] of notForNext) {
+        given = wrong
+        for (const call of [() => link.peer.request(echo, 'x'), () => read(link.peer.newStream(count, 1))]) {
+          heard.length = 0
+          const { delivery } = (await failed(call())) as Partial<RemoteError>
+          assert.equal(delivery, 'notSent', String(wrong))
+          assert.ok(InvalidOptionError.is(heard[0]), String(wrong))
+          assert.match(heard[0].message, text)
+        }
+      }
+      assert.equal(runs, 0)
+      for (const right of [undefined, {}, Object.create(null), { metadata: undefined }]) {
+        given = right
+        assert.equal(await link.peer.request(echo, 'x'), 'x')
+        assert.deepEqual(await read(link.peer.newStream(count, 1)), [1])
+      }
+      assert.ok(link.responder.stats().served.some(({ handler, mistakes }) => handler === 'echo' && mistakes > 0))
+    }
+  )
 })
 
 describe('generators around a stream', () => {
