@@ -17,7 +17,7 @@ import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import type { GridEvent } from '../report/events.ts'
 import type { ManagerStats } from '../report/stats.ts'
 import type { StreamInfo } from '../report/stream-info.ts'
-import { authorize, type Rule } from '../rules/authorize.ts'
+import { authorizeBy, type Rule } from '../rules/authorize.ts'
 import { Feed } from './feed.ts'
 import {
   type CallerReport,
@@ -79,7 +79,7 @@ export function serveIntrospection(
 ): void {
   const rule = typeof allowed === 'function' ? allowed : ({ remote }: HandlerCall) => remote.role === 'host'
   const readers = new Readers(grid.local, maxReaders)
-  const interceptors = [authorize(rule), ...(hooks.interceptors ?? []), readers.bound]
+  const interceptors = [authorizeBy('the rule of introspection', rule), ...(hooks.interceptors ?? []), readers.bound]
   const { subroute } = introspection
   serve(grid, guests, handlers.figures.events, readers, (definition, fn) =>
     register(handlers, { local: grid.local, definition, fn, subroute, interceptors })

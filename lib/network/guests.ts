@@ -20,13 +20,12 @@ import type { Auth } from '../peer/auth.ts'
 import type { Established } from '../peer/dial.ts'
 import type { GuestTerms, Refusal } from '../peer/handshake.ts'
 import { addTotals, createTotals, type SessionTotals } from '../report/stats.ts'
-import { authorize, type Rule } from '../rules/authorize.ts'
+import { authorizeBy, type Rule } from '../rules/authorize.ts'
 import type { SessionEnd } from '../session/end.ts'
 import { setDeadline } from '../time/after-reading.ts'
 import type { GuestSettings } from './guest-options.ts'
 
-/** A rule that takes longer is told of, also where its call does not wait until it is refused. */
-const slowRuleMs = 1000
+const ruleName = 'guests.allow'
 const tellAgainMs = 60_000
 
 export interface GuestsInit {
@@ -59,7 +58,7 @@ export class Guests implements GuestTerms {
     this.#init = init
     this.auth = auth
     this.limits = limits
-    if (allow !== undefined) init.handlers.guard = authorize((call) => this.#allowInTime(allow, call))
+    if (allow !== undefined) init.handlers.guard = authorizeBy(ruleName, (call) => this.#allowInTime(allow, call))
   }
 
   get connections(): Connection[] {
@@ -150,32 +149,26 @@ export class Guests implements GuestTerms {
   /** A rule that does not answer refuses after the time that a handshake has, in which `admit` must answer. */
   async #within(answer: PromiseLike<boolean>, call: HandlerCall): Promise<boolean> {
     const { handshakeTimeoutMs } = this.limits
-    const { signal } = call
-    const askedMs = performance.now()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<undefined>((resolve) => {
       timer = setDeadline(() => resolve(undefined), handshakeTimeoutMs)
     })
     try {
-      const isAllowed = await unlessAborted(Promise.race([answer, late]), signal)
-      if (isAllowed === undefined) this.#tellLate(handshakeTimeoutMs, call, 'is refused')
+      const isAllowed = await unlessAborted(Promise.race([answer, late]), call.signal)
+      if (isAllowed === undefined) this.#tellLate(handshakeTimeoutMs, call)
       return isAllowed === true
-    } catch (error) {
-      const waitedMs = performance.now() - askedMs
-      if (signal.aborted && waitedMs >= slowRuleMs) this.#tellLate(waitedMs, call, 'has ended meanwhile')
-      throw error
     } finally {
       clearTimeout(timer)
     }
   }
 
   /** Once in a while: it is of each call, and says the same. */
-  #tellLate(waitedMs: number, { handler, host }: HandlerCall, outcome: string): void {
+  #tellLate(waitedMs: number, { handler, host }: HandlerCall): void {
     const now = performance.now()
     if (now - this.#lateToldMs < tellAgainMs) return
     this.#lateToldMs = now
-    const what = `the call of ${printable(handler)} by ${host} ${outcome}`
-    this.#init.logger.error(`guests.allow has not answered within ${Math.floor(waitedMs)} ms: ${what}`)
+    const what = `the call of ${printable(handler)} by ${host} is refused`
+    this.#init.logger.error(`${ruleName} has not answered within ${waitedMs} ms: ${what}`)
   }
 
   async #ask(admit: NonNullable<GuestSettings['admit']>, guest: Remote): Promise<boolean> {

@@ -3,10 +3,14 @@
 import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
 import { aFunction, check } from '../errors/check.ts'
-import { RejectedError } from '../errors/errors.ts'
+import { InvalidOptionError, RejectedError } from '../errors/errors.ts'
+import type { Failure } from '../errors/failure.ts'
 import type { HandlerCall } from '../hooks/call-info.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { deniedText } from './refusal-text.ts'
+
+/** A rule that takes longer than its call is told of then. */
+const slowMs = 1000
 
 /** Whether something is allowed. `false` refuses it, and so does a throw. A rule that answers without a promise costs none. */
 export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
@@ -14,7 +18,8 @@ export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
 /**
  * For handlers: refuses what the rule does not allow, as a `RejectedError` with the reason `denied`. What the rule throws is
  * not sent: its caller learns no more than that it is denied. It is the `cause` of that error at this server, and where it is
- * a `TypeError` and the like, it is a mistake of the handler: it is logged and counted.
+ * a `TypeError` and the like, it is a mistake of the handler: it is logged and counted. So is a rule that has not decided for a
+ * second or more when its call ends.
  *
  * @throws {InvalidOptionError} when the rule is no function
  *
@@ -26,10 +31,18 @@ export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
  */
 export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>): HandlerInterceptor<Payload> {
   check('the rule of authorize()', allow, aFunction)
+  return authorizeBy('the rule of authorize()', allow)
+}
+
+/** @param name of the rule, as it is told at this server */
+export function authorizeBy<Payload = unknown>(
+  name: string,
+  allow: Rule<HandlerCall<Payload>>
+): HandlerInterceptor<Payload> {
   const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
     try {
       const answer = allow(call)
-      return isPromise(answer) ? answered(call, answer) : answer
+      return isPromise(answer) ? answered(name, call, answer) : answer
     } catch (cause) {
       throw createRefusal(call, { cause })
     }
@@ -49,12 +62,23 @@ export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>):
 }
 
 /** No longer than the call lasts: one that nobody waits for must not count as running for as long as its rule likes. */
-async function answered(call: HandlerCall, answer: PromiseLike<boolean>): Promise<boolean> {
+async function answered(name: string, call: HandlerCall, answer: PromiseLike<boolean>): Promise<boolean> {
+  const { signal } = call
+  const askedMs = performance.now()
   try {
-    return await unlessAborted(answer, call.signal)
+    return await unlessAborted(answer, signal)
   } catch (cause) {
-    throw createRefusal(call, { cause })
+    const waitedMs = performance.now() - askedMs
+    const isSlow = signal.aborted && waitedMs >= slowMs
+    throw createRefusal(call, { cause: isSlow ? createSlowError(name, waitedMs, cause) : cause })
   }
+}
+
+/** Its caller sees only that the call has ended: this server tells of it as of a mistake of the handler. */
+function createSlowError(name: string, waitedMs: number, cause: unknown): InvalidOptionError {
+  return new InvalidOptionError(`${name} had not decided after ${Math.floor(waitedMs)} ms, when the call ended`, {
+    cause
+  })
 }
 
 /** @param options what the rule threw: that is for this server, and is not sent */
@@ -68,6 +92,21 @@ function goOn<Result>(call: HandlerCall, isAllowed: boolean, next: () => Result)
   return next()
 }
 
-async function* later(open: () => Promise<AsyncIterable<unknown>>): AsyncGenerator<unknown> {
-  yield* await open()
+/** Leaving a generator hides what it throws by then: who leaves this one hears of it. */
+function later(open: () => Promise<AsyncIterable<unknown>>): AsyncIterable<unknown> {
+  let refusal: Failure | undefined
+  const messages = (async function* () {
+    const opened = await open().catch((reason) => {
+      refusal = { reason }
+      throw reason
+    })
+    yield* opened
+  })()
+  const next = () => messages.next()
+  const leave = async (): Promise<IteratorResult<unknown>> => {
+    const result = await messages.return(undefined)
+    if (refusal !== undefined) throw refusal.reason
+    return result
+  }
+  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) }
 }

@@ -11,8 +11,10 @@ import {
   authorize,
   GridError,
   type HandlerInterceptor,
+  introspection,
   type LogFields,
   type Logger,
+  type ManagerOptions,
   single,
   streaming
 } from '../../lib/index.ts'
@@ -51,12 +53,12 @@ const meant: Readonly<Record<string, (word: string) => unknown>> = {
   }
 }
 
-async function connected(test: TestContext) {
+async function connected(test: TestContext, options: Partial<ManagerOptions> = {}) {
   const lines: { readonly text: string; readonly fields: LogFields | undefined }[] = []
   const drop = () => undefined
   const error = (text: string, fields?: LogFields) => void lines.push({ text, fields })
   const logger: Logger = { debug: drop, info: drop, warn: drop, error }
-  const pair = await new Servers(test).pair({}, { logger })
+  const pair = await new Servers(test).pair({}, { logger, ...options })
   const { manager } = pair.listener
   const act = (word: string) => (mistakes[word] ?? meant[word])?.(word)
   manager.handle(fail, act, { subroute: 'disk1' })
@@ -129,6 +131,48 @@ describe('a handler that fails by mistake', () => {
     await call('an array of no length')
     assert.equal(lines.length, 6)
     assert.deepEqual(counted(), [21, 0])
+  })
+})
+
+describe('a rule that does not decide', () => {
+  it('is told to its server when a call ends that has waited for it for a second, whatever the rule is of, and not before', async (test) => {
+    const asked: number[] = []
+    const rule = () => new Promise<boolean>(() => void asked.push(performance.now()))
+    const { there, listener, lines } = await connected(test, { introspection: rule })
+    const { manager } = listener
+    const [one, many] = [single<void, number>('one'), streaming<void, never, number>('many', { inCapacity: 0 })]
+    manager.handle(one, () => 1, { interceptors: [authorize(rule)] })
+    manager.handle(many, () => [1], { interceptors: [authorize(rule)] })
+    const callFor = async (ms: number) => {
+      asked.length = 0
+      const stop = new AbortController()
+      const options = { signal: stop.signal, waitForReady: true }
+      const stream = there.newStream(many, undefined, options)
+      const calls = [
+        there.request(one, undefined, options),
+        introspection.on(there).ping(undefined, options),
+        stream.responses.next()
+      ].map(rejection)
+      await until(() => asked.length === 3 && performance.now() - Math.max(...asked) >= ms, 'they are asked')
+      stop.abort()
+      await Promise.all(calls)
+      await until(() => manager.stats().inboundStreams === 0, 'the server knows')
+    }
+    await callFor(0)
+    assert.deepEqual(lines, [])
+    await callFor(1010)
+    await until(() => lines.length === 3, 'each is told')
+    const told = lines.map(({ text }) =>
+      /"(\w+)" .*by InvalidOptionError: (.*) had not decided after (\d+) ms/.exec(text)
+    )
+    assert.deepEqual(told.map((each) => each?.slice(1, 3)).sort(), [
+      ['many', 'the rule of authorize()'],
+      ['one', 'the rule of authorize()'],
+      ['ping', 'the rule of introspection']
+    ])
+    for (const each of told) assert.ok(Number(each?.[3]) >= 1000)
+    await callFor(0)
+    assert.equal(lines.length, 3)
   })
 })
 

@@ -355,7 +355,7 @@ describe('a server', () => {
     assert.equal(told.length, 1, told.join())
     assert.match(
       told[0] ?? '',
-      /^guests\.allow has not answered within \d{4,} ms: the call of get by guest:ops-ada has ended meanwhile$/
+      /^the handler "get" failed at a call of guest:ops-ada by InvalidOptionError: guests\.allow had not decided after \d{4,} ms, when the call ended\n/
     )
   })
 
