@@ -43,8 +43,24 @@ export function encodeRemoteError(thrown: unknown, isRefusal = false): Uint8Arra
   return encodeMsgpack(plain)
 }
 
-/** The error for the caller. A payload that is not an error map still means that the handler failed. */
-export function decodeRemoteError(payload: Uint8Array): GridError {
+/**
+ * The error for the caller. A payload that is not an error map still means that the handler failed.
+ *
+ * @param hasStack that of here: 5 us, for nothing where `rejectToCaller` gives it one
+ */
+export function decodeRemoteError(payload: Uint8Array, hasStack = true): GridError {
+  if (hasStack) return createError(payload)
+  const { stackTraceLimit } = Error
+  // It cannot be set where a program has frozen `Error`.
+  Reflect.set(Error, 'stackTraceLimit', 0)
+  try {
+    return createError(payload)
+  } finally {
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
+  }
+}
+
+function createError(payload: Uint8Array): GridError {
   try {
     const plain = decodeMsgpack(payload)
     if (typeof plain === 'object' && plain !== null) {

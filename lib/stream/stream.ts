@@ -231,7 +231,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #onErrorPayload(reader: FrameReader): void {
     // Requests carry no errors: an initiator that fails resets the stream.
     if (!this.initiator) throw new ProtocolError('an error payload from the initiator')
-    const error = decodeRemoteError(reader.viewPayload())
+    const error = decodeRemoteError(reader.viewPayload(), !this.isSingle)
     this.port.counter.onRejected(this, error)
     this.receiver?.onRemoteError(error)
     // It has its end, and still delivers the messages from before the error.

@@ -56,6 +56,25 @@ describe('the error of a handler', () => {
     assert.deepEqual(Object.keys(fields), ['name', 'message', 'code'])
   })
 
+  it('is made without a stack where that would be made anew, and the errors of others have theirs', () => {
+    const payload = encodeRemoteError(new RangeError('text'))
+    const before = Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit')
+    assert.equal(decodeRemoteError(payload, false).stack, 'RemoteError: text')
+    assert.deepEqual(Object.getOwnPropertyDescriptor(Error, 'stackTraceLimit'), before)
+    assert.match(decodeRemoteError(payload).stack ?? '', /^RemoteError: text\n {4}at /)
+    assert.equal(
+      decodeRemoteError(new Uint8Array([0xc1]), false).message,
+      'the remote handler failed with an unreadable error'
+    )
+    const { value = 10 } = before ?? {}
+    Object.defineProperty(Error, 'stackTraceLimit', { value, writable: false, configurable: true })
+    try {
+      assert.match(decodeRemoteError(payload, false).stack ?? '', /^RemoteError: text\n {4}at /)
+    } finally {
+      Object.defineProperty(Error, 'stackTraceLimit', before as PropertyDescriptor)
+    }
+  })
+
   it('is cut where it is too long, and never exceeds what one frame carries', () => {
     for (const letter of ['x', 'é', '€', '𝄞']) {
       const thrown = Object.assign(new Error(letter.repeat(10_000_000)), {

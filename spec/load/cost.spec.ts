@@ -18,6 +18,7 @@ const limits: Readonly<Record<string, Cost>> = {
   'request-1': { heap: 9_450, buffers: 2_130, promises: 14.8 },
   'request-64': { heap: 3_840, buffers: 3_150, promises: 7.1 },
   'request-64-struct': { heap: 5_520, buffers: 290, promises: 6.9 },
+  'request-64-failed': { heap: 6_840, buffers: 1_700, promises: 12 },
   'stream-message': { heap: 1_270, buffers: 1_590, promises: 6.7 },
   'stream-send': { heap: 2_030, buffers: 1_590, promises: 7.6 },
   'streams-64': { heap: 10_310, buffers: 1_620, promises: 9 },

@@ -144,6 +144,21 @@ async function pages(library: Library, length: number): Promise<Run> {
   }
 }
 
+/** The handler throws the same error each time, so that it is made once. */
+async function failures(library: Library): Promise<Run> {
+  const failure = new Error('always')
+  const peer = await pair(library, (responder) =>
+    responder.handle('fail', () => {
+      throw failure
+    })
+  )
+  const call = async () => {
+    const error = await peer.request('fail', payload).catch((error: unknown) => error)
+    if ((error as Error).message !== failure.message) throw new Error('an answer in place of the error')
+  }
+  return (count) => inParallel(count, 64, call)
+}
+
 /** Whole streams of one response, and of one request if the handler echoes it, of 64 callers. */
 async function streams(library: Library, echoes: boolean): Promise<Run> {
   const { bytes, streaming } = await library('index')
@@ -207,6 +222,7 @@ export const calls: readonly Piece[] = [
   piece('request-64-struct', 'a typed request, small structs both ways, 64 callers', (library) =>
     structRequests(library, 64)
   ),
+  piece('request-64-failed', 'a request of 512 B whose handler throws, 64 callers', failures),
   piece('stream-message', generator, (library) => downloads(library, awaited)),
   piece('stream-message-plain', 'the same from a plain generator', (library) => downloads(library, plain)),
   piece('stream-batches', 'the same by `yield many` of 64 of them to a `for await` of batches', (library) =>
