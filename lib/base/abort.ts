@@ -89,11 +89,7 @@ export function abortReason(signal: AnySignal): unknown {
 export function createSharedController(): AbortController {
   const controller = new AbortController()
   controller.abort = abortQuietly
-  const { signal } = controller
-  setMaxListeners(0, signal)
-  signal.addEventListener = addQuietly as typeof signal.addEventListener
-  signal.removeEventListener = removeQuietly as typeof signal.removeEventListener
-  Object.defineProperty(signal, 'onabort', onAbortQuietly)
+  setMaxListeners(0, Object.setPrototypeOf(controller.signal, sharedSignal))
   return controller
 }
 
@@ -199,6 +195,13 @@ const onAbortQuietly: PropertyDescriptor & ThisType<AbortSignal> = {
     this.addEventListener('abort', listener)
   }
 }
+
+/** Shared by all of them: three properties of each signal's own cost more than the signal. */
+const sharedSignal = Object.create(AbortSignal.prototype, {
+  addEventListener: { value: addQuietly, writable: true, enumerable: true, configurable: true },
+  removeEventListener: { value: removeQuietly, writable: true, enumerable: true, configurable: true },
+  onabort: onAbortQuietly
+})
 
 function toQuiet(listener: Listener): (event: Event) => void {
   const isListener = typeof listener === 'function' || (typeof listener === 'object' && listener !== null)

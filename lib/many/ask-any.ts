@@ -112,6 +112,8 @@ async function requestAtAny(
   if (first === undefined) throw candidates.createError()
   const asking = new Asking({
     next: () => (left() === 0 || candidates.areGone ? undefined : candidates.take()),
+    // A second one is asked only once the first has failed: then nobody cancels a call.
+    isCancelled: signal !== undefined || options.hedgeAfterMs !== undefined,
     ask: (connection, cancelled) => {
       const { metadata } = options
       const call = { timeout: Math.max(1, left()), signal: cancelled, metadata } as CallOptions
@@ -133,7 +135,9 @@ async function requestAtAny(
 interface AskingInit {
   /** The next peer to ask; undefined where there is none. */
   readonly next: () => Connection | undefined
-  readonly ask: (connection: Connection, cancelled: AbortSignal) => Promise<unknown>
+  /** A call may be cancelled before it has ended. */
+  readonly isCancelled: boolean
+  readonly ask: (connection: Connection, cancelled: AbortSignal | undefined) => Promise<unknown>
   readonly mayRunTwice: boolean
 }
 
@@ -141,7 +145,7 @@ interface AskingInit {
 class Asking {
   readonly result: Promise<unknown>
   readonly #init: AskingInit
-  readonly #cancelling = new AbortController()
+  readonly #cancelling: AbortController | undefined
   #running = 0
   /** At one of those that have failed. */
   #mayHaveRun = false
@@ -151,6 +155,7 @@ class Asking {
 
   constructor(init: AskingInit) {
     this.#init = init
+    this.#cancelling = init.isCancelled ? new AbortController() : undefined
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -160,10 +165,12 @@ class Asking {
   start(connection: Connection): void {
     if (this.#isOver) return
     this.#running++
-    this.#init.ask(connection, this.#cancelling.signal).then(
+    this.#init.ask(connection, this.#cancelling?.signal).then(
       (value) => {
+        this.#running--
         this.#resolve(value)
-        this.#end(new CancelledError('another peer has answered'))
+        this.#isOver = true
+        if (this.#running > 0) this.#cancelling?.abort(new CancelledError('another peer has answered'))
       },
       (reason) => this.#onFailed(reason)
     )
@@ -186,7 +193,8 @@ class Asking {
 
   stop(reason: unknown): void {
     this.#reject(reason)
-    this.#end(reason)
+    this.#isOver = true
+    this.#cancelling?.abort(reason)
   }
 
   #onFailed(reason: unknown): void {
@@ -198,10 +206,5 @@ class Asking {
     if (mayRepeat(reason, this.#init.mayRunTwice)) {
       if (!this.askNext() && this.#running === 0) this.stop(reason)
     } else if (delivery !== 'notSent' || this.#running === 0) this.stop(reason)
-  }
-
-  #end(reason: unknown): void {
-    this.#isOver = true
-    this.#cancelling.abort(reason)
   }
 }
