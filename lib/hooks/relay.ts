@@ -37,6 +37,8 @@ export interface RelayOwner {
 export class Relay implements Messages<unknown> {
   /** Its messages were asked for. */
   isTouched = false
+  /** Hears of what its source throws when its messages are not wanted any more. */
+  onLate: ((error: unknown) => void) | undefined
   /** Where its source was handed over, and is pulled. */
   readonly scope = captureScope()
   /** What it reads: any iterable, a promise of one, or nothing. */
@@ -236,6 +238,7 @@ export class Relay implements Messages<unknown> {
       }
       return done
     } catch (reason) {
+      if (this.#isOver) this.onLate?.(reason)
       // A source that threw has ended by that.
       if (isOfSource) this.#isDone = true
       else if (!this.#isOver) {
@@ -288,7 +291,7 @@ export class Relay implements Messages<unknown> {
     for (const gate of this.#gates) gate.fail(reason)
     this.#many?.close(() => undefined)
     const iterator = this.#iterator
-    this.#left = iterator === undefined ? this.#leaveUnread() : closeIterator(iterator)
+    this.#left = iterator === undefined ? this.#leaveUnread() : iterator.closed()
     const left = () => {
       this.#isDone = true
       this.#checkReleased()
@@ -311,10 +314,4 @@ export class Relay implements Messages<unknown> {
     const settled = isPromise(source) ? await source : source
     if (settled !== undefined && settled !== null) scope.runInAsyncScope(unwind, undefined, settled)
   }
-}
-
-function closeIterator(iterator: ProducerIterator): Promise<void> {
-  return new Promise((resolve, reject) => {
-    iterator.close((failure) => (failure === undefined ? resolve() : reject(failure.reason)))
-  })
 }

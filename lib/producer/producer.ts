@@ -94,6 +94,13 @@ export class ProducerIterator {
     else if (!this.isAsync) whenSettled(promise, closed, failed)
     else whenSettled(promise, (result) => (isObject(result) ? closed() : failed(noResult())), failed)
   }
+
+  /** The same as a promise, which rejects by what the producer failed. */
+  closed(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.close((failure) => (failure === undefined ? resolve() : reject(failure.reason)))
+    })
+  }
 }
 
 /** Closes a producer that will not be pulled, so that its own source ends too. */

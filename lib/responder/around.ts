@@ -32,6 +32,7 @@ export interface Given {
 
 export class AroundHandler implements ChainRules<Call> {
   readonly repeats = false
+  readonly onLate: (error: unknown) => void
   /** With codecs that count, where the call is published and a stream. */
   readonly definition: AnyDefinition
   readonly #handler: LocalHandler
@@ -47,13 +48,21 @@ export class AroundHandler implements ChainRules<Call> {
   #failure: Failure | undefined
   #relay: Relay | undefined
 
-  constructor(hooks: Hooks<HandlerInterceptor>, handler: LocalHandler, payload: Uint8Array, context: CallContext) {
+  /** @param onLate for `Chain` */
+  constructor(
+    hooks: Hooks<HandlerInterceptor>,
+    handler: LocalHandler,
+    payload: Uint8Array,
+    context: CallContext,
+    onLate: (error: unknown) => void
+  ) {
     const { interceptors, local } = hooks
     this.#handler = handler
     this.#trace = isObserved(channels.handle) ? createTrace(context, local, payload) : undefined
     this.definition = this.#trace === undefined ? handler.definition : counted(handler.definition, this.#trace)
     this.#payload = payload
     this.#context = context
+    this.onLate = onLate
     this.#chain = interceptors === undefined ? undefined : new Chain(interceptors, this)
   }
 

@@ -104,7 +104,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   /** Apart, as it costs closures. */
   #startAround(hooks: Hooks<HandlerInterceptor>, payload: Uint8Array, requests: Source<unknown> | null): void {
-    const around = new AroundHandler(hooks, this.#handler, payload, this.#context)
+    const around = new AroundHandler(hooks, this.#handler, payload, this.#context, (error) => this.onLate(error))
     const { definition } = around
     this.#around = around
     around.run(() => {
@@ -120,9 +120,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   }
 
   onEnd(): void {}
-
   onRemoteError(): void {}
-
   onAbort(): void {}
 
   onClosed(failure: Failure | undefined): void {
@@ -130,13 +128,11 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
       this.#port.serving?.forget(this)
       return this.#settle()
     }
-    if (this.#state === 'running') this.#onLeft(failure)
+    if (this.#state === 'running') {
+      const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
+      this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
+    }
     this.#around?.finish(failure)
-  }
-
-  #onLeft(failure: Failure | undefined): void {
-    const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
-    this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
   }
 
   onDeadline(timeoutMs: number): void {
@@ -258,7 +254,11 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   }
 
   onSettled(failure: Failure | undefined): void {
-    if (failure !== undefined && isMistake(failure.reason)) this.#port.onMistake(this.#handler, failure.reason)
+    if (failure !== undefined) this.onLate(failure.reason)
+  }
+
+  onLate(error: unknown): void {
+    if (isMistake(error)) this.#port.onMistake(this.#handler, error)
   }
 
   onReleased(): void {
@@ -288,7 +288,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   /** The code of the handler has ended with an error. */
   #fail(error: unknown): void {
-    if (isMistake(error)) this.#port.onMistake(this.#handler, error)
+    this.onLate(error)
     this.#settle()
     this.#sendError(error)
   }

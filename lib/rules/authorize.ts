@@ -4,7 +4,6 @@ import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
 import { aFunction, check } from '../errors/check.ts'
 import { InvalidOptionError, RejectedError } from '../errors/errors.ts'
-import type { Failure } from '../errors/failure.ts'
 import type { HandlerCall } from '../hooks/call-info.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { deniedText } from './refusal-text.ts'
@@ -92,21 +91,6 @@ function goOn<Result>(call: HandlerCall, isAllowed: boolean, next: () => Result)
   return next()
 }
 
-/** Leaving a generator hides what it throws by then: who leaves this one hears of it. */
-function later(open: () => Promise<AsyncIterable<unknown>>): AsyncIterable<unknown> {
-  let refusal: Failure | undefined
-  const messages = (async function* () {
-    const opened = await open().catch((reason) => {
-      refusal = { reason }
-      throw reason
-    })
-    yield* opened
-  })()
-  const next = () => messages.next()
-  const leave = async (): Promise<IteratorResult<unknown>> => {
-    const result = await messages.return(undefined)
-    if (refusal !== undefined) throw refusal.reason
-    return result
-  }
-  return { [Symbol.asyncIterator]: () => ({ next, return: leave }) }
+async function* later(open: () => Promise<AsyncIterable<unknown>>): AsyncGenerator<unknown> {
+  yield* await open()
 }

@@ -47,6 +47,8 @@ export interface SinkOwner<T> {
   onUnwanted?(): void
   /** Called once, when the producer has ended, thrown, or was unwound; with `failure` when it failed while it was unwound. */
   onSettled?(failure: Failure | undefined): void
+  /** The producer threw when its values were not wanted any more. */
+  onLate?(error: unknown): void
   /** Called, once or more, when none of its code runs any more: it is over, and no promise of it is awaited. */
   onReleased?(): void
 }

@@ -261,6 +261,7 @@ export class Sink<T> {
     if (this.#many !== undefined) return this.#onManyThrown(error)
     const wasAsked = this.#isAsking
     this.#isAsking = this.#isAwaiting = false
+    if (this.#state === 'done') this.#owner.onLate?.(error)
     // One that was stopped meanwhile was not unwound, and need not be.
     if (this.#state === 'done') return wasAsked ? this.#onOver(undefined) : this.#release()
     this.#state = 'done'
@@ -281,6 +282,7 @@ export class Sink<T> {
   /** A value cannot be sent. The producer does not know that and is unwound. */
   #onBadValue(error: unknown): void {
     this.#isAwaiting = false
+    if (this.#state === 'done') this.#owner.onLate?.(error)
     if (this.#state === 'done') return this.#release()
     this.#state = 'done'
     this.#owner.onFailed(error, false)

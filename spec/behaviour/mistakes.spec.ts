@@ -10,6 +10,7 @@ import { runInNewContext } from 'node:vm'
 import {
   authorize,
   GridError,
+  type HandlerContext,
   type HandlerInterceptor,
   introspection,
   type LogFields,
@@ -121,6 +122,36 @@ describe('a handler that fails by mistake', () => {
     await until(() => lines.length === 2, 'the unwound one is logged')
     assert.match(lines.map(({ text }) => text).join(), /"hung".*"endless"/s)
   })
+
+  const around: Readonly<Record<string, readonly HandlerInterceptor[]>> = {
+    'with none': [],
+    'with one that passes them on': [{ streaming: (_, next) => next() }],
+    'with one that waits for a rule': [authorize(async () => true)],
+    'with one that looks at them': [
+      {
+        async *streaming(_, next) {
+          for await (const message of next()) yield message
+        }
+      }
+    ]
+  }
+  for (const [what, interceptors] of Object.entries(around)) {
+    it(`is logged when it fails amid a response that nobody waits for any more, ${what}`, async (test) => {
+      const { there, listener, lines, counted } = await connected(test)
+      const hung = streaming<void, never, number>('hung', { inCapacity: 0 })
+      const fn = async function* (_: unknown, __: unknown, { signal }: HandlerContext) {
+        yield 1
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        yield none.name.length
+      }
+      listener.manager.handle(hung, fn, { interceptors })
+      for await (const _ of there.newStream(hung, undefined, { waitForReady: true })) break
+      await until(() => lines.length > 0, 'it is logged')
+      assert.match(lines[0]?.text ?? '', /^the handler "hung" failed at a call of \S+ by TypeError: /)
+      await until(() => listener.manager.stats().inboundStreams === 0, 'it has ended')
+      assert.deepEqual([lines.length, counted().at(-1)], [1, 1])
+    })
+  }
 
   it('is logged ever more rarely, each place of it by itself', async (test) => {
     const { there, lines, counted } = await connected(test)
