@@ -21,7 +21,7 @@ export interface ChainRules<Call> {
   /** The same call with these changes; throws where they are wrong. */
   change(call: Call, changes: object): Call
   /** Hears of what code of this end throws when the messages of a stream are not wanted any more. */
-  readonly onLate?: (error: unknown) => void
+  onLate?(error: unknown): void
 }
 
 /** Where a request goes on behind all of them: its promise may be dropped, */
@@ -114,7 +114,7 @@ export class Chain<Call extends CallInfo & StreamingPart, Changes extends object
 
   #add(relay: Relay): Relay {
     this.#relays.push(relay)
-    relay.onLate = this.#rules.onLate
+    relay.rules = this.#rules
     return relay
   }
 }

@@ -38,7 +38,7 @@ export class Relay implements Messages<unknown> {
   /** Its messages were asked for. */
   isTouched = false
   /** Hears of what its source throws when its messages are not wanted any more. */
-  onLate: ((error: unknown) => void) | undefined
+  rules: { onLate?(error: unknown): void } | undefined
   /** Where its source was handed over, and is pulled. */
   readonly scope = captureScope()
   /** What it reads: any iterable, a promise of one, or nothing. */
@@ -238,7 +238,7 @@ export class Relay implements Messages<unknown> {
       }
       return done
     } catch (reason) {
-      if (this.#isOver) this.onLate?.(reason)
+      if (this.#isOver) this.rules?.onLate?.(reason)
       // A source that threw has ended by that.
       if (isOfSource) this.#isDone = true
       else if (!this.#isOver) {

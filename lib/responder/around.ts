@@ -30,14 +30,18 @@ export interface Given {
   readonly scope: Scope | undefined
 }
 
+interface LateOwner {
+  onLate(error: unknown): void
+}
+
 export class AroundHandler implements ChainRules<Call> {
   readonly repeats = false
-  readonly onLate: (error: unknown) => void
   /** With codecs that count, where the call is published and a stream. */
   readonly definition: AnyDefinition
   readonly #handler: LocalHandler
   readonly #payload: Uint8Array
   readonly #context: CallContext
+  readonly #owner: LateOwner
   readonly #chain: Chain<Call, NoChanges> | undefined
   readonly #trace: Trace | undefined
   #isReached = false
@@ -48,13 +52,13 @@ export class AroundHandler implements ChainRules<Call> {
   #failure: Failure | undefined
   #relay: Relay | undefined
 
-  /** @param onLate for `Chain` */
+  /** @param owner hears of what is thrown when the messages of a stream are not wanted any more */
   constructor(
     hooks: Hooks<HandlerInterceptor>,
     handler: LocalHandler,
     payload: Uint8Array,
     context: CallContext,
-    onLate: (error: unknown) => void
+    owner: LateOwner
   ) {
     const { interceptors, local } = hooks
     this.#handler = handler
@@ -62,7 +66,7 @@ export class AroundHandler implements ChainRules<Call> {
     this.definition = this.#trace === undefined ? handler.definition : counted(handler.definition, this.#trace)
     this.#payload = payload
     this.#context = context
-    this.onLate = onLate
+    this.#owner = owner
     this.#chain = interceptors === undefined ? undefined : new Chain(interceptors, this)
   }
 
@@ -120,7 +124,11 @@ export class AroundHandler implements ChainRules<Call> {
     this.#trace?.finish(this.#failure ?? failure, false)
   }
 
-  /** For `Chain`. */
+  /** For `Chain`, as the next one. */
+  onLate(error: unknown): void {
+    this.#owner.onLate(error)
+  }
+
   change(call: Call, changes: object): Call {
     const { requests } = readChanges(changes as Changes)
     return requests === undefined ? call : call.with(requests)

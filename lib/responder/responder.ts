@@ -104,7 +104,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
 
   /** Apart, as it costs closures. */
   #startAround(hooks: Hooks<HandlerInterceptor>, payload: Uint8Array, requests: Source<unknown> | null): void {
-    const around = new AroundHandler(hooks, this.#handler, payload, this.#context, (error) => this.onLate(error))
+    const around = new AroundHandler(hooks, this.#handler, payload, this.#context, this)
     const { definition } = around
     this.#around = around
     around.run(() => {
