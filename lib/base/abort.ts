@@ -215,6 +215,8 @@ function toQuiet(listener: Listener): (event: Event) => void {
     )
   }
   quietListeners.set(listener, quiet)
+  // Node removes it by itself, by the method of the signal, where it was added with a signal.
+  quietListeners.set(quiet, quiet)
   return quiet
 }
 

@@ -177,6 +177,17 @@ describe('a signal that is given to users', () => {
     assert.deepEqual(told, ['abort of true'])
   })
 
+  it('loses what was added with another signal, once that aborts', () => {
+    const controller = createSharedController()
+    const other = new AbortController()
+    let told = 0
+    controller.signal.addEventListener('abort', () => told++, { signal: other.signal })
+    other.abort()
+    assert.equal(listeners(controller.signal), 0)
+    controller.abort()
+    assert.equal(told, 0)
+  })
+
   it('adds what `onabort` is given by its own method, where what it throws is dropped', () => {
     // Bun has an `onabort` that does not call that method.
     const { signal } = createSharedController()
