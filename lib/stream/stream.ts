@@ -107,7 +107,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   messagesTaken(count: number, bytes: number): void {
-    if (this.receiveWindow?.take(bytes, count) === true && canReceive(this.state)) this.port.offerControl(this)
+    const isGrantDue = this.receiveWindow?.take(bytes, count, this.port.limits) === true
+    if (isGrantDue && canReceive(this.state)) this.port.offerControl(this)
   }
 
   /** The responder takes no more requests; its responses go on. */
@@ -152,9 +153,8 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   writeControl(writer: FrameWriter): void {
-    if (canReceive(this.state) && this.receiveWindow?.grant(credit, !this.port.limits.isCrowded()) === true) {
-      writer.credit(this.id, credit.messages, credit.bytes)
-    }
+    const isGranted = canReceive(this.state) && this.receiveWindow?.grant(credit) === true
+    if (isGranted) writer.credit(this.id, credit.messages, credit.bytes)
     if (this.#resetDue !== undefined) writer.reset(this.id, this.#resetDue.code, this.#resetDue.text)
     this.#resetDue = undefined
     if (this.state === 'closed') this.port.onLateControl(this)

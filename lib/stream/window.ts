@@ -19,6 +19,7 @@
 import { FlowControlError, ProtocolError } from '../errors/errors.ts'
 import { defaultCapacity } from '../errors/options.ts'
 import type { HalfInfo } from '../report/stream-info.ts'
+import type { StreamLimits } from './port.ts'
 
 /** For people. */
 type WindowInfo = Required<Pick<HalfInfo, 'totalMessages' | 'room' | 'capacity' | 'unread'>>
@@ -190,8 +191,9 @@ export class ReceiveWindow {
   /**
    * The consumer took so many messages, of so many bytes in all. Returns whether a grant is due now: when half the window can
    * be granted at once, or when the remote end has no credit left, so that batching grants never stalls a waiting consumer.
+   * That grant has more for a consumer that keeps up, unless a `crowd` is there.
    */
-  take(bytes: number, messages = 1): boolean {
+  take(bytes: number, messages = 1, crowd?: Pick<StreamLimits, 'isCrowded'>): boolean {
     this.#unread -= messages
     if (this.#unread === 0) this.#caughtUp = true
     this.#takenMessages += messages
@@ -201,18 +203,14 @@ export class ReceiveWindow {
     const isForBytes = this.#bytes <= 0 || this.#takenBytes * 2 >= this.#capacityBytes
     const isForMessages = this.#messages <= 0 || this.#takenMessages * 2 >= this.#capacityMessages
     const isDue = this.#isNowDue(isForBytes || isForMessages)
-    if (isDue) this.#judge(isForBytes && !isLarge, isForMessages)
+    if (isDue) this.#judge(isForBytes && !isLarge, isForMessages, crowd?.isCrowded() !== true)
     return isDue
   }
 
-  /**
-   * Grants everything that was taken and can be lent, and more to a consumer that keeps up, if the window `mayWiden`. Returns
-   * false when no grant is due.
-   */
-  grant(into: { messages: number; bytes: number }, mayWiden: boolean): boolean {
+  /** Grants everything that was taken and can be lent. Returns false when no grant is due. */
+  grant(into: { messages: number; bytes: number }): boolean {
     if (!this.#isGrantDue) return false
     this.#isGrantDue = false
-    if (mayWiden) this.#widen()
     const lent = this.#lendableBytes()
     into.messages = this.#takenMessages
     into.bytes = this.#takenBytes + lent
@@ -229,26 +227,33 @@ export class ReceiveWindow {
    * A consumer keeps up if it has taken all that arrived, between two grants and again until the next. Not for bytes where
    * messages are larger than the window: lending keeps those coming, and small calls would wait behind twice as much of them.
    */
-  #judge(forBytes: boolean, forMessages: boolean): void {
+  #judge(forBytes: boolean, forMessages: boolean, mayWiden: boolean): void {
     const caughtUp = this.#caughtUp
     this.#caughtUp = false
-    if (forBytes) this.#bytesKeptUp = caughtUp ? this.#bytesKeptUp + 1 : 0
-    if (forMessages) this.#messagesKeptUp = caughtUp ? this.#messagesKeptUp + 1 : 0
+    if (forBytes) {
+      this.#bytesKeptUp = caughtUp ? this.#bytesKeptUp + 1 : 0
+      if (mayWiden && this.#bytesKeptUp >= grantsToKeepUp) this.#widenBytes()
+    }
+    if (forMessages) {
+      this.#messagesKeptUp = caughtUp ? this.#messagesKeptUp + 1 : 0
+      if (mayWiden && this.#messagesKeptUp >= grantsToKeepUp) this.#widenMessages()
+    }
   }
 
-  /** Bytes once, messages again and again. */
-  #widen(): void {
-    if (this.#bytesKeptUp >= grantsToKeepUp && !this.#isWide) {
-      const narrowBytes = this.#capacityBytes
-      this.#isWide = true
-      this.#capacityBytes = Math.max(narrowBytes, Math.min(narrowBytes * maxWidening, this.#maxMessageBytes))
-      this.#takenBytes += this.#capacityBytes - narrowBytes
-    }
-    const mayHaveMore = !this.#isDeclared && this.#capacityMessages < maxDefaultCapacity
-    if (this.#messagesKeptUp >= grantsToKeepUp && mayHaveMore) {
-      this.#takenMessages += this.#capacityMessages
-      this.#capacityMessages *= 2
-    }
+  /** Once. */
+  #widenBytes(): void {
+    if (this.#isWide) return
+    const narrowBytes = this.#capacityBytes
+    this.#isWide = true
+    this.#capacityBytes = Math.max(narrowBytes, Math.min(narrowBytes * maxWidening, this.#maxMessageBytes))
+    this.#takenBytes += this.#capacityBytes - narrowBytes
+  }
+
+  /** Again and again. */
+  #widenMessages(): void {
+    if (this.#isDeclared || this.#capacityMessages >= maxDefaultCapacity) return
+    this.#takenMessages += this.#capacityMessages
+    this.#capacityMessages *= 2
   }
 
   /** Returns true once for each grant. */

@@ -96,7 +96,7 @@ class Direction {
   /** What is granted beyond what is owed is lent. */
   #grant(messagesOwed: number, bytesOwed: number): void {
     const grant = { messages: 0, bytes: 0 }
-    assert.equal(this.#receive.grant(grant, true), true)
+    assert.equal(this.#receive.grant(grant), true)
     assert.equal(grant.messages, messagesOwed)
     this.lentBytes += grant.bytes - bytesOwed
     assert.ok(this.lentBytes <= this.arrivedBytes)
@@ -204,7 +204,7 @@ describe('docs/flow-control.md', () => {
       receive.receive(100)
       if (!receive.take(100)) continue
       if (i >= 512) frames++
-      receive.grant(grant, true)
+      receive.grant(grant)
     }
     assert.equal(grant.messages, 512)
     assert.equal(frames, 1)

@@ -108,7 +108,7 @@ export class WindowPair {
     if (!this.#isGrantDue) return false
     this.#isGrantDue = false
     const credit = { messages: 0, bytes: 0 }
-    if (this.#receive.grant(credit, true)) this.#credits.push(credit)
+    if (this.#receive.grant(credit)) this.#credits.push(credit)
     return true
   }
 

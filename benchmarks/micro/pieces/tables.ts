@@ -37,7 +37,7 @@ export const tables: readonly Piece[] = [
         receive.begin()
         receive.receive(payloadBytes)
         if (!receive.take(payloadBytes)) continue
-        receive.grant(credit, true)
+        receive.grant(credit)
         send.add(credit.messages, credit.bytes)
       }
     }
