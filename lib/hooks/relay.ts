@@ -172,7 +172,9 @@ export class Relay implements Messages<unknown> {
     if (first === undefined) this.#error = { reason }
     else if (this.#take(first)) first.reject(reason)
     this.#answerRest(0)
-    shield(this.#leave(reason))
+    const left = this.#leave(reason)
+    // Who leaves it once more is not told again.
+    if (this.rules?.onLate !== undefined) this.#left = left.catch((error) => this.rules?.onLate?.(error))
   }
 
   async #stop(failure: Failure | undefined): Promise<void> {
@@ -238,7 +240,8 @@ export class Relay implements Messages<unknown> {
       }
       return done
     } catch (reason) {
-      if (this.#isOver) this.rules?.onLate?.(reason)
+      // Of a promise of the source, who leaves it hears as well.
+      if (this.#isOver && this.#iterator !== undefined) this.rules?.onLate?.(reason)
       // A source that threw has ended by that.
       if (isOfSource) this.#isDone = true
       else if (!this.#isOver) {
@@ -289,7 +292,7 @@ export class Relay implements Messages<unknown> {
     this.#isStarted = false
     this.#owner = owner
     for (const gate of this.#gates) gate.fail(reason)
-    this.#many?.close(() => undefined)
+    this.#many?.close((failure) => failure && this.rules?.onLate?.(failure.reason))
     const iterator = this.#iterator
     this.#left = iterator === undefined ? this.#leaveUnread() : iterator.closed()
     const left = () => {

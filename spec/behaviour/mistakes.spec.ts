@@ -16,6 +16,8 @@ import {
   type LogFields,
   type Logger,
   type ManagerOptions,
+  many,
+  type StreamingHandler,
   single,
   streaming
 } from '../../lib/index.ts'
@@ -135,21 +137,68 @@ describe('a handler that fails by mistake', () => {
       }
     ]
   }
+  const hung = streaming<void, never, number>('hung', { inCapacity: 0 })
+  type Hung = StreamingHandler<void, never, number>
+  const whenLeft = ({ signal }: HandlerContext) => new Promise((resolve) => signal.addEventListener('abort', resolve))
+
+  async function toldOnce(test: TestContext, fn: Hung, interceptors: readonly HandlerInterceptor[], givesNone = false) {
+    const { there, listener, lines, counted } = await connected(test)
+    listener.manager.handle(hung, fn, { interceptors })
+    const stream = there.newStream(hung, undefined, { waitForReady: true })
+    const first = Promise.allSettled([stream.responses.next()])
+    await until(() => listener.manager.stats().inboundStreams === 1, 'it runs')
+    if (givesNone) stream.cancel()
+    await first
+    stream.cancel()
+    await until(() => lines.length > 0, 'it is logged')
+    assert.match(lines[0]?.text ?? '', /^the handler "hung" failed at a call of \S+ by TypeError: /)
+    await until(() => listener.manager.stats().inboundStreams === 0, 'it has ended')
+    assert.deepEqual([lines.length, counted().at(-1)], [1, 1])
+  }
+
   for (const [what, interceptors] of Object.entries(around)) {
     it(`is logged when it fails amid a response that nobody waits for any more, ${what}`, async (test) => {
-      const { there, listener, lines, counted } = await connected(test)
-      const hung = streaming<void, never, number>('hung', { inCapacity: 0 })
-      const fn = async function* (_: unknown, __: unknown, { signal }: HandlerContext) {
+      const fn: Hung = async function* (_, __, context) {
         yield 1
-        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+        await whenLeft(context)
         yield none.name.length
       }
-      listener.manager.handle(hung, fn, { interceptors })
-      for await (const _ of there.newStream(hung, undefined, { waitForReady: true })) break
-      await until(() => lines.length > 0, 'it is logged')
-      assert.match(lines[0]?.text ?? '', /^the handler "hung" failed at a call of \S+ by TypeError: /)
-      await until(() => listener.manager.stats().inboundStreams === 0, 'it has ended')
-      assert.deepEqual([lines.length, counted().at(-1)], [1, 1])
+      await toldOnce(test, fn, interceptors)
+    })
+
+    it(`is logged when it fails while it is unwound amid a response, ${what}`, async (test) => {
+      const fn: Hung = async function* (_, __, context) {
+        try {
+          yield 1
+          await whenLeft(context)
+          yield 2
+        } finally {
+          none.name.trim()
+        }
+      }
+      await toldOnce(test, fn, interceptors)
+    })
+
+    it(`is logged when it fails before it gives its responses, for which nobody waits any more, ${what}`, async (test) => {
+      const fn: Hung = async (_, __, context) => {
+        await whenLeft(context)
+        return [none.name.length]
+      }
+      await toldOnce(test, fn, interceptors, true)
+    })
+
+    it(`is logged when what it gave at once fails while that is unwound, ${what}`, async (test) => {
+      const fn: Hung = function* () {
+        const endless = function* () {
+          try {
+            for (;;) yield 1
+          } finally {
+            none.name.trim()
+          }
+        }
+        yield many(endless())
+      }
+      await toldOnce(test, fn, interceptors)
     })
   }
 
