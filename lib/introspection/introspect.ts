@@ -43,6 +43,9 @@ export interface Introspected {
   stats(): ManagerStats
 }
 
+const ruleName = 'the rule of introspection'
+const noGuestText = 'introspection: true lets no guest in; give a function'
+
 /** Events that wait for one slow reader; the oldest go. */
 const maxWaiting = 1024
 
@@ -77,9 +80,12 @@ export function serveIntrospection(
   guests: () => readonly Connection[],
   maxReaders: MaxReaders
 ): void {
-  const rule = typeof allowed === 'function' ? allowed : ({ remote }: HandlerCall) => remote.role === 'host'
+  const rule =
+    typeof allowed === 'function'
+      ? authorizeBy(ruleName, allowed)
+      : authorizeBy(ruleName, ({ remote }) => remote.role === 'host', noGuestText)
   const readers = new Readers(grid.local, maxReaders)
-  const interceptors = [authorizeBy('the rule of introspection', rule), ...(hooks.interceptors ?? []), readers.bound]
+  const interceptors = [rule, ...(hooks.interceptors ?? []), readers.bound]
   const { subroute } = introspection
   serve(grid, guests, handlers.figures.events, readers, (definition, fn) =>
     register(handlers, { local: grid.local, definition, fn, subroute, interceptors })

@@ -77,8 +77,8 @@ export interface ManagerOptions {
   /** What stands around all calls, outermost first. At a handler those of `handle` come inside of these. */
   readonly interceptors?: InterceptorsOptions
   /**
-   * Registers the `$grid` handlers, by which this server can be looked into: `true` for all servers of the grid, or a rule that
-   * says which calls may, those of guests included. See `introspection`. Default false.
+   * Registers the `$grid` handlers, by which this server can be looked into: `true` for all servers of the grid and no guest, or
+   * a rule that says which calls may, those of guests included. See `introspection`. Default false.
    */
   readonly introspection?: boolean | Rule<HandlerCall>
   /** Lets programs in that are in no list of hosts. See `GuestsOptions`. Default: none. */

@@ -33,17 +33,26 @@ export function authorize<Payload = unknown>(allow: Rule<HandlerCall<Payload>>):
   return authorizeBy('the rule of authorize()', allow)
 }
 
-/** @param name of the rule, as it is told at this server */
+/**
+ * @param name of the rule, as it is told at this server
+ * @param why it refuses, where that is one thing; its callers are told
+ */
 export function authorizeBy<Payload = unknown>(
   name: string,
-  allow: Rule<HandlerCall<Payload>>
+  allow: Rule<HandlerCall<Payload>>,
+  why = ''
 ): HandlerInterceptor<Payload> {
+  const goOn = <Result>(call: HandlerCall<Payload>, isAllowed: boolean, next: () => Result): Result => {
+    // Only `true` is a yes: a rule without types may give anything.
+    if (isAllowed !== true) throw createRefusal(call, why)
+    return next()
+  }
   const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
     try {
       const answer = allow(call)
       return isPromise(answer) ? answered(name, call, answer) : answer
     } catch (cause) {
-      throw createRefusal(call, { cause })
+      throw createRefusal(call, '', { cause })
     }
   }
   return {
@@ -69,7 +78,7 @@ async function answered(name: string, call: HandlerCall, answer: PromiseLike<boo
   } catch (cause) {
     const waitedMs = performance.now() - askedMs
     const isSlow = signal.aborted && waitedMs >= slowMs
-    throw createRefusal(call, { cause: isSlow ? createSlowError(name, waitedMs, cause) : cause })
+    throw createRefusal(call, '', { cause: isSlow ? createSlowError(name, waitedMs, cause) : cause })
   }
 }
 
@@ -81,14 +90,8 @@ function createSlowError(name: string, waitedMs: number, cause: unknown): Invali
 }
 
 /** @param options what the rule threw: that is for this server, and is not sent */
-function createRefusal({ host }: HandlerCall, options?: { readonly cause: unknown }): RejectedError {
-  return new RejectedError('denied', `${deniedText} of ${host}`, options)
-}
-
-/** Only `true` is a yes: a rule without types may give anything. */
-function goOn<Result>(call: HandlerCall, isAllowed: boolean, next: () => Result): Result {
-  if (isAllowed !== true) throw createRefusal(call)
-  return next()
+function createRefusal({ host }: HandlerCall, why: string, options?: { readonly cause: unknown }): RejectedError {
+  return new RejectedError('denied', `${deniedText} of ${host}${why && `: ${why}`}`, options)
 }
 
 async function* later(open: () => Promise<AsyncIterable<unknown>>): AsyncGenerator<unknown> {

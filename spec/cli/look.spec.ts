@@ -94,9 +94,32 @@ describe('a host that may not be looked into', () => {
         [code, stderr],
         [
           exitCodes.unknownHandler,
-          `it-grid: ${host} cannot be looked into: its manager needs the option introspection (ERR_UNKNOWN_HANDLER)\n`
+          `it-grid: ${host} cannot be looked into: its manager needs the option introspection, a function that lets guests in (ERR_UNKNOWN_HANDLER)\n`
         ]
       )
+    }
+  })
+
+  it('is told as that with what to do where introspection: true lets no guest in, and where guests.allow refuses', async (test) => {
+    const servers = new Servers(test)
+    const host = 'http://node-1.test:9000'
+    const trueText = 'introspection: true lets no guest in; give a function'
+    const allows = { [`: ${trueText}`]: () => true, '': ({ subroute }: { subroute: string }) => subroute !== '$grid' }
+    for (const [why, allow] of Object.entries(allows)) {
+      const { manager, server } = await servers.node(host, [host], {
+        ...{ guests: { allow, auth: insecure() }, introspection: true }
+      })
+      for (const command of ['hosts', 'ping', 'top', 'trace', 'locks', 'bench', 'inspect']) {
+        const { code, stderr } = await runHere([command, host, '--insecure', '--name', 'me', '--url', server.url])
+        const text = `a rule does not allow this call of guest:me${why} (ERR_REJECTED; the handler did not run)`
+        const advice = `  both guests.allow and introspection there must pass .*; ${trueText}\n$`
+        assert.equal(code, exitCodes.refused)
+        assert.equal(stderr.split('\n')[0], `it-grid: ${text}`, command)
+        assert.match(stderr, new RegExp(advice))
+      }
+      const { stdout } = await runHere(['doctor', host, '--quiet', '--insecure', '--url', server.url])
+      assert.match(stdout, new RegExp(`cannot be looked into: .*\n.*${trueText}`))
+      await manager.close()
     }
   })
 })

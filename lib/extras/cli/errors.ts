@@ -16,11 +16,18 @@ const deliveries = {
 /** Of an error of a call that reached a host. */
 const told = new Set<number>([exitCodes.failed, exitCodes.deadline, exitCodes.lost, exitCodes.value, exitCodes.refused])
 
-/** Errors that came about before there was a conn to a host, and what to do, if there is more to say. */
-const advices = new WeakMap<object, string | undefined>()
+/** Errors that came about before there was a conn to a host. */
+const ofDials = new WeakSet<object>()
+const advices = new WeakMap<object, string>()
+
+/** The error, of which `tellError` says what to do, if there is more to say. */
+export function ofDial(error: unknown, advice: string | undefined): unknown {
+  if (GridError.is(error)) ofDials.add(error)
+  return advice === undefined ? error : advised(error, advice)
+}
 
 /** The error, of which `tellError` says what to do. */
-export function ofDial(error: unknown, advice: string | undefined): unknown {
+export function advised(error: unknown, advice: string): unknown {
   if (GridError.is(error)) advices.set(error, advice)
   return error
 }
@@ -29,7 +36,7 @@ export async function tellError(error: unknown, err: Output, asJson: boolean): P
   if (asJson) return await err.line(toJson({ error: describe(error) }))
   const { message, code, delivery, details, advice } = describe(error)
   // Where there was no conn, there was no call.
-  const isOfCall = !isOfDial(error) && told.has(exitCodeOf(error))
+  const isOfCall = !(GridError.is(error) && ofDials.has(error)) && told.has(exitCodeOf(error))
   const ran = delivery !== undefined && isOfCall ? `; ${deliveries[delivery]}` : ''
   const isUsage = UsageError.is(error)
   await err.line(`${err.paint('red', 'it-grid:')} ${printable(message)}${isUsage ? '' : ` (${printable(code)}${ran})`}`)
@@ -38,10 +45,6 @@ export async function tellError(error: unknown, err: Output, asJson: boolean): P
   // A full disk and its like say it by their code.
   const isFault = exitCodeOf(error) === exitCodes.internal && error instanceof Error && !('code' in error)
   if (isFault) await err.line(printableBlock(error.stack ?? ''))
-}
-
-function isOfDial(error: unknown): boolean {
-  return GridError.is(error) && advices.has(error)
 }
 
 interface Teller {

@@ -22,7 +22,7 @@ export function generalHelp(commands: readonly Command[]): string[] {
     ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
     '',
     'A HOST is the name of a server, such as http://node-1:9000. It may be left out with --host or IT_GRID_HOST.',
-    'The servers must let guests in (option guests of the Manager), and look-ups need introspection.',
+    'The servers must let guests in (option guests of the Manager), and look-ups need introspection with a rule that admits them.',
     '',
     'it-grid COMMAND --help tells of a command, it-grid --version which version this is.'
   ]

@@ -16,7 +16,8 @@ export const inspect: Command = {
   summary: 'serve the page that shows a grid, on this machine',
   usage: 'HOST',
   about: `Prints the address of the page, which nobody can guess, and serves it until Ctrl-C, on 127.0.0.1 only. All servers that the
-host knows are looked at, each by a guest of its own. Needs the option introspection at each of them.
+host knows are looked at, each by a guest of its own. Needs the option introspection at each of them,
+with a rule that admits this guest.
 
   it-grid inspect http://node-1:9000`,
   options: { port: { value: 'PORT', help: 'of the page; default any that is free' } },

@@ -16,7 +16,7 @@ export const ping: Command = {
   usage: 'HOST [HOST ...]',
   about: `With one host, all servers that it knows are asked; with several, only those. A row is what one server says of the
 others; "from here" is a round trip of this command. It fails (exit code 1) unless every server answers and every pair is
-connected. Needs the option introspection at each host.
+connected. Needs the option introspection at each host, with a rule that admits this guest.
 
   it-grid ping http://node-1:9000`,
   options: {},

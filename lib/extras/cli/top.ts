@@ -19,7 +19,7 @@ export const top: Command = {
   usage: 'HOST',
   about: `One line for each peer of the host. → is what the host calls and sends, ← what its peers do. Keys: q quits, s sorts by the
 next column, r turns the order, p pauses. Where the output is no terminal there is a table for each interval.
-Needs the option introspection at the host.
+Needs the option introspection at the host, with a rule that admits this guest.
 
   it-grid top http://node-1:9000
   it-grid top http://node-1:9000 --json --count 10`,

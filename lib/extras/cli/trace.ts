@@ -17,7 +17,7 @@ export const trace: Command = {
   summary: 'calls as they end',
   usage: 'HOST [HOST ...]',
   about: `Where nobody asks, a host records nothing. A reader that is slow misses records, and is told how many.
-Needs the option introspection at each host.
+Needs the option introspection at each host, with a rule that admits this guest.
 
   it-grid trace http://node-1:9000 --failed
   it-grid trace http://node-1:9000 --all --handler cache.get --slower 100ms --json | jq .durationMs`,

@@ -77,7 +77,8 @@ function tellCannotLook(findings: Findings, error: unknown): Finding {
   const text = isOff
     ? 'it has no introspection: its clock, its event loop and its list of hosts cannot be looked at'
     : `it cannot be looked into: ${said(error)}`
-  const advice = 'set introspection, and let guests.allow pass calls of the subroute $grid, of guests that may look'
+  const advice =
+    'let both guests.allow and introspection pass the calls of this guest, of the subroute $grid (introspection: true lets no guest in; give a function)'
   return findings.doubt('look', 'cannotLook', text, advice)
 }
 
