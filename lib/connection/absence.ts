@@ -1,5 +1,5 @@
 /**
- * Why there is no session with a host: the last error that is known, and the errors of calls that need one.
+ * Why there is no session with a host, and since when: the last error that is known, and the errors of calls that need one.
  */
 
 import type { AnySignal } from '../base/abort.ts'
@@ -8,6 +8,7 @@ import { ClosedError, DeadlineError, DisconnectedError, RejectedError } from '..
 import { causeBehind, toError } from '../errors/failure.ts'
 import type { Logger } from '../errors/logger.ts'
 import type { HostEvents } from '../figures/event-log.ts'
+import type { ConnectionStats } from '../report/stats.ts'
 import { Silence, type WhileWaiting } from './silence.ts'
 import type { ConnectionState } from './state.ts'
 
@@ -26,6 +27,8 @@ export class Absence {
   readonly #events: HostEvents
   #toldAtMs = -Infinity
   #lostAtMs: number | undefined
+  /** In ms since the epoch; undefined while connected. */
+  #downSince: number | undefined = Date.now()
   /** Undefined where this side dials. */
   readonly #silence: Silence | undefined
 
@@ -37,7 +40,15 @@ export class Absence {
     if (!init.dials) this.#silence = new Silence(() => this.#onSilent())
   }
 
+  get stats(): Pick<ConnectionStats, 'downSince' | 'lastError'> {
+    return {
+      ...(this.#downSince === undefined ? {} : { downSince: this.#downSince }),
+      ...(this.lastError === undefined ? {} : { lastError: errorText(this.lastError) })
+    }
+  }
+
   onState(state: ConnectionState): void {
+    if (state !== 'connected') this.#downSince ??= Date.now()
     if (state === 'waiting') this.#silence?.begin()
     else this.#silence?.end()
   }
@@ -57,6 +68,7 @@ export class Absence {
   /** There is a session. What was known before says nothing of the time after it. */
   end(): void {
     this.#silence?.reset()
+    this.#downSince = undefined
     this.#toldAtMs = -Infinity
     this.lastError = undefined
   }

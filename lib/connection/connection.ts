@@ -172,7 +172,7 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
       isDialer: this.#init.dials,
       instance: this.#instance,
       reconnects: Math.max(0, this.#readyCount - 1),
-      ...(this.lastError === undefined ? {} : { lastError: errorText(this.lastError) }),
+      ...this.#absence.stats,
       session: this.#sessions.stats(),
       waits: this.#sessions.waits,
       totals,

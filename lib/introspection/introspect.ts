@@ -192,9 +192,10 @@ function countCallers(streams: readonly StreamInfo[]): CallerReport[] {
 }
 
 function toReport(connection: Connection): HostReport {
-  const { host, state, since, instance, session, lastError } = connection.stats()
+  const { host, state, since, downSince, instance, session, lastError } = connection.stats()
   return {
     ...{ host, state, since },
+    ...(downSince === undefined ? {} : { downSince }),
     ...(instance === undefined ? {} : { instance }),
     ...(session?.rttMs === undefined ? {} : { rttMs: session.rttMs }),
     ...(lastError === undefined ? {} : { lastError })

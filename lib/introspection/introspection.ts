@@ -18,6 +18,8 @@ export interface HostReport {
   readonly state: ConnectionState
   /** When it entered this state, in ms since the epoch. */
   readonly since: number
+  /** Since when it has not been connected, as in the stats; none while it is. */
+  readonly downSince?: number
   readonly instance?: string
   readonly rttMs?: number
   readonly lastError?: string

@@ -155,6 +155,11 @@ export interface ConnectionStats {
   readonly state: 'idle' | 'connecting' | 'connected' | 'waiting' | 'closed'
   /** When it entered this state, in ms since the epoch. */
   readonly since: number
+  /**
+   * Since when it has not been connected, in ms since the epoch: since it last was, or since this server looks for the host.
+   * A dial that fails changes `since`, and leaves this. None while it is connected.
+   */
+  readonly downSince?: number
   /** Whether this side dials. */
   readonly isDialer: boolean
   readonly instance: string | undefined

@@ -83,6 +83,21 @@ describe('hosts and handlers', () => {
   })
 })
 
+describe('hosts', () => {
+  it('show for how long a server is away, however young the last dial is', async (test) => {
+    const servers = new Servers(test)
+    const [host, away] = ['http://node-1.test:9000', 'http://node-2.test:9000']
+    const at = Date.now()
+    const report = { host: away, state: 'waiting', since: at - 400, downSince: at - 420_000 }
+    const { server } = await servers.node(host, [host], {
+      ...{ guests: { allow: () => true, auth: insecure() }, introspection: () => true },
+      interceptors: { handler: [{ single: ({ handler }) => (handler === 'ping' ? { at, instance: 'i' } : [report]) }] }
+    })
+    const { stdout } = await runHere(['hosts', host, '--insecure', '--url', server.url])
+    assert.match(stdout, new RegExp(`^${away} +waiting +7 min `, 'm'))
+  })
+})
+
 describe('a host that may not be looked into', () => {
   it('is told as that, by each command that looks', async (test) => {
     const servers = new Servers(test)

@@ -94,6 +94,31 @@ describe('the states of a connection', () => {
   })
 })
 
+describe('the figures of a connection', () => {
+  it('have the time since when there is none, however often the host was dialed since', async (test) => {
+    const { connection, appear } = await down(test)
+    const { downSince: looking = 0 } = connection.stats()
+    const states = statesOf(connection)
+    const dialed = async () => {
+      const before = states.length
+      await until(() => states.length >= before + 5 && connection.stats().since > downSince(), 'it was dialed again')
+    }
+    const downSince = () => connection.stats().downSince ?? assert.fail('it is connected')
+    await dialed()
+    assert.equal(downSince(), looking)
+    const { kill } = await appear()
+    await connection.waitForConnect()
+    assert.equal(connection.stats().downSince, undefined)
+    const before = Date.now()
+    await kill()
+    await until(() => connection.state !== 'connected', 'it is lost')
+    const lost = downSince()
+    assert.ok(lost >= before && lost <= Date.now())
+    await dialed()
+    assert.equal(downSince(), lost)
+  })
+})
+
 describe('waitForConnect()', () => {
   it('resolves when calls can be made, for all who wait, and at once from then on', async (test) => {
     const { connection, appear } = await down(test)

@@ -155,14 +155,18 @@ describe('collectGridMetrics()', () => {
     assert.equal(value('it_grid_called_mistakes_total'), undefined)
   })
 
-  it('tells of a host that went away, and that it is down', async () => {
+  it('tells of a host that went away, and that it is down since then, however often it was dialed', async () => {
     await using grid = await workedGrid()
     const register = new Registry()
     collectGridMetrics(grid.at(0), { register })
     await grid.stop(1)
-    await until(() => grid.at(0).connections[0]?.state !== 'connected', 'it is away')
+    const [connection] = grid.at(0).connections
+    const isChanged = () => (connection?.stats().since ?? 0) > (connection?.stats().downSince ?? Infinity)
+    await until(isChanged, 'it is away, and in another state than at first')
     const value = await scrape(register)
     assert.deepEqual(value('it_grid_connection_up'), [0])
+    const { downSince = 0 } = connection?.stats() ?? {}
+    assert.deepEqual(value('it_grid_connection_state_changed_timestamp_seconds'), [downSince / 1000])
     assert.deepEqual(value('it_grid_connection_round_trip_seconds'), undefined)
     assert.deepEqual(value('it_grid_connection_running_handlers'), [0])
   })

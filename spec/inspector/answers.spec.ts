@@ -83,6 +83,22 @@ describe('whether everybody is connected', () => {
     assert.doesNotMatch(answer('connected', lost(999)), /gone/)
   })
 
+  it('is gone since the last one lost it, or where nobody had it, since the first one looks for it', () => {
+    const minutes = (count: number) => count * 60_000
+    const dialed = (ms: number, had: boolean) => {
+      const view: View = { state: 'waiting', since: now - 400, downSince: now - ms }
+      const link = new Link()
+      link.take(connection(c, { ...view, ...(had ? {} : { lastSeenAt: undefined as never }) }))
+      const views = { [c]: { ...view, lastSeenAt: (had ? now - ms : undefined) as never } }
+      return { views, links: { [c]: link } }
+    }
+    const gone = (...[first, second]: readonly [Given, Given]) =>
+      answer('connected', { [a]: first, [b]: second, [c]: { isConnected: false } })
+    assert.match(gone(dialed(minutes(7), true), dialed(minutes(9), true)), /c is gone \(not connected for 7 min/)
+    assert.match(gone(dialed(minutes(7), true), dialed(10_000, false)), /not connected for 7 min/, 'one began later')
+    assert.match(gone(dialed(minutes(7), false), dialed(10_000, false)), /not connected for 7 min/)
+  })
+
   it('is no for a pair that is apart, and says that both ends differ where one of them does not know', () => {
     const pair = { [b]: { views: { [c]: waiting(3000) } }, [c]: { views: { [b]: waiting(3000) } } }
     assert.match(answer('connected', pair), /^warn: No: b does not reach c \(for 3 s/)

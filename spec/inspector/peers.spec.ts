@@ -184,6 +184,23 @@ describe('a server that tells what is not of the shape that is known', () => {
   })
 })
 
+describe('an outage that is older than the page', () => {
+  it('has its age, however young the last dial is', async (test) => {
+    const lostAt = at - 420_000
+    const [connected] = change.connections
+    const { lastSeenAt: _, ...connection } = { ...connected, state: 'connecting', since: at, downSince: lostAt }
+    const dials = { ...base, type: 'state', state: 'connecting', previous: 'waiting' }
+    const told = { changes: [{ ...change, connections: [connection] }], events: [dials], streams: [] }
+    const observer = look(test, gridWith(test, told))
+    const cell = () => {
+      const { cells } = new Reader().read(observer.changesAfter({ version: 0, slot: 0 }))
+      return cells?.find(({ from, state }) => from === there && state !== 'unknown')
+    }
+    await until(() => cell() !== undefined, 'it is told')
+    assert.ok(Math.abs((cell()?.since ?? 0) - lostAt) < 60_000, `${Date.now() - (cell()?.since ?? 0)} ms ago`)
+  })
+})
+
 describe('a server whose clock is an hour ahead', () => {
   it('has its events, its start and its connections where they belong from the first one on', async (test) => {
     const hourMs = 3_600_000

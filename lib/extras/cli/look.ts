@@ -69,7 +69,7 @@ export function colourOf(state: string): Colour {
 const hostColumns = (at: number): Column<HostReport>[] => [
   { title: 'HOST', read: ({ host }) => host, isName: true },
   { title: 'STATE', read: ({ state }) => state, isWhole: true, colour: ({ state }) => colourOf(state) },
-  { title: 'SINCE', read: ({ since }) => age(at - since), isNumber: true },
+  { title: 'SINCE', read: ({ since, downSince }) => age(at - (downSince ?? since)), isNumber: true },
   { title: 'RTT', read: ({ rttMs }) => ms(rttMs), isNumber: true },
   { title: 'INSTANCE', read: ({ instance }) => instance?.slice(0, 8) ?? '–', isWhole: true },
   { title: 'LAST ERROR', read: ({ state, lastError }) => (state === 'connected' ? '' : (lastError ?? '')) }

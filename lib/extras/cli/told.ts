@@ -43,7 +43,7 @@ const isConnection = has({
 const shapes = {
   hosts: isListOf(
     has({
-      ...{ host: isText, state: isText, since: isNumber },
+      ...{ host: isText, state: isText, since: isNumber, downSince: optional(isNumber) },
       ...{ instance: optional(isText), rttMs: optional(isNumber), lastError: optional(isText) }
     })
   ),

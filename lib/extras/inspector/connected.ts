@@ -1,6 +1,6 @@
 /** The first answer: is everybody connected. The first finding that holds is told; each holds for a while before it is one. */
 
-import { isFresh, reachedBy, type Seen } from './matrix.ts'
+import { isFresh, reachedBy, type Seen, sinceOf } from './matrix.ts'
 import type { Answer, ServerFigures, Severity } from './model.ts'
 import type { Picture } from './picture.ts'
 import type { Watcher } from './watcher.ts'
@@ -50,21 +50,29 @@ function oddOf({ seen, servers }: Picture): string {
   return odd.length === 0 ? '' : `${inWords(seen, odd)} tell${odd.length > 1 ? '' : 's'} nothing`
 }
 
-function gone({ seen, servers, cells, events }: Picture, told: string, odd: string): Finding | undefined {
+/** Since when nobody is connected to it: since the last one lost it, or since the first one looks for it; 0 where nobody tells. */
+function lostAt({ watchers }: Seen, host: string): number {
+  const views = [...watchers.values()].flatMap((watcher) => {
+    const connection = watcher.connections.get(host)
+    return connection === undefined ? [] : [{ at: sinceOf(watcher, connection), lastSeenAt: connection.lastSeenAt }]
+  })
+  const losses = views.flatMap(({ at, lastSeenAt }) => (lastSeenAt === undefined ? [] : [at]))
+  if (losses.length > 0) return Math.max(...losses)
+  return views.length === 0 ? 0 : Math.min(...views.map(({ at }) => at))
+}
+
+function gone({ seen, servers, events }: Picture, told: string, odd: string): Finding | undefined {
   const { now } = seen
-  // Where nobody tells of it, nobody has been connected to it.
-  const lostAt = (host: string) =>
-    cells.reduce((most, { to, since = 0 }) => (to === host ? Math.max(most, since) : most), 0)
   const all = servers
     .filter(({ state, host }) => state === 'away' && reachedBy(seen, host).length === 0)
-    .filter(({ host }) => now - lostAt(host) >= briefMs)
+    .filter(({ host }) => now - lostAt(seen, host) >= briefMs)
   const [first] = all
   if (first === undefined) return undefined
   const names = inWords(
     seen,
     all.map(({ host }) => host)
   )
-  const since = lostAt(first.host)
+  const since = lostAt(seen, first.host)
   const lost = since > 0 ? `not connected for ${age(now - since)}` : ''
   const dials = events.find(({ title }) => title.endsWith(`→ ${nameOf(seen.hosts, first.host)} · dial failed`))?.detail
   // In one word where there is one.

@@ -2,7 +2,7 @@
 
 import type { ConnectionStats } from '../../index.ts'
 import { barOf, causeOf, type Half, halvesOf, type Rates, severityOf, type Told, waitMs, wordsOf } from './lanes.ts'
-import { isFresh, lastError, nextDialOf } from './matrix.ts'
+import { isFresh, lastError, nextDialOf, sinceOf } from './matrix.ts'
 import type { ConnectionDetail, EndRow, Lane, Severity } from './model.ts'
 import type { Observer } from './observer.ts'
 import { streamsOf } from './open-calls.ts'
@@ -137,11 +137,11 @@ function titleOf(observer: Observer, a: string, b: string): { severity: Severity
   const watcher = of === undefined ? watchers.get(b) : watchers.get(a)
   const told = of ?? other
   if (told === undefined || watcher === undefined) return { severity: 'warn', text: 'neither end tells of it' }
-  const since = age(seen.now - told.since - watcher.offsetMs)
+  const since = age(seen.now - sinceOf(watcher, told))
   if (told.state !== 'connected') {
     const why = lastError(seen.grid, a === seen.grid.local ? b : a)
     const dials = nextDial(nextDialOf(told, watcher), seen.now, inWords(seen, [of === undefined ? a : b]))
-    return { severity: 'bad', text: joined(`${told.state} for ${since}${why === undefined ? '' : `: ${why}`}`, dials) }
+    return { severity: 'bad', text: joined(`not connected for ${since}${why === undefined ? '' : `: ${why}`}`, dials) }
   }
   const differs = other !== undefined && of !== undefined && other.state !== of.state && isFresh(seen, watchers.get(b))
   if (differs) return { severity: 'warn', text: `both ends differ: ${inWords(seen, [b])} says ${other.state}` }
@@ -153,7 +153,7 @@ type Read = (of: ConnectionStats, watcher: Watcher, now: number) => string
 
 const figures: readonly (readonly [name: string, read: Read])[] = [
   ['state', (of) => of.state],
-  ['since', (of, { offsetMs }, now) => age(now - of.since - offsetMs)],
+  ['connected, or not, for', (of, watcher, now) => age(now - sinceOf(watcher, of))],
   ['last sign of life', lastSign],
   ['round trip', ({ session }) => (session?.rttMs === undefined ? '–' : ms(session.rttMs))],
   ['dials', dials],

@@ -23,8 +23,9 @@ export class Link {
   /** When it was connected, of late. */
   #connectedAt: number[] = []
 
-  take({ state, since, lastSeenAt, session }: ConnectionStats): void {
-    this.#takeLoss(state, lastSeenAt ?? since)
+  take({ state, since, downSince, lastSeenAt, session }: ConnectionStats): void {
+    // Older servers do not tell it.
+    this.#takeLoss(state, downSince ?? this.lostAt ?? lastSeenAt ?? since)
     const { rttMs } = session ?? {}
     if (rttMs !== undefined && rttMs !== this.#rttMs) this.#takeRtt(rttMs)
   }
@@ -33,7 +34,7 @@ export class Link {
   takeEvent(event: GridEvent, isNews: boolean): void {
     if (event.type === 'rtt') this.#takeJump(event.previousMs)
     if (event.type !== 'state') return
-    if (isNews) this.#takeLoss(event.state, event.at)
+    if (isNews) this.#takeLoss(event.state, this.lostAt ?? event.at)
     if (event.state === 'connected') this.#connectedAt = [...this.#connectedAt, event.at].slice(-mostKept)
   }
 
@@ -48,8 +49,7 @@ export class Link {
 
   /** Its state changes with each dial; what counts is since when there is no connection. */
   #takeLoss(state: ConnectionStats['state'], at: number): void {
-    if (state === 'connected') this.lostAt = undefined
-    else this.lostAt ??= at
+    this.lostAt = state === 'connected' ? undefined : at
   }
 
   /** What was usual before anybody looked. */

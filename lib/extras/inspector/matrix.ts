@@ -48,12 +48,19 @@ export function cellsOf(seen: Seen): Cell[] {
         if (watcher === undefined || connection === undefined) return { from, to, state: 'unknown' as const }
         const isLost = connection.state !== 'connected' && connection.lastError !== undefined
         const why = isLost ? shorten(connection.lastError) : undefined
-        const since = (watcher.links.get(to)?.lostAt ?? connection.since) + watcher.offsetMs
         const dial = nextDialOf(connection, watcher)
-        const cell = { ...toCell(from, connection, since, reached.get(to) === true, why), ...dial }
+        const cell = {
+          ...toCell(from, connection, sinceOf(watcher, connection), reached.get(to) === true, why),
+          ...dial
+        }
         return doEndsDiffer(seen, watcher, to) ? { ...cell, differs: true } : cell
       })
   })
+}
+
+/** Since when it is connected, or since when it is not, by the clock here. A dial begins no new state of these two. */
+export function sinceOf({ links, offsetMs }: Watcher, { host, since }: ConnectionStats): number {
+  return (links.get(host)?.lostAt ?? since) + offsetMs
 }
 
 /** Whether one end says that there is a connection, and the other one that there is none. */

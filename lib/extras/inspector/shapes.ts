@@ -82,6 +82,7 @@ const isConnection = shape({
   state: oneOf('idle', 'connecting', 'connected', 'waiting', 'closed'),
   ...{
     lastSeenAt: optional(aNumber),
+    downSince: optional(aNumber),
     isDialer: optional(aFlag),
     dialing: optional(shape({ nextAt: optional(aNumber) }))
   },

@@ -51,8 +51,8 @@ export const families: Readonly<Record<string, Family>> = {
   ),
   connection_state_changed_timestamp_seconds: ofConnection(
     'gauge',
-    'When the connection to the host has entered its state.',
-    ({ since }) => seconds(since)
+    'When the host was connected, or since when it is not: dials that fail change nothing.',
+    ({ since, downSince }) => seconds(downSince ?? since)
   ),
   connection_last_seen_timestamp_seconds: ofConnection(
     'gauge',
