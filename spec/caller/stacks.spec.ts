@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { CallOptions, Connection } from '../../lib/index.ts'
+import { type CallOptions, type Connection, channels } from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 
 const local = 'http://a.test'
@@ -35,6 +35,18 @@ describe('the stack of a failed call', () => {
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
     })
   }
+
+  it('leads to its caller where calls are published', async (test) => {
+    const hear = () => undefined
+    channels.call.asyncEnd.subscribe(hear)
+    test.after(() => channels.call.asyncEnd.unsubscribe(hear))
+    const on = new Servers(test).manager({ local, hosts: [local] })
+    on.handle('throws', () => {
+      throw new Error('no')
+    })
+    const error = await rejection(serveTheUser(on.connection(local), 'throws', {}))
+    assert.match(error.stack ?? '', /^RemoteError: no\n.*askThePeer.*serveTheUser/s)
+  })
 
   it('is left as it is, when it is the reason of a signal', async (test) => {
     const on = new Servers(test).manager({ local, hosts: [local] })
