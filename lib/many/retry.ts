@@ -105,6 +105,7 @@ class Retrying {
   readonly #left: () => number
   readonly #backoff: Backoff
   readonly #ending = new AbortController()
+  #timer: NodeJS.Timeout | undefined
   #attempt = 0
   /** Of the first attempt. */
   #first: unknown
@@ -123,8 +124,7 @@ class Retrying {
   async run<T>(fn: (options: AttemptOptions, attempt: number) => PromiseLike<T>): Promise<T> {
     const { signal } = this.#options
     const unlisten = signal === undefined ? undefined : listenToAbort(signal, (reason) => this.#ending.abort(reason))
-    const endMs = this.#timeoutMs + ownEndMs
-    const timer = endMs > maxTimeoutMs ? undefined : setDeadline(() => this.#ending.abort(this.#createLate()), endMs)
+    this.#endLate()
     try {
       for (;;) {
         try {
@@ -135,8 +135,17 @@ class Retrying {
       }
     } finally {
       unlisten?.()
-      clearTimeout(timer)
+      clearTimeout(this.#timer)
     }
+  }
+
+  /** The wait for what does not end by itself begins when the time is over: behind a stall all timers fire at once. */
+  #endLate(): void {
+    if (this.#timeoutMs > maxTimeoutMs) return
+    const end = () => this.#ending.abort(this.#createLate())
+    this.#timer = setTimeout(() => {
+      this.#timer = setDeadline(end, ownEndMs)
+    }, this.#timeoutMs)
   }
 
   async #try<T>(fn: (options: AttemptOptions, attempt: number) => PromiseLike<T>): Promise<T> {

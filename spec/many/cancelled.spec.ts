@@ -186,6 +186,17 @@ for (const [how, caller] of [
       assert.deepEqual(deliveryOf(error), ['ERR_DEADLINE', 'notSent'])
     })
 
+    fact('says that also where this process stood still past its deadline', async () => {
+      for (const stallMs of [40, 90, 150]) {
+        const call = { waitForReady, timeout: 20, metadata: { impatient: true } }
+        const failing = rejection(manager.connection(absent).request(vote, undefined, call))
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        const endsMs = performance.now() + stallMs
+        while (performance.now() < endsMs);
+        assert.deepEqual(deliveryOf(await failing), ['ERR_DEADLINE', 'notSent'])
+      }
+    })
+
     fact('is undone by no quorum where an interceptor has not sent it', async () => {
       await grid.restart(2)
       const metadata = { thinksAt: absent }
