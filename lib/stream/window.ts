@@ -195,7 +195,8 @@ export class ReceiveWindow {
    */
   take(bytes: number, messages = 1, crowd?: Pick<StreamLimits, 'isCrowded'>): boolean {
     this.#unread -= messages
-    if (this.#unread === 0) this.#caughtUp = true
+    // Who takes all that waits at once, and finds a full window each time, is late.
+    if (this.#unread === 0 && (messages === 1 || (this.#messages > 0 && this.#bytes > 0))) this.#caughtUp = true
     this.#takenMessages += messages
     this.#takenBytes += bytes - this.#lentBytes
     const isLarge = this.#lentBytes > 0

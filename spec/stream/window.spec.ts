@@ -395,6 +395,24 @@ describe('a ReceiveWindow that is widened', () => {
     }
   })
 
+  it('is not for one that takes all at once and finds a full window each time, and is where there was room', () => {
+    const rounds = (window: ReceiveWindow, messages: number, bytes: number, length = 6) =>
+      Array.from({ length }, () => {
+        for (let arriving = 0; arriving < messages; arriving++) {
+          window.begin()
+          window.receive(bytes)
+        }
+        assert.equal(window.take(messages * bytes, messages), true)
+        return granted(window)
+      })
+    const full = { messages: defaultCapacity, bytes: defaultCapacity }
+    assert.deepEqual(rounds(new ReceiveWindow(defaultCapacity, 1_000_000), defaultCapacity, 1), Array(6).fill(full))
+    const fullOfBytes = { messages: 4, bytes: 1000 }
+    assert.deepEqual(rounds(new ReceiveWindow(1000, 1000), 4, 250), Array(6).fill(fullOfBytes))
+    const room = rounds(new ReceiveWindow(defaultCapacity, 1_000_000), defaultCapacity - 1, 1, 2)
+    assert.deepEqual(room[1], { messages: 2 * defaultCapacity - 1, bytes: defaultCapacity - 1 })
+  })
+
   it('is at a later grant, where it might not be at once', () => {
     const window = new ReceiveWindow(1000, 1000)
     assert.deepEqual(grants(window, 250, 20, 0, false), Array(10).fill(500))
