@@ -2,8 +2,8 @@
  * Tells the people of this server of handlers that threw what they did not mean to: a `TypeError`, or a response that cannot
  * be encoded. The caller gets its text, but nobody here would ever see it.
  *
- * An error with a `code` is meant, and is told to the caller only; but not one of ours for what its code got wrong. Each place of a handler is logged at its 1st, 2nd, 4th,
- * 8th, ... mistake.
+ * An error with a `code` is meant, and is told to the caller only; but not one of ours for what its code got wrong, nor what a
+ * rule throws, which its caller does not get. Each place of a handler is logged at its 1st, 2nd, 4th, 8th, ... mistake.
  */
 
 import { types } from 'node:util'
@@ -13,6 +13,7 @@ import { CodecError, InvalidOptionError, RejectedError } from '../errors/errors.
 import type { Logger } from '../errors/logger.ts'
 import type { EventLog } from '../figures/event-log.ts'
 import { isMisuse } from '../hooks/chain.ts'
+import { failedRuleOf } from '../rules/authorize.ts'
 import type { HandlerEntry } from '../wire/frame.ts'
 import { nameHandler, toHandlerName } from './info.ts'
 
@@ -30,6 +31,7 @@ const maxLine = 512
 
 /** Whether a handler did not mean to throw this, or a rule what is behind a refusal. Never throws. */
 export function isMistake(thrown: unknown): boolean {
+  if (failedRuleOf(thrown) !== undefined) return true
   try {
     const error = behindRefusal(thrown)
     if (InvalidOptionError.is(error) || isMisuse(error)) return true
@@ -41,7 +43,8 @@ export function isMistake(thrown: unknown): boolean {
 
 /** A rule that throws refuses its call: what it threw is the cause. */
 function behindRefusal(thrown: unknown): unknown {
-  return types.isNativeError(thrown) && RejectedError.is(thrown) ? (thrown.cause ?? thrown) : thrown
+  if (!(types.isNativeError(thrown) && RejectedError.is(thrown))) return thrown
+  return failedRuleOf(thrown) === undefined ? (thrown.cause ?? thrown) : thrown.cause
 }
 
 /** Whether a response cannot be sent because it is none that its definition can carry. */
@@ -70,7 +73,8 @@ export class Mistakes {
     if (!Number.isInteger(Math.log2(times))) return
     const { id, subroute } = handler.entry
     const again = times === 1 ? '' : ` (${times} times so far)`
-    const text = printable(errorText(thrown), maxLine)
+    const rule = failedRuleOf(failure)
+    const text = `${rule === undefined ? '' : `${rule} threw: `}${printable(errorText(thrown), maxLine)}`
     this.#logger.error(
       [`the ${nameHandler(handler.entry)} failed at a call of ${host} by ${name}: ${text}${again}`, ...frames].join(
         '\n'

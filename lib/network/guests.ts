@@ -8,7 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
-import { errorText, printable } from '../base/text.ts'
+import { describeValue, errorText, printable } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import { RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
@@ -27,6 +27,8 @@ import type { GuestSettings } from './guest-options.ts'
 
 const ruleName = 'guests.allow'
 const tellAgainMs = 60_000
+/** No answer of a rule. */
+const undecided = Symbol('undecided')
 
 export interface GuestsInit {
   readonly local: string
@@ -150,13 +152,14 @@ export class Guests implements GuestTerms {
   async #within(answer: PromiseLike<boolean>, call: HandlerCall): Promise<boolean> {
     const { handshakeTimeoutMs } = this.limits
     let timer: NodeJS.Timeout | undefined
-    const late = new Promise<undefined>((resolve) => {
-      timer = setDeadline(() => resolve(undefined), handshakeTimeoutMs)
+    const late = new Promise<typeof undecided>((resolve) => {
+      timer = setDeadline(() => resolve(undecided), handshakeTimeoutMs)
     })
     try {
       const isAllowed = await unlessAborted(Promise.race([answer, late]), call.signal)
-      if (isAllowed === undefined) this.#tellLate(handshakeTimeoutMs, call)
-      return isAllowed === true
+      if (isAllowed !== undecided) return isAllowed
+      this.#tellLate(handshakeTimeoutMs, call)
+      return false
     } finally {
       clearTimeout(timer)
     }
@@ -173,8 +176,10 @@ export class Guests implements GuestTerms {
 
   async #ask(admit: NonNullable<GuestSettings['admit']>, guest: Remote): Promise<boolean> {
     try {
+      const isAdmitted: unknown = await admit(guest)
       // Only `true` is a yes: a rule without types may give anything.
-      return (await admit(guest)) === true
+      if (typeof isAdmitted === 'boolean') return isAdmitted
+      throw new TypeError(`it must answer true or false; its answer is ${describeValue(isAdmitted)}`)
     } catch (error) {
       this.#init.logger.error(`guests.admit failed, ${guest.host} is refused: ${errorText(error)}`)
       return false

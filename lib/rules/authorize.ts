@@ -2,6 +2,7 @@
 
 import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
+import { describeValue } from '../base/text.ts'
 import { aFunction, check } from '../errors/check.ts'
 import { InvalidOptionError, RejectedError } from '../errors/errors.ts'
 import type { HandlerCall } from '../hooks/call-info.ts'
@@ -11,14 +12,22 @@ import { deniedText } from './refusal-text.ts'
 /** A rule that takes longer than its call is told of then. */
 const slowMs = 1000
 
+/** The rules that have refused because they failed, by their refusals. */
+const failed = new WeakMap<object, string>()
+
+/** The name of the rule that failed, where this is a refusal by that; what it threw is the cause. */
+export function failedRuleOf(thrown: unknown): string | undefined {
+  return typeof thrown === 'object' && thrown !== null ? failed.get(thrown) : undefined
+}
+
 /** Whether something is allowed. `false` refuses it, and so does a throw. A rule that answers without a promise costs none. */
 export type Rule<Subject> = (subject: Subject) => boolean | PromiseLike<boolean>
 
 /**
  * For handlers: refuses what the rule does not allow, as a `RejectedError` with the reason `denied`. What the rule throws is
- * not sent: its caller learns no more than that it is denied. It is the `cause` of that error at this server, and where it is
- * a `TypeError` and the like, it is a mistake of the handler: it is logged and counted. So is a rule that has not decided for a
- * second or more when its call ends.
+ * not sent: its caller learns no more than that it is denied. It is the `cause` of that error at this server, and unless it is
+ * a `RejectedError` with the reason `denied`, it is a mistake of the handler: it is logged and counted. So is an answer that is
+ * neither `true` nor `false`, and a rule that has not decided for a second or more when its call ends.
  *
  * @throws {InvalidOptionError} when the rule is no function
  *
@@ -43,16 +52,17 @@ export function authorizeBy<Payload = unknown>(
   why = ''
 ): HandlerInterceptor<Payload> {
   const goOn = <Result>(call: HandlerCall<Payload>, isAllowed: boolean, next: () => Result): Result => {
+    if (isAllowed === true) return next()
+    if (isAllowed === false) throw createRefusal(call, why)
     // Only `true` is a yes: a rule without types may give anything.
-    if (isAllowed !== true) throw createRefusal(call, why)
-    return next()
+    throw createRefusal(call, '', { cause: createWrongAnswerError(name, isAllowed) })
   }
   const ask = (call: HandlerCall<Payload>): boolean | Promise<boolean> => {
     try {
       const answer = allow(call)
       return isPromise(answer) ? answered(name, call, answer) : answer
     } catch (cause) {
-      throw createRefusal(call, '', { cause })
+      throw createFailure(name, call, cause)
     }
   }
   return {
@@ -77,8 +87,8 @@ async function answered(name: string, call: HandlerCall, answer: PromiseLike<boo
     return await unlessAborted(answer, signal)
   } catch (cause) {
     const waitedMs = performance.now() - askedMs
-    const isSlow = signal.aborted && waitedMs >= slowMs
-    throw createRefusal(call, '', { cause: isSlow ? createSlowError(name, waitedMs, cause) : cause })
+    if (!signal.aborted) throw createFailure(name, call, cause)
+    throw createRefusal(call, '', { cause: waitedMs >= slowMs ? createSlowError(name, waitedMs, cause) : cause })
   }
 }
 
@@ -87,6 +97,17 @@ function createSlowError(name: string, waitedMs: number, cause: unknown): Invali
   return new InvalidOptionError(`${name} had not decided after ${Math.floor(waitedMs)} ms, when the call ended`, {
     cause
   })
+}
+
+/** A rule says no by `false` or by such an error of its own. By any other error it has not decided, and nobody else hears of that. */
+function createFailure(name: string, call: HandlerCall, cause: unknown): RejectedError {
+  const refusal = createRefusal(call, '', { cause })
+  if (!(RejectedError.is(cause) && cause.reason === 'denied')) failed.set(refusal, name)
+  return refusal
+}
+
+function createWrongAnswerError(name: string, answer: unknown): InvalidOptionError {
+  return new InvalidOptionError(`${name} must answer true or false; its answer is ${describeValue(answer)}`)
 }
 
 /** @param options what the rule threw: that is for this server, and is not sent */

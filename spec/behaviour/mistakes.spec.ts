@@ -17,6 +17,7 @@ import {
   type Logger,
   type ManagerOptions,
   many,
+  RejectedError,
   type StreamingHandler,
   single,
   streaming
@@ -254,6 +255,82 @@ describe('a rule that does not decide', () => {
     await callFor(0)
     assert.equal(lines.length, 3)
   })
+})
+
+type AnyRule = () => boolean | PromiseLike<boolean>
+
+describe('a rule that fails', () => {
+  const answer = (value: unknown): AnyRule => (() => value) as never
+  const raise = (error: unknown): AnyRule => {
+    return () => {
+      throw error
+    }
+  }
+  const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+  const goingAway = new RejectedError('goingAway', 'the server of users is going away')
+  const threw = ' threw: '
+  const rules: Readonly<Record<string, readonly [rule: AnyRule, name: string, text: string]>> = {
+    'an Error': [raise(new Error('no')), 'Error', `${threw}no`],
+    'a rejection': [() => Promise.reject(new Error('no')), 'Error', `${threw}no`],
+    'an error with a code': [raise(refused), 'Error', `${threw}connect ECONNREFUSED`],
+    'an error of a call of its own': [raise(goingAway), 'RejectedError', `${threw}the server of users is going away`],
+    'no error at all': [() => Promise.reject(undefined), 'an error', `${threw}undefined`],
+    'the answer "yes"': [answer('yes'), 'InvalidOptionError', ' must answer true or false; its answer is a string'],
+    'no answer, later': [
+      answer(Promise.resolve()),
+      'InvalidOptionError',
+      ' must answer true or false; its answer is undefined'
+    ]
+  }
+
+  async function callAll(test: TestContext, rule: AnyRule) {
+    const { there, listener, lines, counted } = await connected(test, { introspection: rule })
+    const [one, many] = [single<void, number>('one'), streaming<void, never, number>('many', { inCapacity: 0 })]
+    listener.manager.handle(one, () => 1, { interceptors: [authorize(rule)] })
+    listener.manager.handle(many, () => [1], { interceptors: [authorize(rule)] })
+    const options = { waitForReady: true }
+    const call = async () => {
+      const stream = there.newStream(many, undefined, options)
+      const calls = [there.request(one, undefined, options), introspection.on(there).ping(undefined, options)]
+      for (const error of await Promise.all([...calls, stream.responses.next()].map(rejection))) {
+        assert.match(error.message, /^a rule does not allow this call of http:\/\/a\d*$/)
+        assert.equal(error.reason, 'denied')
+      }
+    }
+    return { call, lines, counted }
+  }
+
+  for (const [what, [rule, name, text]] of Object.entries(rules)) {
+    it(`is told to its server by the name of the rule, whatever that is of, and not to its caller: ${what}`, async (test) => {
+      const { call, lines, counted } = await callAll(test, rule)
+      await call()
+      assert.deepEqual(
+        lines.map((line) => /^the handler "(\w+)".* failed at a call of \S+ by (.*)/.exec(line.text)?.slice(1)).sort(),
+        [
+          ['many', `${name}: the rule of authorize()${text}`],
+          ['one', `${name}: the rule of authorize()${text}`],
+          ['ping', `${name}: the rule of introspection${text}`]
+        ]
+      )
+      for (let n = 1; n < 9; n++) await call()
+      assert.equal(lines.length, 3 * 4, '1, 2, 4, 8')
+      assert.deepEqual(counted().slice(-2), [9, 9])
+    })
+  }
+
+  const noes: Readonly<Record<string, AnyRule>> = {
+    false: () => false,
+    'false, later': async () => false,
+    'a refusal that it throws': raise(new RejectedError('denied', 'a secret')),
+    'a refusal, later': () => Promise.reject(new RejectedError('denied', 'a secret'))
+  }
+  for (const [what, rule] of Object.entries(noes)) {
+    it(`is none that says no: ${what}`, async (test) => {
+      const { call, lines } = await callAll(test, rule)
+      await call()
+      assert.deepEqual(lines, [])
+    })
+  }
 })
 
 describe('the log of a handler that fails anew each time', () => {

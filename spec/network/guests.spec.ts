@@ -258,7 +258,8 @@ describe('a server', () => {
   })
 
   it('takes those that its rule admits, and tells the others no more than that', async (test) => {
-    const asked: unknown[] = []
+    const [asked, told]: [unknown[], string[]] = [[], []]
+    const logger = { ...silentLogger, error: (text: string) => void told.push(text) }
     for (const admit of [
       () => false,
       () => 1 as never,
@@ -269,11 +270,16 @@ describe('a server', () => {
         throw new Error('broken')
       }
     ]) {
-      const { dial } = await open(test, { guests: { ...allowed, admit } })
+      const { dial } = await open(test, { guests: { ...allowed, admit }, logger })
       const error = await rejection(dial())
       assert.equal(error.reason, 'guestRefused')
       assert.doesNotMatch(error.message, /broken/)
     }
+    const why = ['it must answer true or false; its answer is 1', 'broken', 'broken']
+    assert.deepEqual(
+      told,
+      why.map((text) => `guests.admit failed, guest:ops-ada is refused: ${text}`)
+    )
     const { dial } = await open(test, { guests: { ...allowed, admit: async (remote) => asked.push(remote) > 0 } })
     await dial()
     const [remote] = asked as [Record<string, unknown>]
@@ -332,6 +338,27 @@ describe('a server', () => {
       /guests\.allow has not answered within \d+ ms: the call of \w+ by guest:ops-ada is refused/
     )
     assert.equal(short.manager.stats().guests[0]?.session?.runningHandlers, 0)
+  })
+
+  it('tells its server of a rule that fails, or that answers neither true nor false, at once and later', async (test) => {
+    const told: string[] = []
+    const logger = { ...silentLogger, error: (text: string) => void told.push(text) }
+    const fail = () => {
+      throw Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })
+    }
+    const answer = 'guests.allow must answer true or false; its answer is undefined'
+    const rules: readonly (readonly [allow: () => never, text: string])[] = [
+      [fail, 'Error: guests.allow threw: connect ECONNREFUSED'],
+      [(async () => fail()) as never, 'Error: guests.allow threw: connect ECONNREFUSED'],
+      [(() => undefined) as never, `InvalidOptionError: ${answer}`],
+      [(async () => undefined) as never, `InvalidOptionError: ${answer}`]
+    ]
+    for (const [allow, text] of rules) {
+      const { dial } = await open(test, { guests: { ...allowed, allow }, logger })
+      assert.equal(await refusal((await dial()).request(get, 'a')), 'denied')
+      const [line] = (told.pop() ?? '').split('\n')
+      assert.deepEqual([line, told], [`the handler "get" failed at a call of guest:ops-ada by ${text}`, []])
+    }
   })
 
   it('has told of a rule that has not decided for a second also a call that has ended before it is refused', async (test) => {
