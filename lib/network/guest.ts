@@ -37,6 +37,7 @@ import type { GridEvent } from '../report/events.ts'
 import type { ConnectionStats } from '../report/stats.ts'
 import type { StreamInfo, StreamsOptions } from '../report/stream-info.ts'
 import { Beat } from '../session/beat.ts'
+import { toLeftEnd } from '../session/end.ts'
 import { anAuth } from './guest-options.ts'
 import { aDialer, aLogger, aPath, type CloseOptions, parseGraceMs, readKeepAlive, readLimits } from './options.ts'
 
@@ -154,7 +155,7 @@ export class Guest implements Peer {
   /** Calls that still run may end, as long as the server lets them. */
   async #lose(text: string): Promise<void> {
     const error = this.#connection.lastError ?? new DisconnectedError('lost', text)
-    await this.#connection.close({ reason: 'lost', text }, maxTimeoutMs)
+    await this.#connection.close(toLeftEnd(error, text), maxTimeoutMs)
     this.#resolveClosed({ how: 'failed', error })
   }
 }

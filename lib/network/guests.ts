@@ -21,7 +21,7 @@ import type { Established } from '../peer/dial.ts'
 import type { GuestTerms, Refusal } from '../peer/handshake.ts'
 import { addTotals, createTotals, type SessionTotals } from '../report/stats.ts'
 import { authorizeBy, type Rule } from '../rules/authorize.ts'
-import type { SessionEnd } from '../session/end.ts'
+import { type SessionEnd, toLeftEnd } from '../session/end.ts'
 import { setDeadline } from '../time/after-reading.ts'
 import type { GuestSettings } from './guest-options.ts'
 
@@ -111,7 +111,7 @@ export class Guests implements GuestTerms {
       const guest = new Connection({ host, dials: false, dial, reconnect, logger, calls })
       this.#connected.set(guest, runningKey(session.remote))
       guest.on('state', ({ state, reason = '' }) => {
-        if (state === 'waiting') void this.#end(guest, { reason: 'lost', text: reason }, maxTimeoutMs)
+        if (state === 'waiting') void this.#end(guest, toLeftEnd(guest.lastError, reason), maxTimeoutMs)
       })
       // It serves nothing.
       guest.adopt({ ...established, session: { ...session, limits: { ...session.limits, maxHandlers: 0 } } })

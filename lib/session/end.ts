@@ -50,6 +50,11 @@ function describeRarePings(intervalMs: number): string {
   return `; keepAlive.intervalMs is ${intervalMs}: does a proxy on the way close conns that are idle for shorter?`
 }
 
+/** How this side ends a session that the remote end has left by `error`: for the reason that it gave. */
+export function toLeftEnd(error: Error | undefined, text: string): SessionEnd {
+  return { reason: DisconnectedError.is(error) ? error.reason : 'lost', text, byRemote: true }
+}
+
 /** How a session ends when nothing has arrived for so long. */
 export function toSilenceEnd(silentMs: number): SessionEnd {
   return { reason: 'keepAlive', text: `keep-alive: the peer sent nothing for ${Math.round(silentMs)} ms` }

@@ -128,7 +128,11 @@ describe('the feed of the page', () => {
     const counts = Object.fromEntries((told.servers ?? []).map(({ host, guests }) => [host, guests]))
     assert.deepEqual([counts[first], counts[second]], [undefined, 1])
     await guest.close()
-    await page.until(({ guests = [] }) => guests.length === 0, 'it has gone')
+    const ofGuests = ({ events = [] }: Tick) => events.filter(({ title }) => title.includes('guest:ops-ada'))
+    const isOver = (tick: Tick) =>
+      tick.guests?.length === 0 && ofGuests(tick).some(({ title }) => / ended at /.test(title))
+    const over = await page.until(isOver, 'it has gone')
+    assert.deepEqual([...new Set(ofGuests(over).map(({ severity }) => severity))].sort(), ['info', 'ok'])
   })
 
   it('tells texts of peers as they are, cuts them, and shows marks that would turn their order', async (test) => {

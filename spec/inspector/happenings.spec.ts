@@ -140,6 +140,66 @@ describe('the events of the page', () => {
     assert.deepEqual(told(...shuffled(starts)), ['ok: 32 servers connected to each other (32 processes)'])
   })
 
+  it('have a guest that ends by itself apart from servers that are lost, and as no alarm', () => {
+    const leaving = (local: string, name: string, reason: 'shutdown' | 'lost', at = 0): Given[] => {
+      const failed = { notSent: 0, maybeRan: 0 }
+      const message = reason === 'lost' ? 'the peer closed the conn' : 'the peer said: the guest has closed'
+      const ends = { at, local, host: `guest:${name}` }
+      const goes: Given = { type: 'goAway', ...ends, direction: 'inbound', reason }
+      return [
+        ...(reason === 'lost' ? [] : [goes]),
+        { ...lost(local, ends.host, at), reason: message } as Given,
+        { type: 'close', ...ends, reason, message, failed }
+      ]
+    }
+    const [a, b, c] = [host(0), host(1), host(2)]
+    assert.deepEqual(told(...leaving(a, 'vm-1', 'shutdown')), [
+      'info: conn of guest:vm-1 ended at node-01 (shutdown: the peer said: the guest has closed)'
+    ])
+    assert.deepEqual(told(lost(a, c), lost(b, c), ...leaving(a, 'vm-1', 'shutdown', 1)), [
+      'info: conn of guest:vm-1 ended at node-01 (shutdown: the peer said: the guest has closed)',
+      'bad: node-03 lost by node-01 and node-02 (lost)'
+    ])
+    assert.deepEqual(told(...leaving(a, 'vm-1', 'lost'), ...leaving(a, 'vm-2', 'shutdown', 1)), [
+      'info: conn of guest:vm-2 ended at node-01 (shutdown: the peer said: the guest has closed)',
+      'warn: conn of guest:vm-1 ended at node-01 (lost: the peer closed the conn)'
+    ])
+    const come = { ...hello(a, 'guest:vm-1', 'a1b2c3d4e5'), role: 'guest' } as Given
+    assert.deepEqual(told(hello(a, c, 'process-3'), come), [
+      'ok: guest:vm-1 connected to node-01 (process a1b2c3d4)',
+      'ok: node-03 connected to node-01 (process process-)'
+    ])
+    const many = [0, 1, 2, 3, 4].flatMap((at) => leaving(host(at % 2), `vm-${at}`, 'shutdown', at))
+    assert.deepEqual(told(...many, ...leaving(a, 'vm-1', 'shutdown', 2)).length, 1)
+  })
+
+  it('say who dials whom where there are few, and what each of them is told', () => {
+    const [a, b, c, d] = [host(0), host(1), host(2), host(3)]
+    const grid = [a, b, c, d]
+    const dial = (local: string, about: string): Given => {
+      const error = { code: 'ERR_DIAL', message: `cannot connect to ${about}: ECONNREFUSED` }
+      return { type: 'dial', at: 0, local, host: about, durationMs: 1, error }
+    }
+    const rows = (...events: readonly Given[]) => {
+      const happenings = new Happenings()
+      for (const [seq, event] of events.entries()) happenings.add({ ...event, seq } as GridEvent, 0, grid)
+      return happenings.all.map(({ title, detail }) => `${title} (${detail})`)
+    }
+    const refusals = `cannot connect to ${c}: ECONNREFUSED · cannot connect to ${d}: ECONNREFUSED`
+    assert.deepEqual(rows(dial(a, c), dial(a, d), dial(b, c), dial(b, d)), [
+      `node-01 and node-02 → node-03 and node-04 · dials failed (${refusals} · 4 times)`
+    ])
+    assert.deepEqual(rows(dial(a, c), dial(a, d), dial(b, d)), [
+      `node-01 → node-03 and node-04, node-02 → node-04 · dials failed (${refusals} · 3 times)`
+    ])
+    assert.deepEqual(rows(lost(a, c), lost(a, d), lost(b, c), lost(b, d)).slice(-1), [
+      'node-03 and node-04 lost by node-01 and node-02 (lost)'
+    ])
+    assert.deepEqual(rows(dial(a, d), dial(b, d), dial(c, d)), [
+      `all 3 others → node-04 · dials failed (cannot connect to ${d}: ECONNREFUSED · 3 times)`
+    ])
+  })
+
   it('have one row for slow turns of servers that share a machine', () => {
     const turns = hosts.map(
       (each, at): Given => ({ type: 'slowTurn', at, local: each, host: each, durationMs: 100 + at * 20 })

@@ -4,6 +4,7 @@
  */
 
 import type { GridEvent } from '../../index.ts'
+import { isGuest } from './words.ts'
 
 /** Servers that lose one host within this time lose it for one reason. */
 const togetherMs = 5000
@@ -38,6 +39,7 @@ export interface Cause {
 
 export type Kind =
   | ('lost' | 'hello' | 'close' | 'goAway' | 'dial' | 'rtt' | 'slowTurn')
+  | ('guestHello' | 'guestClose')
   | ('refuses' | 'refused' | 'reset' | 'mistake' | 'credit')
 
 export function causeOf(event: Happened): Cause | undefined {
@@ -50,14 +52,19 @@ export function causeOf(event: Happened): Cause | undefined {
   }
   switch (event.type) {
     case 'state':
-      if (event.previous !== 'connected' || event.state === 'closed') return undefined
+      // That a guest is gone is told by the end of its conn, which says whether it went by itself.
+      if (event.previous !== 'connected' || event.state === 'closed' || isGuest(host)) return undefined
       return once('lost', local, host)
     case 'hello':
-      return once('hello', local, host, event.instance)
+      return once(isGuest(host) ? 'guestHello' : 'hello', local, host, event.instance)
     case 'close':
-      return once('close', local, host, event.reason)
+      if (!isGuest(host)) return once('close', local, host, event.reason)
+      return {
+        ...once('guestClose', local, host, event.reason),
+        shared: ends.map((end) => `${event.reason} ${end}`)
+      }
     case 'goAway':
-      return event.direction === 'outbound' ? undefined : once('goAway', local, host)
+      return event.direction === 'outbound' || isGuest(host) ? undefined : once('goAway', local, host)
     case 'dial':
       return event.error === undefined ? undefined : again('dial', ends, local, host, event.error.code)
     case 'rtt':

@@ -2,11 +2,9 @@
 
 import { freshOf, type Seen } from './matrix.ts'
 import type { Guest } from './model.ts'
-import { shorten } from './words.ts'
+import { nameOfGuest } from './words.ts'
 
 const mostTold = 100
-/** Before the name of a guest. */
-const prefix = /^guest:/
 
 /** With what says that it is the same one. */
 export interface KnownGuest extends Guest {
@@ -19,7 +17,7 @@ export function guestsOf(seen: Seen): KnownGuest[] {
     (stats?.guests ?? []).map(
       ({ host, since, rttMs, calls, running, errors, asked }): KnownGuest => ({
         key: `${server} ${host} ${since}`,
-        ...{ server, name: shorten(host.replace(prefix, '')), since: Math.round((since + offsetMs) / 1000) * 1000 },
+        ...{ server, name: nameOfGuest(host), since: Math.round((since + offsetMs) / 1000) * 1000 },
         ...{ calls, failed: failedOf(errors), running, asked },
         ...(rttMs === undefined ? {} : { rttMs: Math.round(rttMs * 10) / 10 })
       })

@@ -67,10 +67,21 @@ const words: { readonly [K in Kind]: Tell<never> } = {
     ]
   },
 
-  hello: ({ hosts, events, last, parties }: Told<Of<'hello'>>) => {
-    const processes = new Set(events.map(({ instance }) => instance)).size
-    const detail = processes > 1 ? `${processes} processes` : `process ${last.instance.slice(0, 8)}`
-    return ['ok', pairsText(hosts, parties, 'connected to'), detail]
+  hello: ({ hosts, events, parties }: Told<Of<'hello'>>) => {
+    return ['ok', pairsText(hosts, parties, 'connected to'), processesText(events)]
+  },
+
+  guestHello: ({ hosts, events }: Told<Of<'hello'>>) => {
+    const [servers, guests] = sidesOf(events)
+    return ['ok', `${guestsText(guests)} connected to ${inWords({ hosts }, servers)}`, processesText(events)]
+  },
+
+  guestClose: ({ hosts, events, last }: Told<Of<'close'>>) => {
+    const [servers, guests] = sidesOf(events)
+    const lost = events.findLast(({ reason }) => reason !== 'shutdown')
+    const { reason, message } = lost ?? last
+    const title = `conn${events.length > 1 ? 's' : ''} of ${guestsText(guests)} ended at ${inWords({ hosts }, servers)}`
+    return [lost === undefined ? 'info' : 'warn', title, joined(`${reason}: ${message}`, failedText(events))]
   },
 
   close: ({ hosts, events, last, parties }: Told<Of<'close'>>) => {
@@ -90,7 +101,9 @@ const words: { readonly [K in Kind]: Tell<never> } = {
 
   dial: ({ hosts, events, last, again, parties }: Told<Of<'dial'>>) => {
     const title = `${wayText(hosts, events)} · dial${parties.pairs > 1 ? 's' : ''} failed`
-    return ['info', title, joined(last.error?.message ?? '', again)]
+    const messages = [...new Set(events.map(({ error }) => error?.message ?? ''))]
+    const said = messages.length > mostNamed ? (last.error?.message ?? '') : joined(...messages)
+    return ['info', title, joined(said, again)]
   },
 
   rtt: ({ hosts, events, last, parties, again }: Told<Of<'rtt'>>) => {
@@ -173,9 +186,32 @@ function ends(hosts: readonly string[], { local, host }: Ends): string {
   return `${nameOf(hosts, local)} ⇄ ${nameOf(hosts, host)}`
 }
 
+/** Each with whom it is about, where there are few ways; else all of one side, and all of the other one. */
 function wayText(hosts: readonly string[], events: readonly Ends[]): string {
-  const [from, to] = sidesOf(events)
-  return `${all(hosts, from, to)} → ${all(hosts, to, from)}`
+  const ways = waysOf(events)
+  const few = ways.length <= mostNamed ? ways : [sidesOf(events)]
+  return few.map(([from, to]) => `${all(hosts, from, to)} → ${all(hosts, to, from)}`).join(', ')
+}
+
+/** Those that tell of the same ones are together. */
+function waysOf(events: readonly Ends[]): (readonly [from: string[], to: string[]])[] {
+  const ways = new Map<string, readonly [from: string[], to: string[]]>()
+  for (const from of new Set(events.map(({ local }) => local))) {
+    const to = [...new Set(events.flatMap(({ local, host }) => (local === from ? [host] : [])))].sort()
+    const key = to.join(' ')
+    ways.set(key, [[...(ways.get(key)?.[0] ?? []), from], to])
+  }
+  return [...ways.values()]
+}
+
+/** Guests are not servers, and each of them may be at several. */
+function guestsText(guests: readonly string[]): string {
+  return guests.length > mostNamed ? `${guests.length} guests` : inWords({ hosts: [] }, guests)
+}
+
+function processesText(events: readonly Of<'hello'>[]): string {
+  const processes = new Set(events.map(({ instance }) => instance))
+  return processes.size > 1 ? `${processes.size} processes` : `process ${[...processes].join().slice(0, 8)}`
 }
 
 function pairsText(hosts: readonly string[], { of, by }: Parties, verb: string): string {
@@ -183,9 +219,10 @@ function pairsText(hosts: readonly string[], { of, by }: Parties, verb: string):
   return `${inWords({ hosts }, of)} ${verb} ${all(hosts, by, of)}`
 }
 
-/** Names, or that they are all but those. */
+/** Names, or that they are all but those: where it is said which ones those are, and else where there are many. */
 function all(hosts: readonly string[], names: readonly string[], others: readonly string[]): string {
-  const isAll = names.length > 1 && names.length >= hosts.length - others.length
+  const isClear = others.length === 1 || names.length > mostNamed
+  const isAll = isClear && names.length > 1 && names.length >= hosts.length - others.length
   return isAll ? `all ${names.length} others` : inWords({ hosts }, names)
 }
 

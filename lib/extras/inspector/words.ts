@@ -11,6 +11,18 @@ export function shorten(text: string): string {
   return cut.replace(invisible, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
+const guestPrefix = /^guest:/
+
+/** Whoever is in no list, such as a command line: it comes and goes by itself. */
+export function isGuest(host: string): boolean {
+  return guestPrefix.test(host)
+}
+
+/** How a guest calls itself. */
+export function nameOfGuest(host: string): string {
+  return shorten(host.replace(guestPrefix, ''))
+}
+
 /** Of a handler: its key is its kind, and then its name. */
 export function nameOfKey(key: string): string {
   return shorten(key.slice(key.indexOf(' ') + 1))
