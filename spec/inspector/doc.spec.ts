@@ -1,4 +1,4 @@
-/** docs/inspector.md is true: its program serves the page to who has the password, and to nobody else. */
+/** docs/inspector.md is true: its program serves the page to who has the password, and asks everybody else for it. */
 
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -16,7 +16,7 @@ const page = new MarkdownFile('docs/inspector.md')
 before(() => buildPage())
 
 describe('docs/inspector.md', () => {
-  it('has a program that serves the page with its figures to who has the password, and to nobody else', async () => {
+  it('has a program that serves the page with its figures to who has the password, and asks everybody else for it', async () => {
     const port = String(await freePort())
     const program = (page.code('ts')[0] ?? '').replaceAll('9101', port)
     const args = [...sourceArgs, '--input-type=module', '--eval', program]
@@ -37,9 +37,12 @@ describe('docs/inspector.md', () => {
       const status = async (authorization?: string) => {
         const answer = await fetch(url, { headers: authorization === undefined ? {} : { authorization } })
         await answer.arrayBuffer()
-        return answer.status
+        return [answer.status, answer.headers.get('www-authenticate')]
       }
-      assert.deepEqual([await status(), await status(as('wrong')), await status(as('a password'))], [401, 403, 200])
+      const asks = [401, 'Basic realm="inspector"']
+      for (const wrong of [undefined, as('wrong'), 'Bearer a password', 'Basic'])
+        assert.deepEqual(await status(wrong), asks, `a browser asks again after ${wrong}`)
+      assert.deepEqual(await status(as('a password')), [200, null])
       const told = await read(`${url}feed`, undefined, { authorization: as('a password') }).next()
       assert.deepEqual(told.value?.hosts, ['http://127.0.0.1:9001'])
     } finally {
