@@ -213,6 +213,8 @@ describe('the doctor', () => {
     assertCause(await examine(hosts.slice(0, 1), { auth: wrong }), 'wrongSecret')
     assertCause(await examine(hosts.slice(1, 2)), 'guestRefused')
     assertCause(await examine(hosts.slice(2, 3)), 'noGuests')
+    const [found] = (await examine(hosts.slice(2, 3), { auth: wrong })).filter(({ cause }) => cause === 'wrongSecret')
+    assert.match(found?.advice ?? '', /^look whether that server has the option guests: /)
   })
 
   it('finds a server of a version that knows no guests', async (test) => {

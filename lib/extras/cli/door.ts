@@ -144,11 +144,12 @@ function proofAdvice(options: Options): string {
   const [file, certificate] = [options.text('secret-file'), options.text('cert')]
   if (file !== undefined) {
     const rest = 'blanks count, and so does a line break that the server reads with its own'
-    return `the secret in ${file} is probably not that of guests.auth there (without guests.auth: that of its hosts). Compare both: ${rest}`
+    const other = 'or that server lacks the option guests, and takes none'
+    return `the secret in ${file} is probably not that of guests.auth there (without guests.auth: that of its hosts), ${other}. Compare both secrets: ${rest}`
   }
   if (certificate === undefined)
     return 'this guest proves nothing (--insecure): give --secret-file, or --cert and --key'
-  return `${certificate} is probably of no authority that the server trusts, or not for NAME.guest.invalid with the --name of this guest`
+  return `${certificate} is probably of no authority that the server trusts, or not for NAME.guest.invalid with the --name of this guest; or the server lacks the option guests, and takes none`
 }
 
 function fill(template: string, host: string, path: string): string {

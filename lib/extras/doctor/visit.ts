@@ -100,8 +100,8 @@ const refusals: Readonly<
 > = {
   authFailed: [
     'wrongSecret',
-    'the secret of this guest is another one than that of the server, or their certificates and names do not fit',
-    'give this guest the secret of guests.auth of that server (without guests.auth: that of its hosts); its log says more'
+    'the secret of this guest is another one than that of the server, which may lack the option guests, or their certificates and names do not fit',
+    'look whether that server has the option guests: without it, only the secret of its hosts is known there; then give this guest the secret of guests.auth (without guests.auth: that of its hosts); its log says more'
   ],
   noGuests: ['noGuests', 'it takes no guests', 'give it the option guests: { allow } if it is to be looked into'],
   guestRefused: [
