@@ -58,14 +58,14 @@ function throwIfAborted(signal: AnySignal): void {
   if (signal.aborted === true) throw abortReason(signal)
 }
 
-/** The error of a call that got no answer within `timeoutMs`, which include its wait for the connection. */
-export function createDeadlineError({ port, delivery, owner }: Stream, timeoutMs: number, said = ''): DeadlineError {
-  return new DeadlineError(
-    `no answer from ${port.remote.host} within ${timeoutMs} ms${said}${owner?.remark?.() ?? ''}`,
-    {
-      delivery
-    }
-  )
+/** The error of a call that has not ended within `timeoutMs`, which include its wait for the connection. */
+export function createDeadlineError(stream: Stream, timeoutMs: number, said = ''): DeadlineError {
+  const { port, delivery, owner, receiveWindow } = stream
+  const { host } = port.remote
+  // Of a request nothing counts but the end.
+  const isAnswered = receiveWindow !== undefined && receiveWindow.describe().totalMessages > 0
+  const what = isAnswered ? `the stream from ${host} did not end` : `no answer from ${host}`
+  return new DeadlineError(`${what} within ${timeoutMs} ms${said}${owner?.remark?.() ?? ''}`, { delivery })
 }
 
 /** What the promise that was made last is settled with: one closure for all requests, and not one for each. */

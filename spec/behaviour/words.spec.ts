@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { bytes, connectWS, DeadlineError, json, msgpack, none, single, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { freePort } from '../support/network/free-port.ts'
@@ -44,6 +45,24 @@ describe('a deadline says how long it was', () => {
     assert.equal(ofWait.message, `no connection to ${b} within 15 ms`)
     const atOnce = await rejection(waiting.request('echo', undefined))
     assert.match(atOnce.message, /: the first dial is under way; with waitForReady: true a call waits for it$/)
+  })
+
+  it('and that a stream which had given responses did not end', async (test) => {
+    const on = alone(new Servers(test))
+    const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
+    on.handle(feed, async function* (_, __, { signal }) {
+      yield 1
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+    })
+    const peer = on.connection(local)
+    await peer.waitForConnect()
+    const timeout = paced(200)
+    const { responses } = peer.newStream(feed, undefined, { timeout })
+    assert.deepEqual(await responses.next(), { value: 1, done: false })
+    assert.equal(
+      (await rejection(responses.next())).message,
+      `the stream from ${local} did not end within ${timeout} ms`
+    )
   })
 
   it('and that the requests of the stream were never ended, where that may have been forgotten', async (test) => {
