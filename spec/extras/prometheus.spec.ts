@@ -158,9 +158,11 @@ describe('collectGridMetrics()', () => {
   it('tells of a host that went away, and that it is down since then, however often it was dialed', async () => {
     await using grid = await workedGrid()
     const register = new Registry()
-    collectGridMetrics(grid.at(0), { register })
-    await grid.stop(1)
-    const [connection] = grid.at(0).connections
+    // Which of the two dials is decided by their names: the other one only waits.
+    const dialing = grid.at(0).connections[0]?.stats().isDialer === true ? 0 : 1
+    collectGridMetrics(grid.at(dialing), { register })
+    await grid.stop(1 - dialing)
+    const [connection] = grid.at(dialing).connections
     const isChanged = () => (connection?.stats().since ?? 0) > (connection?.stats().downSince ?? Infinity)
     await until(isChanged, 'it is away, and in another state than at first')
     const value = await scrape(register)
