@@ -235,7 +235,7 @@ export class Relay implements Messages<unknown> {
         else {
           const values = this.#many === undefined ? valuesOf(value) : undefined
           if (values === undefined) return { done: false, value }
-          this.#many = new ProducerIterator(values, undefined, scopeOf(value))
+          this.#many = new ProducerIterator(values, undefined, scopeOf(value), true)
         }
       }
       return done

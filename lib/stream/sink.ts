@@ -261,9 +261,10 @@ export class Sink<T> {
     if (this.#many !== undefined) return this.#onManyThrown(error)
     const wasAsked = this.#isAsking
     this.#isAsking = this.#isAwaiting = false
-    if (this.#state === 'done') this.#owner.onLate?.(error)
-    // One that was stopped meanwhile was not unwound, and need not be.
-    if (this.#state === 'done') return wasAsked ? this.#onOver(undefined) : this.#release()
+    if (this.#state === 'done') {
+      this.#owner.onLate?.(error)
+      return wasAsked ? this.#onOver(undefined) : this.#release()
+    }
     this.#state = 'done'
     // First the failure: `onSettled` tells a caller of `sink` that all requests were taken.
     this.#owner.onFailed(error, true)
@@ -282,8 +283,10 @@ export class Sink<T> {
   /** A value cannot be sent. The producer does not know that and is unwound. */
   #onBadValue(error: unknown): void {
     this.#isAwaiting = false
-    if (this.#state === 'done') this.#owner.onLate?.(error)
-    if (this.#state === 'done') return this.#release()
+    if (this.#state === 'done') {
+      this.#owner.onLate?.(error)
+      return this.#release()
+    }
     this.#state = 'done'
     this.#owner.onFailed(error, false)
     this.#unwind()
