@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 const program = '/usr/bin/redis-server'
@@ -14,21 +14,6 @@ const script = `"$0" "$@" >/dev/null & pid=$!; cat; kill -9 $pid; wait`
 export interface RedisServer {
   readonly port: number
   kill(): Promise<void>
-}
-
-/** Free until it is used: none of those that the system gives to outgoing conns. */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const probe = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(probe, 'listening').then(
-      () => true,
-      () => false
-    )
-    if (!isFree) continue
-    await once(probe.close(), 'close')
-    return port
-  }
 }
 
 /** Resolves when it listens. */

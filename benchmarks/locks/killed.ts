@@ -5,9 +5,10 @@
 
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import { freePort } from '../../examples/free-port.ts'
 import { Child } from '../harness/commands.ts'
 import { besides } from '../harness/library.ts'
-import { freePort, type RedisServer, startRedis } from '../harness/redis-server.ts'
+import { type RedisServer, startRedis } from '../harness/redis-server.ts'
 import { table } from '../harness/table.ts'
 import { connectClient } from './contestants/lock-client.ts'
 import type { ServerCommands } from './killed-server.ts'

@@ -1,8 +1,9 @@
 /** Three Socket.IO servers, each a process with some clients, with one adapter; and the Redis that it needs. */
 
+import { freePort } from '../../examples/free-port.ts'
 import { Child } from '../harness/commands.ts'
 import { besides } from '../harness/library.ts'
-import { freePort, type RedisServer, startRedis } from '../harness/redis-server.ts'
+import { type RedisServer, startRedis } from '../harness/redis-server.ts'
 import type { AdapterName } from './adapters.ts'
 import type { ServerCommands } from './server.ts'
 

@@ -6,8 +6,8 @@
 
 import { type ChildProcess, fork } from 'node:child_process'
 import { EventEmitter, once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../free-port.ts'
 import type { FromServer, JournalEntry, ToServer } from './ipc.ts'
 import type { TaskName, Tasks } from './tasks.ts'
 
@@ -44,21 +44,6 @@ export function killAll(): void {
 }
 
 process.on('exit', killAll)
-
-/** Free also when its server starts again: none of those that the system gives to outgoing conns. */
-async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000)
-    const probe = createServer().listen(port, '127.0.0.1')
-    const isFree = await once(probe, 'listening').then(
-      () => true,
-      () => false
-    )
-    if (!isFree) continue
-    await once(probe.close(), 'close')
-    return port
-  }
-}
 
 export class ServerProcess {
   readonly name: string

@@ -58,7 +58,7 @@ const examples: Record<string, RegExp> = {
   'locks/main.ts': /^ten deposits that each read, wait and write: the balance is 10$/m
 }
 /** What they share. */
-const notExamples = ['start-pair.ts']
+const notExamples = ['free-port.ts', 'start-pair.ts']
 
 describe('examples', { concurrency: 3 }, () => {
   it('are all run here', () => {

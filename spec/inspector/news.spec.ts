@@ -58,35 +58,29 @@ describe('what has changed', () => {
     assert.deepEqual(versions.after(0).gone, undefined)
   })
 
-  it('is told whole to whoever has not heard of more that have gone than are kept', () => {
-    const rounds = Array.from({ length: 50 }, (_, round) =>
-      Array.from({ length: 100 }, (__, at) => entry(`${round} ${at}`, 1, 3))
-    )
+  /** After so many rounds, each of 100 rows that are no more in the next. */
+  function told(rounds: number): Versions {
     const budget = new Budget(0)
     const versions = new Versions(budget)
-    for (const [round, rows] of rounds.entries()) {
+    for (let round = 0; round < rounds; round++) {
       budget.fill(round * 10_000)
       versions.begin()
+      const rows = Array.from({ length: 100 }, (_, at) => entry(`${round} ${at}`, 1, 3))
       versions.list('rows', rows)
       versions.tell()
     }
+    return versions
+  }
+
+  it('is told whole to whoever has not heard of more that have gone than are kept', () => {
+    const versions = told(50)
     const { isWhole, rows = [] } = versions.after(1) as { isWhole?: true; rows?: readonly unknown[] }
     assert.deepEqual([isWhole, rows.length], [true, 100])
     assert.equal(versions.after(49).isWhole, undefined)
   })
 
   it('is told of the newer half of those that have gone to whoever has heard of the others', () => {
-    const rounds = Array.from({ length: 42 }, (_, round) =>
-      Array.from({ length: 100 }, (__, at) => entry(`${round} ${at}`, 1, 3))
-    )
-    const budget = new Budget(0)
-    const versions = new Versions(budget)
-    for (const [round, rows] of rounds.entries()) {
-      budget.fill(round * 10_000)
-      versions.begin()
-      versions.list('rows', rows)
-      versions.tell()
-    }
+    const versions = told(42)
     for (const known of [41, 30]) {
       const { isWhole, gone } = versions.after(known)
       assert.deepEqual([isWhole, gone?.rows?.length], [undefined, (42 - known) * 100])

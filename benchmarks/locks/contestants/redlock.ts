@@ -5,8 +5,9 @@
 
 import { Redlock } from '@sesamecare-oss/redlock'
 import { Redis } from 'ioredis'
+import { freePort } from '../../../examples/free-port.ts'
 import { type Contestants, versionOf } from '../../harness/contest/contestant.ts'
-import { freePort, startRedis } from '../../harness/redis-server.ts'
+import { startRedis } from '../../harness/redis-server.ts'
 import { type TakeSide, takenTtlMs } from '../take.ts'
 
 export const contestants: Contestants<TakeSide> = {
