@@ -218,11 +218,14 @@ export class KeepAlive {
   }
 }
 
-/** A peer that could guess a token would seem to read what it does not. Of 31 bits: larger numbers cost V8 objects. */
+/**
+ * A peer that could guess a token would seem to read what it does not. Of 31 bits, for larger numbers cost V8 objects, and the
+ * first of them set: as many bytes each time, so that a session which counts what it has sent does the same again.
+ */
 function randomToken(): number {
   if (poolLeft === 0) {
     randomFillSync(pool)
     poolLeft = pool.length
   }
-  return (pool[--poolLeft] as number) & 0x7fff_ffff
+  return ((pool[--poolLeft] as number) & 0x3fff_ffff) | 0x4000_0000
 }

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, it, mock } from 'node:test'
 import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { Beat } from '../../lib/session/beat.ts'
 import { KeepAlive } from '../../lib/session/keepalive.ts'
+import { FrameWriter } from '../../lib/wire/frame-writer.ts'
 import { randomFrom, seed } from '../support/random.ts'
 
 const intervalMs = 1000
@@ -76,6 +77,19 @@ describe('the keep-alive', () => {
     heart = new Beat(intervalMs)
   })
   afterEach(() => clock[Symbol.dispose]())
+
+  it('sends tokens of one length, that nobody guesses: how many bytes are sent is no matter of chance', () => {
+    const bench = new Bench()
+    for (let probes = 0; probes < 2000; probes++) bench.keepAlive.probe(() => {})
+    // Two of so many are alike in one run of five hundred.
+    assert.ok(new Set(bench.pings).size > bench.pings.length - 4)
+    assert.ok(bench.pings.length >= 500, `${bench.pings.length} pings`)
+    for (const token of bench.pings) {
+      const writer = new FrameWriter()
+      writer.ping(token)
+      assert.equal(writer.length, 6)
+    }
+  })
 
   it('pings at once, and then once per interval, each time with a new token', () => {
     const bench = new Bench()
