@@ -1,17 +1,15 @@
 /** Which of the open calls somebody asked for: those that wait longest first, and streams that are only quiet after them. */
 
-import { aString, aWholeNumber, optionsReader } from '../errors/check.ts'
+import { aString, aWholeNumber, type Kinds, optionsReader } from '../errors/check.ts'
 import { maxLimit } from '../errors/options.ts'
 import type { HalfInfo, StreamInfo, StreamsOptions } from '../report/stream-info.ts'
 
 const defaultMax = 200
 
+export const ofStreams: Kinds<StreamsOptions> = { handler: aString, subroute: aString, max: aWholeNumber(1, maxLimit) }
+
 /** @throws {InvalidOptionError} naming the option that is wrong */
-const read = optionsReader<StreamsOptions>('streams()', {
-  handler: aString,
-  subroute: aString,
-  max: aWholeNumber(1, maxLimit)
-})
+const read = optionsReader<StreamsOptions>('streams()', ofStreams)
 
 export function selectStreams(streams: readonly StreamInfo[], options?: StreamsOptions): StreamInfo[] {
   const { handler, subroute, max = defaultMax } = read(options)

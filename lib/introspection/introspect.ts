@@ -1,7 +1,7 @@
 /** Answers the `$grid` handlers, from what the manager tells anybody who asks it. */
 
 import type { Connection } from '../connection/connection.ts'
-import { selectStreams } from '../connection/streams.ts'
+import { ofStreams, selectStreams } from '../connection/streams.ts'
 import { register } from '../contract/register.ts'
 import { aBoolean, aString, aWholeNumber, optionsReader } from '../errors/check.ts'
 import { GridError, InvalidOptionError } from '../errors/errors.ts'
@@ -14,9 +14,10 @@ import type { LocalHandlers } from '../handler/table.ts'
 import type { HandlerCall, HandlerContext } from '../hooks/call-info.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
+import { canonicalHost } from '../peer/hosts.ts'
 import type { GridEvent } from '../report/events.ts'
 import type { ManagerStats } from '../report/stats.ts'
-import type { StreamInfo } from '../report/stream-info.ts'
+import type { StreamInfo, StreamsOptions } from '../report/stream-info.ts'
 import { authorizeBy, type Rule } from '../rules/authorize.ts'
 import { Feed } from './feed.ts'
 import {
@@ -51,6 +52,10 @@ const maxWaiting = 1024
 
 // Who asks may be of any kind: what is wrong would be taken for no option, or for a time of nothing.
 const readRecent = optionsReader<Pick<EventsOptions, 'host'>>('recent()', { host: aString })
+const readStreams = optionsReader<StreamsOptions & Pick<EventsOptions, 'host'>>('streams()', {
+  host: aString,
+  ...ofStreams
+})
 const readCallers = optionsReader<CallersOptions>('callers()', { handler: aString, subroute: aString })
 const readEvents = optionsReader<EventsOptions>('events()', {
   host: aString,
@@ -110,8 +115,8 @@ function serve(
   add(definitions.hosts, () => grid.connections.map(toReport))
   add(definitions.recent, (options) => asked(() => [...recentOf(grid, readRecent(given(options)).host)]))
   add(definitions.streams, (options) => {
-    const { host, ...which } = given(options) ?? {}
     return asked(() => {
+      const { host, ...which } = readStreams(given(options))
       const streams = (host === undefined ? peers() : peersOf(host)).flatMap((each) => each.streams(which))
       return selectStreams(streams, which)
     })
@@ -122,7 +127,8 @@ function serve(
   })
   add(definitions.ping, () => ({ at: Date.now(), instance: grid.instance }))
   add(definitions.events, (options, _, context) => {
-    const { host, after = events.lastSeq } = asked(() => readEvents(given(options)))
+    const { host: named, after = events.lastSeq } = asked(() => readEvents(given(options)))
+    const host = toName(named)
     const isAsked = (event: GridEvent) => event.seq > after && (host === undefined || event.host === host)
     const feed = new Feed<GridEvent>(maxWaiting, endsOf(context))
     const add = (event: GridEvent) => {
@@ -139,7 +145,8 @@ function serve(
     return readers.read(context, () => changesOf(() => grid.stats(), everyMs, endsOf(context)))
   })
   add(definitions.trace, (options, _, context) => {
-    const which = asked(() => readTrace(given(options)))
+    const read = asked(() => readTrace(given(options)))
+    const which = { ...read, host: toName(read.host) }
     return readers.read(context, () => traceCalls(grid.local, which, endsOf(context)))
   })
 }
@@ -166,6 +173,16 @@ function given<T extends object>(options: T | null | undefined): T | undefined {
 /** Its name is that of no host. */
 function isGuest(host: string): boolean {
   return host.startsWith('guest:')
+}
+
+/** As events and calls have it, however it is spelled. What is no origin may be what somebody claims to be. */
+function toName(host: string | undefined): string | undefined {
+  if (host === undefined || isGuest(host)) return host
+  try {
+    return canonicalHost(host)
+  } catch {
+    return host
+  }
 }
 
 function recentOf(grid: Introspected, host: string | undefined): readonly GridEvent[] {

@@ -262,8 +262,24 @@ describe('the stats that a reader makes of changes', () => {
   })
 })
 
+describe('a host that is asked for', () => {
+  it('is the same in any spelling', async (test) => {
+    const { look, dialer, there } = await connected(test)
+    const host = dialer.name.toUpperCase()
+    const events = collect<GridEvent>(look.events({ host, after: 0 }))
+    const calls = collect<CallRecord>(look.trace({ host }))
+    await until(() => channels.handle.asyncEnd.hasSubscribers, 'it listens')
+    await there.request('echo', Buffer.of(1))
+    await until(() => events.items.length > 0 && calls.items.length > 0, 'both tell of it')
+    assert.ok([...events.items, ...calls.items].every((each) => each.host === dialer.name))
+    assert.ok((await look.recent({ host })).length > 0)
+    assert.ok((await look.streams({ host })).length > 0)
+    await Promise.all([events.stop(), calls.stop()])
+  })
+})
+
 describe('options that are wrong', () => {
-  type Asked = 'trace' | 'events' | 'watch' | 'recent' | 'callers'
+  type Asked = 'trace' | 'events' | 'watch' | 'recent' | 'callers' | 'streams'
   const each = (name: Asked, option: string, ...values: readonly unknown[]) =>
     values.map((value) => [name, option, value] as const)
   const wrong = [
@@ -277,14 +293,17 @@ describe('options that are wrong', () => {
     ...each('events', 'after', '1', -1, Number.NaN),
     ...each('recent', 'host', 1),
     ...each('callers', 'handler', 1),
-    ...each('callers', 'subroute', 1)
+    ...each('callers', 'subroute', 1),
+    ...each('streams', 'host', 1),
+    ...each('streams', 'handler', 1),
+    ...each('streams', 'max', 0, '5')
   ]
 
   it('are refused by the server that is looked into, with the name of the option', async (test) => {
     const { look, listener } = await connected(test)
     for (const [name, option, value] of wrong) {
       const options = { [option]: value }
-      const isSingle = name === 'recent' || name === 'callers'
+      const isSingle = name === 'recent' || name === 'callers' || name === 'streams'
       const asked = isSingle ? look[name](options) : look[name](options).responses.next()
       const { code, message } = await rejection(asked)
       assert.equal(code, 'ERR_INVALID_OPTION', `${name} ${option}: ${value}`)
@@ -293,6 +312,8 @@ describe('options that are wrong', () => {
     for (const ask of [look.recent, look.streams]) {
       assert.equal((await rejection(ask({ host: 'no origin' }))).code, 'ERR_INVALID_OPTION')
     }
+    const notOptions = await rejection(look.streams(5 as unknown as object))
+    assert.equal(notOptions.message, 'the options of streams() must be an object; they are 5')
     const near = [await rejection(look.trace({ slowerThan: 5 } as object).responses.next())]
     near.push(await rejection(look.watch({ every: 5 } as object).responses.next()))
     near.push(await rejection(look.streams({ handlers: 'a' } as object)))
