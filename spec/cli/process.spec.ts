@@ -6,6 +6,8 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
+import { closeSync, constants, openSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { single, streaming } from '../../lib/index.ts'
@@ -91,7 +93,43 @@ describe('it-grid in a pipe', () => {
       await until(() => handlers.pop() === 'ticks', 'its finally has run')
     }
   })
+
+  it('ends by the signal also while nothing comes from a pipe that it was named, for a payload or for a secret', async (test) => {
+    const { env } = await open(test)
+    const pipe = join(folder(test).path, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    for (const line of [
+      `it-grid call echo @${pipe}`,
+      `it-grid call upper --stream @${pipe}`,
+      `it-grid hosts --secret-file ${pipe}`
+    ]) {
+      const { child, ended } = shell(line, env)
+      let writer: number | undefined
+      const reads = () => {
+        writer = writerOf(pipe)
+        return writer !== undefined
+      }
+      await until(reads, `${line} reads`, 60_000)
+      let isEnded = false
+      const outcome = ended.finally(() => {
+        isEnded = true
+      })
+      child.kill('SIGINT')
+      // What waits in vain goes on when its pipe is closed, and must not before.
+      await until(() => isEnded, `${line} has ended`).finally(() => closeSync(writer as number))
+      assert.deepEqual(await outcome, { code: -1, signal: 'SIGINT', stdout: '', stderr: '' }, line)
+    }
+  })
 })
+
+/** The end of a pipe to write, once somebody reads it. */
+function writerOf(pipe: string): number | undefined {
+  try {
+    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    return undefined
+  }
+}
 
 const tmux = (() => {
   try {

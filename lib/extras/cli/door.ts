@@ -67,14 +67,19 @@ export interface Door {
 }
 
 /** @throws {UsageError} where a file cannot be read, or nothing says how the guest proves itself */
-export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output): Door {
+export async function openDoor(
+  options: Options,
+  env: NodeJS.ProcessEnv,
+  err: Output,
+  signal: AbortSignal
+): Promise<Door> {
   if ((env.IT_GRID_SECRET ?? '') !== '') {
     const why = 'every process of this user can read the environment of others'
     throw new UsageError(
       `IT_GRID_SECRET is not taken: ${why}. Write it into a file: IT_GRID_SECRET_FILE, or --secret-file`
     )
   }
-  const comer = comerOf(options)
+  const comer = await comerOf(options, signal)
   const { tls, url, ...own } = comer
   const common: Omit<GuestOptions, 'signal'> = {
     ...own,
@@ -93,15 +98,15 @@ export function openDoor(options: Options, env: NodeJS.ProcessEnv, err: Output):
   return { comer, dial }
 }
 
-function comerOf(options: Options): Comer {
+async function comerOf(options: Options, signal: AbortSignal): Promise<Comer> {
   const [name, path, url] = [options.text('name'), options.text('path'), options.text('url')]
-  const tls = tlsOf(options)
+  const tls = await tlsOf(options, signal)
   // What is wrong with it is told before anything is dialed.
   if (path !== undefined && !path.startsWith('/'))
     throw new UsageError(`--path must be a path such as /grid/v1; it is "${printable(path)}"`)
   if (url !== undefined) fill(url, 'http://host:1', '/path')
   return {
-    auth: authOf(options),
+    auth: await authOf(options, signal),
     ...(name === undefined ? {} : { name }),
     ...(path === undefined ? {} : { path }),
     ...(tls === undefined ? {} : { tls }),
@@ -109,14 +114,14 @@ function comerOf(options: Options): Comer {
   }
 }
 
-function authOf(options: Options): Auth {
+async function authOf(options: Options, signal: AbortSignal): Promise<Auth> {
   const file = options.text('secret-file')
   if (options.has('insecure')) {
     if (file !== undefined) throw new UsageError('--insecure proves nothing: leave it out, or leave the secret out')
     return insecure()
   }
   if (file !== undefined) {
-    return sharedSecret(readSecrets(file))
+    return sharedSecret(await readSecrets(file, signal))
   }
   if (options.has('cert')) return mutualTLS()
   throw new UsageError('say how this guest proves itself: --secret-file FILE, or --cert FILE --key FILE, or --insecure')
@@ -165,14 +170,15 @@ function fill(template: string, host: string, path: string): string {
   return template.includes('{path}') || new URL(url).pathname !== '/' ? url : new URL(path, url).href
 }
 
-function tlsOf(options: Options): ConnectionOptions | undefined {
+async function tlsOf(options: Options, signal: AbortSignal): Promise<ConnectionOptions | undefined> {
   if (options.has('cert') !== options.has('key')) throw new UsageError('--cert and --key belong together')
-  const read = (name: string) => {
+  const read = async (name: string) => {
     const file = options.text(name)
-    return file === undefined ? {} : { [name]: readSmall(file, `--${name}`) }
+    return file === undefined ? {} : { [name]: await readSmall(file, `--${name}`, signal) }
   }
   const servername = options.text('servername')
-  const tls = { ...read('ca'), ...read('cert'), ...read('key'), ...(servername === undefined ? {} : { servername }) }
+  const files = { ...(await read('ca')), ...(await read('cert')), ...(await read('key')) }
+  const tls = { ...files, ...(servername === undefined ? {} : { servername }) }
   return Object.keys(tls).length === 0 ? undefined : tls
 }
 

@@ -1,6 +1,6 @@
 /** Files that are named on the command line: what is wrong with one, and small ones as a whole, such as secrets and certificates. */
 
-import { closeSync, openSync, readSync } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { UsageError } from './exit.ts'
 import { printable } from './text.ts'
 
@@ -22,33 +22,42 @@ export function fileFault(what: string, error: unknown): UsageError {
 }
 
 /** @param flag that names the file @throws {UsageError} */
-export function readSmall(file: string, flag: string): Buffer {
+export async function readSmall(file: string, flag: string, signal: AbortSignal): Promise<Buffer> {
   const what = `${flag} ${printable(file)}`
-  const bytes = readBounded(file, what)
+  const bytes = await unlessAborted(readBounded(file, what), signal)
   if (bytes.length > maxBytes) throw new UsageError(`${what}: it has more than ${maxBytes} bytes`)
   if (bytes.length === 0) throw new UsageError(`${what}: it is empty`)
   return bytes
 }
 
 /** Also of what is no regular file, such as a pipe of the shell. */
-function readBounded(file: string, what: string): Buffer {
-  let opened: number | undefined
+async function readBounded(file: string, what: string): Promise<Buffer> {
+  let opened: FileHandle | undefined
   try {
-    opened = openSync(file, 'r')
+    opened = await open(file)
     const chunks: Buffer[] = []
     for (let length = 0; length <= maxBytes; ) {
-      const chunk = Buffer.alloc(64 * 1024)
-      const read = readSync(opened, chunk)
-      if (read === 0) break
-      length += read
-      chunks.push(chunk.subarray(0, read))
+      const { bytesRead, buffer } = await opened.read(Buffer.alloc(64 * 1024))
+      if (bytesRead === 0) break
+      length += bytesRead
+      chunks.push(buffer.subarray(0, bytesRead))
     }
     return Buffer.concat(chunks)
   } catch (error) {
     throw fileFault(what, error)
   } finally {
-    if (opened !== undefined) closeSync(opened)
+    await opened?.close()
   }
+}
+
+/** What is read may never come, such as from a pipe without a writer, and nothing ends the wait for it: it is left alone. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort)
+    if (signal.aborted) onAbort()
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
@@ -60,8 +69,8 @@ const lineBreaks = /\r\n|\n|\r/
  *
  * @throws {UsageError}
  */
-export function readSecrets(file: string): readonly (string | Uint8Array)[] {
-  const bytes = readSmall(file, '--secret-file')
+export async function readSecrets(file: string, signal: AbortSignal): Promise<readonly (string | Uint8Array)[]> {
+  const bytes = await readSmall(file, '--secret-file', signal)
   const what = `--secret-file ${printable(file)}`
   if (/^(\xff\xfe|\xfe\xff)/.test(bytes.toString('latin1', 0, 2)))
     throw new UsageError(`${what}: it is UTF-16: write it as UTF-8`)

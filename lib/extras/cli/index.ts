@@ -76,8 +76,8 @@ async function run(args: readonly string[], init: CommandLineInit, out: Output, 
   const specs: OptionSpecs = { ...command.options, ...doorOptions, ...commonOptions }
   if (asksForHelp(rest)) return await help([name], out)
   const { options, positionals } = parse(rest, specs, env)
-  const door = openDoor(options, env, err)
   const until = firstOf(signal, out.gone)
+  const door = await openDoor(options, env, err, until)
   const { comer } = door
   const dial = (host: string, own = until) => door.dial(host, AbortSignal.any([own, until]))
   const code = await command.run({ options, args: positionals, stdin, out, err, signal: until, comer, dial })

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer'
 import { createReadStream, fstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { UsageError } from './exit.ts'
-import { fileFault } from './file.ts'
+import { fileFault, unlessAborted } from './file.ts'
 import { printable } from './text.ts'
 import { fromJson } from './values.ts'
 
@@ -84,8 +84,13 @@ export async function* chunksOf(input: Readable, name: string, signal: AbortSign
   const stop = () => input.destroy(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
+  const chunks = input[Symbol.asyncIterator]()
   try {
-    for await (const chunk of input) yield chunk
+    for (;;) {
+      const { done, value } = await unlessAborted(chunks.next(), signal)
+      if (done) return
+      yield value
+    }
   } catch (error) {
     if (signal.aborted) throw signal.reason
     throw fileFault(name, error)
