@@ -102,6 +102,33 @@ describe('call', () => {
     assert.equal(await answer(['--', 'value', '-5']), '-5\n')
   })
 
+  it('takes a number below zero for a payload, where other words with a hyphen are flags', async (test) => {
+    const { answer, call } = await open(test)
+    for (const number of ['-5', '-0.5', '-1e-7']) assert.equal(await answer(['value', number]), `${number}\n`)
+    assert.equal(await answer(['value', '-12', '--json']), '-12\n')
+    assert.match((await call(['value', '-x'])).stderr, /there is no option -x/)
+    assert.match((await call(['value', '--timeout', '-5s'])).stderr, /--timeout needs a value/)
+  })
+
+  it('sends no number as another one than was written, and says how to write it', async (test) => {
+    const { answer, call } = await open(test)
+    const all = '[9007199254740991,9007199254740992,-9007199254740993.5,0.1,1e300,"9007199254740993 \\" 1e999"]'
+    assert.equal(await answer(['value', all]), `${JSON.stringify(JSON.parse(all))}\n`)
+    const refused = async (json: string, said: string) => {
+      const { code, stdout, stderr } = await call(['value', json])
+      assert.deepEqual([code, stdout], [exitCodes.usage, ''], json)
+      assert.ok(stderr.includes(said), stderr)
+    }
+    await refused('{"id":"a","n":[9007199254740993]}', '9007199254740993 would be sent as 9007199254740992')
+    await refused('-12345678901234567891', 'write {"$bigint":"-12345678901234567891"}, or a text')
+    await refused('1e400', 'write {"$number":"Infinity"}, or a text')
+    await refused('1'.repeat(60), 'write a text')
+    await refused(`["\\"",${'9'.repeat(17)}]`, '99999999999999999 would be sent as 100000000000000000')
+    assert.equal(await answer(['value', '{"$bigint":"9007199254740993"}']), '{"$bigint":"9007199254740993"}\n')
+    const metadata = await call(['value', '--metadata', '{"id":9007199254740993}'])
+    assert.match(metadata.stderr, /9007199254740993 would be sent as/)
+  })
+
   it('has a form for what JSON has none for, the same in both directions', async (test) => {
     const { answer } = await open(test)
     const date = '{"$date":"2026-01-31T12:00:00.000Z"}'

@@ -103,6 +103,15 @@ export interface Parsed {
 /** Flags that would put a secret where others can read it: in the list of processes, in a history. */
 const refusedFlags = new Set(['secret', 'password', 'token'])
 
+/** A payload such as -5 is no flag: there are none of digits. */
+const aNegative = /^-\.?\d/
+/** Stands before one while the line is parsed; no argument can have it. */
+const negativeMark = '\0'
+
+function unmarked<T extends string | undefined>(value: T): T {
+  return (value?.startsWith(negativeMark) === true ? value.slice(negativeMark.length) : value) as T
+}
+
 /** @throws {UsageError} */
 export function parse(args: readonly string[], specs: OptionSpecs, env: NodeJS.ProcessEnv): Parsed {
   const options = Object.fromEntries(
@@ -111,16 +120,18 @@ export function parse(args: readonly string[], specs: OptionSpecs, env: NodeJS.P
       { type: value === undefined ? ('boolean' as const) : ('string' as const), multiple, ...(short && { short }) }
     ])
   )
-  const { tokens } = parseArgs({ args: [...args], options, strict: false, tokens: true, allowPositionals: true })
+  const marked = args.map((each) => (aNegative.test(each) ? `${negativeMark}${each}` : each))
+  const { tokens } = parseArgs({ args: marked, options, strict: false, tokens: true, allowPositionals: true })
   const values = fromEnvironment(specs, env)
   const given = new Map<string, Value>()
-  for (const token of tokens) if (token.kind === 'option') take(token, specs, given)
+  for (const token of tokens)
+    if (token.kind === 'option') take({ ...token, value: unmarked(token.value) }, specs, given)
   const variables = new Map([...values.keys()].map((name) => [name, specs[name]?.env ?? '']))
   for (const [name, value] of given) {
     values.set(name, value)
     variables.delete(name)
   }
-  const positionals = tokens.flatMap((token) => (token.kind === 'positional' ? [token.value] : []))
+  const positionals = tokens.flatMap((token) => (token.kind === 'positional' ? [unmarked(token.value)] : []))
   return { options: new Options(values, variables), positionals }
 }
 

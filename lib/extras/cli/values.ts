@@ -5,7 +5,7 @@
 
 import { Buffer } from 'node:buffer'
 import { UsageError } from './exit.ts'
-import { printable, textOf } from './text.ts'
+import { cut, printable, textOf } from './text.ts'
 
 const numbers: Readonly<Record<string, number>> = {
   ...{ NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, '-Infinity': Number.NEGATIVE_INFINITY, '-0': -0 }
@@ -37,12 +37,52 @@ function replace(this: unknown, key: string, given: unknown): unknown {
 /** @param what names the text in the error @throws {UsageError} */
 export function fromJson(text: string, what: string): unknown {
   try {
-    return JSON.parse(text, revive)
+    const value: unknown = JSON.parse(text, revive)
+    checkNumbers(text)
+    return value
   } catch (error) {
     if (UsageError.is(error)) throw error
     const hint = /^[\p{L}\p{N}_ -]+$/u.test(text) && text.length < 64 ? `; a text is written as '"${text}"'` : ''
     throw new UsageError(`${what} is no JSON: ${textOf(error)}${hint}`)
   }
+}
+
+/** Each string, to be left out, and each number. */
+const aWhole = /^-?\d+$/
+const numbersAndStrings = /"|-?\d[\d.eE+-]*/g
+
+/**
+ * A number that is not sent as it is written would be another one there, such as the last digits of a long id.
+ *
+ * @throws {UsageError}
+ */
+function checkNumbers(json: string): void {
+  // Of fewer digits, and without an exponent of three, each is what it says.
+  if (!/\d{16}|[eE]\+?\d{3}/.test(json)) return
+  numbersAndStrings.lastIndex = 0
+  for (let found = numbersAndStrings.exec(json); found !== null; found = numbersAndStrings.exec(json)) {
+    const [text] = found
+    if (text === '"') numbersAndStrings.lastIndex = endOfString(json, found.index)
+    else if (!isExact(text)) {
+      const written = aWhole.test(text) ? `{"$bigint":"${text}"}` : `{"$number":"${Number(text)}"}`
+      const how = text.length > 40 ? 'a text' : `${written}, or a text`
+      throw new UsageError(`the number ${cut(text, 40)} would be sent as ${Number(text)}: write ${how}`)
+    }
+  }
+}
+
+function endOfString(json: string, start: number): number {
+  for (let at = start + 1; ; at++) {
+    if (json[at] === '\\') at++
+    else if (json[at] === '"') return at + 1
+  }
+}
+
+/** A fraction is as near as can be; a whole number is itself or another one. */
+function isExact(text: string): boolean {
+  const value = Number(text)
+  if (!Number.isFinite(value)) return false
+  return !aWhole.test(text) || Number.isSafeInteger(value) || BigInt(text) === BigInt(value)
 }
 
 function revive(this: unknown, _: string, value: unknown): unknown {
