@@ -44,6 +44,7 @@ export interface Given {
   readonly columns?: number
   /** Takes what is written, in the place of memory. */
   readonly stdout?: Writable
+  readonly stderr?: Writable
 }
 
 /** What came of a command line. */
@@ -59,7 +60,7 @@ export async function runHere(args: readonly string[], given: Given = {}): Promi
   const code = await runCommandLine(args, {
     stdin: typeof stdin === 'string' ? Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]) : stdin,
     stdout: given.stdout ?? out.stream,
-    stderr: err.stream,
+    stderr: given.stderr ?? err.stream,
     ...{ env, signal }
   })
   return { code, stdout: out.text(), stderr: err.text() }

@@ -1,7 +1,9 @@
 /** The commands that look into a grid: what they show, as tables and as JSON, and what becomes of servers that are away. */
 
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { Writable } from 'node:stream'
 import { before, describe, it, type TestContext } from 'node:test'
 import { exitCodes } from 'it-grid/cli'
@@ -310,19 +312,46 @@ describe('trace', () => {
     process.on('warning', onWarning)
     test.after(() => process.off('warning', onWarning))
     const away = Array.from({ length: 12 }, (_, at) => `http://127.0.0.1:${at + 1}`)
-    const ended = run(['trace', one, ...away, '--count', '2'])
+    let told = ''
+    const stderr = new Writable({
+      write(chunk, _, done) {
+        told += chunk
+        done()
+      }
+    })
+    const ended = run(['trace', one, ...away, '--count', '2'], { stderr })
     let isOver = false
     void ended.then(() => {
       isOver = true
     })
     await until(async () => {
-      await grid.at(0).connection(two).request(echo, 'x')
+      if (away.every((host) => told.includes(`it-grid: ${host} is not reached: `)))
+        await grid.at(0).connection(two).request(echo, 'x')
       return isOver
-    }, 'it has seen two')
-    const { code, stdout, stderr } = await ended
+    }, 'it has told of all, and seen two')
+    const { code, stdout } = await ended
     assert.deepEqual([code, stdout.split('\n').length], [0, 3], stdout)
-    for (const host of away) assert.ok(stderr.includes(`it-grid: ${host} is not reached: `), stderr)
     assert.deepEqual(warnings, [])
+  })
+
+  it('follows those that are there while others do not answer a dial', async (test) => {
+    const { grid, hosts, run } = await open(test, 2)
+    const [one = '', two = ''] = hosts
+    const sockets = new Set<Socket>()
+    const silent = createServer((socket) => sockets.add(socket)).listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    test.after(() => {
+      silent.close()
+      for (const socket of sockets) socket.destroy()
+    })
+    const away = `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+    const seen = live(run, ['trace', away, one, '--connect-timeout', '20d'])
+    await until(async () => {
+      await grid.at(0).connection(two).request(echo, 'x')
+      return seen.text() !== ''
+    }, 'calls of the one that answers are there')
+    assert.equal(sockets.size, 1, 'the other one is still dialed')
+    await seen.end()
   })
 })
 

@@ -43,7 +43,7 @@ async function runTrace(run: Run): Promise<undefined> {
   const hosts = [...new Set([host, ...named, ...(options.has('all') ? await othersOf(run, host) : [])])]
   const enough = new AbortController()
   const until = firstOf(signal, enough.signal)
-  const links: Link[] = []
+  const links = hosts.map((each) => new Link(each, run.dial))
   let printed = 0
   const show = async (at: string, record: CallRecord) => {
     if (printed >= count) return
@@ -53,15 +53,14 @@ async function runTrace(run: Run): Promise<undefined> {
   }
   const names = new TraceNames(hosts, run.out)
   try {
-    // Of several, some may be away; of one, it is told at once.
-    for (const each of hosts) links.push(await linkTo(run, each, hosts.length === 1))
     await Promise.all(
-      links.map((link) => {
+      links.map(async (link) => {
+        await openLink(run, link, hosts.length === 1, until)
         const read = async () => {
           const records = into(link).trace(filter, { signal: until })
           for await (const record of records) await show(link.host, record)
         }
-        return follow(link, until, read, (why) => {
+        await follow(link, until, read, (why) => {
           void tellNote(run, `lost ${link.host}: ${why.message}; it is dialed again`)
         })
       })
@@ -107,14 +106,14 @@ class TraceNames {
   }
 }
 
-async function linkTo(run: Run, host: string, isOnly: boolean): Promise<Link> {
-  const link = new Link(host, run.dial)
-  if (isOnly) return await link.open()
+/** Of several, some may be away, and none waits for another one; of one, it is told at once. */
+async function openLink(run: Run, link: Link, isOnly: boolean, until: AbortSignal): Promise<void> {
   try {
-    return await link.open()
+    await link.open()
   } catch (error) {
-    await tellNote(run, `${host} is not reached: ${messageOf(error)}`)
-    return link.keep()
+    if (isOnly || until.aborted) throw error
+    await tellNote(run, `${link.host} is not reached: ${messageOf(error)}`)
+    link.keep()
   }
 }
 
