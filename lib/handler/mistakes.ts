@@ -47,6 +47,12 @@ function behindRefusal(thrown: unknown): unknown {
   return failedRuleOf(thrown) === undefined ? (thrown.cause ?? thrown) : thrown.cause
 }
 
+/** Where a codec of the user has thrown, the place is there, and not where we have called it. */
+function behindCodec(thrown: unknown): unknown {
+  const cause = CodecError.is(thrown) ? thrown.cause : undefined
+  return types.isNativeError(cause) ? cause : thrown
+}
+
 /** Whether a response cannot be sent because it is none that its definition can carry. */
 export function isBadResponse(thrown: unknown): boolean {
   return CodecError.is(thrown)
@@ -68,7 +74,7 @@ export class Mistakes {
     const thrown = behindRefusal(failure)
     const name = nameOf(thrown)
     this.#events.own.add({ type: 'mistake', ...toHandlerName(handler.entry), name }, host)
-    const frames = framesOf(thrown)
+    const frames = framesOf(behindCodec(thrown))
     const times = this.#count(handler, `${name} ${frames[0] ?? ''}`)
     if (!Number.isInteger(Math.log2(times))) return
     const { id, subroute } = handler.entry

@@ -203,6 +203,21 @@ describe('a handler that fails by mistake', () => {
     })
   }
 
+  it('is logged with the place where a codec of its own threw, each place by itself', async (test) => {
+    const { there, listener, lines } = await connected(test)
+    const encode = (value: unknown) => (value === 'first' ? none.name : none.name.trim()) as never
+    const own = single<string, unknown>('own', { response: { encode, decode: () => undefined } })
+    const feedOwn = streaming<string, never, unknown>('feedOwn', { inCapacity: 0, response: own.response })
+    listener.manager.handle(own, (word) => word)
+    listener.manager.handle(feedOwn, (word) => [word])
+    await until(() => there.handlers.length === 4, 'they are known')
+    await rejection(there.request(own, 'first'))
+    await rejection(there.request(own, 'second'))
+    await rejection(there.newStream(feedOwn, 'second').responses.next())
+    assert.equal(lines.length, 3, 'two places of one handler are two')
+    for (const { text } of lines) assert.match(text.split('\n')[1] ?? '', /mistakes\.spec\.ts/)
+  })
+
   it('is logged ever more rarely, each place of it by itself', async (test) => {
     const { there, lines, counted } = await connected(test)
     const call = (word: string) => rejection(there.subroute('disk1').request(fail, word))
