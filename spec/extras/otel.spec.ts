@@ -14,6 +14,7 @@ import {
   SamplingDecision,
   SpanKind,
   SpanStatusCode,
+  type TextMapSetter,
   TraceFlags,
   trace
 } from '@opentelemetry/api'
@@ -34,7 +35,15 @@ import { type InstrumentOptions, instrument } from 'it-grid/otel'
 import { Descriptions } from '../../lib/extras/otel/described.ts'
 import { Layer, root } from '../../lib/extras/otel/layer.ts'
 import { placeOf } from '../../lib/extras/otel/names.ts'
-import { type CallMessage, channels, type HandlerContext, type Manager, single, streaming } from '../../lib/index.ts'
+import {
+  type CallMessage,
+  channels,
+  type HandlerContext,
+  type Manager,
+  type Metadata,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -417,6 +426,51 @@ describe('instrument()', () => {
       spans.map(({ name }) => name),
       ['hang', 'hang']
     )
+  })
+
+  it('sends of the context what fits beside the metadata of the call, text only, and never fails the call by it', async () => {
+    const warned: string[] = []
+    const sdk = setUp()
+    diag.setLogger({ warn: (text: string) => warned.push(text) } as unknown as DiagLogger)
+    let seen: Metadata = {}
+    const see = single<void, void>('see')
+    await using grid = await openGrid(2, {
+      serve(manager) {
+        manager.handle(see, (_, { metadata }) => {
+          seen = metadata
+        })
+      }
+    })
+    const peer = grid.at(0).connection(grid.at(1).local)
+    const send = async (baggageBytes: number, metadata: Metadata) => {
+      const baggage = propagation.createBaggage({
+        of: { value: 'x'.repeat(baggageBytes / 2) },
+        and: { value: 'y'.repeat(baggageBytes / 2) }
+      })
+      await context.with(propagation.setBaggage(context.active(), baggage), () =>
+        peer.request(see, undefined, { metadata })
+      )
+      return ['traceparent' in seen, 'baggage' in seen, Object.keys(metadata).every((key) => key in seen)]
+    }
+    assert.deepEqual(await send(7000, {}), [true, true, true])
+    assert.deepEqual(warned, [])
+    assert.deepEqual(await send(8160, {}), [true, false, true])
+    assert.deepEqual(await send(4000, { own: 'é'.repeat(2200), bytes: Buffer.alloc(50), n: 1 }), [true, false, true])
+    // Where the metadata leaves no room at all, the call is as without a trace.
+    assert.deepEqual(await send(10, { own: 'x'.repeat(8180) }), [false, false, true])
+    assert.ok(
+      warned.length >= 4 && warned.every((text) => /^it-grid\/otel: \w+ is left out: /.test(text)),
+      warned.join()
+    )
+    sdk.end()
+    const propagator = {
+      inject: (_: unknown, carrier: unknown, setter: TextMapSetter) =>
+        setter.set(carrier, 'wrong', { no: 'text' } as never),
+      extract: (given: Context) => given,
+      fields: () => []
+    }
+    ends.push(instrument({ propagator }))
+    assert.deepEqual(await send(10, {}), [false, false, true])
   })
 
   it('takes metadata of any kind for a call without a trace', async () => {

@@ -8,7 +8,6 @@
 import {
   type Context,
   context,
-  defaultTextMapSetter,
   diag,
   propagation,
   type Span,
@@ -26,6 +25,7 @@ import { Durations } from './durations.ts'
 import { Layer, root } from './layer.ts'
 import { methodOf, otherName, system, unknownHandler } from './names.ts'
 import type { InstrumentOptions } from './options.ts'
+import { Setter } from './setter.ts'
 
 /** Metadata is what a peer has sent: any plain value. */
 const getter: TextMapGetter<CallMessage['metadata']> = {
@@ -44,6 +44,7 @@ export class Tracing {
   readonly #options: InstrumentOptions
   readonly #durations: Durations
   readonly #descriptions = { caller: new Descriptions('caller'), handler: new Descriptions('handler') }
+  readonly #setter = new Setter()
   readonly #provider: TracerProvider
   readonly #onIdle: () => void
   /** Undefined where there is none so far. */
@@ -76,7 +77,7 @@ export class Tracing {
     if (this.#options.ignore?.(message) === true) return
     const own = this.#start(message, SpanKind.CLIENT, message.host, context.active())
     const { propagator = propagation } = this.#options
-    propagator.inject(own, message.metadata, defaultTextMapSetter)
+    propagator.inject(own, message.metadata, this.#setter.of(message.metadata))
   })
 
   readonly onHandle = guarded((message) => {
