@@ -83,6 +83,11 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     return this.#closed
   }
 
+  /** The stream of the session; undefined where it was not opened. */
+  get sent(): Stream | undefined {
+    return this.#stream
+  }
+
   /** Whether the handler may have run. */
   get delivery(): Delivery {
     return this.#stream?.delivery ?? 'notSent'

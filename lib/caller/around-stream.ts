@@ -37,6 +37,9 @@ type OpenStream = (
   options: ReadCallOptions
 ) => void
 
+/** What has arrived of a stream that was never sent. */
+const nothing = { receiveWindow: undefined, bytesIn: 0 }
+
 /** Makes a stream that interceptors stand around, or that is published. */
 export function streamAround(
   { local, interceptors }: Hooks<CallerInterceptor>,
@@ -68,9 +71,10 @@ export function streamAround(
     } catch (error) {
       stream.call.fail(error)
     }
-    given.closed.then(({ how, error }) =>
+    given.closed.then(({ how, error }) => {
+      made.trace?.noteArrived(stream.call.sent ?? nothing)
       made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
-    )
+    })
     return given
   })
 }

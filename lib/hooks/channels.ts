@@ -13,6 +13,7 @@ import type { Delivery } from '../errors/errors.ts'
 import { type Failure, readCode, readDelivery } from '../errors/failure.ts'
 import { type EventChannel, eventChannels } from '../report/event-channels.ts'
 import type { ConnectionEvent, RefusedEvent, ResetEvent } from '../report/events.ts'
+import type { Stream } from '../stream/stream.ts'
 import type { CallInfo } from './call-info.ts'
 import { Counted } from './counted.ts'
 
@@ -25,11 +26,11 @@ export interface CallOutcome {
   readonly code: string
   /** Of the error, at a caller. */
   readonly delivery: Delivery | undefined
-  /** Responses for a caller, requests for a handler, so far as they were read. */
+  /** Responses for a caller, requests for a handler: those that have arrived, whoever has read them. */
   readonly messagesIn: number
   /** Requests of a caller, responses of a handler. */
   readonly messagesOut: number
-  /** Of the payload and all messages, encoded, without what the wire adds. */
+  /** Of the payload and all messages, encoded, without what the wire adds, and without errors. */
   readonly bytesIn: number
   readonly bytesOut: number
   /** How often a caller sent it: more than 1 where an interceptor tried again, 0 where none came to that. At a handler 1. */
@@ -141,6 +142,9 @@ class Message implements CallMessage {
   }
 }
 
+/** What is told of a stream that has ended. */
+type Arrived = Pick<Stream, 'receiveWindow' | 'bytesIn'>
+
 /** One call that is published. */
 export class Trace {
   attempts = 0
@@ -234,6 +238,12 @@ export class Trace {
     this.#noteResponse('caller')
     this.messagesIn++
     this.bytesIn += bytes
+  }
+
+  /** So much of a stream has arrived: it may end before anybody reads it. */
+  noteArrived({ receiveWindow, bytesIn }: Arrived): void {
+    this.messagesIn = receiveWindow?.describe().totalMessages ?? 0
+    this.bytesIn = bytesIn
   }
 
   /** The call has ended. */

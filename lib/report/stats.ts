@@ -103,7 +103,7 @@ export interface CallFigures {
   readonly errors: Readonly<Record<string, number>>
   /** Of those that have ended, those that failed included. */
   readonly durations: Histogram
-  /** Of payloads and messages. */
+  /** Of payloads and messages, not of errors. */
   readonly bytesIn: number
   readonly bytesOut: number
 }

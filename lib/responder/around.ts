@@ -20,6 +20,7 @@ import type { Gate } from '../hooks/gate.ts'
 import type { Hooks } from '../hooks/hooks.ts'
 import type { HandlerInterceptor, NoChanges, StreamingPart } from '../hooks/interceptor.ts'
 import { Relay } from '../hooks/relay.ts'
+import type { Stream } from '../stream/stream.ts'
 import type { CallContext } from './context.ts'
 
 /** What a streaming handler gave, or the interceptors in its place. */
@@ -118,9 +119,10 @@ export class AroundHandler implements ChainRules<Call> {
     this.#chain?.end(undefined)
   }
 
-  /** The call is over. */
-  finish(failure: Failure | undefined): void {
+  /** The call is over, whose stream this was. */
+  finish(failure: Failure | undefined, stream: Stream): void {
     this.#chain?.end(failure)
+    if (this.definition.kind === 'streaming') this.#trace?.noteArrived(stream)
     this.#trace?.finish(this.#failure ?? failure, false)
   }
 

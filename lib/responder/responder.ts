@@ -132,7 +132,7 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
       const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
       this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
     }
-    this.#around?.finish(failure)
+    this.#around?.finish(failure, this.#stream)
   }
 
   onDeadline(timeoutMs: number): void {

@@ -44,7 +44,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   dataQueued = false
   controlQueued = false
   deadlineMs = 0
-  /** When it began, in ticks, and payload bytes since, each way. */
+  /** When it began, in ticks, and payload bytes since, each way; errors are none. */
   startTicks = 0
   bytesIn = 0
   bytesOut = 0
@@ -275,7 +275,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     else if ((flags & Flag.bare) !== 0) writer.end(this.id)
     else writer.data(flags, this.id, message, start, end)
     this.sendWindow?.write(end - start)
-    this.bytesOut += end - start
+    if ((flags & Flag.error) === 0) this.bytesOut += end - start
   }
 
   #writeFragment(writer: FrameWriter, message: Uint8Array): boolean {

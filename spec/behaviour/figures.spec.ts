@@ -145,6 +145,27 @@ describe('the figures of a handler', () => {
     }
   })
 
+  it('have the same bytes at both ends where a call fails, also amid its messages: errors are none of them', async (test) => {
+    const { there, listener, called, served } = await connected(test)
+    const half = streaming<void, never, Uint8Array>('half', { inCapacity: 0, outCapacity: 8 })
+    listener.manager.handle(half, async function* () {
+      yield Buffer.alloc(1000)
+      throw Object.assign(new Error('a text of many bytes'), { code: 'E_HALF', details: { more: 'of them' } })
+    })
+    await until(() => there.handlers.some(({ handler }) => handler === 'half'), 'it is known')
+    await rejection(there.request(boom, 'E_ONE'))
+    const { responses, closed } = there.newStream(half)
+    await responses.next()
+    await rejection(responses.next())
+    await closed
+    await until(() => ended(served('boom')) === 1 && ended(served('half')) === 1, 'both are counted')
+    for (const handler of ['boom', 'half']) {
+      const [at, of] = [called(handler), served(handler)]
+      assert.deepEqual([at.bytesIn, at.bytesOut], [of.bytesOut, of.bytesIn], handler)
+    }
+    assert.equal(called('boom').bytesIn, 0)
+  })
+
   it('count the calls that a lost conn has ended, at both ends', async (test) => {
     const { there, listener, called, served } = await connected(test)
     const call = rejection(there.request(hold))

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, it } from 'node:test'
-import { bytes, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
+import { bytes, type CallerInterceptor, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -70,6 +70,38 @@ describe('a stream', () => {
       assert.deepEqual([outcome?.bytesIn, outcome?.bytesOut], [30, 30])
     }
   })
+})
+
+describe('a stream that is over before it is read', () => {
+  for (const way of ['without interceptors', 'behind one that reads its messages']) {
+    it(`is published with all that has arrived and was sent, as the stats have it, ${way}`, async () => {
+      const three = streaming<void, never, Uint8Array>('three', { inCapacity: 0, outCapacity: 8, response: bytes() })
+      const reading: CallerInterceptor = {
+        async *streaming(_, next) {
+          for await (const message of next()) yield message
+        }
+      }
+      await using grid = await openGrid(2, {
+        serve: (manager) => manager.handle(three, () => [1, 2, 3].map((n) => new Uint8Array(n * 100))),
+        interceptors: { caller: way.startsWith('behind') ? [reading] : [] }
+      })
+      const ended: CallMessage[] = []
+      using _handle = listen('asyncEnd', (message) => ended.push(message))
+      using _call = listen('asyncEnd', (message) => ended.push(message), channels.call)
+      const stream = grid.at(0).connection(grid.at(1).local).newStream(three)
+      assert.equal((await stream.responses.next()).value?.length, 100)
+      await until(() => ended.length === 2, 'both have ended')
+      let read = 1
+      for await (const _ of stream) read++
+      assert.equal(read, 3)
+      const at = (side: string) => ended.find((message) => message.side === side)?.outcome
+      const [called, served] = [at('caller'), at('handler')]
+      assert.deepEqual([called?.code, called?.messagesIn, called?.bytesIn], ['OK', 3, 600])
+      assert.deepEqual([served?.code, served?.messagesOut, served?.bytesOut], ['OK', 3, 600])
+      const [figures] = grid.at(0).stats().called
+      assert.equal(figures?.bytesIn, 600)
+    })
+  }
 })
 
 describe('the first response', () => {
