@@ -5,7 +5,7 @@ import { whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import { isWorse, tellDelivery } from '../errors/cancellation.ts'
-import { ClosedError, type Delivery } from '../errors/errors.ts'
+import { ClosedError, type Delivery, GridError } from '../errors/errors.ts'
 import { type Failure, readDelivery } from '../errors/failure.ts'
 import type { AnySingle } from '../handler/definition.ts'
 import { Chain, type ChainRules, createEnd } from '../hooks/chain.ts'
@@ -50,6 +50,7 @@ export function requestAround(
       return send(counted, payload, made.timeoutMs, made.sentOptions)
     } catch (reason) {
       made.countUntried({ reason })
+      if (interceptors === undefined && GridError.is(reason) && !made.isCancelled) leadToCaller(reason)
       return Promise.reject(reason)
     }
   }
@@ -66,6 +67,15 @@ export function requestAround(
       throw reason
     }
   )
+}
+
+/** Of an error that was made at once: what publishes a call are more frames than V8 shows, and none is of who made it. */
+function leadToCaller(error: Error): void {
+  try {
+    Error.captureStackTrace(error, requestAround)
+  } catch {
+    // It is frozen.
+  }
 }
 
 type SendOne = (timeoutMs: number, options: ReadCallOptions) => Promise<unknown>

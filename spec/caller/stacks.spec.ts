@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type CallOptions, type Connection, channels } from '../../lib/index.ts'
+import { type CallOptions, type Connection, channels, GridError } from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 
 const local = 'http://a.test'
@@ -36,16 +36,25 @@ describe('the stack of a failed call', () => {
     })
   }
 
-  it('leads to its caller where calls are published', async (test) => {
+  it('leads to its caller where calls are published, whatever they fail by', async (test) => {
     const hear = () => undefined
+    channels.call.start.subscribe(hear)
     channels.call.asyncEnd.subscribe(hear)
+    test.after(() => channels.call.start.unsubscribe(hear))
     test.after(() => channels.call.asyncEnd.unsubscribe(hear))
-    const on = new Servers(test).manager({ local, hosts: [local] })
+    const on = new Servers(test).manager({ local, hosts: [local, 'http://b.test'] })
     on.handle('throws', () => {
       throw new Error('no')
     })
-    const error = await rejection(serveTheUser(on.connection(local), 'throws', {}))
-    assert.match(error.stack ?? '', /^RemoteError: no\n.*askThePeer.*serveTheUser/s)
+    for (const [host, id, metadata, name] of [
+      [local, 'throws', {}, 'RemoteError'],
+      [local, 'nobody', {}, 'UnknownHandlerError'],
+      [local, 'throws', { large: 'x'.repeat(10_000) }, 'InvalidOptionError'],
+      ['http://b.test', 'throws', {}, 'DisconnectedError']
+    ] as const) {
+      const error = await rejection(serveTheUser(on.connection(host), id, { metadata }))
+      assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
+    }
   })
 
   it('is left as it is, when it is the reason of a signal', async (test) => {
@@ -58,5 +67,13 @@ describe('the stack of a failed call', () => {
     setImmediate(() => controller.abort(reason))
     assert.equal(await rejection(call), reason)
     assert.equal(reason.stack, stack)
+    const hear = () => undefined
+    channels.call.start.subscribe(hear)
+    test.after(() => channels.call.start.unsubscribe(hear))
+    const own = new GridError('E_MINE', 'enough')
+    const before = own.stack
+    const signal = AbortSignal.abort(own)
+    assert.equal(await rejection(on.connection(local).request('hangs', undefined, { signal })), own)
+    assert.equal(own.stack, before)
   })
 })
