@@ -1,7 +1,7 @@
 /** A request with interceptors around it: it ends by its own deadline and signal, whatever they do. */
 
 import { type AnySignal, abortReason, InnerSignal, listenToAbort } from '../base/abort.ts'
-import { whenSettled } from '../base/promise.ts'
+import { rejectToCaller, whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import { isWorse, tellDelivery } from '../errors/cancellation.ts'
@@ -93,7 +93,9 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   #unlistenSignal: (() => void) | undefined
   #unlistenClosing: (() => void) | undefined
   #isOver = false
-  #reject!: (reason: unknown) => void
+  /** What the last try that failed did so by. */
+  #failed: unknown
+  #settle!: (result: Promise<never>) => void
 
   constructor(interceptors: readonly CallerInterceptor[], made: CallMade, send: SendOne) {
     this.#made = made
@@ -106,8 +108,8 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   run(): Promise<unknown> {
     const { signal } = this.#made.options
     if (signal?.aborted === true) throw abortReason(signal)
-    return new Promise((resolve, reject) => {
-      this.#reject = reject
+    return new Promise((resolve) => {
+      this.#settle = resolve
       if (signal !== undefined) this.#obey(signal)
       if (this.#made.isClosed) this.#watchClosing()
       if (this.#isOver) return
@@ -122,10 +124,14 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
           resolve(value)
         },
         (reason) => {
+          const isLate = this.#isOver
           this.#made.countUntried({ reason })
           this.#end(undefined)
           this.#made.leave(reason)
-          reject(reason)
+          // A promise that nobody gets would end the process.
+          if (isLate) return
+          const isOurs = reason === this.#failed && GridError.is(reason) && !this.#made.isCancelled
+          resolve(isOurs ? rejectToCaller(reason) : Promise.reject(reason))
         }
       )
     })
@@ -146,7 +152,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   }
 
   onLate(): void {
-    this.#fail(createLateError(this.#view, this.#delivery))
+    this.#failBy(createLateError(this.#view, this.#delivery))
   }
 
   #obey(signal: AnySignal): void {
@@ -176,7 +182,10 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
     whenSettled(
       sent,
       () => this.#onTried('ran', leave),
-      (error) => this.#onTried(readDelivery(error) ?? (hasSession ? 'maybeRan' : 'notSent'), leave)
+      (error) => {
+        this.#failed = error
+        this.#onTried(readDelivery(error) ?? (hasSession ? 'maybeRan' : 'notSent'), leave)
+      }
     )
     return sent
   }
@@ -210,18 +219,23 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   }
 
   #onClosed(text: string): void {
-    if (!this.#isSafe) this.#fail(new ClosedError(text, { delivery: this.#delivery }))
+    if (!this.#isSafe) this.#failBy(new ClosedError(text, { delivery: this.#delivery }))
+  }
+
+  /** The call is too late: by an error that is made where nobody called. */
+  #failBy(error: GridError): void {
+    this.#fail(error, () => rejectToCaller(error))
   }
 
   /** The call is cancelled, or too late. */
-  #fail(reason: unknown): void {
+  #fail(reason: unknown, rejectBy = () => Promise.reject(reason)): void {
     if (this.#isOver) return
     // The try that is under way, if there is one, tells of itself.
     this.#made.leaving.abort(reason)
     if (this.#sent === 0 || this.#delivery !== 'notSent') tellDelivery(reason, this.#delivery)
     this.#made.countUntried({ reason })
     this.#end({ reason })
-    this.#reject(reason)
+    this.#settle(rejectBy())
   }
 
   #end(failure: Failure | undefined): void {

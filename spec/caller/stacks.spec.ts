@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type CallOptions, type Connection, channels, GridError } from '../../lib/index.ts'
+import {
+  type CallerInterceptor,
+  type CallOptions,
+  type Connection,
+  channels,
+  GridError,
+  retries
+} from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 
 const local = 'http://a.test'
@@ -35,6 +42,32 @@ describe('the stack of a failed call', () => {
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
     })
   }
+
+  for (const [what, id, options, name, host = local] of failures) {
+    it(`leads to its caller behind interceptors, for ${what}`, async (test) => {
+      const waits: CallerInterceptor = { single: async (_, next) => await next() }
+      const interceptors = { caller: [retries({ maxAttempts: 2, baseDelayMs: 1 }), waits] }
+      const on = new Servers(test).manager({ local, hosts: [local, 'http://b.test'], interceptors })
+      on.handle('throws', () => {
+        throw new Error('no')
+      })
+      on.handle('hangs', () => new Promise(() => undefined))
+      const error = await rejection(serveTheUser(on.connection(host), id, options))
+      assert.equal(error.name, name)
+      assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
+    })
+  }
+
+  it('leads to what an interceptor throws of its own', async (test) => {
+    const throwsOwn: CallerInterceptor = {
+      async single() {
+        throw new GridError('E_MINE', 'own')
+      }
+    }
+    const on = new Servers(test).manager({ local, hosts: [local], interceptors: { caller: [throwsOwn] } })
+    const error = await rejection(serveTheUser(on.connection(local), 'throws', {}))
+    assert.match(error.stack ?? '', /^GridError: own\n[^\n]*stacks\.spec/)
+  })
 
   it('leads to its caller where calls are published, whatever they fail by', async (test) => {
     const hear = () => undefined
