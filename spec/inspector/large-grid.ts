@@ -20,6 +20,8 @@ import { randomFrom } from '../support/random.ts'
 export interface LargeGrid {
   readonly servers: number
   readonly handlers: number
+  /** Default names that differ by a number. */
+  readonly hosts?: readonly string[]
   /** One server is gone, one handler is slow at another, one fails, a pair reconnects. */
   readonly trouble?: boolean
 }
@@ -35,6 +37,8 @@ export class FakeFeed {
   ticks = 0
   /** Feeds that were asked for, by their names. */
   readonly asked: string[] = []
+  /** Their names while they are open. */
+  readonly open = new Map<ServerResponse, string>()
   /** What they are refused with. */
   refusal = ''
   status = 503
@@ -53,10 +57,9 @@ export class FakeFeed {
 
   constructor(size: LargeGrid) {
     this.#size = size
-    this.#hosts = Array.from(
-      { length: size.servers },
-      (_, at) => `http://node-${String(at + 1).padStart(2, '0')}.test:9000`
-    )
+    this.#hosts =
+      size.hosts ??
+      Array.from({ length: size.servers }, (_, at) => `http://node-${String(at + 1).padStart(2, '0')}.test:9000`)
   }
 
   get server() {
@@ -81,6 +84,8 @@ export class FakeFeed {
     this.asked.push(name)
     if (this.refusal !== '') return response.writeHead(this.status, { 'content-type': 'text/plain' }).end(this.refusal)
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 1000\n\n')
+    this.open.set(response, name)
+    response.on('close', () => this.open.delete(response))
     if (name !== 'feed' || this.isMute) return undefined
     response.write(`data: ${JSON.stringify(this.#whole())}\n\n`)
     this.#pages.add(response)

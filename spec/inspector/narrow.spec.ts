@@ -38,6 +38,14 @@ function detail(): ConnectionDetail {
 
 describe('the page on a phone', { skip: whyNoBrowser }, () => {
   const feed = new FakeFeed({ servers: 4, handlers: 3 })
+  // They have nothing in common that could be left out.
+  const hosts = [
+    'https://storage-of-the-north-1.internal:8443',
+    'http://10.128.200.117:9000',
+    'http://c.example:80',
+    'http://d:1'
+  ]
+  const unlike = new FakeFeed({ servers: 4, handlers: 3, hosts })
   const server = feed.server
   let browser: Browser
   let page: Page
@@ -79,25 +87,52 @@ describe('the page on a phone', { skip: whyNoBrowser }, () => {
           .locator(screen === 'now' ? '.answers' : '.lane')
           .first()
           .waitFor()
-        const found = await page.evaluate((most) => {
-          interface Element {
-            readonly className: string
-            readonly innerText: string
-            getBoundingClientRect(): { readonly right: number }
-          }
-          interface Doc {
-            readonly documentElement: { readonly scrollWidth: number }
-            querySelectorAll(of: string): Iterable<Element>
-          }
-          const { document: doc } = globalThis as unknown as { document: Doc }
-          const wide = [...doc.querySelectorAll('body *')].filter((each) => each.getBoundingClientRect().right > most)
-          const last = wide.at(-1)
-          return { width: doc.documentElement.scrollWidth, by: `${last?.className}: ${last?.innerText}` }
-        }, width)
-        assert.ok(found.width <= width, `${screen} is ${found.width} px wide at ${width}, by ${found.by}`)
+        await fits(page, screen, width)
         await keepPicture(page, `9-long-${width}-${screen.split('/')[0]}`, true)
       }
     }
     assert.deepEqual(complaints, [])
   })
+
+  it('is not wider than the phone where servers have long names, with nothing in common', async () => {
+    const other = unlike.server.listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const phone = await browser.newPage()
+    phone.setDefaultTimeout(patienceMs)
+    await phone.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/inspector/`)
+    await phone.locator('.answers').waitFor()
+    for (const width of [320, 390]) {
+      await phone.setViewportSize({ width, height: 900 })
+      for (const screen of ['now', 'servers', 'handlers', 'waits', 'events', 'trace']) {
+        await goTo(phone, screen)
+        await phone
+          .locator(screen === 'now' ? '.answers' : 'h1')
+          .first()
+          .waitFor()
+        await fits(phone, screen, width)
+      }
+    }
+    await phone.close()
+    other.closeAllConnections()
+    other.close()
+  })
 })
+
+async function fits(page: Page, screen: string, width: number): Promise<void> {
+  const found = await page.evaluate((most) => {
+    interface Element {
+      readonly className: string
+      readonly innerText: string
+      getBoundingClientRect(): { readonly right: number }
+    }
+    interface Doc {
+      readonly documentElement: { readonly scrollWidth: number }
+      querySelectorAll(of: string): Iterable<Element>
+    }
+    const { document: doc } = globalThis as unknown as { document: Doc }
+    const wide = [...doc.querySelectorAll('body *')].filter((each) => each.getBoundingClientRect().right > most)
+    const last = wide.at(-1)
+    return { width: doc.documentElement.scrollWidth, by: `${last?.className}: ${last?.innerText}` }
+  }, width)
+  assert.ok(found.width <= width, `${screen} is ${found.width} px wide at ${width}, by ${found.by}`)
+}

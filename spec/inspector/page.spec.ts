@@ -116,4 +116,92 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await another.locator('.banner').waitFor({ state: 'detached' })
     await another.close()
   })
+
+  it('has in the title of its tab that nobody tells it anything, in place of what was told last', async () => {
+    const { another, pass } = await openAnother()
+    const says = (title: RegExp) => until(async () => title.test(await another.title()), String(title), patienceMs)
+    await says(/^✓ · now/)
+    feed.refusal = 'It closes.'
+    await pass(10_000)
+    await says(/^✕ no word · now/)
+    feed.status = 403
+    await pass(2000)
+    await says(/^✕ refused · now/)
+    feed.status = 503
+    feed.refusal = ''
+    await pass(2000)
+    await says(/^✓ · now/)
+    await another.close()
+  })
+
+  const look = (tab: Page, isHidden: boolean) =>
+    tab.evaluate((hidden) => {
+      const { document, Event } = globalThis as unknown as { document: EventTarget; Event: typeof globalThis.Event }
+      Object.defineProperty(document, 'hidden', { value: hidden, configurable: true })
+      document.dispatchEvent(new Event('visibilitychange'))
+    }, isHidden)
+
+  it('lets go of its feeds in a tab that nobody looks at, but for looks at the state, and is told all once somebody does', async () => {
+    const { another, asked, pass } = await openAnother('handler/single%20thumbs%2Frender')
+    const isOpen = (...names: readonly string[]) =>
+      until(() => [...feed.open.values()].sort().join() === names.join(), `${names} are open`, patienceMs)
+    await shown(another, 'h1', /thumbs\/render/)
+    await isOpen('feed', 'feed', 'handler')
+    await look(another, true)
+    await pass(4000)
+    await look(another, false)
+    await pass(4000)
+    await look(another, true)
+    await pass(4000)
+    await isOpen('feed', 'feed', 'handler')
+    await pass(1000)
+    await isOpen('feed')
+    await pass(15_000)
+    await isOpen('feed', 'feed')
+    const isOver = () => {
+      feed.tick()
+      return feed.open.size === 1
+    }
+    await until(isOver, 'it has looked long enough', patienceMs)
+    feed.refusal = 'It closes.'
+    await pass(15_000)
+    await until(async () => /^✕ no word/.test(await another.title()), 'its title is not that of then', patienceMs)
+    feed.refusal = ''
+    feed.asked.length = 0
+    await look(another, false)
+    await pass(2000)
+    await asked('feed', 'handler')
+    await isOpen('feed', 'feed', 'handler')
+    await another.locator('.banner').waitFor({ state: 'detached' })
+    await another.close()
+  })
+
+  it('leaves conns to the next tab of a browser, however many there are that nobody looks at', async () => {
+    const context = await browser.newContext()
+    context.setDefaultTimeout(patienceMs)
+    const address = `${page.url().split('#')[0]}#handler/single%20thumbs%2Frender`
+    for (let at = 0; at < 8; at++) {
+      const tab = await context.newPage()
+      await tab.clock.install()
+      await tab.goto(address)
+      await shown(tab, 'h1', /thumbs\/render/)
+      await look(tab, true)
+      await tab.clock.fastForward(5000)
+    }
+    await context.close()
+  })
+
+  it('is its first screen where its address is none of it, whatever that says', async () => {
+    const { another } = await openAnother('constructor')
+    const errors: string[] = []
+    another.on('pageerror', (error) => errors.push(String(error)))
+    for (const hash of ['constructor', '__proto__', 'hasOwnProperty', 'toString', 'nothing', '%', '&&']) {
+      await goTo(another, 'waits')
+      await shown(another, 'h1', /Waits/)
+      await goTo(another, hash)
+      await another.locator('.answers').waitFor()
+    }
+    assert.deepEqual(errors, [])
+    await another.close()
+  })
 })

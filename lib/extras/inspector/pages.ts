@@ -9,8 +9,8 @@ import { type Mark, nothingKnown, Observer } from './observer.ts'
 import { Trace, type TraceFilter } from './trace.ts'
 import type { Side } from './tracked.ts'
 
-/** A page that is loaded again finds its charts. */
-const defaultLingerMs = 60_000
+/** A page that is loaded again finds its charts, and so does one in a tab that nobody looks at: browsers let it look once a minute. */
+const defaultLingerMs = 150_000
 const traceMs = 250
 const longestTraceMs = 600_000
 

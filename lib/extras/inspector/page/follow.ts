@@ -9,6 +9,11 @@ export const silentMs = 10_000
 /** A slow line may take so long for the first word, which has all; the server waits for no page longer. */
 const firstWordMs = 60_000
 const longestWhy = 200
+/** A tab that nobody looks at holds a feed for so long: somebody may be back at once. */
+const letGoMs = 5000
+const lookEveryMs = 15_000
+/** Of a look: with the first ones the figures of a server that had none to look begin. */
+const wordsOfLook = 3
 
 export interface Lost {
   /** Of the answer, where there was one. */
@@ -26,10 +31,26 @@ export interface Following {
   onLost?(lost: Lost): void
 }
 
-/** @param patienceMs the longest silence between two words */
-export function follow(address: string, { onOpen, onNews, onLost }: Following, patienceMs = silentMs): () => void {
+export interface Followed {
+  /** The longest silence between two words. */
+  readonly patienceMs?: number
+  /**
+   * What becomes of it in a tab that nobody looks at: it stays, it rests until somebody does, or it looks now and then. Of HTTP/1.1
+   * a browser has six conns to one server, for all of its tabs: where those hold them, no other one is even loaded.
+   */
+  readonly whileHidden: 'stays' | 'rests' | 'looks'
+}
+
+export function follow(
+  address: string,
+  { onOpen, onNews, onLost }: Following,
+  { patienceMs = silentMs, whileHidden }: Followed
+): () => void {
   let source: EventSource | undefined
   let timer: ReturnType<typeof setTimeout> | undefined
+  let hiding: ReturnType<typeof setTimeout> | undefined
+  let isResting = false
+  let words = 0
   const openIn = (ms: number) => {
     clearTimeout(timer)
     timer = setTimeout(open, ms)
@@ -54,6 +75,7 @@ export function follow(address: string, { onOpen, onNews, onLost }: Following, p
     own.onmessage = ({ data }) => {
       expectIn(patienceMs)
       onNews(data)
+      if (isResting && ++words >= wordsOfLook) rest()
     }
     own.onerror = async () => {
       // Otherwise the browser asks again.
@@ -63,8 +85,30 @@ export function follow(address: string, { onOpen, onNews, onLost }: Following, p
       if (source === own) onLost?.({ ...refusal, triesInMs: againMs })
     }
   }
+  const rest = () => {
+    isResting = true
+    words = 0
+    source?.close()
+    source = undefined
+    clearTimeout(timer)
+    if (whileHidden === 'looks') openIn(lookEveryMs)
+  }
+  const onVisibility = () => {
+    clearTimeout(hiding)
+    if (document.hidden) hiding = setTimeout(rest, letGoMs)
+    else if (isResting) {
+      isResting = false
+      if (source === undefined) open()
+    }
+  }
   open()
+  if (whileHidden !== 'stays') {
+    document.addEventListener('visibilitychange', onVisibility)
+    onVisibility()
+  }
   return () => {
+    document.removeEventListener('visibilitychange', onVisibility)
+    clearTimeout(hiding)
     clearTimeout(timer)
     source?.close()
     source = undefined

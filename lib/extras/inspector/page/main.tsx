@@ -274,13 +274,15 @@ function useTheme(theme: string | null): void {
 
 /** The state of the grid, also where the tab is not looked at: nothing is drawn there. */
 function writeTitle(): void {
-  const { picture } = store
+  const { picture, state: feed } = store
   const { screen } = readRoute()
   const gone = [...picture.servers.values()].filter(({ severity }) => severity === 'bad').length
   const isOdd = picture.answers.some(
     ({ severity, id }) => id !== 'happened' && (severity === 'bad' || severity === 'warn')
   )
-  const state = gone > 0 ? `✕ ${gone} gone` : isOdd ? '▲' : '✓'
+  const told = picture.local === '' ? '…' : gone > 0 ? `✕ ${gone} gone` : isOdd ? '▲' : '✓'
+  // What was told last is no news then.
+  const state = feed === 'lost' ? '✕ no word' : feed === 'refused' ? '✕ refused' : told
   const title = `${state} · ${tabOf[screen] ?? screen} · it-grid`
   if (document.title !== title) document.title = title
 }

@@ -241,7 +241,7 @@ function ServerList({ picture, now }: { picture: Picture; now: number }) {
         <tbody>
           {odd.map((server) => (
             <tr key={server.host}>
-              <td>
+              <td class="h">
                 <span class={server.severity}>
                   <Glyph kind={server.severity} />
                 </span>{' '}

@@ -1,7 +1,7 @@
 /** A feed of one detail of the page, for as long as it is shown. */
 
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { follow } from './follow.ts'
+import { type Followed, follow } from './follow.ts'
 import { allAgain } from './store.ts'
 
 /** What was large is told rarely; whether the server is heard at all is seen by the feed of the page. */
@@ -10,7 +10,11 @@ const silentMs = 60_000
 /** Why the detail that is shown is not told, as the server says; empty where it says nothing. */
 export const refused = { why: '' }
 
-function followDetail(address: string, onNews: (news: string) => void): () => void {
+function followDetail(
+  address: string,
+  whileHidden: Followed['whileHidden'],
+  onNews: (news: string) => void
+): () => void {
   const start = () =>
     follow(
       address,
@@ -23,7 +27,7 @@ function followDetail(address: string, onNews: (news: string) => void): () => vo
           refused.why = why
         }
       },
-      silentMs
+      { patienceMs: silentMs, whileHidden }
     )
   let stop = start()
   const again = () => {
@@ -48,11 +52,13 @@ interface Known<S> {
  *
  * @param address none once it is stopped: what was told stays
  * @param fold what is known with what is told
+ * @param whileHidden what it tells is known from then on, or all of it is
  */
 export function useNews<T, S = T>(
   address: string | undefined,
   isStill: boolean,
-  fold: (before: S | undefined, news: T) => S
+  fold: (before: S | undefined, news: T) => S,
+  whileHidden: 'stays' | 'rests' = 'rests'
 ): S | undefined {
   const [shown, setShown] = useState<Known<S>>()
   const known = useRef<Known<S>>(undefined)
@@ -61,7 +67,7 @@ export function useNews<T, S = T>(
   useEffect(() => {
     if (address === undefined) return undefined
     known.current = undefined
-    return followDetail(address, (news) => {
+    return followDetail(address, whileHidden, (news) => {
       const isFirst = known.current === undefined
       known.current = { address, value: fold(known.current?.value, JSON.parse(news) as T) }
       // Of what is not shown yet nothing stands.

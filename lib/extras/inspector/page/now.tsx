@@ -215,7 +215,9 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
             <caption class="sr">Servers</caption>
             <thead>
               <tr>
-                <th scope="col">server</th>
+                <th scope="col" class="h">
+                  server
+                </th>
                 <th scope="col" class="num">
                   connected
                 </th>
@@ -241,7 +243,7 @@ export function Servers({ picture, now, route }: { picture: Picture; now: number
             <tbody>
               {list.map((server) => (
                 <tr key={server.host} class={server.state === 'answers' ? undefined : 'old'} title={server.note}>
-                  <td>
+                  <td class="h">
                     <span class={server.severity === 'info' ? 'muted' : server.severity}>
                       <Glyph kind={server.severity} />
                     </span>{' '}

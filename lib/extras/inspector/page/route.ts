@@ -15,6 +15,9 @@ export const screens = [
   ['trace', 'Trace']
 ] as const
 
+/** An address may be typed by hand, and is looked up. */
+const known: ReadonlySet<string> = new Set([...screens.map(([key]) => key), 'handler', 'conn'])
+
 let last: { readonly hash: string; readonly route: Route } | undefined
 
 /** Asked for by each link of each row: read anew only where it is another one. */
@@ -27,7 +30,7 @@ export function readRoute(): Route {
 function parse(hash: string): Route {
   const [path = '', ...query] = hash.slice(1).split('&')
   const [screen = '', ...rest] = path.split('/').map(decode)
-  return { screen: screen === '' ? 'now' : screen, rest, query: new URLSearchParams(query.join('&')) }
+  return { screen: known.has(screen) ? screen : 'now', rest, query: new URLSearchParams(query.join('&')) }
 }
 
 function decode(part: string): string {

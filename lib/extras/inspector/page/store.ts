@@ -129,13 +129,15 @@ export class Store {
 
   constructor(onChange: () => void) {
     this.#onChange = onChange
-    follow('feed', {
+    const following = {
       onOpen: () => {
         this.#reader = undefined
       },
-      onNews: (news) => this.#onNews(news),
-      onLost: (lost) => this.#onLost(lost)
-    })
+      onNews: (news: string) => this.#onNews(news),
+      onLost: (lost: Lost) => this.#onLost(lost)
+    }
+    // The title of a tab is looked at, too.
+    follow('feed', following, { whileHidden: 'looks' })
   }
 
   get shown(): Picture {

@@ -49,7 +49,8 @@ export function Trace({ picture, route, isFrozen }: TraceProps) {
   const address = isOn ? `trace?${new URLSearchParams(filter)}` : undefined
   // Rows stand while the pointer or the focus is on them: there are none at first, wherever the pointer is.
   const hasRows = useRef(false)
-  const known = useNews(address, isFrozen || (isHeld && hasRows.current), fold)
+  // Somebody makes in another tab what is to be seen here.
+  const known = useNews(address, isFrozen || (isHeld && hasRows.current), fold, 'stays')
   hasRows.current = (known?.rows.length ?? 0) > 0
   const go = (more: Record<string, string>) => {
     location.hash = linkTo(['trace'], { ...filter, on: isOn ? '1' : '', ...more })
