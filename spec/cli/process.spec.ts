@@ -193,6 +193,15 @@ describe('it-grid in a terminal', { skip: tmux }, () => {
     await until(() => grid.at(0).stats().guests.length === 0, 'no guest is left')
   })
 
+  it('leaves the last sample of top on the terminal where it was asked for so many', async (test) => {
+    const { env } = await open(test)
+    const { screen, shows, start } = await terminal(test, env)
+    await start('top --every 100ms --count 2')
+    await shows(/code=0\n/, 'it has ended')
+    assert.match(await screen(), /^http:\S+ · process .*\nPEER .*\n.*connected +\d/m)
+    assert.doesNotMatch(await screen(), /q quit/, 'keys are of no use any more')
+  })
+
   it('gives the terminal back at Ctrl-Z, and goes on with fg where it was', async (test) => {
     const { env, grid } = await open(test)
     const { keys, shows, start } = await terminal(test, env)

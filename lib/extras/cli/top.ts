@@ -26,7 +26,7 @@ Needs the option introspection at the host, with a rule that admits this guest.
   options: {
     every: { value: 'TIME', help: 'between two samples, from 100ms; default 1s' },
     sort: { value: 'COLUMN', help: 'calls, bytes, open, queue, rtt or host; default calls' },
-    count: { value: 'N', help: 'end after so many samples' }
+    count: { value: 'N', help: 'end after so many samples; on a terminal the last one stays' }
   },
   run: runTop
 }
@@ -95,6 +95,8 @@ async function runTop(run: Run): Promise<undefined> {
     await screen?.close()
     await link.close()
   }
+  // Of the screen nothing is left, and who asks for so many samples wants to see them.
+  if (screen !== undefined && samples >= count) await printSample(run, rates, view)
   return undefined
 }
 
@@ -113,7 +115,7 @@ async function printSample({ out, options }: Run, rates: Rates, view: View): Pro
   const peers = sorted(rates.rows, view)
   if (options.has('json'))
     return await out.line(toJson({ at, host, instance, ...(busy === undefined ? {} : { busy }), peers }))
-  await out.lines([titleOf(rates), ...tableOf(columnsOf(view.order), peers, out), ''])
+  await out.lines([fitLine(out, titleOf(rates)), ...tableOf(columnsOf(view.order), peers, out), ''])
 }
 
 function linesOf(rates: Rates, view: View, out: Output): string[] {
