@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { collectGridMetrics } from 'it-grid/prometheus'
-import { type PrometheusContentType, Registry } from 'prom-client'
+import { AggregatorRegistry, type PrometheusContentType, Registry } from 'prom-client'
 import { dialGuest, sharedSecret, silentLogger } from '../../lib/index.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { until } from '../support/until.ts'
@@ -235,6 +235,35 @@ describe('collectGridMetrics()', () => {
     assert.equal(await register.metrics(), '\n# EOF\n')
   })
 
+  it('has its names in either format, whichever the scrape before had', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry<PrometheusContentType>() as unknown as Registry
+    collectGridMetrics(grid.at(0), { register })
+    const scrape = async (type: string) => {
+      register.setContentType(type as never)
+      return await register.metrics()
+    }
+    const plain = /^# TYPE it_grid_connection_sent_bytes_total counter\nit_grid_connection_sent_bytes_total\{/m
+    const open = /^# TYPE it_grid_connection_sent_bytes counter\nit_grid_connection_sent_bytes_total\{/m
+    for (let round = 0; round < 2; round++) {
+      assert.match(await scrape(Registry.PROMETHEUS_CONTENT_TYPE), plain)
+      assert.match(await scrape(Registry.OPENMETRICS_CONTENT_TYPE), open)
+    }
+  })
+
+  it('puts those of several processes together: sums, and of times the largest', async () => {
+    await using grid = await workedGrid()
+    const register = new Registry()
+    collectGridMetrics(grid.at(0), { register })
+    const one = await register.getMetricsAsJSON()
+    const text = await AggregatorRegistry.aggregate([one, one]).metrics()
+    const toldBy = (name: string) =>
+      Number(new RegExp(`^it_grid_connection_${name}\\{.*\\} (.*)$`, 'm').exec(text)?.[1])
+    const seen = one.find(({ name }) => name === 'it_grid_connection_last_seen_timestamp_seconds')
+    assert.equal(toldBy('up'), 2)
+    assert.equal(toldBy('last_seen_timestamp_seconds'), (seen as { values?: { value: number }[] })?.values?.[0]?.value)
+  })
+
   it('gives what takes its metrics out again, and no others', async () => {
     await using grid = await workedGrid()
     const register = new Registry()
@@ -260,6 +289,7 @@ describe('collectGridMetrics()', () => {
     assert.throws(() => collect(grid.at(1), { register }), refused(/it_grid_handlers is registered already/))
     assert.throws(() => collect({ register }), refused(/takes a Manager first/))
     assert.throws(() => collect(undefined), refused(/takes a Manager first/))
+    assert.throws(() => collect(grid.at(1), null), refused(/options of collectGridMetrics\(\) must be an object/))
     assert.throws(() => collect(grid.at(1), { registry: register }), refused(/no option "registry"/))
     assert.throws(() => collect(grid.at(1), { register: {} }), refused(/register of .* must be a Registry/))
     assert.throws(() => collect(grid.at(1), { register, prefix: 'my-grid.' }), refused(/prefix of/))

@@ -31,17 +31,18 @@ export function collectGridMetrics(grid: Pick<Manager, 'stats'>, options: Collec
   if (taken !== undefined) {
     throw new InvalidOptionError(`a metric ${taken.name} is registered already: give another register or prefix`)
   }
-  // OpenMetrics takes the `_total` off the name of a metric.
-  const added = metrics.map((metric) => ({ metric, name: metric.name }))
-  for (const { metric } of added) register.registerMetric(metric as unknown as Metric)
+  for (const metric of metrics) register.registerMetric(metric as unknown as Metric)
   return () => {
-    for (const { metric, name } of added) {
-      if (Object.is(register.getSingleMetric(name), metric)) register.removeSingleMetric(name)
+    for (const metric of metrics) {
+      if (Object.is(register.getSingleMetric(metric.name), metric)) register.removeSingleMetric(metric.name)
     }
   }
 }
 
 function readOptions(options: CollectOptions): Required<CollectOptions> {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError('the options of collectGridMetrics() must be an object')
+  }
   const { register = globalRegister, prefix = 'it_grid_', ...others } = options
   const [unknown] = Object.keys(others)
   if (unknown !== undefined) {
@@ -58,15 +59,30 @@ function readOptions(options: CollectOptions): Required<CollectOptions> {
 
 /** What a registry asks of a metric. Those of `prom-client` itself keep counts of their own, and take no histogram as it is. */
 function createMetric(name: string, { type, help, samples }: Family, read: () => ManagerStats) {
-  const metric = {
-    ...{ name, help, type, aggregator: 'sum' },
+  const told = { help, type, aggregator: aggregatorOf(name, type) }
+  let inOpenMetrics: string | undefined
+  return {
+    ...told,
+    get name() {
+      return name
+    },
+    // The registry takes `_total` off before each scrape in OpenMetrics. The next one may be in the other format.
+    set name(given) {
+      inOpenMetrics = given
+    },
     async get() {
-      return { ...metric, values: samples(read()).map((sample) => toValue(metric.name, sample)) }
+      const shown = inOpenMetrics ?? name
+      inOpenMetrics = undefined
+      return { ...told, name: shown, values: samples(read()).map((sample) => toValue(shown, sample)) }
     },
     /** `resetMetrics()` of a registry is for tests of counters that count. */
     reset() {}
   }
-  return metric
+}
+
+/** How those of several processes are put together: of times, such as when a host was seen last, a sum says nothing. */
+function aggregatorOf(name: string, type: Family['type']): 'sum' | 'max' {
+  return type === 'gauge' && name.endsWith('_seconds') ? 'max' : 'sum'
 }
 
 function toValue(name: string, { suffix = '', labels, value }: Sample) {
