@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync } from 'node:fs'
+import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
@@ -18,6 +18,7 @@ import { folder, gridWithGuests, main, shell } from './command-line.ts'
 const run = promisify(execFile)
 const count = streaming<number, never, number>('count', { inCapacity: 0 })
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
+const two = streaming<void, string, string>('two')
 const upper = streaming<void, string, string>('upper')
 
 async function open(test: TestContext) {
@@ -37,6 +38,13 @@ async function open(test: TestContext) {
         await once(signal, 'abort')
       } finally {
         ended.push('ticks')
+      }
+    })
+    manager.handle(two, async function* (_, requests) {
+      let left = 2
+      for await (const text of requests) {
+        yield text
+        if (--left === 0) return
       }
     })
     manager.handle(upper, async function* (_, requests) {
@@ -92,6 +100,27 @@ describe('it-grid in a pipe', () => {
       assert.deepEqual(await ended, { code: -1, signal, stdout: '1\n', stderr: '' })
       await until(() => handlers.pop() === 'ticks', 'its finally has run')
     }
+  })
+
+  it('ends when its call has, also while a pipe that it was named is silent', async (test) => {
+    const { env } = await open(test)
+    const pipe = join(folder(test).path, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const { ended, stdout, child } = shell(`it-grid call two --stream @${pipe}`, env)
+    let writer: number | undefined
+    const reads = () => {
+      writer = writerOf(pipe)
+      return writer !== undefined
+    }
+    await until(reads, 'it reads', 60_000)
+    writeSync(writer as number, '"a"\n"b"\n')
+    await until(() => stdout() === '"a"\n"b"\n', 'it goes as far as the handler does', 60_000)
+    let isEnded = false
+    child.on('exit', () => {
+      isEnded = true
+    })
+    await until(() => isEnded, 'it has ended').finally(() => closeSync(writer as number))
+    assert.deepEqual(await ended, { code: 0, signal: null, stdout: '"a"\n"b"\n', stderr: '' })
   })
 
   it('ends by the signal also while nothing comes from a pipe that it was named, for a payload or for a secret', async (test) => {

@@ -1,8 +1,9 @@
 /** What a call sends: a value from the command line, a file or stdin, and the requests of a stream as they come. */
 
 import { Buffer } from 'node:buffer'
-import { createReadStream, fstatSync } from 'node:fs'
-import type { Readable } from 'node:stream'
+import { createReadStream, fstatSync, open } from 'node:fs'
+import { Socket } from 'node:net'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { UsageError } from './exit.ts'
 import { fileFault, unlessAborted } from './file.ts'
 import { printable } from './text.ts'
@@ -17,7 +18,22 @@ export function sourceOf(text: string, stdin: Readable): { readonly name: string
   if (text === '-') return { name: 'stdin', open: () => stdin }
   if (!text.startsWith('@')) return undefined
   const name = text.slice(1)
-  return { name: printable(name), open: () => createReadStream(name) }
+  return { name: printable(name), open: () => openFile(name) }
+}
+
+function openFile(name: string): Readable {
+  const content = new PassThrough()
+  open(name, (error, fd) => {
+    if (error !== null) content.destroy(error)
+    // What goes wrong is told by the content.
+    else pipeline(readerOf(fd), content, () => undefined)
+  })
+  return content
+}
+
+/** The end of a process waits for reads of files, and by then no signal is heard: a pipe of the shell may be silent for long. */
+function readerOf(fd: number): Readable {
+  return fstatSync(fd).isFIFO() ? new Socket({ fd, readable: true, writable: false }) : createReadStream('', { fd })
 }
 
 /** Whether a pipe or a file is at stdin. Whether there is anything in a pipe is known only to who reads it. */
