@@ -25,7 +25,7 @@ export class RequestPipe<T> implements AsyncIterableIterator<T, undefined>, Sink
   state: 'open' | 'closed' = 'open'
   /** What is asked for may be pulled. */
   readonly window: { readonly canSend: boolean; take(): void }
-  readonly #onAbort: (reason: unknown) => void
+  readonly #onAbort: (failure: Failure) => void
   readonly #waiters = new Fifo<Waiter<T>>()
   /** Was encoded last, in no bytes. */
   #value: T | undefined
@@ -35,7 +35,7 @@ export class RequestPipe<T> implements AsyncIterableIterator<T, undefined>, Sink
   #error: Failure | undefined
 
   /** @param onAbort hears why the source of the requests failed */
-  constructor(onAbort: (reason: unknown) => void) {
+  constructor(onAbort: (failure: Failure) => void) {
     const waiters = this.#waiters
     this.#onAbort = onAbort
     this.window = {
@@ -66,9 +66,9 @@ export class RequestPipe<T> implements AsyncIterableIterator<T, undefined>, Sink
   }
 
   /** The source of the requests failed. */
-  abort(reason: unknown): void {
-    this.#end({ reason })
-    this.#onAbort(reason)
+  abort(failure: Failure): void {
+    this.#end(failure)
+    this.#onAbort(failure)
   }
 
   /** What was sent for the last request is accepted by flow control. */

@@ -115,10 +115,10 @@ class PendingRequest<T> implements Receiver, StreamOwner {
       this.#unlisten = listenToAbort(signal, (reason) => {
         tellDelivery(reason, this.#stream.delivery)
         if (this.#resolve !== undefined) this.#settle(Promise.reject(reason))
-        this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+        this.#stream.abort({ reason }, ResetCode.cancelled, errorText(reason, 256))
       })
     } catch (error) {
-      this.#stream.fail(error)
+      this.#stream.fail({ reason: error })
     }
   }
 
@@ -169,7 +169,7 @@ class PendingRequest<T> implements Receiver, StreamOwner {
   }
 
   onDeadline(): void {
-    this.#stream.abort(this.createDeadlineError(), ResetCode.deadline, '')
+    this.#stream.abort({ reason: this.createDeadlineError() }, ResetCode.deadline, '')
   }
 }
 
@@ -192,7 +192,7 @@ class RepeatableRequest<T> implements StreamOwner {
     return this.#isTakenBack ? undefined : this.#request.figures
   }
 
-  takesBack(error: Error): boolean {
+  takesBack(error: unknown): boolean {
     if (!this.#handlers.isWithdrawal(error)) return false
     this.#isTakenBack = true
     this.#request.onAbort({ reason: error })

@@ -10,7 +10,7 @@ import type { Codec } from '../codec/codec.ts'
 import { encodeMetadata } from '../codec/metadata.ts'
 import { checkSize } from '../codec/payload.ts'
 import { CancelledError, ClosedError, type Delivery } from '../errors/errors.ts'
-import type { Failure } from '../errors/failure.ts'
+import { type Failure, LateFailure } from '../errors/failure.ts'
 import type { Figures } from '../figures/figures.ts'
 import type { StreamingDefinition } from '../handler/definition.ts'
 import type { RemoteHandler } from '../handler/table.ts'
@@ -34,6 +34,9 @@ export interface StreamEnd {
   readonly error?: unknown
 }
 
+const hasEnded = {}
+const readerStopped = 'the consumer stopped reading'
+
 type StreamCodecs<Req, Res> = Pick<StreamingDefinition<unknown, Req, Res>, 'request' | 'response'>
 
 export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
@@ -50,7 +53,8 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   /** That it is open on. */
   #session: Session | undefined
   #timeoutMs = 0
-  #end: StreamEnd | undefined
+  /** It has ended, by this failure if any. */
+  #over: { readonly failure?: Failure } | undefined
   #closed: Promise<StreamEnd> | undefined
   #resolveClosed: ((end: StreamEnd) => void) | undefined
   #cancelled = false
@@ -77,8 +81,8 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   /** As of `GridStream`. Made when it is first asked for. */
   get closed(): Promise<StreamEnd> {
     this.#closed ??= new Promise((resolve) => {
-      if (this.#end === undefined) this.#resolveClosed = resolve
-      else resolve(this.#end)
+      if (this.#over === undefined) this.#resolveClosed = resolve
+      else resolve(this.#createEnd())
     })
     return this.#closed
   }
@@ -96,7 +100,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   get draining(): AbortSignal {
     this.#draining ??= new FollowingSignal()
     if (this.#session !== undefined) this.#draining.follow(this.#session.draining)
-    if (this.#end !== undefined) this.#draining.end()
+    if (this.#over !== undefined) this.#draining.end()
     return this.#draining.signal
   }
 
@@ -109,15 +113,15 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     if (this.#stream !== undefined) {
       throw new ClosedError('the requests are being sent as they are: others are given by next({ requests })')
     }
-    const pipe = new RequestPipe<Req>((reason) => {
-      this.#stream?.abort(reason, ResetCode.cancelled, 'the source of the requests failed')
+    const pipe = new RequestPipe<Req>((failure) => {
+      this.#stream?.abort(failure, ResetCode.cancelled, 'the source of the requests failed')
     })
     const sent = new StreamRequests(codec, true)
     sent.source = pipe
     this.#instead = { sent, pipe }
     this.requests.divert(pipe)
     this.requests.start()
-    if (this.#end !== undefined) pipe.close({ reason: this.#end.error })
+    if (this.#over !== undefined) pipe.close(this.#over.failure ?? { reason: undefined })
     return pipe
   }
 
@@ -138,7 +142,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     timeoutMs: number,
     options: ReadCallOptions
   ): void {
-    if (this.#end !== undefined) return
+    if (this.#over !== undefined) return
     const { signal } = options
     if (signal?.aborted === true) return this.cancel(abortReason(signal))
     if (!session.usable) return this.fail(session.createUnusableError())
@@ -167,27 +171,36 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
 
   /** The stream cannot be opened. */
   fail(reason: unknown): void {
-    const failure: Failure = { reason }
+    this.#failBy({ reason })
+  }
+
+  cancel(reason: unknown): void {
+    this.#cancelBy({ reason }, () => errorText(reason, 256))
+  }
+
+  #failBy(failure: Failure): void {
     this.source.onAbort(failure)
     this.#finish(failure)
   }
 
-  cancel(reason: unknown): void {
-    if (this.#end !== undefined) return
+  #cancelBy(failure: Failure, text: () => string): void {
+    if (this.#over !== undefined) return
     this.#cancelled = true
-    if (this.#stream === undefined) this.fail(reason)
-    else this.#stream.abort(reason, ResetCode.cancelled, errorText(reason, 256))
+    if (this.#stream === undefined) this.#failBy(failure)
+    else this.#stream.abort(failure, ResetCode.cancelled, text())
   }
 
   // SourceOwner
 
   onReaderStopped(failure: Failure | undefined): void {
-    const stopped = new CancelledError('the consumer stopped reading', { delivery: this.delivery })
-    this.cancel(failure === undefined ? stopped : failure.reason)
+    if (failure !== undefined) return this.cancel(failure.reason)
+    const { delivery } = this
+    const stopped = new LateFailure('ERR_CANCELLED', () => new CancelledError(readerStopped, { delivery }))
+    this.#cancelBy(stopped, () => readerStopped)
   }
 
   onUndecodable(error: unknown): void {
-    this.#stream?.abort(error, ResetCode.cancelled, 'a response cannot be decoded')
+    this.#stream?.abort({ reason: error }, ResetCode.cancelled, 'a response cannot be decoded')
   }
 
   // StreamOwner
@@ -198,7 +211,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     if (this.#stream !== undefined) this.#finish(failure)
   }
 
-  takesBack(error: Error): boolean {
+  takesBack(error: unknown): boolean {
     const { whenWithdrawn } = this
     if (whenWithdrawn === undefined || this.#session?.remoteHandlers.isWithdrawal(error) !== true) return false
     if (!this.#sent.takeBack()) return false
@@ -215,7 +228,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   }
 
   onDeadline(): void {
-    this.#stream?.abort(this.createDeadlineError(), ResetCode.deadline, '')
+    this.#stream?.abort({ reason: this.createDeadlineError() }, ResetCode.deadline, '')
   }
 
   remark(): string {
@@ -227,19 +240,25 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => this.cancel(reason))
     } catch (error) {
-      stream.fail(error)
+      stream.fail({ reason: error })
     }
   }
 
+  #createEnd(): StreamEnd {
+    const failure = this.#over?.failure
+    return failure === undefined
+      ? { how: 'ended' }
+      : { how: this.#cancelled ? 'cancelled' : 'failed', error: failure.reason }
+  }
+
   #finish(failure: Failure | undefined): void {
-    if (this.#end !== undefined) return
-    const how = this.#cancelled ? 'cancelled' : 'failed'
-    this.#end = failure === undefined ? { how: 'ended' } : { how, error: failure.reason }
+    if (this.#over !== undefined) return
+    this.#over = failure === undefined ? hasEnded : { failure }
     if (this.#stream === undefined && failure !== undefined) this.#onUnsent?.(failure.reason, this.waitsSinceMs)
     this.#draining?.end()
     this.#instead?.pipe.close(failure)
     this.#instead?.sent.end(failure)
     this.requests.end(failure)
-    this.#resolveClosed?.(this.#end)
+    this.#resolveClosed?.(this.#createEnd())
   }
 }

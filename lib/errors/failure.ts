@@ -7,6 +7,26 @@ import { type Delivery, GridError } from './errors.ts'
 /** Any value can be thrown, even `undefined`: so the reason alone does not show whether there is a failure. */
 export interface Failure {
   readonly reason: unknown
+  /** Of a reason that is made only when it is asked for. */
+  readonly code?: string
+}
+
+/** A failure by an error that few ask for, such as that of a call which its caller has left: its stack is dear. */
+export class LateFailure implements Failure {
+  readonly code: string
+  readonly #create: () => GridError
+  #reason: GridError | undefined
+
+  /** @param create gives an error with this code */
+  constructor(code: string, create: () => GridError) {
+    this.code = code
+    this.#create = create
+  }
+
+  get reason(): GridError {
+    this.#reason ??= this.#create()
+    return this.#reason
+  }
 }
 
 /** What was thrown, if it is an error of whatever realm, else an error with its text. Never throws, whatever was thrown. */

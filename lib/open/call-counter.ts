@@ -109,8 +109,8 @@ export class CallCounter implements StreamCounter<Stream> {
     this.#ended[this.#endedCount++] = stream
   }
 
-  #onFailed(stream: Stream, { reason }: Failure, isFailed: boolean): void {
-    if (!isFailed) this.countError(stream, failureCode(reason))
+  #onFailed(stream: Stream, failure: Failure, isFailed: boolean): void {
+    if (!isFailed) this.countError(stream, failure.code ?? failureCode(failure.reason))
   }
 
   ignoreFrame(): void {

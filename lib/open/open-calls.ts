@@ -144,7 +144,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
 
   /** Fails each stream that is open with an error of its own, and forgets all deadlines. */
   failAll(errorOf: (stream: Stream) => Error): void {
-    for (const stream of this.streams.list()) stream.fail(errorOf(stream))
+    for (const stream of this.streams.list()) stream.fail({ reason: errorOf(stream) })
     this.#deadlines.clear()
     this.#isOver = true
     this.#onIdle?.()

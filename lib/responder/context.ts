@@ -93,9 +93,9 @@ export class CallContext implements HandlerContext {
   }
 
   /** The answer is no longer needed. */
-  abort(reason: unknown): void {
-    this.#aborted = { reason }
-    this.#controller?.abort(reason)
+  abort(failure: Failure): void {
+    this.#aborted = failure
+    this.#controller?.abort(failure.reason)
   }
 
   /** The handler has ended, and hears nothing more of its session. */

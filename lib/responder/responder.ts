@@ -10,7 +10,7 @@ import { captureScope, type Scope } from '../base/scope.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { checkSize, decodePayload, encodeMessage } from '../codec/payload.ts'
 import { encodeRemoteError, readCode } from '../codec/remote-error.ts'
-import { CancelledError, DeadlineError, RejectedError } from '../errors/errors.ts'
+import { DeadlineError, RejectedError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { Figures } from '../figures/figures.ts'
 import type { AnyStreaming, SingleDefinition, StreamingDefinition } from '../handler/definition.ts'
@@ -23,6 +23,7 @@ import { type Hooks, standsAround } from '../hooks/hooks.ts'
 import type { HandlerInterceptor } from '../hooks/interceptor.ts'
 import { releaseStream } from '../producer/stream-source.ts'
 import type { Receiver, SinkOwner, SourceOwner, StreamOwner } from '../stream/port.ts'
+import { callEnded } from '../stream/reset.ts'
 import { Sink } from '../stream/sink.ts'
 import { Source } from '../stream/source.ts'
 import type { Stream } from '../stream/stream.ts'
@@ -85,7 +86,8 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
   #hold(serving: Serving, payload: Uint8Array, requests: Source<unknown> | null): void {
     serving.hold(this, {
       start: () => this.#scope.runInAsyncScope(this.#start, this, payload, requests),
-      refuse: () => this.#stream.abort(new RejectedError('busy', notReadyText), ResetCode.busy, notReadyText)
+      refuse: () =>
+        this.#stream.abort({ reason: new RejectedError('busy', notReadyText) }, ResetCode.busy, notReadyText)
     })
   }
 
@@ -128,16 +130,14 @@ export class Responder implements Receiver, StreamOwner, SourceOwner, SinkOwner<
       this.#port.serving?.forget(this)
       return this.#settle()
     }
-    if (this.#state === 'running') {
-      const reason = failure === undefined ? new CancelledError('the call has ended') : failure.reason
-      this.#scope.runInAsyncScope(this.#context.abort, this.#context, reason)
-    }
+    const { abort } = this.#context
+    if (this.#state === 'running') this.#scope.runInAsyncScope(abort, this.#context, failure ?? callEnded)
     this.#around?.finish(failure, this.#stream)
   }
 
   onDeadline(timeoutMs: number): void {
     const text = `the deadline of the call has passed: it had ${Math.round(timeoutMs)} ms when it arrived`
-    this.#stream.abort(new DeadlineError(text), ResetCode.deadline, '')
+    this.#stream.abort({ reason: new DeadlineError(text) }, ResetCode.deadline, '')
   }
 
   #runSingle(

@@ -303,7 +303,7 @@ export class Session {
     if (before !== 'draining') this.#events.onDraining(end, reason.deadline)
     const { streams, draining } = this.#calls
     const unseen = lastStreamId === undefined ? streams.listOpening() : streams.listUnseen(lastStreamId)
-    for (const stream of unseen) stream.fail(this.createUnusableError())
+    for (const stream of unseen) stream.fail({ reason: this.createUnusableError() })
     // Last: code that is told may make its next call at once.
     if (!draining.aborted) this.#calls.drain(reason)
   }

@@ -26,7 +26,7 @@ export interface StreamOwner {
   /** The stream ended, by this failure; `undefined` when both halves ended by themselves. Called once. */
   onClosed(failure: Failure | undefined): void
   /** At the caller: whether the call goes on without this stream, which the remote end refused with this error. */
-  takesBack?(error: Error): boolean
+  takesBack?(error: unknown): boolean
   /** The deadline has passed, this long after the call was made or had arrived here. */
   onDeadline(timeoutMs: number): void
   /** At the caller: the error of a call whose deadline has passed at the other end, which `said` more. */

@@ -12,7 +12,7 @@ import {
   RejectedError,
   StreamResetError
 } from '../errors/errors.ts'
-import type { Failure } from '../errors/failure.ts'
+import { type Failure, LateFailure } from '../errors/failure.ts'
 import { ResetCode } from '../wire/frame.ts'
 import type { DeadlineList } from './deadlines.ts'
 import type { StreamOwner, StreamPort } from './port.ts'
@@ -21,6 +21,13 @@ import type { StreamOwner, StreamPort } from './port.ts'
 export const handlerEnded: Failure = {
   get reason() {
     return new ClosedError('the handler has ended and takes no more requests')
+  }
+}
+
+/** The same for a handler whose call has ended without an error. */
+export const callEnded: Failure = {
+  get reason() {
+    return new CancelledError('the call has ended')
   }
 }
 
@@ -34,8 +41,16 @@ interface Subject {
   readonly owner: StreamOwner | undefined
 }
 
-/** The error for a reset of a stream by `host`. The text is that of the peer. */
-export function toResetError(code: number, text: string, subject: Subject): Error {
+/** The failure of a stream that the remote end has reset. */
+export function toResetFailure(code: number, text: string, subject: Subject): Failure {
+  if (code !== ResetCode.cancelled || subject.initiator) return { reason: toResetError(code, text, subject) }
+  // A caller that leaves is no fault, and hardly a handler looks at why its signal has aborted.
+  const { host } = subject.port.remote
+  return new LateFailure('ERR_CANCELLED', () => new CancelledError(describeCancel(host, text)))
+}
+
+/** The text is that of the peer. */
+function toResetError(code: number, text: string, subject: Subject): Error {
   const { initiator, isSingle, delivery, deadlines, owner } = subject
   const { host } = subject.port.remote
   const said = text === '' ? '' : `: ${text}`
@@ -43,7 +58,7 @@ export function toResetError(code: number, text: string, subject: Subject): Erro
     // Of a responder it has no error: only an initiator that breaks the rules says so here.
     case ResetCode.stop:
     case ResetCode.cancelled:
-      return new CancelledError(`cancelled by ${host}${said}`, { delivery })
+      return new CancelledError(describeCancel(host, text), { delivery })
     case ResetCode.deadline:
       // Whichever end was first: the caller knows how long the whole call might take.
       return (
@@ -71,6 +86,10 @@ export function toResetError(code: number, text: string, subject: Subject): Erro
   }
 }
 
+function describeCancel(host: string, text: string): string {
+  return `cancelled by ${host}${text === '' ? '' : `: ${text}`}`
+}
+
 function describeDeadline(host: string, deadlines: DeadlineList | undefined): string {
   const after =
     deadlines === undefined ? '' : `, which was ${Math.round(deadlines.timeoutMs)} ms after the call arrived`
@@ -88,13 +107,14 @@ interface Broken {
   readonly initiator: boolean
   readonly isSingle: boolean
   readonly port: Pick<StreamPort<never>, 'onStreamBroken'>
-  abort(reason: unknown, code: number, text: string): void
+  abort(failure: Failure, code: number, text: string): void
 }
 
 /** @throws `error`, where that is none of this stream alone, and what `onStreamBroken` throws */
 export function endBroken(stream: Broken, error: unknown): void {
   if (!GridError.is(error)) throw error
   const delivery = stream.isSingle ? 'ran' : 'maybeRan'
-  stream.abort(stream.initiator ? error.ofCall(delivery) : error, toResetCode(error), error.message)
+  const reason = stream.initiator ? error.ofCall(delivery) : error
+  stream.abort({ reason }, toResetCode(error), error.message)
   stream.port.onStreamBroken()
 }

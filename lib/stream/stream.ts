@@ -19,7 +19,7 @@ import { Assembly, readMessage } from './assembly.ts'
 import type { DeadlineList, Timed } from './deadlines.ts'
 import { writeOpen } from './open.ts'
 import type { OpenRequest, Receiver, StreamOwner, StreamPort } from './port.ts'
-import { endBroken, handlerEnded, toResetError } from './reset.ts'
+import { endBroken, handlerEnded, toResetFailure } from './reset.ts'
 import type { Sink, SinkPort } from './sink.ts'
 import type { SourcePort } from './source.ts'
 import { afterReceiveEnd, afterSendEnd, canReceive, canSend, type StreamState } from './state.ts'
@@ -122,16 +122,15 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   }
 
   /** Ends the stream now. Tells the remote end, unless the stream was never opened there. */
-  abort(reason: unknown, code: number, text: string): void {
+  abort(failure: Failure, code: number, text: string): void {
     if (this.state === 'closed') return
     if (this.#open === undefined) this.#sendReset(code, text)
-    this.fail(reason)
+    this.fail(failure)
   }
 
   /** Ends the stream now without a frame: the conn is gone, or the remote end reset it. */
-  fail(reason: unknown): void {
+  fail(failure: Failure): void {
     if (this.state === 'closed') return
-    const failure: Failure = { reason }
     this.receiver?.onAbort(failure)
     this.state = 'closed'
     this.#closed(failure)
@@ -199,9 +198,9 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
       return
     }
     this.port.counter.onReset(this, code, 'inbound')
-    const error = toResetError(code, text, this)
-    if (this.owner?.takesBack?.(error) === true) this.receiver = undefined
-    this.fail(error)
+    const failure = toResetFailure(code, text, this)
+    if (this.owner?.takesBack?.(failure.reason) === true) this.receiver = undefined
+    this.fail(failure)
   }
 
   #onPayload(reader: FrameReader, flags: number): void {
@@ -236,7 +235,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
     this.receiver?.onRemoteError(error)
     // It has its end, and still delivers the messages from before the error.
     this.receiver = undefined
-    this.fail(error)
+    this.fail({ reason: error })
   }
 
   #onBareEnd(): void {
@@ -249,7 +248,7 @@ export class Stream implements Sender, Timed, SinkPort, SourcePort {
   #onMessageGone(writer: FrameWriter): boolean {
     const error = new CodecError(memoryGone, { delivery: this.delivery })
     if (this.initiator) {
-      this.abort(error, ResetCode.internal, 'a message was lost before it was sent')
+      this.abort({ reason: error }, ResetCode.internal, 'a message was lost before it was sent')
       return false
     }
     // To the caller this is a response that cannot be encoded; it may stand among the fragments of one.

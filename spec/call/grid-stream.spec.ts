@@ -4,10 +4,11 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { GridStream } from '../../lib/call/grid-stream.ts'
 import { StreamCall } from '../../lib/call/stream-call.ts'
-import { ClosedError, DisconnectedError } from '../../lib/errors/errors.ts'
+import { CancelledError, ClosedError, DisconnectedError } from '../../lib/errors/errors.ts'
 import { rawStreaming } from '../../lib/handler/definition.ts'
 import type { RemoteHandler } from '../../lib/handler/table.ts'
 import { Flag, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { madeWithoutStack } from '../support/errors.ts'
 import { rawStream } from '../support/raw/make.ts'
 import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
@@ -106,6 +107,20 @@ describe('the responses of a stream', () => {
     await stream.responses.return?.()
     assert.equal(peer.of(FrameType.reset).length, 1)
     assert.equal(peer.of(FrameType.reset)[0]?.code, ResetCode.cancelled)
+  })
+})
+
+describe('the error of a stream that its consumer has left', () => {
+  it('is made once, when somebody asks for it: its stack is dear', async () => {
+    const stream = await openStream()
+    respond('a')
+    for await (const _response of stream) break
+    await peer.frame(FrameType.reset)
+    const { error } = await madeWithoutStack(() => stream.closed)
+    assert.ok(error instanceof CancelledError)
+    assert.deepEqual([error.message, error.delivery], ['the consumer stopped reading', 'maybeRan'])
+    assert.equal((await stream.closed).error, error)
+    assert.doesNotMatch(String(error.stack), /\n {4}at /)
   })
 })
 

@@ -209,7 +209,7 @@ describe('a call that is given up in the turn in which it was made', () => {
     for (let call = 0; call < 50; call++) {
       const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 0 })
       stream.sendMessage(payload, Flag.end)
-      stream.abort(new Error('given up'), ResetCode.cancelled, '')
+      stream.abort({ reason: new Error('given up') }, ResetCode.cancelled, '')
     }
     await until(() => peer.of(FrameType.reset).length === 50, 'all are reset')
     for (const batch of peer.link.sent) {

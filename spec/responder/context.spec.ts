@@ -42,21 +42,21 @@ describe('the context of a call', () => {
     })
     assert.equal(signal.aborted, false)
     const reason = new Error('cancelled')
-    context.abort(reason)
+    context.abort({ reason })
     assert.deepEqual([signal.aborted, heard, context.signal === signal], [true, reason, true])
   })
 
   it('has a signal that is aborted already when it is asked for after the abort', () => {
     const context = contextOf()
     const reason = new Error('cancelled')
-    context.abort(reason)
+    context.abort({ reason })
     assert.deepEqual([context.signal.aborted, context.signal.reason], [true, reason])
   })
 
   it('has one draining signal, which aborts when the session drains, and not by the end of the call', () => {
     const context = contextOf()
     const { draining } = context
-    context.abort(new Error('cancelled'))
+    context.abort({ reason: new Error('cancelled') })
     assert.equal(draining.aborted, false)
     const reason = new Error('it drains')
     session.abort(reason)
@@ -106,7 +106,7 @@ describe('the context of a call', () => {
       throw new Error('an AbortController was made')
     } as never)
     try {
-      context.abort(new Error('cancelled'))
+      context.abort({ reason: new Error('cancelled') })
       context.end()
       assert.equal(made.mock.callCount(), 0)
     } finally {

@@ -8,6 +8,7 @@ import type { HandlerContext } from '../../lib/hooks/call-info.ts'
 import { IdTable } from '../../lib/open/id-table.ts'
 import type { Stream } from '../../lib/stream/stream.ts'
 import { CloseCode, Flag, type Frame, FrameType, ResetCode } from '../../lib/wire/frame.ts'
+import { madeWithoutStack } from '../support/errors.ts'
 import { addHandler, data, goAway, open, reset } from '../support/raw/make.ts'
 import { type RawPeer, type RawPeerOptions, rawPeer } from '../support/raw/peer.ts'
 import { settled, until } from '../support/until.ts'
@@ -95,7 +96,7 @@ describe('a peer', () => {
     await start({ limits: { maxInboundStreams: 20 }, capacity: 1 })
     const calls = ownCalls(100, Buffer.from('payload'))
     fillConn()
-    for (const call of calls) call.abort(new Error('given up'), ResetCode.cancelled, '')
+    for (const call of calls) call.abort({ reason: new Error('given up') }, ResetCode.cancelled, '')
     peer.send(...Array.from({ length: 20 }, (_, at) => open(1 + 2 * at, 1)))
     await until(() => peer.session.stats().runningHandlers === 20, 'all its calls run')
     assert.equal(peer.session.stats().refusals, 0)
@@ -150,5 +151,21 @@ describe('a request that cannot be decoded', () => {
     assert.equal(answer.flags, Flag.end | Flag.error)
     await until(() => unwound && peer.session.stats().runningHandlers === 0, 'the handler has unwound')
     assert.equal(context?.signal.aborted, true)
+  })
+})
+
+describe('a handler that never asks for its signal', () => {
+  it('has no error made by a caller that leaves, but one when it asks for the reason in the end', async () => {
+    await start({})
+    addHandler(peer.handlers, rawStreaming('endless', 0, 2), async function* (_payload, _requests, given) {
+      context = given
+      for (;;) yield Buffer.from('again')
+    })
+    peer.send(open(1, 3), { type: FrameType.reset, flags: 0, streamId: 1, code: ResetCode.cancelled, text: 'enough' })
+    await until(() => context !== undefined && peer.session.stats().runningHandlers === 0, 'the handler has unwound')
+    const { reason } = madeWithoutStack(() => (context as HandlerContext).signal)
+    assert.deepEqual([reason.code, reason.delivery], ['ERR_CANCELLED', undefined])
+    assert.match(reason.message, /^cancelled by .*: enough$/)
+    assert.doesNotMatch(reason.stack, /\n {4}at /)
   })
 })

@@ -18,3 +18,14 @@ export function watchStrays(onStray: (reason: unknown) => void, frames = 0): Dis
     }
   }
 }
+
+/** What `make` gives. An error that is made meanwhile has no stack, so it is told from one that was there before. */
+export function madeWithoutStack<T>(make: () => T): T {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    return make()
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+}
