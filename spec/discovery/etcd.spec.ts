@@ -29,10 +29,12 @@ describe('etcdHosts()', { skip: whyNoEtcd }, () => {
   }
 
   it('registers each server under a lease: two become three, and each leaves at once when it ends', async () => {
-    await using a = follow('a')
-    await using b = follow('b')
+    // No lease runs out meanwhile: this is of those that are given back.
+    const ttlMs = 60_000
+    await using a = follow('a', { ttlMs })
+    await using b = follow('b', { ttlMs })
     await Promise.all([a.has('a:1 b:1'), b.has('a:1 b:1')])
-    const c = follow('c')
+    const c = follow('c', { ttlMs })
     await Promise.all([a, b, c].map((each) => each.has('a:1 b:1 c:1')))
     assert.deepEqual(await etcd.keys(prefix), [`${prefix}/http://a:1`, `${prefix}/http://b:1`, `${prefix}/http://c:1`])
     await c.end()

@@ -67,7 +67,7 @@ export function stopFacts(fact: Fact): void {
     await link.known()
     link.blockInbound('caller')
     const late = (error: unknown) => error instanceof DeadlineError && error.delivery === 'maybeRan'
-    await assert.rejects(link.peer.request('waits', undefined, { timeout: 50 }), late)
+    await assert.rejects(link.peer.request('waits', undefined, { timeout: paced(200) }), late)
     await until(() => reasons.length === 1, 'the handler is told')
     link.unblock()
     const call = new Outcome(link.peer.request('waits', undefined, { timeout: paced(200) }))
