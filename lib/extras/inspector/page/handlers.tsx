@@ -1,10 +1,10 @@
 /** All handlers in one table: any column sorts, a name filters, only rows in view are drawn. */
 
-import { useLayoutEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { unpackRow, unpackSeries } from '../compact.ts'
 import type { Chart, HandlerRow, HandlersDetail, Points } from '../model.ts'
 import { useNews } from './news.ts'
-import { Empty, Glyph, Spark, Title } from './parts.tsx'
+import { Empty, Glyph, Spark, Still, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
 import { type Picture, takePoints } from './store.ts'
 import { count, ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
@@ -161,7 +161,7 @@ function durationOf({ isSlow, p99, oldestMs }: HandlerRow): string {
 function HandlerLine(props: LineProps) {
   const { row, chart, picture, isShort } = props
   const { hosts } = picture
-  return useMemo(() => drawLine(row, chart, hosts, isShort), [row, chart, hosts, isShort])
+  return <Still of={[row, chart, hosts, isShort]} draw={() => drawLine(row, chart, hosts, isShort)} />
 }
 
 function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly string[], isShort: boolean) {

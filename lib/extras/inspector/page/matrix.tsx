@@ -1,10 +1,10 @@
 /** All servers against all: a row is what one server says of the others. */
 
 import { Component } from 'preact'
-import { useMemo, useRef } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import type { ServerFigures } from '../model.ts'
 import { type CellView, type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
-import { Glyph } from './parts.tsx'
+import { Glyph, Still } from './parts.tsx'
 import { Plot } from './plot.tsx'
 import { toConnection } from './route.ts'
 import type { Picture } from './store.ts'
@@ -119,7 +119,7 @@ function Row({ from, isFirst, picture, scale, by, now, isSmall }: RowProps) {
   const note = isSmall ? '' : rowNote(server, picture, now)
   const heat = tone(server)
   // A row is drawn anew only where it shows something else, and of its cells those that do.
-  return useMemo(() => {
+  const draw = () => {
     const first = views.findIndex(({ kind }) => kind !== 'self')
     return (
       <tr class={heat}>
@@ -132,7 +132,8 @@ function Row({ from, isFirst, picture, scale, by, now, isSmall }: RowProps) {
         ))}
       </tr>
     )
-  }, [views, hosts, heat, note, isFirst, isSmall])
+  }
+  return <Still of={[views, hosts, heat, note, isFirst, isSmall]} draw={draw} />
 }
 
 /** What says the same as before is the same: each view, and all of them. */

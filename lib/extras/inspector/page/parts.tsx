@@ -1,7 +1,6 @@
 /** Small pieces of all screens. Texts of peers only ever become text nodes. */
 
-import type { ComponentChildren } from 'preact'
-import { useMemo } from 'preact/hooks'
+import { Component, type ComponentChildren, type VNode } from 'preact'
 import type { Bar, Severity } from '../model.ts'
 import { size } from '../words.ts'
 
@@ -100,10 +99,29 @@ export interface SparkProps {
   most?: number | undefined
 }
 
+interface StillProps {
+  of: readonly unknown[]
+  draw: () => VNode
+}
+
+/**
+ * Draws anew only where one of these values is another one. A class, as that can say so without keeping what was drawn: what
+ * `useMemo` gives again keeps its parent, all that was around it then, and by that what was before.
+ */
+export class Still extends Component<StillProps> {
+  override shouldComponentUpdate({ of }: StillProps): boolean {
+    return of.length !== this.props.of.length || of.some((value, at) => value !== this.props.of[at])
+  }
+
+  render({ draw }: StillProps) {
+    return draw()
+  }
+}
+
 /** Drawn anew only where it shows something else. */
 export function Spark(props: SparkProps) {
   const { values, width, height, isHot, usual, errors, most } = props
-  return useMemo(() => drawSpark(props), [values, width, height, isHot, usual, errors, most])
+  return <Still of={[values, width, height, isHot, usual, errors, most]} draw={() => drawSpark(props)} />
 }
 
 function drawSpark({ values, width = 104, height = 22, isHot, usual, errors, most }: SparkProps) {
