@@ -127,6 +127,10 @@ async function awaited<T>(promise: T | PromiseLike<T>): Promise<T> {
 export async function rejectToCaller(error: Error): Promise<never> {
   await undefined
   await undefined
-  Error.captureStackTrace(error)
+  try {
+    Error.captureStackTrace(error)
+  } catch {
+    // Code of the user has frozen it.
+  }
   throw error
 }

@@ -99,6 +99,24 @@ describe('the stack of a failed call', () => {
     }
   })
 
+  it('stays as it is, and so does the error, where an interceptor has frozen it', async (test) => {
+    const frozen: unknown[] = []
+    const freezes: CallerInterceptor = {
+      single: async (_, next) => {
+        try {
+          return await next()
+        } catch (error) {
+          frozen.push(Object.freeze(error))
+          throw error
+        }
+      }
+    }
+    const on = new Servers(test).manager({ local, hosts: [local], interceptors: { caller: [freezes] } })
+    const error = await rejection(on.connection(local).request('nobody', undefined))
+    assert.equal(error, frozen[0])
+    assert.equal(error.delivery, 'notSent')
+  })
+
   it('is left as it is, when it is the reason of a signal', async (test) => {
     const on = new Servers(test).manager({ local, hosts: [local] })
     on.handle('hangs', () => new Promise(() => undefined))
