@@ -243,16 +243,19 @@ describe('call', () => {
     assert.ok(stdin.destroyed)
   })
 
-  it('cancels what runs when it is told to end', async (test) => {
+  it('cancels what runs when it is told to end, also while nobody takes what it prints', async (test) => {
     const { call, seen, grid } = await open(test)
     const stop = new AbortController()
     const run = call(['never', '1'], { signal: stop.signal })
     await until(() => grid.at(0).stats().inboundStreams > 0, 'it runs')
-    const streamed = call(['count', '1000000'], {
-      signal: stop.signal,
-      stdout: new Writable({ write: () => undefined })
+    let isStuck = false
+    const stuck = new Writable({
+      write: () => {
+        isStuck = true
+      }
     })
-    await until(() => seen.given > 0, 'the stream runs')
+    const streamed = call(['count', '1000000'], { signal: stop.signal, stdout: stuck })
+    await until(() => isStuck, 'what it prints is not taken')
     stop.abort(new Error('enough'))
     for (const { stdout, stderr } of [await run, await streamed]) assert.deepEqual([stdout, stderr], ['', ''])
     await until(() => seen.ended.toSorted().join() === 'count,never', 'the handlers have ended')

@@ -27,6 +27,9 @@ async function usageOf(...args: string[]): Promise<string> {
   return stderr
 }
 
+/** Of a run that is not told to end. */
+const ending = new AbortController().signal
+
 describe('the command line', () => {
   it('has help for itself and for each command, and says its version', async () => {
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -320,7 +323,11 @@ describe('the matrix of ping', () => {
       [80, 32],
       [200, 32]
     ] as const) {
-      const output = new Output(Object.assign(new Writable(), { isTTY: true, columns: wide }), { NO_COLOR: '1' })
+      const output = new Output(
+        Object.assign(new Writable(), { isTTY: true, columns: wide }),
+        { NO_COLOR: '1' },
+        ending
+      )
       const lines = matrixOf(rows, shortNames(hosts), output)
       for (const line of lines) assert.ok(widthOf(line) <= wide, line)
       const cells = lines.map((line) => line.replace(/^ *\d+ {2}(node-\d+ +1\.50 ms)?/, '').replaceAll(' ', ''))
@@ -342,9 +349,11 @@ describe('a table', () => {
     ['b\u001b[2J', 'x'.repeat(20), 'd']
   ]
   const outputOf = (wide?: number) =>
-    new Output(Object.assign(new Writable(), wide === undefined ? {} : { isTTY: true, columns: wide }), {
-      NO_COLOR: '1'
-    })
+    new Output(
+      Object.assign(new Writable(), wide === undefined ? {} : { isTTY: true, columns: wide }),
+      { NO_COLOR: '1' },
+      ending
+    )
 
   it('is as wide as what is in it, and no wider than the terminal, down to one column', () => {
     assert.equal(outputOf(0).columns, 80, 'one that does not know its size says 0')

@@ -47,10 +47,10 @@ const commands: readonly Command[] = [call, handlers, hosts, ping, top, trace, l
  * @throws nothing: errors are told on `stderr`
  */
 export async function runCommandLine(args: readonly string[], init: CommandLineInit): Promise<number> {
-  const { stdout, stderr, env } = init
+  const { stdout, stderr, env, signal } = init
   const isPlain = args.includes('--no-color')
   const colours = isPlain ? { ...env, NO_COLOR: '1' } : env
-  const [out, err] = [new Output(stdout, colours), new Output(stderr, colours)]
+  const [out, err] = [new Output(stdout, colours, signal), new Output(stderr, colours, signal)]
   try {
     return await run(args, init, out, err)
   } catch (error) {

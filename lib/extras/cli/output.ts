@@ -17,12 +17,15 @@ export type Colour = keyof typeof colours
 export class Output {
   readonly #stream: OutputStream
   readonly #env: NodeJS.ProcessEnv
+  readonly #ending: AbortSignal
   readonly #gone = new AbortController()
   #last: Promise<void> = Promise.resolve()
 
-  constructor(stream: OutputStream, env: NodeJS.ProcessEnv) {
+  /** @param ending aborts when the run is told to end: then nobody is waited for who takes nothing */
+  constructor(stream: OutputStream, env: NodeJS.ProcessEnv, ending: AbortSignal) {
     this.#stream = stream
     this.#env = env
+    this.#ending = ending
     // Whoever writes hears of it; without a listener it would end the process.
     stream.on('error', (error) => this.#gone.abort(toGone(error)))
   }
@@ -60,7 +63,7 @@ export class Output {
     return colour === undefined || !this.hasColours ? text : `\u001b[${colours[colour]}m${text}\u001b[0m`
   }
 
-  /** Resolves when it has been taken. @throws {BrokenPipe} */
+  /** Resolves when it has been taken, or the run is told to end. @throws {BrokenPipe} */
   write(chunk: string | Uint8Array): Promise<void> {
     this.#last = this.#last.then(() => this.#writeNow(chunk))
     // Whoever waits hears of it, and whoever does not sees `gone`.
@@ -83,16 +86,20 @@ export class Output {
 
   #writeNow(chunk: string | Uint8Array): Promise<void> {
     return new Promise((resolve, reject) => {
-      const { gone } = this
+      const [gone, ending] = [this.gone, this.#ending]
       if (gone.aborted) return reject(gone.reason)
       // What is destroyed calls nobody back.
-      const onGone = () => reject(gone.reason)
-      gone.addEventListener('abort', onGone)
-      this.#stream.write(chunk, (error) => {
+      const onGone = () => settle(() => reject(gone.reason))
+      const onEnding = () => settle(resolve)
+      const settle = (by: () => void) => {
         gone.removeEventListener('abort', onGone)
-        if (error) reject(toGone(error))
-        else resolve()
-      })
+        ending.removeEventListener('abort', onEnding)
+        by()
+      }
+      gone.addEventListener('abort', onGone)
+      ending.addEventListener('abort', onEnding)
+      this.#stream.write(chunk, (error) => settle(error ? () => reject(toGone(error)) : resolve))
+      if (ending.aborted) onEnding()
     })
   }
 }
