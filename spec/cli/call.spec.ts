@@ -122,6 +122,7 @@ describe('call', () => {
     await refused('{"id":"a","n":[9007199254740993]}', '9007199254740993 would be sent as 9007199254740992')
     await refused('-12345678901234567891', 'write {"$bigint":"-12345678901234567891"}, or a text')
     await refused('1e400', 'write {"$number":"Infinity"}, or a text')
+    await refused('[-0.5e-999]', 'would be sent as 0: write a text')
     await refused('1'.repeat(60), 'write a text')
     await refused(`["\\"",${'9'.repeat(17)}]`, '99999999999999999 would be sent as 100000000000000000')
     assert.equal(await answer(['value', '{"$bigint":"9007199254740993"}']), '{"$bigint":"9007199254740993"}\n')

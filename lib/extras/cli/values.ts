@@ -58,14 +58,14 @@ const numbersAndStrings = /"|-?\d[\d.eE+-]*/g
  */
 function checkNumbers(json: string): void {
   // Of fewer digits, and without an exponent of three, each is what it says.
-  if (!/\d{16}|[eE]\+?\d{3}/.test(json)) return
+  if (!/\d{16}|[eE][+-]?\d{3}/.test(json)) return
   numbersAndStrings.lastIndex = 0
   for (let found = numbersAndStrings.exec(json); found !== null; found = numbersAndStrings.exec(json)) {
     const [text] = found
     if (text === '"') numbersAndStrings.lastIndex = endOfString(json, found.index)
     else if (!isExact(text)) {
       const written = aWhole.test(text) ? `{"$bigint":"${text}"}` : `{"$number":"${Number(text)}"}`
-      const how = text.length > 40 ? 'a text' : `${written}, or a text`
+      const how = text.length > 40 || Number(text) === 0 ? 'a text' : `${written}, or a text`
       throw new UsageError(`the number ${cut(text, 40)} would be sent as ${Number(text)}: write ${how}`)
     }
   }
@@ -78,10 +78,11 @@ function endOfString(json: string, start: number): number {
   }
 }
 
-/** A fraction is as near as can be; a whole number is itself or another one. */
+/** What is written as a fraction is as near as can be, unless nothing or no number is left of it; a whole number is itself or another one. */
 function isExact(text: string): boolean {
   const value = Number(text)
   if (!Number.isFinite(value)) return false
+  if (value === 0) return !/^-?[0.]*[1-9]/.test(text)
   return !aWhole.test(text) || Number.isSafeInteger(value) || BigInt(text) === BigInt(value)
 }
 
