@@ -10,12 +10,14 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
+import { exitCodes } from '../../lib/extras/cli/exit.ts'
 import { single, streaming } from '../../lib/index.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { settled, until } from '../support/until.ts'
 import { folder, gridWithGuests, main, shell } from './command-line.ts'
 
 const run = promisify(execFile)
+const elsewhere = process.platform === 'linux' ? false : 'a pipe is opened without its writer on Linux alone'
 const count = streaming<number, never, number>('count', { inCapacity: 0 })
 const ticks = streaming<void, never, number>('ticks', { inCapacity: 0 })
 const two = streaming<void, string, string>('two')
@@ -148,6 +150,26 @@ describe('it-grid in a pipe', () => {
       await until(() => isEnded, `${line} has ended`).finally(() => closeSync(writer as number))
       assert.deepEqual(await outcome, { code: -1, signal: 'SIGINT', stdout: '', stderr: '' }, line)
     }
+  })
+
+  it('ends with its call while nobody has opened the pipe to write, and else reads who comes later', {
+    skip: elsewhere
+  }, async (test) => {
+    const { env } = await open(test)
+    const pipe = join(folder(test).path, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const early = await shell(`it-grid call upper --stream @${pipe} --timeout 300ms`, env).ended
+    assert.equal(early.code, exitCodes.deadline, early.stderr)
+    const { ended, stdout } = shell(`it-grid call upper --stream @${pipe}`, env)
+    let writer: number | undefined
+    const reads = () => {
+      writer = writerOf(pipe)
+      return writer !== undefined
+    }
+    await until(reads, 'it reads', 60_000)
+    writeSync(writer as number, '"a"\n')
+    await until(() => stdout() === '"A"\n', 'the answer is there', 60_000).finally(() => closeSync(writer as number))
+    assert.deepEqual(await ended, { code: 0, signal: null, stdout: '"A"\n', stderr: '' })
   })
 })
 

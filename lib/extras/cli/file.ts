@@ -1,6 +1,9 @@
-/** Files that are named on the command line: what is wrong with one, and small ones as a whole, such as secrets and certificates. */
+/** Files that are named on the command line: their content, what is wrong with one, and small ones as a whole, such as secrets. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import { constants, createReadStream, fstatSync, open, stat } from 'node:fs'
+import { Socket } from 'node:net'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
+import { isatty, ReadStream } from 'node:tty'
 import { UsageError } from './exit.ts'
 import { printable } from './text.ts'
 
@@ -16,48 +19,64 @@ const faults: Readonly<Record<string, string>> = {
 }
 
 /** What is wrong with a file, by the error of reading it. @param what names it */
-export function fileFault(what: string, error: unknown): UsageError {
+function fileFault(what: string, error: unknown): UsageError {
   const { code = 'it cannot be read' } = Object(error) as NodeJS.ErrnoException
   return new UsageError(`${what}: ${faults[code] ?? code}`)
+}
+
+/**
+ * Also of what is no regular file. To open a pipe waits for its writer, and to read one or a terminal for what comes, in a thread
+ * of Node for which the end of the process waits, and by then no signal is heard. So neither waits there: on Linux, for elsewhere
+ * a pipe without a writer may seem to be at its end.
+ */
+export function openFile(name: string): Readable {
+  const content = new PassThrough()
+  const fail = (error: Error) => void content.destroy(error)
+  stat(name, (error, stats) => {
+    if (error !== null) return fail(error)
+    const isPipe = stats.isFIFO() && process.platform === 'linux'
+    open(name, isPipe ? constants.O_RDONLY | constants.O_NONBLOCK : 'r', (failure, fd) => {
+      if (failure !== null) return fail(failure)
+      // What goes wrong is told by the content.
+      pipeline(readerOf(fd), content, () => undefined)
+    })
+  })
+  return content
+}
+
+function readerOf(fd: number): Readable {
+  if (fstatSync(fd).isFIFO()) return new Socket({ fd, readable: true, writable: false })
+  return isatty(fd) ? new ReadStream(fd) : createReadStream('', { fd })
+}
+
+/** As they are read. Ends with the signal, also while nothing comes. @throws {UsageError} where there is no such file */
+export async function* chunksOf(input: Readable, name: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  const stop = () => input.destroy(signal.reason)
+  if (signal.aborted) stop()
+  signal.addEventListener('abort', stop)
+  try {
+    for await (const chunk of input) yield chunk
+  } catch (error) {
+    if (signal.aborted) throw signal.reason
+    throw fileFault(name, error)
+  } finally {
+    signal.removeEventListener('abort', stop)
+    input.destroy()
+  }
 }
 
 /** @param flag that names the file @throws {UsageError} */
 export async function readSmall(file: string, flag: string, signal: AbortSignal): Promise<Buffer> {
   const what = `${flag} ${printable(file)}`
-  const bytes = await unlessAborted(readBounded(file, what), signal)
-  if (bytes.length > maxBytes) throw new UsageError(`${what}: it has more than ${maxBytes} bytes`)
-  if (bytes.length === 0) throw new UsageError(`${what}: it is empty`)
-  return bytes
-}
-
-/** Also of what is no regular file, such as a pipe of the shell. */
-async function readBounded(file: string, what: string): Promise<Buffer> {
-  let opened: FileHandle | undefined
-  try {
-    opened = await open(file)
-    const chunks: Buffer[] = []
-    for (let length = 0; length <= maxBytes; ) {
-      const { bytesRead, buffer } = await opened.read(Buffer.alloc(64 * 1024))
-      if (bytesRead === 0) break
-      length += bytesRead
-      chunks.push(buffer.subarray(0, bytesRead))
-    }
-    return Buffer.concat(chunks)
-  } catch (error) {
-    throw fileFault(what, error)
-  } finally {
-    await opened?.close()
+  const chunks: Uint8Array[] = []
+  let length = 0
+  for await (const chunk of chunksOf(openFile(file), what, signal)) {
+    length += chunk.length
+    if (length > maxBytes) throw new UsageError(`${what}: it has more than ${maxBytes} bytes`)
+    chunks.push(chunk)
   }
-}
-
-/** What is read may never come, such as from a pipe without a writer, and nothing ends the wait for it: it is left alone. */
-export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort)
-    if (signal.aborted) onAbort()
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
-  })
+  if (length === 0) throw new UsageError(`${what}: it is empty`)
+  return Buffer.concat(chunks)
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })

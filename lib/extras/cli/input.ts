@@ -1,11 +1,10 @@
 /** What a call sends: a value from the command line, a file or stdin, and the requests of a stream as they come. */
 
 import { Buffer } from 'node:buffer'
-import { createReadStream, fstatSync, open } from 'node:fs'
-import { Socket } from 'node:net'
-import { PassThrough, pipeline, type Readable } from 'node:stream'
+import { fstatSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { UsageError } from './exit.ts'
-import { fileFault, unlessAborted } from './file.ts'
+import { chunksOf, openFile } from './file.ts'
 import { printable } from './text.ts'
 import { fromJson } from './values.ts'
 
@@ -19,21 +18,6 @@ export function sourceOf(text: string, stdin: Readable): { readonly name: string
   if (!text.startsWith('@')) return undefined
   const name = text.slice(1)
   return { name: printable(name), open: () => openFile(name) }
-}
-
-function openFile(name: string): Readable {
-  const content = new PassThrough()
-  open(name, (error, fd) => {
-    if (error !== null) content.destroy(error)
-    // What goes wrong is told by the content.
-    else pipeline(readerOf(fd), content, () => undefined)
-  })
-  return content
-}
-
-/** The end of a process waits for reads of files, and by then no signal is heard: a pipe of the shell may be silent for long. */
-function readerOf(fd: number): Readable {
-  return fstatSync(fd).isFIFO() ? new Socket({ fd, readable: true, writable: false }) : createReadStream('', { fd })
 }
 
 /** Whether a pipe or a file is at stdin. Whether there is anything in a pipe is known only to who reads it. */
@@ -93,27 +77,6 @@ async function* splitLines(chunks: AsyncIterable<Uint8Array>, name: string): Asy
     if (start < chunk.length) rest.push(chunk.subarray(start))
   }
   if (length > 0) yield Buffer.concat(rest)
-}
-
-/** As they are read. Ends with the signal, also while nothing comes. @throws {UsageError} where there is no such file */
-export async function* chunksOf(input: Readable, name: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  const stop = () => input.destroy(signal.reason)
-  if (signal.aborted) stop()
-  signal.addEventListener('abort', stop)
-  const chunks = input[Symbol.asyncIterator]()
-  try {
-    for (;;) {
-      const { done, value } = await unlessAborted(chunks.next(), signal)
-      if (done) return
-      yield value
-    }
-  } catch (error) {
-    if (signal.aborted) throw signal.reason
-    throw fileFault(name, error)
-  } finally {
-    signal.removeEventListener('abort', stop)
-    input.destroy()
-  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
