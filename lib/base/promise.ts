@@ -127,10 +127,15 @@ async function awaited<T>(promise: T | PromiseLike<T>): Promise<T> {
 export async function rejectToCaller(error: Error): Promise<never> {
   await undefined
   await undefined
-  try {
-    Error.captureStackTrace(error)
-  } catch {
-    // Code of the user has frozen it.
-  }
+  giveStack(error)
   throw error
+}
+
+/** Gives an error the stack of who calls this, or of who has called `callee`. One that code of the user has frozen keeps its own. */
+export function giveStack(error: Error, callee: (...args: never) => unknown = giveStack): void {
+  try {
+    Error.captureStackTrace(error, callee)
+  } catch {
+    // It is frozen.
+  }
 }

@@ -88,7 +88,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   }
 
   /** The stream of the session; undefined where it was not opened. */
-  get sent(): Stream | undefined {
+  get stream(): Stream | undefined {
     return this.#stream
   }
 

@@ -1,7 +1,7 @@
 /** A request with interceptors around it: it ends by its own deadline and signal, whatever they do. */
 
 import { type AnySignal, abortReason, InnerSignal, listenToAbort } from '../base/abort.ts'
-import { rejectToCaller, whenSettled } from '../base/promise.ts'
+import { giveStack, rejectToCaller, whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
 import { isWorse, tellDelivery } from '../errors/cancellation.ts'
@@ -50,7 +50,8 @@ export function requestAround(
       return send(counted, payload, made.timeoutMs, made.sentOptions)
     } catch (reason) {
       made.countUntried({ reason })
-      if (interceptors === undefined && GridError.is(reason) && !made.isCancelled) leadToCaller(reason)
+      // What publishes a call are more frames than V8 shows, and none of an error made here would be of who called.
+      if (interceptors === undefined && GridError.is(reason) && !made.isCancelled) giveStack(reason, requestAround)
       return Promise.reject(reason)
     }
   }
@@ -67,15 +68,6 @@ export function requestAround(
       throw reason
     }
   )
-}
-
-/** Of an error that was made at once: what publishes a call are more frames than V8 shows, and none is of who made it. */
-function leadToCaller(error: Error): void {
-  try {
-    Error.captureStackTrace(error, requestAround)
-  } catch {
-    // It is frozen.
-  }
 }
 
 type SendOne = (timeoutMs: number, options: ReadCallOptions) => Promise<unknown>

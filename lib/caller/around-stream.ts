@@ -72,7 +72,7 @@ export function streamAround(
       stream.call.fail(error)
     }
     given.closed.then(({ how, error }) => {
-      made.trace?.noteArrived(stream.call.sent ?? nothing)
+      made.trace?.noteArrived(stream.call.stream ?? nothing)
       made.finish(how === 'ended' ? undefined : { reason: error }, how === 'cancelled')
     })
     return given
@@ -195,8 +195,9 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   }
 
   onStop(failure: Failure | undefined): void {
-    const stopped = new CancelledError('the consumer stopped reading', { delivery: this.#stream.call.delivery })
-    this.#fail(failure === undefined ? stopped : failure.reason, 'cancelled')
+    if (failure !== undefined) return this.#fail(failure.reason, 'cancelled')
+    const { delivery } = this.#stream.call
+    this.#fail(new CancelledError('the consumer stopped reading', { delivery }), 'cancelled')
   }
 
   onIdle(): void {
