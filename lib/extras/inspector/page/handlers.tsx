@@ -4,7 +4,7 @@ import { useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { unpackRow, unpackSeries } from '../compact.ts'
 import type { Chart, HandlerRow, HandlersDetail, Points } from '../model.ts'
 import { useNews } from './news.ts'
-import { Empty, Glyph, Spark, Still, Title } from './parts.tsx'
+import { Empty, Glyph, Spark, Steady, Title } from './parts.tsx'
 import { linkTo, type Route, toHandler } from './route.ts'
 import { type Picture, takePoints } from './store.ts'
 import { count, ms, nameOf, orUnknown, percent, rate, size, unknown } from './text.ts'
@@ -104,7 +104,7 @@ export function HandlerTable({ picture, rows, isShort, sort, isUp, charts }: Han
             key={row.key}
             row={row}
             chart={charts?.get(row.key)}
-            picture={picture}
+            hosts={picture.hosts}
             isShort={isShort === true}
           />
         ))}
@@ -147,7 +147,7 @@ function filters(): Record<string, string | undefined> {
 interface LineProps {
   row: HandlerRow
   chart: Chart | undefined
-  picture: Picture
+  hosts: readonly string[]
   isShort: boolean
 }
 
@@ -157,14 +157,13 @@ function durationOf({ isSlow, p99, oldestMs }: HandlerRow): string {
   return orUnknown(p99, ms)
 }
 
-/** Drawn anew only where its handler, or its chart, is another one. */
-function HandlerLine(props: LineProps) {
-  const { row, chart, picture, isShort } = props
-  const { hosts } = picture
-  return <Still of={[row, chart, hosts, isShort]} draw={() => drawLine(row, chart, hosts, isShort)} />
+class HandlerLine extends Steady<LineProps> {
+  render(props: LineProps) {
+    return drawLine(props)
+  }
 }
 
-function drawLine(row: HandlerRow, chart: Chart | undefined, hosts: readonly string[], isShort: boolean) {
+function drawLine({ row, chart, hosts, isShort }: LineProps) {
   const { key, name, kind, isSlow, fails, usual, where, servers, running, oldestMs } = row
   const share = errorShare(row)
   return (

@@ -1,10 +1,9 @@
 /** All servers against all: a row is what one server says of the others. */
 
-import { Component } from 'preact'
 import { useRef } from 'preact/hooks'
 import type { ServerFigures } from '../model.ts'
 import { type CellView, type Colouring, type Scale, scaleOf, tone, viewOf } from './cells.ts'
-import { Glyph, Still } from './parts.tsx'
+import { Glyph, Steady } from './parts.tsx'
 import { Plot } from './plot.tsx'
 import { toConnection } from './route.ts'
 import type { Picture } from './store.ts'
@@ -117,9 +116,23 @@ function Row({ from, isFirst, picture, scale, by, now, isSmall }: RowProps) {
     })
   )
   const note = isSmall ? '' : rowNote(server, picture, now)
-  const heat = tone(server)
-  // A row is drawn anew only where it shows something else, and of its cells those that do.
-  const draw = () => {
+  return <Line {...{ from, name, hosts, views, heat: tone(server), note, isFirst, isSmall }} />
+}
+
+interface LineProps {
+  from: string
+  name: string
+  hosts: readonly string[]
+  views: readonly CellView[]
+  heat: ReturnType<typeof tone>
+  note: string
+  isFirst: boolean
+  isSmall: boolean
+}
+
+/** Drawn anew only where it shows something else, and of its cells those that do. */
+class Line extends Steady<LineProps> {
+  render({ from, name, hosts, views, heat, note, isFirst, isSmall }: LineProps) {
     const first = views.findIndex(({ kind }) => kind !== 'self')
     return (
       <tr class={heat}>
@@ -133,7 +146,6 @@ function Row({ from, isFirst, picture, scale, by, now, isSmall }: RowProps) {
       </tr>
     )
   }
-  return <Still of={[views, hosts, heat, note, isFirst, isSmall]} draw={draw} />
 }
 
 /** What says the same as before is the same: each view, and all of them. */
@@ -162,12 +174,7 @@ interface CellProps {
   isSmall: boolean
 }
 
-/** A class, as that can say that nothing has changed without keeping what was drawn, and with it all that was around it. */
-class CellBox extends Component<CellProps> {
-  override shouldComponentUpdate({ view, isStop, isSmall }: CellProps): boolean {
-    return view !== this.props.view || isStop !== this.props.isStop || isSmall !== this.props.isSmall
-  }
-
+class CellBox extends Steady<CellProps> {
   render({ view: { kind, name, glyph, text, small }, isStop, isSmall }: CellProps) {
     return (
       <td

@@ -1,6 +1,6 @@
 /** Small pieces of all screens. Texts of peers only ever become text nodes. */
 
-import { Component, type ComponentChildren, type VNode } from 'preact'
+import { Component, type ComponentChildren } from 'preact'
 import type { Bar, Severity } from '../model.ts'
 import { size } from '../words.ts'
 
@@ -99,29 +99,21 @@ export interface SparkProps {
   most?: number | undefined
 }
 
-interface StillProps {
-  of: readonly unknown[]
-  draw: () => VNode
-}
-
 /**
- * Draws anew only where one of these values is another one. A class, as that can say so without keeping what was drawn: what
- * `useMemo` gives again keeps its parent, all that was around it then, and by that what was before.
+ * Drawn anew only where it is given something else. A class can say so without keeping what was drawn: what `useMemo` gives again
+ * keeps its parent, all that was around it then, and by that what was before.
  */
-export class Still extends Component<StillProps> {
-  override shouldComponentUpdate({ of }: StillProps): boolean {
-    return of.length !== this.props.of.length || of.some((value, at) => value !== this.props.of[at])
-  }
-
-  render({ draw }: StillProps) {
-    return draw()
+export abstract class Steady<Props extends object> extends Component<Props> {
+  override shouldComponentUpdate(next: Props): boolean {
+    const keys = Object.keys({ ...this.props, ...next }) as (keyof Props)[]
+    return keys.some((key) => next[key] !== this.props[key])
   }
 }
 
-/** Drawn anew only where it shows something else. */
-export function Spark(props: SparkProps) {
-  const { values, width, height, isHot, usual, errors, most } = props
-  return <Still of={[values, width, height, isHot, usual, errors, most]} draw={() => drawSpark(props)} />
+export class Spark extends Steady<SparkProps> {
+  render(props: SparkProps) {
+    return drawSpark(props)
+  }
 }
 
 function drawSpark({ values, width = 104, height = 22, isHot, usual, errors, most }: SparkProps) {
