@@ -6,9 +6,12 @@
  */
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, it, type TestContext } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
-import { judge, type Line } from '../support/locks/holders.ts'
+import { judge, type Line, writeLine } from '../support/locks/holders.ts'
 import { proveLocks } from '../support/locks/proof.ts'
 import { seed } from '../support/random.ts'
 
@@ -50,6 +53,12 @@ describe('locks on a grid of processes', { concurrency: true }, () => {
   })
 })
 
+function emptyLog(test: TestContext): string {
+  const folder = mkdtempSync(join(tmpdir(), 'it-grid-log-'))
+  test.after(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'log')
+}
+
 describe('the judge of a log', () => {
   let tokens = 0
   const enter = (id: number, kind: string, names = ['a'], process = 'p', token = ++tokens): Line => {
@@ -83,9 +92,23 @@ describe('the judge of a log', () => {
     ['does not take the end of another for its end', 1, [enter(1, 'write'), exit(1, 'q'), enter(2, 'write')]]
   ]
   for (const [title, violations, lines] of logs) {
-    it(title, () => {
-      const log = lines.map((line) => JSON.stringify(line)).join('\n')
-      assert.equal(judge(log).violations.length, violations)
+    it(title, (test) => {
+      const log = emptyLog(test)
+      for (const line of lines) writeLine(log, line)
+      assert.equal(judge(readFileSync(log, 'utf8')).violations.length, violations)
     })
   }
+
+  it('leaves out what a process was killed amid, and no line behind it', (test) => {
+    const log = emptyLog(test)
+    writeLine(log, enter(1, 'write'))
+    const whole = readFileSync(log, 'utf8')
+    for (let length = 0; length < whole.length; length++) {
+      writeFileSync(log, whole.slice(0, length))
+      writeLine(log, { what: 'gone', process: 'p' })
+      writeLine(log, enter(1, 'write', ['a'], 'q'))
+      const { writes, violations } = judge(readFileSync(log, 'utf8'))
+      assert.deepEqual([writes, violations], [1, []])
+    }
+  })
 })

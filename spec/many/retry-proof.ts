@@ -10,6 +10,7 @@ import { GridError, retry, single } from '../../lib/index.ts'
 import { dialerTo, namesInOrder, testManager } from '../support/grid/manager.ts'
 import { freePort } from '../support/network/free-port.ts'
 import { Child } from '../support/process/child.ts'
+import { wholeLines } from '../support/process/log.ts'
 import { MortalServer } from '../support/process/mortal.ts'
 import { randomFrom, wholeBelow } from '../support/random.ts'
 import { until } from '../support/until.ts'
@@ -88,7 +89,7 @@ export async function proveRetries({ kills, cuts, seed, workers = 8, onFault }: 
     isGoing = false
     await Promise.all(working)
     if (wrong.length > 0) throw new Error(wrong.join('\n'))
-    const runs = (await readFile(log, 'utf8')).trimEnd().split('\n')
+    const runs = wholeLines(await readFile(log, 'utf8'))
     const seen = new Set<string>()
     const twice = runs.filter((id) => seen.size === seen.add(id).size)
     return { ...counts, again: counts.attempts - counts.calls, runs: runs.length, twice }

@@ -1,7 +1,7 @@
 /** A server whose handler writes down each run, before it answers: what was written stays when it is killed. */
 
-import { appendFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { appendLine } from '../support/process/log.ts'
 import { given, obey } from '../support/process/obey.ts'
 import { type ServerInit, startServer } from '../support/process/server.ts'
 import { work } from './retry-proof.ts'
@@ -16,7 +16,7 @@ export type RetryServerWords = typeof words
 const { log, ...server } = given<RetryServerInit>()
 const { manager, words } = startServer(server)
 manager.handle(work, async (id) => {
-  appendFileSync(log, `${id}\n`)
+  appendLine(log, String(id))
   if (id % 3 === 0) await delay(id % 7)
   return id
 })

@@ -5,7 +5,7 @@
  * written. A holder writes when it is inside already and while it is inside still, so what overlaps in it did overlap.
  */
 
-import { appendFileSync } from 'node:fs'
+import { appendLine, wholeLines } from '../process/log.ts'
 
 interface Hold {
   readonly process: string
@@ -24,7 +24,7 @@ export type Line =
   | { readonly what: 'gone'; readonly process: string }
 
 export function writeLine(path: string, line: Line): void {
-  appendFileSync(path, `${JSON.stringify(line)}\n`)
+  appendLine(path, JSON.stringify(line))
 }
 
 const maxViolations = 20
@@ -78,8 +78,7 @@ export class Inside {
 /** Plays the log back. */
 export function judge(log: string): Inside {
   const inside = new Inside()
-  for (const text of log.split('\n')) {
-    if (text === '') continue
+  for (const text of wholeLines(log)) {
     const line: Line = JSON.parse(text)
     if (line.what === 'enter') inside.enter(`${line.process} ${line.id}`, line.kind, line.names, line.token)
     else if (line.what === 'exit') inside.leave((who) => who === `${line.process} ${line.id}`)
