@@ -9,21 +9,11 @@ export const secret = 'a secret of the benchmarks'
 
 type Options = Omit<ManagerOptions, 'local' | 'hosts'>
 
-/** A name that dials `remote`, number `index` of them: the manager that dials alone knows the address of the other. */
-export function dialingName({ dialerOf }: Grid, remote: string, index = 0): string {
-  return nameOf(index, (name) => dialerOf(name, remote) === name)
-}
-
-/** A name that `remote` dials, number `index` of them. */
-export function dialedName({ dialerOf }: Grid, remote: string, index = 0): string {
-  return nameOf(index, (name) => dialerOf(name, remote) === remote)
-}
-
-/** Half of all names will do; all processes find the same. */
-function nameOf(index: number, fits: (name: string) => boolean): string {
+/** A name that dials all of `remotes`, which know no address of it. All processes find the same. */
+export function dialingName({ dialerOf }: Pick<Grid, 'dialerOf'>, ...remotes: readonly string[]): string {
   for (let port = 1; ; port++) {
-    const name = `http://node-${index}:${port}`
-    if (fits(name)) return name
+    const name = `http://dialing:${port}`
+    if (remotes.every((remote) => dialerOf(name, remote) === name)) return name
   }
 }
 

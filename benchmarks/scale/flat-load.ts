@@ -5,16 +5,13 @@
  * handlers, and whether the requests go over one connection or are spread over all.
  */
 
-import { createServer } from 'node:http'
 import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { Connection } from '../../lib/index.ts'
 import { atOnce, times } from '../harness/callers.ts'
 import { cpuUs, serveCommands } from '../harness/commands.ts'
-import { dialedName } from '../harness/grid.ts'
-import { listen } from '../harness/http.ts'
 import { measureBytes } from '../harness/pieces/measure.ts'
-import { dialerBy, echoes, grid, options } from './grid.ts'
+import { allConnected, echoes, grid, listenBeside, options } from './grid.ts'
 
 const [connectionCount = 1, streamCount = 0, handlerCount = 1, spread = 0] = process.argv.slice(2).map(Number)
 const callers = 64
@@ -22,25 +19,23 @@ const payload = new Uint8Array(512).fill(7)
 const echo = 'echo'
 const open: unknown[] = []
 
-const urls = new Map<string, string>()
 const hub = 'http://hub:1'
-const names = Array.from({ length: connectionCount }, (_, index) => dialedName(grid, hub, index))
-for (const name of names) await startLeaf(name)
-const dialer = dialerBy((name) => urls.get(name) ?? name)
-const manager = new grid.Manager({ ...options, local: hub, hosts: names, dialer })
-await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
+const hosts: string[] = []
+while (hosts.length < connectionCount) hosts.push(await startLeaf())
+const manager = new grid.Manager({ ...options, local: hub, hosts })
+await allConnected(manager)
 const [first] = manager.connections as [Connection]
 for (let i = 0; i < streamCount; i++) await openStream()
 
-async function startLeaf(name: string): Promise<void> {
-  const server = createServer()
-  urls.set(name, await listen(server))
-  const leaf = new grid.Manager({ ...options, local: name, hosts: [hub] })
+async function startLeaf(): Promise<string> {
+  const { server, local } = await listenBeside(hub, 'hub')
+  const leaf = new grid.Manager({ ...options, local, hosts: [hub] })
   // The one that is called is the last to be found.
   for (let i = 1; i < handlerCount; i++) leaf.handle(`handler-${i}`, (bytes) => bytes)
   leaf.handle(echo, async (bytes) => bytes)
   leaf.handle(echoes, (_none, requests) => requests)
   leaf.attach(server)
+  return local
 }
 
 async function openStream(): Promise<void> {

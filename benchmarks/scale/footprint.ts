@@ -13,10 +13,10 @@ import { Child } from '../harness/commands.ts'
 import { listen } from '../harness/http.ts'
 import { held, type Memory, memoryNow, perThing } from '../harness/memory.ts'
 import { type Cell, number, table } from '../harness/table.ts'
-import { dialerBy, grid, news, options, watch } from './grid.ts'
+import { allConnected, grid, news, options, watch } from './grid.ts'
 import { costsOf, hold } from './hold.ts'
-import type { LeafCommands } from './leaves.ts'
 import { connectEnds, type Ends, echoStreams, heldRequests, responseStreams, type Things } from './near.ts'
+import type { PeersCommands } from './peers.ts'
 
 const { connections, streams, requests } = optionsOf({ connections: 400, streams: 10_000, requests: 100_000 })
 
@@ -36,54 +36,38 @@ function row(what: string, side: string, cost: Memory, aim: number, note = ''): 
   rows.push([what, side, ...figures, `${number(aim)}: ${met}`, note])
 }
 
-type Role = 'accepting' | 'dialing'
-
-/** A manager in this process whose connections all go to another process; see `leaves.ts`. */
-async function startHub(role: Role) {
-  const leaves = new Child<LeafCommands>(new URL('./leaves.ts', import.meta.url))
-  const urls = new Map<string, string>()
-  const hosts: Pushable<readonly string[]> = pushable({ objectMode: true })
+/** A manager in this process whose connections all go to another process. */
+async function measureConnections(role: 'accepting' | 'dialing'): Promise<void> {
+  console.error(`connections, the measured end ${role}`)
   const server = createServer()
-  const hub = await listen(server)
-  const dialer = dialerBy((name) => urls.get(name) ?? name)
-  const manager = new grid.Manager({ ...options, local: hub, hosts, dialer })
+  const local = await listen(server)
+  const hosts: Pushable<readonly string[]> = pushable({ objectMode: true })
+  const manager = new grid.Manager({ ...options, local, hosts })
   manager.handle('echo', (payload) => payload)
   manager.attach(server)
   server.unref()
-  return {
-    manager,
-    /** Adds `count` leaves; resolves when all are connected. */
-    async grow(count: number): Promise<void> {
-      const hubUrl = role === 'accepting' ? hub : undefined
-      for (const { name, url } of await leaves.ask('grow', { hub, hubUrl, count })) urls.set(name, url ?? '')
-      hosts.push([...urls.keys()])
-      await leaves.ask('connected')
-      await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
-    },
-    async close(): Promise<void> {
-      await manager.close({ timeout: 100 })
-      await leaves.stop()
-    }
+  const peers = new Child<PeersCommands>(new URL('./peers.ts', import.meta.url), [local])
+  const names: string[] = []
+  const grow = async (count: number): Promise<void> => {
+    names.push(...(await peers.ask('grow', { count, dialing: role === 'dialing' ? 'hub' : 'peer' })))
+    hosts.push([...names])
+    await peers.ask('connected')
+    await allConnected(manager)
   }
-}
-
-async function measureConnections(role: Role): Promise<void> {
-  console.error(`connections, the measured end ${role}`)
-  const hub = await startHub(role)
-  await hub.grow(Math.ceil(connections / 8))
+  await grow(Math.ceil(connections / 8))
   const first = await memoryNow()
-  await hub.grow(connections)
+  await grow(connections)
   const fresh = perThing(first, await memoryNow(), connections)
   row('idle connection', role, fresh, aims.connection, `resident memory, coarse: ${number(fresh.resident)} B`)
-  for (const connection of hub.manager.connections) {
+  for (const connection of manager.connections) {
     const { length } = await connection.request('echo', burst)
     if (length !== burst.length) throw new Error('an answer differs from its request')
   }
   await delay(shrinkMs)
-  const all = hub.manager.connections.length
   const idle = perThing(first, await memoryNow(), connections)
-  row('the same after a burst', role, idle, aims.connection, `1 MiB each way on all ${all}, then 11 s idle`)
-  await hub.close()
+  row('the same after a burst', role, idle, aims.connection, `1 MiB each way on all ${names.length}, then 11 s idle`)
+  await manager.close({ timeout: 100 })
+  await peers.stop()
 }
 
 interface Kind<Opened> {

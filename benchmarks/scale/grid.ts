@@ -1,7 +1,9 @@
 /** The built library as its users have it, and what both ends of the scale benchmarks share. */
 
-import type { ConnDialer, Manager } from '../../lib/index.ts'
+import { createServer, type Server } from 'node:http'
+import type { Manager } from '../../lib/index.ts'
 import { secret } from '../harness/grid.ts'
+import { listen } from '../harness/http.ts'
 import { libraryAt, libraryIn } from '../harness/library.ts'
 
 export const grid = await libraryIn(libraryAt(''))('index')
@@ -17,9 +19,27 @@ export const news = grid.streaming<void, never, Uint8Array>('news', { inCapacity
 /** The same from an async generator that waits for the signal of its context, as handlers often do. */
 export const watch = grid.streaming<void, never, Uint8Array>('watch', { inCapacity: 0, response: bytes() })
 
-/** Dials names that stand for other addresses. */
-export function dialerBy(addressOf: (name: string) => string): ConnDialer {
-  return (name, options) => grid.connectWS()(addressOf(name), options)
+/** Which of a peer and the hub dials the other; that is decided by their names. */
+export type Dialing = 'hub' | 'peer' | 'either'
+
+/** A server that listens on loopback, and its address, which is the name of its manager. */
+export interface Place {
+  readonly server: Server
+  readonly local: string
+}
+
+/** Tries ports until one makes a name for the dialing that is wanted: half of them do. */
+export async function listenBeside(hub: string, dialing: Dialing): Promise<Place> {
+  for (;;) {
+    const server = createServer()
+    const local = await listen(server)
+    if (dialing === 'either' || (dialing === 'hub') === (grid.dialerOf(local, hub) === hub)) return { server, local }
+    server.close()
+  }
+}
+
+export async function allConnected({ connections }: Manager): Promise<void> {
+  await Promise.all(connections.map((connection) => connection.waitForConnect()))
 }
 
 export type Counts = ReturnType<typeof countsOf>

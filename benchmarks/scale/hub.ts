@@ -8,27 +8,27 @@ import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionsOf } from '../harness/arguments.ts'
 import { Child, cpuUs } from '../harness/commands.ts'
-import { secret } from '../harness/grid.ts'
 import { listen } from '../harness/http.ts'
 import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
 import { number, table } from '../harness/table.ts'
-import { grid } from './grid.ts'
-import type { HubPeersCommands } from './hub-peers.ts'
+import { allConnected, grid, options } from './grid.ts'
+import type { PeersCommands } from './peers.ts'
 
 const { peers: size, processes, idle: idleMs } = optionsOf({ peers: 2000, processes: 4, idle: 20_000 })
 const each = Math.floor(size / processes)
 const server = createServer()
 const local = await listen(server)
-const script = new URL('./hub-peers.ts', import.meta.url)
-const children = Array.from({ length: processes }, () => new Child<HubPeersCommands>(script, [local, String(each)]))
-const hosts = (await Promise.all(children.map((child) => child.ask('hosts')))).flat()
+const script = new URL('./peers.ts', import.meta.url)
+const children = Array.from({ length: processes }, () => new Child<PeersCommands>(script, [local]))
+const growth = { count: each, dialing: 'either' } as const
+const hosts = (await Promise.all(children.map((child) => child.ask('grow', growth)))).flat()
 
 const before = await memoryNow()
 const beforeUs = cpuUs()
 const startMs = performance.now()
-const manager = new grid.Manager({ local, hosts, auth: grid.sharedSecret(secret), logger: grid.silentLogger })
+const manager = new grid.Manager({ ...options, local, hosts })
 manager.attach(server)
-await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
+await allConnected(manager)
 const rows = [
   ['connected to all', `${number(performance.now() - startMs)} ms, ${number((cpuUs() - beforeUs) / 1000)} ms of CPU`]
 ]
@@ -46,8 +46,8 @@ rows.push(['stats() of all', `${number((cpuUs() - statsUs) / 1000)} ms for ${sta
 const took: number[] = []
 const restartUs = cpuUs()
 for (const child of children) {
-  const { listeningMs } = await child.ask('restart')
-  await Promise.all(manager.connections.map((connection) => connection.waitForConnect()))
+  const listeningMs = await child.ask('restart')
+  await allConnected(manager)
   took.push(Date.now() - listeningMs)
 }
 const lost = manager.stats().connections.filter(({ reconnects }) => reconnects === 0).length

@@ -1,18 +1,10 @@
 /** A mesh of processes: `member.ts` on ports of loopback that were free a moment ago, for a server that comes back needs its old one. */
 
-import { createServer } from 'node:http'
+import { freePort } from '../../examples/free-port.ts'
 import { Child } from '../harness/commands.ts'
-import { listen } from '../harness/http.ts'
 import type { MemberCommands } from './member.ts'
 
 const script = new URL('./member.ts', import.meta.url)
-
-async function freeHosts(size: number): Promise<string[]> {
-  const servers = Array.from({ length: size }, () => createServer())
-  const hosts = await Promise.all(servers.map(listen))
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return hosts
-}
 
 export class Mesh {
   readonly hosts: readonly string[]
@@ -26,7 +18,9 @@ export class Mesh {
 
   /** A mesh of so many, none of which runs yet, of the build in the folder `library`; '' for this one. */
   static async of(size: number, library: string): Promise<Mesh> {
-    return new Mesh(await freeHosts(size), library)
+    const hosts = new Set<string>()
+    while (hosts.size < size) hosts.add(`http://127.0.0.1:${await freePort()}`)
+    return new Mesh([...hosts], library)
   }
 
   get members(): Child<MemberCommands>[] {

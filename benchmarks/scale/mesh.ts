@@ -12,7 +12,7 @@ import { cpuUs } from '../harness/commands.ts'
 import { listen } from '../harness/http.ts'
 import { held, memoryNow, mib, perThing } from '../harness/memory.ts'
 import { number, table } from '../harness/table.ts'
-import { countsOf, grid, isIdle, options } from './grid.ts'
+import { allConnected, countsOf, grid, isIdle, options } from './grid.ts'
 
 const { managers: size } = optionsOf({ managers: 32 })
 const pairs = (size * (size - 1)) / 2
@@ -39,7 +39,7 @@ const managers = hosts.map((local, index) => {
   return manager
 })
 const connections = managers.flatMap((manager) => manager.connections)
-await Promise.all(connections.map((connection) => connection.waitForConnect()))
+await Promise.all(managers.map(allConnected))
 const connectMs = performance.now() - startMs
 const connectCpuMs = (cpuUs() - beforeUs) / 1000
 const after = await memoryNow()

@@ -5,19 +5,13 @@ import { LockClient } from '../../../lib/extras/locks/client.ts'
 import { serveLocks } from '../../../lib/extras/locks/server.ts'
 import { dialerOf, Manager, sharedSecret, silentLogger } from '../../../lib/index.ts'
 import type { Contestant, Contestants } from '../../harness/contest/contestant.ts'
-import { secret } from '../../harness/grid.ts'
+import { dialingName, secret } from '../../harness/grid.ts'
 import { listen } from '../../harness/http.ts'
 import { type TakeSide, takenTtlMs } from '../take.ts'
 
 const auth = sharedSecret(secret)
 
-/** A name that dials all of them, which both processes find. */
-export function clientOf(hosts: readonly string[]): string {
-  for (let port = 1; ; port++) {
-    const name = `http://client:${port}`
-    if (hosts.every((host) => dialerOf(name, host) === name)) return name
-  }
-}
+const clientOf = (hosts: readonly string[]) => dialingName({ dialerOf }, ...hosts)
 
 /** Connected. */
 export async function connectClient(hosts: readonly string[], options: { requestTimeoutMs?: number } = {}) {
