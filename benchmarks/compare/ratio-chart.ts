@@ -8,7 +8,7 @@ import type { Spread } from '../harness/statistics.ts'
 import { type Entry, floorId } from './roster.ts'
 import type { Measured, Row, Summary } from './summary.ts'
 import { line, rect, svg, text } from './svg.ts'
-import { figure } from './table.ts'
+import { figure } from './tables.ts'
 
 const width = 900
 const margin = 16

@@ -2,7 +2,6 @@
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Versions } from '../harness/contest/rounds.ts'
 import type { Machine } from '../harness/machine.ts'
 import { ratioChart } from './ratio-chart.ts'
 import { sizeChart } from './size-chart.ts'
@@ -14,7 +13,6 @@ export interface Report {
   readonly measures: string
   readonly rounds: number
   readonly ms: number
-  readonly versions: Versions
   readonly summaries: readonly Summary[]
 }
 
@@ -39,15 +37,18 @@ export function writeReport(folder: string, report: Report): readonly string[] {
   })
 }
 
-function plain({ versions, summaries, ...run }: Report): object {
+function plain({ summaries, ...run }: Report): object {
+  const known = summaries.flatMap(({ rows }) =>
+    rows.flatMap(({ entry, version }) => (version ? [[entry.id, version]] : []))
+  )
   const workloads = summaries.map(({ workload, rows }) => ({ ...workload, contestants: rows.map(plainRow) }))
-  return { ...run, versions: Object.fromEntries(versions), workloads }
+  return { ...run, versions: Object.fromEntries(known), workloads }
 }
 
-function plainRow({ entry, measured, reason, failed }: Row): object {
+function plainRow({ entry, rounds: all, measured, reason, failed }: Row): object {
   const who = { id: entry.id, label: entry.label }
   if (measured === undefined) return failed ? { ...who, cannotRun: reason } : { ...who, lacks: reason }
   // The single latencies are thousands of numbers, and their percentiles are there.
-  const rounds = measured.rounds.map(({ latenciesMs, ...round }) => round)
+  const rounds = all.map(({ latenciesMs, ...round }) => round)
   return { ...who, ...measured, rounds }
 }

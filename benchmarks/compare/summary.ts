@@ -8,12 +8,9 @@ import type { LatencyWorkload, Workload } from './workloads.ts'
 
 export type Measured = ReturnType<typeof measuredOf>
 
-export interface Row {
-  readonly entry: Entry
+export interface Row extends Outcome<Entry> {
+  /** Undefined where there are no rounds. */
   readonly measured: Measured | undefined
-  /** Why there is no figure. */
-  readonly reason: string | undefined
-  readonly failed: boolean
 }
 
 export interface Summary {
@@ -22,8 +19,11 @@ export interface Summary {
 }
 
 export function summarise({ workload, outcomes }: Result<Workload, Entry>): Summary {
-  const floor = [...outcomes].find(([{ id }]) => id === floorId)?.[1]
-  return { workload, rows: [...outcomes].map(([entry, outcome]) => rowOf(entry, outcome, workload, floor)) }
+  const floor = outcomes.find(({ entry }) => entry.id === floorId)?.rounds
+  const rows = outcomes.map((outcome) => {
+    return { ...outcome, measured: outcome.rounds.length > 0 ? measuredOf(outcome.rounds, workload, floor) : undefined }
+  })
+  return { workload, rows }
 }
 
 /** All contestants of some workloads, each once. */
@@ -31,16 +31,11 @@ export function entriesOf(summaries: readonly Summary[]): Entry[] {
   return [...new Set(summaries.flatMap(({ rows }) => rows.map(({ entry }) => entry)))]
 }
 
-function rowOf(entry: Entry, outcome: Outcome, workload: Workload, floor: Outcome | undefined): Row {
-  const failed = outcome.state === 'failed'
-  if (outcome.state !== 'measured') return { entry, measured: undefined, reason: outcome.reason, failed }
-  const floorRounds = floor?.state === 'measured' ? floor.rounds : undefined
-  return { entry, measured: measuredOf(outcome.rounds, workload, floorRounds), reason: undefined, failed }
-}
-
-function measuredOf(rounds: readonly Round[], workload: Workload, floor: readonly Round[] | undefined) {
+function measuredOf(rounds: readonly Round[], workload: Workload, floor: readonly Round[] = []) {
   const cpuUs = (round: Round) => cpuUsOf(round).both
-  const ratioOf = (figure: (round: Round) => number) => floor && ratios(rounds.map(figure), floor.map(figure))
+  const ratioOf = (figure: (round: Round) => number) => {
+    return floor.length > 0 ? ratios(rounds.map(figure), floor.map(figure)) : undefined
+  }
   return {
     perSecond: spread(rounds.map(perSecond)),
     /** CPU time of both processes per request or message. */
@@ -48,8 +43,7 @@ function measuredOf(rounds: readonly Round[], workload: Workload, floor: readonl
     /** To the floor; undefined where the floor was not measured. */
     ratio: ratioOf(perSecond),
     cpuRatio: ratioOf(cpuUs),
-    latency: workload.kind === 'latency' ? latencyOf(rounds, workload) : undefined,
-    rounds
+    latency: workload.kind === 'latency' ? latencyOf(rounds, workload) : undefined
   }
 }
 

@@ -60,10 +60,10 @@ export const workloads: readonly Workload[] = [
 /** What makes new processes compile their code. */
 export const warmUps: readonly Workload[] = [request(64, 'warm-up'), streams('server-stream', 64, 'warm-up')]
 
-/** Ids that stand for several workloads. */
-export const groups: Readonly<Record<string, readonly Workload[]>> = {
-  main: workloads.filter(({ isSize }) => !isSize),
-  sizes: workloads.filter(({ isSize }) => isSize)
+/** The ids of workloads that go by one word. */
+export const groups = {
+  main: workloads.filter(({ isSize }) => !isSize).map(({ id }) => id),
+  sizes: workloads.filter(({ isSize }) => isSize).map(({ id }) => id)
 }
 
 function request(callers: number, id = `request-${callers}`, bytes = usualBytes): RequestWorkload {

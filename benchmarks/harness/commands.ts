@@ -36,13 +36,16 @@ export function serveCommands(commands: Commands): void {
     try {
       answer = { id, value: await commands[name]?.(argument as never) }
     } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error)
-      answer = { id, failure, isWrongAnswer: error instanceof WrongAnswer }
+      answer = { id, failure: messageOf(error), isWrongAnswer: error instanceof WrongAnswer }
     }
     process.send?.(answer)
   })
   process.on('disconnect', () => process.exit())
   if (!process.connected) process.exit()
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** CPU time of this process so far, in microseconds. */

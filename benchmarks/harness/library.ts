@@ -7,7 +7,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { extname } from 'node:path/posix'
 import { pathToFileURL } from 'node:url'
-import { orRefuse } from './arguments.ts'
+import { refuse } from './arguments.ts'
 
 /** The library, as its users import it. */
 export type Grid = typeof import('../../lib/index.ts')
@@ -62,9 +62,7 @@ export function libraryIn(folder: URL): Library {
 /** The folder of a built library: that at `path`, or that of this repository. Where there is none the run is refused. */
 export function libraryAt(path: string): URL {
   const folder = path === '' ? builtLibrary : pathToFileURL(`${path}/`)
-  return orRefuse(() => {
-    // `tsx` runs the sources under the names of what is built of them.
-    if (['index.js', 'index.ts'].some((name) => existsSync(new URL(name, folder)))) return folder
-    throw new Error(`no built library in ${folder.pathname}: npm run build makes the one of this repository`)
-  })
+  // `tsx` runs the sources under the names of what is built of them.
+  if (['index.js', 'index.ts'].some((name) => existsSync(new URL(name, folder)))) return folder
+  return refuse(`no built library in ${folder.pathname}: npm run build makes the one of this repository`)
 }

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import type { LockArgs, LockReply } from '../../lib/extras/locks/definitions.ts'
 import { atOnce, during } from '../harness/callers.ts'
-import { WrongAnswer } from '../harness/commands.ts'
+import { messageOf, WrongAnswer } from '../harness/commands.ts'
 import type { Drive, Workload } from '../harness/contest/contestant.ts'
 import { ttlMs } from './open-table.ts'
 
@@ -59,7 +59,7 @@ async function lockAndUnlock(side: LockSide): Promise<void> {
     if (!reply.granted || reply.ttlMs !== ttlMs) throw new Error(`not granted, ${JSON.stringify(reply)}`)
     await side.runlock(args)
   } catch (error) {
-    throw new WrongAnswer(`rlock and runlock: ${error instanceof Error ? error.message : error}`)
+    throw new WrongAnswer(`rlock and runlock: ${messageOf(error)}`)
   }
 }
 

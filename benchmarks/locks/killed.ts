@@ -6,7 +6,7 @@
 import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { freePort } from '../../examples/free-port.ts'
-import { Child } from '../harness/commands.ts'
+import { Child, messageOf } from '../harness/commands.ts'
 import { besides } from '../harness/library.ts'
 import { type RedisServer, startRedis } from '../harness/redis-server.ts'
 import { table } from '../harness/table.ts'
@@ -162,7 +162,7 @@ async function rowOf(start: () => Promise<Service>): Promise<string[]> {
     if (toldMs === undefined && nextMs === undefined) return ['keeps the lock', 'waits', time(bothMs)]
     return [time(toldMs), time(nextMs), time(bothMs)]
   } catch (error) {
-    return [`cannot run: ${error instanceof Error ? error.message.split('\n')[0] : error}`, '-', '-']
+    return [`cannot run: ${messageOf(error).split('\n')[0]}`, '-', '-']
   }
 }
 

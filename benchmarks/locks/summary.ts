@@ -1,32 +1,27 @@
 /** What the rounds of a contestant come to, and all of them as a table. */
 
-import { cpuUsOf, type Entry, perSecond, type Round } from '../harness/contest/contestant.ts'
-import type { Outcomes } from '../harness/contest/rounds.ts'
+import { cpuUsOf, perSecond, type Round } from '../harness/contest/contestant.ts'
+import type { Outcome } from '../harness/contest/rounds.ts'
 import { percentile, ratios, type Spread, spread } from '../harness/statistics.ts'
 import { type Cell, number, table } from '../harness/table.ts'
 
-export type LockFigures = ReturnType<typeof figuresOf>
-
-export interface LockRow {
-  readonly entry: Entry
-  readonly figures: LockFigures | undefined
-  /** Why there is no figure. */
-  readonly reason: string | undefined
+export interface LockRow extends Outcome {
+  /** Undefined where there are no rounds. */
+  readonly figures: ReturnType<typeof figuresOf> | undefined
 }
 
-export function lockRows(outcomes: Outcomes): readonly LockRow[] {
-  return [...outcomes].map(([entry, outcome]) => {
-    if (outcome.state !== 'measured') return { entry, figures: undefined, reason: outcome.reason }
-    return { entry, figures: figuresOf(outcome.rounds, outcomes), reason: undefined }
+export function lockRows(outcomes: readonly Outcome[]): readonly LockRow[] {
+  return outcomes.map((outcome) => {
+    return { ...outcome, figures: outcome.rounds.length > 0 ? figuresOf(outcome.rounds, outcomes) : undefined }
   })
 }
 
-function figuresOf(rounds: readonly Round[], outcomes: Outcomes) {
+function figuresOf(rounds: readonly Round[], outcomes: readonly Outcome[]) {
   const of = (figure: (round: Round) => number): Spread => spread(rounds.map(figure))
   const latencyUs = (part: number) => of(({ latenciesMs = [] }) => percentile(latenciesMs, part) * 1000)
-  const toRivals = [...outcomes].flatMap(([rival, outcome]) => {
-    if (!rival.isRival || outcome.state !== 'measured') return []
-    return [[rival.id, ratios(rounds.map(perSecond), outcome.rounds.map(perSecond))] as const]
+  const rivals = outcomes.filter((outcome) => outcome.entry.isRival && outcome.rounds.length > 0)
+  const toRivals = rivals.map((rival) => {
+    return [rival.entry.id, ratios(rounds.map(perSecond), rival.rounds.map(perSecond))] as const
   })
   return {
     pairsPerSecond: of(perSecond),

@@ -5,7 +5,7 @@
  */
 
 import { atOnce, during } from '../harness/callers.ts'
-import { WrongAnswer } from '../harness/commands.ts'
+import { messageOf, WrongAnswer } from '../harness/commands.ts'
 import type { Drive } from '../harness/contest/contestant.ts'
 import type { LockWorkload } from './drive.ts'
 
@@ -29,7 +29,7 @@ export const drive: Drive<TakeSide, LockWorkload> = async (side, { callers }, ms
         const giveBack = await side.take(`account/${index}`)
         await giveBack()
       } catch (error) {
-        throw new WrongAnswer(`lock and unlock: ${error instanceof Error ? error.message : error}`)
+        throw new WrongAnswer(`lock and unlock: ${messageOf(error)}`)
       }
       latenciesMs.push(performance.now() - startMs)
     }

@@ -7,6 +7,7 @@
  */
 
 import { optionsOf, selectionOf } from '../harness/arguments.ts'
+import { messageOf } from '../harness/commands.ts'
 import { libraryAt } from '../harness/library.ts'
 import { machine } from '../harness/machine.ts'
 import { type Cost, costsOf, type Suite, timeOf } from '../harness/pieces/costs.ts'
@@ -42,7 +43,7 @@ async function measure(row: Row, what: string, take: () => Promise<void>): Promi
   try {
     await take()
   } catch (error) {
-    row.failure = error instanceof Error ? error.message : String(error)
+    row.failure = messageOf(error)
   }
 }
 

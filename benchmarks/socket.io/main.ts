@@ -1,6 +1,7 @@
 /** `npm run bench:socket.io`: the adapter of `it-grid/socket.io` beside those of Redis, in interleaved rounds, and when something dies. */
 
 import { optionsOf, selectionOf } from '../harness/arguments.ts'
+import { messageOf } from '../harness/commands.ts'
 import { killAllAtEnd, output } from '../harness/contest/terminal.ts'
 import { measures } from '../harness/library.ts'
 import { machine } from '../harness/machine.ts'
@@ -22,7 +23,7 @@ for (const adapter of selectionOf(only, names) as AdapterName[]) {
   try {
     clusters.push(await openCluster(adapter, clients))
   } catch (error) {
-    missing.push(`${adapter} cannot run: ${error instanceof Error ? error.message : error}`)
+    missing.push(`${adapter} cannot run: ${messageOf(error)}`)
   }
 }
 output.print(

@@ -1,5 +1,6 @@
 /** A contestant that runs: its server and its client, each a process that runs nothing else. */
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { Child } from '../commands.ts'
 import { besides } from '../library.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
@@ -24,49 +25,76 @@ export interface Driving<Work extends Workload> {
   readonly warmUps: readonly Work[]
 }
 
-export interface Pair {
-  readonly version: string | undefined
-  /** Rejects with `WrongAnswer`, or with another error if it could not be run. */
-  measure(workload: Workload, ms: number): Promise<Round>
-  close(): Promise<void>
+interface Ends {
+  readonly server: Child<ContestantCommands>
+  readonly client: Child<ContestantCommands>
 }
 
-/** Starts both processes, and makes them warm. */
-export async function startPair(entry: Entry, { driver, ms, warmUps }: Driving<Workload>): Promise<Pair> {
-  const { module, id, lacks } = entry
-  const script = besides(import.meta.url, './process')
-  const start = () => new Child<ContestantCommands>(script, [module, id, driver.href])
-  const [server, client] = [start(), start()]
-  const serverCpuUs = () => within(cpuTimeoutMs, server.ask('cpuUs'))
-  const measure = async (workload: Workload, ms: number): Promise<Round> => {
-    const beforeUs = await serverCpuUs()
-    const round = await within(ms * 10 + roundGraceMs, client.ask('run', { workload, ms }))
-    const serverUs = (await serverCpuUs()) - beforeUs
-    return { ...round, cpuUs: round.cpuUs + serverUs, serverCpuUs: serverUs }
+export class Pair {
+  /** Of its package, once it runs. */
+  version: string | undefined
+  readonly #entry: Entry
+  readonly #driving: Driving<Workload>
+  #ends: Promise<Ends> | undefined
+
+  constructor(entry: Entry, driving: Driving<Workload>) {
+    this.#entry = entry
+    this.#driving = driving
   }
-  const close = async (): Promise<void> => {
-    await Promise.all([server.stop(), client.stop()])
+
+  /** Starts the processes when they are first needed. Rejects with `WrongAnswer`, or with another error if it could not be run. */
+  async measure(workload: Workload): Promise<Round> {
+    // One that did not start will not do so later either.
+    this.#ends ??= this.#start()
+    const ends = await this.#ends
+    try {
+      return await measure(ends, workload, this.#driving.ms)
+    } catch (error) {
+      // Its state is unknown: the next workload gets new processes.
+      this.#ends = undefined
+      await stop(ends)
+      throw error
+    }
   }
-  try {
-    const address = await within(startTimeoutMs, server.ask('listen'))
-    const version = await within(startTimeoutMs, client.ask('connect', address))
-    const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
-    if (warmUp !== undefined) await measure(warmUp, ms * warmUpRounds)
-    return { version, measure, close }
-  } catch (error) {
-    await close()
-    throw error
+
+  async close(): Promise<void> {
+    await this.#ends?.then(stop, () => undefined)
   }
+
+  /** Both processes, warm. */
+  async #start(): Promise<Ends> {
+    const { module, id, lacks } = this.#entry
+    const { driver, ms, warmUps } = this.#driving
+    const script = besides(import.meta.url, './process')
+    const start = () => new Child<ContestantCommands>(script, [module, id, driver.href])
+    const ends = { server: start(), client: start() }
+    try {
+      const address = await within(startTimeoutMs, ends.server.ask('listen'))
+      this.version = await within(startTimeoutMs, ends.client.ask('connect', address))
+      const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
+      if (warmUp !== undefined) await measure(ends, warmUp, ms * warmUpRounds)
+      return ends
+    } catch (error) {
+      await stop(ends)
+      throw error
+    }
+  }
+}
+
+async function measure({ server, client }: Ends, workload: Workload, ms: number): Promise<Round> {
+  const beforeUs = await within(cpuTimeoutMs, server.ask('cpuUs'))
+  const round = await within(ms * 10 + roundGraceMs, client.ask('run', { workload, ms }))
+  const serverCpuUs = (await within(cpuTimeoutMs, server.ask('cpuUs'))) - beforeUs
+  return { ...round, cpuUs: round.cpuUs + serverCpuUs, serverCpuUs }
+}
+
+async function stop({ server, client }: Ends): Promise<void> {
+  await Promise.all([server.stop(), client.stop()])
 }
 
 async function within<T>(timeoutMs: number, asked: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs)
+  const late = delay(timeoutMs, undefined, { ref: false }).then(() => {
+    throw new Error(`no answer within ${timeoutMs / 1000} s`)
   })
-  try {
-    return await Promise.race([asked, late])
-  } finally {
-    clearTimeout(timer)
-  }
+  return await Promise.race([asked, late])
 }
