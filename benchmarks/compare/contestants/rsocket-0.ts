@@ -2,7 +2,7 @@
  * rsocket-js 0.0.27, which is what `npm install` gives, over TCP without Nagle's algorithm.
  *
  * It holds requests in a Map where 1.0.0-alpha.3 lists all of them for each new one; its streams are slower. It ships
- * no types: what is used of it is declared here.
+ * no types: what it is given and gives is declared here.
  */
 
 import { once } from 'node:events'
@@ -16,13 +16,8 @@ interface Payload {
   readonly data: Uint8Array | null
 }
 
-interface Subscription {
-  request(n: number): void
-  cancel(): void
-}
-
 interface Subscriber {
-  onSubscribe(subscription: Subscription): void
+  onSubscribe(subscription: { request(n: number): void; cancel(): void }): void
   onNext(payload: Payload): void
   onComplete(): void
   onError(error: Error): void
@@ -32,49 +27,23 @@ interface Flowable {
   subscribe(subscriber: Subscriber): void
 }
 
-interface Single {
-  subscribe(subscriber: { onComplete(payload: Payload): void; onError(error: Error): void }): void
-}
-
-/** What one end calls, and the other offers. */
-interface Requests {
-  requestResponse(payload: Payload): Single
-  requestStream(payload: Payload): Flowable
-  requestChannel(payloads: Flowable): Flowable
-}
-
-interface Core {
-  readonly RSocketServer: new (config: object) => { start(): void }
-  readonly RSocketClient: new (config: object) => { connect(): PromiseLike<Requests> }
-  readonly BufferEncoders: object
-}
-
-interface Flowables {
-  readonly Flowable: new (source: (subscriber: Subscriber) => void) => Flowable
-  readonly Single: { of(payload: Payload): Single }
-}
-
-interface Transport {
-  readonly default: new (options: object, encoders: object) => object
-}
-
 const require = createRequire(import.meta.url)
-const { BufferEncoders, RSocketClient, RSocketServer } = require('rsocket-core-0') as Core
-const { Flowable, Single } = require('rsocket-flowable-0') as Flowables
-const { default: TcpClient } = require('rsocket-tcp-client-0') as Transport
-const { default: TcpServer } = require('rsocket-tcp-server-0') as Transport
+const { BufferEncoders, RSocketClient, RSocketServer } = require('rsocket-core-0')
+const { Flowable, Single } = require('rsocket-flowable-0')
+const { default: TcpClient } = require('rsocket-tcp-client-0')
+const { default: TcpServer } = require('rsocket-tcp-server-0')
 
 const nothing = Buffer.alloc(0)
 
-const responder: Requests = {
-  requestResponse: (payload) => Single.of(payload),
-  requestStream: ({ data }) => messagesOf(JSON.parse(String(data))),
-  requestChannel: (payloads) => payloads
+const responder = {
+  requestResponse: (payload: Payload) => Single.of(payload),
+  requestStream: ({ data }: Payload) => messagesOf(JSON.parse(String(data))),
+  requestChannel: (payloads: Flowable) => payloads
 }
 
 /** What is planned, as far as the subscriber asks for it. */
 function messagesOf(plan: StreamPlan): Flowable {
-  return new Flowable((subscriber) => {
+  return new Flowable((subscriber: Subscriber) => {
     const request = sendByCredit(plan, 0, (data, isLast) => {
       subscriber.onNext({ data })
       if (isLast) subscriber.onComplete()
@@ -86,12 +55,12 @@ function messagesOf(plan: StreamPlan): Flowable {
 function consumed(flowable: Flowable, messageBytes: number, take: (message: Uint8Array) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const window = windowOf(messageBytes)
-    let subscription: Subscription | undefined
-    const renew = renewing(window, (n) => subscription?.request(n))
+    let request: (n: number) => void = () => {}
+    const renew = renewing(window, (n) => request(n))
     flowable.subscribe({
-      onSubscribe(given) {
-        subscription = given
-        given.request(window)
+      onSubscribe(subscription) {
+        request = (n) => subscription.request(n)
+        request(window)
       },
       onNext({ data }) {
         take(data ?? nothing)
@@ -127,7 +96,7 @@ async function connect(port: string): Promise<ClientSide> {
     request: (data) =>
       new Promise((resolve, reject) => {
         rsocket.requestResponse({ data }).subscribe({
-          onComplete: (payload) => resolve(payload.data ?? nothing),
+          onComplete: ({ data }: Payload) => resolve(data ?? nothing),
           onError: reject
         })
       }),

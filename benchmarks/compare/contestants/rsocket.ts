@@ -5,13 +5,13 @@
  * renewed when half of a window was taken; the windows were the best of what was tried.
  */
 
-import { type AddressInfo, createServer, type Server } from 'node:net'
 import * as core from 'rsocket-core'
 import { TcpClientTransport } from 'rsocket-tcp-client'
 import { TcpServerTransport } from 'rsocket-tcp-server'
 import { WebsocketClientTransport } from 'rsocket-websocket-client'
-import { type SocketFactory, type SocketOptions, WebsocketServerTransport } from 'rsocket-websocket-server'
-import { WebSocketServer, WebSocket as WsWebSocket } from 'ws'
+import { WebsocketServerTransport } from 'rsocket-websocket-server'
+import { WebSocket as WsWebSocket } from 'ws'
+import { freePort } from '../../../examples/free-port.ts'
 import type { Contestant } from '../../harness/contest/contestant.ts'
 import { type ClientSide, type Contestants, each } from '../contestant.ts'
 import { ringOf } from '../messages.ts'
@@ -97,17 +97,11 @@ function clientSide(rsocket: core.RSocket): ClientSide {
   }
 }
 
-/** The transport makes its server by itself, and does not tell the port that it got. */
-async function serve(transport: core.ServerTransport, made: () => Listening | undefined): Promise<string> {
-  const server = new core.RSocketServer({ transport, acceptor: { accept: async () => responder } })
-  await server.bind()
-  const address = made()?.address()
-  if (typeof address !== 'object' || address === null) throw new Error('it listens on no port')
-  return String(address.port)
-}
-
-interface Listening {
-  address(): AddressInfo | string | null
+/** A port that is chosen beforehand: a transport does not tell which one it got. */
+async function serve(transportOn: (port: number) => core.ServerTransport): Promise<string> {
+  const port = await freePort()
+  await new core.RSocketServer({ transport: transportOn(port), acceptor: { accept: async () => responder } }).bind()
+  return String(port)
 }
 
 async function dial(transport: core.ClientTransport): Promise<ClientSide> {
@@ -115,46 +109,22 @@ async function dial(transport: core.ClientTransport): Promise<ClientSide> {
   return clientSide(await new core.RSocketConnector({ setup, transport }).connect())
 }
 
+const host = '127.0.0.1'
+
 const tcp: Contestant<ClientSide> = {
   version,
-  async listen() {
-    let server: Server | undefined
-    const transport = new TcpServerTransport({
-      listenOptions: { host: '127.0.0.1', port: 0 },
-      serverOptions: { noDelay: true },
-      socketCreator: (options) => {
-        server = createServer(options)
-        return server
-      }
-    })
-    return await serve(transport, () => server)
-  },
-  connect: (port) =>
-    dial(new TcpClientTransport({ connectionOptions: { host: '127.0.0.1', port: Number(port), noDelay: true } }))
+  listen: () =>
+    serve((port) => new TcpServerTransport({ listenOptions: { host, port }, serverOptions: { noDelay: true } })),
+  connect: (port) => dial(new TcpClientTransport({ connectionOptions: { host, port: Number(port), noDelay: true } }))
 }
 
 const webSocket: Contestant<ClientSide> = {
   version,
-  async listen() {
-    let server: WebSocketServer | undefined
-    const transport = new WebsocketServerTransport({
-      host: '127.0.0.1',
-      port: 0,
-      // Its types know the `ws` of CommonJS, which is the same.
-      wsCreator: ((options: SocketOptions) => {
-        server = new WebSocketServer(options)
-        return server
-      }) as unknown as SocketFactory
-    })
-    return await serve(transport, () => server)
-  },
-  connect: (port) =>
-    dial(
-      new WebsocketClientTransport({
-        url: `ws://127.0.0.1:${port}`,
-        wsCreator: (url) => new WsWebSocket(url, { perMessageDeflate: false }) as unknown as WebSocket
-      })
-    )
+  listen: () => serve((port) => new WebsocketServerTransport({ host, port })),
+  async connect(port) {
+    const wsCreator = (url: string) => new WsWebSocket(url, { perMessageDeflate: false }) as unknown as WebSocket
+    return await dial(new WebsocketClientTransport({ url: `ws://${host}:${port}`, wsCreator }))
+  }
 }
 
 export const contestants: Contestants = { 'rsocket-tcp': tcp, 'rsocket-ws': webSocket }
