@@ -19,18 +19,7 @@ export interface RedisServer {
 /** Resolves when it listens. */
 export async function startRedis(port: number): Promise<RedisServer> {
   if (!existsSync(program)) throw new Error(`there is no ${program}`)
-  const options = [
-    '--bind',
-    '127.0.0.1',
-    '--port',
-    String(port),
-    '--save',
-    '',
-    '--appendonly',
-    'no',
-    '--daemonize',
-    'no'
-  ]
+  const options = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no']
   const shell = spawn('/bin/sh', ['-c', script, program, ...options], { stdio: ['pipe', 'ignore', 'ignore'] })
   const closed = once(shell, 'close')
   for (const endMs = performance.now() + startTimeoutMs; !(await isListening(port)); await delay(10)) {

@@ -1,4 +1,4 @@
-/** What many values come to. Ratios are taken value by value, for what disturbs a round disturbs all that run in it. */
+/** In which order values are taken, and what they come to. Ratios are taken value by value, for what disturbs a round disturbs all that run in it. */
 
 export interface Spread {
   readonly median: number
@@ -31,4 +31,10 @@ export function percentile(values: readonly number[], part: number): number {
 /** Of each value to the one of the same round. */
 export function ratios(values: readonly number[], floor: readonly number[]): Spread {
   return spread(values.map((value, round) => value / (floor[round] as number)))
+}
+
+/** The order of a round: all of them, each round begins with another one. */
+export function rotated<T>(all: readonly T[], round: number): readonly T[] {
+  const cut = round % all.length
+  return [...all.slice(cut), ...all.slice(0, cut)]
 }

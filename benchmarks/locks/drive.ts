@@ -6,7 +6,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { LockArgs, LockReply } from '../../lib/extras/locks/definitions.ts'
-import { atOnce, during } from '../harness/callers.ts'
+import { timedFor } from '../harness/callers.ts'
 import { messageOf, WrongAnswer } from '../harness/commands.ts'
 import type { Drive, Workload } from '../harness/contest/contestant.ts'
 import { ttlMs } from './open-table.ts'
@@ -31,15 +31,7 @@ let isChecked = false
 export const drive: Drive<LockSide, LockWorkload> = async (side, { callers }, ms) => {
   if (!isChecked) await check(side)
   isChecked = true
-  const latenciesMs: number[] = []
-  const goesOn = during(ms)
-  await atOnce(callers, async () => {
-    while (goesOn()) {
-      const startMs = performance.now()
-      await lockAndUnlock(side)
-      latenciesMs.push(performance.now() - startMs)
-    }
-  })
+  const latenciesMs = await timedFor(ms, callers, () => lockAndUnlock(side))
   return { operations: latenciesMs.length, latenciesMs }
 }
 

@@ -4,7 +4,7 @@
  * A lock that is not granted, or cannot be given back, is a wrong answer and ends the run.
  */
 
-import { atOnce, during } from '../harness/callers.ts'
+import { timedFor } from '../harness/callers.ts'
 import { messageOf, WrongAnswer } from '../harness/commands.ts'
 import type { Drive } from '../harness/contest/contestant.ts'
 import type { LockWorkload } from './drive.ts'
@@ -20,18 +20,12 @@ export const takenTtlMs = 30_000
 
 /** Each pair is timed. */
 export const drive: Drive<TakeSide, LockWorkload> = async (side, { callers }, ms) => {
-  const latenciesMs: number[] = []
-  const goesOn = during(ms)
-  await atOnce(callers, async (index) => {
-    while (goesOn()) {
-      const startMs = performance.now()
-      try {
-        const giveBack = await side.take(`account/${index}`)
-        await giveBack()
-      } catch (error) {
-        throw new WrongAnswer(`lock and unlock: ${messageOf(error)}`)
-      }
-      latenciesMs.push(performance.now() - startMs)
+  const latenciesMs = await timedFor(ms, callers, async (caller) => {
+    try {
+      const giveBack = await side.take(`account/${caller}`)
+      await giveBack()
+    } catch (error) {
+      throw new WrongAnswer(`lock and unlock: ${messageOf(error)}`)
     }
   })
   return { operations: latenciesMs.length, latenciesMs }

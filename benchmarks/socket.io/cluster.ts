@@ -7,11 +7,9 @@ import { type RedisServer, startRedis } from '../harness/redis-server.ts'
 import type { AdapterName } from './adapters.ts'
 import type { ServerCommands } from './server.ts'
 
-const servers = 3
-
 export interface Cluster {
   readonly adapter: AdapterName
-  readonly children: readonly Child<ServerCommands>[]
+  readonly children: readonly [Child<ServerCommands>, Child<ServerCommands>, Child<ServerCommands>]
   /** On all servers. */
   readonly sockets: number
   readonly redisPort: number
@@ -23,11 +21,11 @@ export interface Cluster {
 export async function openCluster(adapter: AdapterName, clientsPerServer: number): Promise<Cluster> {
   const redisPort = await freePort()
   const redis = adapter === 'it-grid' ? undefined : await startRedis(redisPort)
-  const ports: number[] = []
-  for (let index = 0; index < servers; index++) ports.push(await freePort())
+  const ports = [await freePort(), await freePort(), await freePort()]
   const hosts = ports.map((port) => `http://127.0.0.1:${port}`)
-  const children = ports.map(() => new Child<ServerCommands>(besides(import.meta.url, './server')))
-  const sockets = servers * clientsPerServer
+  const start = () => new Child<ServerCommands>(besides(import.meta.url, './server'))
+  const children = [start(), start(), start()] as const
+  const sockets = children.length * clientsPerServer
   const cluster: Cluster = {
     ...{ adapter, children, sockets, redisPort, redis },
     async close() {
@@ -36,9 +34,9 @@ export async function openCluster(adapter: AdapterName, clientsPerServer: number
     }
   }
   try {
-    const start = { adapter, hosts, redisPort, clients: clientsPerServer }
-    await Promise.all(children.map((child, at) => child.ask('start', { ...start, port: ports[at] as number })))
-    await Promise.all(children.map((child) => child.ask('ready', { servers, clients: sockets })))
+    const shared = { adapter, hosts, redisPort, clients: clientsPerServer }
+    await Promise.all(children.map((child, at) => child.ask('start', { ...shared, port: ports[at] as number })))
+    await Promise.all(children.map((child) => child.ask('ready', { servers: children.length, clients: sockets })))
     return cluster
   } catch (error) {
     await cluster.close()

@@ -15,7 +15,9 @@ const patienceMs = 30_000
 
 export async function measureOutages(adapters: readonly AdapterName[]): Promise<string> {
   const rows: string[][] = []
-  for (const adapter of adapters) rows.push([adapter, ...(await killServer(adapter)), ...(await killRedis(adapter))])
+  for (const adapter of adapters) {
+    rows.push([adapter, ...(await withCluster(adapter, killServer)), ...(await withCluster(adapter, killRedis))])
+  }
   const header = [
     'adapter',
     'fetchSockets that was waiting for a killed server',
@@ -27,50 +29,46 @@ export async function measureOutages(adapters: readonly AdapterName[]): Promise<
   return table(header, rows)
 }
 
-async function killServer(adapter: AdapterName): Promise<string[]> {
+async function killServer({ children: [first, , victim] }: Cluster): Promise<string[]> {
+  await victim.ask('hang')
+  await delay(100)
+  const answer = timed(() => first.ask('fetchOnce'))
+  await delay(hangMs)
+  const killedMs = performance.now()
+  await victim.stop()
+  const { value, endMs } = await answer
+  return [value, ms(endMs - killedMs), await untilRight(first, '2 sockets', killedMs)]
+}
+
+async function killRedis(cluster: Cluster): Promise<string[]> {
+  const [first, second] = cluster.children
+  // Gaps are what is measured.
+  const before = await second.ask('count')
+  const emitted = first.ask('trickle', events)
+  await delay(200)
+  await cluster.redis?.kill()
+  const meanwhile = timed(() => first.ask('fetchOnce'))
+  await delay(outageMs)
+  if (cluster.redis !== undefined) cluster.redis = await startRedis(cluster.redisPort)
+  await emitted
+  const { value, startMs, endMs } = await meanwhile
+  await delay(outageMs)
+  return [`${(await second.ask('count')) - before}`, `${value} after ${ms(endMs - startMs)}`]
+}
+
+/** With a cluster of its own, of a client at each server. */
+async function withCluster(adapter: AdapterName, kill: (cluster: Cluster) => Promise<string[]>): Promise<string[]> {
   const cluster = await openCluster(adapter, 1)
   try {
-    const [first, , victim] = cluster.children
-    if (first === undefined || victim === undefined) throw new Error('a cluster has three servers')
-    await victim.ask('hang')
-    await delay(100)
-    const answer = timed(() => first.ask('fetchOnce'))
-    await delay(hangMs)
-    const killedMs = performance.now()
-    await victim.stop()
-    const { value, endMs } = await answer
-    const right = await untilRight(cluster, '2 sockets', killedMs)
-    return [value, ms(endMs - killedMs), right]
+    return await kill(cluster)
   } finally {
     await cluster.close()
   }
 }
 
-async function killRedis(adapter: AdapterName): Promise<string[]> {
-  const cluster = await openCluster(adapter, 1)
-  try {
-    const [first, second] = cluster.children
-    if (first === undefined || second === undefined) throw new Error('a cluster has three servers')
-    // Gaps are what is measured.
-    const before = await second.ask('count')
-    const emitted = first.ask('trickle', events)
-    await delay(200)
-    await cluster.redis?.kill()
-    const meanwhile = timed(() => first.ask('fetchOnce'))
-    await delay(outageMs)
-    if (cluster.redis !== undefined) cluster.redis = await startRedis(cluster.redisPort)
-    await emitted
-    const { value, startMs, endMs } = await meanwhile
-    await delay(outageMs)
-    return [`${(await second.ask('count')) - before}`, `${value} after ${ms(endMs - startMs)}`]
-  } finally {
-    await cluster.close()
-  }
-}
-
-async function untilRight(cluster: Cluster, wanted: string, sinceMs: number): Promise<string> {
+async function untilRight(server: Cluster['children'][0], wanted: string, sinceMs: number): Promise<string> {
   for (const endMs = performance.now() + patienceMs; performance.now() < endMs; ) {
-    if ((await cluster.children[0]?.ask('fetchOnce')) === wanted) return `after ${ms(performance.now() - sinceMs)}`
+    if ((await server.ask('fetchOnce')) === wanted) return `after ${ms(performance.now() - sinceMs)}`
   }
   return 'never'
 }

@@ -2,8 +2,10 @@
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { setTimeout as delay, setImmediate as turnOver } from 'node:timers/promises'
 import { Server } from 'socket.io'
 import { io as connect, type Socket } from 'socket.io-client'
+import { timedFor } from '../harness/callers.ts'
 import { cpuUs, serveCommands, WrongAnswer } from '../harness/commands.ts'
 import { type AdapterName, adapters, connectRedis } from './adapters.ts'
 
@@ -53,7 +55,7 @@ const commands = {
     for (const endMs = performance.now() + 20_000; performance.now() < endMs; ) {
       const sockets = await io.fetchSockets().catch(() => [])
       if (sockets.length === count && (await io.of('/').adapter.serverCount()) === servers) return
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await delay(20)
     }
     throw new Error('the servers do not find each other')
   },
@@ -80,7 +82,7 @@ const commands = {
   async emit(count: number): Promise<void> {
     for (let n = 0; n < count; ) {
       for (const end = Math.min(n + turn, count); n < end; n++) io.to('room').emit('event', n, 'some text of an event')
-      await new Promise(setImmediate)
+      await turnOver()
     }
   },
 
@@ -88,7 +90,7 @@ const commands = {
   async trickle(count: number): Promise<void> {
     for (let n = 0; n < count; n++) {
       io.to('room').emit('event', n, 'some text of an event')
-      await new Promise((resolve) => setTimeout(resolve, 10))
+      await delay(10)
     }
   },
 
@@ -104,10 +106,10 @@ const commands = {
   },
 
   /** One after the other, for so long: how long each took, in us. */
-  ask: (ms: number): Promise<number[]> => repeat(ms, ask),
+  ask: (ms: number): Promise<number[]> => timesOf(ms, ask),
 
   fetch: ({ ms, sockets }: { readonly ms: number; readonly sockets: number }): Promise<number[]> =>
-    repeat(ms, () => fetchSockets(sockets)),
+    timesOf(ms, () => fetchSockets(sockets)),
 
   /** How many it found, or why it did not. */
   fetchOnce: async (): Promise<string> => {
@@ -154,12 +156,6 @@ async function fetchSockets(sockets: number): Promise<void> {
   if (found.length !== sockets) throw new WrongAnswer(`${found.length} sockets, not ${sockets}`)
 }
 
-async function repeat(ms: number, work: () => Promise<void>): Promise<number[]> {
-  const times: number[] = []
-  for (const endMs = performance.now() + ms; performance.now() < endMs; ) {
-    const startMs = performance.now()
-    await work()
-    times.push((performance.now() - startMs) * 1000)
-  }
-  return times
+async function timesOf(ms: number, work: () => Promise<void>): Promise<number[]> {
+  return (await timedFor(ms, 1, work)).map((tookMs) => tookMs * 1000)
 }

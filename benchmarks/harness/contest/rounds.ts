@@ -6,6 +6,7 @@
  */
 
 import { messageOf, WrongAnswer } from '../commands.ts'
+import { rotated } from '../statistics.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
 import { type Driving, Pair } from './pair.ts'
 import type { Output } from './terminal.ts'
@@ -88,9 +89,4 @@ async function takeTurn(pair: Pair, workload: Workload, outcome: Outcome, counts
     if (error instanceof WrongAnswer) throw new WrongAnswer(`${outcome.entry.id}, ${workload.id}: ${error.message}`)
     Object.assign(outcome, { rounds: [], reason: messageOf(error), failed: true })
   }
-}
-
-function rotated<T>(values: readonly T[], by: number): readonly T[] {
-  const cut = by % values.length
-  return [...values.slice(cut), ...values.slice(0, cut)]
 }

@@ -1,5 +1,6 @@
 /** What a run prints, and that no process is left behind however it ends. */
 
+import { constants } from 'node:os'
 import { killAll } from '../commands.ts'
 
 export interface Output {
@@ -7,13 +8,10 @@ export interface Output {
   progress(text: string): void
 }
 
-/** By convention 128 and the number of the signal. */
-const exitCodes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
-
 export function killAllAtEnd(): void {
-  for (const [signal, code] of Object.entries(exitCodes)) {
-    // At the end of this process all others end, see below.
-    process.once(signal, () => process.exit(code))
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    // By convention 128 and the number of the signal. At the end of this process all others end, see below.
+    process.once(signal, () => process.exit(128 + constants.signals[signal]))
   }
   process.once('exit', killAll)
 }
