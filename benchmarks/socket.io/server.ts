@@ -52,7 +52,7 @@ const commands = {
 
   /** Resolves when so many servers have so many clients. */
   async ready({ servers, clients: count }: { readonly servers: number; readonly clients: number }): Promise<void> {
-    for (const endMs = performance.now() + 20_000; performance.now() < endMs; ) {
+    for (const endMs = performance.now() + 120_000; performance.now() < endMs; ) {
       const sockets = await io.fetchSockets().catch(() => [])
       if (sockets.length === count && (await io.of('/').adapter.serverCount()) === servers) return
       await delay(20)

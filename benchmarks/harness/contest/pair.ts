@@ -6,11 +6,8 @@ import { besides } from '../library.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
 import type { ContestantCommands } from './process.ts'
 
-/** Loading, through a loader of sources too, on a busy machine. */
-const startTimeoutMs = 20_000
-const cpuTimeoutMs = 10_000
-/** A round takes as long as it is told to, streams somewhat longer when they slow down. */
-const roundGraceMs = 15_000
+/** Only what hangs takes longer, however busy the machine is: to start, to answer, or to end a round that is over. */
+const patienceMs = 120_000
 const warmUpRounds = 3
 
 /** How contestants are run. */
@@ -69,8 +66,8 @@ export class Pair {
     const start = () => new Child<ContestantCommands>(script, [module, id, driver.href])
     const ends = { server: start(), client: start() }
     try {
-      const address = await within(startTimeoutMs, ends.server.ask('listen'))
-      this.version = await within(startTimeoutMs, ends.client.ask('connect', address))
+      const address = await within(patienceMs, ends.server.ask('listen'))
+      this.version = await within(patienceMs, ends.client.ask('connect', address))
       const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
       if (warmUp !== undefined) await measure(ends, warmUp, ms * warmUpRounds)
       return ends
@@ -82,9 +79,9 @@ export class Pair {
 }
 
 async function measure({ server, client }: Ends, workload: Workload, ms: number): Promise<Round> {
-  const beforeUs = await within(cpuTimeoutMs, server.ask('cpuUs'))
-  const round = await within(ms * 10 + roundGraceMs, client.ask('run', { workload, ms }))
-  const serverCpuUs = (await within(cpuTimeoutMs, server.ask('cpuUs'))) - beforeUs
+  const beforeUs = await within(patienceMs, server.ask('cpuUs'))
+  const round = await within(ms * 10 + patienceMs, client.ask('run', { workload, ms }))
+  const serverCpuUs = (await within(patienceMs, server.ask('cpuUs'))) - beforeUs
   return { ...round, cpuUs: round.cpuUs + serverCpuUs, serverCpuUs }
 }
 
