@@ -16,6 +16,7 @@ import { systemText } from '../errors/failure.ts'
 import { defaultLimits, maxConnMessageBytes as largestConnMessageBytes, maxLimit } from '../errors/options.ts'
 import { aHighWaterMark, CarrierConn, defaultHighWaterMarkBytes, formatRemoteAddress } from './carrier.ts'
 import type { Conn } from './conn.ts'
+import { onePiece } from './one-piece.ts'
 
 const headerBytes = 4
 /** Cannot be the length of a message: those are below 2 ** 31. */
@@ -82,10 +83,10 @@ export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
   const conn = new CarrierConn(carrierOptions, {
     write(message) {
       if (!stream.writable) return false
-      stream.cork()
-      stream.write(encodeLength(message.byteLength))
-      stream.write(message, onFlushed)
-      stream.uncork()
+      const length = encodeLength(message.byteLength)
+      const whole = onePiece(length, message)
+      if (whole !== undefined) stream.write(whole, onFlushed)
+      else writeBoth(stream, length, message, onFlushed)
       return true
     },
     unsent: () => stream.writableLength,
@@ -107,6 +108,18 @@ export function duplexConn(stream: Duplex, given?: DuplexConnOptions): Conn {
   const reader = new MessageReader(maxBytes, (message) => conn.received(message))
   listen(stream, conn, reader)
   return conn
+}
+
+function writeBoth(
+  stream: Duplex,
+  head: Uint8Array,
+  body: Uint8Array,
+  onFlushed: (error?: Error | null) => void
+): void {
+  stream.cork()
+  stream.write(head)
+  stream.write(body, onFlushed)
+  stream.uncork()
 }
 
 function encodeLength(length: number): Buffer {

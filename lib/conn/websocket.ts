@@ -15,6 +15,7 @@ import { systemText } from '../errors/failure.ts'
 import { Rate } from '../time/rate.ts'
 import { addReason, aHighWaterMark, CarrierConn, closeGraceMs, defaultHighWaterMarkBytes } from './carrier.ts'
 import type { Conn } from './conn.ts'
+import { onePiece } from './one-piece.ts'
 
 export interface WebSocketConnInit {
   secure: boolean
@@ -43,6 +44,17 @@ export function toWebSocketOptions(maxConnMessageBytes: number) {
 interface Receiver {
   readonly _buffers: Buffer[]
   readonly _fragments: Buffer[]
+}
+
+/** The part of `ws` that writes a frame: its head and its body, or both in one piece. */
+interface Sender {
+  sendFrame(parts: readonly Uint8Array[], onWritten?: (error?: Error) => void): void
+}
+
+/** Of `ws`, without a type and of this version: what is not there is not used. */
+interface Inner {
+  readonly _receiver?: Receiver
+  readonly _sender?: Sender
 }
 
 /** A piece costs an object, and keeps alive the read that it came in: that is a hundred times the size of a byte. */
@@ -85,7 +97,8 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
     if (releases) released++
     conn.drained()
   }
-  const { _receiver: receiver } = ws as WebSocket & { readonly _receiver?: Receiver }
+  const { _receiver: receiver, _sender: sender } = ws as WebSocket & Inner
+  if (sender !== undefined) sendInOnePiece(sender)
   let leftBytes = Infinity
   // Called behind the listener of `ws`, which has taken the chunk.
   init.socket?.on('data', (chunk: Buffer) => {
@@ -125,6 +138,15 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   })
   listen(ws, conn, options.highWaterMarkBytes)
   return conn
+}
+
+function sendInOnePiece(sender: Sender): void {
+  const { sendFrame } = sender
+  sender.sendFrame = (parts, onWritten) => {
+    const [head, body] = parts
+    const whole = head === undefined || body === undefined ? undefined : onePiece(head, body)
+    sendFrame.call(sender, whole === undefined ? parts : [whole], onWritten)
+  }
 }
 
 /** Joins the small pieces at the end once there are many, so that memory and time are in proportion to the bytes. */

@@ -3,6 +3,7 @@
  */
 
 import assert from 'node:assert/strict'
+import { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import type { Conn } from '../../lib/conn/conn.ts'
 import { settled, until } from '../support/until.ts'
@@ -69,6 +70,12 @@ export async function collect(conn: Conn, messages: Uint8Array[] = []): Promise<
   return messages
 }
 
+/** Of Node; undefined where there is none below. */
+function socketOf({ transport }: Conn): Socket | undefined {
+  const { _socket: socket = transport } = Object(transport) as { readonly _socket?: unknown }
+  return socket instanceof Socket ? socket : undefined
+}
+
 /** @param releases whether the memory of what it sent may be used again */
 export function connSuite(name: string, makePair: () => Promise<ConnPair>, releases = true): void {
   describe(`a conn over ${name}`, { concurrency: 1 }, () => {
@@ -85,6 +92,38 @@ export function connSuite(name: string, makePair: () => Promise<ConnPair>, relea
     afterEach(() => pair.dispose())
 
     deliverySpecs(() => pair)
+
+    it('writes a small message and its head in one piece, and any other as it is', async (test) => {
+      const small = [1, 125, 126, 1000, 4000].map((size) => message(size, 1))
+      const others = [4087, 4088, 4089, 4090, 4091, 4092, 4096, 70_000].map((size) => message(size, 2))
+      const all = [...small, ...others]
+      const byA: Uint8Array[] = []
+      const byB: Uint8Array[] = []
+      const reading = [collect(a, byA), collect(b, byB)]
+      for (const [conn, arrived] of [
+        [a, byB],
+        [b, byA]
+      ] as const) {
+        const socket = socketOf(conn)
+        const inPieces = socket === undefined ? undefined : test.mock.method(socket, '_writev' as 'write').mock
+        let countOfSmall = 0
+        async function* sent() {
+          // Node itself joins what waits for a write to end.
+          for (const [at, bytes] of small.entries()) {
+            yield bytes
+            await until(() => arrived.length > at, 'it has arrived')
+          }
+          countOfSmall = inPieces?.callCount() ?? 0
+          yield* others
+        }
+        await conn.sink(sent())
+        assert.equal(countOfSmall, 0)
+        await until(() => arrived.length === all.length, 'all has arrived')
+        assert.deepEqual(arrived, all)
+      }
+      a.close()
+      await Promise.all(reading)
+    })
 
     it('stops pulling while the remote end does not read, and loses nothing', async () => {
       const total = 1000
