@@ -17,10 +17,10 @@ export type TakeMessage = (stream: number, message: Uint8Array) => void
 /** Runs what is planned, on all streams at once. Resolves once all of them ended. */
 export type RunStreams = (plans: readonly StreamPlan[], take: TakeMessage) => Promise<void>
 
-/** The near end, connected. A contestant leaves out what it has no means for, and its row says why. */
+/** The near end, connected. A contestant leaves out streams that it has no means for, and its row says why. */
 export interface ClientSide {
   /** One payload there and back. Resolves with what came back. */
-  request?(payload: Uint8Array): Promise<Uint8Array>
+  request(payload: Uint8Array): Promise<Uint8Array>
   /** The server sends. */
   readonly serverStreams?: RunStreams
   /** The client sends while the conn takes it, and the server sends it back in order. */

@@ -28,7 +28,6 @@ export const drive: Drive<ClientSide, Workload> = async (client, workload, ms) =
 }
 
 async function driveRequests(client: ClientSide, { callers, bytes }: RequestWorkload, ms: number): Promise<Driven> {
-  const request = requestOf(client)
   const ring = ringOf(bytes)
   let operations = 0
   let next = 0
@@ -36,7 +35,7 @@ async function driveRequests(client: ClientSide, { callers, bytes }: RequestWork
   await atOnce(callers, async () => {
     while (goesOn()) {
       const payload = ring.at(next++)
-      checkAnswer(await request(payload), payload)
+      checkAnswer(await client.request(payload), payload)
       operations++
     }
   })
@@ -44,20 +43,14 @@ async function driveRequests(client: ClientSide, { callers, bytes }: RequestWork
 }
 
 async function driveLatency(client: ClientSide, workload: LatencyWorkload, ms: number): Promise<Driven> {
-  const request = requestOf(client)
   const bulk = driveStreams(client, { ...workload, kind: 'server-stream', streams: 1 }, ms)
   const ring = ringOf(workload.requestBytes)
   const latencies = latenciesBeside(bulk, workload.everyMs, async (index) => {
     const payload = ring.at(index)
-    checkAnswer(await request(payload), payload)
+    checkAnswer(await client.request(payload), payload)
   })
   const [operations, latenciesMs] = await Promise.all([bulk, latencies])
   return { operations, latenciesMs }
-}
-
-function requestOf(client: ClientSide): NonNullable<ClientSide['request']> {
-  if (client.request === undefined) throw new Error('it makes no requests')
-  return client.request.bind(client)
 }
 
 /** Returns how many messages arrived. */

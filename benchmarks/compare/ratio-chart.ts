@@ -74,32 +74,30 @@ function panelsOf(summaries: readonly Summary[]): Panel[] {
   }
   const latency = main.find(({ workload }) => workload.kind === 'latency')
   if (latency === undefined) return panels
-  const bars = barsOf(latency.rows, latencyOf)
+  const bars = barsOf(latency.rows, p99Of, (p99, { latency }) => {
+    return `${figure(p99.median)} ms, ${figure(latency?.megabytesPerSecond.median)} MB/s`
+  })
   return [...panels, { title: latencyTitle, bars, ticks: ticksOf(bars) }]
 }
 
-type Shown = Pick<Bar, 'value' | 'label'>
+type ValueIn = (measured: Measured) => Spread | undefined
 
-function ratioBars(rows: readonly Row[], ratioOf: (measured: Measured) => Spread | undefined): Bar[] {
+function ratioBars(rows: readonly Row[], ratioOf: ValueIn): Bar[] {
   const withoutFloor = rows.filter(({ entry }) => entry.id !== floorId)
-  return barsOf(withoutFloor, (measured) => {
-    const value = ratioOf(measured)
-    return value && { value, label: figure(value.median) }
-  })
+  return barsOf(withoutFloor, ratioOf, ({ median }) => figure(median))
 }
 
-function latencyOf({ latency }: Measured): Shown | undefined {
-  if (latency === undefined) return undefined
-  const { p99Ms, p99MsSpread, megabytesPerSecond } = latency
-  const label = `${figure(p99Ms)} ms, ${figure(megabytesPerSecond.median)} MB/s`
-  return { value: { ...p99MsSpread, median: p99Ms }, label }
+/** Of all requests, and between the rounds. */
+function p99Of({ latency }: Measured): Spread | undefined {
+  return latency && { ...latency.p99MsSpread, median: latency.p99Ms }
 }
 
-function barsOf(rows: readonly Row[], shownOf: (measured: Measured) => Shown | undefined): Bar[] {
+function barsOf(rows: readonly Row[], valueIn: ValueIn, labelOf: (value: Spread, measured: Measured) => string): Bar[] {
   const shown = rows.filter(({ entry }) => !entry.isTableOnly)
-  return shown.map(({ entry, measured, reason, failed }) => {
-    const why = { value: undefined, label: failed ? 'cannot run' : (reason ?? '') }
-    return { entry, ...((measured && shownOf(measured)) ?? why) }
+  return shown.map(({ entry, measured, reason = '', failed }) => {
+    const value = measured && valueIn(measured)
+    if (measured && value) return { entry, value, label: labelOf(value, measured) }
+    return { entry, value, label: failed ? 'cannot run' : reason }
   })
 }
 

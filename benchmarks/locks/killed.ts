@@ -28,14 +28,8 @@ interface Service {
   close(): Promise<void>
 }
 
-export interface Killed {
-  /** After the kill; undefined for never within three times the time of a grant. */
-  readonly toldMs: number | undefined
-  readonly nextMs: number | undefined
-  readonly bothMs: number
-}
-
-async function kill({ holders: [holder, next], killAndRestart, close }: Service): Promise<Killed> {
+/** Times are from the kill on; undefined for never within three times the time of a grant. */
+async function kill({ holders: [holder, next], killAndRestart, close }: Service) {
   try {
     let toldMs: number | undefined
     let nextMs: number | undefined
@@ -98,33 +92,31 @@ async function redis(): Promise<Service> {
   const [{ Redlock }, { Redis }] = await Promise.all([import('@sesamecare-oss/redlock'), import('ioredis')])
   const port = await freePort()
   let server: RedisServer = await startRedis(port)
-  const connections = [0, 1].map(() => {
+  const connect = () => {
     const connection = new Redis(port, '127.0.0.1', { maxRetriesPerRequest: 1 })
     // It reconnects; without a listener each failure is printed.
-    connection.on('error', () => undefined)
-    return connection
-  })
-  const holders = connections.map(
-    (connection): Holding =>
-      async (work, timeoutMs) => {
-        const redlock = new Redlock([connection])
-        redlock.on('error', () => undefined)
-        // After some attempts an error ends the wait: who still wants the lock asks again.
-        for (const endMs = performance.now() + timeoutMs; ; ) {
-          let isIn = false
-          try {
-            return await redlock.using(['door'], ttlMs, async (signal) => {
-              isIn = true
-              await work(signal as AbortSignal)
-            })
-          } catch (error) {
-            if (isIn || performance.now() > endMs) throw error
-          }
+    return connection.on('error', () => undefined)
+  }
+  const connections = [connect(), connect()] as const
+  const holdingBy = (connection: (typeof connections)[0]): Holding => {
+    return async (work, timeoutMs) => {
+      const redlock = new Redlock([connection]).on('error', () => undefined)
+      // After some attempts an error ends the wait: who still wants the lock asks again.
+      for (const endMs = performance.now() + timeoutMs; ; ) {
+        let isIn = false
+        try {
+          return await redlock.using(['door'], ttlMs, async (signal) => {
+            isIn = true
+            await work(signal as AbortSignal)
+          })
+        } catch (error) {
+          if (isIn || performance.now() > endMs) throw error
         }
       }
-  )
+    }
+  }
   return {
-    holders: holders as unknown as Service['holders'],
+    holders: [holdingBy(connections[0]), holdingBy(connections[1])],
     async killAndRestart() {
       await server.kill()
       await delay(downMs)

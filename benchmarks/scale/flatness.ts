@@ -11,7 +11,7 @@ import { optionsOf } from '../harness/arguments.ts'
 import { Child } from '../harness/commands.ts'
 import { allocationFlags } from '../harness/pieces/measure.ts'
 import { least, median } from '../harness/statistics.ts'
-import { number, table } from '../harness/table.ts'
+import { type Cell, number, table } from '../harness/table.ts'
 import type { FlatCommands, Round } from './flat-load.ts'
 
 const { rounds, requests } = optionsOf({ rounds: 4, requests: 20_000 })
@@ -63,19 +63,19 @@ async function bytesOf(each: Case): Promise<string> {
 
 const results: Round[][] = cases.map(() => [])
 for (let generation = 1; generation <= generations; generation++) await addRounds(results, generation)
-const bytes: string[] = []
-for (const each of cases) bytes.push(await bytesOf(each))
 
-const cpu = results.map((all) => all.map(({ us }) => us))
-const [first = []] = cpu
-const rows = cases.map(({ connections, streams, handlers, spread }, index) => {
-  const all = cpu[index] as number[]
-  const ratios = [median(all) / median(first), least(all) / least(first)].map((ratio) => ratio.toFixed(2))
-  const collections = results[index]?.reduce((sum, { fullCollections }) => sum + fullCollections, 0) ?? 0
+const first = results[0]?.map(({ us }) => us) ?? []
+const rows: Cell[][] = []
+for (const [index, each] of cases.entries()) {
+  const { connections, streams, handlers, spread } = each
+  const all = results[index] as Round[]
+  const cpu = all.map(({ us }) => us)
+  const collections = all.reduce((sum, { fullCollections }) => sum + fullCollections, 0) / all.length
+  const ratios = [median(cpu) / median(first), least(cpu) / least(first)].map((ratio) => ratio.toFixed(2))
+  const us = [median(cpu), least(cpu)].map((each) => each.toFixed(1))
   const what = [connections, number(streams), number(handlers), spread ? 'all' : 'one']
-  const us = [median(all), least(all)].map((each) => each.toFixed(1))
-  return [...what, ...us, ratios.join(', '), (collections / all.length).toFixed(1), bytes[index] as string]
-})
+  rows.push([...what, ...us, ratios.join(', '), collections.toFixed(1), await bytesOf(each)])
+}
 const all = rounds * generations
 console.log(`64 callers, 512 B echoed, ${all} rounds of ${number(requests)} requests, both ends in one process`)
 const columns = ['connections', 'open streams', 'handlers', 'used', 'us of CPU', 'least', 'to the first']

@@ -70,16 +70,13 @@ async function measureConnections(role: 'accepting' | 'dialing'): Promise<void> 
   await peers.stop()
 }
 
-interface Kind<Opened> {
-  readonly what: string
-  readonly count: number
-  readonly aim: number
-  readonly things: Things<Opened>
-  /** About what the handler's side holds. */
-  note(ends: Ends): string | Promise<string>
-}
-
-async function measure<Opened>({ what, count, aim, things, note }: Kind<Opened>): Promise<void> {
+/** `note` is about what the side of the handler holds. */
+async function measure<Opened>(
+  what: string,
+  things: Things<Opened>,
+  { count, aim }: { readonly count: number; readonly aim: number },
+  note: (ends: Ends) => string | Promise<string>
+): Promise<void> {
   console.error(what)
   const ends = await connectEnds()
   const { stages } = await hold(ends, things, warmUpCount, count)
@@ -89,25 +86,31 @@ async function measure<Opened>({ what, count, aim, things, note }: Kind<Opened>)
   await ends.close()
 }
 
-async function measureStreams<Opened>(what: string, note: string, things: Things<Opened>): Promise<void> {
-  await measure({ what, count: streams, aim: aims.stream, things, note: () => note })
-}
-
 async function noteOfRequests({ far }: Ends): Promise<string> {
   const own = await far.ask('ownShare', requests)
   const share = held(perThing(own.before, own.after, requests))
   return `of which ${number(share)} B are the promise of the handler and what answers it`
 }
 
+const stream = { count: streams, aim: aims.stream }
+const request = { count: requests, aim: aims.request }
+const [byHand, byGenerator] = [responseStreams(news), responseStreams(watch)]
 await measureConnections('accepting')
 await measureConnections('dialing')
-await measureStreams('open idle stream, two-way', 'its handler returns the requests as the responses', echoStreams)
-const byHand = 'its handler returns an iterator written by hand'
-await measureStreams('open idle stream, responses only', byHand, responseStreams(news))
-const byGenerator = 'it waits for the abort of its signal'
-await measureStreams('the same, the handler a generator', byGenerator, responseStreams(watch))
-const pending = { what: 'pending request', count: requests, aim: aims.request }
-await measure({ ...pending, things: heldRequests, note: noteOfRequests })
+await measure(
+  'open idle stream, two-way',
+  echoStreams,
+  stream,
+  () => 'its handler returns the requests as the responses'
+)
+await measure(
+  'open idle stream, responses only',
+  byHand,
+  stream,
+  () => 'its handler returns an iterator written by hand'
+)
+await measure('the same, the handler a generator', byGenerator, stream, () => 'it waits for the abort of its signal')
+await measure('pending request', heldRequests, request, noteOfRequests)
 console.log('bytes per thing and side, default limits')
 console.log(table(['what', 'side', 'heap + external', 'heap', 'external', 'aim', 'note'], rows))
 process.exit()

@@ -57,8 +57,7 @@ rows.push(['resident memory at the end', mib((await memoryNow()).resident)])
 
 await manager.close({ timeout: 0 })
 await Promise.all(children.map((child) => child.stop()))
-console.log(
-  `${hosts.length} peers in ${processes} processes, each connected to one manager over loopback, with a shared secret`
-)
+const where = 'each connected to one manager over loopback, with a shared secret'
+console.log(`${hosts.length} peers in ${processes} processes, ${where}`)
 console.log(table(['what', 'figure'], rows))
 process.exit()

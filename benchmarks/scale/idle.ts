@@ -20,8 +20,10 @@ async function idleShare(library: string): Promise<number> {
   try {
     await mesh.untilWhole()
     await delay(settleMs)
-    const usedUs = async () =>
-      (await Promise.all(mesh.members.map((member) => member.ask('cpu')))).reduce((a, b) => a + b)
+    const usedUs = async () => {
+      const each = await Promise.all(mesh.members.map((member) => member.ask('cpu')))
+      return each.reduce((sum, us) => sum + us)
+    }
     const [beforeUs, startMs] = [await usedUs(), performance.now()]
     await delay(seconds * 1000)
     return ((await usedUs()) - beforeUs) / (performance.now() - startMs) / 10
@@ -31,14 +33,10 @@ async function idleShare(library: string): Promise<number> {
 }
 
 const builds = ['', ...against.split(',').filter(Boolean)]
-const shares = builds.map((): number[] => [])
+const rows = builds.map((library) => [library || 'this'])
 for (let round = 0; round < rounds; round++) {
-  for (const [index, library] of builds.entries()) shares[index]?.push(await idleShare(library))
+  for (const [index, library] of builds.entries()) rows[index]?.push(number(await idleShare(library)))
 }
+const header = ['build', ...Array.from({ length: rounds }, (_, round) => `round ${round + 1}`)]
 console.log(`${size} processes, ${ends} ends of connections, no call; percent of a core in each round of ${seconds} s`)
-console.log(
-  table(
-    ['build', ...(shares[0]?.map((_, round) => `round ${round + 1}`) ?? [])],
-    builds.map((library, index) => [library || 'this', ...(shares[index]?.map(number) ?? [])])
-  )
-)
+console.log(table(header, rows))

@@ -24,11 +24,9 @@ async function comesBack(local: string, awayMs: number): Promise<number> {
 
 const rows: [what: string, figure: string][] = []
 const tell = (what: string, ...tookMs: number[]) => {
-  const sorted = tookMs.sort((a, b) => a - b).map((ms) => number(ms))
-  rows.push([
-    what,
-    sorted.length === 1 ? `${sorted[0]} ms` : `${sorted[sorted.length >> 1]} ms, at most ${sorted.at(-1)} ms`
-  ])
+  const sorted = tookMs.sort((a, b) => a - b).map((ms) => `${number(ms)} ms`)
+  const most = sorted.length === 1 ? '' : `, at most ${sorted.at(-1)}`
+  rows.push([what, `${sorted[sorted.length >> 1]}${most}`])
 }
 
 try {
@@ -36,10 +34,8 @@ try {
   const some = hosts.slice(0, turns)
   const shortly: number[] = []
   for (const host of some) shortly.push(await comesBack(host, shortAwayMs))
-  tell(
-    `${some.length}, one after the other, each away for ${shortAwayMs / 1000} s and the start of a process`,
-    ...shortly
-  )
+  const inTurn = `${some.length}, one after the other, each away for ${shortAwayMs / 1000} s and the start of a process`
+  tell(inTurn, ...shortly)
   tell(`one that was away for ${longAwayMs / 1000} s`, await comesBack(hosts[0] as string, longAwayMs))
   await mesh.stopAll()
   tell(`start of all ${size} again`, await mesh.untilWhole())

@@ -23,10 +23,10 @@ const turn = 50
 let io: Server
 let redisPort = 0
 const clients: Socket[] = []
-/** What the client in the room has heard, of all time and of the events that are to come in order. */
-let heardInAll = 0
+/** How many events the client in the room has heard. */
 let heard = 0
-let isInOrder = false
+/** How many it had heard before those that are to come in order; undefined while none are. */
+let heardBefore: number | undefined
 let wrong: WrongAnswer | undefined
 let onHeard: () => void = () => undefined
 
@@ -41,9 +41,8 @@ const commands = {
     for (let n = 0; n < count; n++) clients.push(await join(local))
     const [member] = clients
     member?.on('event', (n: number) => {
-      heardInAll++
-      if (isInOrder && n !== heard) wrong ??= new WrongAnswer(`event ${n} in the place of ${heard}`)
-      heard++
+      const place = heard++ - (heardBefore ?? 0)
+      if (heardBefore !== undefined && n !== place) wrong ??= new WrongAnswer(`event ${n} in the place of ${place}`)
       onHeard()
     })
     // Here, and not by the adapter: that of Redis may not hear itself yet.
@@ -62,20 +61,19 @@ const commands = {
 
   /** Events are to be heard in order, from now on. */
   expect(): void {
-    heard = 0
-    isInOrder = true
+    heardBefore = heard
   },
 
-  /** Resolves when the client in the room has heard so many. */
+  /** Resolves when the client in the room has heard so many of them. */
   async hear(count: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       onHeard = () => {
         if (wrong !== undefined) reject(wrong)
-        else if (heard === count) resolve()
+        else if (heard - (heardBefore ?? 0) === count) resolve()
       }
       onHeard()
     })
-    isInOrder = false
+    heardBefore = undefined
   },
 
   /** Emits so many to the room. */
@@ -95,7 +93,7 @@ const commands = {
   },
 
   /** How many it has heard in all. */
-  count: () => heardInAll,
+  count: () => heard,
 
   /** So many of each, before anything is measured: code that has run seldom is slow. */
   async warm({ count, sockets }: { readonly count: number; readonly sockets: number }): Promise<void> {

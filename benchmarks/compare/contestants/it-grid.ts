@@ -21,13 +21,12 @@ function* messagesOf({ bytes, count, first }: StreamPlan): Generator<Uint8Array>
   for (let i = 0; i < count; i++) yield ring.at(first + i)
 }
 
-type Make = (
-  outCapacity?: number,
-  more?: Partial<ManagerOptions>,
-  how?: 'one by one' | 'by batches'
-) => Contestant<ClientSide>
+interface Variant extends Pick<ManagerOptions, 'checksum'> {
+  readonly outCapacity?: number
+  readonly byBatches?: boolean
+}
 
-const make: Make = (outCapacity, more, how = 'one by one') => {
+function make({ outCapacity, byBatches = false, ...more }: Variant = {}): Contestant<ClientSide> {
   const response = bytes()
   const push = streaming<StreamPlan, never, Uint8Array>('push', { inCapacity: 0, outCapacity, response })
   const echo = streaming<void, Uint8Array, Uint8Array>('echo-stream', { outCapacity, request: bytes(), response })
@@ -36,7 +35,7 @@ const make: Make = (outCapacity, more, how = 'one by one') => {
     async listen() {
       const manager = await serveGrid(grid, options, (manager) => {
         manager.handle('echo', (payload) => payload)
-        if (how === 'by batches') {
+        if (byBatches) {
           manager.handle(push, async function* (plan) {
             yield many(messagesOf(plan))
           })
@@ -58,8 +57,8 @@ const make: Make = (outCapacity, more, how = 'one by one') => {
     async connect(address) {
       const { peer } = await connectGrid(grid, options, address)
       const read = async (messages: Messages<Uint8Array>, take: (message: Uint8Array) => void) => {
-        if (how === 'one by one') for await (const message of messages) take(message)
-        else for await (const batch of messages.batches()) for (const message of batch) take(message)
+        if (byBatches) for await (const batch of messages.batches()) for (const message of batch) take(message)
+        else for await (const message of messages) take(message)
       }
       return {
         request: (payload) => peer.request('echo', payload),
@@ -77,8 +76,8 @@ const make: Make = (outCapacity, more, how = 'one by one') => {
 
 export const contestants: Contestants = {
   'it-grid': make(),
-  'it-grid-batches': make(undefined, {}, 'by batches'),
-  'it-grid-no-checksum': make(undefined, { checksum: false }),
-  'it-grid-out-1': make(1),
-  'it-grid-out-16': make(16)
+  'it-grid-batches': make({ byBatches: true }),
+  'it-grid-no-checksum': make({ checksum: false }),
+  'it-grid-out-1': make({ outCapacity: 1 }),
+  'it-grid-out-16': make({ outCapacity: 16 })
 }

@@ -48,6 +48,6 @@ export const contestants: Contestants = {
     listen: async () => {
       throw new Error('the port is taken')
     },
-    connect: async () => ({})
+    connect: async () => ({ request: later })
   }
 }
