@@ -7,7 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { optionsOf } from '../harness/arguments.ts'
 import { number, table } from '../harness/table.ts'
-import { Mesh } from './members.ts'
+import { meshOf } from './members.ts'
 
 const { processes: size, seconds, rounds, against } = optionsOf({ processes: 32, seconds: 20, rounds: 3, against: '' })
 const ends = size * (size - 1)
@@ -16,19 +16,19 @@ const settleMs = 30_000
 
 /** Percent of a core. */
 async function idleShare(library: string): Promise<number> {
-  const mesh = await Mesh.of(size, library)
+  const mesh = await meshOf(size, library)
   try {
     await mesh.untilWhole()
     await delay(settleMs)
     const usedUs = async () => {
-      const each = await Promise.all(mesh.members.map((member) => member.ask('cpu')))
+      const each = await Promise.all(Array.from(mesh.members.values(), (member) => member.ask('cpu')))
       return each.reduce((sum, us) => sum + us)
     }
     const [beforeUs, startMs] = [await usedUs(), performance.now()]
     await delay(seconds * 1000)
     return ((await usedUs()) - beforeUs) / (performance.now() - startMs) / 10
   } finally {
-    await mesh.stopAll()
+    await mesh.stop()
   }
 }
 

@@ -7,17 +7,17 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { optionsOf } from '../harness/arguments.ts'
 import { machine } from '../harness/machine.ts'
 import { number, table } from '../harness/table.ts'
-import { Mesh } from './members.ts'
+import { meshOf } from './members.ts'
 
 const given = optionsOf({ processes: 32, library: '', away: 60_000, turns: 8 })
 const { processes: size, away: longAwayMs, turns } = given
 const shortAwayMs = 3000
 
-const mesh = await Mesh.of(size, given.library)
+const mesh = await meshOf(size, given.library)
 const { hosts } = mesh
 
 async function comesBack(local: string, awayMs: number): Promise<number> {
-  await mesh.stop(local)
+  await mesh.stop([local])
   await delay(awayMs)
   return await mesh.untilWhole([local])
 }
@@ -37,10 +37,10 @@ try {
   const inTurn = `${some.length}, one after the other, each away for ${shortAwayMs / 1000} s and the start of a process`
   tell(inTurn, ...shortly)
   tell(`one that was away for ${longAwayMs / 1000} s`, await comesBack(hosts[0] as string, longAwayMs))
-  await mesh.stopAll()
+  await mesh.stop()
   tell(`start of all ${size} again`, await mesh.untilWhole())
 } finally {
-  await mesh.stopAll()
+  await mesh.stop()
 }
 console.log(`${size} processes over WebSockets on loopback: connected to all others after they listen`)
 console.log(table(['what', 'figure: the median where there are several'], rows))

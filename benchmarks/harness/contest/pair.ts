@@ -27,54 +27,45 @@ interface Ends {
   readonly client: Child<ContestantCommands>
 }
 
-export class Pair {
-  /** Of its package, once it runs. */
-  version: string | undefined
-  readonly #entry: Entry
-  readonly #driving: Driving<Workload>
-  #ends: Promise<Ends> | undefined
+export type Pair = ReturnType<typeof pairOf>
 
-  constructor(entry: Entry, driving: Driving<Workload>) {
-    this.#entry = entry
-    this.#driving = driving
-  }
-
-  /** Starts the processes when they are first needed. Rejects with `WrongAnswer`, or with another error if it could not be run. */
-  async measure(workload: Workload): Promise<Round> {
-    // One that did not start will not do so later either.
-    this.#ends ??= this.#start()
-    const ends = await this.#ends
-    try {
-      return await measure(ends, workload, this.#driving.ms)
-    } catch (error) {
-      // Its state is unknown: the next workload gets new processes.
-      this.#ends = undefined
-      await stop(ends)
-      throw error
+export function pairOf(entry: Entry, driving: Driving<Workload>) {
+  let starting: ReturnType<typeof start> | undefined
+  return {
+    /** Starts the processes when they are first needed. Rejects with `WrongAnswer`, or with another error if it could not be run. */
+    async measure(workload: Workload) {
+      // One that did not start will not do so later either.
+      starting ??= start(entry, driving)
+      const ends = await starting
+      try {
+        return { round: await measure(ends, workload, driving.ms), version: ends.version }
+      } catch (error) {
+        // Its state is unknown: the next workload gets new processes.
+        starting = undefined
+        await stop(ends)
+        throw error
+      }
+    },
+    async close(): Promise<void> {
+      await starting?.then(stop, () => undefined)
     }
   }
+}
 
-  async close(): Promise<void> {
-    await this.#ends?.then(stop, () => undefined)
-  }
-
-  /** Both processes, warm. */
-  async #start(): Promise<Ends> {
-    const { module, id, lacks } = this.#entry
-    const { driver, ms, warmUps } = this.#driving
-    const script = besides(import.meta.url, './process')
-    const start = () => new Child<ContestantCommands>(script, [module, id, driver.href])
-    const ends = { server: start(), client: start() }
-    try {
-      const address = await within(patienceMs, ends.server.ask('listen'))
-      this.version = await within(patienceMs, ends.client.ask('connect', address))
-      const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
-      if (warmUp !== undefined) await measure(ends, warmUp, ms * warmUpRounds)
-      return ends
-    } catch (error) {
-      await stop(ends)
-      throw error
-    }
+/** Both processes, warm, and the version of the package. */
+async function start({ module, id, lacks }: Entry, { driver, ms, warmUps }: Driving<Workload>) {
+  const script = besides(import.meta.url, './process')
+  const child = () => new Child<ContestantCommands>(script, [module, id, driver.href])
+  const both = { server: child(), client: child() }
+  try {
+    const address = await within(patienceMs, both.server.ask('listen'))
+    const version = await within(patienceMs, both.client.ask('connect', address))
+    const warmUp = warmUps.find(({ kind }) => lacks?.[kind] === undefined)
+    if (warmUp !== undefined) await measure(both, warmUp, ms * warmUpRounds)
+    return { ...both, version }
+  } catch (error) {
+    await stop(both)
+    throw error
   }
 }
 

@@ -8,7 +8,7 @@
 import { messageOf, WrongAnswer } from '../commands.ts'
 import { rotated } from '../statistics.ts'
 import type { Entry, Round, Workload } from './contestant.ts'
-import { type Driving, Pair } from './pair.ts'
+import { type Driving, type Pair, pairOf } from './pair.ts'
 import type { Output } from './terminal.ts'
 
 /** What a contestant came to in a workload. */
@@ -57,7 +57,7 @@ export async function compare<Work extends Workload, Who extends Entry>(
           if (outcome.reason !== undefined) continue
           const { entry } = outcome
           tell(`${workload.id} ${round === 0 ? 'warm-up' : `round ${round}/${rounds}`}, ${entry.id}`)
-          const pair = pairs.get(entry) ?? new Pair(entry, driving)
+          const pair = pairs.get(entry) ?? pairOf(entry, driving)
           pairs.set(entry, pair)
           await takeTurn(pair, workload, outcome, round > 0)
           if (outcome.failed) turns -= rounds - round
@@ -82,8 +82,8 @@ function outcomeIn({ kind }: Workload) {
 /** Rejects with `WrongAnswer`. */
 async function takeTurn(pair: Pair, workload: Workload, outcome: Outcome, counts: boolean): Promise<void> {
   try {
-    const round = await pair.measure(workload)
-    outcome.version = pair.version
+    const { round, version } = await pair.measure(workload)
+    outcome.version = version
     if (counts) outcome.rounds.push(round)
   } catch (error) {
     if (error instanceof WrongAnswer) throw new WrongAnswer(`${outcome.entry.id}, ${workload.id}: ${error.message}`)
