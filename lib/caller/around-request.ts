@@ -156,7 +156,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   }
 
   #try(call: CallerView): Promise<unknown> {
-    const timeoutMs = toLeftMs(call)
+    const timeoutMs = this.#leftMs(call)
     const { ownSignal } = call
     const { leaving } = this.#made
     const own = ownSignal === undefined ? leaving : new InnerSignal()
@@ -180,6 +180,16 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
       }
     )
     return sent
+  }
+
+  /** @throws {DeadlineError} when nothing is left, which this try then fails by */
+  #leftMs(call: CallerView): number {
+    try {
+      return toLeftMs(call)
+    } catch (error) {
+      this.#failed = error
+      throw error
+    }
   }
 
   #sendNow(timeoutMs: number, options: ReadCallOptions): Promise<unknown> {

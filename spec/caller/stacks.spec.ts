@@ -67,6 +67,19 @@ describe('the stack of a failed call', () => {
     })
   }
 
+  it('leads to its caller behind an interceptor that has used up its time', async (test) => {
+    const usesUp: CallerInterceptor = {
+      single(_, next) {
+        for (const endsMs = performance.now() + 2; performance.now() < endsMs; );
+        return next()
+      }
+    }
+    const interceptors = { caller: [retries({ maxAttempts: 2, baseDelayMs: 1 }), usesUp] }
+    const on = new Servers(test).manager({ local, hosts: [local], interceptors })
+    const error = await rejection(serveTheUser(on.connection(local), 'hangs', { timeout: 1 }))
+    assert.match(error.stack ?? '', /^DeadlineError: .*askThePeer.*serveTheUser/s)
+  })
+
   it('leads to what an interceptor throws of its own', async (test) => {
     const throwsOwn: CallerInterceptor = {
       async single() {
