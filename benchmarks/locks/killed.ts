@@ -35,17 +35,15 @@ async function kill({ holders: [holder, next], killAndRestart, close }: Service)
     let nextMs: number | undefined
     let killedMs = 0
     const over = new AbortController()
-    let begin = () => {}
-    const begun = new Promise<void>((resolve) => {
-      begin = resolve
+    let held = Promise.resolve()
+    await new Promise<void>((begin, fail) => {
+      held = holder(async (signal) => {
+        begin()
+        await Promise.race([once(signal, 'abort'), once(over.signal, 'abort')])
+        if (signal.aborted) toldMs = performance.now() - killedMs
+      }, watchMs)
+      held.catch(fail)
     })
-    const held = holder(async (signal) => {
-      begin()
-      await Promise.race([once(signal, 'abort'), once(over.signal, 'abort')])
-      if (signal.aborted) toldMs = performance.now() - killedMs
-    }, watchMs)
-    const ended = held.catch(() => undefined)
-    await begun
     await delay(ttlMs / 2)
     killedMs = performance.now()
     const restarted = killAndRestart()
@@ -54,7 +52,7 @@ async function kill({ holders: [holder, next], killAndRestart, close }: Service)
     }, watchMs)
     await Promise.all([got.catch(() => undefined), restarted, delay(watchMs)])
     over.abort()
-    await ended
+    await held.catch(() => undefined)
     const untilMs = toldMs ?? watchMs
     return { toldMs, nextMs, bothMs: nextMs === undefined ? 0 : Math.max(0, untilMs - nextMs) }
   } finally {
