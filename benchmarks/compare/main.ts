@@ -29,24 +29,12 @@ const plan = { workloads: selected(wanted, workloads, groups), entriesOf, rounds
 
 if (help) console.log(usage)
 else if (list) {
-  console.log(
-    listOf(
-      'contestants',
-      entries.map(({ id, about }) => [id, about])
-    )
-  )
-  console.log(
-    listOf(
-      'workloads',
-      plan.workloads.map(({ id, title }) => [id, title])
-    )
-  )
+  const line = (id: string, about: string) => `  ${id.padEnd(20)}  ${about}`
+  const contestants = entries.map(({ id, about }) => line(id, about))
+  const titles = plan.workloads.map(({ id, title }) => line(id, title))
+  console.log(['contestants', ...contestants, 'workloads', ...titles].join('\n'))
 } else {
   killAllAtEnd()
   const folder = out || fileURLToPath(new URL(isCompiled ? '../../../results' : '../results', import.meta.url))
   process.exitCode = await bench({ ...plan, out: folder }, output)
-}
-
-function listOf(what: string, lines: readonly (readonly [id: string, about: string])[]): string {
-  return [what, ...lines.map(([id, about]) => `  ${id.padEnd(20)}  ${about}`)].join('\n')
 }
