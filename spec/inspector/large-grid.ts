@@ -165,15 +165,17 @@ export class FakeFeed {
   }
 
   #view(from: number, to: number): Cell {
-    const names = { from: this.#hosts[from] as string, to: this.#hosts[to] as string }
-    if (this.#isTrouble(to, goneAt)) return { ...names, state: 'down', since: this.#startedAt, why: 'ECONNREFUSED' }
+    const [fromHost, toHost] = [this.#hosts[from] as string, this.#hosts[to] as string]
+    if (this.#isTrouble(to, goneAt))
+      return { from: fromHost, to: toHost, state: 'down', since: this.#startedAt, why: 'ECONNREFUSED' }
     const isApart = this.#size.trouble === true && Math.min(from, to) === apartAt && Math.max(from, to) === 29
-    if (isApart) return { ...names, state: 'try', since: this.#startedAt + 38_000 }
+    if (isApart) return { from: fromHost, to: toHost, state: 'try', since: this.#startedAt + 38_000 }
     const rack = (at: number) => Math.floor(at / 8)
     const far = rack(from) === rack(to) ? 0 : 0.7
     const slow = this.#isTrouble(from, slowAt) || this.#isTrouble(to, slowAt) ? 4.5 : 0
     const rttMs = Math.round((0.3 + far + slow + this.#random() * 0.4) * 10) / 10
-    return { ...names, state: 'up', since: this.#startedAt - 50_000_000, rttMs, streams: 3, queueBytes: 0 }
+    const since = this.#startedAt - 50_000_000
+    return { from: fromHost, to: toHost, state: 'up', since, rttMs, streams: 3, queueBytes: 0 }
   }
 
   #rows(): HandlerRow[] {
@@ -182,15 +184,27 @@ export class FakeFeed {
       const usual = usualAt(at)
       const [isSlow, fails] = [this.#isTrouble(at, 0), this.#isTrouble(at, 1)]
       const calls = 20 + ((at * 37) % 1000) + Math.round(this.#random() * 10)
-      const rates = {
-        ...{ calls, errors: fails ? calls * 0.031 : 0, bytesIn: calls * 100, bytesOut: calls * 900 },
-        ...{ p50: usual * 0.3, p99: isSlow ? 2400 : Math.round(usual * (95 + this.#random() * 12)) / 100, usual }
+      // Not put together by spreads, as nothing here that is made for each row or cell of a tick: that took ten times as long.
+      const row: HandlerRow = {
+        key: `single ${name}`,
+        name,
+        kind: 'single',
+        running: isSlow ? 37 : 1,
+        oldestMs: isSlow ? 8200 : 3,
+        unusual: isSlow ? 13 : 1,
+        isSlow,
+        fails,
+        servers: this.#hosts.length,
+        calls,
+        errors: fails ? calls * 0.031 : 0,
+        bytesIn: calls * 100,
+        bytesOut: calls * 900,
+        p50: usual * 0.3,
+        p99: isSlow ? 2400 : Math.round(usual * (95 + this.#random() * 12)) / 100,
+        usual
       }
-      return {
-        ...{ key: `single ${name}`, name, kind: 'single', running: isSlow ? 37 : 1, oldestMs: isSlow ? 8200 : 3 },
-        ...{ unusual: isSlow ? 13 : 1, isSlow, fails, servers: this.#hosts.length, ...rates },
-        ...(isSlow ? { where: this.#hosts[slowAt] as string } : fails ? { where: this.#hosts[21] as string } : {})
-      }
+      if (isSlow) return { ...row, where: this.#hosts[slowAt] as string }
+      return fails ? { ...row, where: this.#hosts[21] as string } : row
     })
   }
 
