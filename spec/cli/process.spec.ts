@@ -6,12 +6,13 @@
 import assert from 'node:assert/strict'
 import { execFile, execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { exitCodes } from '../../lib/extras/cli/exit.ts'
 import { single, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { childEnvironment, sourceArgs } from '../support/process/child.ts'
 import { settled, until } from '../support/until.ts'
 import { folder, gridWithGuests, main, shell } from './command-line.ts'
@@ -158,7 +159,8 @@ describe('it-grid in a pipe', () => {
     const { env } = await open(test)
     const pipe = join(folder(test).path, 'pipe')
     execFileSync('mkfifo', [pipe])
-    const early = await shell(`it-grid call upper --stream @${pipe} --timeout 300ms`, env).ended
+    const timeout = `${paced(1000)}ms`
+    const early = await shell(`it-grid call upper --stream @${pipe} --timeout ${timeout}`, env).ended
     assert.equal(early.code, exitCodes.deadline, early.stderr)
     const { ended, stdout } = shell(`it-grid call upper --stream @${pipe}`, env)
     let writer: number | undefined
@@ -204,12 +206,26 @@ describe('it-grid in a terminal', { skip: tmux }, () => {
     await ask('new-session', '-d', ...size, ...variables, 'env PS1="> " bash --norc --noprofile')
     test.after(() => ask('kill-server').catch(() => undefined))
     const screen = () => ask('capture-pane', '-p')
+    // To look takes a process: it is done when something was written, which tmux passes on when it is on the screen.
+    const written = join(folder(test).path, 'written')
+    writeFileSync(written, '')
+    await ask('pipe-pane', `cat >> ${written}`)
+    const shows = (pattern: RegExp, what: string) => {
+      let seen = -1
+      const isShown = async () => {
+        const { size } = statSync(written)
+        if (size === seen) return false
+        seen = size
+        return pattern.test(await screen())
+      }
+      return until(isShown, what, 60_000)
+    }
     return {
       screen,
       colours: () => ask('capture-pane', '-p', '-e'),
       keys: (...keys: string[]) => ask('send-keys', ...keys),
       resize: (wide: number, high: number) => ask('resize-window', '-x', String(wide), '-y', String(high)),
-      shows: (pattern: RegExp, what: string) => until(async () => pattern.test(await screen()), what, 60_000),
+      shows,
       start: (line: string) => {
         const program = [process.execPath, ...sourceArgs, main].join(' ')
         return ask('send-keys', `clear; ${program} ${line}; echo code=$?`, 'Enter')

@@ -65,7 +65,9 @@ function withoutTypes(url, source) {
 
 function transformed(url, source, stamp = '') {
   const { transformSync } = require('esbuild')
-  return transformSync(source, { ...options, banner: stamp.trim(), sourcefile: fileURLToPath(url) }).code
+  // What names its interpreter would stay before the banner, which is looked for at the beginning.
+  const program = source.replace(/^#!.*/, '')
+  return transformSync(program, { ...options, banner: stamp.trim(), sourcefile: fileURLToPath(url) }).code
 }
 
 if (isMainThread) {
