@@ -35,14 +35,20 @@ it('a grid of five has exactly one socket per pair, and each side of it can star
       assert.deepEqual(got, [1, 2, 3])
     }
   }
-  let upgrades = 0
+  let sockets = 0
   for (const { manager, server, name } of nodes) {
-    const expected = hosts.filter((host) => host !== name && dialerOf(host, name) === host).length
-    assert.deepEqual([server.accepted, server.upgrades, server.sockets.size], [expected, expected, expected], name)
-    for (const { host, isDialer } of manager.stats().connections) assert.equal(isDialer, dialerOf(host, name) === name)
-    upgrades += server.upgrades
+    const dialing = hosts.filter((host) => host !== name && dialerOf(host, name) === host)
+    await until(() => server.sockets.size === dialing.length, `${name} has a socket for each that dials it`)
+    assert.equal(server.accepted, server.upgrades, name)
+    // Who has waited for long, as on a busy machine, tells the one that is to dial it that it is there, once.
+    const knocks = server.upgrades - dialing.length
+    assert.ok(knocks >= 0 && knocks <= hosts.length - 1 - dialing.length, `${name}: ${knocks}`)
+    for (const { host, isDialer, reconnects } of manager.stats().connections) {
+      assert.deepEqual([isDialer, reconnects], [dialerOf(host, name) === name, 0])
+    }
+    sockets += server.sockets.size
   }
-  assert.equal(upgrades, 10)
+  assert.equal(sockets, 10)
 })
 
 it('spellings of a name never make a second connection or socket', async (test) => {
