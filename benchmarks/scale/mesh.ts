@@ -81,6 +81,7 @@ const rows = [
   ['sockets left', sockets.open.size]
 ]
 console.log(table(['what', 'figure'], rows))
-const exact = accepted.ever === pairs && accepted.open === pairs && socketEnds === 2 * pairs && sockets.open.size === 0
+// On a busy machine more are accepted, and closed again: of servers that tell the one that is to dial them that they are there.
+const exact = madeTwice === 0 && accepted.open === pairs && socketEnds === 2 * pairs && sockets.open.size === 0
 if (!exact) throw new Error(`there must be exactly ${pairs} sockets, one for each pair, and none at the end`)
 process.exit()
