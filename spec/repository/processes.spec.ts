@@ -98,6 +98,51 @@ describe('a run of many files', () => {
     assert.match(output, /^# ok: four /m)
   })
 
+  it('counts the facts of a suite in it, with its hooks and the suites in it', async (test) => {
+    const { output, code } = await runOf(
+      test,
+      fact('before'),
+      `import { after, before, describe, it } from 'node:test'
+      describe('outer', () => {
+        before(() => console.log('opened'))
+        after(() => console.log('closed'))
+        it('waits', () => new Promise((resolve) => setTimeout(resolve, 1)))
+        describe('inner', () => {
+          it('has parts', async (test) => {
+            await test.test('a part', async () => { throw new Error('the part is wrong') })
+          })
+        })
+      })`,
+      fact('behind')
+    )
+    assert.equal(code, 1)
+    for (const line of ['# ok: before ', '# ok: behind ', '# opened$', '# closed$', '# tests 5$', '# suites 2$']) {
+      assert.match(output, new RegExp(`^${line}`, 'm'))
+    }
+    assert.match(output, /^not ok \d+ - outer$/m)
+    assert.match(output, /^ {4}not ok 2 - inner$/m)
+    assert.match(output, /^ {8}not ok 1 - has parts$/m)
+    assert.match(output, /^ {12}not ok 1 - a part$[\s\S]*the part is wrong/m)
+  })
+
+  for (const [kind, body] of [
+    ['uncaught exception', "setTimeout(() => { throw new Error('this is uncaught') })"],
+    ['unhandled rejection', "void new Promise(setImmediate).then(() => { throw new Error('this is uncaught') })"]
+  ]) {
+    it(`fails the fact that runs, at once, for an ${kind}`, async (test) => {
+      const { output, code } = await runOf(
+        test,
+        fact('one'),
+        `import { it } from 'node:test'\nit('two', () => { ${body}; return new Promise(() => setInterval(() => undefined, 1000).unref()) })\n`,
+        fact('three')
+      )
+      assert.equal(code, 1)
+      assert.match(output, /^not ok \d+ - two$[\s\S]*this is uncaught/m)
+      assert.match(output, /^# ok: one /m)
+      assert.match(output, /^# ok: three /m)
+    })
+  }
+
   it('fails when a fact leaves another clock to the files behind it', async (test) => {
     const { output, code } = await runOf(test, fact('one', 'performance.now = () => 7'))
     assert.equal(code, 1)
