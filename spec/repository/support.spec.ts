@@ -7,7 +7,7 @@ import { describe, it } from 'node:test'
 
 const root = new URL('../../', import.meta.url)
 /** Of the scripts of npm and of specs of benchmarks, which are started by their paths. */
-const startedByPath = /^spec\/support\/(benchmarks\/.*|(suite|typescript|untracked)\.mjs)$/
+const startedByPath = /^spec\/support\/(benchmarks\/.*|suite\.mjs|typescript\.mjs)$/
 
 const sources = new Map(
   ['spec', 'benchmarks'].flatMap((folder) =>

@@ -52,8 +52,6 @@ for (let at = 0; at * filesInOne < together.length; at++) {
   entries.push(fileURLToPath(new URL(`${at}.mjs`, folder)))
 }
 
-// Handed on to each process.
-process.execArgv.push('--import', new URL('untracked.mjs', import.meta.url).href)
 run({ files: entries, concurrency: 4, timeout: 900_000 })
   .on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1
