@@ -51,10 +51,10 @@ interface Sender {
   sendFrame(parts: readonly Uint8Array[], onWritten?: (error?: Error) => void): void
 }
 
-/** Of `ws`, without a type and of this version: what is not there is not used. */
+/** Of `ws`, without a type. What is not there in another version, or in another runtime, is not used. */
 interface Inner {
-  readonly _receiver?: Receiver
-  readonly _sender?: Sender
+  readonly _receiver?: Partial<Receiver> | null
+  readonly _sender?: Partial<Sender> | null
 }
 
 /** A piece costs an object, and keeps alive the read that it came in: that is a hundred times the size of a byte. */
@@ -98,7 +98,7 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
     conn.drained()
   }
   const { _receiver: receiver, _sender: sender } = ws as WebSocket & Inner
-  if (sender !== undefined) sendInOnePiece(sender)
+  sendInOnePiece(sender)
   let leftBytes = Infinity
   // Called behind the listener of `ws`, which has taken the chunk.
   init.socket?.on('data', (chunk: Buffer) => {
@@ -106,9 +106,9 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
     if (leftBytes < 0) {
       conn.violated(new ProtocolError('too many bytes arrived before the handshake is done'))
       ws.terminate()
-    } else if (receiver !== undefined) {
-      joinSmall(receiver._buffers)
-      joinSmall(receiver._fragments)
+    } else {
+      joinSmall(receiver?._buffers)
+      joinSmall(receiver?._fragments)
     }
   })
   const options = {
@@ -140,7 +140,8 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   return conn
 }
 
-function sendInOnePiece(sender: Sender): void {
+function sendInOnePiece(sender: Partial<Sender> | null | undefined): void {
+  if (typeof sender?.sendFrame !== 'function') return
   const { sendFrame } = sender
   sender.sendFrame = (parts, onWritten) => {
     const [head, body] = parts
@@ -150,8 +151,8 @@ function sendInOnePiece(sender: Sender): void {
 }
 
 /** Joins the small pieces at the end once there are many, so that memory and time are in proportion to the bytes. */
-function joinSmall(pieces: Buffer[]): void {
-  if (pieces.length < maxSmallPieces) return
+function joinSmall(pieces: Buffer[] | undefined): void {
+  if (pieces === undefined || pieces.length < maxSmallPieces) return
   let from = pieces.length
   while (from > 0 && (pieces[from - 1] as Buffer).length < smallPieceBytes) from--
   if (pieces.length - from >= maxSmallPieces) pieces.push(Buffer.concat(pieces.splice(from)))

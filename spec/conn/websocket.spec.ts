@@ -224,6 +224,20 @@ describe('webSocketConn', () => {
     }
   })
 
+  it('carries messages also where the inside of the WebSocket is that of another version or runtime', async () => {
+    for (const inner of [null, undefined, {}]) {
+      const { conn, remote, socket } = await dialBare()
+      const before = { ...remote } as unknown as Record<string, unknown>
+      Object.assign(remote, { _sender: inner, _receiver: inner })
+      const far = webSocketConn(remote, { secure: false, remoteAddress: 'x', socket })
+      Object.assign(remote, { _sender: before._sender, _receiver: before._receiver })
+      const arrived = [collect(conn), collect(far)]
+      await Promise.all([conn, far].map((end) => end.sink(each([message(10, 1), message(5000, 2)]))))
+      conn.close()
+      for (const messages of await Promise.all(arrived)) assert.deepEqual(messages, [message(10, 1), message(5000, 2)])
+    }
+  })
+
   it('takes nothing more from its source once a write has failed, which is before the WebSocket knows it', async () => {
     const ws = conn.transport as WebSocket
     let [writes, unsent] = [0, 0]
