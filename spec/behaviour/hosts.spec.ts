@@ -5,7 +5,14 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { pushable } from 'it-pushable'
-import { DisconnectedError, dialerOf, type HandlerContext, single, streaming } from '../../lib/index.ts'
+import {
+  type ConnDialer,
+  DisconnectedError,
+  dialerOf,
+  type HandlerContext,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { paced } from '../support/clock/pace.ts'
 import { LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -19,7 +26,14 @@ const numbers = streaming<void, never, number>('numbers', { inCapacity: 0 })
 it('a grid of five has exactly one socket per pair, and each side of it can start calls', async (test) => {
   const servers = new Servers(test)
   const hosts = Array.from({ length: 5 }, (_, n) => `https://node-${n}:9000`)
-  const nodes = await Promise.all(hosts.map((name) => servers.node(name, hosts)))
+  const dials: string[] = []
+  const dialerFrom =
+    (from: string): ConnDialer =>
+    (to, options) => {
+      dials.push(`${from} ${to}`)
+      return servers.dialer(to, options)
+    }
+  const nodes = await Promise.all(hosts.map((name) => servers.node(name, hosts, { dialer: dialerFrom(name) })))
   for (const { manager, name } of nodes) {
     manager.handle(hello, (_, context) => `${name} to ${context.remote.host}`)
     manager.handle(numbers, () => [1, 2, 3])
@@ -35,20 +49,17 @@ it('a grid of five has exactly one socket per pair, and each side of it can star
       assert.deepEqual(got, [1, 2, 3])
     }
   }
-  let sockets = 0
   for (const { manager, server, name } of nodes) {
-    const dialing = hosts.filter((host) => host !== name && dialerOf(host, name) === host)
-    await until(() => server.sockets.size === dialing.length, `${name} has a socket for each that dials it`)
-    assert.equal(server.accepted, server.upgrades, name)
-    // Who has waited for long, as on a busy machine, tells the one that is to dial it that it is there, once.
-    const knocks = server.upgrades - dialing.length
-    assert.ok(knocks >= 0 && knocks <= hosts.length - 1 - dialing.length, `${name}: ${knocks}`)
-    for (const { host, isDialer, reconnects } of manager.stats().connections) {
-      assert.deepEqual([isDialer, reconnects], [dialerOf(host, name) === name, 0])
-    }
-    sockets += server.sockets.size
+    const expected = hosts.filter((host) => host !== name && dialerOf(host, name) === host).length
+    await until(() => server.sockets.size === expected, `${name} has a socket for each that dials it`)
+    const dialed = dials.filter((dial) => dial.endsWith(` ${name}`)).length
+    assert.deepEqual([server.accepted, server.upgrades], [dialed, dialed], name)
+    for (const { host, isDialer } of manager.stats().connections) assert.equal(isDialer, dialerOf(host, name) === name)
   }
-  assert.equal(sockets, 10)
+  const isRight = (dial: string) => dialerOf(...(dial.split(' ') as [string, string])) === dial.split(' ')[0]
+  assert.equal(dials.filter(isRight).length, 10)
+  // Who has waited for long, as on a busy machine, tells the one that is to dial it that it is there, once.
+  assert.equal(new Set(dials).size, dials.length)
 })
 
 it('spellings of a name never make a second connection or socket', async (test) => {

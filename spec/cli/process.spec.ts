@@ -110,19 +110,14 @@ describe('it-grid in a pipe', () => {
     const pipe = join(folder(test).path, 'pipe')
     execFileSync('mkfifo', [pipe])
     const { ended, stdout, child } = shell(`it-grid call two --stream @${pipe}`, env)
-    let writer: number | undefined
-    const reads = () => {
-      writer = writerOf(pipe)
-      return writer !== undefined
-    }
-    await until(reads, 'it reads', 60_000)
-    writeSync(writer as number, '"a"\n"b"\n')
+    const writer = await writerOf(pipe)
+    writeSync(writer, '"a"\n"b"\n')
     await until(() => stdout() === '"a"\n"b"\n', 'it goes as far as the handler does', 60_000)
     let isEnded = false
     child.on('exit', () => {
       isEnded = true
     })
-    await until(() => isEnded, 'it has ended').finally(() => closeSync(writer as number))
+    await until(() => isEnded, 'it has ended').finally(() => closeSync(writer))
     assert.deepEqual(await ended, { code: 0, signal: null, stdout: '"a"\n"b"\n', stderr: '' })
   })
 
@@ -136,19 +131,14 @@ describe('it-grid in a pipe', () => {
       `it-grid hosts --secret-file ${pipe}`
     ]) {
       const { child, ended } = shell(line, env)
-      let writer: number | undefined
-      const reads = () => {
-        writer = writerOf(pipe)
-        return writer !== undefined
-      }
-      await until(reads, `${line} reads`, 60_000)
+      const writer = await writerOf(pipe, line)
       let isEnded = false
       const outcome = ended.finally(() => {
         isEnded = true
       })
       child.kill('SIGINT')
       // What waits in vain goes on when its pipe is closed, and must not before.
-      await until(() => isEnded, `${line} has ended`).finally(() => closeSync(writer as number))
+      await until(() => isEnded, `${line} has ended`).finally(() => closeSync(writer))
       assert.deepEqual(await outcome, { code: -1, signal: 'SIGINT', stdout: '', stderr: '' }, line)
     }
   })
@@ -163,25 +153,26 @@ describe('it-grid in a pipe', () => {
     const early = await shell(`it-grid call upper --stream @${pipe} --timeout ${timeout}`, env).ended
     assert.equal(early.code, exitCodes.deadline, early.stderr)
     const { ended, stdout } = shell(`it-grid call upper --stream @${pipe}`, env)
-    let writer: number | undefined
-    const reads = () => {
-      writer = writerOf(pipe)
-      return writer !== undefined
-    }
-    await until(reads, 'it reads', 60_000)
-    writeSync(writer as number, '"a"\n')
-    await until(() => stdout() === '"A"\n', 'the answer is there', 60_000).finally(() => closeSync(writer as number))
+    const writer = await writerOf(pipe)
+    writeSync(writer, '"a"\n')
+    await until(() => stdout() === '"A"\n', 'the answer is there', 60_000).finally(() => closeSync(writer))
     assert.deepEqual(await ended, { code: 0, signal: null, stdout: '"A"\n', stderr: '' })
   })
 })
 
 /** The end of a pipe to write, once somebody reads it. */
-function writerOf(pipe: string): number | undefined {
-  try {
-    return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK)
-  } catch {
-    return undefined
+async function writerOf(pipe: string, who = 'it'): Promise<number> {
+  let writer: number | undefined
+  const opens = () => {
+    try {
+      writer = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK)
+    } catch {
+      return false
+    }
+    return true
   }
+  await until(opens, `${who} reads`, 60_000)
+  return writer as unknown as number
 }
 
 const tmux = (() => {
