@@ -46,9 +46,9 @@ interface Receiver {
   readonly _fragments: Buffer[]
 }
 
-/** The part of `ws` that writes a frame: its head and its body, or both in one piece. */
+/** The part of `ws` that writes a frame: its head and its body, or both in one piece. The body of a ping may be a text. */
 interface Sender {
-  sendFrame(parts: readonly Uint8Array[], onWritten?: (error?: Error) => void): void
+  sendFrame(parts: readonly (Uint8Array | string)[], onWritten?: (error?: Error) => void): void
 }
 
 /** Of `ws`, without a type. What is not there in another version, or in another runtime, is not used. */
@@ -145,7 +145,8 @@ function sendInOnePiece(sender: Partial<Sender> | null | undefined): void {
   const { sendFrame } = sender
   sender.sendFrame = (parts, onWritten) => {
     const [head, body] = parts
-    const whole = head === undefined || body === undefined ? undefined : onePiece(head, body)
+    const isPair = parts.length === 2 && head instanceof Uint8Array && body instanceof Uint8Array
+    const whole = isPair ? onePiece(head, body) : undefined
     sendFrame.call(sender, whole === undefined ? parts : [whole], onWritten)
   }
 }

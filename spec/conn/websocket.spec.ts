@@ -238,6 +238,23 @@ describe('webSocketConn', () => {
     }
   })
 
+  it('writes what is not a head and a body of bytes as it is given, such as a ping with a text', async () => {
+    for (const text of ['', 'hello']) {
+      const pinged = once(remote, 'ping')
+      ;(conn.transport as WebSocket).ping(text)
+      assert.equal(String((await pinged)[0]), text)
+    }
+    const written: unknown[] = []
+    const sender = { sendFrame: (parts: readonly unknown[]) => void written.push(...parts) }
+    const before = Object.entries(remote).find(([key]) => key === '_sender')
+    Object.assign(remote, { _sender: sender })
+    webSocketConn(remote, { secure: false, remoteAddress: 'x', socket })
+    Object.assign(remote, Object.fromEntries([before ?? []]))
+    const parts = [message(2, 1), message(10, 2), message(10, 3)]
+    sender.sendFrame(parts)
+    assert.deepEqual(written, parts)
+  })
+
   it('takes nothing more from its source once a write has failed, which is before the WebSocket knows it', async () => {
     const ws = conn.transport as WebSocket
     let [writes, unsent] = [0, 0]
