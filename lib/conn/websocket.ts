@@ -120,8 +120,8 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   }
   const conn = new CarrierConn(options, {
     write(message) {
-      // The remote end may have closed already: `ws` reports that with its `close` event only.
-      if (ws.readyState !== WebSocket.OPEN) return false
+      // The remote end may have closed already, or the socket be lost: `ws` reports either with its `close` event only.
+      if (ws.readyState !== WebSocket.OPEN || init.socket?.writable === false) return false
       ws.send(message, binary, onFlushed)
       return true
     },

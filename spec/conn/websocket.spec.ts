@@ -273,6 +273,19 @@ describe('webSocketConn', () => {
     await sent
   })
 
+  it('takes nothing more from its source once the socket is lost, which is before the WebSocket knows it', async () => {
+    const far = webSocketConn(remote, { secure: false, remoteAddress: 'x', socket })
+    let pulls = 0
+    async function* sent() {
+      yield message(10, ++pulls)
+      socket.destroy()
+      assert.equal(remote.readyState, WebSocket.OPEN)
+      while (pulls < 100) yield message(10, ++pulls)
+    }
+    await assert.rejects(far.sink(sent()), /connection lost/)
+    assert.equal(pulls, 2)
+  })
+
   it('is lost at once when the WebSocket was closed before it became a conn', async () => {
     conn.abort(new Error('unused'))
     await once(conn.transport as WebSocket, 'close')
