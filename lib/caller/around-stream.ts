@@ -201,7 +201,7 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   }
 
   onIdle(): void {
-    if (this.#innerEnd !== undefined) this.#finish(this.#innerEnd)
+    if (this.#innerEnd !== undefined && !this.#isTakenOver) this.#finish(this.#innerEnd)
   }
 
   // DeadlineOwner
@@ -212,6 +212,11 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
 
   onLate(): void {
     this.#fail(createLateError(this.#view, this.#stream.call.delivery), 'failed')
+  }
+
+  /** What was sent has not ended well, and interceptors that left it, or were told of that, go on without it. */
+  get #isTakenOver(): boolean {
+    return this.#innerEnd !== undefined && this.#innerEnd.how !== 'ended' && this.#innermost?.isOver === true
   }
 
   #open(open: OpenOnce, call: CallerView, above: Gate | undefined): Relay {
@@ -238,6 +243,8 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   /** What was sent ends with its session. */
   #onClosed(text: string): void {
     if (this.#innermost === undefined) this.#fail(new ClosedError(text, { delivery: 'notSent' }), 'failed')
+    // Its consumer may still read what interceptors give, but nothing is kept open for that.
+    else if (this.#innerEnd !== undefined) this.#finish(this.#innerEnd)
   }
 
   /** As they are, unless an interceptor has others, or has looked at them. */
@@ -260,7 +267,7 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   #onInnerEnd(end: StreamEnd): void {
     this.#innerEnd = end
     this.#deadline.onEnded()
-    if (this.#isOver || this.#outermost?.isAwaited !== false) return
+    if (this.#isOver || this.#isTakenOver || this.#outermost?.isAwaited !== false) return
     // What nobody reads ends now, too: so its interceptors get to their end.
     if (!this.#outermost.isTouched) this.#outermost.release()
     this.#finish(end)
@@ -269,10 +276,11 @@ export class AroundStream implements Surface, RelayOwner, DeadlineOwner {
   /** Ends it now. */
   #fail(reason: unknown, how: 'failed' | 'cancelled'): void {
     if (!this.#isOver) this.#made.leaving.abort(reason)
+    const end = this.#isTakenOver ? undefined : this.#innerEnd
     this.#outermost?.close(reason)
     this.#stream.cancel(reason)
     this.#chain?.end({ reason })
-    this.#finish(this.#innerEnd ?? { how, error: reason })
+    this.#finish(end ?? { how, error: reason })
   }
 
   #finish(end: StreamEnd): void {

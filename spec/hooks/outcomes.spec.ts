@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import { bytes, type CallerInterceptor, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
@@ -10,6 +11,12 @@ import { rejection } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
 const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
+
+async function readAll(messages: AsyncIterable<unknown>): Promise<unknown[]> {
+  const all: unknown[] = []
+  for await (const message of messages) all.push(message)
+  return all
+}
 
 /** Listens to one event of a channel for as long as it is in scope. */
 function listen(name: 'start' | 'asyncEnd', listener: (message: CallMessage) => void, channel = channels.handle) {
@@ -101,6 +108,62 @@ describe('a stream that is over before it is read', () => {
       const [figures] = grid.at(0).stats().called
       assert.equal(figures?.bytesIn, 600)
     })
+  }
+})
+
+describe('a stream that an interceptor of its caller goes on without', () => {
+  const mistake = new Error('a mistake of the interceptor')
+  const ways = {
+    left: async (messages: AsyncIterable<unknown>) => {
+      for await (const _ of messages) break
+    },
+    'told that it failed': (messages: AsyncIterable<unknown>) => rejection(readAll(messages))
+  }
+  const ends: Record<string, readonly [how: string, code: string, read: (stream: AsyncIterable<unknown>) => unknown]> =
+    {
+      'to its end, has ended well': ['ended', 'OK', async (stream) => assert.deepEqual(await readAll(stream), [7, 8])],
+      'until its consumer stops, is cancelled': [
+        'cancelled',
+        'ERR_CANCELLED',
+        async (stream) => {
+          for await (const _ of stream) break
+        }
+      ],
+      'until it throws, has failed': ['failed', '_OTHER', (stream) => assert.rejects(readAll(stream), mistake)]
+    }
+  for (const [way, begin] of Object.entries(ways)) {
+    for (const [title, [how, code, read]] of Object.entries(ends)) {
+      it(`because it ${way === 'left' ? 'left it' : `was ${way}`}, ${title}`, async () => {
+        const goingOn: CallerInterceptor = {
+          async *streaming(_, next) {
+            await begin(next())
+            yield 7
+            yield 8
+            if (how === 'failed') throw mistake
+          }
+        }
+        const asked = new Gate()
+        await using grid = await openGrid(2, {
+          interceptors: { caller: [goingOn] },
+          serve: (manager) =>
+            manager.handle(feed, async function* (_none, _requests, { signal }) {
+              await asked.opened
+              if (way !== 'left') throw new Error('no more')
+              yield 1
+              await once(signal, 'abort')
+            })
+        })
+        const ended: CallMessage[] = []
+        using _call = listen('asyncEnd', (message) => ended.push(message), channels.call)
+        const stream = grid.at(0).connection(grid.at(1).local).newStream(feed)
+        const reading = read(stream)
+        asked.open()
+        await reading
+        assert.equal((await stream.closed).how, how)
+        await until(() => ended.length === 1, 'it is published')
+        assert.equal(ended[0]?.outcome?.code, code)
+      })
+    }
   }
 })
 
