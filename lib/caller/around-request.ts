@@ -85,7 +85,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   #unlistenSignal: (() => void) | undefined
   #unlistenClosing: (() => void) | undefined
   #isOver = false
-  /** What the last try that failed did so by. */
+  /** What the last try that failed did so by, unless that is the reason of a signal, which is whose it is. */
   #failed: unknown
   #settle!: (result: Promise<never>) => void
 
@@ -175,7 +175,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
       sent,
       () => this.#onTried('ran', leave),
       (error) => {
-        this.#failed = error
+        this.#failed = own.aborted && error === own.reason ? undefined : error
         this.#onTried(readDelivery(error) ?? (hasSession ? 'maybeRan' : 'notSent'), leave)
       }
     )

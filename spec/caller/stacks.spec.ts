@@ -149,4 +149,20 @@ describe('the stack of a failed call', () => {
     assert.equal(await rejection(on.connection(local).request('hangs', undefined, { signal })), own)
     assert.equal(own.stack, before)
   })
+  for (const when of ['before', 'during'] as const) {
+    it(`is left as it is, when it is the reason of a signal that an interceptor gave, aborted ${when} the call`, async (test) => {
+      const own = new GridError('E_MINE', 'enough')
+      const before = own.stack
+      const controller = new AbortController()
+      if (when === 'before') controller.abort(own)
+      const leaves: CallerInterceptor = { single: (_, next) => next({ signal: controller.signal }) }
+      const on = new Servers(test).manager({ local, hosts: [local], interceptors: { caller: [leaves] } })
+      on.handle('hangs', () => {
+        setImmediate(() => controller.abort(own))
+        return new Promise(() => undefined)
+      })
+      assert.equal(await rejection(serveTheUser(on.connection(local), 'hangs', {})), own)
+      assert.equal(own.stack, before)
+    })
+  }
 })
