@@ -287,6 +287,10 @@ describe('the exit code of call', () => {
     ['usage', ['value', '{a}'], /^it-grid: the payload is no JSON: /],
     ['usage', ['value', 'text'], /a text is written as '"text"'\n$/],
     ['usage', ['value', '@/no/such/file'], /^it-grid: \/no\/such\/file: there is no such file\n$/],
+    ['usage', ['upper', '"p"', '--stream', '@/no/such/file'], /^it-grid: \/no\/such\/file: there is no such file\n$/],
+    // What is not read is not opened, and nobody would hear of what is wrong with it.
+    ['unknownHandler', ['uper', '"p"', '--stream', '@/no/such/file'], /"uper".*"upper".*\(ERR_UNKNOWN_HANDLER\)\n$/],
+    ['unknownHandler', ['uper', '--stream', '--raw', '@/no/such/file'], /"uper".*\(ERR_UNKNOWN_HANDLER\)\n$/],
     ['usage', ['value', '1', '2'], /"2" is one argument too many/],
     [
       'usage',

@@ -1,6 +1,5 @@
 /** `call`: one request, or one stream, at a handler whose definition is not known here. */
 
-import type { Readable } from 'node:stream'
 import {
   type Callable,
   type CallOptions,
@@ -15,7 +14,7 @@ import { codecs, codecsOf, findHandler, likelyCodecs } from './codecs.ts'
 import type { Command, Run } from './command.ts'
 import { tellNote } from './errors.ts'
 import { UsageError } from './exit.ts'
-import { chunksOf } from './file.ts'
+import { chunksOf, type Source } from './file.ts'
 import { hostOf, noMore } from './hosts.ts'
 import { bytesOf, isPiped, linesOf, payloadOf, sourceOf } from './input.ts'
 import { printable, printableBlock } from './text.ts'
@@ -164,7 +163,7 @@ async function stream(made: Call): Promise<void> {
   )
 }
 
-type Read<T> = (input: Readable, name: string, signal: AbortSignal) => AsyncIterable<T>
+type Read<T> = (source: Source, signal: AbortSignal) => AsyncIterable<T>
 
 /** Sends what is read, and prints what comes, each only as fast as the other end takes it. */
 async function exchange<T>(
@@ -176,7 +175,7 @@ async function exchange<T>(
   const over = new AbortController()
   const source = given.requests === undefined ? undefined : sourceOf(given.requests, run.stdin)
   // What goes wrong with it is the error of the stream.
-  if (source !== undefined) opened.sink(read(source.open(), source.name, over.signal)).catch(() => undefined)
+  if (source !== undefined) opened.sink(read(source, over.signal)).catch(() => undefined)
   else if (info.inCapacity > 0) opened.requests?.end()
   try {
     let isSilent = true

@@ -49,8 +49,15 @@ function readerOf(fd: number): Readable {
   return isatty(fd) ? new ReadStream(fd) : createReadStream('', { fd })
 }
 
+/** What is read, by a name for people. It is opened by who reads it, who hears of what goes wrong. */
+export interface Source {
+  readonly name: string
+  open(): Readable
+}
+
 /** As they are read. Ends with the signal, also while nothing comes. @throws {UsageError} where there is no such file */
-export async function* chunksOf(input: Readable, name: string, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+export async function* chunksOf({ name, open }: Source, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  const input = open()
   const stop = () => input.destroy(signal.reason)
   if (signal.aborted) stop()
   signal.addEventListener('abort', stop)
@@ -70,7 +77,7 @@ export async function readSmall(file: string, flag: string, signal: AbortSignal)
   const what = `${flag} ${printable(file)}`
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of chunksOf(openFile(file), what, signal)) {
+  for await (const chunk of chunksOf({ name: what, open: () => openFile(file) }, signal)) {
     length += chunk.length
     if (length > maxBytes) throw new UsageError(`${what}: it has more than ${maxBytes} bytes`)
     chunks.push(chunk)

@@ -4,7 +4,7 @@ import { Buffer } from 'node:buffer'
 import { fstatSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { UsageError } from './exit.ts'
-import { chunksOf, openFile } from './file.ts'
+import { chunksOf, openFile, type Source } from './file.ts'
 import { printable } from './text.ts'
 import { fromJson } from './values.ts'
 
@@ -13,7 +13,7 @@ const maxBytes = 256 * 1024 * 1024
 const lineBreak = 0x0a
 
 /** `-` is stdin, `@FILE` a file; undefined for all else. */
-export function sourceOf(text: string, stdin: Readable): { readonly name: string; open(): Readable } | undefined {
+export function sourceOf(text: string, stdin: Readable): Source | undefined {
   if (text === '-') return { name: 'stdin', open: () => stdin }
   if (!text.startsWith('@')) return undefined
   const name = text.slice(1)
@@ -38,7 +38,7 @@ export async function bytesOf(text: string, stdin: Readable, signal: AbortSignal
   if (source === undefined) return Buffer.from(text)
   const chunks: Uint8Array[] = []
   let length = 0
-  for await (const chunk of chunksOf(source.open(), source.name, signal)) {
+  for await (const chunk of chunksOf(source, signal)) {
     length += chunk.length
     if (length > maxBytes) throw new UsageError(`${source.name} is larger than one message may be (${maxBytes} bytes)`)
     chunks.push(chunk)
@@ -53,9 +53,10 @@ export async function payloadOf(text: string, stdin: Readable, signal: AbortSign
 }
 
 /** One value a line, each when it is asked for; empty lines are left out. @throws {UsageError} naming the line */
-export async function* linesOf(input: Readable, name: string, signal: AbortSignal): AsyncGenerator<unknown, void> {
+export async function* linesOf(source: Source, signal: AbortSignal): AsyncGenerator<unknown, void> {
+  const { name } = source
   let number = 0
-  for await (const line of splitLines(chunksOf(input, name, signal), name)) {
+  for await (const line of splitLines(chunksOf(source, signal), name)) {
     number++
     const text = toText(line, `line ${number} of ${name}`)
     if (text.trim() !== '') yield fromJson(text, `line ${number} of ${name}`)
