@@ -72,11 +72,11 @@ export function sharedSecret(secret: Secrets | (() => Secrets | Promise<Secrets>
       return createProof(first, context)
     },
     async verify(context, proof) {
+      checkLength(proof, 'sharedSecret()')
       let matches = false
       for (const key of await keys()) {
-        const expected = createProof(key, context)
         // No early exit: the time must not tell which secret was right.
-        if (proof.length === expected.length && timingSafeEqual(proof, expected)) matches = true
+        if (timingSafeEqual(proof, createProof(key, context))) matches = true
       }
       if (!matches) throw new HandshakeError('the proof was made with another secret')
       return undefined
@@ -90,6 +90,16 @@ export function insecure(): Auth {
     prove: () => new Uint8Array(),
     verify: () => undefined
   }
+}
+
+/** Those of `sharedSecret()` and `mutualTLS()` have so many bytes. */
+export const proofBytes = 32
+
+/** @throws {HandshakeError} for a proof that no end makes which has this `auth` */
+export function checkLength(proof: Uint8Array, auth: string): void {
+  if (proof.length === proofBytes) return
+  const what = proof.length === 0 ? 'is empty, as that of insecure()' : `has ${proof.length} bytes`
+  throw new HandshakeError(`the proof ${what}: the other end does not have ${auth}, as this one has`)
 }
 
 function createProof(key: Uint8Array, { prover, transcript }: AuthContext): Uint8Array {

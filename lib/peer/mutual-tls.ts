@@ -12,7 +12,7 @@ import type { TLSSocket } from 'node:tls'
 import type { Identity } from '../base/remote.ts'
 import { aBoolean, aFunction, optionsReader } from '../errors/check.ts'
 import { HandshakeError } from '../errors/errors.ts'
-import type { Auth, AuthContext } from './auth.ts'
+import { type Auth, type AuthContext, checkLength, proofBytes } from './auth.ts'
 
 export interface MutualTLSOptions {
   /** Accepts a certificate for `*.example.com` for each host below it. Default false: its owner could claim each name. */
@@ -36,7 +36,6 @@ export interface CertificateClaims {
 
 /** RFC 5705, RFC 8446 section 7.5: labels that are not registered start with EXPERIMENTAL. */
 const exporterLabel = 'EXPERIMENTAL it-grid.v1'
-const proofBytes = 32
 const readOptions = optionsReader<MutualTLSOptions>(
   'mutualTLS()',
   { wildcards: aBoolean, isFor: aFunction },
@@ -72,7 +71,8 @@ export function mutualTLS(options?: MutualTLSOptions): Auth {
         throw new HandshakeError(`the certificate is not for ${context.remote}, it is for ${names}`)
       }
       const expected = exportProof(socket, context)
-      if (proof.length !== proofBytes || !timingSafeEqual(proof, expected)) {
+      checkLength(proof, 'mutualTLS()')
+      if (!timingSafeEqual(proof, expected)) {
         throw new HandshakeError(
           'the proof was made on another TLS conn: does something between the two servers terminate TLS?'
         )

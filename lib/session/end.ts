@@ -44,6 +44,17 @@ export function toSessionEnd(
   return { reason: 'lost', text: `${errorText(error)}${describeRarePings(intervalMs)}`, cause: error }
 }
 
+/**
+ * How a session ends whose conn the peer has closed in an orderly way, without a go-away.
+ *
+ * @param isRefused the peer has dialed, and said nothing once it was accepted: so ends who does not accept this side
+ */
+export function toClosedEnd(isRefused: boolean): SessionEnd {
+  const why =
+    ' as soon as it was accepted: it may not accept the proof or the name of this side (another secret, insecure() at one end only); its log has the reason'
+  return { reason: 'lost', text: `the peer closed the conn${isRefused ? why : ''}` }
+}
+
 /** Where this server pings more rarely than most proxies allow, a conn that is lost was probably idle for too long. */
 function describeRarePings(intervalMs: number): string {
   if (intervalMs <= defaultKeepAlive.intervalMs) return ''

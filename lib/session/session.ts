@@ -30,6 +30,7 @@ import {
   createUnusableError,
   type SessionEnd,
   toCloseCode,
+  toClosedEnd,
   toCloseReason,
   toDrainingError,
   toSessionEnd,
@@ -250,7 +251,8 @@ export class Session {
         if (rest !== undefined) await rest
         inDispatch = false
       }
-      this.#onConnOver(this.#remoteGoAway ?? { reason: 'lost', text: 'the peer closed the conn' })
+      const isRefused = this.#init.role === 'listener' && this.#state === 'starting'
+      this.#onConnOver(this.#remoteGoAway ?? toClosedEnd(isRefused))
     } catch (thrown) {
       const error = toError(thrown)
       const end = toSessionEnd(error, inDispatch, this.#remoteGoAway, this.#init.beat.intervalMs)

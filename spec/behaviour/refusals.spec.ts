@@ -4,7 +4,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { type Connection, type ManagerOptions, RejectedError, sharedSecret } from '../../lib/index.ts'
+import { type Connection, insecure, type ManagerOptions, RejectedError, sharedSecret } from '../../lib/index.ts'
 import { type LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { type Node, rejection, Servers } from '../support/grid/servers.ts'
 import { refusalOf } from '../support/raw/dialer.ts'
@@ -89,6 +89,33 @@ describe('a wrong secret', () => {
     assert.match(connection.lastError?.message ?? '', /the proof of the listener was refused/)
     assert.equal((await rejection(connection.request('echo', Buffer.of(1)))).delivery, 'notSent')
     assert.equal(await settled(() => refuser.manager.stats().totals.messagesIn), 0)
+  })
+})
+
+describe('insecure() at one end only', () => {
+  const atSecret = /the proof is empty, as that of insecure\(\): the other end does not have sharedSecret\(\)/
+
+  it('is told by the log of the other end, which is dialed, and the dialer is told what may differ', async (test) => {
+    const { connection, dialer, refuser } = await refused(test, { auth: insecure() }, {})
+    await assertRefused(connection, dialer.log, refuser, {
+      reason: 'authFailed',
+      atCaller: /refused the handshake without a proof of its identity: secrets, or certificates and names, may differ/,
+      atRefuser: atSecret
+    })
+  })
+
+  it('is told by the log of the other end, which dials, and the dialed end says what it may be', async (test) => {
+    const { connection, dialer, refuser, a } = await refused(test, {}, { auth: insecure() })
+    const back = refuser.manager.connection(a)
+    const told = /the peer closed the conn as soon as it was accepted: .*insecure\(\) at one end only/
+    await until(() => dialer.log.warnings(atSecret).length > 0, 'the dialer has told why')
+    await until(() => refuser.log.lines.some((line) => told.test(line)), 'the dialed end has told what it knows')
+    assert.match(connection.lastError?.message ?? '', atSecret)
+    assert.match(back.lastError?.message ?? '', told)
+    assert.match((await rejection(back.request('echo', Buffer.of(1)))).message, told)
+    assert.ok(
+      back.recent.some((event) => event.type === 'close' && event.reason === 'lost' && told.test(event.message))
+    )
   })
 })
 

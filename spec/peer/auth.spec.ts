@@ -61,9 +61,17 @@ describe('sharedSecret', () => {
       assert.rejects(async () => auth.verify(context, bytes), wrongProof)
     await refuses(contextOf({ prover: 'listener' }), proof)
     await refuses(contextOf({ transcript: new Uint8Array(32).fill(8) }), proof)
-    await refuses(contextOf(), new Uint8Array())
-    await refuses(contextOf(), proof.subarray(0, 31))
-    await refuses(contextOf(), Buffer.concat([proof, proof]))
+    const ofAnother: [proof: Uint8Array, what: string][] = [
+      [new Uint8Array(), 'is empty, as that of insecure()'],
+      [proof.subarray(0, 31), 'has 31 bytes'],
+      [Buffer.concat([proof, proof]), 'has 64 bytes']
+    ]
+    for (const [bytes, what] of ofAnother) {
+      await assert.rejects(async () => auth.verify(contextOf(), bytes), {
+        name: 'HandshakeError',
+        message: `the proof ${what}: the other end does not have sharedSecret(), as this one has`
+      })
+    }
   })
 
   it('proves with the first of several secrets, and verifies any of them', async () => {
