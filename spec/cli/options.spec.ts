@@ -15,6 +15,7 @@ import { nearest, printable, widthOf } from '../../lib/extras/cli/text.ts'
 import { connectWS, dialGuest, type GuestsOptions, insecure, mutualTLS, single } from '../../lib/index.ts'
 import { Servers, TestServer } from '../support/grid/servers.ts'
 import { makeAuthority } from '../support/network/certificates.ts'
+import { until } from '../support/until.ts'
 import { folder, gridWithGuests, runHere } from './command-line.ts'
 
 const host = 'http://node-1:9000'
@@ -336,6 +337,26 @@ describe('the matrix of ping', () => {
       assert.equal(found.join('').match(/x/g)?.length, 31)
       assert.equal(Math.max(...found.map(({ length }) => length)), signs)
     }
+  })
+})
+
+describe('what is printed when the run is told to end', () => {
+  it('is complete where it is taken soon, and is waited for no longer', async () => {
+    const stop = new AbortController()
+    const waiting: (() => void)[] = []
+    const output = new Output(new Writable({ write: (_, __, taken) => void waiting.push(taken) }), {}, stop.signal)
+    let isTaken = false
+    const printed = output.line('a line').then(() => isTaken)
+    await until(() => waiting.length === 1, 'it is being written')
+    stop.abort(new Error('enough'))
+    setImmediate(() => {
+      isTaken = true
+      waiting.pop()?.()
+    })
+    assert.equal(await printed, true)
+    // Of these nobody takes the first one, and the others come behind it.
+    await Promise.all(['a', 'b', 'c'].map((text) => output.line(text)))
+    assert.equal(waiting.length, 1)
   })
 })
 

@@ -34,7 +34,7 @@ export interface CommandLineInit {
   readonly stderr: OutputStream
   /** Of the variables, those that begin with `IT_GRID_`, and `NO_COLOR`, `FORCE_COLOR`, `TERM` are read. */
   readonly env: NodeJS.ProcessEnv
-  /** Ends the command: calls are cancelled, and what was printed is complete. */
+  /** Ends the command: calls are cancelled, and what was printed is complete, unless `stdout` does not take it within 500 ms. */
   readonly signal: AbortSignal
 }
 

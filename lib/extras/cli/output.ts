@@ -13,6 +13,8 @@ export type OutputStream = Writable & { readonly isTTY?: boolean; readonly colum
 const unbounded = Number.MAX_SAFE_INTEGER
 const colours = { red: 31, green: 32, yellow: 33, dim: 2, bold: 1, inverse: 7 } as const
 export type Colour = keyof typeof colours
+/** What is being written when the run is told to end has so long to be taken: who reads gets whole lines. */
+const takenWithinMs = 500
 
 export class Output {
   readonly #stream: OutputStream
@@ -20,8 +22,10 @@ export class Output {
   readonly #ending: AbortSignal
   readonly #gone = new AbortController()
   #last: Promise<void> = Promise.resolve()
+  /** Of `performance.now()`: nobody is waited for any longer. */
+  #endsMs: number | undefined
 
-  /** @param ending aborts when the run is told to end: then nobody is waited for who takes nothing */
+  /** @param ending aborts when the run is told to end: then nobody is waited for long who takes nothing */
   constructor(stream: OutputStream, env: NodeJS.ProcessEnv, ending: AbortSignal) {
     this.#stream = stream
     this.#env = env
@@ -63,7 +67,7 @@ export class Output {
     return colour === undefined || !this.hasColours ? text : `\u001b[${colours[colour]}m${text}\u001b[0m`
   }
 
-  /** Resolves when it has been taken, or the run is told to end. @throws {BrokenPipe} */
+  /** Resolves when it has been taken, or is not within a moment after the run was told to end. @throws {BrokenPipe} */
   write(chunk: string | Uint8Array): Promise<void> {
     this.#last = this.#last.then(() => this.#writeNow(chunk))
     // Whoever waits hears of it, and whoever does not sees `gone`.
@@ -90,8 +94,13 @@ export class Output {
       if (gone.aborted) return reject(gone.reason)
       // What is destroyed calls nobody back.
       const onGone = () => settle(() => reject(gone.reason))
-      const onEnding = () => settle(resolve)
+      let timer: NodeJS.Timeout | undefined
+      const onEnding = () => {
+        this.#endsMs ??= performance.now() + takenWithinMs
+        timer = setTimeout(settle, this.#endsMs - performance.now(), resolve)
+      }
       const settle = (by: () => void) => {
+        clearTimeout(timer)
         gone.removeEventListener('abort', onGone)
         ending.removeEventListener('abort', onEnding)
         by()
