@@ -1,6 +1,7 @@
 /** `it-grid/otel`: what the spans of calls say, by the conventions of OpenTelemetry for RPC, and how long calls took. */
 
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { afterEach, describe, it } from 'node:test'
 import {
   type Context,
@@ -122,6 +123,35 @@ function pairOf(spans: readonly ReadableSpan[]): [caller: ReadableSpan, handler:
 }
 
 describe('instrument()', () => {
+  it('tells by name and version of the package what has made its spans and durations', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+    for (const isGiven of [false, true]) {
+      const exporter = new InMemorySpanExporter()
+      const tracerProvider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] })
+      const reader = new Reader()
+      const meterProvider = new MeterProvider({ readers: [reader] })
+      ends.push(instrument(isGiven ? { tracerProvider, meterProvider } : {}))
+      if (!isGiven) {
+        trace.setGlobalTracerProvider(tracerProvider)
+        metrics.setGlobalMeterProvider(meterProvider)
+      }
+      await using grid = await openGrid(2, { serve })
+      await grid.at(0).connection(grid.at(1).local).request(echo, 'x')
+      await until(() => exporter.getFinishedSpans().length === 2, 'both ends have ended')
+      const { resourceMetrics } = await reader.collect()
+      const scopes = [
+        ...exporter.getFinishedSpans().map((span) => span.instrumentationScope),
+        ...resourceMetrics.scopeMetrics.map(({ scope }) => scope)
+      ]
+      assert.deepEqual(
+        scopes.map((scope) => [scope.name, scope.version]),
+        Array(3).fill(['it-grid', version])
+      )
+      for (const end of ends.splice(0)) end()
+      for (const api of [trace, metrics]) api.disable()
+    }
+  })
+
   it('gives a call a span at each end, that of the handler below that of the caller, below the one that is active', async () => {
     const sdk = setUp()
     await using grid = await openGrid(2, { serve })

@@ -3,7 +3,7 @@
 import { createNoopMeter, type Histogram, type MeterProvider, metrics } from '@opentelemetry/api'
 import type { CallInfo, CallOutcome } from '../../index.ts'
 import type { Described } from './described.ts'
-import { otherName, system, unknownHandler } from './names.ts'
+import { otherName, system, unknownHandler, version } from './names.ts'
 
 const bounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const maxCodes = 64
@@ -46,7 +46,7 @@ export class Durations {
     if (provider === this.#provider) return
     this.#provider = provider
     this.#byCaller = this.#byHandler = undefined
-    const meter = provider.getMeter(system)
+    const meter = provider.getMeter(system, version)
     if (meter === createNoopMeter()) return
     const create = (end: 'client' | 'server', which: string) =>
       meter.createHistogram(`rpc.${end}.call.duration`, {

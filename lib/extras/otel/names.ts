@@ -5,6 +5,8 @@ import type { CallInfo } from '../../index.ts'
 
 /** The system of these calls, and the scope of the instrumentation. */
 export const system = 'it-grid'
+/** Of the scope: that of the package, which a spec compares. Not read at run time, as a bundle has no package.json. */
+export const version = '0.2.0'
 /** Of a method that no handler is registered for, and in the place of codes beyond a bound. */
 export const otherName = '_OTHER'
 /** Of a call at a handler that there is not. */

@@ -23,7 +23,7 @@ import type { CallMessage, CallOutcome } from '../../index.ts'
 import { Described, Descriptions } from './described.ts'
 import { Durations } from './durations.ts'
 import { Layer, root } from './layer.ts'
-import { methodOf, otherName, system, unknownHandler } from './names.ts'
+import { methodOf, otherName, system, unknownHandler, version } from './names.ts'
 import type { InstrumentOptions } from './options.ts'
 import { Setter } from './setter.ts'
 
@@ -157,8 +157,9 @@ export class Tracing {
 
 /** The tracer of the SDK; undefined where the global provider still waits for one. */
 function tracerOf(provider: TracerProvider): Tracer | undefined {
-  const { getDelegateTracer } = provider as { getDelegateTracer?(name: string): Tracer | undefined }
-  return getDelegateTracer === undefined ? provider.getTracer(system) : getDelegateTracer.call(provider, system)
+  const { getDelegateTracer } = provider as { getDelegateTracer?(name: string, version: string): Tracer | undefined }
+  if (getDelegateTracer === undefined) return provider.getTracer(system, version)
+  return getDelegateTracer.call(provider, system, version)
 }
 
 /** The context of a span. Below a trace that is not sampled nobody will see the span, so that is the context of the trace. */
