@@ -112,7 +112,8 @@ describe('call', () => {
 
   it('sends no number as another one than was written, and says how to write it', async (test) => {
     const { answer, call } = await open(test)
-    const all = '[9007199254740991,9007199254740992,-9007199254740993.5,0.1,1e300,"9007199254740993 \\" 1e999"]'
+    const all =
+      '[9007199254740991,9007199254740992,-9007199254740993.5,0.1,1e300,9.007199254740993e18,9007199254740992.0,9.007199254740994e15,0.00,"9007199254740993 \\" 1e999"]'
     assert.equal(await answer(['value', all]), `${JSON.stringify(JSON.parse(all))}\n`)
     const refused = async (json: string, said: string) => {
       const { code, stdout, stderr } = await call(['value', json])
@@ -121,6 +122,11 @@ describe('call', () => {
     }
     await refused('{"id":"a","n":[9007199254740993]}', '9007199254740993 would be sent as 9007199254740992')
     await refused('-12345678901234567891', 'write {"$bigint":"-12345678901234567891"}, or a text')
+    for (const same of ['9007199254740993.0', '9.007199254740993e15', '90071992547409930e-1', '9007199254740993E+0']) {
+      const why = `the number ${same} would be sent as 9007199254740992: write {"$bigint":"9007199254740993"}, or a text`
+      await refused(`[1.5,${same}]`, why)
+      await refused(`-${same}`, 'would be sent as -9007199254740992: write {"$bigint":"-9007199254740993"}, or a text')
+    }
     await refused('1e400', 'write {"$number":"Infinity"}, or a text')
     await refused('[-0.5e-999]', 'would be sent as 0: write a text')
     await refused('1'.repeat(60), 'write a text')

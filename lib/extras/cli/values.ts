@@ -47,8 +47,8 @@ export function fromJson(text: string, what: string): unknown {
   }
 }
 
+const aNumber = /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/
 /** Each string, to be left out, and each number. */
-const aWhole = /^-?\d+$/
 const numbersAndStrings = /"|-?\d[\d.eE+-]*/g
 
 /**
@@ -58,13 +58,14 @@ const numbersAndStrings = /"|-?\d[\d.eE+-]*/g
  */
 function checkNumbers(json: string): void {
   // Of fewer digits, and without an exponent of three, each is what it says.
-  if (!/\d{16}|[eE][+-]?\d{3}/.test(json)) return
+  if (!/\d[\d.]{15}|[eE][+-]?\d{3}/.test(json)) return
   numbersAndStrings.lastIndex = 0
   for (let found = numbersAndStrings.exec(json); found !== null; found = numbersAndStrings.exec(json)) {
     const [text] = found
     if (text === '"') numbersAndStrings.lastIndex = endOfString(json, found.index)
     else if (!isExact(text)) {
-      const written = aWhole.test(text) ? `{"$bigint":"${text}"}` : `{"$number":"${Number(text)}"}`
+      const whole = wholeOf(text)
+      const written = whole === undefined ? `{"$number":"${Number(text)}"}` : `{"$bigint":"${whole}"}`
       const how = text.length > 40 || Number(text) === 0 ? 'a text' : `${written}, or a text`
       throw new UsageError(`the number ${cut(text, 40)} would be sent as ${Number(text)}: write ${how}`)
     }
@@ -78,12 +79,26 @@ function endOfString(json: string, start: number): number {
   }
 }
 
-/** What is written as a fraction is as near as can be, unless nothing or no number is left of it; a whole number is itself or another one. */
+/**
+ * What is written as a fraction, or without its last digits as 1e300, is as near as can be, unless nothing or no number is left
+ * of it; a whole number is itself or another one.
+ */
 function isExact(text: string): boolean {
   const value = Number(text)
   if (!Number.isFinite(value)) return false
   if (value === 0) return !/^-?[0.]*[1-9]/.test(text)
-  return !aWhole.test(text) || Number.isSafeInteger(value) || BigInt(text) === BigInt(value)
+  const whole = wholeOf(text)
+  return whole === undefined || whole === BigInt(value)
+}
+
+/** The whole number of a text that has all digits of one, however it is written: `12`, `12.0`, `1.2e1`. */
+function wholeOf(text: string): bigint | undefined {
+  const [, sign = '', before = '', after = '', exponent = '0'] = aNumber.exec(text) ?? []
+  const digits = before + after
+  const length = Math.max(0, before.length + Number(exponent))
+  return length > digits.length || /[1-9]/.test(digits.slice(length))
+    ? undefined
+    : BigInt(`${sign}${digits.slice(0, length)}`)
 }
 
 function revive(this: unknown, _: string, value: unknown): unknown {
