@@ -3,7 +3,7 @@
 import { type AnySignal, createSharedController, InnerSignal, listenToAbort } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { ReadCallOptions } from '../call/options.ts'
-import { checkMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
+import { checkMetadata, copyMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
 import { DeadlineError } from '../errors/errors.ts'
 import { type Failure, readCode } from '../errors/failure.ts'
 import { type Figures, failureCode, otherName } from '../figures/figures.ts'
@@ -104,13 +104,13 @@ export class CallMade implements CallInfo {
    * Runs `fn`, which makes the call, as the published call `local` where anybody has subscribed. It is to begin with
    * `takePublished`.
    *
-   * @throws {InvalidOptionError} when its metadata is wrong
+   * @throws {InvalidOptionError} when its metadata is wrong; {CodecError} when it cannot be read
    */
   publish<R>(local: string, fn: () => R): R {
     const { metadata } = this.options
     checkMetadata(metadata)
     if (!isObserved(channels.call)) return fn()
-    const trace = new Trace(channels.call, this, local, { ...metadata })
+    const trace = new Trace(channels.call, this, local, copyMetadata(metadata))
     this.trace = trace
     return trace.run(fn)
   }
@@ -179,15 +179,16 @@ export class CallMade implements CallInfo {
   /**
    * Takes what subscribers of `start` have put into its metadata: it is what is sent.
    *
-   * @throws {InvalidOptionError} when that is none
+   * @throws {InvalidOptionError} when that is none; {CodecError} when it cannot be read
    */
   takePublished(): void {
     if (this.trace === undefined) return
     const { metadata } = this.trace.message
     checkMetadata(metadata)
     const { timeout, signal, waitForReady, metadata: own } = this.options
-    if (own !== undefined || Object.keys(metadata).length > 0)
-      this.options = { timeout, signal, metadata: { ...metadata }, waitForReady }
+    const copy = copyMetadata(metadata)
+    if (own !== undefined || Object.keys(copy).length > 0)
+      this.options = { timeout, signal, metadata: copy, waitForReady }
   }
 }
 

@@ -43,6 +43,17 @@ export function checkMetadata(metadata: Metadata | undefined): void {
   if (wrong !== undefined) throw new InvalidOptionError(wrong, { delivery: 'notSent' })
 }
 
+/** A copy, which may be changed. @throws {CodecError} when it cannot be read */
+export function copyMetadata(metadata: Metadata = noMetadata): Record<string, MetadataValue> {
+  try {
+    return { ...metadata }
+  } catch {
+    // The error of a getter of it may quote anything: that of the codec names the key.
+    encodeChecked(metadata)
+    return { ...metadata }
+  }
+}
+
 const mustBe = 'must be a string, number, bigint of at most 64 bits, boolean, Uint8Array or null'
 
 function findWrong(metadata: unknown): string | undefined {

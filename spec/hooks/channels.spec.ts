@@ -292,6 +292,34 @@ describe('the tracing channels', () => {
     })
   })
 
+  for (const whose of ['the caller', 'a subscriber of start']) {
+    it(`fail a call by the key of its metadata that throws when it is read, put there by ${whose}`, async (test) => {
+      record(test, channels.call)
+      const trap = { enumerable: true, get: () => assert.fail('a text that may be secret') }
+      const spoil = (message: unknown) => Object.defineProperty((message as CallMessage).metadata, 'trap', trap)
+      await onLink({}, async (link) => {
+        link.responder.handle(echo, (text) => text)
+        link.responder.handle(names, () => [])
+        await link.known()
+        if (whose !== 'the caller') {
+          channels.call.start.subscribe(spoil)
+          test.after(() => channels.call.start.unsubscribe(spoil))
+        }
+        const metadata = whose === 'the caller' ? Object.defineProperty({}, 'trap', trap) : { own: 1 }
+        for (const call of [
+          link.peer.request(echo, 'x', { metadata }),
+          link.peer.newStream(names, undefined, { metadata }).responses.next()
+        ]) {
+          await assert.rejects(call, {
+            name: 'CodecError',
+            message: 'the value cannot be encoded: metadata.trap threw when read',
+            delivery: 'notSent'
+          })
+        }
+      })
+    })
+  }
+
   it('publish the end of a call whose message a subscriber has frozen, which goes on', async (test) => {
     const seen = [record(test, channels.call), record(test, channels.handle)]
     const { start: atCaller } = channels.call
