@@ -4,7 +4,7 @@ import { type AnySignal, abortReason, InnerSignal, listenToAbort } from '../base
 import { giveStack, rejectToCaller, whenSettled } from '../base/promise.ts'
 import type { ReadCallOptions } from '../call/options.ts'
 import { encodePayload, keepLength } from '../codec/payload.ts'
-import { isWorse, tellDelivery } from '../errors/cancellation.ts'
+import { isWorse, tellDelivery, tellMaybeRan } from '../errors/cancellation.ts'
 import { ClosedError, type Delivery, GridError } from '../errors/errors.ts'
 import { type Failure, readDelivery } from '../errors/failure.ts'
 import type { AnySingle } from '../handler/definition.ts'
@@ -85,8 +85,8 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   #unlistenSignal: (() => void) | undefined
   #unlistenClosing: (() => void) | undefined
   #isOver = false
-  /** What the last try that failed did so by, unless that is the reason of a signal, which is whose it is. */
-  #failed: unknown
+  /** What tries have failed by, unless that is the reason of a signal, which is whose it is. */
+  #failures: Set<unknown> | undefined
   #settle!: (result: Promise<never>) => void
 
   constructor(interceptors: readonly CallerInterceptor[], made: CallMade, send: SendOne) {
@@ -117,13 +117,16 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
         },
         (reason) => {
           const isLate = this.#isOver
+          const mayHaveRun = this.#sent > 0 || this.#delivery !== 'notSent'
           this.#made.countUntried({ reason })
           this.#end(undefined)
           this.#made.leave(reason)
           // A promise that nobody gets would end the process.
           if (isLate) return
-          const isOurs = reason === this.#failed && GridError.is(reason) && !this.#made.isCancelled
-          resolve(isOurs ? rejectToCaller(reason) : Promise.reject(reason))
+          const isOurs = this.#failures?.has(reason) === true && GridError.is(reason)
+          // It tells of its own try only.
+          if (isOurs && mayHaveRun) tellMaybeRan(reason)
+          resolve(isOurs && !this.#made.isCancelled ? rejectToCaller(reason) : Promise.reject(reason))
         }
       )
     })
@@ -175,7 +178,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
       sent,
       () => this.#onTried('ran', leave),
       (error) => {
-        this.#failed = own.aborted && error === own.reason ? undefined : error
+        if (!own.aborted || error !== own.reason) this.#keep(error)
         this.#onTried(readDelivery(error) ?? (hasSession ? 'maybeRan' : 'notSent'), leave)
       }
     )
@@ -187,9 +190,14 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
     try {
       return toLeftMs(call)
     } catch (error) {
-      this.#failed = error
+      this.#keep(error)
       throw error
     }
+  }
+
+  #keep(failure: unknown): void {
+    this.#failures ??= new Set()
+    this.#failures.add(failure)
   }
 
   #sendNow(timeoutMs: number, options: ReadCallOptions): Promise<unknown> {

@@ -9,6 +9,7 @@ import {
   type CallerInterceptor,
   ClosedError,
   DeadlineError,
+  GridError,
   type HandlerInterceptor,
   type Interceptor,
   InvalidOptionError,
@@ -60,6 +61,11 @@ const failed = async (work: PromiseLike<unknown>): Promise<Error> => {
     return error as Error
   }
   assert.fail('it did not fail')
+}
+
+function refuseOr<T>(refuses: unknown, next: () => T): T {
+  if (refuses === true) throw new RejectedError('denied', 'not again')
+  return next()
 }
 
 describe('interceptors', () => {
@@ -225,6 +231,41 @@ describe('interceptors', () => {
     assert.ok(ClosedError.is(errors[0]))
     assert.equal(ran, 1)
   })
+
+  const goesOn: CallerInterceptor = {
+    async single({ handler, payload, deadline = 0 }, next) {
+      if (handler !== echo.id) return await next()
+      const first = next()
+      first.catch(() => undefined)
+      if (payload !== 'hangs') await first
+      if (payload === 'refused') return await next({ metadata: { refuse: true } })
+      // So long that no timer comes before `next`.
+      while (Date.now() <= deadline + 10);
+      return await next()
+    }
+  }
+  fact(
+    'that go on after a try which may have run do not fail by what says that nothing was sent',
+    { caller: [goesOn], handler: [{ single: (call, next) => refuseOr(call.metadata.refuse, next) }] },
+    async (link) => {
+      const held = new Gate()
+      link.responder.handle(echo, async (text) => {
+        if (text === 'hangs') await held.opened
+        return text
+      })
+      await link.known()
+      for (const [text, timeout, code] of [
+        ['refused', 30_000, 'ERR_REJECTED'],
+        ['late', 200, 'ERR_DEADLINE'],
+        ['hangs', 200, 'ERR_DEADLINE']
+      ] as const) {
+        const error = await failed(link.peer.request(echo, text, { timeout }))
+        assert.ok(GridError.is(error))
+        assert.deepEqual([error.code, error.delivery], [code, 'maybeRan'], text)
+      }
+      held.open()
+    }
+  )
 
   const stuck: CallerInterceptor = {
     single: () => new Promise(() => undefined),
