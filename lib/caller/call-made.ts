@@ -3,7 +3,7 @@
 import { type AnySignal, createSharedController, InnerSignal, listenToAbort } from '../base/abort.ts'
 import { errorText } from '../base/text.ts'
 import type { ReadCallOptions } from '../call/options.ts'
-import { checkMetadata, copyMetadata, type Metadata, noMetadata } from '../codec/metadata.ts'
+import { checkMetadata, copyMetadata, hasKeys, type Metadata, noMetadata } from '../codec/metadata.ts'
 import { DeadlineError } from '../errors/errors.ts'
 import { type Failure, readCode } from '../errors/failure.ts'
 import { type Figures, failureCode, otherName } from '../figures/figures.ts'
@@ -186,9 +186,8 @@ export class CallMade implements CallInfo {
     const { metadata } = this.trace.message
     checkMetadata(metadata)
     const { timeout, signal, waitForReady, metadata: own } = this.options
-    const copy = copyMetadata(metadata)
-    if (own !== undefined || Object.keys(copy).length > 0)
-      this.options = { timeout, signal, metadata: copy, waitForReady }
+    if (own !== undefined || hasKeys(metadata))
+      this.options = { timeout, signal, metadata: copyMetadata(metadata), waitForReady }
   }
 }
 

@@ -54,6 +54,15 @@ export function copyMetadata(metadata: Metadata = noMetadata): Record<string, Me
   }
 }
 
+/** Whether it has any; so has one that cannot be read. */
+export function hasKeys(metadata: Metadata): boolean {
+  try {
+    return Object.keys(metadata).length > 0
+  } catch {
+    return true
+  }
+}
+
 const mustBe = 'must be a string, number, bigint of at most 64 bits, boolean, Uint8Array or null'
 
 function findWrong(metadata: unknown): string | undefined {
