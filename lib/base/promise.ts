@@ -128,7 +128,16 @@ export async function rejectToCaller(error: Error): Promise<never> {
   await undefined
   await undefined
   giveStack(error)
+  ours.add(error)
   throw error
+}
+
+/** Those that were given the stack of a caller, and may be given that of one further out. */
+const ours = new WeakSet<object>()
+
+/** Rejects with what a call within another one has failed by: to the caller of that one, where the error is ours. */
+export function rejectFurther(reason: unknown): Promise<never> {
+  return ours.has(Object(reason)) ? rejectToCaller(reason as Error) : Promise.reject(reason)
 }
 
 /** Gives an error the stack of who calls this, or of who has called `callee`. One that code of the user has frozen keeps its own. */

@@ -5,6 +5,7 @@
  */
 
 import { listenToAbort } from '../base/abort.ts'
+import { rejectFurther } from '../base/promise.ts'
 import type { CallArguments } from '../call/callable.ts'
 import { GridStream, type StreamOf } from '../call/grid-stream.ts'
 import type { CallOptions } from '../call/options.ts'
@@ -126,10 +127,12 @@ async function requestAtAny(
   const hedge = options.hedgeAfterMs
   const timer = hedge === undefined ? undefined : setTimeout(() => asking.askNext(), hedge)
   asking.start(first)
-  return await asking.result.finally(() => {
+  try {
+    return await asking.result
+  } finally {
     unlisten?.()
     clearTimeout(timer)
-  })
+  }
 }
 
 interface AskingInit {
@@ -197,6 +200,11 @@ class Asking {
     this.#cancelling?.abort(reason)
   }
 
+  #fail(reason: unknown): void {
+    this.#resolve(rejectFurther(reason))
+    this.stop(reason)
+  }
+
   #onFailed(reason: unknown): void {
     if (this.#isOver) return
     this.#running--
@@ -204,7 +212,7 @@ class Asking {
     if (delivery === 'maybeRan') this.#mayHaveRun = true
     if (this.#mayHaveRun) tellMaybeRan(reason)
     if (mayRepeat(reason, this.#init.mayRunTwice)) {
-      if (!this.askNext() && this.#running === 0) this.stop(reason)
-    } else if (delivery !== 'notSent' || this.#running === 0) this.stop(reason)
+      if (!this.askNext() && this.#running === 0) this.#fail(reason)
+    } else if (delivery !== 'notSent' || this.#running === 0) this.#fail(reason)
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { listenToAbort } from '../base/abort.ts'
-import { shield } from '../base/promise.ts'
+import { rejectToCaller, shield } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import type { CallOptions } from '../call/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
@@ -83,7 +83,11 @@ export async function askQuorum(
         (reason) => ballot.onAnswer({ host, error: toError(reason) })
       )
   }
-  return await ballot.result.finally(unlisten)
+  try {
+    return await ballot.result
+  } finally {
+    unlisten?.()
+  }
 }
 
 /** The answers so far, and what they come to. */
@@ -99,8 +103,7 @@ class Ballot {
   #isOver = false
   /** What `accept` threw first. */
   #cause: { readonly cause?: unknown } = {}
-  #resolve!: (quorum: Quorum<unknown>) => void
-  #reject!: (reason: unknown) => void
+  #resolve!: (quorum: Quorum<unknown> | Promise<never>) => void
 
   constructor(
     need: number,
@@ -112,9 +115,8 @@ class Ballot {
     this.#pending = new Map(hosts.map((host) => [host, undefined]))
     this.#options = options
     this.#logger = logger
-    this.result = new Promise((resolve, reject) => {
+    this.result = new Promise((resolve) => {
       this.#resolve = resolve
-      this.#reject = reject
     })
   }
 
@@ -138,18 +140,19 @@ class Ballot {
     if (this.#isOver) return
     const accepted = this.#accepted.length
     if (accepted >= this.#need) this.#succeed()
-    else if (accepted + this.#pending.size < this.#need) this.#giveUp((cancelled) => this.#createError(cancelled))
+    else if (accepted + this.#pending.size < this.#need)
+      this.#giveUp((cancelled) => rejectToCaller(this.#createError(cancelled)))
   }
 
   /** Nobody wants a quorum any more. */
   fail(reason: unknown): void {
-    if (!this.#isOver) this.#giveUp(() => reason)
+    if (!this.#isOver) this.#giveUp(() => Promise.reject(reason))
   }
 
-  #giveUp(toReason: (cancelled: readonly Answer<unknown>[]) => unknown): void {
+  #giveUp(rejectBy: (cancelled: readonly Answer<unknown>[]) => Promise<never>): void {
     const cancelled = this.#end('there is no quorum')
     for (const answer of this.#answers) this.#undo(answer)
-    this.#reject(toReason(cancelled))
+    this.#resolve(rejectBy(cancelled))
   }
 
   #succeed(): void {

@@ -6,7 +6,7 @@
  */
 
 import { listenToAbort } from '../base/abort.ts'
-import { shield } from '../base/promise.ts'
+import { giveStack, shield } from '../base/promise.ts'
 import type { Connection } from '../connection/connection.ts'
 import { DeadlineError, DisconnectedError, InvalidOptionError, UnknownHandlerError } from '../errors/errors.ts'
 import { type Answer, describeAnswers } from '../errors/quorum-error.ts'
@@ -64,8 +64,14 @@ export class Candidates {
   /** Resolves with the next one as soon as there is one; rejects at the deadline, or with the reason of the signal. */
   async wait(timeoutMs: number, signal: AbortSignal | undefined): Promise<Connection> {
     let end = () => {}
+    /** Made in a callback, where its stack says nothing. */
+    let own: Error | undefined
     try {
       return await new Promise((resolve, reject) => {
+        const fail = (error: Error) => {
+          own = error
+          reject(error)
+        }
         const look = () => {
           try {
             const found = this.take()
@@ -75,11 +81,11 @@ export class Candidates {
           }
         }
         const unlisten = signal === undefined ? undefined : listenToAbort(signal, reject)
-        const leave = this.#port.peers.onChange(look, (closed) => reject(closed.ofCall('notSent')))
+        const leave = this.#port.peers.onChange(look, (closed) => fail(closed.ofCall('notSent')))
         const timer =
           timeoutMs === Number.POSITIVE_INFINITY
             ? undefined
-            : setDeadline(() => reject(this.#createLateError(timeoutMs)), timeoutMs)
+            : setDeadline(() => fail(this.#createLateError(timeoutMs)), timeoutMs)
         end = () => {
           unlisten?.()
           leave()
@@ -87,6 +93,9 @@ export class Candidates {
         }
         look()
       })
+    } catch (error) {
+      if (own !== undefined && error === own) giveStack(own)
+      throw error
     } finally {
       end()
     }

@@ -1,14 +1,16 @@
 /** The stack of an error that a call rejects with leads to the line of the call, and on to what awaits it. */
 
 import assert from 'node:assert/strict'
-import { after, before, describe, it } from 'node:test'
+import { after, before, describe, it, type TestContext } from 'node:test'
 import {
   type CallerInterceptor,
   type CallOptions,
   type Connection,
   channels,
   GridError,
-  retries
+  type Manager,
+  retries,
+  single
 } from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 
@@ -173,4 +175,84 @@ describe('the stack of a failed call', () => {
       assert.equal(own.stack, before)
     })
   }
+})
+
+describe('the stack of a call at many peers that failed', () => {
+  const throws = single<void, void>('throws')
+  const hangs = single<void, void>('hangs')
+  const nobody = single<void, void>('nobody')
+  const twice = single<void, void>('throws', { idempotent: true })
+  const [here, away] = [[local], ['http://b.test']]
+  const late = { timeout: 20, waitForReady: true } as const
+  type Ask = (grid: Manager, options: { readonly signal?: AbortSignal }) => Promise<unknown>
+
+  async function ask(grid: Manager, call: Ask, options = {}): Promise<unknown> {
+    return await call(grid, options)
+  }
+
+  async function askForTheUser(grid: Manager, call: Ask): Promise<unknown> {
+    return await ask(grid, call)
+  }
+
+  function serve(test: TestContext, interceptors: readonly CallerInterceptor[] = []): Manager {
+    const on = new Servers(test).manager({ local, hosts: [...here, ...away], interceptors: { caller: interceptors } })
+    on.handle(throws, () => {
+      throw new Error('no')
+    })
+    on.handle(hangs, () => new Promise(() => undefined))
+    return on
+  }
+
+  const calls: readonly (readonly [what: string, name: string, call: Ask])[] = [
+    ['any, at a handler that throws', 'RemoteError', (grid) => grid.any(throws, undefined, { hosts: here })],
+    ['any, hedged', 'RemoteError', (grid) => grid.any(twice, undefined, { hosts: here, hedgeAfterMs: 1 })],
+    ['any, by its deadline', 'DeadlineError', (grid) => grid.any(hangs, undefined, { hosts: here, timeout: 20 })],
+    ['any, where no peer has it', 'UnknownHandlerError', (grid) => grid.any(nobody, undefined, { hosts: here })],
+    [
+      'any, where none comes to have it',
+      'UnknownHandlerError',
+      (grid) => grid.any(nobody, undefined, { hosts: here, ...late })
+    ],
+    ['any, where no peer comes', 'DeadlineError', (grid) => grid.any(throws, undefined, { hosts: away, ...late })],
+    [
+      'quorum, at a handler that throws',
+      'QuorumError',
+      (grid) => grid.quorum(throws, undefined, { hosts: here, need: 1 })
+    ],
+    [
+      'quorum, by its deadline',
+      'QuorumError',
+      (grid) => grid.quorum(hangs, undefined, { hosts: here, need: 1, timeout: 20 })
+    ],
+    [
+      'quorum, where no peer comes',
+      'QuorumError',
+      (grid) => grid.quorum(throws, undefined, { hosts: away, need: 1, ...late })
+    ]
+  ]
+  for (const [what, name, call] of calls) {
+    it(`leads to its caller, for ${what}`, async (test) => {
+      const waits: CallerInterceptor = { single: async (_, next) => await next() }
+      for (const on of [serve(test), serve(test, [waits])]) {
+        const error = await rejection(askForTheUser(on, call))
+        assert.match(error.stack ?? '', new RegExp(`^${name}: [^]*\\n *at (async )?ask [^]*askForTheUser`))
+      }
+    })
+  }
+
+  it('is left as it is, when it is the reason of a signal, also where a call before has failed by it', async (test) => {
+    const on = serve(test)
+    const reason = await rejection(on.any(throws, undefined, { hosts: here }))
+    const { stack } = reason
+    for (const call of [
+      (grid: Manager, options: object) => grid.any(hangs, undefined, { hosts: here, ...options }),
+      (grid: Manager, options: object) => grid.quorum(hangs, undefined, { hosts: here, need: 1, ...options })
+    ]) {
+      const controller = new AbortController()
+      const error = rejection(ask(on, call, { signal: controller.signal }))
+      setImmediate(() => controller.abort(reason))
+      assert.equal(await error, reason)
+      assert.equal(reason.stack, stack)
+    }
+  })
 })
