@@ -121,7 +121,7 @@ export function webSocketConn(ws: WebSocket, given: WebSocketConnInit): Conn {
   const conn = new CarrierConn(options, {
     write(message) {
       // The remote end may have closed already, or the socket be lost: `ws` reports either with its `close` event only.
-      if (ws.readyState !== WebSocket.OPEN || init.socket?.writable === false) return false
+      if (ws.readyState !== WebSocket.OPEN || init.socket?.destroyed === true) return false
       ws.send(message, binary, onFlushed)
       return true
     },
