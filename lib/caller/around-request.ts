@@ -117,7 +117,7 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
         },
         (reason) => {
           const isLate = this.#isOver
-          const mayHaveRun = this.#sent > 0 || this.#delivery !== 'notSent'
+          const mayHaveRun = this.#mayHaveRun
           this.#made.countUntried({ reason })
           this.#end(undefined)
           this.#made.leave(reason)
@@ -135,9 +135,23 @@ class AroundRequest implements ChainRules<CallerView>, DeadlineOwner {
   // ChainRules
 
   change(call: CallerView, changes: CallChanges): CallerView {
-    const changed = call.with(changes)
+    const changed = this.#changed(call, changes)
     this.#deadline.extend(changed.endsMs)
     return changed
+  }
+
+  /** @throws {InvalidOptionError} where they are wrong, which is no try, and leads to who has given them */
+  #changed(call: CallerView, changes: CallChanges): CallerView {
+    try {
+      return call.with(changes)
+    } catch (error) {
+      if (this.#mayHaveRun) tellMaybeRan(error)
+      throw error
+    }
+  }
+
+  get #mayHaveRun(): boolean {
+    return this.#sent > 0 || this.#delivery !== 'notSent'
   }
 
   // DeadlineOwner

@@ -237,6 +237,7 @@ describe('interceptors', () => {
       if (handler !== echo.id) return await next()
       const first = next()
       first.catch(() => undefined)
+      if (payload === 'wrong') return await next({ metadata: { wrong: Symbol('no value') as never } })
       if (payload !== 'hangs') await first
       if (payload === 'refused') return await next({ metadata: { refuse: true } })
       // So long that no timer comes before `next`.
@@ -256,6 +257,7 @@ describe('interceptors', () => {
       await link.known()
       for (const [text, timeout, code] of [
         ['refused', 30_000, 'ERR_REJECTED'],
+        ['wrong', 30_000, 'ERR_INVALID_OPTION'],
         ['late', 200, 'ERR_DEADLINE'],
         ['hangs', 200, 'ERR_DEADLINE']
       ] as const) {
