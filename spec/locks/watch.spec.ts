@@ -6,14 +6,14 @@ import { LockClient } from '../../lib/extras/locks/client.ts'
 import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { newGrid as gridOf, newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
 
-const requestTimeoutMs = 0.1 * ttlMs
+const defaultRequestTimeoutMs = 0.1 * ttlMs
 const refreshEveryMs = Math.trunc(ttlMs / 3)
 const longMs = 10 * ttlMs
 
-/** A client and three servers, between which every message takes equally long. */
-function newGrid() {
+/** A client and three servers, between which every message takes equally long, or `delayMs`. */
+function newGrid(requestTimeoutMs = defaultRequestTimeoutMs, delayMs?: () => number) {
   const clock = virtualTime(() => 0.5)
-  const grid = { ...newNetwork(clock, () => 0.5, {}), oneWayMs: 1, delayMs: () => grid.oneWayMs }
+  const grid = { ...newNetwork(clock, () => 0.5, {}), oneWayMs: 1, delayMs: delayMs ?? ((): number => grid.oneWayMs) }
   const servers = [0, 1, 2].map((at) => newServer(grid, `http://server-${at}:1`))
   const links = servers.map((server) => newLink(grid, server, 'client'))
   const hosts = servers.map(({ host }) => host)
@@ -22,7 +22,7 @@ function newGrid() {
     requestTimeoutMs
   })
   return {
-    ...{ clock, grid, links },
+    ...{ clock, grid, links, client },
     hasGranted: (at: number) => servers[at]?.table.size === 1,
     restart: (at: number) => servers[at]?.restart(links.slice(at, at + 1)),
 
@@ -54,7 +54,7 @@ function newGrid() {
 it('a lock is kept by servers that answer later than a client waits that asks for a new one', async () => {
   using slow = newGrid()
   const lostAtMs = await slow.lostAtMs(async () => {
-    slow.grid.oneWayMs = requestTimeoutMs
+    slow.grid.oneWayMs = defaultRequestTimeoutMs
     await slow.clock.wait(longMs)
   })
   assert.equal(lostAtMs, undefined)
@@ -63,7 +63,7 @@ it('a lock is kept by servers that answer later than a client waits that asks fo
 it('a lock is kept when each server is restarted as soon as the one before has granted it again, unheard as yet', async () => {
   using slow = newGrid()
   const lostAtMs = await slow.lostAtMs(async () => {
-    slow.grid.oneWayMs = requestTimeoutMs
+    slow.grid.oneWayMs = defaultRequestTimeoutMs
     for (const at of [1, 2, 1]) {
       slow.restart(at)
       await slow.clock.wait(ttlMs)
@@ -107,4 +107,38 @@ it('a lock that a quorum has forgotten is held until the time of their last gran
   })
   const heldForMs = (lostAtMs ?? 0) - restartedAtMs
   assert.ok(heldForMs > 0.85 * ttlMs && heldForMs <= 0.9 * ttlMs, `${heldForMs}`)
+})
+
+it('a lock is kept whose grants took most of their time to arrive', async () => {
+  let messages = 0
+  const slow = () => (++messages <= 6 ? 0.4 * ttlMs : 1)
+  using grid = newGrid(ttlMs, slow)
+  assert.equal(grid.links.length, 3)
+  const lostAtMs = await grid.lostAtMs(() => grid.clock.wait(longMs))
+  assert.equal(lostAtMs, undefined)
+})
+
+it('a lock whose time is over before its owner has it is asked for again', async () => {
+  using stalled = newGrid()
+  const { signal } = new AbortController()
+  let stalls = 0
+  // Asked when the grants have arrived, last of all: the process stands still here.
+  signal.throwIfAborted = () => {
+    if (stalls > 0 || !stalled.hasGranted(0)) return
+    stalls++
+    stalled.clock.nowMs += ttlMs
+  }
+  let worked: Promise<string> | undefined
+  const holding = stalled.client.withLock(['a'], () => 'worked', { signal })
+  holding.then(
+    () => {
+      worked = holding
+    },
+    () => {
+      worked = holding
+    }
+  )
+  await stalled.clock.run(longMs, () => worked !== undefined)
+  assert.equal(await worked, 'worked')
+  assert.equal(stalls, 1)
 })

@@ -168,6 +168,7 @@ export class LockClient {
     checkedMs('timeout', timeout)
     signal?.throwIfAborted()
     const turn = new Turn(this.#token, this.#init.servers.length)
+    const startMs = performance.now()
     let last: Grants | undefined
     try {
       const ask: Attempt = async (left) => {
@@ -176,9 +177,15 @@ export class LockClient {
         await asked.ask(Math.min(this.#init.requestTimeoutMs, left.timeout), left.signal, (reply) => turn.hear(reply))
         return asked
       }
-      const grants = await untilGranted(ask, timeout, signal)
-      if (turn.wasRefused) grants.leave()
-      return new HeldLock([...resources], grants, signal)
+      for (let leftMs = timeout; leftMs > 0; leftMs = timeout - (performance.now() - startMs)) {
+        const grants = await untilGranted(ask, leftMs, signal)
+        if (turn.wasRefused) grants.leave()
+        const lock = new HeldLock([...resources], grants, signal)
+        if (!lock.isLost) return lock
+        // A process that stood still: nobody has begun to work by it, so it is asked for again.
+        lock.end()
+      }
+      throw new QuorumError(quorumOf(kind, this.#init.servers.length), [], { text: 'the answers came too late' })
     } catch (error) {
       last?.release()
       last?.leave()

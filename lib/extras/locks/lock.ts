@@ -42,6 +42,10 @@ export class HeldLock implements Lock {
     return this.#watch.signal
   }
 
+  get isLost(): boolean {
+    return this.#watch.lost !== undefined
+  }
+
   async unlock(): Promise<void> {
     const lost = await this.end()
     if (lost !== undefined) throw lost

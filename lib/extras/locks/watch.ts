@@ -21,8 +21,13 @@ export class Watch {
     // One signal may be that of any number of locks.
     if (given instanceof EventTarget) setMaxListeners(0, given)
     given?.addEventListener('abort', this.#onGiven)
-    this.#refreshTimer = setInterval(() => grants.refresh().then(() => this.#look()), grants.refreshEveryMs)
+    const { refreshEveryMs } = grants
+    const refresh = () => grants.refresh().then(() => this.#look())
+    this.#refreshTimer = setInterval(refresh, refreshEveryMs)
     this.#look()
+    // Answers that were long on their way have left no time for a refresh that fails and another one.
+    const leftMs = grants.holdUntilMs - performance.now()
+    if (this.#lost === undefined && leftMs < 2 * refreshEveryMs) refresh()
   }
 
   /** Aborts when the lock is lost, or when `given` aborts. */
