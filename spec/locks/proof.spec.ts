@@ -37,19 +37,16 @@ describe('locks on a grid of processes', { concurrency: true }, () => {
 
   it('do not where clients disagree about who the servers are, and the log tells', async () => {
     const askedBy = (at: number, hosts: readonly string[]) => (at < 2 ? hosts.slice(0, 2) : hosts.slice(2))
-    const options = {
-      servers: 5,
-      clients: 4,
-      ttlMs,
-      rounds: 200,
-      // Another one than beside it: it chooses the ports, too.
-      seed: seed + 1,
-      faults: false,
-      askedBy
+    // Another one than beside it: it chooses the ports, too.
+    const options = { servers: 5, clients: 4, ttlMs, seed: seed + 1, faults: false, askedBy }
+    let violations: readonly unknown[] = []
+    // They may not have met yet where one group of servers had the machine for itself.
+    for (let rounds = 200; violations.length === 0 && rounds <= 12_800; rounds *= 4) {
+      const { verdict, wrong } = await proveLocks({ ...options, rounds })
+      assert.deepEqual(wrong, [])
+      violations = verdict.violations
     }
-    const { verdict, wrong } = await proveLocks(options)
-    assert.deepEqual(wrong, [])
-    assert.ok(verdict.violations.length > 0)
+    assert.ok(violations.length > 0)
   })
 })
 
