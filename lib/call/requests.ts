@@ -6,7 +6,6 @@
  */
 
 import { type Pushable, pushable } from 'it-pushable'
-import { Fifo } from '../base/fifo.ts'
 import { shield } from '../base/promise.ts'
 import { captureScope, type Scope } from '../base/scope.ts'
 import type { Codec } from '../codec/codec.ts'
@@ -22,14 +21,7 @@ import { SendWindow } from '../stream/window.ts'
 import { ResetCode } from '../wire/frame.ts'
 import { createEndedError, ignoreRejection, noMoreTaken, sourceGiven, takesNone } from './ended-requests.ts'
 import type { RequestPipe } from './request-pipe.ts'
-import { SendQueue } from './send-queue.ts'
-
-interface Waiter {
-  /** Its value is the `count`th. */
-  readonly count: number
-  resolve(): void
-  reject(reason: unknown): void
-}
+import { rejectAll, resolveTaken, SendQueue, type SendWaiter } from './send-queue.ts'
 
 export class StreamRequests<Req> implements SinkOwner<Req> {
   readonly #codec: Codec<Req>
@@ -39,13 +31,14 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   /** Of `send`, until the pushable is used. */
   #queue: SendQueue<Req | Many<Req>> | undefined
   /** Of `send`. */
-  #sends: Fifo<Waiter> | undefined
+  #firstSend: SendWaiter | undefined
+  #lastSend: SendWaiter | undefined
   #pushed = 0
   #producer: Producer<Req> | undefined
   /** The producer, until there is a sink to pull it. */
   #waiting: { readonly producer: Producer<Req>; readonly scope: Scope } | undefined
   #sink: Sink<Req> | undefined
-  #sinkWaiter: Waiter | undefined
+  #sinkWaiter: SendWaiter | undefined
   /** No more requests are taken. */
   #ended = false
   /** The handler takes no more, of which the caller has not been the cause. */
@@ -110,12 +103,15 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
         if (failure !== undefined) return reject(failure.reason)
         this.#push(value)
         if (this.#sink !== undefined && this.#sink.taken >= this.#pushed) resolve()
-        else {
-          this.#sends ??= new Fifo()
-          this.#sends.push({ count: this.#pushed, resolve, reject })
-        }
+        else this.#wait({ count: this.#pushed, resolve, reject, next: undefined })
       })
     )
+  }
+
+  #wait(waiter: SendWaiter): void {
+    if (this.#lastSend === undefined) this.#firstSend = waiter
+    else this.#lastSend.next = waiter
+    this.#lastSend = waiter
   }
 
   #push(value: Req | Many<Req>): void {
@@ -188,11 +184,8 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
 
   onTaken(taken: number): void {
     this.source?.confirm()
-    const sends = this.#sends
-    for (let first = sends?.peek(); first !== undefined && first.count <= taken; first = sends?.peek()) {
-      sends?.shift()
-      first.resolve()
-    }
+    this.#firstSend = resolveTaken(this.#firstSend, taken)
+    if (this.#firstSend === undefined) this.#lastSend = undefined
   }
 
   /** When the whole stream has ended, `end` gives the reason. */
@@ -259,10 +252,10 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   /** Rejects the sends that wait. An error is made only for those: each call ends here, and a stack is dear. */
   #stop(failure: Failure | undefined): void {
     this.#ended = true
-    const sends = this.#sends
-    if (sends?.peek() === undefined) return
-    const { reason } = failure ?? { reason: noMoreTaken() }
-    for (let waiter = sends.shift(); waiter !== undefined; waiter = sends.shift()) waiter.reject(reason)
+    const first = this.#firstSend
+    if (first === undefined) return
+    this.#firstSend = this.#lastSend = undefined
+    rejectAll(first, failure === undefined ? noMoreTaken() : failure.reason)
   }
 
   /** An it-pushable that throws at a push after its end, and becomes the producer on first use. */

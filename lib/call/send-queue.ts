@@ -1,5 +1,6 @@
 /**
- * What `send` was given, as a source of requests. It gives what waits without a promise, which an it-pushable cannot.
+ * What `send` was given, as a source of requests, and who waits until it is taken. It gives what waits without a promise, which
+ * an it-pushable cannot.
  *
  * A pushable of the same stream that is used after it follows: its values come behind those that wait here.
  */
@@ -12,13 +13,15 @@ type Result<T> = IteratorResult<T, undefined>
 const done: Result<never> = { done: true, value: undefined }
 
 export class SendQueue<T> {
-  readonly #values = new Fifo<T>()
+  /** That wait. Mostly none does: whoever sends is asked before. */
+  #values: Fifo<T> | undefined
   #resolve: ((result: Result<T> | Promise<Result<T>>) => void) | undefined
   #next: Pushable<T> | undefined
 
   push(value: T): void {
-    if (this.#resolve === undefined) this.#values.push(value)
-    else this.#settle({ done: false, value })
+    if (this.#resolve !== undefined) return this.#settle({ done: false, value })
+    this.#values ??= new Fifo()
+    this.#values.push(value)
   }
 
   /** From now on all further values are those of `pushable`. */
@@ -28,11 +31,11 @@ export class SendQueue<T> {
   }
 
   clear(): void {
-    this.#values.clear()
+    this.#values?.clear()
   }
 
   next(): Result<T> | Promise<Result<T>> {
-    if (this.#values.length > 0) return { done: false, value: this.#values.shift() as T }
+    if (this.#values !== undefined && this.#values.length > 0) return { done: false, value: this.#values.shift() as T }
     if (this.#next !== undefined) return this.#next.next() as Promise<Result<T>>
     return new Promise((resolve) => {
       this.#resolve = resolve
@@ -55,4 +58,30 @@ export class SendQueue<T> {
     this.#resolve = undefined
     resolve?.(result)
   }
+}
+
+/** Who waits until flow control has accepted what it sent. Linked to the one behind it: an array, once there, would be kept by each open stream while nobody waits. */
+export interface SendWaiter {
+  /** Its value is the `count`th. */
+  readonly count: number
+  resolve(): void
+  reject(reason: unknown): void
+  next?: SendWaiter | undefined
+}
+
+/** Resolves those whose values are among the first `taken`. Returns the first of the others. */
+export function resolveTaken(first: SendWaiter | undefined, taken: number): SendWaiter | undefined {
+  let waiter = first
+  while (waiter !== undefined && waiter.count <= taken) {
+    const { next } = waiter
+    // One that V8 has taken for old would keep alive all that have come behind it since.
+    waiter.next = undefined
+    waiter.resolve()
+    waiter = next
+  }
+  return waiter
+}
+
+export function rejectAll(first: SendWaiter, reason: unknown): void {
+  for (let waiter: SendWaiter | undefined = first; waiter !== undefined; waiter = waiter.next) waiter.reject(reason)
 }

@@ -19,7 +19,8 @@ export type Producer<T> = AsyncIterable<T | Many<T>> | Iterable<T | Many<T> | Pr
 type Method = (this: unknown) => unknown
 
 /** That of a function itself may be replaced. */
-const { bind } = Function.prototype
+
+const noArguments: readonly [] = Object.freeze([])
 
 interface Iterating {
   readonly next: Method
@@ -39,9 +40,7 @@ export class ProducerIterator {
   /** It gives the elements of this array, by no code of the user. */
   readonly array: readonly unknown[] | undefined
   readonly #iterator: Iterating
-  /** The next result, or a promise of it where this is an async one. */
-  readonly next: () => unknown
-
+  readonly #next: unknown
   readonly #scope: Scope | undefined
 
   /**
@@ -66,14 +65,25 @@ export class ProducerIterator {
     const iterator = opened ?? this.#run(method, producer)
     if (!isObject(iterator)) throw new TypeError('the iterator of an iterable is not an object')
     this.#iterator = iterator as Iterating
-    // Read once, as the language does. One that is no function throws when it is called.
-    const { next } = this.#iterator
-    const bound = typeof next === 'function' ? Reflect.apply(bind, next, [iterator]) : next
-    this.next = scope === undefined ? bound : () => scope.runInAsyncScope(bound)
+    // Read once, as the language does.
+    this.#next = this.#iterator.next
+  }
+
+  /**
+   * The next result, or a promise of it where this is an async one.
+   *
+   * @throws what the producer throws, and a TypeError where its `next` is no function
+   */
+  next(): unknown {
+    const next = this.#next
+    if (typeof next !== 'function') throw new TypeError('iterator.next is not a function')
+    return this.#run(next as Method, this.#iterator)
   }
 
   #run(method: Method, self: unknown): unknown {
-    return this.#scope === undefined ? Reflect.apply(method, self, []) : this.#scope.runInAsyncScope(method, self)
+    return this.#scope === undefined
+      ? Reflect.apply(method, self, noArguments)
+      : this.#scope.runInAsyncScope(method, self)
   }
 
   /** Closes it as `break` does, and tells when that is done, by `failure` if the producer failed: at once, unless it gives a promise. */

@@ -40,7 +40,8 @@ interface Waiter<T> {
 
 export class Source<T> implements Messages<T>, Receiver {
   readonly #owner: SourceOwner
-  readonly #queue = new Fifo<Uint8Array>()
+  /** Made when a message first waits. */
+  #queue: Fifo<Uint8Array> | undefined
   /** The consumer that is next, and those behind it, which are rare. */
   #waiter: Waiter<T> | undefined
   #waiters: Fifo<Waiter<T>> | undefined
@@ -72,7 +73,7 @@ export class Source<T> implements Messages<T>, Receiver {
   }
 
   next(): Promise<IteratorResult<T, undefined>> {
-    const payload = this.#queue.shift()
+    const payload = this.#queue?.shift()
     if (payload !== undefined) {
       try {
         const value = this.#take(payload)
@@ -129,19 +130,20 @@ export class Source<T> implements Messages<T>, Receiver {
 
   /** The stream ended early: drops what waits, so that the error is delivered next. */
   onAbort(failure: Failure): void {
-    const dropped = this.#queue.length > 0
-    this.#queue.clear()
+    const dropped = this.#queue !== undefined && this.#queue.length > 0
+    this.#queue?.clear()
     if (!this.#ended) this.#fail(failure)
     // The end has arrived, but some messages before it are dropped: that must not look like the end.
     else if (dropped) this.#error ??= failure
   }
 
   #nextBatch(): Promise<IteratorResult<T[], undefined>> {
-    if (this.#queue.length === 0) return this.#wait<T[]>([])
+    const queue = this.#queue
+    if (queue === undefined || queue.length === 0) return this.#wait<T[]>([])
     const value: T[] = []
     let bytes = 0
     try {
-      for (let payload = this.#queue.shift(); payload !== undefined; payload = this.#queue.shift()) {
+      for (let payload = queue.shift(); payload !== undefined; payload = queue.shift()) {
         const { length } = payload
         value.push(this.#decode(payload))
         bytes += length
@@ -182,7 +184,7 @@ export class Source<T> implements Messages<T>, Receiver {
 
   #stop(failure: Failure | undefined): void {
     this.#error = undefined
-    this.#queue.clear()
+    this.#queue?.clear()
     if (this.#ended) return
     this.#finish()
     this.#owner.onReaderStopped(failure)
@@ -192,6 +194,7 @@ export class Source<T> implements Messages<T>, Receiver {
   #deliver(payload: Uint8Array): void {
     const waiter = this.#gathering ?? this.#nextWaiter()
     if (waiter === undefined) {
+      this.#queue ??= new Fifo()
       this.#queue.push(payload)
       return
     }
@@ -213,7 +216,7 @@ export class Source<T> implements Messages<T>, Receiver {
 
   /** A message cannot be decoded: what follows it is dropped. */
   #drop(reason: unknown): void {
-    this.#queue.clear()
+    this.#queue?.clear()
     this.#owner.onUndecodable(reason)
   }
 
