@@ -46,7 +46,7 @@ describe('it-grid/testing under other runners', () => {
 
   for (const [name, { binary, args }] of Object.entries(runners)) {
     const file = join(modules, binary)
-    it(`runs under ${name}, a deadline of 30 s in less than 100 ms`, {
+    it(`runs under ${name}, a deadline of 30 s in less than 100 ms of a processor`, {
       skip: existsSync(file) ? false : `${name} is not installed: npm ci`
     }, async (test) => {
       const env = { ...childEnvironment(), NO_COLOR: '1', NODE_OPTIONS: '--experimental-vm-modules --no-warnings' }
@@ -58,7 +58,7 @@ describe('it-grid/testing under other runners', () => {
       assert.match(printed, /3 passed/)
       const took = Number(/30 s took (\d+) ms/.exec(printed)?.[1])
       test.diagnostic(`30 s took ${took} ms`)
-      assert.ok(took < paced(100), `${took} ms`)
+      assert.ok(took < 100, `${took} ms`)
     })
   }
 })

@@ -6,8 +6,12 @@ import { fakePeer, testGrid } from 'it-grid/testing'
 
 const add = single('add')
 const never = single('never')
-/** Before any timers are fake. */
-const now = performance.now.bind(performance)
+
+/** Of a processor: the time of day would be that of what else the machine does. */
+function cpuMs() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
 
 function setup(grid, index) {
   grid.handle(add, (n) => n + index)
@@ -25,7 +29,7 @@ async function within(opening, use) {
 }
 
 export const realTimers = () => within(testGrid(3, { setup }), useRealTimers)
-/** A deadline of 30 s, faults and all, in how many ms of real time. */
+/** A deadline of 30 s, faults and all, in how many ms of a processor. */
 export const fakeTimers = (advance) => within(testGrid(2, { setup, seed: 7, advance }), useFakeTimers)
 
 async function useRealTimers(grid) {
@@ -50,7 +54,7 @@ async function useRealTimers(grid) {
 async function useFakeTimers(grid) {
   await grid.ready()
   assert.equal(await Promise.race([grid.peer(0, 1).request(add, 41), grid.advance(100)]), 42)
-  const startMs = now()
+  const startMs = cpuMs()
   let code
   grid
     .peer(0, 1)
@@ -62,7 +66,7 @@ async function useFakeTimers(grid) {
   assert.equal(code, undefined)
   await grid.advance(1500)
   assert.equal(code, 'ERR_DEADLINE')
-  const tookMs = now() - startMs
+  const tookMs = cpuMs() - startMs
   grid.delay(0, 1, [5, 50])
   grid.kill(1)
   await grid.restart(1)
