@@ -293,7 +293,6 @@ describe('the exit code of call', () => {
     ['usage', ['value', '{a}'], /^it-grid: the payload is no JSON: /],
     ['usage', ['value', 'text'], /a text is written as '"text"'\n$/],
     ['usage', ['value', '@/no/such/file'], /^it-grid: \/no\/such\/file: there is no such file\n$/],
-    ['usage', ['upper', '"p"', '--stream', '@/no/such/file'], /^it-grid: \/no\/such\/file: there is no such file\n$/],
     // What is not read is not opened, and nobody would hear of what is wrong with it.
     ['unknownHandler', ['uper', '"p"', '--stream', '@/no/such/file'], /"uper".*"upper".*\(ERR_UNKNOWN_HANDLER\)\n$/],
     ['unknownHandler', ['uper', '--stream', '--raw', '@/no/such/file'], /"uper".*\(ERR_UNKNOWN_HANDLER\)\n$/],
@@ -319,10 +318,13 @@ describe('the exit code of call', () => {
     }
   })
 
-  it('is that of a line which is wrong, and names it', async (test) => {
+  it('is that of a line which is wrong, or of a file that is not there, and names it', async (test) => {
     const { call } = await open(test)
     const { code, stderr } = await call(['upper', '"p"', '--stream'], { stdin: '"a"\n{wrong\n"c"\n' })
     assert.deepEqual([code, /^it-grid: line 2 of stdin is no JSON/.test(stderr)], [exitCodes.usage, true], stderr)
+    // What has answered before may be printed.
+    const missing = await call(['upper', '"p"', '--stream', '@/no/such'])
+    assert.deepEqual([missing.code, missing.stderr], [exitCodes.usage, 'it-grid: /no/such: there is no such file\n'])
   })
 
   it('tells a host that is not there, one that ends, and one that has another secret, from each other', async (test) => {
