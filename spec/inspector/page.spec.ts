@@ -143,8 +143,11 @@ describe('the page', { skip: whyNoBrowser }, () => {
 
   it('lets go of its feeds in a tab that nobody looks at, but for looks at the state, and is told all once somebody does', async () => {
     const { another, asked, pass } = await openAnother('handler/single%20thumbs%2Frender')
+    const open = () => [...feed.open.values()].sort().join()
     const isOpen = (...names: readonly string[]) =>
-      until(() => [...feed.open.values()].sort().join() === names.join(), `${names} are open`, patienceMs)
+      until(() => open() === names.join(), `${names} are open`, patienceMs).catch(({ message }: Error) =>
+        assert.fail(`${message}; these are: ${open()}; asked for: ${feed.asked}`)
+      )
     await shown(another, 'h1', /thumbs\/render/)
     await isOpen('feed', 'feed', 'handler')
     await look(another, true)

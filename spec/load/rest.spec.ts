@@ -8,6 +8,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { held, memoryNow, perThing } from '../../benchmarks/harness/memory.ts'
 import { World } from '../support/grid/world.ts'
+// What others leave in this process, and what is noted of what runs, would be counted.
+import '../support/uncovered.ts'
 
 const size = 30
 /** Objects have the same size wherever pointers have; a later V8 may lay them out in another way. */
