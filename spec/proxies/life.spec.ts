@@ -138,14 +138,24 @@ for (const kind of kinds) {
       })
 
       it(`is replaced before that where sessions are renewed, and no call fails, by ${way}`, async (test) => {
-        const around = renewEvery(paced(3000))
-        const { peer, proxy } = await behind(test, { kind, way, titles: [workersStay], around })
-        await peer.waitForConnect()
-        const [before] = proxy.workers()
-        const calls = callAgainAndAgain(test, peer)
-        await proxy.reload()
-        await until(() => !proxy.workers().includes(before as number), 'the old worker has ended', 30_000)
-        assert.deepEqual(new Set((await calls.stop()).values()), new Set(['ok']))
+        for (let renewedMs = paced(3000); ; renewedMs *= 2) {
+          const around = renewEvery(renewedMs)
+          const { peer, proxy } = await behind(test, { kind, way, titles: [workersStay], around })
+          await peer.waitForConnect()
+          const [before] = proxy.workers()
+          const stalls = monitorEventLoopDelay({ resolution: 5 })
+          stalls.enable()
+          const calls = callAgainAndAgain(test, peer)
+          await proxy.reload()
+          await until(() => !proxy.workers().includes(before as number), 'the old worker has ended', 10 * renewedMs)
+          stalls.disable()
+          const outcomes = new Set((await calls.stop()).values())
+          const stallMs = stalls.max / 1e6
+          // A session is renewed shortly before its end, which comes first where nothing runs for so long: once more, with more time.
+          if (stallMs < renewedMs / 20 || renewedMs > 30_000)
+            assert.deepEqual(outcomes, new Set(['ok']), `${stallMs} ms`)
+          if (outcomes.size === 1 && outcomes.has('ok')) return
+        }
       })
     }
 

@@ -35,10 +35,11 @@ after(() => read().forEach((now, at) => assert.equal(now, before[at], before[at]
 `
 const meantForAll = /^(before|after)(Each)?\(|\/support\/uncovered\.ts'|^const \w+ = paced\(/m
 
-const alone = []
+/** Each runs in a process of its own. */
+const entries = []
 const together = []
 for (const file of process.argv.slice(2)) {
-  const list = meantForAll.test(readFileSync(file, 'utf8')) ? alone : together
+  const list = meantForAll.test(readFileSync(file, 'utf8')) ? entries : together
   list.push(file)
 }
 
@@ -46,18 +47,14 @@ mkdirSync(folder, { recursive: true })
 // Evaluated before the specs: those of a file may run while a later one is still imported.
 writeFileSync(new URL('check.mjs', folder), check)
 process.on('exit', () => rmSync(folder, { recursive: true }))
-// Neighbours, which often wait for the same large things, are in different groups.
-const groupCount = Math.ceil(together.length / filesInOne)
-const groups = []
-for (let at = 0; at < groupCount; at++) {
-  const files = together.filter((_file, index) => index % groupCount === at)
+for (let at = 0; at * filesInOne < together.length; at++) {
+  const files = together.slice(at * filesInOne, (at + 1) * filesInOne)
   const imports = files.map((file) => `import ${JSON.stringify(pathToFileURL(file).href)}\n`)
   writeFileSync(new URL(`${at}.mjs`, folder), `import './check.mjs'\n${imports.join('')}`)
-  groups.push(fileURLToPath(new URL(`${at}.mjs`, folder)))
+  entries.push(fileURLToPath(new URL(`${at}.mjs`, folder)))
 }
 
-// The groups take longest and mostly wait: whatever comes last keeps all processors busy.
-run({ files: [...groups, ...alone], concurrency: 4, timeout: 900_000 })
+run({ files: entries, concurrency: 4, timeout: 900_000 })
   .on('test:fail', ({ todo }) => {
     if (todo === undefined || todo === false) process.exitCode = 1
   })
