@@ -38,7 +38,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   /** The producer, until there is a sink to pull it. */
   #waiting: { readonly producer: Producer<Req>; readonly scope: Scope } | undefined
   #sink: Sink<Req> | undefined
-  #sinkWaiter: SendWaiter | undefined
+  #sinkWaiter: Pick<SendWaiter, 'resolve' | 'reject'> | undefined
   /** No more requests are taken. */
   #ended = false
   /** The handler takes no more, of which the caller has not been the cause. */
@@ -86,7 +86,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
     if (this.#ended) return this.#refuse(source)
     const done = ignoreRejection(
       new Promise<void>((resolve, reject) => {
-        this.#sinkWaiter = { count: 0, resolve, reject }
+        this.#sinkWaiter = { resolve, reject }
       })
     )
     this.#attach(source)

@@ -60,13 +60,16 @@ export class SendQueue<T> {
   }
 }
 
-/** Who waits until flow control has accepted what it sent. Linked to the one behind it: an array, once there, would be kept by each open stream while nobody waits. */
+/**
+ * Who waits until flow control has accepted what it sent. Linked to the one behind it: an array, once there, would be kept by each
+ * open stream while nobody waits.
+ */
 export interface SendWaiter {
   /** Its value is the `count`th. */
   readonly count: number
   resolve(): void
   reject(reason: unknown): void
-  next?: SendWaiter | undefined
+  next: SendWaiter | undefined
 }
 
 /** Resolves those whose values are among the first `taken`. Returns the first of the others. */

@@ -18,8 +18,6 @@ export type Producer<T> = AsyncIterable<T | Many<T>> | Iterable<T | Many<T> | Pr
 
 type Method = (this: unknown) => unknown
 
-/** That of a function itself may be replaced. */
-
 const noArguments: readonly [] = Object.freeze([])
 
 interface Iterating {

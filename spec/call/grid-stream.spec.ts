@@ -136,6 +136,14 @@ describe('the requests of a stream', () => {
     peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 })
     await until(() => sent === 3, 'the third is taken')
     await until(() => requests().length === 3, 'the third has arrived')
+    const later = stream.send(Buffer.from('d')).then(() => sent++, assert.fail)
+    const last = stream.send(Buffer.from('e')).then(() => sent++, assert.fail)
+    peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 })
+    await later
+    assert.equal(sent, 4)
+    peer.send({ type: FrameType.credit, flags: 0, streamId: 1, messages: 1, bytes: 1 })
+    await last
+    await until(() => requests().length === 5, 'all have arrived')
     end()
     reset(ResetCode.stop)
     await stream.closed
