@@ -118,27 +118,27 @@ it('a lock is kept whose grants took most of their time to arrive', async () => 
   assert.equal(lostAtMs, undefined)
 })
 
-it('a lock whose time is over before its owner has it is asked for again', async () => {
-  using stalled = newGrid()
-  const { signal } = new AbortController()
-  let stalls = 0
-  // Asked when the grants have arrived, last of all: the process stands still here.
-  signal.throwIfAborted = () => {
-    if (stalls > 0 || !stalled.hasGranted(0)) return
-    stalls++
-    stalled.clock.nowMs += ttlMs
-  }
-  let worked: Promise<string> | undefined
-  const holding = stalled.client.withLock(['a'], () => 'worked', { signal })
-  holding.then(
-    () => {
-      worked = holding
-    },
-    () => {
-      worked = holding
+for (const [title, timeout, expected] of [
+  ['is asked for again', undefined, 'worked'],
+  ['is not granted in time where that is over, too', ttlMs / 2, 'ERR_LOCK_TIMEOUT']
+] as const) {
+  it(`a lock whose time is over before its owner has it ${title}`, async () => {
+    using stalled = newGrid()
+    const { signal } = new AbortController()
+    let stalls = 0
+    // Asked when the grants have arrived, last of all: the process stands still here.
+    signal.throwIfAborted = () => {
+      if (stalls > 0 || !stalled.hasGranted(0)) return
+      stalls++
+      stalled.clock.nowMs += ttlMs
     }
-  )
-  await stalled.clock.run(longMs, () => worked !== undefined)
-  assert.equal(await worked, 'worked')
-  assert.equal(stalls, 1)
-})
+    let outcome: string | undefined
+    const tell = (text: string) => {
+      outcome = text
+    }
+    const options = { signal, ...(timeout !== undefined && { timeout }) }
+    stalled.client.withLock(['a'], () => 'worked', options).then(tell, (error) => tell(error.code))
+    await stalled.clock.run(longMs, () => outcome !== undefined)
+    assert.deepEqual([outcome, stalls], [expected, 1])
+  })
+}

@@ -150,11 +150,13 @@ for (const kind of kinds) {
           await until(() => !proxy.workers().includes(before as number), 'the old worker has ended', 10 * renewedMs)
           stalls.disable()
           const outcomes = new Set((await calls.stop()).values())
-          const stallMs = stalls.max / 1e6
-          // A session is renewed shortly before its end, which comes first where nothing runs for so long: once more, with more time.
-          if (stallMs < renewedMs / 20 || renewedMs > 30_000)
-            assert.deepEqual(outcomes, new Set(['ok']), `${stallMs} ms`)
           if (outcomes.size === 1 && outcomes.has('ok')) return
+          // A quarter of its time is left when a session is renewed. Who stands still for so long comes too late: once more, with more time.
+          const stallMs = stalls.max / 1e6
+          assert.ok(
+            stallMs > renewedMs / 4,
+            `${[...outcomes]}, though it never stood still for more than ${stallMs} ms`
+          )
         }
       })
     }

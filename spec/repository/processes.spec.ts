@@ -149,6 +149,31 @@ describe('a run of many files', () => {
     assert.match(output, /now: another was left behind/)
   })
 
+  it('fails when a file leaves another clock as soon as it is imported', async (test) => {
+    const { output, code } = await runOf(test, `performance.now = () => 7\n${fact('one')}`)
+    assert.equal(code, 1, output)
+    assert.match(output, /another was left behind/)
+  })
+
+  it('lets a fact have another clock while a file behind it is still imported', async (test) => {
+    const { output, code } = await runOf(
+      test,
+      `import { it } from 'node:test'
+      it('one', async () => {
+        const { now } = performance
+        performance.now = () => 7
+        globalThis.runs = true
+        while (!globalThis.isImported) await new Promise(setImmediate)
+        await new Promise(setImmediate)
+        performance.now = now
+      })`,
+      `for (let turns = 0; !globalThis.runs && turns < 10_000; turns++) await new Promise(setImmediate)
+      globalThis.isImported = true
+      ${fact('two', "if (!globalThis.runs) throw new Error('it did not run before')")}`
+    )
+    assert.equal(code, 0, output)
+  })
+
   it('fails when a fact ends the process, and the files behind it with that', async (test) => {
     const { output, code } = await runOf(test, fact('one', 'process.exit(0)'), fact('two'))
     assert.equal(code, 1, output)
