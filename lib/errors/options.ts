@@ -107,7 +107,10 @@ export const batchBytes = 64 * 1024
 export const turnBytes = 16 * 1024
 /** After this many bytes from one conn, timers and other conns get their turn of the event loop. */
 export const loopBytes = 64 * 1024
-/** So they do after a turn, when the batch has taken so long: a byte may cost little or much. */
+/**
+ * So they do after a turn, when the batch has taken so long: a byte may cost little or much. And before a batch is sent, when they
+ * have had none for so long: to let them have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
+ */
 export const loopMs = 10
 /**
  * After so many bytes a PING goes with what is sent: its answer shows how far the peer has read. So a peer that reads them

@@ -8,7 +8,7 @@
 
 import { nextTick } from 'node:process'
 import { Fifo } from '../base/fifo.ts'
-import { batchBytes, markBytes } from '../errors/options.ts'
+import { batchBytes, loopBytes, loopMs, markBytes } from '../errors/options.ts'
 import { FrameWriter } from './frame-writer.ts'
 
 /** Something that has frames to write. Only the outbox writes the two `queued` fields. */
@@ -48,6 +48,13 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #onTurnEnded: (() => void) | undefined
   #filling = false
   #markedAtBytes = 0
+  /** When to look at the clock, in bytes given. */
+  #lookAtBytes = loopBytes
+  /** Runs when the event loop has gone round since this time, of `performance.now()`. */
+  #round: NodeJS.Immediate | undefined
+  #roundSinceMs = 0
+  /** Waits for that. */
+  #held: Pull | undefined
   /** Has control frames that go with the next batch. */
   #rider: Sender | undefined
   #riderTimer: NodeJS.Timeout | undefined
@@ -137,7 +144,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** The next batch; done once everything is sent after `close`. */
   next(): Promise<IteratorResult<Uint8Array>> {
-    return new Promise(this.#wait)
+    return new Promise(this.#mustYield() ? this.#hold : this.#wait)
   }
 
   /** The conn stopped pulling. */
@@ -175,6 +182,28 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     if (this.#messages.length > 0 || this.writer.length >= batchBytes || this.#data.length > 0) this.#deliver()
     else if (this.#state !== 'open') this.#deliver()
     else if (this.#control.length > 0 || this.writer.length > 0) this.#schedule()
+  }
+
+  readonly #hold = (resolve: Pull): void => {
+    this.#held = resolve
+  }
+
+  readonly #onRound = (): void => {
+    const held = this.#held
+    this.#round = this.#held = undefined
+    if (held !== undefined) this.#wait(held)
+  }
+
+  /** A conn may take all at once, and a peer grant without end: timers and other conns would have no turn. */
+  #mustYield(): boolean {
+    if (this.bytes < this.#lookAtBytes) return false
+    this.#lookAtBytes = this.bytes + loopBytes
+    const nowMs = performance.now()
+    if (nowMs - this.#roundSinceMs < loopMs) return false
+    if (this.#round !== undefined) return true
+    this.#round = setImmediate(this.#onRound)
+    this.#roundSinceMs = nowMs
+    return false
   }
 
   #isEmpty(): boolean {

@@ -107,6 +107,41 @@ describe('the outbox', () => {
     assert.equal(await isPending(outbox.next()), true)
   })
 
+  it('lets the event loop go round though the conn takes all at once and a sender never ends', async () => {
+    const outbox = new Outbox()
+    outbox.offer(bulkSender(1, Infinity))
+    let rounds = 0
+    const count = () => {
+      rounds++
+      immediate = setImmediate(count)
+    }
+    let immediate = setImmediate(count)
+    const startMs = performance.now()
+    while (rounds < 10 && performance.now() - startMs < 5000) await outbox.next()
+    clearImmediate(immediate)
+    assert.equal(rounds, 10)
+    outbox.abort()
+  })
+
+  it('does so too behind many small batches, of which each is the answer to the last', async () => {
+    const outbox = new Outbox()
+    let rounds = 0
+    const count = () => {
+      rounds++
+      immediate = setImmediate(count)
+    }
+    let immediate = setImmediate(count)
+    const startMs = performance.now()
+    while (rounds < 10 && performance.now() - startMs < 5000) {
+      const taken = outbox.next()
+      outbox.offer(bulkSender(1, 1, 500))
+      await taken
+    }
+    clearImmediate(immediate)
+    assert.equal(rounds, 10)
+    outbox.abort()
+  })
+
   it('survives senders that offer their next frame while they write, and keeps them in turn', async () => {
     const outbox = new Outbox()
     const senders = [1, 3, 5].map((id) => eagerSender(outbox, id, 400))
