@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { table } from '../../benchmarks/harness/table.ts'
 import { compareTexts, readDiagnostics, readMistakes } from '../repository/consumer/texts.ts'
-import { install, root, run } from './install.ts'
+import { forEachAtOnce, install, root, run } from './install.ts'
 
 const versions = ['5.7', '5.9', '6', '7']
 const consumer = new URL('../repository/consumer/', import.meta.url)
@@ -59,14 +59,12 @@ await run('npm', ['run', '--silent', 'build'], { cwd: root })
 const folder = await mkdtemp(join(tmpdir(), 'it-grid-compilers-'))
 await writeProject(folder)
 const mistakes = readMistakes(await readFile(join(folder, 'mistakes.ts'), 'utf8'))
-const rows: string[][] = []
-for (const version of versions) {
+
+/** A row of the table. */
+async function check(version: string): Promise<string[]> {
   const name = `typescript@${version}`
   const installed = await install(name, [name], 'typescript/bin/tsc')
-  if ('reason' in installed) {
-    rows.push([version, `not installed: ${installed.reason}`])
-    continue
-  }
+  if ('reason' in installed) return [version, `not installed: ${installed.reason}`]
   const compiler = join(installed.folder, 'node_modules/typescript/bin/tsc')
   const row = [version]
   for (const project of Object.keys(projects)) {
@@ -76,7 +74,9 @@ for (const version of versions) {
     if (faults.length > 0) console.error(`TypeScript ${version}, ${project}:\n${faults.join('\n')}`)
     if (faults.length > 0) process.exitCode = 1
   }
-  rows.push(row)
+  return row
 }
+
+const rows = await forEachAtOnce(versions, check)
 await rm(folder, { recursive: true })
 console.log(table(['TypeScript', ...Object.keys(projects)], rows))

@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -34,4 +35,15 @@ export async function install(name: string, packages: readonly string[], file: s
     const lines = stderr.split('\n').filter((line) => line !== '')
     return { reason: lines.find((line) => /E\w+:|code E|notarget|network/i.test(line)) ?? lines[0] ?? String(error) }
   }
+}
+
+/** Does `work` for each, as many at once as there are processors; resolves with what each gave, in their order. */
+export async function forEachAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = []
+  const left = items.entries()
+  const lane = async () => {
+    for (const [at, item] of left) results[at] = await work(item)
+  }
+  await Promise.all(Array.from({ length: availableParallelism() }, lane))
+  return results
 }

@@ -18,7 +18,7 @@ import { transform } from 'esbuild'
 import { table } from '../../benchmarks/harness/table.ts'
 import { MarkdownFile } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
-import { cache, install, root, run } from './install.ts'
+import { cache, forEachAtOnce, install, root, run } from './install.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -101,6 +101,9 @@ async function runProbe({ name, program, lacks }: Runtime, binary: string): Prom
   return Object.keys(found).join(', ') || 'nothing'
 }
 
+/** One at a time: the ports of its servers are fixed. */
+let lastExample = Promise.resolve('')
+
 async function runRuntime(runtime: Runtime, example: string): Promise<string[]> {
   const { name, packages, binary } = runtime
   const installed = await install(packages.join('+'), packages, binary)
@@ -108,7 +111,8 @@ async function runRuntime(runtime: Runtime, example: string): Promise<string[]> 
   const file = join(installed.folder, 'node_modules', binary)
   const { text: version } = await execute(file, ['--version'])
   const row = [name, /[\d.]+/.exec(version)?.[0] ?? version]
-  row.push(await runExample(runtime, file, example))
+  lastExample = lastExample.then(() => runExample(runtime, file, example))
+  row.push(await lastExample)
   row.push(await runExtras(runtime, file, dirname(example)))
   row.push(await runSuite(runtime, file))
   row.push(await runProbe(runtime, file))
@@ -162,8 +166,7 @@ await mkdir(cache, { recursive: true })
 await run('npm', ['run', '--silent', 'build'], { cwd: root })
 const folder = await mkdtemp(join(tmpdir(), 'it-grid-runtimes-'))
 const example = await writeExample(folder)
-const rows: string[][] = []
-for (const runtime of wanted) rows.push(await runRuntime(runtime, example))
+const rows = await forEachAtOnce(wanted, (runtime) => runRuntime(runtime, example))
 if (values.only === undefined) rows.push(...(await runFakeTimers(folder)))
 await rm(folder, { recursive: true })
 console.log(
