@@ -7,6 +7,8 @@
  */
 
 import { nextTick } from 'node:process'
+// Not the global one, which fake timers replace.
+import { setImmediate } from 'node:timers'
 import { Fifo } from '../base/fifo.ts'
 import { batchBytes, loopBytes, loopMs, markBytes } from '../errors/options.ts'
 import { FrameWriter } from './frame-writer.ts'
