@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { inspect } from 'node:util'
 import { checkMetadata, decodeMetadata, encodeMetadata, type Metadata } from '../../lib/codec/metadata.ts'
 import { encodePayload } from '../../lib/codec/payload.ts'
 import { CodecError, type GridError } from '../../lib/errors/errors.ts'
@@ -151,7 +152,7 @@ describe('metadata', () => {
       const read = outcome(() => decodeMetadata(bytes))
       const expected = outcome(() => decodeSlowly(bytes))
       assert.deepEqual(read, expected)
-      assert.equal(JSON.stringify(read), JSON.stringify(expected))
+      assert.equal(inspect(read), inspect(expected))
       assert.deepEqual(bytes, copy)
       if (decodeTexts(bytes) !== undefined) short++
     })
