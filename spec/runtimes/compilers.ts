@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { table } from '../../benchmarks/harness/table.ts'
 import { compareTexts, readDiagnostics, readMistakes } from '../repository/consumer/texts.ts'
-import { forEachAtOnce, install, root, run } from './install.ts'
+import { install, mapAtOnce, root, run } from './install.ts'
 
 const versions = ['5.7', '5.9', '6', '7']
 const consumer = new URL('../repository/consumer/', import.meta.url)
@@ -77,6 +77,6 @@ async function check(version: string): Promise<string[]> {
   return row
 }
 
-const rows = await forEachAtOnce(versions, check)
+const rows = await mapAtOnce(versions, check)
 await rm(folder, { recursive: true })
 console.log(table(['TypeScript', ...Object.keys(projects)], rows))

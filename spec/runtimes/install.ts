@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { atOnce } from '../../benchmarks/harness/callers.ts'
 
 export const run = promisify(execFile)
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -37,13 +38,12 @@ export async function install(name: string, packages: readonly string[], file: s
   }
 }
 
-/** Does `work` for each, as many at once as there are processors; resolves with what each gave, in their order. */
-export async function forEachAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
+/** What `work` makes of each, in their order; as many at once as there are processors. */
+export async function mapAtOnce<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = []
   const left = items.entries()
-  const lane = async () => {
+  await atOnce(availableParallelism(), async () => {
     for (const [at, item] of left) results[at] = await work(item)
-  }
-  await Promise.all(Array.from({ length: availableParallelism() }, lane))
+  })
   return results
 }

@@ -18,7 +18,7 @@ import { transform } from 'esbuild'
 import { table } from '../../benchmarks/harness/table.ts'
 import { MarkdownFile } from '../support/pages/markdown.ts'
 import { childEnvironment } from '../support/process/child.ts'
-import { cache, forEachAtOnce, install, root, run } from './install.ts'
+import { cache, install, mapAtOnce, root, run } from './install.ts'
 import { type Runtime, runtimes } from './runtimes.ts'
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
@@ -166,7 +166,7 @@ await mkdir(cache, { recursive: true })
 await run('npm', ['run', '--silent', 'build'], { cwd: root })
 const folder = await mkdtemp(join(tmpdir(), 'it-grid-runtimes-'))
 const example = await writeExample(folder)
-const rows = await forEachAtOnce(wanted, (runtime) => runRuntime(runtime, example))
+const rows = await mapAtOnce(wanted, (runtime) => runRuntime(runtime, example))
 if (values.only === undefined) rows.push(...(await runFakeTimers(folder)))
 await rm(folder, { recursive: true })
 console.log(
