@@ -112,6 +112,8 @@ export const loopBytes = 64 * 1024
  * have had none for so long: to let them have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
  */
 export const loopMs = 10
+/** A batch that is sent counts as so many bytes more, however small it is: its write to a socket costs 10 us and more. */
+export const batchCostBytes = 1024
 /**
  * After so many bytes a PING goes with what is sent: its answer shows how far the peer has read. So a peer that reads them
  * within `slowPeerTimeoutMs`, 5 KB/s by default, is not slow. More PINGs would slow bulk down.

@@ -10,7 +10,7 @@ import { nextTick } from 'node:process'
 // Not the global one, which fake timers replace.
 import { setImmediate } from 'node:timers'
 import { Fifo } from '../base/fifo.ts'
-import { batchBytes, loopBytes, loopMs, markBytes } from '../errors/options.ts'
+import { batchBytes, batchCostBytes, loopBytes, loopMs, markBytes } from '../errors/options.ts'
 import { FrameWriter } from './frame-writer.ts'
 
 /** Something that has frames to write. Only the outbox writes the two `queued` fields. */
@@ -50,7 +50,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #onTurnEnded: (() => void) | undefined
   #filling = false
   #markedAtBytes = 0
-  /** When to look at the clock, in bytes given. */
+  /** When to look at the clock, in bytes given, with what the batches themselves cost. */
   #lookAtBytes = loopBytes
   /** Runs when the event loop has gone round since this time, of `performance.now()`. */
   #round: NodeJS.Immediate | undefined
@@ -198,8 +198,9 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** A conn may take all at once, and a peer grant without end: timers and other conns would have no turn. */
   #mustYield(): boolean {
-    if (this.bytes < this.#lookAtBytes) return false
-    this.#lookAtBytes = this.bytes + loopBytes
+    const spentBytes = this.bytes + this.batches * batchCostBytes
+    if (spentBytes < this.#lookAtBytes) return false
+    this.#lookAtBytes = spentBytes + loopBytes
     const nowMs = performance.now()
     if (nowMs - this.#roundSinceMs < loopMs) return false
     if (this.#round !== undefined) return true

@@ -1,8 +1,8 @@
 /** Who writes next: control first, senders in turn, batches that are capped, full ones at once and partial ones soon. */
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { batchBytes, fragmentBytes, markBytes } from '../../lib/errors/options.ts'
+import { describe, it, type TestContext } from 'node:test'
+import { batchBytes, fragmentBytes, loopMs, markBytes } from '../../lib/errors/options.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
@@ -107,39 +107,40 @@ describe('the outbox', () => {
     assert.equal(await isPending(outbox.next()), true)
   })
 
-  it('lets the event loop go round though the conn takes all at once and a sender never ends', async () => {
+  /** Pulls again and again, 1 ms for each, until the event loop has gone round ten times; resolves with how often. */
+  async function pullsForTenRounds(test: TestContext, pull: (outbox: Outbox) => Promise<unknown>): Promise<number> {
+    let nowMs = performance.now()
+    test.mock.method(performance, 'now', () => nowMs)
     const outbox = new Outbox()
-    outbox.offer(bulkSender(1, Infinity))
     let rounds = 0
     const count = () => {
       rounds++
       immediate = setImmediate(count)
     }
     let immediate = setImmediate(count)
-    const startMs = performance.now()
-    while (rounds < 10 && performance.now() - startMs < 5000) await outbox.next()
+    let pulls = 0
+    for (; rounds < 10 && pulls < 10_000; pulls++, nowMs++) await pull(outbox)
     clearImmediate(immediate)
-    assert.equal(rounds, 10)
     outbox.abort()
+    return pulls
+  }
+
+  it('lets the event loop go round after 10 ms, though the conn takes all at once and a sender never ends', async (test) => {
+    const bulk = bulkSender(1, Infinity)
+    const pulls = await pullsForTenRounds(test, (outbox) => {
+      outbox.offer(bulk)
+      return outbox.next()
+    })
+    assert.ok(pulls <= 10 * (loopMs + 2), `${pulls} batches`)
   })
 
-  it('does so too behind many small batches, of which each is the answer to the last', async () => {
-    const outbox = new Outbox()
-    let rounds = 0
-    const count = () => {
-      rounds++
-      immediate = setImmediate(count)
-    }
-    let immediate = setImmediate(count)
-    const startMs = performance.now()
-    while (rounds < 10 && performance.now() - startMs < 5000) {
+  it('looks at the clock after 64 batches, however small, of which each is the answer to the last', async (test) => {
+    const pulls = await pullsForTenRounds(test, (outbox) => {
       const taken = outbox.next()
-      outbox.offer(bulkSender(1, 1, 500))
-      await taken
-    }
-    clearImmediate(immediate)
-    assert.equal(rounds, 10)
-    outbox.abort()
+      outbox.offer(bulkSender(1, 1, 1))
+      return taken
+    })
+    assert.ok(pulls <= 11 * 2 * 64, `${pulls} batches`)
   })
 
   it('survives senders that offer their next frame while they write, and keeps them in turn', async () => {
@@ -213,6 +214,30 @@ describe('the outbox', () => {
       waiting[how]()
       assert.deepEqual(await taken, { done: true, value: undefined })
       assert.equal(outbox.batches + waiting.batches, 0)
+    })
+  }
+
+  for (const [how, batches] of [
+    ['close', 1],
+    ['abort', 0],
+    ['return', 0]
+  ] as const) {
+    it(`ends a pull at ${how} that waits for the event loop to go round, behind ${batches} batches`, async (test) => {
+      let nowMs = performance.now()
+      test.mock.method(performance, 'now', () => nowMs)
+      const outbox = new Outbox()
+      outbox.offer(bulkSender(1, 4))
+      await outbox.next()
+      nowMs += loopMs
+      // The clock is looked at, the loop is to go round; then it has not for too long.
+      await outbox.next()
+      nowMs += loopMs
+      outbox.offer(bulkSender(3, 1, 10))
+      const held = outbox.next()
+      assert.equal(outbox.isBlocked, true)
+      outbox[how]()
+      if (batches > 0) assert.deepEqual(marks(await held), [3])
+      assert.deepEqual(await (batches > 0 ? outbox.next() : held), { done: true, value: undefined })
     })
   }
 
