@@ -9,11 +9,12 @@
  */
 
 import { randomUUID } from 'node:crypto'
-import { InvalidOptionError, type Manager, QuorumError, retry } from '../../index.ts'
+import { type Connection, InvalidOptionError, type Manager, QuorumError, retry, serverName } from '../../index.ts'
 import { checkArgs, checkResources, readOptions } from './check.ts'
 import type { LockInfo, LockKind } from './definitions.ts'
 import { LockError } from './errors.ts'
 import { Grants, type GrantsInit } from './grants.ts'
+import { findServers } from './hosts.ts'
 import { HeldLock, type Lock } from './lock.ts'
 import { forceUnlockAt, type LockQueue, listLocks, topLocks } from './operate.ts'
 import { quorumOf, toTimeoutError } from './quorum.ts'
@@ -51,7 +52,7 @@ export class LockClient {
   #token = 0
 
   /**
-   * @throws {UnknownHostError} when a server is not among the hosts of the grid
+   * @throws {UnknownHostError} when fewer than a write quorum of the servers are among the hosts of the grid now
    * @throws {TypeError} when there is no server, or one is named twice: it would count twice in a quorum
    * @throws {RangeError} when `requestTimeoutMs` is not above 0; {InvalidOptionError} when there is no such option
    */
@@ -66,12 +67,14 @@ export class LockClient {
     } = readOptions('LockClient', options, {
       ...{ servers: 'object', requestTimeoutMs: 'number', subroute: 'string' }
     })
-    const names = [...servers].map((host) => grid.connection(host).host)
+    const names = [...servers].map((host) => serverName(host))
     const timeoutMs = Math.min(checkedMs('requestTimeoutMs', requestTimeoutMs), maxTimeoutMs)
     this.#init = { grid, servers: names, subroute, requestTimeoutMs: timeoutMs }
     if (names.length === 0 || new Set(names).size < names.length) {
       throw new TypeError('servers must name at least one lock server, and none twice')
     }
+    const { found, unknown } = findServers(grid, names)
+    if (found.length < quorumOf('write', names.length)) throw unknown[0]?.error
   }
 
   /**
@@ -143,8 +146,11 @@ export class LockClient {
     return await forceUnlockAt(this.#init, resources, toTimeout(timeoutMs), options.signal)
   }
 
-  #connections() {
-    return this.#init.servers.map((host) => this.#init.grid.connection(host))
+  /** @throws {UnknownHostError} when none of the servers is in the list of hosts */
+  #connections(): readonly Connection[] {
+    const { found, unknown } = findServers(this.#init.grid, this.#init.servers)
+    if (found.length === 0) throw unknown[0]?.error
+    return found
   }
 
   async #with<T>(kind: LockKind, resources: readonly string[], fn: LockedFn<T>, options: LockOptions): Promise<T> {

@@ -2,15 +2,15 @@
 
 import { randomUUID } from 'node:crypto'
 import {
-  type Callable,
   type CallOptions,
-  type Connection,
   GridError,
   RemoteError,
   retry,
-  type SingleDefinition
+  type SingleDefinition,
+  UnknownHostError
 } from '../../index.ts'
 import { type LockArgs, type LockKind, type LockReply, lock, refresh, rlock, runlock, unlock } from './definitions.ts'
+import type { FindServer } from './hosts.ts'
 import { type GrantReply, isGrant } from './quorum.ts'
 
 /** The rest is a margin for clocks that differ in speed, and for the time that an owner needs to stop. */
@@ -22,8 +22,8 @@ export class Grant {
   untilMs = 0
   /** How long a grant of this server lasts, in ms; 0 until the server has said it. */
   ttlMs = 0
-  readonly #server: Connection
-  readonly #handlers: Callable
+  readonly #find: FindServer
+  readonly #subroute: string
   readonly #kind: LockKind
   readonly #args: LockArgs
   /** The process that granted it. A later process of the same server has forgotten it. */
@@ -36,16 +36,21 @@ export class Grant {
   #isGone = false
 
   /** @param args as they are whenever a request is made */
-  constructor(server: Connection, subroute: string, kind: LockKind, args: LockArgs) {
-    this.#server = server
-    this.#handlers = server.subroute(subroute)
+  constructor(find: FindServer, subroute: string, kind: LockKind, args: LockArgs) {
+    this.#find = find
+    this.#subroute = subroute
     this.#kind = kind
     this.#args = args
   }
 
   /** The process that would answer now, as far as is known. */
   get instance(): string | undefined {
-    return this.#server.instance
+    try {
+      return this.#find().instance
+    } catch {
+      // It is not in the list.
+      return undefined
+    }
   }
 
   /** It was granted by an answer to what was sent at `sentAtMs`, when `instance` was there. */
@@ -54,7 +59,7 @@ export class Grant {
     this.#mayBeHeld = true
     // The time at the server starts later than this, and a process that starts meanwhile is another one.
     this.untilMs = sentAtMs + safeShare * ttlMs
-    this.#instance = instance ?? this.#server.instance
+    this.#instance = instance ?? this.instance
   }
 
   /** It was asked for, and what came of that is not known. */
@@ -109,7 +114,7 @@ export class Grant {
     this.#isInLine = false
     // The uid of no lock: it must not take back what is granted later.
     const args = { ...this.#args, uid: randomUUID() }
-    this.#handlers.request(this.#unlock, args, { timeout }).catch(() => undefined)
+    this.#request(this.#unlock, args, { timeout }).catch(() => undefined)
   }
 
   get #unlock() {
@@ -119,11 +124,13 @@ export class Grant {
   async #tell(timeout: number): Promise<void> {
     // The wait that it belongs to may go on.
     const args = { ...this.#args, waiting: undefined }
-    const ask = (left: CallOptions) => this.#handlers.request(this.#unlock, args, { ...left, waitForReady: true })
-    // An answer, be it that there is no such lock, ends it; and so does a connection that is closed for good. The first one
-    // nearly always comes: what trying again takes is spared until then.
+    const ask = (left: CallOptions) => this.#request(this.#unlock, args, { ...left, waitForReady: true })
+    // An answer, be it that there is no such lock, ends it; and so does a grid that is closed, or has the server no more. The
+    // first one nearly always comes: what trying again takes is spared until then.
+    const shouldRetry = (error: unknown) => !UnknownHostError.is(error)
     const again = (error: unknown) => {
-      return RemoteError.is(error) ? undefined : retry(ask, { timeout, idempotent: true, baseDelayMs: giveBackAgainMs })
+      if (RemoteError.is(error)) return undefined
+      return retry(ask, { timeout, idempotent: true, baseDelayMs: giveBackAgainMs, shouldRetry })
     }
     await ask({ timeout })
       .catch(again)
@@ -145,15 +152,19 @@ export class Grant {
   async #extend(definition: SingleDefinition<LockArgs, LockReply>, options: CallOptions): Promise<void> {
     const { instance } = this
     const sentAtMs = performance.now()
-    const reply = await this.#handlers.request(definition, this.#args, options)
+    const reply = await this.#request(definition, this.#args, options)
     if (isGrant(reply)) this.onGranted(reply, sentAtMs, instance)
     else this.#mayBeHeld = reply.granted
     this.#isInLine = !reply.granted
   }
 
+  async #request<Res>(definition: SingleDefinition<LockArgs, Res>, args: LockArgs, options: CallOptions): Promise<Res> {
+    return await this.#find().subroute(this.#subroute).request(definition, args, options)
+  }
+
   /** The process that granted it is there still, as far as is known. */
   #isSameProcess(): boolean {
-    return this.#instance === this.#server.instance
+    return this.#instance === this.instance
   }
 }
 

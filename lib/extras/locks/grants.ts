@@ -8,6 +8,7 @@
 import { type Answer, type Manager, QuorumError, type QuorumOptions, type SingleDefinition } from '../../index.ts'
 import { type LockArgs, type LockKind, type LockReply, lock, refresh, rlock } from './definitions.ts'
 import { Grant } from './grant.ts'
+import { findServers } from './hosts.ts'
 import { type GrantReply, isGrant, quorumOf, toRetriable } from './quorum.ts'
 
 /** What all locks of a client have in common. */
@@ -29,15 +30,13 @@ export class Grants {
   #refreshing: AbortController | undefined
   #isReleased = false
 
-  /** @throws {UnknownHostError} when a server is not in the grid */
   constructor(init: GrantsInit, kind: LockKind, args: LockArgs) {
     const { grid, servers, subroute } = init
     this.#init = init
     this.#quorum = quorumOf(kind, servers.length)
     this.#kind = kind
     this.#args = args
-    // New each time: a host that was removed from the list and came back has another connection.
-    this.#grants = new Map(servers.map((host) => [host, new Grant(grid.connection(host), subroute, kind, args)]))
+    this.#grants = new Map(servers.map((host) => [host, new Grant(() => grid.connection(host), subroute, kind, args)]))
   }
 
   /** Higher than that of any owner before; 0 until it is granted. */
@@ -132,7 +131,9 @@ export class Grants {
     options: Pick<QuorumOptions<LockReply>, 'timeout' | 'signal' | 'accept' | 'undo'>
   ) {
     const { grid, subroute } = this.#init
-    return grid.quorum(definition, this.#args, { ...options, hosts, need, subroute })
+    const { found, unknown } = findServers(grid, hosts)
+    if (found.length < need) throw new QuorumError(need, unknown, { delivery: 'notSent' })
+    return grid.quorum(definition, this.#args, { ...options, hosts: found.map(({ host }) => host), need, subroute })
   }
 
   #giveBack(grant: Grant): Promise<void> {

@@ -12,6 +12,7 @@ import { checkResources } from './check.ts'
 import { forceUnlock, type LockInfo, list, type ServerQueue, top } from './definitions.ts'
 import { LockError } from './errors.ts'
 import type { GrantsInit } from './grants.ts'
+import { findServers } from './hosts.ts'
 import { merge } from './merge.ts'
 import { quorumOf } from './quorum.ts'
 
@@ -76,9 +77,11 @@ export async function forceUnlockAt(
   signal: AbortSignal | undefined
 ): Promise<number> {
   checkResources(resources)
-  const answers: Answer<{ released: number }>[] = []
-  const options = { hosts: servers, subroute, timeout, ...(signal && { signal }) }
-  for await (const answer of grid.all(forceUnlock, { resources: [...resources] }, options)) answers.push(answer)
+  const { found, unknown } = findServers(grid, servers)
+  const answers: Answer<{ released: number }>[] = [...unknown]
+  const options = { hosts: found.map(({ host }) => host), subroute, timeout, ...(signal && { signal }) }
+  if (found.length > 0)
+    for await (const answer of grid.all(forceUnlock, { resources: [...resources] }, options)) answers.push(answer)
   const released = answers.flatMap(({ value }) => (value === undefined ? [] : [value.released]))
   const errors = answers.flatMap(({ error }) => (error === undefined ? [] : [error]))
   const denied = errors.find((error) => RejectedError.is(error) && error.reason === 'denied')
