@@ -55,7 +55,6 @@ async function writeProject(folder: string): Promise<void> {
   }
 }
 
-await run('npm', ['run', '--silent', 'build'], { cwd: root })
 const folder = await mkdtemp(join(tmpdir(), 'it-grid-compilers-'))
 await writeProject(folder)
 const mistakes = readMistakes(await readFile(join(folder, 'mistakes.ts'), 'utf8'))

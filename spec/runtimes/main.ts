@@ -163,7 +163,6 @@ async function runFakeTimers(folder: string): Promise<string[][]> {
 
 const wanted = runtimes.filter(({ name }) => name.toLowerCase().includes(values.only?.toLowerCase() ?? ''))
 await mkdir(cache, { recursive: true })
-await run('npm', ['run', '--silent', 'build'], { cwd: root })
 const folder = await mkdtemp(join(tmpdir(), 'it-grid-runtimes-'))
 const example = await writeExample(folder)
 const rows = await mapAtOnce(wanted, (runtime) => runRuntime(runtime, example))
