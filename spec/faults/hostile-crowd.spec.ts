@@ -6,11 +6,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { paced } from '../support/clock/pace.ts'
 import { tinyLimits } from '../support/memory/bound.ts'
 import { crowd, crowdTable } from '../support/memory/crowd.ts'
 
-describe('twenty hostile peers at once', { timeout: paced(120_000) }, () => {
+describe('twenty hostile peers at once', { timeout: 600_000 }, () => {
   it('hold no more than twenty times the bound, and honest peers get every answer at no less than a third of the rate', async () => {
     const peers = 20
     const result = await crowd({ peers, processes: 1, limits: tinyLimits, everyMs: 25, forMs: 1200 })

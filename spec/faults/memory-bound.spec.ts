@@ -5,7 +5,6 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { paced } from '../support/clock/pace.ts'
 import { slackBytes, smallLimits, type Worst, worstOf, worstTable } from '../support/memory/bound.ts'
 import { pageBound, pageFormulas } from '../support/memory/formula.ts'
 import { Attackers, type ShapeName, shapeNames, startVictim, type Victim } from '../support/memory/processes.ts'
@@ -25,7 +24,7 @@ const facts: Readonly<Record<ShapeName, string>> = {
   flapping: 'a conn is left full and replaced, again and again'
 }
 
-describe('the memory of a manager stays within the bound of the page', { timeout: paced(120_000) }, () => {
+describe('the memory of a manager stays within the bound of the page', { timeout: 600_000 }, () => {
   const rows: Worst[] = []
   let victim: Victim
   let attackers: Attackers

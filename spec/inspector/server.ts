@@ -1,7 +1,7 @@
 /** A server of a grid with a page, in a process of its own: its handlers can be made slow, fail, hang; its streams stall. */
 
 import { inspector } from 'it-grid/inspector'
-import { type GridStream, single, streaming } from '../../lib/index.ts'
+import { type Connection, single, streaming } from '../../lib/index.ts'
 import { takeVitals } from '../support/grid/vitals.ts'
 import { given, obey } from '../support/process/obey.ts'
 import { type ServerInit, startServer } from '../support/process/server.ts'
@@ -45,8 +45,18 @@ manager.handle(feed, async function* (_, __, { signal }) {
   await new Promise((resolve) => signal.addEventListener('abort', resolve))
 })
 
-const streams: GridStream<unknown, unknown>[] = []
+/** What hangs, stalls or is quiet is so until `resume`, also where a busy machine loses the conn meanwhile. */
+let holding = new AbortController()
 let load: NodeJS.Timeout | undefined
+
+async function hold(host: string, call: (peer: Connection, signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const { signal } = holding
+  const peer = manager.connection(host)
+  while (!signal.aborted && peer.state !== 'closed') {
+    await call(peer, signal).catch(() => undefined)
+    await peer.waitForConnect({ signal }).catch(() => undefined)
+  }
+}
 
 const hostile = '<img src=x onerror=alert(1)>'
 manager.handle(hostile, () => {
@@ -121,27 +131,26 @@ const heard = {
 
   async hang(host: string) {
     await manager.connection(host).waitForConnect()
-    manager
-      .connection(host)
-      .request('jobs/hang')
-      .catch(() => undefined)
+    void hold(host, (peer, signal) => peer.request('jobs/hang', undefined, { signal }))
   },
 
   /** Takes one message of a stream, and no other. */
   async stall(host: string) {
     await manager.connection(host).waitForConnect()
-    const stream = manager.connection(host).newStream(tail)
-    streams.push(stream as never)
-    await stream.responses.next()
+    await new Promise<unknown>((resolve) => {
+      void hold(host, async (peer, signal) => {
+        const stream = peer.newStream(tail, undefined, { signal })
+        resolve(await stream.responses.next())
+        await stream.closed
+      })
+    })
   },
 
   async quiet(host: string) {
     await manager.connection(host).waitForConnect()
-    const stream = manager.connection(host).newStream(feed)
-    streams.push(stream as never)
-    void (async () => {
-      for await (const _ of stream);
-    })().catch(() => undefined)
+    void hold(host, async (peer, signal) => {
+      for await (const _ of peer.newStream(feed, undefined, { signal }));
+    })
   },
 
   /** Calls a handler whose name and errors are code. */
@@ -153,8 +162,8 @@ const heard = {
   },
 
   resume() {
-    for (const stream of streams) stream.cancel()
-    streams.length = 0
+    holding.abort()
+    holding = new AbortController()
   }
 }
 
