@@ -42,6 +42,8 @@ export class FakeFeed {
   /** What they are refused with. */
   refusal = ''
   status = 503
+  /** Nobody is answered as yet: its rule has not decided. */
+  undecided: (() => void)[] | undefined
   /** They are opened, and told nothing. */
   isMute = false
   /** Handlers without rows. */
@@ -82,6 +84,11 @@ export class FakeFeed {
 
   #open(name: string, response: ServerResponse): unknown {
     this.asked.push(name)
+    this.undecided?.push(() => this.#answer(name, response))
+    return this.undecided ?? this.#answer(name, response)
+  }
+
+  #answer(name: string, response: ServerResponse): unknown {
     if (this.refusal !== '') return response.writeHead(this.status, { 'content-type': 'text/plain' }).end(this.refusal)
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write('retry: 1000\n\n')
     this.open.set(response, name)

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { after, before, describe, it } from 'node:test'
+import { after, afterEach, before, describe, it } from 'node:test'
 import type { Browser, Page } from 'playwright-core'
 import { buildPage } from '../../lib/extras/inspector/page/build.mjs'
 import { until } from '../support/until.ts'
@@ -27,6 +27,9 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await page.locator('.matrix td.cell').first().waitFor()
   })
 
+  // Who is told nothing asks again after ten real seconds, which the others would count.
+  afterEach(() => Promise.all(browser.contexts().map((context) => context.close())))
+
   after(async () => {
     await browser?.close()
     server.closeAllConnections()
@@ -43,8 +46,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await shown(page, '#main', /5 handlers have other names, 8\s000 not shown\./)
     await goTo(page, 'handler/single%20nowhere')
     await shown(page, '#main', /one of the 8\s000 handlers that are not shown/)
-    // Who is told nothing asks again after ten real seconds, which the others would count.
-    await page.close()
   })
 
   /** Another one, whose clock is in the hands of the spec, with the feeds that were asked for since. */
@@ -100,7 +101,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await asked('feed', 'handler', 'handler')
     await pass(5000)
     await asked('feed', 'feed', 'handler', 'handler', 'handler')
-    await another.close()
   })
 
   it('waits a minute for the first word, which has all, and may be long on the way', async (test) => {
@@ -108,13 +108,32 @@ describe('the page', { skip: whyNoBrowser }, () => {
     test.after(() => {
       feed.isMute = false
     })
-    const { another, asked, pass } = await openAnother()
+    const { asked, pass } = await openAnother()
     await asked('feed')
     await pass(40_000)
     await asked('feed')
     await pass(20_000)
     await asked('feed', 'feed')
-    await another.close()
+  })
+
+  it('hears why it is refused by a rule that takes ten seconds to decide', async (test) => {
+    const { another, asked, pass } = await openAnother()
+    await asked('feed')
+    const undecided: (() => void)[] = []
+    feed.undecided = undecided
+    test.after(() => {
+      Object.assign(feed, { undecided: undefined, refusal: '', status: 503 })
+    })
+    Object.assign(feed, { refusal: 'The rule said no.', status: 403 })
+    await pass(10_000)
+    // The feed, and then the same as a file: a browser tells nobody what a feed is refused with.
+    for (let times = 1; times <= 2; times++) {
+      await until(() => undecided.length === times, `it is asked for ${times} times`, patienceMs)
+      await pass(10_000)
+      assert.equal(undecided.length, times)
+      undecided.at(-1)?.()
+    }
+    await shown(another, '#main', /You may not look at this grid/)
   })
 
   it('says why it is told nothing, as the server says, of itself and of a detail, and goes on once it is told', async (test) => {
@@ -140,7 +159,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
     feed.refusal = ''
     await pass(2000)
     await another.locator('.banner').waitFor({ state: 'detached' })
-    await another.close()
   })
 
   it('has in the title of its tab that nobody tells it anything, in place of what was told last', async () => {
@@ -157,7 +175,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
     feed.refusal = ''
     await pass(2000)
     await says(/^✓ · now/)
-    await another.close()
   })
 
   const look = (tab: Page, isHidden: boolean) =>
@@ -202,7 +219,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
     await asked('feed', 'handler')
     await isOpen('feed', 'handler')
     await another.locator('.banner').waitFor({ state: 'detached' })
-    await another.close()
   })
 
   it('leaves conns to the next tab of a browser, however many there are that nobody looks at', async () => {
@@ -217,7 +233,6 @@ describe('the page', { skip: whyNoBrowser }, () => {
       await look(tab, true)
       await tab.clock.fastForward(5000)
     }
-    await context.close()
   })
 
   it('is its first screen where its address is none of it, whatever that says', async () => {
@@ -231,6 +246,5 @@ describe('the page', { skip: whyNoBrowser }, () => {
       await another.locator('.answers').waitFor()
     }
     assert.deepEqual(errors, [])
-    await another.close()
   })
 })

@@ -6,6 +6,8 @@
 const againMs = 2000
 /** The server tells each second. */
 export const silentMs = 10_000
+/** For an answer: the rule of the page may take ten seconds to decide. */
+const answerMs = 15_000
 /** A slow line may take so long for the first word, which has all; the server waits for no page longer. */
 const firstWordMs = 60_000
 const longestWhy = 200
@@ -67,7 +69,7 @@ export function follow(
     source?.close()
     const own = new EventSource(address)
     source = own
-    expectIn(silentMs)
+    expectIn(answerMs)
     own.onopen = () => {
       expectIn(firstWordMs)
       onOpen?.()
@@ -78,11 +80,13 @@ export function follow(
       if (isResting && ++words >= wordsOfLook) rest()
     }
     own.onerror = async () => {
-      // Otherwise the browser asks again.
-      const isRefused = own.readyState === EventSource.CLOSED
-      if (isRefused) openIn(againMs)
-      const refusal = isRefused ? await refusalOf(address) : { why: '' }
-      if (source === own) onLost?.({ ...refusal, triesInMs: againMs })
+      // The browser asks again.
+      if (own.readyState !== EventSource.CLOSED) return onLost?.({ why: '', triesInMs: againMs })
+      clearTimeout(timer)
+      const refusal = await refusalOf(address)
+      if (source !== own) return
+      onLost?.({ ...refusal, triesInMs: againMs })
+      openIn(againMs)
     }
   }
   const rest = () => {
@@ -118,6 +122,7 @@ export function follow(
 /** A browser tells nobody what a feed is refused with: it is asked for as any other file is. */
 async function refusalOf(address: string): Promise<Pick<Lost, 'status' | 'why'>> {
   const asking = new AbortController()
+  const timer = setTimeout(() => asking.abort(), answerMs)
   try {
     const answer = await fetch(address, { cache: 'no-store', signal: asking.signal })
     const { ok, status, headers } = answer
@@ -128,6 +133,7 @@ async function refusalOf(address: string): Promise<Pick<Lost, 'status' | 'why'>>
     // That nobody answers is known.
     return { why: '' }
   } finally {
+    clearTimeout(timer)
     asking.abort()
   }
 }
