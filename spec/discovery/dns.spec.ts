@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { type DnsHostsOptions, dnsHosts } from '../../lib/extras/discovery/index.ts'
-import { searchNames } from '../../lib/extras/discovery/resolv-conf.ts'
+import { askInTurn, searchNames } from '../../lib/extras/discovery/resolv-conf.ts'
 import { testManager } from '../support/grid/manager.ts'
 import { closeManagers } from '../support/grid/nothing-left.ts'
 import { TestServer } from '../support/grid/servers.ts'
@@ -169,5 +169,21 @@ describe('search domains', () => {
     assert.deepEqual(await searchNames('nodes', '/nowhere/resolv.conf'), ['nodes'])
     const text = 'search one.test\n# search no.test\nsearch two.test\n'
     assert.deepEqual(await names('a.b', text), ['a.b', 'a.b.two.test'])
+  })
+
+  it('that fail (SERVFAIL) keep no other name from being asked, and count where none has an answer', async () => {
+    const failure = (code: string, name: string) => Object.assign(new Error(`${code} ${name}`), { code })
+    const asked: string[] = []
+    const ask = async (name: string) => {
+      asked.push(name)
+      if (name === 'good') return ['host']
+      if (name === 'nothing') return []
+      throw failure(name, name)
+    }
+    assert.deepEqual(await askInTurn(['nothing', 'ESERVFAIL', 'good', 'never'], ask), ['host'])
+    assert.deepEqual(asked.splice(0), ['nothing', 'ESERVFAIL', 'good'])
+    await assert.rejects(askInTurn(['ESERVFAIL', 'nothing'], ask), { code: 'ESERVFAIL' })
+    await assert.rejects(askInTurn(['ETIMEOUT', 'good'], ask), { code: 'ETIMEOUT' })
+    assert.deepEqual(await askInTurn(['nothing', 'nothing'], ask), [])
   })
 })

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { EtcdMember } from '../../lib/extras/discovery/etcd-member.ts'
 import { HttpClient } from '../../lib/extras/discovery/http.ts'
-import { consulHosts, type HostSource, kubernetesHosts } from '../../lib/extras/discovery/index.ts'
+import { consulHosts, etcdHosts, type HostSource, kubernetesHosts } from '../../lib/extras/discovery/index.ts'
 import { type VirtualTime, virtualTime } from '../../lib/extras/testing/index.ts'
 import { ConsulServer } from './consul-server.ts'
 import { FaultyServer, faults } from './faulty-server.ts'
@@ -96,7 +96,48 @@ describe('a frozen server', () => {
   })
 })
 
+/** As much of etcd as one server needs: one key, and when its lease was kept alive. */
+async function leasingServer(ttlMs: number, onAlive: () => void) {
+  const lease = { ID: '7', TTL: String(ttlMs / 1000) }
+  const answers: Record<string, object> = {
+    '/v3/lease/grant': lease,
+    '/v3/lease/keepalive': { result: lease },
+    '/v3/kv/range': { header: { revision: '5' } },
+    '/v3/kv/put': {},
+    '/v3/lease/revoke': {}
+  }
+  const server = new FaultyServer((_, response, { pathname }) => {
+    if (pathname.startsWith('/v3/lease/')) onAlive()
+    // A watch has no end.
+    if (pathname === '/v3/watch') response.write('{"result":{"created":true}}\n')
+    else response.end(JSON.stringify(answers[pathname]))
+  })
+  await server.listen()
+  return server
+}
+
 describe('a lease of etcd', () => {
+  it('that is kept alive by a member that hangs is kept by the next one in time', async () => {
+    using time = virtualTime(7)
+    const ttlMs = 10_000
+    let [aliveMs, longestMs] = [time.nowMs, 0]
+    const onAlive = () => {
+      longestMs = Math.max(longestMs, time.nowMs - aliveMs)
+      aliveMs = time.nowMs
+    }
+    await using first = await leasingServer(ttlMs, onAlive)
+    await using next = await leasingServer(ttlMs, onAlive)
+    const endpoints = [first.url, next.url]
+    const options = { ...common, logger: new Lines(), endpoints, prefix: '/grid', ttlMs }
+    await using followed = new Followed(etcdHosts(options))
+    await passed(time, 20_000, () => followed.lists.length > 0 && longestMs > 0)
+    first.fault = faults.silence
+    await passed(time, 20_000, () => next.asked.includes('/v3/watch'))
+    await time.advance(ttlMs)
+    assert.ok(longestMs > ttlMs / 2 && longestMs < 0.8 * ttlMs, `${longestMs} ms`)
+    assert.ok(!next.asked.includes('/v3/lease/grant'), 'it is the same lease')
+  })
+
   for (const [granted, ttlMs] of [
     ['7', 7000],
     ['99999999999', 2 ** 31 - 1],

@@ -17,7 +17,7 @@ import {
   type Rule,
   required
 } from './options.ts'
-import { searchNames } from './resolv-conf.ts'
+import { askInTurn, searchNames } from './resolv-conf.ts'
 import { jittered, type Search, within } from './search.ts'
 import { createSource, type HostSource } from './source.ts'
 
@@ -73,25 +73,17 @@ function aResolver(type: DnsHostsOptions['type']): Rule {
 }
 
 /** The names that the records give, which may be wrong ones. */
-async function look(options: DnsHostsOptions, local: string, signal: AbortSignal): Promise<Name[]> {
+async function look(options: DnsHostsOptions, local: string, signal: AbortSignal): Promise<readonly Name[]> {
   const { resolver, name } = options
   if (resolver !== undefined) return await within(lookMs, ask(options, local, resolver, name), signal)
   // A new one for each look: name servers of the machine that have changed are asked at once.
   const ours = new Resolver(system)
   try {
-    return await within(lookMs, askInTurn(options, local, ours), signal)
+    const work = async () => askInTurn(await searchNames(name), (each) => ask(options, local, ours, each))
+    return await within(lookMs, work(), signal)
   } finally {
     ours.cancel()
   }
-}
-
-/** The first of the names, completed by the search domains, that has records. */
-async function askInTurn(options: DnsHostsOptions, local: string, resolver: DnsResolver): Promise<Name[]> {
-  for (const name of await searchNames(options.name)) {
-    const hosts = await ask(options, local, resolver, name)
-    if (hosts.length > 0) return hosts
-  }
-  return []
 }
 
 async function ask(options: DnsHostsOptions, local: string, resolver: DnsResolver, name: string): Promise<Name[]> {

@@ -89,7 +89,9 @@ class Registry {
   }
 
   async #follow(member: EtcdMember, signal: AbortSignal): Promise<void> {
-    this.#lease ??= await member.grant(this.#ttlMs)
+    // Of one that lasts already two thirds may be over, where another member did not answer.
+    if (this.#lease !== undefined) await this.#unlessLost(member.keepAlive(this.#lease.id))
+    else this.#lease = await member.grant(this.#ttlMs)
     const lease = this.#lease
     const { keys, revision } = await member.list(this.#prefix, maxHosts)
     const isThere = keys.some((found) => found.key === this.#ownKey && found.lease === lease.id)
