@@ -6,7 +6,13 @@
 import assert from 'node:assert/strict'
 import { beforeEach, describe, it } from 'node:test'
 import { json, streaming } from 'it-grid'
-import { GridClient, type GridClientOptions, GridServer, type GridServerOptions } from 'it-grid/nestjs'
+import {
+  GridClient,
+  type GridClientOptions,
+  type GridContext,
+  GridServer,
+  type GridServerOptions
+} from 'it-grid/nestjs'
 import { EmptyError, firstValueFrom, lastValueFrom, range, take, tap, timeout, toArray } from 'rxjs'
 import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
@@ -265,6 +271,15 @@ describe('a message that cannot be answered', () => {
     assert.equal(await nest.ask('later', 1), 1)
   })
 
+  it('and an event go to those of the named hosts that are in the grid now', async () => {
+    await using nest = await appAndClient()
+    const hosts = ['http://dropped.test:1', nest.grid.hosts[1] as string]
+    const client = new GridClient(nest.grid.at(0), { hosts })
+    assert.equal(await firstValueFrom(client.send('later', 1)), 1)
+    await lastValueFrom(client.emit('created', 'y'), { defaultValue: undefined })
+    await saw('created y')
+  })
+
   it('is refused where its data, its pattern or a host is none', async () => {
     await using nest = await appAndClient()
     assert.equal((await rejection(nest.ask('later', new Map()))).code, 'ERR_CODEC')
@@ -350,6 +365,26 @@ describe('the app', () => {
     gate.open()
     await Promise.all(closed)
     assert.equal(await held, null)
+  })
+
+  it('keeps nothing of what was added to the signals of a call that is over', async () => {
+    await using grid = await openGrid(2)
+    const strategy = new GridServer(grid.at(1))
+    const calls: GridContext[] = []
+    strategy.addHandler('kept', async (_data, context: GridContext) => {
+      calls.push(context)
+      context.draining.addEventListener('abort', () => assert.fail('the call is over'))
+    })
+    strategy.listen(() => undefined)
+    const client = new GridClient(grid.at(0), { waitForReady: true })
+    for (const data of [1, 2]) await firstValueFrom(client.send('kept', data))
+    const [one, two] = calls
+    assert.ok(one !== undefined && two !== undefined)
+    assert.equal(one.draining, one.draining)
+    // A signal that both have would be that of the app, which outlives them.
+    assert.notEqual(one.getArgByIndex(1), two.getArgByIndex(1))
+    await strategy.close()
+    assert.ok(!one.draining.aborted && !two.draining.aborted)
   })
 
   it('does not start where another handler has the name of a pattern, and takes back the others', async () => {

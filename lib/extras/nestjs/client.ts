@@ -17,7 +17,8 @@ import {
   GridError,
   type Manager,
   type PeerSelection,
-  RejectedError
+  RejectedError,
+  UnknownHostError
 } from '../../index.ts'
 import { checkNames, checkOption, type SharedOptions, toEvent, toEventSubroute, toMessage } from './definitions.ts'
 import { toRpcError } from './errors.ts'
@@ -81,13 +82,14 @@ export class GridClient extends ClientProxy {
   }
 
   protected override async dispatchEvent<T>(packet: ReadPacket): Promise<T> {
-    const { codec: _codec, ...options } = this.#options
+    const { codec: _codec, hosts: _hosts, ...options } = this.#options
     const call = this.#begin()
     try {
       const event = toEvent(this.#toPattern(packet), this.#options)
       const subroute = toEventSubroute(this.#options)
       const { signal } = call
-      return (await this.#grid.any(event, packet.data, { ...options, subroute, signal, ...metadataOf(packet) })) as T
+      const here = { ...this.#peers(), subroute, signal, ...metadataOf(packet) }
+      return (await this.#grid.any(event, packet.data, { ...options, ...here })) as T
     } catch (error) {
       // Who emits an event seldom subscribes to what becomes of it.
       this.#logger.error(`an event was not delivered: ${error instanceof Error ? error.message : error}`)
@@ -105,13 +107,20 @@ export class GridClient extends ClientProxy {
   }
 
   async #send(packet: ReadPacket, signal: AbortSignal, take: (value: unknown) => void): Promise<void> {
-    const { codec: _codec, waitForReady = false, timeout = Number.POSITIVE_INFINITY, ...peers } = this.#options
+    const {
+      codec: _codec,
+      hosts: _hosts,
+      waitForReady = false,
+      timeout = Number.POSITIVE_INFINITY,
+      ...rest
+    } = this.#options
     const message = toMessage(this.#toPattern(packet), this.#options)
     const endMs = performance.now() + timeout
     for (let attempt = 1, waitMs = firstWaitMs; ; attempt++) {
       const left = Math.max(1, endMs - performance.now())
-      const options: AnyOptions<AnyStreaming> = { ...peers, ...metadataOf(packet), signal, timeout: left }
+      const given: AnyOptions<AnyStreaming> = { ...rest, ...metadataOf(packet), signal, timeout: left }
       try {
+        const options = { ...given, ...this.#peers() }
         const stream = this.#grid.any(message, packet.data, options)
         for await (const values of stream.batches()) for (const value of values) take(value)
         return
@@ -125,8 +134,27 @@ export class GridClient extends ClientProxy {
     }
   }
 
+  /** Of the hosts that were named, those that are in the grid now: discovery drops one that is down. All where it has none. */
+  #peers(): Pick<PeerSelection, 'hosts'> {
+    const { hosts } = this.#options
+    // What is no list is for the call to refuse.
+    if (typeof hosts !== 'object' || hosts === null || !(Symbol.iterator in hosts)) return { hosts }
+    const known = [...hosts].filter((host) => isKnown(this.#grid, host))
+    return { hosts: known.length === 0 ? hosts : known }
+  }
+
   #toPattern({ pattern }: ReadPacket): unknown {
     return this.normalizePattern(pattern)
+  }
+}
+
+/** What is no name is for the call to refuse. */
+function isKnown(grid: Manager, host: string): boolean {
+  try {
+    grid.connection(host)
+    return true
+  } catch (error) {
+    return !UnknownHostError.is(error)
   }
 }
 

@@ -3,7 +3,10 @@
 import { BaseRpcContext } from '@nestjs/microservices'
 import type { HandlerContext } from '../../index.ts'
 
+/** Both are of this call only. */
 export class GridContext extends BaseRpcContext<[call: HandlerContext, closing: AbortSignal]> {
+  #draining: AbortController | undefined
+
   /**
    * Who calls, until when, with which metadata; its `signal` aborts when the answer is no longer wanted: the caller has
    * unsubscribed, its deadline has passed, or it is gone.
@@ -14,7 +17,18 @@ export class GridContext extends BaseRpcContext<[call: HandlerContext, closing: 
 
   /** Aborts when the app or one of both grids begins to close: an observable without an end completes now. */
   get draining(): AbortSignal {
-    return AbortSignal.any([this.args[0].draining, this.args[1]])
+    this.#draining ??= this.#follow([this.args[0].draining, this.args[1]])
+    return this.#draining.signal
+  }
+
+  /** Node keeps what `AbortSignal.any` makes for as long as it has a listener, also when the call is long over. */
+  #follow(signals: readonly AbortSignal[]): AbortController {
+    const following = new AbortController()
+    for (const signal of signals) {
+      if (signal.aborted) following.abort(signal.reason)
+      else signal.addEventListener('abort', () => following.abort(signal.reason), { once: true })
+    }
+    return following
   }
 
   /** The pattern; of an object its text, with its keys in order. */

@@ -23,6 +23,12 @@ export interface GridServerOptions extends SharedOptions {
   readonly close?: CloseOptions
 }
 
+interface Running {
+  readonly closing: AbortController
+  /** Those of an observable. */
+  values?: Values
+}
+
 const defaultMaxAhead = 100_000
 const defaultCloseMs = 10_000
 /** That of a timer. */
@@ -33,9 +39,8 @@ export class GridServer extends Server implements CustomTransportStrategy {
   override transportId: symbol = gridTransport
   readonly #grid: Manager
   readonly #options: GridServerOptions
-  /** What runs, with the values that it gives, if these are those of an observable. */
-  readonly #running = new Map<GridContext, Values | undefined>()
-  #closing = new AbortController()
+  /** What runs. */
+  readonly #running = new Map<GridContext, Running>()
   #closed: Promise<void> | undefined
   #onEnd = () => {}
   #withdrawals: (() => void)[] = []
@@ -62,7 +67,6 @@ export class GridServer extends Server implements CustomTransportStrategy {
 
   /** Registers all patterns, or fails with what refused one of them: two handlers of one name, a closed grid. */
   listen(callback: (error?: unknown) => unknown): void {
-    this.#closing = new AbortController()
     this.#closed = undefined
     try {
       for (const [pattern, handler] of this.messageHandlers) this.#serve(pattern, handler)
@@ -84,10 +88,10 @@ export class GridServer extends Server implements CustomTransportStrategy {
   async #close(): Promise<void> {
     this.#withdraw()
     this._status$.next('disconnected')
-    this.#closing.abort(new ShutdownError('the app is closing'))
+    for (const { closing } of this.#running.values()) closing.abort(new ShutdownError('the app is closing'))
     const { timeout = defaultCloseMs } = this.#options.close ?? {}
     await this.#ended(timeout)
-    for (const values of this.#running.values()) values?.fail(new ShutdownError('the app has closed'))
+    for (const { values } of this.#running.values()) values?.fail(new ShutdownError('the app has closed'))
   }
 
   /** The grid. */
@@ -129,7 +133,8 @@ export class GridServer extends Server implements CustomTransportStrategy {
       const result = await this.#run(handler, data, context)
       if (isObservable(result)) {
         const values = new Values(result, this.#options.maxAhead ?? defaultMaxAhead)
-        this.#running.set(context, values)
+        const running = this.#running.get(context)
+        if (running !== undefined) running.values = values
         unsubscribe = () => values.fail(call.signal.reason)
         if (call.signal.aborted) unsubscribe()
         call.signal.addEventListener('abort', unsubscribe)
@@ -159,8 +164,11 @@ export class GridServer extends Server implements CustomTransportStrategy {
   }
 
   #begin(call: HandlerContext): GridContext {
-    const context = new GridContext([call, this.#closing.signal])
-    this.#running.set(context, undefined)
+    // Of each call its own: what a controller adds to a signal of the app would stay there.
+    const closing = new AbortController()
+    const context = new GridContext([call, closing.signal])
+    if (this.#closed !== undefined) closing.abort(new ShutdownError('the app is closing'))
+    this.#running.set(context, { closing })
     return context
   }
 
