@@ -79,6 +79,13 @@ function* propertiesOf(object: object): Iterable<unknown> {
 // Not the `then` of the promise: that may be replaced.
 const { then } = Promise.prototype
 
+const resolved = Promise.resolve()
+
+/** Calls `run`, which must not throw, in a microtask. Fake timers may replace `queueMicrotask`, and would hold it up. */
+export function soon(run: () => void): void {
+  then.call(resolved, run)
+}
+
 /** Never throws. Neither callback may throw. */
 export function whenSettled<T>(
   promise: T | PromiseLike<T>,

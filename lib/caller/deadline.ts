@@ -1,5 +1,6 @@
 /** The deadline of a whole call with interceptors, which holds whatever they do. */
 
+import { setImmediate } from 'node:timers'
 import { DeadlineError, type Delivery } from '../errors/errors.ts'
 import { DeadlineTimer } from '../time/after-reading.ts'
 import type { CallerView } from './caller-view.ts'

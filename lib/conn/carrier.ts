@@ -8,6 +8,7 @@
  *     \-------- lost, violated, abort() ------------------------^
  */
 
+import { clearImmediate, setImmediate } from 'node:timers'
 import type { TLSSocket } from 'node:tls'
 import { aWholeNumber } from '../errors/check.ts'
 import { ClosedError, DisconnectedError } from '../errors/errors.ts'

@@ -5,6 +5,8 @@
  * code that works here does not depend on shared memory. A direction can be held, stalled and delayed, for exact schedules.
  */
 
+import { setImmediate } from 'node:timers'
+import { soon } from '../base/promise.ts'
 import { aBoolean, aWholeNumber, type Own, optionsReader } from '../errors/check.ts'
 import { DisconnectedError } from '../errors/errors.ts'
 import { maxLimit } from '../errors/options.ts'
@@ -118,6 +120,23 @@ function createMemoryConn(
   return Object.assign(conn, { link: outgoing })
 }
 
+/**
+ * In the next turn of the event loop, also while fake timers stand still. Where they are moved it may be in their next turn, so that no
+ * timer of theirs fires before it.
+ */
+function nextTurn(run: () => void): void {
+  if (globalThis.setImmediate === setImmediate) return void setImmediate(run)
+  let hasRun = false
+  const once = (): void => {
+    if (hasRun) return
+    hasRun = true
+    run()
+  }
+  setImmediate(once)
+  // Missing in the DOM of jest.
+  globalThis.setImmediate?.(once)
+}
+
 type Parcel = Uint8Array | 'close' | 'abort'
 
 class Link implements MemoryLink {
@@ -143,7 +162,7 @@ class Link implements MemoryLink {
 
   constructor({ log = false, yields = false }: Own<MemoryPairOptions>) {
     this.#log = log
-    this.#later = yields ? setImmediate : queueMicrotask
+    this.#later = yields ? nextTurn : soon
   }
 
   get inFlight(): number {

@@ -3,6 +3,8 @@
  * conn arrives before.
  */
 
+import { setImmediate } from 'node:timers'
+
 /** So late that the usual peer has dialed by then, and not all in the same moment; and soon enough to be there within a second. */
 const minHurryMs = 100
 const maxHurryMs = 500

@@ -4,7 +4,9 @@
  * It decides which peer is let in, by its name. Who proves a name, and how conns are made, is in `peer/`.
  */
 
+import { setImmediate } from 'node:timers'
 import type { AnySignal } from '../base/abort.ts'
+import { soon } from '../base/promise.ts'
 import { errorText } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import type { ConnectionInit } from '../connection/init.ts'
@@ -83,7 +85,7 @@ export class Peers {
     }
     for (const name of names) if (!this.#connections.has(name)) this.#add(name)
     // Only then is the list in force.
-    queueMicrotask(() => this.#tellWaits())
+    soon(() => this.#tellWaits())
   }
 
   /** What the connections to hosts that were removed have counted. `tally` takes what is open on them. */

@@ -6,6 +6,7 @@
  */
 
 import { Fifo } from '../base/fifo.ts'
+import { soon } from '../base/promise.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { decodePayload } from '../codec/payload.ts'
 import type { Delivery } from '../errors/errors.ts'
@@ -225,7 +226,7 @@ export class Source<T> implements Messages<T>, Receiver {
     batch.push(value)
     if (this.#gathering !== undefined) return
     this.#gathering = waiter
-    queueMicrotask(() => {
+    soon(() => {
       this.#gathering = undefined
       waiter.resolve({ done: false, value: batch })
     })

@@ -5,6 +5,7 @@
  * still unread in a socket. Therefore a decision by time lets the event loop poll first, if its timer was late.
  */
 
+import { setImmediate } from 'node:timers'
 import { maxTimeoutMs } from '../errors/options.ts'
 
 /** A later timer than this means that the process did not run. Timers of Node are exact to about 1 ms. */

@@ -95,7 +95,7 @@ function perTurn<T>(take: () => T): () => T {
   return () => {
     if (taken === undefined) {
       taken = { value: take() }
-      queueMicrotask(() => {
+      Promise.resolve().then(() => {
         taken = undefined
       })
     }

@@ -64,7 +64,7 @@ export class Link {
     if (this.#isOver || this.#queue.push(message)) return
     const text = `${this.host} reads too slowly: more than ${this.#init.maxQueuedBytes} bytes wait to be sent to it`
     // Not in this turn, in which the servers of a broadcast are counted.
-    queueMicrotask(() => this.#end(new Error(text)))
+    Promise.resolve().then(() => this.#end(new Error(text)))
   }
 
   /** Says what has `id` as its request id, and takes the replies. */

@@ -1,6 +1,7 @@
 /** One direction of one conn through a fault proxy: bytes on their way, and what the faults of the moment do to them. */
 
 import type net from 'node:net'
+import { clearImmediate, setImmediate } from 'node:timers'
 
 /** `inbound` is towards the target, `outbound` from it to whoever dialed. */
 export type Direction = 'inbound' | 'outbound'
