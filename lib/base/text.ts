@@ -30,7 +30,29 @@ export function errorText(thrown: unknown, maxLength = 1024): string {
   }
 }
 
-const article = (noun: string) => `${/^[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
+/** Of a stack, and of a line of a log. */
+const maxFrames = 20
+export const maxLine = 512
+
+/** The frames of the stack of anything that was thrown, as lines of a log. Never throws. */
+export function framesOf(thrown: unknown): string[] {
+  const lines = readText(thrown, 'stack').split('\n', maxFrames + 50)
+  const frames = lines.filter((line) => line.startsWith('    at '))
+  return frames.slice(0, maxFrames).map((line) => printable(line, maxLine))
+}
+
+/** A field of anything that was thrown: empty where it is no text. Never throws, whatever its getters do. */
+export function readText(thrown: unknown, field: string): string {
+  try {
+    const value: unknown = Reflect.get(Object(thrown), field)
+    return typeof value === 'string' ? value : ''
+  } catch {
+    return ''
+  }
+}
+
+/** A `URL` and a `Uint8Array` begin as `you` does. */
+const article = (noun: string) => `${/^(?!u[ir])[aeiou]/i.test(noun) ? 'an' : 'a'} ${noun}`
 
 /** A number of 64 bits, and what is just too large for one. */
 const maxShown = 2n ** 65n

@@ -2,8 +2,7 @@
 
 import { EventEmitter } from 'node:events'
 import { detached } from '../base/scope.ts'
-import { errorText } from '../base/text.ts'
-import type { Logger } from '../errors/logger.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 import type { ConnectionEvents } from './state.ts'
 
 /** A listener that throws, or rejects, is logged. `host` is that of the connection. */
@@ -13,8 +12,9 @@ export function emitSafely<Name extends keyof ConnectionEvents>(
   name: Name,
   ...args: ConnectionEvents[Name]
 ): void {
+  const { host } = connection
   const failed = (error: unknown) =>
-    logger.error(`a listener of "${name}" of the connection to ${connection.host} threw: ${errorText(error)}`)
+    logThrown(logger, `a listener of "${name}" of the connection to ${host} threw`, error, { host })
   for (const listener of EventEmitter.prototype.rawListeners.call(connection, name)) {
     const call = async () => await detached(() => Reflect.apply(listener, connection, args))
     call().catch(failed)

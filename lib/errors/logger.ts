@@ -5,6 +5,7 @@
 
 import { quietly } from '../base/quietly.ts'
 import { detached } from '../base/scope.ts'
+import { errorText, framesOf, maxLine, printable } from '../base/text.ts'
 import { GridError } from './errors.ts'
 
 /** What a line is about, for loggers that keep fields. The text says all of it, too. */
@@ -17,12 +18,12 @@ export interface LogFields {
   /** The word of a `reason`, as in errors. */
   readonly reason?: string
   readonly code?: string
-  /** What a handler threw by mistake, with its stack. */
+  /** What a handler threw by mistake, or other code of the user that nobody else is told of, with its stack. */
   readonly error?: unknown
 }
 
 /**
- * `console` is a logger, and so are most logging libraries. Each call is one line of text; of a mistake of a handler the stack
+ * `console` is a logger, and so are most logging libraries. Each call is one line of text; where code of the user threw, the stack
  * follows. The fields are those that the line has, if any.
  */
 export interface Logger {
@@ -48,6 +49,16 @@ export function fieldsOf(error: unknown): Pick<LogFields, 'code' | 'reason'> {
   if (!GridError.is(error)) return {}
   const reason: unknown = 'reason' in error ? error.reason : undefined
   return { code: error.code, ...(typeof reason === 'string' ? { reason } : {}) }
+}
+
+/**
+ * Tells of code of the user that threw, where nobody awaits it: `what` has failed by `error`, and the stack leads there. What is an
+ * error of ours has one that leads to us.
+ */
+export function logThrown(logger: Logger, what: string, error: unknown, fields: LogFields = {}): void {
+  const text = `${what}: ${printable(errorText(error), maxLine)}`
+  const frames = GridError.is(error) ? [] : framesOf(error)
+  logger.error([text, ...frames].join('\n'), { ...fields, ...fieldsOf(error), error })
 }
 
 /** The same logger, but it neither throws nor rejects: a logger that fails must not break the code that logs. */

@@ -8,7 +8,7 @@
 
 import { types } from 'node:util'
 import type { Remote } from '../base/remote.ts'
-import { errorText, printable } from '../base/text.ts'
+import { errorText, framesOf, maxLine, printable, readText } from '../base/text.ts'
 import { CodecError, InvalidOptionError, RejectedError } from '../errors/errors.ts'
 import type { Logger } from '../errors/logger.ts'
 import type { EventLog } from '../figures/event-log.ts'
@@ -26,8 +26,6 @@ interface Registered {
 const names: ReadonlySet<string> = new Set(['TypeError', 'ReferenceError', 'RangeError', 'EvalError', 'URIError'])
 /** Places of one handler that are told apart; those beyond are one. */
 const maxPlaces = 16
-const maxFrames = 20
-const maxLine = 512
 
 /** Whether a handler did not mean to throw this, or a rule what is behind a refusal. Never throws. */
 export function isMistake(thrown: unknown): boolean {
@@ -101,21 +99,6 @@ export class Mistakes {
 
 /** Any code may have made it: its fields are read with care. */
 function nameOf(thrown: unknown): string {
-  const name = read(thrown, 'name')
+  const name = readText(thrown, 'name')
   return printable(name === '' ? 'an error' : name, 64)
-}
-
-function framesOf(thrown: unknown): string[] {
-  const lines = read(thrown, 'stack').split('\n', maxFrames + 50)
-  const frames = lines.filter((line) => line.startsWith('    at '))
-  return frames.slice(0, maxFrames).map((line) => printable(line, maxLine))
-}
-
-function read(thrown: unknown, field: string): string {
-  try {
-    const value: unknown = Reflect.get(Object(thrown), field)
-    return typeof value === 'string' ? value : ''
-  } catch {
-    return ''
-  }
 }

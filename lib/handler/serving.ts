@@ -1,7 +1,6 @@
 /** Holds calls of peers back until this server is ready to serve them; refuses them if it does not get ready. */
 
-import { errorText } from '../base/text.ts'
-import type { Logger } from '../errors/logger.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 
 /** What becomes of a call that is held. */
 interface Held {
@@ -67,6 +66,6 @@ export class Serving {
 export function createServing(local: string, ready: PromiseLike<unknown> | undefined, logger: Logger) {
   if (ready === undefined) return undefined
   return new Serving(local, ready, (error) =>
-    logger.error(`${local} refuses all calls, since serveWhen rejected: ${errorText(error)}`)
+    logThrown(logger, `${local} refuses all calls, since serveWhen rejected`, error)
   )
 }

@@ -10,12 +10,11 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { isBytes } from '../base/bytes.ts'
-import { errorText } from '../base/text.ts'
 import { formatRemoteAddress } from '../conn/carrier.ts'
 import type { Conn } from '../conn/conn.ts'
 import { toWebSocketOptions, webSocketConn } from '../conn/websocket.ts'
 import { anObject, check, type Kind, objectWith } from '../errors/check.ts'
-import type { Logger } from '../errors/logger.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 import { subprotocol } from '../errors/options.ts'
 import { checkHttpServer, type HttpServer } from './http-server.ts'
 import { getPath, type Route, refuseUpgrade, serveUpgrades } from './upgrade-hub.ts'
@@ -171,7 +170,7 @@ export class Listener {
     try {
       return this.#options.allowOrigin?.(origin) === true
     } catch (error) {
-      this.#options.logger.error(`allowOrigin failed, the upgrade is refused: ${errorText(error)}`)
+      logThrown(this.#options.logger, 'allowOrigin failed, the upgrade is refused', error)
       return false
     }
   }

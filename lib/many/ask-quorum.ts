@@ -6,7 +6,6 @@
 
 import { listenToAbort } from '../base/abort.ts'
 import { rejectToCaller, shield } from '../base/promise.ts'
-import { errorText } from '../base/text.ts'
 import type { CallOptions } from '../call/options.ts'
 import { checkMetadata } from '../codec/metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -14,7 +13,7 @@ import { createCancellation, isWorse } from '../errors/cancellation.ts'
 import { aFunction, aWholeNumber, optionsReader, required } from '../errors/check.ts'
 import { type Delivery, InvalidOptionError } from '../errors/errors.ts'
 import { readDelivery, toError } from '../errors/failure.ts'
-import type { Logger } from '../errors/logger.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 import { defaultRequestTimeoutMs, maxLimit } from '../errors/options.ts'
 import { type Answer, describeAnswers, QuorumError } from '../errors/quorum-error.ts'
 import { type AnySingle, checkDefinition, type PayloadOf, type ResponseOf } from '../handler/definition.ts'
@@ -183,7 +182,7 @@ class Ballot {
       throw new TypeError('accept of quorum() must return a boolean')
     } catch (error) {
       if (!('cause' in this.#cause)) this.#cause = { cause: error }
-      this.#logger.error(`accept of quorum() threw at the answer of ${host}: ${errorText(error)}`)
+      logThrown(this.#logger, `accept of quorum() threw at the answer of ${host}`, error, { host })
       return false
     }
   }
@@ -192,7 +191,8 @@ class Ballot {
     const { undo } = this.#options
     if (undo === undefined || deliveryOf(answer) === 'notSent') return
     const run = async () => await undo(answer)
-    run().catch((error) => this.#logger.error(`undo of quorum() at ${answer.host} failed: ${errorText(error)}`))
+    const { host } = answer
+    run().catch((error) => logThrown(this.#logger, `undo of quorum() at ${host} failed`, error, { host }))
   }
 
   /** With an entry for each peer. */

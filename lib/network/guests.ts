@@ -8,10 +8,10 @@ import { setImmediate } from 'node:timers/promises'
 import { unlessAborted } from '../base/abort.ts'
 import { isPromise } from '../base/promise.ts'
 import type { Remote } from '../base/remote.ts'
-import { describeValue, errorText, printable } from '../base/text.ts'
+import { describeValue, printable } from '../base/text.ts'
 import { Connection } from '../connection/connection.ts'
 import { RejectedError } from '../errors/errors.ts'
-import type { Logger } from '../errors/logger.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 import { type Limits, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
 import { runningKey } from '../handler/running.ts'
 import type { LocalHandlers } from '../handler/table.ts'
@@ -181,7 +181,8 @@ export class Guests implements GuestTerms {
       if (typeof isAdmitted === 'boolean') return isAdmitted
       throw new TypeError(`it must answer true or false; its answer is ${describeValue(isAdmitted)}`)
     } catch (error) {
-      this.#init.logger.error(`guests.admit failed, ${guest.host} is refused: ${errorText(error)}`)
+      const { host } = guest
+      logThrown(this.#init.logger, `guests.admit failed, ${host} is refused`, error, { host })
       return false
     }
   }

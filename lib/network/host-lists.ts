@@ -7,7 +7,8 @@
 import { errorText } from '../base/text.ts'
 import { check, type Kind } from '../errors/check.ts'
 import { InvalidOptionError, UnknownHostError } from '../errors/errors.ts'
-import type { Logger } from '../errors/logger.ts'
+import type { Failure } from '../errors/failure.ts'
+import { type Logger, logThrown } from '../errors/logger.ts'
 import { hintAtHost, serverName } from '../peer/hosts.ts'
 import { ProducerIterator, toResult } from '../producer/producer.ts'
 
@@ -85,9 +86,7 @@ class FollowedLists implements HostLists {
     })
     // A rejection that is not awaited must not end the process: the log has it too.
     this.ready.catch(() => undefined)
-    this.#follow(lists).catch((error: unknown) =>
-      this.#failed(`the source of hosts failed: ${errorText(error)}`, error)
-    )
+    this.#follow(lists).catch((error: unknown) => this.#failed('the source of hosts failed', { reason: error }))
   }
 
   stop(): void {
@@ -116,7 +115,7 @@ class FollowedLists implements HostLists {
       this.#warnWithoutLocal(names)
       this.#onList(names)
     } catch (error) {
-      return this.#failed(`a list of hosts is ignored: ${errorText(error)}`, error)
+      return this.#failed('a list of hosts is ignored', { reason: error })
     }
     if (this.missing === undefined) return
     this.missing = undefined
@@ -132,11 +131,13 @@ class FollowedLists implements HostLists {
     this.#isLocalMissing = isMissing
   }
 
-  #failed(text: string, cause?: unknown): void {
+  #failed(what: string, failure?: Failure): void {
     if (this.#stopped) return
-    this.#logger.error(text)
+    if (failure === undefined) this.#logger.error(what)
+    else logThrown(this.#logger, what, failure.reason)
     if (this.missing === undefined) return
-    this.missing = new UnknownHostError(text, { cause })
+    const text = failure === undefined ? what : `${what}: ${errorText(failure.reason)}`
+    this.missing = new UnknownHostError(text, { cause: failure?.reason })
     this.#reject(this.missing)
   }
 }
