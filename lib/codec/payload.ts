@@ -2,7 +2,7 @@
 
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
 import { isPromise, shield, shieldWithin } from '../base/promise.ts'
-import { errorText } from '../base/text.ts'
+import { describeKind, errorText } from '../base/text.ts'
 import { CodecError, type Delivery, type GridError, MessageTooLargeError } from '../errors/errors.ts'
 import { causeOf } from '../errors/failure.ts'
 import { fragmentBytes } from '../errors/options.ts'
@@ -25,7 +25,7 @@ function encodeBy<T>(codec: Codec<T>, value: T, root: Root, delivery: Delivery |
     const payload = codec.encode(value)
     if (isBytes(payload)) return payload
     shield(payload)
-    throw new CodecError('the codec did not return a Uint8Array')
+    throw new CodecError(`the codec of the ${root} returned ${describeKind(payload)}, which is no Uint8Array`)
   } catch (cause) {
     shieldWithin(value)
     throw new CodecError(describeRefusal(cause, root), { delivery, ...causeOf(cause) })

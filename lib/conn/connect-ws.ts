@@ -105,18 +105,19 @@ const refusalBodyTimeoutMs = 500
 /** How much is shown of what answered, as it calls itself. */
 const maxServerChars = 64
 
+/** Of an app whose server nobody attached a manager to, of one that serves another path, or of one that sees no upgrade. */
+const answeredByApp = 'does it call attach(), with this path? does a proxy on the way drop the Upgrade header?'
 /** What usually makes an upgrade end with a status; proxies answer with pages in HTML, of which we show nothing. */
 const hints: Readonly<Record<number, string>> = {
   400: 'does a proxy on the way change the request, or speak the PROXY protocol?',
-  // Of an app whose server nobody attached a manager to, of one that serves another path, or of one that sees no upgrade.
-  404: 'does it call attach(), with this path? does a proxy on the way drop the Upgrade header?',
+  ...{ 401: answeredByApp, 403: answeredByApp, 404: answeredByApp, 405: answeredByApp },
   426: 'does a proxy on the way drop the Upgrade header?',
   502: 'does a proxy on the way not reach the server?',
   503: 'has a proxy on the way no server for it?',
   504: 'did a proxy on the way wait in vain for the server?'
 }
 /** With these our own listener says why, in plain text. */
-const saidByListener: ReadonlySet<number> = new Set([400, 503])
+const saidByListener: ReadonlySet<number> = new Set([400, 403, 503])
 
 /** `ws` reports an error after the dial was given up. */
 function ignoreAfterGivingUp(): void {}
@@ -249,7 +250,9 @@ function describeStatus({ host, at }: Target, response: IncomingMessage): string
 
 /** What the status of an answer usually means, where its text does not say it. */
 function hintAt(status: number, hasText: boolean): string {
-  if (status >= 300 && status < 400) return 'redirects are not followed'
+  // An app that has a page for every path.
+  if (status < 300) return answeredByApp
+  if (status < 400) return 'redirects are not followed'
   return hasText && saidByListener.has(status) ? '' : (hints[status] ?? '')
 }
 

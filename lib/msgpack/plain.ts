@@ -8,6 +8,7 @@
 import { Buffer } from 'node:buffer'
 import { types } from 'node:util'
 import { byteLengthOf, isBytes, isGone, viewPart } from '../base/bytes.ts'
+import { describeValue } from '../base/text.ts'
 import { Misfit } from './misfit.ts'
 
 /** Nesting of arrays and maps, including the outermost. Deeper data is refused on both sides. */
@@ -145,7 +146,7 @@ function checkClass(value: object, isEmpty: boolean): void {
   const isInstance = prototype !== Object.prototype && prototype !== null
   // Each built-in class has a tag of its own, and its enumerable properties do not represent it.
   if ((isInstance && Object.prototype.toString.call(value) !== '[object Object]') || (isEmpty && isBuiltIn(value))) {
-    throw cannotEncode('a Map, Set, Error, RegExp, Promise or another built-in object')
+    throw cannotEncode(`${describeValue(value)}, which is no plain data`)
   }
   if (manyValues in value) throw new Misfit('is a many(), which is several messages of a stream and no value')
   if (isInstance && 'toJSON' in value) throw cannotEncode('an object with a toJSON method: convert it first')

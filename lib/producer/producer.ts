@@ -25,8 +25,8 @@ interface Iterating {
   readonly return?: Method | null
 }
 
-function describeWrong(producer: unknown): string {
-  return `a source must be an iterable or an async iterable; it is ${describeValue(producer)}`
+function describeWrong(producer: unknown, must = 'a source must be an iterable or an async iterable'): string {
+  return `${must}; it is ${describeValue(producer)}`
 }
 
 /** The iterator of one producer. */
@@ -44,17 +44,17 @@ export class ProducerIterator {
   /**
    * @param scope where all its code runs; undefined for where it is called
    * @param isShielded its values were looked at for promises when it was handed over
-   * @throws what the producer throws, and a TypeError, with the text `notIterable` where it is no iterable at all
+   * @throws what the producer throws, and a TypeError, with what it `must` be, where it is no iterable at all
    */
-  constructor(producer: unknown, notIterable?: string, scope?: Scope, isShielded = false) {
+  constructor(producer: unknown, must?: string, scope?: Scope, isShielded = false) {
     this.#scope = scope
     // One that stands for an iterable is refused, and not awaited.
     shield(producer)
-    if (producer === undefined || producer === null) throw new TypeError(notIterable ?? describeWrong(producer))
+    if (producer === undefined || producer === null) throw new TypeError(describeWrong(producer, must))
     const { [Symbol.asyncIterator]: ofAsync } = producer as { [Symbol.asyncIterator]?: Method | null }
     this.isAsync = ofAsync !== undefined && ofAsync !== null
     const method = this.isAsync ? ofAsync : (producer as { [Symbol.iterator]?: Method | null })[Symbol.iterator]
-    if (method === undefined || method === null) throw new TypeError(notIterable ?? describeWrong(producer))
+    if (method === undefined || method === null) throw new TypeError(describeWrong(producer, must))
     // When one of many promises rejects, the others are not pulled any more.
     if (!this.isAsync && !isShielded) shieldEach(producer)
     this.array = !this.isAsync && method === Array.prototype.values && isPlainArray(producer) ? producer : undefined

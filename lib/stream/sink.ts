@@ -55,10 +55,10 @@ export class Sink<T> {
     this.#owner = owner
   }
 
-  /** Sets the producer and begins to pull it, in `scope`. One that is no iterable has failed, with the text `notIterable`. */
-  attach(producer: Producer<T>, notIterable?: string, scope = captureScope()): void {
+  /** Sets the producer and begins to pull it, in `scope`. One that is no iterable has failed, by what it `must` be. */
+  attach(producer: Producer<T>, must?: string, scope = captureScope()): void {
     this.#scope = scope
-    scope.runInAsyncScope(this.#attach, this, producer, notIterable)
+    scope.runInAsyncScope(this.#attach, this, producer, must)
   }
 
   /** The producer is told that no more values are wanted, and has not ended by that yet. */
@@ -72,9 +72,9 @@ export class Sink<T> {
     if (this.#isDue()) this.#scope?.runInAsyncScope(this.#pull, this)
   }
 
-  #attach(producer: Producer<T>, notIterable: string | undefined): void {
+  #attach(producer: Producer<T>, must: string | undefined): void {
     try {
-      this.#iterator = new ProducerIterator(producer, notIterable)
+      this.#iterator = new ProducerIterator(producer, must)
     } catch (error) {
       releaseStream(producer)
       return this.#state === 'done' ? this.#onOver(undefined) : this.#onThrown(error)

@@ -52,12 +52,12 @@ describe('connectWS', () => {
     })
   }
 
-  it('asks for attach() and the path when the upgrade is answered with 404', async () => {
-    answerWith('HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n')
-    await assert.rejects(
-      connectWS()(address, dialOptions()),
-      /with 404 \(does it call attach\(\), with this path\? .*\?\)$/
-    )
+  it('asks for attach() and the path when an app answers, with a page or a status of its own', async () => {
+    for (const status of [200, 204, 401, 403, 404, 405]) {
+      answerWith(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`)
+      const message = new RegExp(`with ${status} \\(does it call attach\\(\\), with this path\\? .*\\?\\)$`)
+      await assert.rejects(connectWS()(address, dialOptions()), message)
+    }
   })
 
   for (const [status, hint] of [
@@ -83,8 +83,8 @@ describe('connectWS', () => {
     })
   }
 
-  it('says of a 400 and a 503 in plain text what that says, and nothing else', async () => {
-    for (const status of [400, 503]) {
+  it('says of a 400, a 403 and a 503 in plain text what that says, and nothing else', async () => {
+    for (const status of [400, 403, 503]) {
       answerWith(`HTTP/1.1 ${status} Odd\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\nbusy`)
       const message = `${address} answered the upgrade with ${status}: busy`
       await assert.rejects(connectWS()(address, dialOptions()), { message })
