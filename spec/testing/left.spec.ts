@@ -35,6 +35,26 @@ function left(grid: TestGrid): string[] {
   }
 }
 
+describe('settled()', () => {
+  it('warns of what is left before a runner would give up, and waits on', async (test) => {
+    let resolve: (answer: string) => void = () => {}
+    const answer = new Promise<string>((done) => {
+      resolve = done
+    })
+    await using grid = await started((server) => server.handle(work, () => answer))
+    const warned: string[] = []
+    test.mock.method(console, 'warn', (text: string) => {
+      warned.push(text)
+      resolve('done')
+    })
+    const call = grid.peer(0, 1).request(work)
+    await grid.settled()
+    assert.equal(await call, 'done')
+    assert.equal(warned.length, 1)
+    assert.match(String(warned), /^it-grid\/testing still waits: 2 things are left .*\n- a request "work".*left\.spec/s)
+  })
+})
+
 describe('assertNothingLeft(), of what one end has open', () => {
   it('names a stream whose caller has cancelled, or is dead, while the other end has not heard of it', async () => {
     for (const handler of [numbers, iterable]) {

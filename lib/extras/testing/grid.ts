@@ -187,23 +187,26 @@ export class TestGrid {
    * @throws {AssertionError} that names each of them, with the line that made it
    */
   assertNothingLeft(): void {
-    const left = this.#ledger.describe()
-    if (left.length === 0) return
-    const are = left.length === 1 ? 'something is left' : `${left.length} things are left`
-    const list = left.map((text) => `\n- ${text}`).join('')
-    throw new AssertionError({ message: `${are} in the test grid (seed ${this.seed}):${list}` })
+    const message = this.#describeLeft()
+    if (message !== '') throw new AssertionError({ message })
   }
 
-  /** Resolves when nothing is left: the last frames of a call may still be under way. @throws as `assertNothingLeft` */
+  /**
+   * Resolves when nothing is left: the last frames of a call may still be under way. Warns of what is left after a second, as a
+   * runner may give up before this does.
+   *
+   * @throws as `assertNothingLeft`, after some 15 s
+   */
   async settled(): Promise<void> {
-    try {
-      await this.#until(
-        () => this.#ledger.describe().length === 0,
-        () => 'it is not settled'
-      )
-    } catch {
-      this.assertNothingLeft()
-    }
+    const left = () => this.#describeLeft()
+    await until(() => left() === '', left, this.#given.advance).catch(() => this.assertNothingLeft())
+  }
+
+  #describeLeft(): string {
+    const left = this.#ledger.describe()
+    if (left.length === 0) return ''
+    const are = left.length === 1 ? 'something is left' : `${left.length} things are left`
+    return `${are} in the test grid (seed ${this.seed}):${left.map((text) => `\n- ${text}`).join('')}`
   }
 
   /** Closes all servers, at once; what is still open is aborted. It asserts nothing, so it hides no failure. */

@@ -11,6 +11,8 @@ const eagerTurns = 20
 const pollMs = 2
 /** Some 15 s, more on a busy machine: counted are polls, since every clock may be fake. */
 const maxPolls = 7500
+/** A second, or some: runners give a test 5 s, and say nothing of what it waits for. */
+const slowPolls = 500
 /** A check after so many polls finds timers that stand still. */
 const suspiciousPolls = 25
 /** Virtual time moves in fine steps first: what comes next shall find it as little moved as can be. */
@@ -42,7 +44,7 @@ export async function advanceBy(ms: number, advance: Advance | undefined): Promi
 }
 
 /**
- * Resolves once `condition` holds; throws with what `missing` says when it does not in time. Where `advance` fails, or moves nothing,
+ * Resolves once `condition` holds; warns after a while with what `missing` says, and throws with that when it does not in time. Where `advance` fails, or moves nothing,
  * the timers are real: a test may have put them back before its grid is closed.
  */
 export async function until(
@@ -64,6 +66,7 @@ export async function until(
     } else {
       await realDelay(pollMs)
       if (++polls === suspiciousPolls) await throwIfStill()
+      if (polls === slowPolls && !condition()) console.warn(`it-grid/testing still waits: ${missing()}`)
     }
     if (polls > maxPolls || virtualMs > maxVirtualMs) throw new Error(missing())
   }
