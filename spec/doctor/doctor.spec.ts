@@ -313,4 +313,13 @@ describe('the doctor', () => {
     const reason = new Error('enough')
     await assert.rejects(examine(hosts, { signal: AbortSignal.abort(reason) }), reason)
   })
+
+  it('leaves no guest behind, at whatever finding the loop is left', async (test) => {
+    const { hosts, managers } = await serve(test, await freePorts(1))
+    const isAlone = () => managers[0]?.stats().guests.every(({ state }) => state !== 'connected') === true
+    for (const left of ['port', 'path', 'guest', 'clock', 'list']) {
+      for await (const { check } of doctor({ hosts, auth, timeoutMs: 3000 })) if (check === left) break
+      await until(isAlone, `no guest is left where the loop is left at ${left}`)
+    }
+  })
 })

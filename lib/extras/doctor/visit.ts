@@ -35,8 +35,7 @@ export async function* visit(target: Target, reached: Reached, door: Door): Asyn
   const findings = new Findings(target.host)
   try {
     const guest = await dial(target, door, target.host)
-    yield* tellIn(findings, target)
-    return { guest, name: target.host }
+    return yield* handOver(guest, tellIn(findings, target), target.host)
   } catch (error) {
     target.signal.throwIfAborted()
     if (InvalidOptionError.is(error)) throw error
@@ -54,6 +53,18 @@ export async function* visit(target: Target, reached: Reached, door: Door): Asyn
     const advice = `correct the address (DNS, a proxy, a port) or the name: peers that have ${target.host} in their list are refused`
     yield findings.fault('guest', 'wrongName', text, advice)
     return await again(target, door, name)
+  }
+}
+
+/** Who leaves the loop at one of the findings has not been given the guest, and cannot end it. */
+async function* handOver(guest: Guest, told: Iterable<Finding>, name: string): AsyncGenerator<Finding, Visit> {
+  let isHandedOver = false
+  try {
+    yield* told
+    isHandedOver = true
+    return { guest, name }
+  } finally {
+    if (!isHandedOver) await guest.close({ timeout: 0 })
   }
 }
 
