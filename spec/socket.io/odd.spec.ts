@@ -161,6 +161,20 @@ describe('a server that is asked', () => {
     assert.deepEqual(await ask(0), ['goes on'])
   })
 
+  it('answers with an error whatever its listener or its answer throws', async () => {
+    for (const thrown of [undefined, null, Object.create(null)]) {
+      const fail = () => {
+        throw thrown
+      }
+      io(1).removeAllListeners('ask').on('ask', fail)
+      await assert.rejects(ask(0), /cannot answer: (undefined|null|an error without a readable message)/)
+      io(1)
+        .removeAllListeners('ask')
+        .on('ask', (answer) => answer({ toJSON: fail }))
+      await assert.rejects(ask(0), /its answer cannot be sent: /)
+    }
+  })
+
   it('answers with an error when its answer cannot be sent', async () => {
     io(1).on('ask', (answer) => answer(1n))
     await assert.rejects(ask(0), /its answer cannot be sent: .*BigInt/)

@@ -15,6 +15,7 @@ import {
 } from '../../index.ts'
 import { Inbound } from './inbound.ts'
 import { Link } from './link.ts'
+import { textOf } from './message.ts'
 import { type Listener, Questions } from './questions.ts'
 import { clusterStream } from './words.ts'
 
@@ -171,5 +172,5 @@ function isMember({ state, handlers }: Connection, under: string): boolean {
 }
 
 function describe(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return error instanceof Error && typeof error.stack === 'string' ? error.stack : textOf(error)
 }

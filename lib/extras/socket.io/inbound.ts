@@ -7,7 +7,7 @@
 
 import { MessageType } from 'socket.io-adapter'
 import type { Many, Messages } from '../../index.ts'
-import { Assembly, decodeMessage, encodeMessage } from './message.ts'
+import { Assembly, decodeMessage, encodeMessage, textOf } from './message.ts'
 import type { Asker, Listener, Questions } from './questions.ts'
 import { Queue } from './queue.ts'
 import type { Reply, Word } from './words.ts'
@@ -104,7 +104,7 @@ export class Inbound implements Asker {
       listener?.hear(word)
     } catch (error) {
       this.#init.onFault(`what ${this.#init.host} said to ${word.nsp} failed`, error)
-      if (key !== undefined) this.#init.questions.fail(key, error instanceof Error ? error.message : String(error))
+      if (key !== undefined) this.#init.questions.fail(key, textOf(error))
     }
   }
 }
@@ -117,7 +117,7 @@ function encodeReply(reply: Reply) {
     return encodeMessage({
       id: reply.id,
       type: 'error',
-      value: `its answer cannot be sent: ${(error as Error).message}`
+      value: `its answer cannot be sent: ${textOf(error)}`
     })
   }
 }

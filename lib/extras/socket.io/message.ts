@@ -37,6 +37,15 @@ export function encodeMessage(value: unknown): Message {
   }
 }
 
+/** What a listener or a `toJSON` has thrown may be anything. Never throws. */
+export function textOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? String(thrown.message) : String(thrown)
+  } catch {
+    return 'an error without a readable message'
+  }
+}
+
 /** @throws {TypeError} when these are not the bytes of a message */
 export function decodeMessage(bytes: Uint8Array): unknown {
   try {
