@@ -1,8 +1,10 @@
 /** A lock is kept for as long as its servers keep it: the schedules of a busy machine and of a rolling deploy, in virtual time. */
 
 import assert from 'node:assert/strict'
+import { getEventListeners } from 'node:events'
 import { it } from 'node:test'
 import { LockClient } from '../../lib/extras/locks/client.ts'
+import type { Lock } from '../../lib/extras/locks/lock.ts'
 import { virtualTime } from '../../lib/extras/testing/index.ts'
 import { newGrid as gridOf, newLink, newNetwork, newServer, ttlMs } from './simulated-network.ts'
 
@@ -107,6 +109,26 @@ it('a lock that a quorum has forgotten is held until the time of their last gran
   })
   const heldForMs = (lostAtMs ?? 0) - restartedAtMs
   assert.ok(heldForMs > 0.85 * ttlMs && heldForMs <= 0.9 * ttlMs, `${heldForMs}`)
+})
+
+it('a lock that is lost leaves nothing at the signal that it was taken with, though it is not given back', async () => {
+  using rash = newGrid()
+  const { signal } = new AbortController()
+  let lock: Lock | undefined
+  rash.client.lock(['a'], { signal }).then((taken) => {
+    lock = taken
+  })
+  await rash.clock.run(longMs, () => lock !== undefined)
+  assert.equal(getEventListeners(signal, 'abort').length, 1)
+  for (const at of [1, 2]) rash.restart(at)
+  await rash.clock.run(longMs, () => lock?.signal.aborted === true)
+  assert.equal(getEventListeners(signal, 'abort').length, 0)
+  let code: unknown
+  lock?.unlock().catch((error) => {
+    code = error.code
+  })
+  await rash.clock.run(longMs, () => code !== undefined)
+  assert.equal(code, 'ERR_LOCK_LOST')
 })
 
 it('a lock is kept whose grants took most of their time to arrive', async () => {

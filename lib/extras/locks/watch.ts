@@ -41,6 +41,7 @@ export class Watch {
     return this.#lost
   }
 
+  /** Ends all that it waits for; what was lost stays lost. */
   stop(): void {
     this.#isStopped = true
     clearInterval(this.#refreshTimer)
@@ -58,8 +59,9 @@ export class Watch {
       this.#endTimer = setTimeout(() => this.#look(), leftMs)
       return
     }
-    clearInterval(this.#refreshTimer)
     this.#lost = new LockError('ERR_LOCK_LOST', 'no quorum surely keeps the lock any longer')
+    // Who has lost it may never give it back.
+    this.stop()
     this.#ending.abort(this.#lost)
   }
 }

@@ -3,8 +3,8 @@
 import { BaseRpcContext } from '@nestjs/microservices'
 import type { HandlerContext } from '../../index.ts'
 
-/** Both are of this call only. */
 export class GridContext extends BaseRpcContext<[call: HandlerContext, closing: AbortSignal]> {
+  /** Of this call only, as are the signals that it follows. */
   #draining: AbortController | undefined
 
   /**
