@@ -108,8 +108,8 @@ export const turnBytes = 16 * 1024
 /** After this many bytes from one conn, timers and other conns get their turn of the event loop. */
 export const loopBytes = 64 * 1024
 /**
- * So they do after a turn, when the batch has taken so long: a byte may cost little or much. And before a batch is sent, when they
- * have had none for so long: to let them have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
+ * So they do when they have had none for so long: a byte may cost little or much. And before a batch is sent, likewise: to let them
+ * have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
  */
 export const loopMs = 10
 /** A batch that is sent counts as so many bytes more, however small it is: its write to a socket costs 10 us and more. */

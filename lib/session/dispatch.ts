@@ -21,6 +21,8 @@ import type { SessionControl } from './control.ts'
 
 /** A turn may be larger than `turnBytes` behind one that took less: four times as large, it still holds up little. */
 const quickMs = loopMs / 4
+/** So many frames are dealt with between two looks at the clock: a call may be tiny and its handler costly. */
+const lookFrames = 32
 
 export interface DispatchInit {
   readonly checksum: boolean
@@ -41,6 +43,9 @@ export class Dispatch {
   #batchBytes = 0
   /** When to let the event loop go round, in bytes received. */
   #yieldAtBytes = loopBytes
+  /** When it has last gone round for this, of `performance.now()`; and when to look at the clock, in frames received. */
+  #roundAtMs = performance.now()
+  #lookAtFrames = lookFrames
   /** What is left of this turn, over all its batches; 0 before it begins. */
   #turnLeftBytes = 0
   /** When it began, of `performance.now()`. */
@@ -79,26 +84,26 @@ export class Dispatch {
 
   async #dispatchRest(isTurnOver: boolean): Promise<void> {
     const { counts, wire } = this.#init
-    let sinceMs = 0
     for (let more = isTurnOver; more; more = this.#dispatchTurn()) {
       await wire.outbox.turnEnd()
       const nowMs = performance.now()
-      this.#isQuick = nowMs - this.#turnSinceMs < quickMs
-      // From the end of the first turn on: that spares most batches one of few looks at the clock.
-      if (sinceMs === 0) sinceMs = nowMs
-      if (nowMs - sinceMs < loopMs) continue
+      // A turn that was cut short by the clock does not tell what a whole one takes.
+      if (this.#turnLeftBytes > 0) this.#turnLeftBytes = 0
+      else this.#isQuick = nowMs - this.#turnSinceMs < quickMs
+      if (nowMs - this.#roundAtMs < loopMs) continue
       await setImmediate()
-      sinceMs = performance.now()
+      this.#roundAtMs = performance.now()
     }
     if (counts.bytesIn < this.#yieldAtBytes) return
     // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
     await setImmediate()
+    this.#roundAtMs = performance.now()
     this.#yieldAtBytes = counts.bytesIn + loopBytes
   }
 
   /**
-   * Deals with the frames of the batch until `turnBytes` have been dealt with in this turn. Returns whether the turn must
-   * end, before this is called again.
+   * Deals with the frames of the batch until `turnBytes` have been dealt with in this turn, or they have taken too long. Returns
+   * whether the turn must end, before this is called again.
    *
    * @throws {ProtocolError} naming what the peer did wrong
    */
@@ -113,8 +118,9 @@ export class Dispatch {
       if (!this.#isHeld) counts.framesIn++
       this.#isHeld = false
       this.#handleFrame(reader)
-      if (!this.#isHeld && reader.position - start < this.#turnLeftBytes) continue
-      this.#turnLeftBytes = 0
+      const isOver = this.#isHeld || reader.position - start >= this.#turnLeftBytes
+      if (!isOver && !this.#isLate()) continue
+      if (isOver) this.#turnLeftBytes = 0
       calls.counter.endTurn()
       return true
     }
@@ -133,6 +139,14 @@ export class Dispatch {
     this.#turnLeftBytes = Math.min(Math.max(turnBytes, waitingBytes >> 1), batchBytes)
     this.#turnSinceMs = performance.now()
     this.#hasStreamed = false
+  }
+
+  /** Whether the event loop is to go round before the turn has all its bytes. */
+  #isLate(): boolean {
+    const { framesIn } = this.#init.counts
+    if (framesIn < this.#lookAtFrames) return false
+    this.#lookAtFrames = framesIn + lookFrames
+    return performance.now() - this.#roundAtMs >= loopMs
   }
 
   /** Nearly all frames are one of the first two. What is rare is apart: V8 optimises only so much as one. */

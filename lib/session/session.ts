@@ -130,8 +130,8 @@ export class Session {
     })
   }
 
-  /** Grows as bytes arrive and as they are dealt with, for what is about to judge by time. */
-  readonly arrived = (): number => this.#counts.bytesIn + this.#init.wire.arrivedBytes
+  /** Grows as bytes arrive and with each frame that is dealt with, for what is about to judge by time. */
+  readonly arrived = (): number => this.#counts.bytesIn + this.#counts.framesIn + this.#init.wire.arrivedBytes
 
   /** When the peer has last sent anything, of `performance.now()`. */
   get heardAtMs(): number {

@@ -1,7 +1,7 @@
 /** What arrives is dealt with in turns: a turn's answers leave before the next one begins. */
 
 import assert from 'node:assert/strict'
-import { afterEach, describe, it } from 'node:test'
+import { afterEach, describe, it, type TestContext } from 'node:test'
 import { loopBytes, loopMs, turnBytes } from '../../lib/errors/options.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
@@ -45,17 +45,26 @@ function turnsBegun(): number {
   return new Set(batchesAtCall).size
 }
 
+/** A clock that stands still, unless a spec moves it. */
+function standStill(test: TestContext): { nowMs: number } {
+  const clock = { nowMs: performance.now() }
+  test.mock.method(performance, 'now', () => clock.nowMs)
+  return clock
+}
+
 describe('a turn', () => {
   afterEach(() => peer.stop())
 
-  it('ends after 16 KiB of one batch: its answers are sent before the next handler runs', async () => {
+  it('ends after 16 KiB of one batch: its answers are sent before the next handler runs', async (test) => {
+    standStill(test)
     await start()
     peer.send(...opens())
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
     assert.equal(turnsBegun(), 4)
   })
 
-  it('ends after 16 KiB of many small batches that are there at once', async () => {
+  it('ends after 16 KiB of many small batches that are there at once', async (test) => {
+    standStill(test)
     await start()
     for (const open of opens()) peer.send(open)
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -63,8 +72,7 @@ describe('a turn', () => {
   })
 
   it('is half of what is there, 64 KiB at most, behind one that was quick', async (test) => {
-    const nowMs = performance.now()
-    test.mock.method(performance, 'now', () => nowMs)
+    standStill(test)
     await start()
     const { length } = sendMuch()
     await until(() => peer.of(FrameType.data).length === length, 'all are answered')
@@ -73,11 +81,10 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB behind one that took long, however much is there', async (test) => {
-    let nowMs = performance.now()
-    test.mock.method(performance, 'now', () => nowMs)
+    const clock = standStill(test)
     await start()
     onCall = () => {
-      nowMs += loopMs / 100
+      clock.nowMs += loopMs / 100
     }
     const { length } = sendMuch()
     await until(() => peer.of(FrameType.data).length === length, 'all are answered')
@@ -85,8 +92,7 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB where it brings messages of streams, however much is there', async (test) => {
-    const nowMs = performance.now()
-    test.mock.method(performance, 'now', () => nowMs)
+    standStill(test)
     await start()
     addHandler(peer.handlers, rawStreaming('up', 64, 0), async () => new Promise(() => undefined))
     peer.send(open(1, 1, 0))
@@ -132,7 +138,7 @@ describe('bulk from one conn', () => {
 describe('a batch whose frames cost much', () => {
   afterEach(() => peer.stop())
 
-  it('lets the event loop go round after each turn but the first, so that timers and other conns do not wait for all of it', async () => {
+  it('lets the event loop go round after each turn, so that timers and other conns do not wait for all of it', async () => {
     await start()
     let loops = 0
     let loopsAtLast = 0
@@ -149,5 +155,66 @@ describe('a batch whose frames cost much', () => {
     peer.send(...opens())
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
     assert.ok(loopsAtLast >= 2, `${loopsAtLast} loops`)
+  })
+})
+
+describe('calls that are small and cost much', () => {
+  afterEach(() => peer.stop())
+
+  const calls = 200
+  /** So many in a row may run before the loop goes round: those of 10 ms, and of the frames between two looks at the clock. */
+  const most = loopMs + 32
+
+  for (const [how, send] of [
+    ['each in a batch of its own', (frames: Frame[]) => frames.forEach((frame) => void peer.send(frame))],
+    ['all in one batch', (frames: Frame[]) => void peer.send(...frames)]
+  ] as const) {
+    it(`let the event loop go round after 10 ms, ${how}`, async (test) => {
+      const clock = standStill(test)
+      await start()
+      let inRow = 0
+      const rows: number[] = []
+      const goRound = () => {
+        if (inRow > 0) rows.push(inRow)
+        inRow = 0
+        immediate = setImmediate(goRound)
+      }
+      let immediate = setImmediate(goRound)
+      onCall = () => {
+        inRow++
+        clock.nowMs++
+      }
+      send(Array.from({ length: calls }, (_, i) => open(1 + 2 * i, 0, Flag.end, Buffer.alloc(1))))
+      await until(() => peer.of(FrameType.data).length === calls, 'all are answered')
+      clearImmediate(immediate)
+      assert.ok(Math.max(...rows, inRow) <= most, `${rows} calls in a row`)
+    })
+  }
+})
+
+describe('an answer far behind in a batch that takes long', () => {
+  afterEach(() => peer.stop())
+
+  it('reaches its call, though the deadline of that has passed since the batch arrived', async (test) => {
+    const clock = standStill(test)
+    await start()
+    const ends: string[] = []
+    const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 1 })
+    stream.owner = {
+      ...{ entry: undefined, figures: undefined },
+      onClosed: () => void ends.push('closed'),
+      onDeadline: () => void ends.push('late')
+    }
+    stream.sendMessage(payload, Flag.end)
+    const { streamId } = await peer.frame(FrameType.open)
+    onCall = () => {
+      clock.nowMs++
+      // By then the timer of the deadline is due.
+      const isDue = process.hrtime.bigint() + 5_000_000n
+      while (batchesAtCall.length === 20 && process.hrtime.bigint() < isDue);
+    }
+    peer.send(...Array.from({ length: 400 }, (_, i) => open(1 + 2 * i, 0, Flag.end, payload)), data(streamId, Flag.end))
+    await until(() => ends.length > 0, 'the call has ended')
+    assert.deepEqual(ends, ['closed'])
   })
 })
