@@ -39,13 +39,16 @@ export class CallDeadline {
   extend(endsMs: number): void {
     if (endsMs <= this.#endsMs) return
     this.#endsMs = endsMs
-    this.#timer?.clear()
+    this.clear()
     this.#timer = endsMs === Number.POSITIVE_INFINITY ? undefined : new DeadlineTimer(endsMs, () => this.#onDue())
   }
 
-  /** What was sent has ended, and is heard of by the interceptors first. */
+  /** What was sent has ended, and is heard of by the interceptors first: they may give the call more time. */
   onEnded(): void {
-    if (this.#isDue && !this.#owner.isSent) setImmediate(() => this.#owner.onLate())
+    if (!this.#isDue || this.#owner.isSent) return
+    setImmediate(() => {
+      if (this.#isDue) this.#owner.onLate()
+    })
   }
 
   clear(): void {

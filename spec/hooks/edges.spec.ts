@@ -7,6 +7,7 @@ import {
   type CallerInterceptor,
   ClosedError,
   channels,
+  DeadlineError,
   DisconnectedError,
   type HandlerInterceptor,
   RejectedError,
@@ -14,6 +15,7 @@ import {
   single,
   streaming
 } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { Gate, Outcome } from '../support/gate.ts'
 import { openLink, useLink } from '../support/grid/links.ts'
 import { until } from '../support/until.ts'
@@ -115,6 +117,26 @@ describe('interceptors', () => {
       await link.abandon()
     }
   })
+
+  const patient: CallerInterceptor = {
+    single: (_call, next) =>
+      next().catch((error: unknown) => {
+        if (!DeadlineError.is(error)) throw error
+        return next({ metadata: { again: true }, timeout: paced(10_000) })
+      })
+  }
+  fact(
+    'that go on with a timeout when that of a call is over give it that time',
+    { caller: [patient] },
+    async (link) => {
+      link.responder.handle(echo, async (text, { metadata, signal }) => {
+        if (metadata.again !== true) await once(signal, 'abort')
+        return text
+      })
+      await link.known()
+      assert.equal(await link.peer.request(echo, 'x', { timeout: 20 }), 'x')
+    }
+  )
 
   const held = new Gate()
   const slow: CallerInterceptor = {
