@@ -80,6 +80,8 @@ describe('DeadlineQueue', () => {
   })
 
   it('expires at once when its timer is in time, and reads what has arrived first when that is late', async () => {
+    // A conn of another spec of this process may just close, and set a timer for that.
+    for (let turns = 0; turns < 5; turns++) await turn()
     const clock = new Clock()
     const restore = clock.install()
     try {
