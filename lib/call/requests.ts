@@ -194,7 +194,7 @@ export class StreamRequests<Req> implements SinkOwner<Req> {
   }
 
   #fail(reason: unknown): void {
-    this.#stream?.abort({ reason }, ResetCode.cancelled, 'the source of the requests failed')
+    this.#stream?.abort({ reason, hasStack: true }, ResetCode.cancelled, 'the source of the requests failed')
   }
 
   /** The payload of the stream is sent: the requests may follow. */

@@ -114,7 +114,11 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
       throw new ClosedError('the requests are being sent as they are: others are given by next({ requests })')
     }
     const pipe = new RequestPipe<Req>((failure) => {
-      this.#stream?.abort(failure, ResetCode.cancelled, 'the source of the requests failed')
+      this.#stream?.abort(
+        { reason: failure.reason, hasStack: true },
+        ResetCode.cancelled,
+        'the source of the requests failed'
+      )
     })
     const sent = new StreamRequests(codec, true)
     sent.source = pipe
@@ -169,13 +173,13 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     this.#sent.start()
   }
 
-  /** The stream cannot be opened. */
-  fail(reason: unknown): void {
-    this.#failBy({ reason })
+  /** The stream cannot be opened. @param hasStack it was not, where the call was made */
+  fail(reason: unknown, hasStack = false): void {
+    this.#failBy({ reason, hasStack })
   }
 
   cancel(reason: unknown): void {
-    this.#cancelBy({ reason }, () => errorText(reason, 256))
+    this.#cancelBy({ reason, hasStack: true }, () => errorText(reason, 256))
   }
 
   #failBy(failure: Failure): void {
@@ -240,7 +244,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
     try {
       this.#unlisten = listenToAbort(signal, (reason) => this.cancel(reason))
     } catch (error) {
-      stream.fail({ reason: error })
+      stream.fail({ reason: error, hasStack: true })
     }
   }
 

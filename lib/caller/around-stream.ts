@@ -69,7 +69,7 @@ export function streamAround(
     try {
       given = start()
     } catch (error) {
-      stream.call.fail(error)
+      stream.call.fail(error, true)
     }
     given.closed.then(({ how, error }) => {
       made.trace?.noteArrived(stream.call.stream ?? nothing)

@@ -89,7 +89,7 @@ export class Calls implements Callable {
       const timeoutMs = parseTimeout(options.timeout, Number.POSITIVE_INFINITY)
       this.#newStream(stream.call, definition, payload, timeoutMs, options)
     } catch (error) {
-      stream.call.fail(error)
+      stream.call.fail(error, true)
     }
     return stream
   }
@@ -155,7 +155,7 @@ export class Calls implements Callable {
       return streamAround(hooks, made, definition, takesRequests, create, (...call) => this.#newStream(...call))
     } catch (error) {
       const stream = this.#createStream(definition, takesRequests)
-      stream.call.fail(error)
+      stream.call.fail(error, true)
       return stream
     }
   }

@@ -9,6 +9,8 @@ export interface Failure {
   readonly reason: unknown
   /** Of a reason that is made only when it is asked for. */
   readonly code?: string
+  /** The stack of the reason leads to code of the user: it is theirs, or was made where they called. */
+  readonly hasStack?: boolean
 }
 
 /** A failure by an error that few ask for, such as that of a call which its caller has left: its stack is dear. */

@@ -5,7 +5,7 @@
  * by its gate until the first message is wanted: so it takes nothing before.
  */
 
-import { isPromise, shield, whenSettled } from '../base/promise.ts'
+import { isPromise, rejectFurther, shield, whenSettled } from '../base/promise.ts'
 import { captureScope } from '../base/scope.ts'
 import { CancelledError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
@@ -139,7 +139,7 @@ export class Relay implements Messages<unknown> {
           if (this.#waiters.size === 0) this.#owner?.onIdle()
         },
         (error) => {
-          if (this.#take(waiter)) reject(error)
+          if (this.#take(waiter)) resolve(rejectFurther(error))
           // It was held, and is not wanted.
           this.close(error)
         }

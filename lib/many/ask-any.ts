@@ -91,7 +91,7 @@ function openAtAny(port: PeersPort, definition: AnyStreaming, payload: unknown, 
     return connection.subroute(subroute).newStream(definition, payload, call as CallOptions)
   } catch (error) {
     const stream = new GridStream(new StreamCall(definition, definition.inCapacity > 0, () => undefined))
-    stream.call.fail(error)
+    stream.call.fail(error, true)
     return stream
   }
 }

@@ -6,10 +6,10 @@
  */
 
 import { Fifo } from '../base/fifo.ts'
-import { soon } from '../base/promise.ts'
+import { rejectToCaller, soon } from '../base/promise.ts'
 import { type Decoder, readsInPlace } from '../codec/codec.ts'
 import { decodePayload } from '../codec/payload.ts'
-import type { Delivery } from '../errors/errors.ts'
+import { type Delivery, GridError } from '../errors/errors.ts'
 import type { Failure } from '../errors/failure.ts'
 import type { Receiver, SourceOwner } from './port.ts'
 
@@ -35,8 +35,8 @@ export interface Messages<T> extends AsyncIterableIterator<T, undefined> {
 interface Waiter<T> {
   /** What it has been given, where it takes all that arrives in this turn; undefined where it takes one message. */
   readonly batch: T[] | undefined
-  resolve(result: IteratorResult<T | T[], undefined>): void
-  reject(error: unknown): void
+  /** Also rejects, by a promise that does. */
+  resolve(result: IteratorResult<T | T[], undefined> | Promise<never>): void
 }
 
 export class Source<T> implements Messages<T>, Receiver {
@@ -163,13 +163,13 @@ export class Source<T> implements Messages<T>, Receiver {
   /** Nothing is there: the error, the end, or what arrives next. */
   #wait<V extends T | T[]>(batch: T[] | undefined): Promise<IteratorResult<V, undefined>> {
     if (this.#error !== undefined) {
-      const { reason } = this.#error
+      const failure = this.#error
       this.#error = undefined
-      return Promise.reject(reason)
+      return this.#reject(failure)
     }
     if (this.#ended) return Promise.resolve({ done: true, value: undefined })
-    return new Promise<IteratorResult<T | T[], undefined>>((resolve, reject) => {
-      const waiter = { batch, resolve, reject }
+    return new Promise<IteratorResult<T | T[], undefined>>((resolve) => {
+      const waiter = { batch, resolve }
       if (this.#waiter !== undefined) {
         this.#waiters ??= new Fifo()
         this.#waiters.push(waiter)
@@ -208,7 +208,7 @@ export class Source<T> implements Messages<T>, Receiver {
         // It has messages: the error is for who asks next.
         this.#fail({ reason })
       } else {
-        waiter.reject(reason)
+        waiter.resolve(this.#reject({ reason }))
         this.#finish()
       }
       this.#drop(reason)
@@ -235,8 +235,14 @@ export class Source<T> implements Messages<T>, Receiver {
   #fail(failure: Failure): void {
     const waiter = this.#nextWaiter()
     if (waiter === undefined) this.#error = failure
-    else waiter.reject(failure.reason)
+    else waiter.resolve(this.#reject(failure))
     this.#finish()
+  }
+
+  /** At a caller an error of ours, which was made in a callback, leads to who reads. */
+  #reject({ reason, hasStack }: Failure): Promise<never> {
+    const isCaller = this.#delivery !== undefined
+    return isCaller && hasStack !== true && GridError.is(reason) ? rejectToCaller(reason) : Promise.reject(reason)
   }
 
   #finish(): void {
