@@ -10,6 +10,7 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { type ConnDialer, silentLogger, single } from 'it-grid'
 import { fastifyGrid } from 'it-grid/fastify'
 import { WebSocket } from 'ws'
+import { paced } from '../support/clock/pace.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -19,12 +20,16 @@ import { until } from '../support/until.ts'
 const whoami = single<string, string>('whoami')
 
 /** An app under the name `local`, and a server without Fastify that is its peer. */
-async function appAndPeer(test: TestContext, [local, other] = namesInOrder() as readonly [string, string]) {
+async function appAndPeer(
+  test: TestContext,
+  [local, other] = namesInOrder() as readonly [string, string],
+  ofApp: { readonly pluginTimeout?: number } = {}
+) {
   const servers = new Servers(test)
   const hosts = [local, other]
   const peer = await servers.node(other, hosts)
   peer.manager.handle(whoami, (asker) => `${other} to ${asker}`)
-  const app = fastify()
+  const app = fastify(ofApp)
   servers.onEnd(() => app.close())
   const options = { local, hosts, auth: secret, dialer: servers.dialer, logger: silentLogger }
   const listen = async () => {
@@ -266,6 +271,51 @@ describe('the end of a Fastify app with a grid', () => {
     aborting.abort()
     await rejection(endless)
     await closed
+  })
+
+  for (const [order, names] of Object.entries(orders)) {
+    it(`drains it for longer than Fastify lets a hook take, without an error, where the app ${order}`, async (test) => {
+      const { app, peer, local, options, listen } = await appAndPeer(test, names, { pluginTimeout: paced(1000) })
+      await app.register(fastifyGrid, { ...options, close: { timeout: Number.POSITIVE_INFINITY } })
+      const [started, gate] = [new Gate(), new Gate()]
+      app.grid.handle(whoami, async () => {
+        started.open()
+        await gate.opened
+        return 'late'
+      })
+      await listen()
+      await Promise.all([app.grid.waitForPeers(), peer.manager.waitForPeers()])
+      const call = peer.manager.connection(local).request(whoami, 'peer')
+      await started.opened
+      const closed = app.close()
+      await until(() => !app.server.listening, 'Fastify goes on')
+      gate.open()
+      assert.equal(await call, 'late')
+      await closed
+      assert.equal(app.grid.health().live, false)
+    })
+  }
+
+  it('waits for no request whose client has gone while a hook before the grid looked at it', async (test) => {
+    const { app, options, listen } = await appAndPeer(test)
+    const [arrived, started] = [new Gate(), new Gate()]
+    app.addHook('onRequest', async (_, { raw }) => {
+      arrived.open()
+      await once(raw, 'close')
+    })
+    await app.register(fastifyGrid, { ...options, close: { timeout: paced(30_000) } })
+    app.get('/endless', () => {
+      started.open()
+      return new Promise(() => undefined)
+    })
+    const aborting = new AbortController()
+    const lost = rejection(fetch(`${await listen()}/endless`, { signal: aborting.signal }))
+    await arrived.opened
+    aborting.abort()
+    await Promise.all([lost, started.opened])
+    const startMs = performance.now()
+    await app.close()
+    assert.ok(performance.now() - startMs < paced(15_000))
   })
 
   it('needs no listening server, nor a grid that is still open', async (test) => {

@@ -36,6 +36,9 @@ export type FastifyGridOptions = Closing &
 
 const defaultPath = '/grid/v1'
 const defaultCloseMs = 10_000
+/** That of `pluginTimeout` of Fastify, and how much of it a hook may take. */
+const defaultHookMs = 10_000
+const hookShare = 0.8
 
 /**
  * `await fastify.register(fastifyGrid, { local, hosts, auth })`, or `{ grid }`. Register it before plugins whose hooks answer
@@ -83,10 +86,26 @@ function setUp(fastify: FastifyInstance, grid: Manager, path: string, close: Clo
     running.add(reply)
     done()
   })
+  let drained = Promise.resolve()
   fastify.addHook('preClose', async () => {
-    await running.ended(close.timeout ?? defaultCloseMs)
-    await grid.close(close)
+    drained = running.ended(close.timeout ?? defaultCloseMs).then(() => grid.close(close))
+    await unlessLonger(hookShare * (fastify.initialConfig.pluginTimeout ?? defaultHookMs), drained)
   })
+  fastify.addHook('onClose', () => drained)
+}
+
+/** Fastify fails its `close()` where a hook of `preClose` takes longer; then it waits for the conns of the grid all the same. */
+async function unlessLonger(ms: number, work: Promise<void>): Promise<void> {
+  if (ms === 0) return await work
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms)
+  })
+  try {
+    await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }
 
 /** As the grid tells them: it answers no others, such as a request that merely has such a header. */

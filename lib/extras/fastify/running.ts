@@ -10,6 +10,8 @@ export class Running {
   #onDelete: () => void = () => undefined
 
   add(reply: FastifyReply): void {
+    // Its client went away while a hook before us took its time: nothing more is told of it.
+    if (reply.raw.closed || reply.raw.destroyed) return
     this.#replies.add(reply)
     // Also where the client went away first, of which Fastify itself says nothing.
     reply.raw.once('close', () => {
