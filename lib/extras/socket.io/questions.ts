@@ -37,6 +37,8 @@ interface Question {
 
 export class Questions {
   readonly #open = new Map<string, Question>()
+  /** How many of each are open. */
+  readonly #ofAsker = new Map<Asker, number>()
   #count = 0
 
   /** Returns the id by which it is answered here; undefined when there are too many, which it tells who asks. */
@@ -48,6 +50,7 @@ export class Questions {
     const key = String(++this.#count)
     const timer = setTimeout(() => this.#end(key), Math.min(withinMs, maxTimeoutMs)).unref()
     this.#open.set(key, { asker, listener, id, left: undefined, timer })
+    this.#ofAsker.set(asker, (this.#ofAsker.get(asker) ?? 0) + 1)
     return key
   }
 
@@ -94,14 +97,18 @@ export class Questions {
   }
 
   hasOf(asker: Asker): boolean {
-    return [...this.#open.values()].some((question) => question.asker === asker)
+    return this.#ofAsker.has(asker)
   }
 
   #end(key: string): void {
     const question = this.#open.get(key)
     if (question === undefined) return
-    clearTimeout(question.timer)
+    const { asker, timer } = question
+    clearTimeout(timer)
     this.#open.delete(key)
-    question.asker.onAnswered()
+    const left = (this.#ofAsker.get(asker) ?? 1) - 1
+    if (left > 0) this.#ofAsker.set(asker, left)
+    else this.#ofAsker.delete(asker)
+    asker.onAnswered()
   }
 }
