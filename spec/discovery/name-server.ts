@@ -62,8 +62,8 @@ export class NameServer {
   }
 
   /** One that asks this server only. */
-  resolver(): Resolver {
-    const resolver = new Resolver({ timeout: 250, tries: 1 })
+  resolver(timeout = 250): Resolver {
+    const resolver = new Resolver({ timeout, tries: 1 })
     resolver.setServers([`127.0.0.1:${this.#port}`])
     return resolver
   }
