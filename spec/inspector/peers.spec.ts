@@ -105,6 +105,22 @@ function look(test: TestContext, grid: Manager): Observer {
   return observer
 }
 
+it('a server that has left the list and is back between two looks is looked at again, by its new connection', async (test) => {
+  const grid = gridWith(test, { changes: [change], events: [], streams: [] })
+  const [first, local] = [grid.connection(there), grid.connection(here)]
+  const observer = look(test, grid)
+  const watcher = () => observer.watchers.get(there)
+  await until(() => watcher()?.heardAt !== undefined, 'it is heard')
+  const before = watcher()
+  const second = { ...first, state: 'connected' }
+  Object.assign(grid, { connection: (host: string) => (host === there ? second : local) })
+  Object.assign(first, { state: 'closed' })
+  await until(() => watcher() !== before && watcher()?.heardAt !== undefined, 'it is heard again')
+  const after = watcher()
+  await until(() => observer.mark.version > 3, 'some time passes')
+  assert.equal(watcher(), after)
+})
+
 describe('a server that tells what is not of the shape that is known', () => {
   it('breaks no picture and no other answer, whichever part of its figures and streams is wrong', async (test) => {
     for (const other of spoilt({ change, streams })) {

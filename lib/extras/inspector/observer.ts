@@ -179,7 +179,9 @@ export class Observer {
     if (now.join() !== this.hosts.join()) this.hosts = now
     const { hosts } = this
     for (const [host, watcher] of this.watchers) {
-      if (hosts.includes(host)) continue
+      // One that has left the list and is back, between two looks, has another connection.
+      const isAnother = watcher.isOver && hosts.includes(host) && this.#grid.connection(host).state !== 'closed'
+      if (hosts.includes(host) && !isAnother) continue
       watcher.stop()
       this.watchers.delete(host)
     }

@@ -86,6 +86,11 @@ export class Watcher {
     return this.#init.peer.state === 'connected'
   }
 
+  /** Its connection is closed for good. */
+  get isOver(): boolean {
+    return this.#init.peer.state === 'closed'
+  }
+
   stop(): void {
     this.#stop.abort()
   }
