@@ -127,6 +127,8 @@ describe('operators of locks', { concurrency: 3 }, () => {
     const giveUp = AbortSignal.abort(new Error('given up'))
     assert.match((await rejection(topLocks(servers, { signal: giveUp }))).message, /given up/)
     assert.ok((await rejection(topLocks(servers, { subroute: 'none' }))) instanceof UnknownHandlerError)
+    for (const looked of [topLocks([]), listLocks([]).next()])
+      await assert.rejects(looked, { code: 'ERR_INVALID_OPTION', message: /take at least one lock server/ })
   })
 
   it('may take locks by force only where a rule allows it', async () => {

@@ -4,6 +4,7 @@ import {
   type Answer,
   type AnyStreaming,
   type Callable,
+  InvalidOptionError,
   type PayloadOf,
   RejectedError,
   type ResponseOf
@@ -36,7 +37,7 @@ export interface LookOptions {
 /**
  * As `list` of a `LockClient`, for whoever has no manager: `servers` are the lock servers, as guests or connections of them.
  *
- * @throws the error of a server when none answers; `signal.reason` when it aborts
+ * @throws the error of a server when none answers; `signal.reason` when it aborts; {InvalidOptionError} without servers
  */
 export async function* listLocks(
   servers: Iterable<Callable>,
@@ -118,6 +119,7 @@ async function* answersOf<D extends AnyStreaming>(
   { subroute = '', signal }: LookOptions
 ): AsyncGenerator<ResponseOf<D>, void> {
   signal?.throwIfAborted()
+  if (servers.length === 0) throw new InvalidOptionError('listLocks() and topLocks() take at least one lock server')
   const errors: unknown[] = []
   const options = { timeout, ...(signal && { signal }) }
   const streams = servers.map((server) => {
