@@ -18,6 +18,7 @@ import type { Producer } from '../producer/producer.ts'
 import type { Session } from '../session/session.ts'
 import type { SourceOwner, StreamOwner } from '../stream/port.ts'
 import { Source } from '../stream/source.ts'
+import { canSend } from '../stream/state.ts'
 import type { Stream } from '../stream/stream.ts'
 import { ReceiveWindow } from '../stream/window.ts'
 import { Flag, ResetCode } from '../wire/frame.ts'
@@ -236,6 +237,11 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
   }
 
   remark(): string {
+    const { state = 'closed', receiveWindow, sendWindow } = this.#stream ?? {}
+    const unread = receiveWindow?.unreadMessages ?? 0
+    if (unread > 0 && canSend(state) && sendWindow?.canSend === false) {
+      return `; the handler takes no more requests while its responses are not read: ${unread} of them wait here`
+    }
     return this.requests.areLeftOpen ? '; its requests are still open: requests.end() was not called' : ''
   }
 

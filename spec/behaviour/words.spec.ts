@@ -93,6 +93,29 @@ describe('a deadline says how long it was', () => {
   })
 })
 
+describe('the error of a stream whose requests are sent and whose responses nobody reads', () => {
+  it('says so', async (test) => {
+    const on = alone(new Servers(test))
+    const echo = streaming<void, number, number>('echo', { inCapacity: 1, outCapacity: 2 })
+    on.handle(echo, async function* (_, requests) {
+      yield* requests
+    })
+    const peer = on.connection(local)
+    await peer.waitForConnect()
+    const stream = peer.newStream(echo)
+    const sendAll = async () => {
+      for (;;) await stream.send(1)
+    }
+    const failure = rejection(sendAll())
+    const blocked = () =>
+      peer.streams().some(({ side, sending }) => side === 'caller' && sending?.waitsFor === 'credit')
+    await until(blocked, 'it waits for credit')
+    await on.close({ timeout: 10 })
+    const hint = 'the handler takes no more requests while its responses are not read: 2 of them wait here'
+    assert.ok((await failure).message.endsWith(`is shutting down; ${hint}`), (await failure).message)
+  })
+})
+
 describe('a codec that differs at the two ends', () => {
   const mismatches = [
     ['msgpack', 'JSON', msgpack<unknown>(), json<unknown>()],
