@@ -55,6 +55,7 @@ function listener(test: TestContext, options: { auth?: Auth; logger?: Logger } =
     test.after(() => peer.close())
     await peer.connection(listenerName).waitForConnect()
     await manager.connection(dialerName).waitForConnect()
+    return peer
   }
   return { manager, log, join }
 }
@@ -124,6 +125,16 @@ describe('incomingConn', () => {
       assert.ok(log.warnings(/refused a conn from/).length > 0)
     })
   }
+
+  it('holds no more silent conns than may be pending, however many were accepted before', async (test) => {
+    const { manager, join } = listener(test)
+    for (let count = 0; count <= maxPendingHandshakes; count++) await (await join()).close()
+    for (let count = 0; count < 5 * maxPendingHandshakes; count++) {
+      manager.incomingConn(broken({}))
+      assert.ok(manager.stats().pendingHandshakes <= maxPendingHandshakes)
+    }
+    await join()
+  })
 
   it('refuses a conn that it was given before', async (test) => {
     const { manager, join } = listener(test)
@@ -251,6 +262,24 @@ describe('a dialer', () => {
       assert.deepEqual(errors, [])
     })
   }
+
+  it('that gives a conn once it was given up has it aborted', async () => {
+    let give = (_conn: unknown) => {}
+    const dialer = () =>
+      new Promise<Conn>((resolve) => {
+        give = resolve as typeof give
+      })
+    const manager = testManager({ ...{ local: dialerName, hosts }, dialer })
+    await until(() => manager.connection(listenerName).state === 'connecting', 'it dials')
+    await manager.close()
+    const aborted: Error[] = []
+    give(broken({ abort: (error: Error) => aborted.push(error) }))
+    await until(() => aborted.length > 0, 'it is aborted')
+    assert.deepEqual(
+      aborted.map(({ message }) => message),
+      ['the dial was given up']
+    )
+  })
 
   it('that gives something else than a conn once it was given up harms nothing', async (test) => {
     const errors = uncaught(test)

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
 import type { Auth } from '../../lib/peer/auth.ts'
+import { Deadline } from '../../lib/peer/dial.ts'
 import { errorOf, exchange, fieldsOf, generic, secret, unproven, Wire } from '../support/raw/handshake.ts'
 
 describe('an auth that fails', () => {
@@ -91,5 +92,17 @@ describe('the signal', () => {
     const { wire, dialed, listened } = await exchange({ dial: { signal }, listen: { signal } })
     assert.deepEqual([errorOf(dialed), errorOf(listened)], [reason, reason])
     assert.deepEqual([...wire.toListener.sent, ...wire.toDialer.sent], [])
+  })
+})
+
+describe('the deadline of a handshake', () => {
+  it('leaves nothing behind once that is done: no timer, and no listener of a signal that outlives it', () => {
+    const { signal } = new AbortController()
+    const timers = () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
+    const before = timers()
+    const deadline = new Deadline(performance.now() + 60_000, 'late', signal)
+    assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [1, 1])
+    deadline.clear()
+    assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [0, 0])
   })
 })
