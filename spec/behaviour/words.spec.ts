@@ -107,8 +107,12 @@ describe('the error of a stream whose requests are sent and whose responses nobo
       for (;;) await stream.send(1)
     }
     const failure = rejection(sendAll())
+    // Two are echoed, the third is not taken: from then on nothing moves.
     const blocked = () =>
-      peer.streams().some(({ side, sending }) => side === 'caller' && sending?.waitsFor === 'credit')
+      peer.streams().some(({ side, sending, receiving }) => {
+        const isSent = sending?.totalMessages === 3 && sending.waitsFor === 'credit'
+        return side === 'caller' && isSent && receiving?.unread?.messages === 2
+      })
     await until(blocked, 'it waits for credit')
     await on.close({ timeout: 10 })
     const hint = 'the handler takes no more requests while its responses are not read: 2 of them wait here'
