@@ -30,6 +30,14 @@ async function serveTheUser(peer: Connection, feed: Feed, options: CallOptions =
   await readThePeer(peer, feed, options)
 }
 
+/** What a stream fails by. On a machine that does much else its time may end before what it is for has begun: it gets more. */
+async function failure(peer: Connection, feed: Feed, options: CallOptions, name: string): Promise<Error> {
+  const error = await rejection(serveTheUser(peer, feed, options))
+  const { timeout = Infinity } = options
+  if (error.name === name || timeout > 10_000) return error
+  return await failure(peer, feed, { ...options, timeout: timeout * 4 }, name)
+}
+
 function serve(test: TestContext, options: Partial<ManagerOptions> = {}) {
   const on = new Servers(test).manager({ local, hosts: [local, 'http://b.test'], ...options })
   on.handle(throws, function* () {
@@ -69,7 +77,7 @@ describe('the stack of a stream that fails', () => {
   }
   for (const [what, feed, options, name, host = local] of failures) {
     it(`leads to who reads it, for ${what}`, async (test) => {
-      const error = await rejection(serveTheUser(serve(test).connection(host), feed, options))
+      const error = await failure(serve(test).connection(host), feed, options, name)
       assert.equal(error.name, name)
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*readThePeer[^]*serveTheUser`))
     })
@@ -78,7 +86,7 @@ describe('the stack of a stream that fails', () => {
   for (const [what, feed, options, name, host = local] of failures) {
     it(`leads to who reads it behind interceptors, for ${what}`, async (test) => {
       const on = serve(test, { interceptors: { caller: [relays] } })
-      const error = await rejection(serveTheUser(on.connection(host), feed, options))
+      const error = await failure(on.connection(host), feed, options, name)
       assert.equal(error.name, name)
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*readThePeer[^]*serveTheUser`))
     })
