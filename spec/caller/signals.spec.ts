@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
-import { streaming } from '../../lib/index.ts'
+import { InnerSignal } from '../../lib/base/abort.ts'
+import { type CallerInterceptor, type ManagerOptions, streaming } from '../../lib/index.ts'
 import { ForeignSignal } from '../support/calls/foreign-signal.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
@@ -15,8 +16,8 @@ const feed = streaming<void, never, number>('feed', { inCapacity: 0 })
 const calls = 50
 
 /** Two servers that are connected, whose handlers answer when the gate opens. */
-async function connected(test: TestContext) {
-  const { there, back, dialer, listener } = await new Servers(test).pair()
+async function connected(test: TestContext, ofDialer: Partial<ManagerOptions> = {}) {
+  const { there, back, dialer, listener } = await new Servers(test).pair(ofDialer)
   const gate = new Gate()
   const managers = [dialer.manager, listener.manager]
   for (const manager of managers) {
@@ -112,6 +113,63 @@ describe('a signal that many share', () => {
     assert.equal(heard, calls)
     await new Promise(setImmediate)
     assert.deepEqual(warnings, [])
+  })
+})
+
+/** How many listen to signals within the library of those that began to since. */
+function listeningWithin(test: TestContext): () => number {
+  const { add } = InnerSignal.prototype
+  const listening = new Set<() => void>()
+  test.mock.method(InnerSignal.prototype, 'add', function (this: InnerSignal, onAbort: (reason: unknown) => void) {
+    const leave = add.call(this, onAbort)
+    const counted = () => {
+      listening.delete(counted)
+      leave()
+    }
+    listening.add(counted)
+    return counted
+  })
+  return () => listening.size
+}
+
+describe('calls with interceptors', () => {
+  it('leave no listener and no timer behind, whatever signals they have', async (test) => {
+    const own = new AbortController()
+    const caller: CallerInterceptor = {
+      single: (_call, next) => next({ signal: own.signal }),
+      async *streaming(_call, next) {
+        yield* next({ signal: own.signal })
+      }
+    }
+    const { there, gate } = await connected(test, { interceptors: { caller: [caller] } })
+    const { signal } = new AbortController()
+    const within = listeningWithin(test)
+    const timers = () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
+    const timersBefore = timers()
+    const options = { signal, timeout: 600_000 }
+    const results: Promise<unknown>[] = []
+    for (let count = 0; count < calls; count++) {
+      results.push(there.request('slow', undefined, options), drain(there.newStream(feed, undefined, options)))
+    }
+    assert.deepEqual([listenersOf(signal), listenersOf(own.signal), within() > calls], [1, 1, true])
+    assert.ok(timers() >= timersBefore + calls)
+    gate.open()
+    await Promise.all(results)
+    const left = () => [listenersOf(signal), listenersOf(own.signal), within()]
+    await until(() => left().every((count) => count === 0), 'nothing listens any more')
+    await until(() => timers() < timersBefore + calls / 2, 'no timer is left')
+  })
+
+  it('listen to the end of their connection while nothing of them is sent, and no longer', async (test) => {
+    const gate = new Gate()
+    const caller: CallerInterceptor = { single: (call) => gate.opened.then(() => call.payload) }
+    const { there } = await connected(test, { interceptors: { caller: [caller] } })
+    const within = listeningWithin(test)
+    const results = Array.from({ length: calls }, () => there.request('slow', new Uint8Array(1)))
+    assert.equal(within(), calls)
+    gate.open()
+    await Promise.all(results)
+    assert.equal(within(), 0)
   })
 })
 
