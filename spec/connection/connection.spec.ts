@@ -5,7 +5,15 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it, type TestContext } from 'node:test'
-import { ClosedError, type Connection, connectWS, DeadlineError, DisconnectedError } from '../../lib/index.ts'
+import {
+  ClosedError,
+  type Connection,
+  connectWS,
+  DeadlineError,
+  DisconnectedError,
+  single,
+  streaming
+} from '../../lib/index.ts'
 import { LogBook, namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers, statesOf } from '../support/grid/servers.ts'
 import { settled, until } from '../support/until.ts'
@@ -186,6 +194,30 @@ describe('a call while the connection is down', () => {
       (await Promise.all(calls)).map((bytes) => Buffer.from(bytes).toString()),
       ['one', 'two']
     )
+  })
+
+  it('waits with waitForReady, and then has what is left of its time, a stream too', async (test) => {
+    const { connection, appear } = await down(test)
+    const leftMs = single<void, number>('left')
+    const leftMsOfStream = streaming<void, never, number>('left-of-stream', { inCapacity: 0 })
+    const startMs = performance.now()
+    const options = { waitForReady: true, timeout: 60_000 }
+    const calls = [
+      connection.request(leftMs, undefined, options),
+      connection
+        .newStream(leftMsOfStream, undefined, options)
+        .responses.next()
+        .then(({ value }) => value)
+    ]
+    await until(() => performance.now() - startMs >= 100, 'they have waited')
+    const { manager } = await appear()
+    const read = ({ deadline = Infinity }) => deadline - Date.now()
+    manager.handle(leftMs, (_none, context) => read(context))
+    manager.handle(leftMsOfStream, function* (_none, _requests, context) {
+      yield read(context)
+    })
+    // Whole ms, rounded up for the wire.
+    for (const left of await Promise.all(calls)) assert.ok(Number(left) <= 59_902, `${left} ms`)
   })
 
   it('tells its state to each listener, also where others throw or reject, and logs that', async (test) => {
