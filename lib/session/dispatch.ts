@@ -87,9 +87,7 @@ export class Dispatch {
     for (let more = isTurnOver; more; more = this.#dispatchTurn()) {
       await wire.outbox.turnEnd()
       const nowMs = performance.now()
-      // A turn that was cut short by the clock does not tell what a whole one takes.
-      if (this.#turnLeftBytes > 0) this.#turnLeftBytes = 0
-      else this.#isQuick = nowMs - this.#turnSinceMs < quickMs
+      this.#isQuick = nowMs - this.#turnSinceMs < quickMs
       if (nowMs - this.#roundAtMs < loopMs) continue
       await setImmediate()
       this.#roundAtMs = performance.now()
@@ -118,9 +116,8 @@ export class Dispatch {
       if (!this.#isHeld) counts.framesIn++
       this.#isHeld = false
       this.#handleFrame(reader)
-      const isOver = this.#isHeld || reader.position - start >= this.#turnLeftBytes
-      if (!isOver && !this.#isLate()) continue
-      if (isOver) this.#turnLeftBytes = 0
+      if (!this.#isHeld && reader.position - start < this.#turnLeftBytes && !this.#isLate()) continue
+      this.#turnLeftBytes = 0
       calls.counter.endTurn()
       return true
     }
