@@ -55,10 +55,16 @@ export function fieldsOf(error: unknown): Pick<LogFields, 'code' | 'reason'> {
  * Tells of code of the user that threw, where nobody awaits it: `what` has failed by `error`, and the stack leads there. What is an
  * error of ours has one that leads to us.
  */
-export function logThrown(logger: Logger, what: string, error: unknown, fields: LogFields = {}): void {
+export function logThrown(
+  logger: Logger,
+  what: string,
+  error: unknown,
+  fields: LogFields = {},
+  level: 'warn' | 'error' = 'error'
+): void {
   const text = `${what}: ${printable(errorText(error), maxLine)}`
   const frames = GridError.is(error) ? [] : framesOf(error)
-  logger.error([text, ...frames].join('\n'), { ...fields, ...fieldsOf(error), error })
+  logger[level]([text, ...frames].join('\n'), { ...fields, ...fieldsOf(error), error })
 }
 
 /** The same logger, but it neither throws nor rejects: a logger that fails must not break the code that logs. */

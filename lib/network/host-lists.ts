@@ -93,7 +93,8 @@ class FollowedLists implements HostLists {
     this.#stopped = true
     this.#resolve()
     this.#iterator?.close((failure) => {
-      if (failure !== undefined) this.#logger.warn(`the source of hosts failed to end: ${errorText(failure.reason)}`)
+      if (failure !== undefined)
+        logThrown(this.#logger, 'the source of hosts failed to end', failure.reason, {}, 'warn')
     })
   }
 

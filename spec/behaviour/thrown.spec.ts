@@ -29,10 +29,11 @@ interface Told {
   readonly fields: LogFields | undefined
 }
 
-/** A server that knows only itself, and what it logs as an error. */
+/** A server that knows only itself, and what it complains of in its log. */
 async function server(test: TestContext, options: Partial<ManagerOptions> = {}) {
   const told: Told[] = []
-  const logger: Logger = { ...silentLogger, error: (text, fields) => void told.push({ text, fields }) }
+  const tell = (text: string, fields?: LogFields) => void told.push({ text, fields })
+  const logger: Logger = { ...silentLogger, warn: tell, error: tell }
   const name = 'http://a'
   const servers = new Servers(test)
   const node = await servers.node(name, [name], { logger, ...options })
@@ -54,6 +55,19 @@ describe('what code of the user throws where nobody awaits it is logged with its
     }
     const { told } = await server(test, { hosts: hosts() })
     await isTold(told, 'the source of hosts failed')
+  })
+
+  it('a source of hosts as it is ended', async (test) => {
+    async function* hosts(): AsyncGenerator<string[]> {
+      try {
+        for (;;) yield ['http://a']
+      } finally {
+        mistaken()
+      }
+    }
+    const { told, manager } = await server(test, { hosts: hosts() })
+    await manager.close()
+    await isTold(told, 'the source of hosts failed to end')
   })
 
   it('a listener of a connection', async (test) => {
