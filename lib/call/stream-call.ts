@@ -115,11 +115,7 @@ export class StreamCall<Req, Res> implements StreamOwner, SourceOwner {
       throw new ClosedError('the requests are being sent as they are: others are given by next({ requests })')
     }
     const pipe = new RequestPipe<Req>((failure) => {
-      this.#stream?.abort(
-        { reason: failure.reason, hasStack: true },
-        ResetCode.cancelled,
-        'the source of the requests failed'
-      )
+      this.#stream?.abort(failure, ResetCode.cancelled, 'the source of the requests failed')
     })
     const sent = new StreamRequests(codec, true)
     sent.source = pipe

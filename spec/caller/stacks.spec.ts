@@ -1,7 +1,7 @@
 /** The stack of an error that a call rejects with leads to the line of the call, and on to what awaits it. */
 
 import assert from 'node:assert/strict'
-import { after, before, describe, it, type TestContext } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import {
   type CallerInterceptor,
   type CallOptions,
@@ -13,6 +13,7 @@ import {
   single
 } from '../../lib/index.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
+import { failureBy, takeLongerStacks } from './failing.ts'
 
 const local = 'http://a.test'
 
@@ -24,23 +25,8 @@ async function serveTheUser(peer: Connection, id: string, options: CallOptions):
   return await askThePeer(peer, id, options)
 }
 
-/** What a call fails by. On a machine that does much else its time may end before what it is for has begun: it gets more. */
-async function failure(peer: Connection, id: string, options: CallOptions, name: string): Promise<Error> {
-  const error = await rejection(serveTheUser(peer, id, options))
-  const { timeout = Infinity } = options
-  if (error.name === name || timeout > 10_000) return error
-  return await failure(peer, id, { ...options, timeout: timeout * 4 }, name)
-}
-
 describe('the stack of a failed call', () => {
-  const { stackTraceLimit } = Error
-  // A live AsyncLocalStorage, of any file in this process, takes one of the ten frames on Node 20.
-  before(() => {
-    Error.stackTraceLimit = stackTraceLimit + 2
-  })
-  after(() => {
-    Error.stackTraceLimit = stackTraceLimit
-  })
+  takeLongerStacks()
 
   const failures: [what: string, id: string, options: CallOptions, name: string, host?: string][] = [
     ['a handler that throws', 'throws', {}, 'RemoteError'],
@@ -56,7 +42,7 @@ describe('the stack of a failed call', () => {
         throw new Error('no')
       })
       on.handle('hangs', (_, { signal }) => new Promise((_resolve, reject) => signal.addEventListener('abort', reject)))
-      const error = await failure(on.connection(host), id, options, name)
+      const error = await failureBy(name, options, (given) => serveTheUser(on.connection(host), id, given))
       assert.equal(error.name, name)
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
     })
@@ -71,7 +57,7 @@ describe('the stack of a failed call', () => {
         throw new Error('no')
       })
       on.handle('hangs', () => new Promise(() => undefined))
-      const error = await failure(on.connection(host), id, options, name)
+      const error = await failureBy(name, options, (given) => serveTheUser(on.connection(host), id, given))
       assert.equal(error.name, name)
       assert.match(error.stack ?? '', new RegExp(`^${name}: [^\\n]+\\n[^]*askThePeer[^]*serveTheUser`))
     })
