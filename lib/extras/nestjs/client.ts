@@ -82,7 +82,7 @@ export class GridClient extends ClientProxy {
   }
 
   protected override async dispatchEvent<T>(packet: ReadPacket): Promise<T> {
-    const { codec: _codec, hosts: _hosts, ...options } = this.#options
+    const { codec: _codec, ...options } = this.#options
     const call = this.#begin()
     try {
       const event = toEvent(this.#toPattern(packet), this.#options)
@@ -107,13 +107,7 @@ export class GridClient extends ClientProxy {
   }
 
   async #send(packet: ReadPacket, signal: AbortSignal, take: (value: unknown) => void): Promise<void> {
-    const {
-      codec: _codec,
-      hosts: _hosts,
-      waitForReady = false,
-      timeout = Number.POSITIVE_INFINITY,
-      ...rest
-    } = this.#options
+    const { codec: _codec, waitForReady = false, timeout = Number.POSITIVE_INFINITY, ...rest } = this.#options
     const message = toMessage(this.#toPattern(packet), this.#options)
     const endMs = performance.now() + timeout
     for (let attempt = 1, waitMs = firstWaitMs; ; attempt++) {

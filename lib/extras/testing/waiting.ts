@@ -44,8 +44,8 @@ export async function advanceBy(ms: number, advance: Advance | undefined): Promi
 }
 
 /**
- * Resolves once `condition` holds; warns after a while with what `missing` says, and throws with that when it does not in time. Where `advance` fails, or moves nothing,
- * the timers are real: a test may have put them back before its grid is closed.
+ * Resolves once `condition` holds; warns after a while with what `missing` says, and throws with that when it does not in time.
+ * Where `advance` fails, or moves nothing, the timers are real: a test may have put them back before its grid is closed.
  */
 export async function until(
   condition: () => boolean,
