@@ -15,7 +15,7 @@ import { Gate } from '../support/gate.ts'
 import { namesInOrder, secret } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { rawExchange, upgradeHead } from '../support/raw/http.ts'
-import { until } from '../support/until.ts'
+import { settled, until } from '../support/until.ts'
 
 const whoami = single<string, string>('whoami')
 
@@ -287,8 +287,12 @@ describe('the end of a Fastify app with a grid', () => {
       await Promise.all([app.grid.waitForPeers(), peer.manager.waitForPeers()])
       const call = peer.manager.connection(local).request(whoami, 'peer')
       await started.opened
-      const closed = app.close()
+      let isClosed = false
+      const closed = app.close().then(() => {
+        isClosed = true
+      })
       await until(() => !app.server.listening, 'Fastify goes on')
+      assert.equal(await settled(() => Number(isClosed)), 0, 'it waits for the grid')
       gate.open()
       assert.equal(await call, 'late')
       await closed

@@ -46,6 +46,11 @@ const noBytes: Record<string, () => unknown> = {
   }
 }
 
+/** What the error says of some of them. */
+const texts: Readonly<Record<string, RegExp>> = {
+  'a number': /the codec of the (payload|request|response) returned a number, which is no Uint8Array/
+}
+
 type Parts = 'payload' | 'request' | 'response'
 
 /** A call in which one codec is bad: how it fails at its caller. */
@@ -99,9 +104,10 @@ export function codecFacts(fact: Fact): void {
             const isUsed = (end === 'here') === ((method === 'encode') === (part !== 'response'))
             if (!isUsed) continue
             for (const isSingle of part === 'payload' ? [false] : [true, false]) {
-              const error = (await failureOf(link, id, part, mine, isSingle)) as { code?: unknown; name?: unknown }
+              const error = (await failureOf(link, id, part, mine, isSingle)) as Partial<Error & { code: string }>
               const where = `${what}: ${id}, ${isSingle ? 'single' : 'stream'}`
               assert.equal(error?.code, 'ERR_CODEC', `${where}: ${error}`)
+              if (method === 'encode') assert.match(String(error.message), texts[what] ?? /./, where)
               assert.equal(error.name, end === 'here' ? 'CodecError' : 'RemoteError', where)
             }
           }

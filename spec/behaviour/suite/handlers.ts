@@ -234,6 +234,13 @@ export function handlerFacts(fact: Fact): void {
     assert.equal(link.peer.stats().reconnects, 0)
   })
 
+  fact('a streaming handler that returns no iterable fails its stream, which says what it returned', async (link) => {
+    link.responder.handle(walk, () => 5 as never)
+    await link.known()
+    const error = await rejection((async () => await link.peer.newStream(walk).responses.next())())
+    assert.match(String(error.message), /must return an iterable of responses, or nothing; it is 5$/)
+  })
+
   fact('many handlers that come and go cost neither the conn nor a place in the table', async (link) => {
     for (let round = 0; round < 3; round++) {
       for (let n = 0; n < 2000; n++) link.responder.handle(`many-${n}`, (payload) => payload)
