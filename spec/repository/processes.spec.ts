@@ -55,6 +55,24 @@ describe('the end of a process', () => {
   })
 })
 
+describe('a free port', () => {
+  it('is given once, to one of the processes that run', async () => {
+    const ports = JSON.stringify(new URL('../support/network/free-port.ts', import.meta.url).href)
+    const source = `
+      import { freePorts } from ${ports}
+      process.send(await freePorts(250))
+      process.once('disconnect', () => process.exit())
+    `
+    const args = [...sourceArgs, '--input-type=module', '--eval', source]
+    const children = Array.from({ length: 3 }, () =>
+      spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: childEnvironment() })
+    )
+    const given = await Promise.all(children.map(async (child) => (await once(child, 'message'))[0] as number[]))
+    await Promise.all(children.map((child) => endProcess(child)))
+    assert.equal(new Set(given.flat()).size, 3 * 250)
+  })
+})
+
 describe('a run of many files', () => {
   const suite = fileURLToPath(new URL('../support/suite.mjs', import.meta.url))
   const fact = (title: string, body = '') => `import { it } from 'node:test'\nit('${title}', () => { ${body} })\n`
