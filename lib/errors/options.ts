@@ -108,12 +108,14 @@ export const turnBytes = 16 * 1024
 /** After this many bytes from one conn, timers and other conns get their turn of the event loop. */
 export const loopBytes = 64 * 1024
 /**
- * So they do when they have had none for so long: a byte may cost little or much. And before a batch is sent, likewise: to let them
- * have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
+ * So they do when they have had none for so long amid the work of all conns: a byte may cost little or much. And before a batch is sent,
+ * likewise: to let them have it after each `loopBytes` that are sent would cost a stream a twentieth of its rate.
  */
 export const loopMs = 10
 /** A batch that is sent counts as so many bytes more, however small it is: its write to a socket costs 10 us and more. */
 export const batchCostBytes = 1024
+/** And a frame that arrives counts as so many: a call may be tiny and its handler costly. */
+export const frameCostBytes = 2048
 /**
  * After so many bytes a PING goes with what is sent: its answer shows how far the peer has read. So a peer that reads them
  * within `slowPeerTimeoutMs`, 5 KB/s by default, is not slow. More PINGs would slow bulk down.

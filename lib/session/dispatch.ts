@@ -4,9 +4,8 @@
  * What a frame does is decided there. A `ProtocolError` thrown from here ends the session.
  */
 
-import { setImmediate } from 'node:timers/promises'
 import { printable } from '../base/text.ts'
-import { batchBytes, type Limits, loopBytes, loopMs, turnBytes } from '../errors/options.ts'
+import { batchBytes, frameCostBytes, type Limits, loopBytes, loopMs, turnBytes } from '../errors/options.ts'
 import type { AdvertisedHandlers } from '../handler/advertised.ts'
 import type { LocalHandler } from '../handler/table.ts'
 import type { FloodGuard } from '../open/flood.ts'
@@ -14,6 +13,7 @@ import type { OpenCalls } from '../open/open-calls.ts'
 import type { SessionCounts } from '../report/stats.ts'
 import { Responder } from '../responder/responder.ts'
 import type { Stream } from '../stream/stream.ts'
+import { afterRound, isRoundDue } from '../time/rounds.ts'
 import { Flag, FrameType, ResetCode } from '../wire/frame.ts'
 import { FrameReader } from '../wire/frame-reader.ts'
 import type { Wire } from '../wire/wire.ts'
@@ -21,8 +21,6 @@ import type { SessionControl } from './control.ts'
 
 /** A turn may be larger than `turnBytes` behind one that took less: four times as large, it still holds up little. */
 const quickMs = loopMs / 4
-/** So many frames are dealt with between two looks at the clock: a call may be tiny and its handler costly. */
-const lookFrames = 32
 
 export interface DispatchInit {
   readonly checksum: boolean
@@ -43,9 +41,6 @@ export class Dispatch {
   #batchBytes = 0
   /** When to let the event loop go round, in bytes received. */
   #yieldAtBytes = loopBytes
-  /** When it has last gone round for this, of `performance.now()`; and when to look at the clock, in frames received. */
-  #roundAtMs = performance.now()
-  #lookAtFrames = lookFrames
   /** What is left of this turn, over all its batches; 0 before it begins. */
   #turnLeftBytes = 0
   /** When it began, of `performance.now()`. */
@@ -86,16 +81,12 @@ export class Dispatch {
     const { counts, wire } = this.#init
     for (let more = isTurnOver; more; more = this.#dispatchTurn()) {
       await wire.outbox.turnEnd()
-      const nowMs = performance.now()
-      this.#isQuick = nowMs - this.#turnSinceMs < quickMs
-      if (nowMs - this.#roundAtMs < loopMs) continue
-      await setImmediate()
-      this.#roundAtMs = performance.now()
+      this.#isQuick = performance.now() - this.#turnSinceMs < quickMs
+      if (isRoundDue(0)) await new Promise<void>(afterRound)
     }
     if (counts.bytesIn < this.#yieldAtBytes) return
     // Node reads a socket up to 32 times before it looks at timers and other sockets again: bulk would hold them up.
-    await setImmediate()
-    this.#roundAtMs = performance.now()
+    await new Promise<void>(afterRound)
     this.#yieldAtBytes = counts.bytesIn + loopBytes
   }
 
@@ -116,7 +107,7 @@ export class Dispatch {
       if (!this.#isHeld) counts.framesIn++
       this.#isHeld = false
       this.#handleFrame(reader)
-      if (!this.#isHeld && reader.position - start < this.#turnLeftBytes && !this.#isLate()) continue
+      if (!this.#isHeld && reader.position - start < this.#turnLeftBytes && !isRoundDue(frameCostBytes)) continue
       this.#turnLeftBytes = 0
       calls.counter.endTurn()
       return true
@@ -136,14 +127,6 @@ export class Dispatch {
     this.#turnLeftBytes = Math.min(Math.max(turnBytes, waitingBytes >> 1), batchBytes)
     this.#turnSinceMs = performance.now()
     this.#hasStreamed = false
-  }
-
-  /** Whether the event loop is to go round before the turn has all its bytes. */
-  #isLate(): boolean {
-    const { framesIn } = this.#init.counts
-    if (framesIn < this.#lookAtFrames) return false
-    this.#lookAtFrames = framesIn + lookFrames
-    return performance.now() - this.#roundAtMs >= loopMs
   }
 
   /** Nearly all frames are one of the first two. What is rare is apart: V8 optimises only so much as one. */

@@ -7,10 +7,9 @@
  */
 
 import { nextTick } from 'node:process'
-// Not the global one, which fake timers replace.
-import { setImmediate } from 'node:timers'
 import { Fifo } from '../base/fifo.ts'
-import { batchBytes, batchCostBytes, loopBytes, loopMs, markBytes } from '../errors/options.ts'
+import { batchBytes, batchCostBytes, markBytes } from '../errors/options.ts'
+import { afterRound, isRoundDue } from '../time/rounds.ts'
 import { FrameWriter } from './frame-writer.ts'
 
 /** Something that has frames to write. Only the outbox writes the two `queued` fields. */
@@ -50,13 +49,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
   #onTurnEnded: (() => void) | undefined
   #filling = false
   #markedAtBytes = 0
-  /** When to look at the clock, in bytes given, with what the batches themselves cost. */
-  #lookAtBytes = loopBytes
-  /** Runs when the event loop has gone round since this time, of `performance.now()`. */
-  #round: NodeJS.Immediate | undefined
-  #roundSinceMs = 0
-  /** Waits for that. */
-  #held: Pull | undefined
+  /** That of the last batch. */
+  #workBytes = 0
   /** Has control frames that go with the next batch. */
   #rider: Sender | undefined
   #riderTimer: NodeJS.Timeout | undefined
@@ -146,7 +140,8 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
 
   /** The next batch; done once everything is sent after `close`. */
   next(): Promise<IteratorResult<Uint8Array>> {
-    return new Promise(this.#mustYield() ? this.#hold : this.#wait)
+    // A conn may take all at once, and a peer grant without end: timers and other conns would have no turn.
+    return new Promise(isRoundDue(this.#workBytes) ? this.#hold : this.#wait)
   }
 
   /** The conn stopped pulling. */
@@ -186,28 +181,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     else if (this.#control.length > 0 || this.writer.length > 0) this.#schedule()
   }
 
-  readonly #hold = (resolve: Pull): void => {
-    this.#held = resolve
-  }
-
-  readonly #onRound = (): void => {
-    const held = this.#held
-    this.#round = this.#held = undefined
-    if (held !== undefined) this.#wait(held)
-  }
-
-  /** A conn may take all at once, and a peer grant without end: timers and other conns would have no turn. */
-  #mustYield(): boolean {
-    const spentBytes = this.bytes + this.batches * batchCostBytes
-    if (spentBytes < this.#lookAtBytes) return false
-    this.#lookAtBytes = spentBytes + loopBytes
-    const nowMs = performance.now()
-    if (nowMs - this.#roundSinceMs < loopMs) return false
-    if (this.#round !== undefined) return true
-    this.#round = setImmediate(this.#onRound)
-    this.#roundSinceMs = nowMs
-    return false
-  }
+  readonly #hold = (resolve: Pull): void => afterRound(() => this.#wait(resolve))
 
   #isEmpty(): boolean {
     return this.writer.length === 0 && this.#control.length + this.#data.length + this.#messages.length === 0
@@ -263,6 +237,7 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
       const batch = this.writer.takeBatch()
       this.batches++
       this.bytes += batch.length
+      this.#workBytes = batch.length + batchCostBytes
       for (let sender = this.#controlLater.shift(); sender !== undefined; sender = this.#controlLater.shift()) {
         this.#control.push(sender)
       }

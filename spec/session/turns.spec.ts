@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it, type TestContext } from 'node:test'
 import { loopBytes, loopMs, turnBytes } from '../../lib/errors/options.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
+import { afterRound } from '../../lib/time/rounds.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
 import { addHandler, data, open } from '../support/raw/make.ts'
 import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
@@ -45,10 +46,11 @@ function turnsBegun(): number {
   return new Set(batchesAtCall).size
 }
 
-/** A clock that stands still, unless a spec moves it. */
-function standStill(test: TestContext): { nowMs: number } {
+/** A clock that stands still, unless a spec moves it, from when the event loop has gone round. */
+async function standStill(test: TestContext): Promise<{ nowMs: number }> {
   const clock = { nowMs: performance.now() }
   test.mock.method(performance, 'now', () => clock.nowMs)
+  await new Promise<void>(afterRound)
   return clock
 }
 
@@ -56,7 +58,7 @@ describe('a turn', () => {
   afterEach(() => peer.stop())
 
   it('ends after 16 KiB of one batch: its answers are sent before the next handler runs', async (test) => {
-    standStill(test)
+    await standStill(test)
     await start()
     peer.send(...opens())
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -64,7 +66,7 @@ describe('a turn', () => {
   })
 
   it('ends after 16 KiB of many small batches that are there at once', async (test) => {
-    standStill(test)
+    await standStill(test)
     await start()
     for (const open of opens()) peer.send(open)
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -72,7 +74,7 @@ describe('a turn', () => {
   })
 
   it('is half of what is there, 64 KiB at most, behind one that was quick', async (test) => {
-    standStill(test)
+    await standStill(test)
     await start()
     const { length } = sendMuch()
     await until(() => peer.of(FrameType.data).length === length, 'all are answered')
@@ -81,7 +83,7 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB behind one that took long, however much is there', async (test) => {
-    const clock = standStill(test)
+    const clock = await standStill(test)
     await start()
     onCall = () => {
       clock.nowMs += loopMs / 100
@@ -92,7 +94,7 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB where it brings messages of streams, however much is there', async (test) => {
-    standStill(test)
+    await standStill(test)
     await start()
     addHandler(peer.handlers, rawStreaming('up', 64, 0), async () => new Promise(() => undefined))
     peer.send(open(1, 1, 0))
@@ -162,15 +164,15 @@ describe('calls that are small and cost much', () => {
   afterEach(() => peer.stop())
 
   const calls = 200
-  /** So many in a row may run before the loop goes round: those of 10 ms, and of the frames between two looks at the clock. */
-  const most = loopMs + 32
+  /** So many in a row may run before the loop goes round: those of 10 ms, and of the frames between two looks at the clock on either side. */
+  const most = loopMs + 2 * 32
 
   for (const [how, send] of [
     ['each in a batch of its own', (frames: Frame[]) => frames.forEach((frame) => void peer.send(frame))],
     ['all in one batch', (frames: Frame[]) => void peer.send(...frames)]
   ] as const) {
     it(`let the event loop go round after 10 ms, ${how}`, async (test) => {
-      const clock = standStill(test)
+      const clock = await standStill(test)
       await start()
       let inRow = 0
       const rows: number[] = []
@@ -192,11 +194,50 @@ describe('calls that are small and cost much', () => {
   }
 })
 
+describe('calls of many peers that are small and cost much', () => {
+  it('let the event loop go round after 20 ms of all of them together at most, and some of each run in each round', async (test) => {
+    const clock = await standStill(test)
+    const [peers, calls, callMs] = [20, 150, 0.1]
+    /** For each round, by which peers its calls were made. */
+    let rounds: number[][] = [[]]
+    const goRound = () => {
+      if (rounds.at(-1)?.length !== 0) rounds.push([])
+      immediate = setImmediate(goRound)
+    }
+    let immediate = setImmediate(goRound)
+    const each = Array.from({ length: peers }, () => rawPeer())
+    for (const [at, { handlers }] of each.entries()) {
+      addHandler(handlers, rawSingle('echo'), async () => {
+        rounds.at(-1)?.push(at)
+        clock.nowMs += callMs
+        return payload
+      })
+    }
+    await Promise.all(each.map((peer) => peer.start([])))
+    for (const peer of each) peer.send(...Array.from({ length: calls }, (_, i) => open(1 + 2 * i, 0, Flag.end)))
+    await until(() => rounds.flat().length === peers * calls, 'all have run')
+    clearImmediate(immediate)
+    await Promise.all(each.map((peer) => peer.stop()))
+    rounds = rounds.filter(({ length }) => length > 0)
+    // It is looked at for 10 ms once the last look is as old. Then there are those between two looks, and one of each other peer.
+    const most = (2 * loopMs) / callMs + 2 * 32 + peers
+    const lengths = rounds.map(({ length }) => length)
+    assert.ok(Math.max(...lengths) <= most, `${lengths} calls in a row, ${most} at most`)
+    for (const peer of each.keys()) {
+      const last = rounds.findLastIndex((round) => round.includes(peer))
+      assert.ok(
+        rounds.slice(0, last).every((round) => round.includes(peer)),
+        `${peer} waits`
+      )
+    }
+  })
+})
+
 describe('an answer far behind in a batch that takes long', () => {
   afterEach(() => peer.stop())
 
   it('reaches its call, though the deadline of that has passed since the batch arrived', async (test) => {
-    const clock = standStill(test)
+    const clock = await standStill(test)
     await start()
     const ends: string[] = []
     const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 1 })

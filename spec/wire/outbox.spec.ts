@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { batchBytes, fragmentBytes, loopMs, markBytes } from '../../lib/errors/options.ts'
+import { afterRound } from '../../lib/time/rounds.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
@@ -111,6 +112,7 @@ describe('the outbox', () => {
   async function pullsForTenRounds(test: TestContext, pull: (outbox: Outbox) => Promise<unknown>): Promise<number> {
     let nowMs = performance.now()
     test.mock.method(performance, 'now', () => nowMs)
+    await new Promise<void>(afterRound)
     const outbox = new Outbox()
     let rounds = 0
     const count = () => {
@@ -225,13 +227,12 @@ describe('the outbox', () => {
     it(`ends a pull at ${how} that waits for the event loop to go round, behind ${batches} batches`, async (test) => {
       let nowMs = performance.now()
       test.mock.method(performance, 'now', () => nowMs)
+      await new Promise<void>(afterRound)
       const outbox = new Outbox()
-      outbox.offer(bulkSender(1, 4))
+      outbox.offer(bulkSender(1, 2))
       await outbox.next()
-      nowMs += loopMs
-      // The clock is looked at, the loop is to go round; then it has not for too long.
-      await outbox.next()
-      nowMs += loopMs
+      afterRound(() => undefined)
+      nowMs += 2 * loopMs
       outbox.offer(bulkSender(3, 1, 10))
       const held = outbox.next()
       assert.equal(outbox.isBlocked, true)
