@@ -104,21 +104,22 @@ describe('LocalHandlers', () => {
     assert.equal(handlers.list()[0], place)
   })
 
-  it('forgets the places of withdrawn handlers beyond some thousands', () => {
+  it('forgets the places of withdrawn handlers beyond some thousands, the oldest first', () => {
     const handlers = new LocalHandlers(256)
-    for (let n = 0; n < 5000; n++) {
+    let place: unknown
+    handlers.onChanged((changed) => {
+      place = changed
+    })
+    const placeOf = (n: number) => {
       handlers.add(handler(`${n}`))
-      if (n > 0) handlers.remove('', `${n}`)
-    }
-    assert.equal(handlers.size, 1)
-    const places: unknown[] = []
-    handlers.onChanged((place) => places.push(place))
-    for (const n of [1, 4999]) {
-      handlers.add(handler(`${n}`))
+      const given = place
       handlers.remove('', `${n}`)
-      handlers.add(handler(`${n}`))
+      return given
     }
-    assert.equal(new Set(places).size, 2)
+    const places = Array.from({ length: 5000 }, (_, n) => placeOf(n))
+    const isKept = (n: number) => placeOf(n) === places[n]
+    assert.deepEqual([4999, 1000, 0, 1].map(isKept), [true, true, false, false])
+    assert.equal(handlers.size, 0)
   })
 
   it('refuses the same id under the same subroute, and takes it under another', () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
-import { bytes, type CallerInterceptor, type CallMessage, channels, none, streaming } from '../../lib/index.ts'
+import { bytes, type CallerInterceptor, type CallMessage, channels, none, single, streaming } from '../../lib/index.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid } from '../support/grid/grid.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -77,6 +77,46 @@ describe('a stream', () => {
       assert.deepEqual([outcome?.bytesIn, outcome?.bytesOut], [30, 30])
     }
   })
+})
+
+describe('a call that fails with an error of its handler', () => {
+  for (const kind of ['single', 'streaming'] as const) {
+    it(`is published and counted with the bytes of messages, of which the error is none, at both ends, ${kind}`, async () => {
+      const fail = (): never => {
+        throw Object.assign(new Error('an error with a text of its own'), { code: 'OWN' })
+      }
+      const one = single<Uint8Array, Uint8Array>('one', { request: bytes(), response: bytes() })
+      const many = streaming<Uint8Array, never, Uint8Array>('many', {
+        ...{ payload: bytes(), inCapacity: 0, response: bytes() }
+      })
+      await using grid = await openGrid(2, {
+        serve: (manager) => {
+          manager.handle(one, fail)
+          manager.handle(many, fail)
+        }
+      })
+      const ended: CallMessage[] = []
+      using _handle = listen('asyncEnd', (message) => ended.push(message))
+      using _call = listen('asyncEnd', (message) => ended.push(message), channels.call)
+      const connection = grid.at(0).connection(grid.at(1).local)
+      const payload = new Uint8Array(20)
+      const call = kind === 'single' ? connection.request(one, payload) : readAll(connection.newStream(many, payload))
+      await assert.rejects(call, { code: 'OWN' })
+      await until(() => ended.length === 2, 'both have ended')
+      for (const { side, outcome } of ended) {
+        const [asked, answered] = side === 'caller' ? ['bytesOut', 'bytesIn'] : ['bytesIn', 'bytesOut']
+        assert.deepEqual([outcome?.[asked as 'bytesIn'], outcome?.[answered as 'bytesIn']], [20, 0], side)
+      }
+      const [called, served] = [
+        grid.at(0).stats().called[0],
+        grid
+          .at(1)
+          .stats()
+          .served.find(({ calls }) => calls > 0)
+      ]
+      assert.deepEqual([called?.bytesOut, called?.bytesIn, served?.bytesIn, served?.bytesOut], [20, 0, 20, 0])
+    })
+  }
 })
 
 describe('a stream that is over before it is read', () => {

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, describe, it } from 'node:test'
 import { CodecError } from '../../lib/errors/errors.ts'
+import { fragmentBytes } from '../../lib/errors/options.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
 import type { HandlerContext } from '../../lib/hooks/call-info.ts'
 import { IdTable } from '../../lib/open/id-table.ts'
@@ -100,6 +101,21 @@ describe('a peer', () => {
     peer.send(...Array.from({ length: 20 }, (_, at) => open(1 + 2 * at, 1)))
     await until(() => peer.session.stats().runningHandlers === 20, 'all its calls run')
     assert.equal(peer.session.stats().refusals, 0)
+  })
+
+  it('that stops the requests of a call that has but one gets it whole', async () => {
+    await start({ capacity: 1 })
+    peer.link.hold()
+    const [call] = ownCalls(1, Buffer.alloc(16 * fragmentBytes, 7)) as [Stream]
+    call.isSingle = true
+    await until(() => call.id > 0, 'it is being sent')
+    peer.send(reset(call.id, ResetCode.stop))
+    await settled(() => peer.session.stats().framesIn)
+    peer.link.release()
+    const sent = () => [...peer.of(FrameType.open), ...peer.of(FrameType.data)]
+    await until(() => ((sent().at(-1)?.flags ?? 0) & Flag.end) !== 0, 'its end has arrived')
+    const bytes = sent().reduce((sum, { payload }) => sum + payload.length, 0)
+    assert.equal(bytes, 16 * fragmentBytes)
   })
 
   it('that says over and over that it goes away is closed for the flood', async () => {

@@ -264,6 +264,23 @@ describe('DeadlineQueue', () => {
     })
   })
 
+  it('keeps few lists that are empty: peers choose the timeouts', () => {
+    withClock((_clock, queue) => {
+      const listOf = (timeoutMs: number) => {
+        const entry = toEntry()
+        queue.add(entry, timeoutMs)
+        const list = entry.deadlines
+        queue.remove(entry)
+        return list
+      }
+      const timeoutsMs = Array.from({ length: 1000 }, (_, i) => 1000 + i)
+      const lists = timeoutsMs.map(listOf)
+      // A list that was not kept is made anew.
+      const kept = timeoutsMs.filter((timeoutMs, i) => listOf(timeoutMs) === lists[i])
+      assert.ok(kept.length > 0 && kept.length <= 16, `${kept.length} are kept`)
+    })
+  })
+
   it('holds the process until it is cleared, so that a call that waits for its deadline alone still ends', () => {
     const queue = new DeadlineQueue()
     const set = mock.method(globalThis, 'setTimeout')
