@@ -1,6 +1,6 @@
 /**
- * The locks of `it-grid/locks` hold: five server processes with clients in each, while servers are killed, restarted, cut
- * and cut off; and by the log that every holder wrote nobody was ever inside who must not have been.
+ * The locks of `it-grid/locks` hold: five server processes with clients in each, while servers are killed, restarted, stopped, cut
+ * and cut off; and by the log that every holder wrote nobody was ever inside who must not have been, while he ran.
  *
  * `spec/long/locks.ts` does the same for as many rounds as one has time for.
  */
@@ -9,9 +9,9 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { beforeEach, describe, it, type TestContext } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
-import { judge, type Line, writeLine } from '../support/locks/holders.ts'
+import { judge, type Line, type Stall, writeLine } from '../support/locks/holders.ts'
 import { proveLocks } from '../support/locks/proof.ts'
 import { seed } from '../support/random.ts'
 
@@ -19,13 +19,13 @@ import { seed } from '../support/random.ts'
 const ttlMs = paced(1000)
 
 describe('locks on a grid of processes', { concurrency: true }, () => {
-  it(`exclude each other in 2,000 rounds under kills, cuts and black holes, SEED=${seed}`, async (test) => {
+  it(`exclude each other in 2,000 rounds under kills, stops, cuts and black holes, SEED=${seed}`, async (test) => {
     const options = { servers: 5, clients: 4, ttlMs, rounds: 2000, seed }
     const { verdict, outcomes, faults, wrong, tookMs } = await proveLocks(options)
-    const { violations, writes, reads, shared } = verdict
+    const { violations, writes, reads, shared, stalled } = verdict
     test.diagnostic(
       `${writes} writes, ${reads} reads, ${shared} beside other readers; outcomes ${JSON.stringify(outcomes)}; ` +
-        `faults ${JSON.stringify(faults)}; violations ${violations.length}; ${Math.round(tookMs / 1000)} s`
+        `faults ${JSON.stringify(faults)}; stalled ${stalled}; violations ${violations.length}; ${Math.round(tookMs / 1000)} s`
     )
     assert.deepEqual(wrong, [])
     assert.deepEqual(violations, [])
@@ -33,6 +33,8 @@ describe('locks on a grid of processes', { concurrency: true }, () => {
     // It was no quiet day, and no plain mutex. What rarer schedules do, `simulation.spec.ts` shows.
     assert.ok(Object.values(faults).reduce((sum, count) => sum + count, 0) >= 4, JSON.stringify(faults))
     assert.ok(writes > 400 && reads > 400 && shared > 20, `${writes}, ${reads}, ${shared}`)
+    // Else it would say little.
+    assert.ok(stalled < (writes + reads) / 2, `${stalled} came in amid a stall`)
   })
 
   it('do not where clients disagree about who the servers are, and the log tells', async () => {
@@ -58,40 +60,71 @@ function emptyLog(test: TestContext): string {
 
 describe('the judge of a log', () => {
   let tokens = 0
-  const enter = (id: number, kind: string, names = ['a'], process = 'p', token = ++tokens): Line => {
-    return { what: 'enter', process, id, kind, names, token }
+  let atMs = 0
+  beforeEach(() => {
+    atMs = 0
+  })
+  /** One line each ms, from 1 on. */
+  const enter = (id: number, kind: string, names = ['a'], process = 'p', token = ++tokens, stall?: Stall): Line => {
+    return { what: 'enter', process, id, kind, names, token, atMs: ++atMs, stall }
   }
-  const exit = (id: number, process = 'p'): Line => ({ what: 'exit', process, id })
-  const logs: [title: string, violations: number, lines: Line[]][] = [
-    ['finds a writer beside a writer', 1, [enter(1, 'write'), enter(2, 'write')]],
-    ['finds a reader beside a writer', 1, [enter(1, 'write'), enter(2, 'read')]],
-    ['finds a writer beside readers, each of them', 2, [enter(1, 'read'), enter(2, 'read'), enter(3, 'write')]],
-    ['finds them on any resource', 1, [enter(1, 'write', ['a', 'b']), enter(2, 'write', ['c', 'b'])]],
-    ['finds them in two processes that count alike', 1, [enter(1, 'write'), enter(1, 'write', ['a'], 'q')]],
-    ['lets readers be together', 0, [enter(1, 'read'), enter(2, 'read')]],
-    ['lets one in after the other', 0, [enter(1, 'write'), exit(1), enter(2, 'write')]],
-    [
-      'lets one in after one that died',
-      0,
-      [enter(1, 'write'), { what: 'gone', process: 'p' }, enter(2, 'write', ['a'], 'q')]
-    ],
+  const exit = (id: number, process = 'p', stall?: Stall): Line => ({ what: 'exit', process, id, atMs: ++atMs, stall })
+  const gone = (process: string, at = ++atMs): Line => ({ what: 'gone', process, atMs: at })
+  const logs: [title: string, violations: number, lines: () => Line[]][] = [
+    ['finds a writer beside a writer', 1, () => [enter(1, 'write'), enter(2, 'write')]],
+    ['finds a reader beside a writer', 1, () => [enter(1, 'write'), enter(2, 'read')]],
+    ['finds a writer beside readers, each of them', 2, () => [enter(1, 'read'), enter(2, 'read'), enter(3, 'write')]],
+    ['finds them on any resource', 1, () => [enter(1, 'write', ['a', 'b']), enter(2, 'write', ['c', 'b'])]],
+    ['finds them in two processes that count alike', 1, () => [enter(1, 'write'), enter(1, 'write', ['a'], 'q')]],
+    ['lets readers be together', 0, () => [enter(1, 'read'), enter(2, 'read')]],
+    ['lets one in after the other', 0, () => [enter(1, 'write'), exit(1), enter(2, 'write')]],
+    ['lets one in after one that died', 0, () => [enter(1, 'write'), gone('p'), enter(2, 'write', ['a'], 'q')]],
     [
       'finds a writer whose token is not higher than that of a reader before',
       1,
-      [enter(1, 'read', ['a'], 'p', 7), exit(1), enter(2, 'write', ['b', 'a'], 'p', 7)]
+      () => [enter(1, 'read', ['a'], 'p', 7), exit(1), enter(2, 'write', ['b', 'a'], 'p', 7)]
     ],
     [
       'finds a reader whose token is not higher than that of a writer before',
       1,
-      [enter(1, 'write', ['a'], 'p', 7), exit(1), enter(2, 'read', ['a'], 'p', 7)]
+      () => [enter(1, 'write', ['a'], 'p', 7), exit(1), enter(2, 'read', ['a'], 'p', 7)]
     ],
-    ['lets readers have one token', 0, [enter(1, 'read', ['a'], 'p', 7), enter(2, 'read', ['a'], 'p', 7)]],
-    ['does not take the end of another for its end', 1, [enter(1, 'write'), exit(1, 'q'), enter(2, 'write')]]
+    ['lets readers have one token', 0, () => [enter(1, 'read', ['a'], 'p', 7), enter(2, 'read', ['a'], 'p', 7)]],
+    ['does not take the end of another for its end', 1, () => [enter(1, 'write'), exit(1, 'q'), enter(2, 'write')]],
+    [
+      'leaves out one whose process stands still when another comes in',
+      0,
+      () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q'), exit(1, 'p', [1.5, 2.5])]
+    ],
+    [
+      'finds one whose process stood still only before or after another came in',
+      2,
+      () => [
+        ...[enter(1, 'write'), enter(2, 'write', ['a'], 'q'), exit(1, 'p', [0, 1.5]), exit(2, 'q')],
+        ...[enter(3, 'write'), enter(4, 'write', ['a'], 'q'), exit(3, 'p', [6.5, 7])]
+      ]
+    ],
+    [
+      'leaves out one that comes in amid a stall of its process',
+      0,
+      () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q', 0, [0, 2]), exit(2, 'q'), exit(1)]
+    ],
+    [
+      'leaves out one whose process was killed before another came in, though its line came later',
+      0,
+      () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q'), gone('p', 1.5)]
+    ],
+    [
+      'lets one in after the other, whose last line came later',
+      0,
+      () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q'), { ...exit(1), atMs: 1.5 }]
+    ],
+    ['finds one whose process was killed later', 1, () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q'), gone('p')]]
   ]
   for (const [title, violations, lines] of logs) {
     it(title, (test) => {
       const log = emptyLog(test)
-      for (const line of lines) writeLine(log, line)
+      for (const line of lines()) writeLine(log, line)
       assert.equal(judge(readFileSync(log, 'utf8')).violations.length, violations)
     })
   }
@@ -102,7 +135,7 @@ describe('the judge of a log', () => {
     const whole = readFileSync(log, 'utf8')
     for (let length = 0; length < whole.length; length++) {
       writeFileSync(log, whole.slice(0, length))
-      writeLine(log, { what: 'gone', process: 'p' })
+      writeLine(log, gone('p'))
       writeLine(log, enter(1, 'write', ['a'], 'q'))
       const { writes, violations } = judge(readFileSync(log, 'utf8'))
       assert.deepEqual([writes, violations], [1, []])

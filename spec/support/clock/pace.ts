@@ -6,6 +6,8 @@
  * waits most of the time is soon let in, while those who have much to do, such as processes that start, wait for long.
  */
 
+import { cpuMs } from './machine.ts'
+
 /** Computing that is measured, in ms: some turns of the scheduler. */
 const sampleMs = 10
 /** A measurement counts for so long. */
@@ -28,9 +30,4 @@ function measure(): void {
   while (cpuMs() - startedCpuMs < sampleMs);
   measuredMs = performance.now()
   slowest = Math.max(slowest, (measuredMs - startedMs) / sampleMs)
-}
-
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1000
 }

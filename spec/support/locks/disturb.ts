@@ -1,4 +1,4 @@
-/** What befalls the servers of the proof: they are killed, their conns are cut, and they are cut off. */
+/** What befalls the servers of the proof: they are killed, stand still, their conns are cut, and they are cut off. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { directions } from '../../../lib/extras/testing/index.ts'
@@ -22,6 +22,11 @@ export async function disturb(
       await server.kill()
       await pause(random() * ttlMs)
       await startToWork(server)
+    },
+    async 'stand still'({ child }) {
+      child.signal('SIGSTOP')
+      await pause((0.2 + 1.3 * random()) * ttlMs)
+      child.signal('SIGCONT')
     },
     async cut({ name }) {
       for (const proxy of net.around(name)) proxy.cut()

@@ -1,15 +1,22 @@
 /**
  * Who is inside a lock beside whom, as it happens or by the log that every holder of it writes to.
  *
- * The log is one file, to which all processes append whole lines: their order in it is the order in which they were
- * written. A holder writes when it is inside already and while it is inside still, so what overlaps in it did overlap.
+ * The log is one file, to which all processes append whole lines, each with its time by the clock of the machine. A holder writes when it
+ * is inside already and while it is inside still, so what overlaps in it did overlap.
  */
 
 import { appendLine, wholeLines } from '../process/log.ts'
 
+/** From when to when a process did not get a processor, by the clock of its machine. */
+export type Stall = readonly [fromMs: number, toMs: number]
+
 interface Hold {
   readonly process: string
   readonly id: number
+  /** When it was written, by the clock of its machine. */
+  readonly atMs: number
+  /** The last time that its process stood still, which may go on. */
+  readonly stall?: Stall | undefined
 }
 
 /** What a line says; a process that is `gone` holds nothing any more. */
@@ -21,7 +28,7 @@ export type Line =
       readonly token: number
     } & Hold)
   | ({ readonly what: 'exit' } & Hold)
-  | { readonly what: 'gone'; readonly process: string }
+  | { readonly what: 'gone'; readonly process: string; readonly atMs: number }
 
 export function writeLine(path: string, line: Line): void {
   appendLine(path, JSON.stringify(line))
@@ -34,6 +41,8 @@ export class Inside {
   reads = 0
   /** Readers that had other readers beside them: the lock is no plain mutex. */
   shared = 0
+  /** Those that are left out, as they came in amid a stall of their process. */
+  stalled = 0
   /** Times that somebody came in who must not have: in words, the first few. */
   readonly violations: string[] = []
   readonly #kinds = new Map<string, Map<string, string>>()
@@ -75,14 +84,31 @@ export class Inside {
   }
 }
 
-/** Plays the log back. */
+/**
+ * Plays the log back, by its times: a line may be long on its way to the file. A holder whose process stands still does nothing, and
+ * cannot learn either that its time is over: it is inside again when it runs, if it is then.
+ */
 export function judge(log: string): Inside {
+  const lines = wholeLines(log).map((text): Line => JSON.parse(text))
+  lines.sort((a, b) => a.atMs - b.atMs)
+  const ends = new Map(lines.flatMap((line) => (line.what === 'exit' ? [[nameOf(line), line.stall]] : [])))
   const inside = new Inside()
-  for (const text of wholeLines(log)) {
-    const line: Line = JSON.parse(text)
-    if (line.what === 'enter') inside.enter(`${line.process} ${line.id}`, line.kind, line.names, line.token)
-    else if (line.what === 'exit') inside.leave((who) => who === `${line.process} ${line.id}`)
-    else inside.leave((who) => who.startsWith(`${line.process} `))
+  for (const line of lines) {
+    if (line.what === 'exit') inside.leave((who) => who === nameOf(line))
+    else if (line.what === 'gone') inside.leave((who) => who.startsWith(`${line.process} `))
+    else if (isWithin(line.atMs, line.stall)) inside.stalled++
+    else {
+      inside.leave((who) => isWithin(line.atMs, ends.get(who)))
+      inside.enter(nameOf(line), line.kind, line.names, line.token)
+    }
   }
   return inside
+}
+
+function nameOf({ process, id }: Hold): string {
+  return `${process} ${id}`
+}
+
+function isWithin(atMs: number, stall: Stall | undefined): boolean {
+  return stall !== undefined && stall[0] <= atMs && atMs <= stall[1]
 }

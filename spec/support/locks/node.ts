@@ -7,12 +7,14 @@ import { LockError } from '../../../lib/extras/locks/errors.ts'
 import type { Lock } from '../../../lib/extras/locks/lock.ts'
 import { serveLocks } from '../../../lib/extras/locks/server.ts'
 import { addOutcomes } from '../calls/load.ts'
+import { machineMs } from '../clock/machine.ts'
 import { errorStack } from '../errors.ts'
 import { given, obey, tell } from '../process/obey.ts'
 import { type ServerInit, startServer } from '../process/server.ts'
 import { oneOf, randomFrom, wholeBelow } from '../random.ts'
 import { until } from '../until.ts'
 import { writeLine } from './holders.ts'
+import { Stalls } from './stalls.ts'
 
 /** What the driver starts it with. */
 export interface NodeInit extends ServerInit {
@@ -48,6 +50,9 @@ const { manager: grid, words: serverWords } = startServer(init, options)
 serveLocks(grid, { ttlMs: init.ttlMs })
 const client = new LockClient(grid, { servers: init.servers, requestTimeoutMs: init.ttlMs / 5 })
 
+const stalls = new Stalls()
+const hold = (id: number) => ({ process: self, id, atMs: machineMs(), stall: stalls.last() })
+
 async function round(random: () => number, isLong: boolean): Promise<void> {
   const id = ++rounds
   const from = isLong ? longNames : names
@@ -56,10 +61,10 @@ async function round(random: () => number, isLong: boolean): Promise<void> {
   const holdMs = isLong ? init.ttlMs * (0.5 + random()) : random() * 4
   const options = { timeout: 4 * init.ttlMs, source: `round ${id}` }
   const inside = async (signal: AbortSignal, { token }: Lock) => {
-    writeLine(init.log, { what: 'enter', process: self, id, kind, names: wanted, token })
+    writeLine(init.log, { what: 'enter', ...hold(id), kind, names: wanted, token })
     let isInside = true
     const exit = () => {
-      if (isInside) writeLine(init.log, { what: 'exit', process: self, id })
+      if (isInside) writeLine(init.log, { what: 'exit', ...hold(id) })
       isInside = false
     }
     // At once, not when the work notices.

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { addOutcomes } from '../calls/load.ts'
+import { machineMs } from '../clock/machine.ts'
 import { errorStack } from '../errors.ts'
 import { makeNet } from '../network/net.ts'
 import { Child } from '../process/child.ts'
@@ -67,7 +68,9 @@ export async function proveLocks(options: ProofOptions) {
       const init: NodeInit = { ...common, start, seed: seed + 1_000_003 * n + 104_729 * start }
       const child = new Child<NodeWords, NodeReport>(script, init, { onReport })
       // Nobody is inside in a process that is no more.
-      child.gone.then(() => writeLine(log, { what: 'gone', process: `${local}#${start}` }))
+      child.gone.then(() => {
+        writeLine(log, { what: 'gone', process: `${local}#${start}`, atMs: child.killedAtMs ?? machineMs() })
+      })
       return child
     }
     return new MortalServer<NodeWords, NodeReport>(local, spawn, (text) => wrong.push(text))

@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { machineMs } from '../clock/machine.ts'
 import { until } from '../until.ts'
 import type { Answer, Asked, Words } from './obey.ts'
 
@@ -44,6 +45,8 @@ export class Child<W extends Words = Words, Report = never> {
   readonly reports: Report[] = []
   stderr = ''
   exitedAtMs: number | undefined
+  /** By the clock of the machine. */
+  killedAtMs: number | undefined
   /** Resolves when it has ended. */
   readonly gone: Promise<void>
   readonly #process: ChildProcess
@@ -115,6 +118,7 @@ export class Child<W extends Words = Words, Report = never> {
 
   async kill(): Promise<void> {
     this.signal('SIGKILL')
+    this.killedAtMs ??= machineMs()
     await this.gone
   }
 
