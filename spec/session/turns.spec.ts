@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, it, type TestContext } from 'node:test'
 import { loopBytes, loopMs, turnBytes } from '../../lib/errors/options.ts'
 import { rawSingle, rawStreaming } from '../../lib/handler/definition.ts'
-import { afterRound } from '../../lib/time/rounds.ts'
 import { Flag, type Frame, FrameType } from '../../lib/wire/frame.ts'
+import { machineMs, spend } from '../support/clock/machine.ts'
+import { paced } from '../support/clock/pace.ts'
 import { addHandler, data, open } from '../support/raw/make.ts'
 import { type RawPeer, rawPeer } from '../support/raw/peer.ts'
 import { until } from '../support/until.ts'
@@ -46,11 +47,10 @@ function turnsBegun(): number {
   return new Set(batchesAtCall).size
 }
 
-/** A clock that stands still, unless a spec moves it, from when the event loop has gone round. */
-async function standStill(test: TestContext): Promise<{ nowMs: number }> {
+/** A clock that stands still, unless a spec moves it. */
+function standStill(test: TestContext): { nowMs: number } {
   const clock = { nowMs: performance.now() }
   test.mock.method(performance, 'now', () => clock.nowMs)
-  await new Promise<void>(afterRound)
   return clock
 }
 
@@ -58,7 +58,7 @@ describe('a turn', () => {
   afterEach(() => peer.stop())
 
   it('ends after 16 KiB of one batch: its answers are sent before the next handler runs', async (test) => {
-    await standStill(test)
+    standStill(test)
     await start()
     peer.send(...opens())
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -66,7 +66,7 @@ describe('a turn', () => {
   })
 
   it('ends after 16 KiB of many small batches that are there at once', async (test) => {
-    await standStill(test)
+    standStill(test)
     await start()
     for (const open of opens()) peer.send(open)
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -74,7 +74,7 @@ describe('a turn', () => {
   })
 
   it('is half of what is there, 64 KiB at most, behind one that was quick', async (test) => {
-    await standStill(test)
+    standStill(test)
     await start()
     const { length } = sendMuch()
     await until(() => peer.of(FrameType.data).length === length, 'all are answered')
@@ -83,7 +83,7 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB behind one that took long, however much is there', async (test) => {
-    const clock = await standStill(test)
+    const clock = standStill(test)
     await start()
     onCall = () => {
       clock.nowMs += loopMs / 100
@@ -94,7 +94,7 @@ describe('a turn', () => {
   })
 
   it('is 16 KiB where it brings messages of streams, however much is there', async (test) => {
-    await standStill(test)
+    standStill(test)
     await start()
     addHandler(peer.handlers, rawStreaming('up', 64, 0), async () => new Promise(() => undefined))
     peer.send(open(1, 1, 0))
@@ -152,7 +152,7 @@ describe('a batch whose frames cost much', () => {
       if (batchesAtCall.length === 1) setImmediate(goRound)
       loopsAtLast = loops
       // A turn has some thirty of them.
-      for (const endMs = performance.now() + loopMs / 20; performance.now() < endMs; );
+      spend(loopMs / 20)
     }
     peer.send(...opens())
     await until(() => peer.of(FrameType.data).length === count, 'all are answered')
@@ -171,8 +171,7 @@ describe('calls that are small and cost much', () => {
     ['each in a batch of its own', (frames: Frame[]) => frames.forEach((frame) => void peer.send(frame))],
     ['all in one batch', (frames: Frame[]) => void peer.send(...frames)]
   ] as const) {
-    it(`let the event loop go round after 10 ms, ${how}`, async (test) => {
-      const clock = await standStill(test)
+    it(`let the event loop go round after 10 ms, ${how}`, async () => {
       await start()
       let inRow = 0
       const rows: number[] = []
@@ -184,7 +183,7 @@ describe('calls that are small and cost much', () => {
       let immediate = setImmediate(goRound)
       onCall = () => {
         inRow++
-        clock.nowMs++
+        spend(1)
       }
       send(Array.from({ length: calls }, (_, i) => open(1 + 2 * i, 0, Flag.end, Buffer.alloc(1))))
       await until(() => peer.of(FrameType.data).length === calls, 'all are answered')
@@ -195,8 +194,7 @@ describe('calls that are small and cost much', () => {
 })
 
 describe('calls of many peers that are small and cost much', () => {
-  it('let the event loop go round after 20 ms of all of them together at most, and some of each run in each round', async (test) => {
-    const clock = await standStill(test)
+  it('let the event loop go round after 20 ms of all of them together at most, and some of each run in each round', async () => {
     const [peers, calls, callMs] = [20, 150, 0.1]
     /** For each round, by which peers its calls were made. */
     let rounds: number[][] = [[]]
@@ -209,7 +207,7 @@ describe('calls of many peers that are small and cost much', () => {
     for (const [at, { handlers }] of each.entries()) {
       addHandler(handlers, rawSingle('echo'), async () => {
         rounds.at(-1)?.push(at)
-        clock.nowMs += callMs
+        spend(callMs)
         return payload
       })
     }
@@ -236,11 +234,12 @@ describe('calls of many peers that are small and cost much', () => {
 describe('an answer far behind in a batch that takes long', () => {
   afterEach(() => peer.stop())
 
-  it('reaches its call, though the deadline of that has passed since the batch arrived', async (test) => {
-    const clock = await standStill(test)
+  it('reaches its call, though the deadline of that has passed since the batch arrived', async () => {
     await start()
+    const timeoutMs = paced(200)
+    const dueMs = machineMs() + timeoutMs
     const ends: string[] = []
-    const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs: 1 })
+    const stream = peer.session.newStream({ handler: 0, metadata: undefined, timeoutMs })
     stream.owner = {
       ...{ entry: undefined, figures: undefined },
       onClosed: () => void ends.push('closed'),
@@ -249,10 +248,10 @@ describe('an answer far behind in a batch that takes long', () => {
     stream.sendMessage(payload, Flag.end)
     const { streamId } = await peer.frame(FrameType.open)
     onCall = () => {
-      clock.nowMs++
-      // By then the timer of the deadline is due.
-      const isDue = process.hrtime.bigint() + 5_000_000n
-      while (batchesAtCall.length === 20 && process.hrtime.bigint() < isDue);
+      const leftMs = dueMs - machineMs()
+      // The timer of the deadline is late, as this stands in its way, and has many more calls before it.
+      if (leftMs > 0 && leftMs < 3 * loopMs) spend(leftMs + loopMs)
+      else if (leftMs > -20 * loopMs) spend(timeoutMs / 100)
     }
     peer.send(...Array.from({ length: 400 }, (_, i) => open(1 + 2 * i, 0, Flag.end, payload)), data(streamId, Flag.end))
     await until(() => ends.length > 0, 'the call has ended')

@@ -1,11 +1,12 @@
 /** Who writes next: control first, senders in turn, batches that are capped, full ones at once and partial ones soon. */
 
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { batchBytes, fragmentBytes, loopMs, markBytes } from '../../lib/errors/options.ts'
 import { afterRound } from '../../lib/time/rounds.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
+import { spend } from '../support/clock/machine.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
 import { until } from '../support/until.ts'
 import { bulkSender, drain, eagerSender, isPending, marks } from './senders.ts'
@@ -108,10 +109,8 @@ describe('the outbox', () => {
     assert.equal(await isPending(outbox.next()), true)
   })
 
-  /** Pulls again and again, 1 ms for each, until the event loop has gone round ten times; resolves with how often. */
-  async function pullsForTenRounds(test: TestContext, pull: (outbox: Outbox) => Promise<unknown>): Promise<number> {
-    let nowMs = performance.now()
-    test.mock.method(performance, 'now', () => nowMs)
+  /** Pulls again and again, so long for each, until the event loop has gone round ten times; resolves with how often. */
+  async function pullsForTenRounds(eachMs: number, pull: (outbox: Outbox) => Promise<unknown>): Promise<number> {
     await new Promise<void>(afterRound)
     const outbox = new Outbox()
     let rounds = 0
@@ -121,23 +120,26 @@ describe('the outbox', () => {
     }
     let immediate = setImmediate(count)
     let pulls = 0
-    for (; rounds < 10 && pulls < 10_000; pulls++, nowMs++) await pull(outbox)
+    for (; rounds < 10 && pulls < 10_000; pulls++) {
+      spend(eachMs)
+      await pull(outbox)
+    }
     clearImmediate(immediate)
     outbox.abort()
     return pulls
   }
 
-  it('lets the event loop go round after 10 ms, though the conn takes all at once and a sender never ends', async (test) => {
+  it('lets the event loop go round after 10 ms, though the conn takes all at once and a sender never ends', async () => {
     const bulk = bulkSender(1, Infinity)
-    const pulls = await pullsForTenRounds(test, (outbox) => {
+    const pulls = await pullsForTenRounds(1, (outbox) => {
       outbox.offer(bulk)
       return outbox.next()
     })
     assert.ok(pulls <= 10 * (loopMs + 2), `${pulls} batches`)
   })
 
-  it('looks at the clock after 64 batches, however small, of which each is the answer to the last', async (test) => {
-    const pulls = await pullsForTenRounds(test, (outbox) => {
+  it('looks at the clock after 64 batches, however small, of which each is the answer to the last', async () => {
+    const pulls = await pullsForTenRounds(0.2, (outbox) => {
       const taken = outbox.next()
       outbox.offer(bulkSender(1, 1, 1))
       return taken
@@ -224,15 +226,12 @@ describe('the outbox', () => {
     ['abort', 0],
     ['return', 0]
   ] as const) {
-    it(`ends a pull at ${how} that waits for the event loop to go round, behind ${batches} batches`, async (test) => {
-      let nowMs = performance.now()
-      test.mock.method(performance, 'now', () => nowMs)
-      await new Promise<void>(afterRound)
+    it(`ends a pull at ${how} that waits for the event loop to go round, behind ${batches} batches`, async () => {
       const outbox = new Outbox()
       outbox.offer(bulkSender(1, 2))
       await outbox.next()
       afterRound(() => undefined)
-      nowMs += 2 * loopMs
+      spend(loopMs)
       outbox.offer(bulkSender(3, 1, 10))
       const held = outbox.next()
       assert.equal(outbox.isBlocked, true)

@@ -13,6 +13,9 @@ import type { Fact } from '../suite.ts'
 
 const feed = streaming<void, never, number>('feed', { inCapacity: 0, outCapacity: 1 })
 
+/** A deadline is long on a busy machine. */
+const beyondKeepAlive = { keepAlive: { intervalMs: 600_000 } }
+
 /** Resolves when the call of the handler is over; returns why. */
 async function aborted({ signal }: HandlerContext): Promise<unknown> {
   if (!signal.aborted) await once(signal, 'abort')
@@ -58,27 +61,31 @@ export function stopFacts(fact: Fact): void {
     assert.ok(reasons.every((reason) => reason instanceof DeadlineError))
   })
 
-  fact('each end holds the deadline by itself, when nothing of the other one arrives', async (link) => {
-    const reasons: unknown[] = []
-    link.responder.handle('waits', async (payload, context) => {
-      reasons.push(await aborted(context))
-      return payload
-    })
-    await link.known()
-    link.blockInbound('caller')
-    const late = (error: unknown) => error instanceof DeadlineError && error.delivery === 'maybeRan'
-    await assert.rejects(link.peer.request('waits', undefined, { timeout: paced(200) }), late)
-    await until(() => reasons.length === 1, 'the handler is told')
-    link.unblock()
-    const call = new Outcome(link.peer.request('waits', undefined, { timeout: paced(200) }))
-    await until(() => link.back.stats().session?.runningHandlers === 1, 'the handler runs')
-    link.blockInbound('responder')
-    await until(() => reasons.length === 2, 'the handler is told')
-    await call.done
-    assert.ok(late(call.error))
-    assert.ok(reasons.every((reason) => reason instanceof DeadlineError))
-    link.unblock()
-  })
+  fact(
+    'each end holds the deadline by itself, when nothing of the other one arrives',
+    async (link) => {
+      const reasons: unknown[] = []
+      link.responder.handle('waits', async (payload, context) => {
+        reasons.push(await aborted(context))
+        return payload
+      })
+      await link.known()
+      link.blockInbound('caller')
+      const late = (error: unknown) => error instanceof DeadlineError && error.delivery === 'maybeRan'
+      await assert.rejects(link.peer.request('waits', undefined, { timeout: paced(200) }), late)
+      await until(() => reasons.length === 1, 'the handler is told')
+      link.unblock()
+      const call = new Outcome(link.peer.request('waits', undefined, { timeout: paced(200) }))
+      await until(() => link.back.stats().session?.runningHandlers === 1, 'the handler runs')
+      link.blockInbound('responder')
+      await until(() => reasons.length === 2, 'the handler is told')
+      await call.done
+      assert.ok(late(call.error))
+      assert.ok(reasons.every((reason) => reason instanceof DeadlineError))
+      link.unblock()
+    },
+    beyondKeepAlive
+  )
 
   fact('a cancelled request rejects at once with the reason of its signal, and the handler is told', async (link) => {
     const { peer, responder, known } = link

@@ -1,4 +1,4 @@
-/** Time that processes have in common, and that which one has computed. */
+/** Time that processes have in common, and that which one has computed. No fake timers move it. */
 
 /** Never goes back, and all processes of this machine have the same. */
 export function machineMs(): number {
@@ -8,4 +8,9 @@ export function machineMs(): number {
 export function cpuMs(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
+}
+
+/** Computes for so long. */
+export function spend(ms: number): void {
+  for (const endMs = machineMs() + ms; machineMs() < endMs; );
 }
