@@ -8,8 +8,9 @@
 import { setImmediate } from 'node:timers'
 import { loopBytes, loopMs } from '../errors/options.ts'
 
-/** In virtual time nobody is held up, and a program does the same each time. */
-const { now } = performance
+/** In virtual time nobody is held up, and a program does the same each time. Fake timers replace the method or the whole object. */
+const clock = performance
+const { now } = clock
 
 /** What may be done before the clock is looked at, in bytes. */
 let leftBytes = 0
@@ -34,7 +35,7 @@ export function isRoundDue(workBytes: number): boolean {
   return false
 }
 
-/** Calls `run` when the loop has gone round. */
+/** Calls `run` when the loop has gone round; it must not throw. */
 export function afterRound(run: () => void): void {
   waiting.push(run)
   if (!isAwaited) awaitRound()
@@ -42,7 +43,7 @@ export function afterRound(run: () => void): void {
 
 function awaitRound(): void {
   isAwaited = true
-  sinceMs = now.call(performance)
+  sinceMs = now.call(clock)
   setImmediate(onRound)
 }
 

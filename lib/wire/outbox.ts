@@ -181,7 +181,15 @@ export class Outbox implements AsyncIterableIterator<Uint8Array> {
     else if (this.#control.length > 0 || this.writer.length > 0) this.#schedule()
   }
 
-  readonly #hold = (resolve: Pull): void => afterRound(() => this.#wait(resolve))
+  readonly #hold = (resolve: Pull, reject: (error: unknown) => void): void =>
+    afterRound(() => {
+      // What is thrown there fails this pull, and nobody else who waits for the loop.
+      try {
+        this.#wait(resolve)
+      } catch (error) {
+        reject(error)
+      }
+    })
 
   #isEmpty(): boolean {
     return this.writer.length === 0 && this.#control.length + this.#data.length + this.#messages.length === 0

@@ -2,8 +2,10 @@
 
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { loopBytes } from '../../lib/errors/options.ts'
 import { fakePeer } from '../../lib/extras/testing/index.ts'
 import { json, memoryPair, single, streaming } from '../../lib/index.ts'
+import { paced } from '../support/clock/pace.ts'
 import { Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
 
@@ -32,6 +34,17 @@ describe('fake timers that stand still', () => {
     }
     assert.equal(sum, 6)
     await Promise.all([dialer, listener].map(({ manager }) => manager.close()))
+  })
+
+  it('hold up no peer that sends much, where they have replaced the clock as a whole', async (test) => {
+    const { listener, there } = await new Servers(test).pair()
+    listener.manager.handle('echo', (sent: Uint8Array) => sent)
+    const { performance } = globalThis
+    test.after(() => Object.assign(globalThis, { performance }))
+    // As those of jest and vitest do it.
+    Object.assign(globalThis, { performance: { now: () => performance.now() } })
+    const sent = new Uint8Array(4 * loopBytes).fill(7)
+    assert.deepEqual(await there.request('echo', sent, { waitForReady: true, timeout: paced(5000) }), sent)
   })
 
   it('hold up no call of a server to itself, nor those that follow once they are real again', async (test) => {

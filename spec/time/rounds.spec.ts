@@ -60,6 +60,15 @@ describe('a round of the event loop', () => {
     assert.equal(isRoundDue(loopBytes), false)
   })
 
+  it('comes for all that wait, though fake timers have replaced the clock as a whole', async (test) => {
+    const { performance } = globalThis
+    test.after(() => Object.assign(globalThis, { performance }))
+    // As those of jest and vitest do.
+    Object.assign(globalThis, { performance: { now: () => 0 } })
+    await Promise.all([goneRound(), goneRound()])
+    assert.equal(isRoundDue(loopBytes), false)
+  })
+
   it('lets all that wait go on, and who was first is last the next time', async () => {
     let order = ''
     const goOn = (name: string) => {

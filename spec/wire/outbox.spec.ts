@@ -241,6 +241,19 @@ describe('the outbox', () => {
     })
   }
 
+  it('fails a pull whose sender throws, and nobody else who waits for the event loop to go round', async () => {
+    const outbox = new Outbox()
+    outbox.offer(bulkSender(1, 3))
+    await outbox.next()
+    const before = new Promise<void>(afterRound)
+    spend(loopMs)
+    outbox.offer({ ...bulkSender(3, 1), writeData: () => assert.fail('broken') })
+    const held = outbox.next()
+    const behind = new Promise<void>(afterRound)
+    await assert.rejects(held, /broken/)
+    await Promise.all([before, behind])
+  })
+
   it('is blocked while something waits and the conn takes nothing', async () => {
     const outbox = new Outbox()
     assert.equal(outbox.isBlocked, false)
