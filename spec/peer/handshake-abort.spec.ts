@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict'
 import { getEventListeners } from 'node:events'
 import { describe, it } from 'node:test'
+import { defaultLimits } from '../../lib/errors/options.ts'
 import type { Auth } from '../../lib/peer/auth.ts'
-import { Deadline } from '../../lib/peer/dial.ts'
+import { Deadline, type DialInit, dialPeer } from '../../lib/peer/dial.ts'
 import { errorOf, exchange, fieldsOf, generic, secret, unproven, Wire } from '../support/raw/handshake.ts'
 
 describe('an auth that fails', () => {
@@ -103,6 +104,19 @@ describe('the deadline of a handshake', () => {
     const deadline = new Deadline(performance.now() + 60_000, 'late', signal)
     assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [1, 1])
     deadline.clear()
+    assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [0, 0])
+  })
+
+  it('is cleared once the dial is done', async () => {
+    const { signal } = new AbortController()
+    const timers = () => process.getActiveResourcesInfo().filter((type) => type === 'Timeout').length
+    const before = timers()
+    const none = new Error('no conn')
+    const session = { limits: { ...defaultLimits, handshakeTimeoutMs: 60_000 } }
+    const init = { session, connect: () => Promise.reject(none) } as unknown as DialInit
+    const dial = dialPeer(init, 'http://b', signal)
+    assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [1, 1])
+    await assert.rejects(dial, none)
     assert.deepEqual([timers() - before, getEventListeners(signal, 'abort').length], [0, 0])
   })
 })
