@@ -18,7 +18,7 @@ import type { ResponderPort } from '../responder/port.ts'
 import { DeadlineQueue } from '../stream/deadlines.ts'
 import type { OpenRequest, StreamLimits, StreamPort } from '../stream/port.ts'
 import { Stream } from '../stream/stream.ts'
-import { DeadlineTimer, decideInTime } from '../time/after-reading.ts'
+import { DeadlineTimer, decideInTime, type Reading } from '../time/after-reading.ts'
 import { toTicks } from '../time/ticks.ts'
 import type { Outbox } from '../wire/outbox.ts'
 import { CallCounter } from './call-counter.ts'
@@ -41,8 +41,7 @@ export interface OpenCallsInit {
   readonly outbox: Outbox
   readonly flood: FloodGuard
   readonly counts: SessionCounts
-  /** Grows as bytes arrive and as they are dealt with. */
-  readonly arrived: () => number
+  readonly reading: Reading
 }
 
 export class OpenCalls implements StreamPort<Stream>, ResponderPort {
@@ -67,13 +66,13 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** The last batch that was not sent yet when a stream opened in it, and the id of the first one that did. */
   #openBatch = -1
   #firstOfBatch = 0
-  readonly #arrived: () => number
+  readonly #reading: Reading
   #isOver = false
   #onIdle: (() => void) | undefined
   /** What else must end before it is idle. */
   #holds = 0
 
-  constructor({ role, remote, limits, remoteLimits, handlers, outbox, flood, counts, arrived }: OpenCallsInit) {
+  constructor({ role, remote, limits, remoteLimits, handlers, outbox, flood, counts, reading }: OpenCallsInit) {
     this.remote = remote
     this.limits = {
       maxMessageBytes: limits.maxMessageBytes,
@@ -95,8 +94,8 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
     this.counter = new CallCounter(figures, outbox, counts)
     this.#outbox = outbox
     this.#flood = flood
-    this.#arrived = arrived
-    this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, arrived))
+    this.#reading = reading
+    this.#deadlines = new DeadlineQueue((dueMs, decide) => decideInTime(dueMs, decide, reading))
   }
 
   /** No caller waits for anything, or all has failed. A handler may still run whose call is over: it was told when that ended. */
@@ -162,7 +161,7 @@ export class OpenCalls implements StreamPort<Stream>, ResponderPort {
   /** Resolves when it is idle, or so many ms have passed. */
   waitUntilIdle(timeoutMs: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = new DeadlineTimer(performance.now() + timeoutMs, resolve, this.#arrived)
+      const timer = new DeadlineTimer(performance.now() + timeoutMs, resolve, this.#reading)
       const onIdleBefore = this.#onIdle
       this.#onIdle = () => {
         timer.clear()

@@ -116,7 +116,7 @@ export class Sessions {
     this.#readyTimer = new DeadlineTimer(
       established.deadlineMs,
       () => session.abort({ reason: 'protocol', text: 'no handler table before the handshake deadline' }),
-      session.arrived
+      session.reading
     ).unref()
     this.#renewal.watch(session, established.renewBefore)
     session.start()

@@ -38,7 +38,7 @@ import {
 } from './end.ts'
 import { KeepAlive } from './keepalive.ts'
 import { SlowWatch } from './slow-watch.ts'
-import { readSessionStats } from './stats.ts'
+import { readingOf, readSessionStats } from './stats.ts'
 
 /** A conn takes a second to close: the slowest of networks carries so much meanwhile. */
 const maxUnreadBytes = 4096
@@ -73,6 +73,8 @@ export interface SessionEvents {
 export class Session {
   readonly remote: Remote
   readonly remoteHandlers: RemoteHandlers
+  /** How far what arrives is read, for what is about to judge by time. */
+  readonly reading: ReturnType<typeof readingOf>
   readonly #init: SessionInit
   readonly #events: SessionEvents
   readonly #control: SessionControl
@@ -97,10 +99,11 @@ export class Session {
     const handlers = new AdvertisedHandlers(local, remoteLimits, init.remoteUnderstands, remote.role)
     outbox.writer.checksum = checksum
     const flood = new FloodGuard(limits.maxIdleFramesPerSecond)
+    this.reading = readingOf(this.#counts, wire)
     this.#keepAlive = new KeepAlive({
       beat: init.beat,
       events: local.figures.of(remote.host).events,
-      received: () => (this.#counts.batchesIn === 0 ? 0 : this.arrived()),
+      received: () => (this.#counts.batchesIn === 0 ? 0 : this.reading.arrived() + this.reading.handled()),
       sendPing: (token) => {
         this.#control.sendPing(token)
         return this.#sentBytes
@@ -123,15 +126,12 @@ export class Session {
       ...{ outbox, pings: this.#keepAlive, intervalMs: init.beat.intervalMs, timeoutMs }
     })
     const parts = { limits, outbox, flood, counts: this.#counts }
-    this.#calls = new OpenCalls({ role, remote, remoteLimits, handlers: local, arrived: this.arrived, ...parts })
+    this.#calls = new OpenCalls({ role, remote, remoteLimits, handlers: local, reading: this.reading, ...parts })
     this.#dispatch = new Dispatch({
       state: () => this.#state,
       ...{ wire, limits, flood, counts: this.#counts, control: this.#control, checksum, handlers, calls: this.#calls }
     })
   }
-
-  /** Grows as bytes arrive and with each frame that is dealt with, for what is about to judge by time. */
-  readonly arrived = (): number => this.#counts.bytesIn + this.#counts.framesIn + this.#init.wire.arrivedBytes
 
   /** When the peer has last sent anything, of `performance.now()`. */
   get heardAtMs(): number {

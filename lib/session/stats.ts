@@ -2,7 +2,9 @@
 
 import type { OpenCalls } from '../open/open-calls.ts'
 import type { SessionCounts, SessionStats } from '../report/stats.ts'
+import type { Reading } from '../time/after-reading.ts'
 import type { Outbox } from '../wire/outbox.ts'
+import type { Wire } from '../wire/wire.ts'
 import type { KeepAlive } from './keepalive.ts'
 
 export interface SessionParts {
@@ -28,5 +30,14 @@ export function readSessionStats({ counts, calls, keepAlive, outbox }: SessionPa
     messagesOut: outbox.writer.messages,
     sendQueueBytes: outbox.waiting.bytes,
     sendQueueStreams: outbox.waiting.senders
+  }
+}
+
+/** For what is about to judge by time. */
+export function readingOf(counts: SessionCounts, wire: Wire): Reading {
+  return {
+    // Some conns of the user cannot say what has arrived.
+    arrived: () => wire.arrivedBytes || counts.bytesIn,
+    handled: () => counts.bytesIn + counts.framesIn
   }
 }

@@ -10,25 +10,39 @@ import { maxTimeoutMs } from '../errors/options.ts'
 
 /** A later timer than this means that the process did not run. Timers of Node are exact to about 1 ms. */
 const timerSlackMs = 1
-/** Reading ends after this many polls: at 64 KiB each, this is more than the buffers of a socket hold. */
+/** Reading ends after this many polls that brought something: at 64 KiB each, this is more than the buffers of a socket hold. */
 const maxLooks = 64
+/** Those that brought nothing count as well from then on: so long may it take to deal with what has arrived. */
+const maxHandlingMs = 5000
 
-/**
- * Calls `decide` once everything that has already arrived was read.
- *
- * @param arrived a number that grows as bytes arrive and are handled; reading goes on while it grows
- */
-export function afterReading(decide: () => void, arrived: () => number = () => 0): void {
-  let before = arrived()
+/** Numbers that grow: reading goes on while one of them does. */
+export interface Reading {
+  /** As bytes arrive. */
+  readonly arrived: () => number
+  /** As they are dealt with, in however many rounds of the event loop: other conns may leave this one a frame in each. */
+  readonly handled: () => number
+}
+
+const nothing: Reading = { arrived: () => 0, handled: () => 0 }
+
+/** Calls `decide` once everything that has already arrived was read, and dealt with. */
+export function afterReading(decide: () => void, { arrived, handled } = nothing): void {
+  let arrivedBefore = arrived()
+  let handledBefore = handled()
   let looksLeft = maxLooks
+  const untilMs = performance.now() + maxHandlingMs
   // One poll of the event loop reads each socket at most once; a second poll reads what a slice left.
   const poll = (): void => {
     setImmediate(look)
   }
   const look = (): void => {
-    const now = arrived()
-    if (now === before || --looksLeft === 0) return decide()
-    before = now
+    const [arrivedNow, handledNow] = [arrived(), handled()]
+    const hasArrived = arrivedNow !== arrivedBefore
+    if (!hasArrived && handledNow === handledBefore) return decide()
+    if (hasArrived || performance.now() > untilMs) looksLeft--
+    if (looksLeft === 0) return decide()
+    arrivedBefore = arrivedNow
+    handledBefore = handledNow
     setImmediate(poll)
   }
   setImmediate(poll)
@@ -38,8 +52,8 @@ export function afterReading(decide: () => void, arrived: () => number = () => 0
  * Calls `decide` for a deadline of `dueMs`, by `performance.now()`: at once if it is just due; after reading if this process
  * is late, for then it stood still.
  */
-export function decideInTime(dueMs: number, decide: () => void, arrived?: () => number): void {
-  if (performance.now() - dueMs > timerSlackMs) afterReading(decide, arrived)
+export function decideInTime(dueMs: number, decide: () => void, reading?: Reading): void {
+  if (performance.now() - dueMs > timerSlackMs) afterReading(decide, reading)
   else decide()
 }
 
@@ -53,15 +67,15 @@ export function setDeadline(decide: () => void, delayMs: number): NodeJS.Timeout
 export class DeadlineTimer {
   readonly #atMs: number
   readonly #expire: () => void
-  readonly #arrived: (() => number) | undefined
+  readonly #reading: Reading | undefined
   #timer: NodeJS.Timeout
   #cleared = false
 
-  /** `atMs` is of `performance.now()`; `arrived` as in `afterReading`. */
-  constructor(atMs: number, expire: () => void, arrived?: () => number) {
+  /** `atMs` is of `performance.now()`. */
+  constructor(atMs: number, expire: () => void, reading?: Reading) {
     this.#atMs = atMs
     this.#expire = expire
-    this.#arrived = arrived
+    this.#reading = reading
     this.#timer = this.#arm()
   }
 
@@ -92,6 +106,6 @@ export class DeadlineTimer {
     const expire = (): void => {
       if (!this.#cleared) this.#expire()
     }
-    decideInTime(this.#atMs, expire, this.#arrived)
+    decideInTime(this.#atMs, expire, this.#reading)
   }
 }

@@ -26,7 +26,7 @@ describe('afterReading', () => {
       () => {
         judgedAt = arrived
       },
-      () => arrived
+      { arrived: () => arrived, handled: () => 0 }
     )
     for (let round = 0; round < 20; round++) {
       arrived++
@@ -44,10 +44,46 @@ describe('afterReading', () => {
       () => {
         isJudged = true
       },
-      () => ++arrived
+      { arrived: () => ++arrived, handled: () => 0 }
     )
     await until(() => isJudged, 'it judges')
     assert.ok(arrived < 100, `it looked ${arrived} times`)
+  })
+
+  it('reads on while what has arrived is dealt with, though other conns leave it little of each turn', async () => {
+    let handled = 0
+    let judgedAt: number | undefined
+    afterReading(
+      () => {
+        judgedAt = handled
+      },
+      { arrived: () => 0, handled: () => handled }
+    )
+    for (let round = 0; round < 500; round++) {
+      handled++
+      await turn()
+    }
+    await until(() => judgedAt !== undefined, 'it judges')
+    assert.equal(judgedAt, 500)
+  })
+
+  it('judges in the end, though it takes more than 5 s to deal with what has arrived', async (test) => {
+    let nowMs = 0
+    test.mock.method(performance, 'now', () => nowMs)
+    let handled = 0
+    let isJudged = false
+    afterReading(
+      () => {
+        isJudged = true
+      },
+      { arrived: () => 0, handled: () => ++handled }
+    )
+    for (let turns = 0; turns < 500; turns++) await turn()
+    assert.equal(isJudged, false)
+    nowMs = 5001
+    const before = handled
+    await until(() => isJudged, 'it judges')
+    assert.ok(handled - before < 100, `it looked ${handled - before} times`)
   })
 })
 
@@ -86,15 +122,14 @@ describe('DeadlineTimer', () => {
   it('judges nobody once it is cleared, not even while what has arrived is read', async () => {
     let judged = 0
     let looks = 0
-    const timer = new DeadlineTimer(
-      performance.now() - 100,
-      () => judged++,
-      () => {
+    const timer = new DeadlineTimer(performance.now() - 100, () => judged++, {
+      arrived: () => {
         // Amid the reading, whose end comes after some turns of the event loop.
         if (++looks === 2) timer.clear()
         return looks
-      }
-    )
+      },
+      handled: () => 0
+    })
     await until(() => looks > 1, 'it reads')
     for (let turns = 0; turns < 200; turns++) await turn()
     assert.equal(judged, 0)
