@@ -71,6 +71,22 @@ describe('a free port', () => {
     await Promise.all(children.map((child) => endProcess(child)))
     assert.equal(new Set(given.flat()).size, 3 * 250)
   })
+
+  it('is not looked for without end where this process may have no more', async () => {
+    const ports = JSON.stringify(new URL('../support/network/free-port.ts', import.meta.url).href)
+    const source = `import { freePorts } from ${ports}\nawait freePorts(250)`
+    const limited = ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath]
+    const child = spawn('sh', [...limited, ...sourceArgs, '--input-type=module', '--eval', source], {
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: childEnvironment()
+    })
+    let stderr = ''
+    child.stderr.on('data', (text) => {
+      stderr += text
+    })
+    await once(child, 'close')
+    assert.match(stderr, /none of 1000 ports from 20000 to 31999 is free: Error: .* EMFILE/)
+  })
 })
 
 describe('a run of many files', () => {
