@@ -11,8 +11,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, it, type TestContext } from 'node:test'
 import { paced } from '../support/clock/pace.ts'
-import { judge, type Line, type Stall, writeLine } from '../support/locks/holders.ts'
+import { judge, type Line, noticeMs, type Stall, writeLine } from '../support/locks/holders.ts'
 import { proveLocks } from '../support/locks/proof.ts'
+import { joined } from '../support/locks/stalls.ts'
 import { seed } from '../support/random.ts'
 
 /** On an idle machine a grant ends a tenth of its time later than its holder believes: by then he must have noticed. */
@@ -97,6 +98,36 @@ describe('the judge of a log', () => {
       () => [enter(1, 'write'), enter(2, 'write', ['a'], 'q'), exit(1, 'p', [1.5, 2.5])]
     ],
     [
+      'finds one that stays inside beside another when its process runs again',
+      1,
+      () => [
+        ...[enter(1, 'write'), enter(2, 'write', ['a'], 'q')],
+        ...[
+          { ...exit(1, 'p', [1.5, 2.5]), atMs: 4 + noticeMs },
+          { ...exit(2, 'q'), atMs: 5 + noticeMs }
+        ]
+      ]
+    ],
+    [
+      'finds one that came in amid a stall of its process, and stays beside another when that runs',
+      1,
+      () => [
+        ...[enter(1, 'write'), enter(2, 'write', ['a'], 'q', 0, [0, 2])],
+        ...[
+          { ...exit(2, 'q', [0, 2]), atMs: 4 + noticeMs },
+          { ...exit(1), atMs: 5 + noticeMs }
+        ]
+      ]
+    ],
+    [
+      'lets one stay inside when its process runs again and the other has left',
+      0,
+      () => [
+        ...[enter(1, 'write'), enter(2, 'write', ['a'], 'q'), exit(2, 'q')],
+        { ...exit(1, 'p', [1.5, 2.5]), atMs: 4 + noticeMs }
+      ]
+    ],
+    [
       'finds one whose process stood still only before or after another came in',
       2,
       () => [
@@ -128,6 +159,12 @@ describe('the judge of a log', () => {
       assert.equal(judge(readFileSync(log, 'utf8')).violations.length, violations)
     })
   }
+
+  it('hears of two stalls with little between them as of one, and of others apart', () => {
+    assert.deepEqual(joined([10, 100], [149, 300]), [10, 300])
+    assert.deepEqual(joined([10, 100], [150, 300]), [150, 300])
+    assert.deepEqual(joined(undefined, [150, 300]), [150, 300])
+  })
 
   it('leaves out what a process was killed amid, and no line behind it', (test) => {
     const log = emptyLog(test)

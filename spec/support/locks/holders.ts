@@ -51,11 +51,17 @@ export class Inside {
 
   enter(who: string, kind: string, names: readonly string[], token: number, when = ''): void {
     this[kind === 'write' ? 'writes' : 'reads']++
+    for (const name of names) this.#compare(name, kind, token, `${kind} of ${name} by ${who}`, when)
+    this.goOn(who, kind, names, when)
+  }
+
+  /** One that was inside before, and was left out: its token is compared already. */
+  goOn(who: string, kind: string, names: readonly string[], when = ''): void {
     let isShared = false
     for (const name of names) {
-      this.#compare(name, kind, token, `${kind} of ${name} by ${who}`, when)
       const kinds = this.#kinds.get(name) ?? new Map<string, string>()
       this.#kinds.set(name, kinds)
+      if (kinds.has(who)) continue
       for (const [other, otherKind] of kinds) {
         if (kind === 'read' && otherKind === 'read') isShared = true
         else this.#tell(`${kind} of ${name} by ${who} beside ${otherKind} by ${other}${when}`)
@@ -84,25 +90,45 @@ export class Inside {
   }
 }
 
+/** By then a holder has noticed that its time is over, from when its process runs again: a tenth of what a grant lasts at least. */
+export const noticeMs = 100
+
+type Enter = Line & { readonly what: 'enter' }
+type Step = Line | { readonly what: 'goOn'; readonly enter: Enter; readonly atMs: number }
+
 /**
  * Plays the log back, by its times: a line may be long on its way to the file. A holder whose process stands still does nothing, and
- * cannot learn either that its time is over: it is inside again when it runs, if it is then.
+ * cannot learn either that its time is over: it is inside again some time after it runs, if it is then.
  */
 export function judge(log: string): Inside {
   const lines = wholeLines(log).map((text): Line => JSON.parse(text))
-  lines.sort((a, b) => a.atMs - b.atMs)
-  const ends = new Map(lines.flatMap((line) => (line.what === 'exit' ? [[nameOf(line), line.stall]] : [])))
+  const exits = new Map(lines.flatMap((line) => (line.what === 'exit' ? [[nameOf(line), line]] : [])))
+  const gone = new Map(lines.flatMap((line) => (line.what === 'gone' ? [[line.process, line.atMs]] : [])))
+  const steps: Step[] = lines.flatMap((line) => (line.what === 'enter' ? [line, ...goingOn(line)] : [line]))
+  steps.sort((a, b) => a.atMs - b.atMs)
   const inside = new Inside()
-  for (const line of lines) {
-    if (line.what === 'exit') inside.leave((who) => who === nameOf(line))
-    else if (line.what === 'gone') inside.leave((who) => who.startsWith(`${line.process} `))
-    else if (isWithin(line.atMs, line.stall)) inside.stalled++
+  for (const step of steps) {
+    if (step.what === 'exit') inside.leave((who) => who === nameOf(step))
+    else if (step.what === 'gone') inside.leave((who) => who.startsWith(`${step.process} `))
+    else if (step.what === 'goOn') inside.goOn(nameOf(step.enter), step.enter.kind, step.enter.names)
+    else if (isWithin(step.atMs, step.stall)) inside.stalled++
     else {
-      inside.leave((who) => isWithin(line.atMs, ends.get(who)))
-      inside.enter(nameOf(line), line.kind, line.names, line.token)
+      inside.leave((who) => isWithin(step.atMs, exits.get(who)?.stall))
+      inside.enter(nameOf(step), step.kind, step.names, step.token)
     }
   }
   return inside
+
+  /** When it is inside still, behind the stalls that it is left out for. */
+  function goingOn(enter: Enter): Step[] {
+    const exit = exits.get(nameOf(enter))
+    const endMs = exit?.atMs ?? gone.get(enter.process) ?? Number.POSITIVE_INFINITY
+    return [enter.stall, exit?.stall]
+      .filter((stall) => stall !== undefined)
+      .filter(([, toMs]) => enter.atMs <= toMs)
+      .map(([, toMs]): Step => ({ what: 'goOn', enter, atMs: toMs + noticeMs }))
+      .filter(({ atMs }) => atMs < endMs && !isWithin(atMs, exit?.stall))
+  }
 }
 
 function nameOf({ process, id }: Hold): string {

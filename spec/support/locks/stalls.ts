@@ -7,6 +7,11 @@ const tickMs = 10
 /** What is shorter may be anything. */
 const leastMs = 50
 
+/** One that comes soon behind another is the same: what runs in between is not enough to notice that a time is over. */
+export function joined(last: Stall | undefined, next: Stall): Stall {
+  return last !== undefined && next[0] - last[1] < leastMs ? [last[0], next[1]] : next
+}
+
 export class Stalls {
   /** When timers ran last, and how much computing this process had done by then. */
   #tickAtMs = machineMs()
@@ -19,7 +24,8 @@ export class Stalls {
 
   /** The last one; it may go on. */
   last(): Stall | undefined {
-    return this.#present() ?? this.#last
+    const present = this.#present()
+    return present === undefined ? this.#last : joined(this.#last, present)
   }
 
   #tick(): void {
