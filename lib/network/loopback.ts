@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto'
 import { memoryPair } from '../conn/memory.ts'
 import { Connection } from '../connection/connection.ts'
 import type { Logger } from '../errors/logger.ts'
-import { maxLimit, type ReconnectOptions } from '../errors/options.ts'
+import { maxLimit, maxTimeoutMs, type ReconnectOptions } from '../errors/options.ts'
 import type { OpenTally } from '../figures/figures.ts'
 import { LocalHandlers, RemoteHandlers } from '../handler/table.ts'
 import type { Hooks } from '../hooks/hooks.ts'
@@ -54,8 +54,12 @@ export class Loopback {
 
   /** Both ends take no new calls. Running calls may end within `graceMs`. */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
-    // The handlers first, so that they hear of a shutdown of this server and not of a lost caller.
-    await Promise.all([this.#responder?.close(end, graceMs), this.connection.close(end, graceMs)])
+    const responder = this.#responder
+    // Its end is that of the other one, so that handlers hear of a shutdown of this server and not of a lost caller.
+    await Promise.all([
+      responder?.close(end, graceMs),
+      this.connection.close(end, responder === undefined ? graceMs : maxTimeoutMs)
+    ])
   }
 
   #dial(): Established {
