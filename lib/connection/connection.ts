@@ -227,10 +227,10 @@ export class Connection extends EventEmitter<ConnectionEvents> implements Peer {
     }
   }
 
-  /** @internal no new calls; running ones may end within `graceMs` */
-  async close(end: SessionEnd, graceMs: number): Promise<void> {
+  /** @internal no new calls; running ones may end within `graceMs`, and are aborted after `ownMs` */
+  async close(end: SessionEnd, graceMs: number, ownMs = graceMs): Promise<void> {
     this.refuse(end)
-    await this.#sessions.close(end, graceMs)
+    await this.#sessions.close(end, graceMs, ownMs)
   }
 
   #dial(): void {

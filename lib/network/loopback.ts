@@ -55,11 +55,9 @@ export class Loopback {
   /** Both ends take no new calls. Running calls may end within `graceMs`. */
   async close(end: SessionEnd, graceMs: number): Promise<void> {
     const responder = this.#responder
-    // Its end is that of the other one, so that handlers hear of a shutdown of this server and not of a lost caller.
-    await Promise.all([
-      responder?.close(end, graceMs),
-      this.connection.close(end, responder === undefined ? graceMs : maxTimeoutMs)
-    ])
+    // The one of the callers ends with the other one, so that handlers hear of a shutdown of this server and not of a lost caller.
+    const ownMs = responder === undefined ? graceMs : maxTimeoutMs
+    await Promise.all([responder?.close(end, graceMs), this.connection.close(end, graceMs, ownMs)])
   }
 
   #dial(): Established {

@@ -124,12 +124,12 @@ export class Sessions {
     return renews
   }
 
-  /** Ends all of them: running calls may end within `graceMs`. */
-  async close(end: SessionEnd, graceMs: number): Promise<void> {
+  /** Ends all of them: running calls may end within `graceMs`, and are aborted after `ownMs`. */
+  async close(end: SessionEnd, graceMs: number, ownMs = graceMs): Promise<void> {
     this.#readyTimer?.clear()
     this.#renewal.abort(end.text)
     this.#isOver = true
-    await Promise.all(this.#listAlive().map((session) => session.close(end, graceMs)))
+    await Promise.all(this.#listAlive().map((session) => session.close(end, graceMs, ownMs)))
   }
 
   /** The stats of the session that takes the calls, or is about to. */

@@ -180,15 +180,15 @@ export class Session {
 
   /**
    * Ends the session gracefully: new calls are refused at once, running ones may end within `graceMs`, then they are
-   * aborted. Resolves when it has ended. A call has ended when the remote end has read its answer.
+   * aborted (after `ownMs`). Resolves when it has ended. A call has ended when the remote end has read its answer.
    */
-  async close(end: SessionEnd, graceMs: number): Promise<void> {
+  async close(end: SessionEnd, graceMs: number, ownMs = graceMs): Promise<void> {
     if (this.#state === 'ended') return
     const grace = graceMs < maxTimeoutMs ? Math.ceil(graceMs) : undefined
     this.#sendGoAway(end, grace)
     this.#startDraining(end, grace)
-    const endsAtMs = performance.now() + graceMs
-    if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(graceMs)
+    const endsAtMs = performance.now() + ownMs
+    if (!this.#calls.isIdle) await this.#calls.waitUntilIdle(ownMs)
     if (this.#hasUnread) await this.#waitUntilRead(endsAtMs)
     this.abort(end)
   }
