@@ -12,25 +12,24 @@ import { loopBytes, loopMs } from '../errors/options.ts'
 const clock = performance
 const { now } = clock
 
-/** What may be done before the clock is looked at, in bytes. */
-let leftBytes = 0
-/** The loop is waited for, since then. */
+/** What may be done before the clock is looked at, in bytes. Behind a round that was due it is looked at once more at once. */
+let leftBytes = loopBytes
+/** The loop is to be seen to go round, since then, by `clock`. */
 let isAwaited = false
 let sinceMs = 0
 let waiting: (() => void)[] = []
 
 /**
- * Whether the loop is to go round before more is done, since it has not for `loopMs`.
+ * Whether the loop is to go round before more is done, since it has not for `loopMs`: whoever asked waits by `afterRound`.
  *
  * @param workBytes what was done: as much as it is to send or receive so many bytes
  */
 export function isRoundDue(workBytes: number): boolean {
   leftBytes -= workBytes
   if (leftBytes > 0 || performance.now !== now) return false
-  if (performance.now() - sinceMs >= loopMs) {
-    if (isAwaited) return true
-    awaitRound()
-  }
+  // Nothing is left until it has: all others wait as well, however little they have done.
+  if (isAwaited && performance.now() - sinceMs >= loopMs) return true
+  awaitRound()
   leftBytes = loopBytes
   return false
 }
@@ -38,10 +37,11 @@ export function isRoundDue(workBytes: number): boolean {
 /** Calls `run` when the loop has gone round; it must not throw. */
 export function afterRound(run: () => void): void {
   waiting.push(run)
-  if (!isAwaited) awaitRound()
+  awaitRound()
 }
 
 function awaitRound(): void {
+  if (isAwaited) return
   isAwaited = true
   sinceMs = now.call(clock)
   setImmediate(onRound)
@@ -49,7 +49,6 @@ function awaitRound(): void {
 
 function onRound(): void {
   isAwaited = false
-  leftBytes = 0
   const [first, ...others] = waiting
   waiting = []
   for (const run of others) run()

@@ -21,6 +21,7 @@ import { Guests } from '../../lib/network/guests.ts'
 import { dialPeer } from '../../lib/peer/dial.ts'
 import { createInstance } from '../../lib/peer/handshake.ts'
 import { Beat } from '../../lib/session/beat.ts'
+import { eachRound } from '../support/clock/rounds.ts'
 import { Gate } from '../support/gate.ts'
 import { LogBook, namesInOrder, nameThat, secret, testManager } from '../support/grid/manager.ts'
 import { rejection } from '../support/grid/servers.ts'
@@ -124,13 +125,9 @@ describe('the handshakes of guests', () => {
     const init = { local, logger: silentLogger, reconnect: defaultReconnect, handlers, goingAway: () => undefined }
     const { turn } = new Guests({ ...init, settings })
     let turns = 0
-    const count = () => {
-      turns++
-      next = setImmediate(count)
-    }
-    let next = setImmediate(count)
+    const stop = eachRound(() => turns++)
     const seen = await Promise.all(Array.from({ length: 8 }, () => turn().then(() => turns)))
-    clearImmediate(next)
+    stop()
     assert.equal(new Set(seen).size, 8, seen.join())
     assert.deepEqual(
       seen,

@@ -7,6 +7,7 @@ import { afterRound } from '../../lib/time/rounds.ts'
 import { Flag, FrameType } from '../../lib/wire/frame.ts'
 import { Outbox } from '../../lib/wire/outbox.ts'
 import { spend } from '../support/clock/machine.ts'
+import { eachRound } from '../support/clock/rounds.ts'
 import { naiveDecode } from '../support/codec/naive.ts'
 import { until } from '../support/until.ts'
 import { bulkSender, drain, eagerSender, isPending, marks } from './senders.ts'
@@ -114,17 +115,13 @@ describe('the outbox', () => {
     await new Promise<void>(afterRound)
     const outbox = new Outbox()
     let rounds = 0
-    const count = () => {
-      rounds++
-      immediate = setImmediate(count)
-    }
-    let immediate = setImmediate(count)
+    const stop = eachRound(() => rounds++)
     let pulls = 0
     for (; rounds < 10 && pulls < 10_000; pulls++) {
       spend(eachMs)
       await pull(outbox)
     }
-    clearImmediate(immediate)
+    stop()
     outbox.abort()
     return pulls
   }
