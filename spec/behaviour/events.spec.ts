@@ -14,6 +14,7 @@ import {
   single,
   type Waits
 } from '../../lib/index.ts'
+import { spend } from '../support/clock/machine.ts'
 import { Gate } from '../support/gate.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
@@ -209,8 +210,7 @@ describe('the recent events of a manager', () => {
   it('tell of a turn that took long, once', async (test) => {
     const { there, listener } = await connected(test)
     listener.manager.handle('busy', (payload) => {
-      const endMs = performance.now() + 150
-      while (performance.now() < endMs);
+      spend(150)
       return payload
     })
     await there.request('busy', Buffer.of(1), { waitForReady: true })
@@ -240,8 +240,7 @@ describe('the recent events of a manager', () => {
   it('tell of a turn in which a handler held up the event loop before it waited', async (test) => {
     const { there, listener, gate } = await connected(test)
     listener.manager.handle('busy', async (payload) => {
-      const endMs = performance.now() + 150
-      while (performance.now() < endMs);
+      spend(150)
       await gate.opened
       return payload
     })

@@ -17,6 +17,7 @@ import {
 } from '../../lib/index.ts'
 import { decodeMsgpack, encodeMsgpack } from '../../lib/msgpack/msgpack.ts'
 import { ForeignSignal } from '../support/calls/foreign-signal.ts'
+import { spend } from '../support/clock/machine.ts'
 import { Gate } from '../support/gate.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -323,8 +324,7 @@ describe('the figures of a handler', () => {
   it('see a handler that holds up the event loop', async (test) => {
     const { there, listener, served } = await connected(test)
     listener.manager.handle('busy', (payload) => {
-      const endMs = performance.now() + 60
-      while (performance.now() < endMs);
+      spend(60)
       return payload
     })
     await there.request('busy', Buffer.of(1), { waitForReady: true })
@@ -369,8 +369,7 @@ describe('the figures of a handler', () => {
     dialer.manager.handle(add, (n) => n)
     await until(() => back.handlers.length > 0, 'it can be called')
     listener.manager.handle('busy', async (payload) => {
-      const endMs = performance.now() + 60
-      while (performance.now() < endMs);
+      spend(60)
       const controller = new AbortController()
       const call = rejection(back.request(add, 1, { signal: controller.signal }))
       controller.abort()

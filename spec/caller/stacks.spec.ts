@@ -12,6 +12,7 @@ import {
   retries,
   single
 } from '../../lib/index.ts'
+import { spend } from '../support/clock/machine.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { failureBy, takeLongerStacks } from './failing.ts'
 
@@ -66,7 +67,7 @@ describe('the stack of a failed call', () => {
   it('leads to its caller behind an interceptor that has used up its time', async (test) => {
     const usesUp: CallerInterceptor = {
       single(_, next) {
-        for (const endsMs = performance.now() + 2; performance.now() < endsMs; );
+        spend(2)
         return next()
       }
     }

@@ -1,6 +1,7 @@
 /** A server in a process of its own whose clock is wrong, or whose event loop is held up again and again. */
 
 import { sharedSecret } from '../../lib/index.ts'
+import { spend } from '../support/clock/machine.ts'
 import { given, obey } from '../support/process/obey.ts'
 import { type ServerInit, startServer } from '../support/process/server.ts'
 
@@ -22,7 +23,7 @@ obey(words)
 
 if (init.blockMs > 0) {
   const block = () => {
-    for (const endMs = performance.now() + init.blockMs; performance.now() < endMs; );
+    spend(init.blockMs)
     setTimeout(block, init.blockMs / 8)
   }
   setTimeout(block, 1)

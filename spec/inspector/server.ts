@@ -2,6 +2,7 @@
 
 import { inspector } from 'it-grid/inspector'
 import { type Connection, single, streaming } from '../../lib/index.ts'
+import { cpuMs } from '../support/clock/machine.ts'
 import { takeVitals } from '../support/grid/vitals.ts'
 import { given, obey } from '../support/process/obey.ts'
 import { type ServerInit, startServer } from '../support/process/server.ts'
@@ -114,11 +115,10 @@ const heard = {
 
   /** What it holds, what it has used of a processor so far in ms, and how many `$grid` calls are open at it. */
   async cost() {
-    const { user, system } = process.cpuUsage()
     const looks = manager.stats().served.filter(({ subroute, running }) => subroute === '$grid' && running > 0)
     const running = Object.fromEntries(looks.map(({ handler, running: open }) => [handler, open]))
     const { heapBytes, externalBytes } = await takeVitals(manager)
-    return { cpuMs: (user + system) / 1000, heapBytes, externalBytes, running }
+    return { cpuMs: cpuMs(), heapBytes, externalBytes, running }
   },
 
   slow(ms: number) {

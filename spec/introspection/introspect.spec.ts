@@ -23,6 +23,7 @@ import {
   silentLogger,
   single
 } from '../../lib/index.ts'
+import { spend } from '../support/clock/machine.ts'
 import { namesInOrder } from '../support/grid/manager.ts'
 import { rejection, Servers } from '../support/grid/servers.ts'
 import { until } from '../support/until.ts'
@@ -173,8 +174,7 @@ describe('the events of a server as a stream', () => {
     const peer = collect<GridEvent>(look.events({ after: 0, host: dialer.name }))
     await until(() => peer.items.some(({ type }) => type === 'hello'), 'the old ones')
     listener.manager.handle('busy', (payload) => {
-      const endMs = performance.now() + 150
-      while (performance.now() < endMs);
+      spend(150)
       return payload
     })
     await there.request('busy', Buffer.of(1), { waitForReady: true })

@@ -12,6 +12,7 @@ import {
   single,
   streaming
 } from '../../lib/index.ts'
+import { spend } from '../support/clock/machine.ts'
 import { Gate } from '../support/gate.ts'
 import { openGrid, type TestGrid } from '../support/grid/grid.ts'
 import { assertIdle } from '../support/grid/nothing-left.ts'
@@ -233,7 +234,7 @@ describe('grid.all of a single definition', () => {
     const asked = caller.all(double, undefined, {
       timeout: 100,
       requests: () => {
-        for (const endMs = performance.now() + 3; performance.now() < endMs; );
+        spend(3)
         return requests()
       }
     })

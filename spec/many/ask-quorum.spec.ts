@@ -159,11 +159,14 @@ describe('grid.quorum', () => {
 
   fact('has one timeout, after which it cannot be reached any more', async () => {
     open(1)
-    const error = await noQuorum(caller.quorum(vote, {}, { need: 2, timeout: 40 }))
-    const codes = error.errors.map((each) => GridError.is(each) && each.code)
-    // The one that votes may be too late, too, and no longer matter, on a machine that does much else.
-    if (codes.length === 4) assert.equal(codes.pop(), 'ERR_CANCELLED')
-    assert.deepEqual(codes, ['ERR_DEADLINE', 'ERR_DEADLINE', 'ERR_DEADLINE'])
+    const fail = (timeout: number) => noQuorum(caller.quorum(vote, {}, { need: 2, timeout }))
+    let error = await fail(40)
+    // The one that votes is late, too, on a machine that does much else, and is cancelled once the others are: it gets more time.
+    for (let timeout = 160; error.errors.length > 3 && timeout < 100_000; timeout *= 4) error = await fail(timeout)
+    assert.deepEqual(
+      error.errors.map((each) => GridError.is(each) && each.code),
+      ['ERR_DEADLINE', 'ERR_DEADLINE', 'ERR_DEADLINE']
+    )
     assert.equal(error.delivery, 'maybeRan')
   })
 

@@ -56,8 +56,9 @@ describe('the end of a process', () => {
 })
 
 describe('a free port', () => {
+  const ports = JSON.stringify(new URL('../support/network/free-port.ts', import.meta.url).href)
+
   it('is given once, to one of the processes that run', async () => {
-    const ports = JSON.stringify(new URL('../support/network/free-port.ts', import.meta.url).href)
     const source = `
       import { freePorts } from ${ports}
       process.send(await freePorts(250))
@@ -73,7 +74,6 @@ describe('a free port', () => {
   })
 
   it('is not looked for without end where this process may have no more', async () => {
-    const ports = JSON.stringify(new URL('../support/network/free-port.ts', import.meta.url).href)
     const source = `import { freePorts } from ${ports}\nawait freePorts(250)`
     const limited = ['-c', 'ulimit -n 100 && exec "$0" "$@"', process.execPath]
     const child = spawn('sh', [...limited, ...sourceArgs, '--input-type=module', '--eval', source], {

@@ -6,84 +6,59 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterReading, DeadlineTimer, decideInTime } from '../../lib/time/after-reading.ts'
 import { until } from '../support/until.ts'
 
+/** What has arrived and was dealt with, and how much of both when it was judged. */
+function judging() {
+  const seen = { arrived: 0, handled: 0, judgedAt: undefined as number | undefined }
+  const reading = { arrived: () => seen.arrived, handled: () => seen.handled }
+  return { seen, reading, judge: () => (seen.judgedAt = seen.arrived + seen.handled) }
+}
+
 describe('afterReading', () => {
   it('judges after two polls of the event loop when nothing arrives', async () => {
-    let isJudged = false
-    afterReading(() => {
-      isJudged = true
-    })
+    const { seen, judge } = judging()
+    afterReading(judge)
     await turn()
-    assert.equal(isJudged, false)
+    assert.equal(seen.judgedAt, undefined)
     await turn()
     await turn()
-    assert.equal(isJudged, true)
+    assert.equal(seen.judgedAt, 0)
   })
 
-  it('reads on while each turn brings something', async () => {
-    let arrived = 0
-    let judgedAt: number | undefined
-    afterReading(
-      () => {
-        judgedAt = arrived
-      },
-      { arrived: () => arrived, handled: () => 0 }
-    )
-    for (let round = 0; round < 20; round++) {
-      arrived++
-      await turn()
-    }
-    assert.equal(judgedAt, undefined)
-    await until(() => judgedAt !== undefined, 'it judges')
-    assert.equal(judgedAt, 20)
-  })
+  for (const [title, what, rounds] of [
+    ['reads on while each turn brings something', 'arrived', 20],
+    ['reads on while what has arrived is dealt with, though other conns leave it little of each turn', 'handled', 500]
+  ] as const) {
+    it(title, async () => {
+      const { seen, reading, judge } = judging()
+      afterReading(judge, reading)
+      for (let round = 0; round < rounds; round++) {
+        seen[what]++
+        await turn()
+      }
+      assert.equal(seen.judgedAt, undefined)
+      await until(() => seen.judgedAt !== undefined, 'it judges')
+      assert.equal(seen.judgedAt, rounds)
+    })
+  }
 
   it('judges in the end, though something always arrives', async () => {
-    let arrived = 0
-    let isJudged = false
-    afterReading(
-      () => {
-        isJudged = true
-      },
-      { arrived: () => ++arrived, handled: () => 0 }
-    )
-    await until(() => isJudged, 'it judges')
-    assert.ok(arrived < 100, `it looked ${arrived} times`)
-  })
-
-  it('reads on while what has arrived is dealt with, though other conns leave it little of each turn', async () => {
-    let handled = 0
-    let judgedAt: number | undefined
-    afterReading(
-      () => {
-        judgedAt = handled
-      },
-      { arrived: () => 0, handled: () => handled }
-    )
-    for (let round = 0; round < 500; round++) {
-      handled++
-      await turn()
-    }
-    await until(() => judgedAt !== undefined, 'it judges')
-    assert.equal(judgedAt, 500)
+    const { seen, reading, judge } = judging()
+    afterReading(judge, { ...reading, arrived: () => ++seen.arrived })
+    await until(() => seen.judgedAt !== undefined, 'it judges')
+    assert.ok(seen.arrived < 100, `it looked ${seen.arrived} times`)
   })
 
   it('judges in the end, though it takes more than 5 s to deal with what has arrived', async (test) => {
     let nowMs = 0
     test.mock.method(performance, 'now', () => nowMs)
-    let handled = 0
-    let isJudged = false
-    afterReading(
-      () => {
-        isJudged = true
-      },
-      { arrived: () => 0, handled: () => ++handled }
-    )
+    const { seen, reading, judge } = judging()
+    afterReading(judge, { ...reading, handled: () => ++seen.handled })
     for (let turns = 0; turns < 500; turns++) await turn()
-    assert.equal(isJudged, false)
+    assert.equal(seen.judgedAt, undefined)
     nowMs = 5001
-    const before = handled
-    await until(() => isJudged, 'it judges')
-    assert.ok(handled - before < 100, `it looked ${handled - before} times`)
+    const before = seen.handled
+    await until(() => seen.judgedAt !== undefined, 'it judges')
+    assert.ok(seen.handled - before < 100, `it looked ${seen.handled - before} times`)
   })
 })
 
